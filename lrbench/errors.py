@@ -1,0 +1,57 @@
+"""Every way lrbench stops on purpose.
+
+The command line prints the message of an `LrbenchError` and exits with its `exit_code`; any other
+exception is a bug of ours. A message says what was found, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class LrbenchError(Exception):
+    """Base of all errors below; never raised itself."""
+
+    exit_code = 1
+
+
+class UserError(LrbenchError):
+    """Something the user gave cannot be used. The run has not begun; mend the input and repeat."""
+
+    exit_code = 2
+
+
+class RecipeError(UserError):
+    """A recipe file does not say a valid experiment. Every problem of the file is in the message."""
+
+
+class ModelError(UserError):
+    """A model cannot be found, read or trusted. Check its name, folder or revision."""
+
+
+class VocabularyMismatchError(ModelError):
+    """Expert and amateur do not share a vocabulary. Choose an amateur of the expert's family."""
+
+
+class DataError(UserError):
+    """A problem set is missing or malformed. The message names the file and line."""
+
+
+class RunError(LrbenchError):
+    """A run that had begun cannot go on. Finished stages stay; running again continues from them."""
+
+
+class NonFiniteLossError(RunError):
+    """The training loss became NaN or infinite. The message names the batch that caused it."""
+
+
+class StoreError(RunError):
+    """The artifact store cannot be written or read, for example because the disk is full."""
+
+
+class LedgerError(RunError):
+    """The ledger cannot be written. No result is lost: the evaluation artifact keeps it."""
+
+
+class InterruptedRunError(LrbenchError):
+    """The user pressed Ctrl-C. Finished shards stay; running again continues from them."""
+
+    exit_code = 130
