@@ -1,0 +1,1 @@
+"""From a recipe to artifacts: the plan, the stages, running them."""

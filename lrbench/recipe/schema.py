@@ -1,0 +1,179 @@
+"""The schema of a recipe: every field, its range, its default and its meaning.
+
+All models are frozen and forbid unknown fields. A field marked `Kind.RUNTIME` cannot change what a
+stage produces, one marked `Kind.LABEL` is words for people; every other field is part of the
+identity of the stages that read it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lrbench.recipe.kinds import Kind
+
+SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+Name = Annotated[str, Field(pattern=SAFE_NAME, max_length=100)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Base of every part of a recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ModelReference(Section):
+    """Where a model comes from: `embedded/NAME`, a local folder, or a hub id with its revision."""
+
+    model: Annotated[str, Field(min_length=1)]
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+
+class Pair(Section):
+    """The two models that are compared token by token."""
+
+    expert: ModelReference
+    amateur: ModelReference | None = None
+
+
+class Data(Section):
+    """Training problems: `embedded/FAMILY` or a JSONL file; the first `problems` of them."""
+
+    train: Annotated[str, Field(min_length=1)]
+    problems: Count
+
+
+class Divergence(Section):
+    """Which steps are kept and what is learnt there (paper, sections 3.1 and 3.2).
+
+    `beta`: steps with KL(expert || amateur) > beta, in nats, are kept. `alpha`: a token is plausible
+    when its expert probability is at least alpha times the largest one. `alpha_min` is how far down
+    scores are stored; any alpha from there up is an exact filter over stored scores.
+    """
+
+    alpha: Annotated[float, Field(gt=0, le=1)] = 0.2
+    beta: Annotated[float, Field(ge=0)] = 0.4
+    alpha_min: Annotated[float, Field(gt=0, le=1)] = 0.05
+
+
+class Solutions(Section):
+    """How full solutions are sampled for rejection sampling (the `solutions` source)."""
+
+    samples_per_problem: Count = 4
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    max_new_tokens: Count = 128
+
+
+class Sampling(Section):
+    """How the expert writes: greedy rollouts of at most `max_new_tokens`, and sampled solutions."""
+
+    max_new_tokens: Count = 128
+    system_prompt: str | None = None
+    solutions: Solutions = Solutions()
+
+
+class Lora(Section):
+    """The LoRA adapter: rank, scale (alpha / r), dropout, and the modules it is attached to."""
+
+    r: Count = 8
+    alpha: Annotated[float, Field(gt=0)] = 16.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    target_modules: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = ("q_proj", "v_proj")
+
+
+class Training(Section):
+    """The training budget and optimiser. An update takes whole rollouts or a number of kept steps."""
+
+    updates: Count = 1000
+    rollouts_per_update: Count | None = None
+    steps_per_update: Count | None = None
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
+    lora: Lora = Lora()
+
+
+class DivergenceOverride(Section):
+    """An arm's own thresholds; what is left out comes from the recipe."""
+
+    alpha: Annotated[float, Field(gt=0, le=1)] | None = None
+    beta: Annotated[float, Field(ge=0)] | None = None
+
+
+class TrainingOverride(Section):
+    """An arm's own training settings; what is left out comes from the recipe."""
+
+    updates: Count | None = None
+    rollouts_per_update: Count | None = None
+    steps_per_update: Count | None = None
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    max_gradient_norm: Annotated[float, Field(gt=0)] | None = None
+    lora: Lora | None = None
+
+
+Source = Literal["greedy", "solutions", "ground_truth"]
+Selector = Literal["kl", "all"]
+Target = Literal["contrast", "own_token"]
+
+
+class ArmDeclaration(Section):
+    """One entry of `arms:`: a known arm's name, or a mapping that overrides one."""
+
+    name: Name
+    like: str | None = None
+    source: Source | None = None
+    selector: Selector | None = None
+    target: Target | None = None
+    divergence: DivergenceOverride = DivergenceOverride()
+    training: TrainingOverride = TrainingOverride()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class Evaluation(Section):
+    """What is measured: a suite of benchmarks, and the first `limit` items of each (null: all)."""
+
+    suite: Annotated[str, Field(min_length=1)]
+    limit: Count | None = None
+
+
+class Runtime(Section):
+    """How the work is done on this machine; nothing here can change what a stage produces."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Count | None = None
+    batch_size: Count = 64
+    positions_per_chunk: Count = 1024
+    updates_between_saves: Count = 20
+
+
+class Recipe(Section):
+    """One declared experiment: one YAML file in `recipes/`."""
+
+    name: Annotated[Name, Kind.LABEL]
+    description: Annotated[str, Kind.LABEL] = ""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    pair: Pair
+    data: Data
+    divergence: Divergence = Divergence()
+    sampling: Sampling = Sampling()
+    training: Training
+    arms: Annotated[tuple[ArmDeclaration, ...], Field(min_length=1, strict=False)]
+    evaluation: Evaluation
+    runtime: Annotated[Runtime, Kind.RUNTIME] = Runtime()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [arm.name for arm in self.arms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"arms: the name {twice[0]!r} is given twice; give each arm its own `name`")
+        return self

@@ -1,0 +1,1 @@
+"""What was found: the ledger, its MLflow mirror, the leaderboard's tables."""

@@ -1,0 +1,1 @@
+"""From samples to a LoRA adapter: batches, the loss, the loop."""
