@@ -1,0 +1,1 @@
+"""The benchmarks: tasks, grading, running lm-eval, statistics."""
