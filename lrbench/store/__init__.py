@@ -1,0 +1,1 @@
+"""The artifact store: finished stages as immutable, verified directories, unfinished ones as drafts."""

@@ -1,0 +1,122 @@
+"""Writing that survives a crash, and the system's refusals told as a `StoreError`."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lrbench.errors import StoreError
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+# What only writing can meet; met without a file name, it still speaks of the file being written.
+WRITING_FAILED = DISK_FULL | {errno.EROFS, errno.EIO, errno.EFBIG}
+# safetensors reports the system's errors as text alone, in the words of Rust's standard library.
+RUST_DISK_FULL = f"(os error {errno.ENOSPC})"
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Make `path` hold `data`: after a crash at any moment it holds either all of it or what it held before.
+
+    Text is written as UTF-8.
+
+    Raises:
+        StoreError: the system refused, for example because the disk is full.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    with storage_errors(path):
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Force the content of `path` to the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    """Force the names in directory `path` to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network and FUSE file systems offer no such call; they have no safer way.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of the block into a `StoreError` that names the path and says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+@contextmanager
+def writing_errors(path: Path) -> Iterator[None]:
+    """Like `storage_errors` for a block that writes `path` but may fail for reasons of its own.
+
+    A full or failing disk, and any refusal about a file in `path`'s folder, becomes a `StoreError`;
+    everything else, such as a missing input of the block, passes through.
+    """
+    try:
+        yield
+    except OSError as error:
+        named = isinstance(error.filename, str | bytes)
+        about_path = named and path.parent in Path(os.fsdecode(error.filename)).parents
+        if error.errno in WRITING_FAILED or about_path:
+            raise storage_error(error, path) from error
+        raise
+    except Exception as error:
+        if RUST_DISK_FULL in str(error):
+            raise disk_full_error(path) from error
+        raise
+
+
+def storage_error(error: OSError, path: Path) -> StoreError:
+    """The message for `error`, met at `path` unless the error itself names a file."""
+    place = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else path
+    if error.errno in DISK_FULL:
+        return disk_full_error(place)
+    if error.errno in FORBIDDEN:
+        reason = os.strerror(error.errno or 0).lower()
+        return StoreError(
+            f"cannot use {place}: {reason}. Make the folder writable for this user, "
+            "or choose another folder for the runs; finished work stays."
+        )
+    return StoreError(f"cannot use {place}: {error.strerror or error}. Finished work stays.")
+
+
+def disk_full_error(path: Path) -> StoreError:
+    """The message for a full disk (or quota) under `path`, with the bytes still free."""
+    free = _free_bytes(path)
+    return StoreError(
+        f"cannot write {path}: the disk or quota is full ({free:,} bytes free). "
+        "Free some space and run again; committed files stay and are not made again."
+    )
+
+
+def _free_bytes(path: Path) -> int:
+    existing = path
+    while not existing.exists():
+        existing = existing.parent
+    status = os.statvfs(existing)
+    return status.f_bavail * status.f_frsize
