@@ -1,0 +1,242 @@
+"""The store: every finished artifact under its key, every unfinished one as a draft beside it.
+
+<root>/<stage>/<key>/             a finished artifact
+<root>/<stage>/<key>.draft/       work in progress
+<root>/locks/<stage>-<key>.lock   held by the one process that works on it
+<root>/damaged/<stage>-<key>.N/   what was found damaged: moved here, never served, never deleted
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lrbench.errors import StoreError
+from lrbench.store.artifact import Artifact, DamageError, FileRecord, Origin, read_artifact, read_manifest
+from lrbench.store.canonical import canonical_json
+from lrbench.store.draft import Draft
+from lrbench.store.draft_folder import DraftFolder, committed_versions, journalled_seconds
+from lrbench.store.files import storage_errors, sync_directory
+from lrbench.store.keys import FileHashes
+from lrbench.store.locks import hold, is_held, try_hold
+
+LOCKS = "locks"
+DAMAGED = "damaged"
+DRAFT_SUFFIX = ".draft"
+
+_LOGGER = logging.getLogger(__name__)
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class DraftSummary:
+    """An unfinished artifact: how many files are committed, and the working time they stand for."""
+
+    stage: str
+    key: str
+    directory: Path
+    committed_files: int
+    spent_seconds: float
+
+
+class Store:
+    """The artifacts under one root directory, which is made when it is first written to.
+
+    Args:
+        root: where artifacts live; several processes may share it.
+        on_damage: told, in one sentence, of each artifact or draft file found damaged. Logs by default.
+    """
+
+    def __init__(self, root: Path, on_damage: Callable[[str], None] = _LOGGER.warning) -> None:
+        self.root = Path(root)
+        self._on_damage = on_damage
+        self._hashes = FileHashes()
+
+    def find(self, stage: str, key: str) -> Artifact | None:
+        """The finished artifact, every byte of it verified; None where there is none or it is damaged.
+
+        A damaged artifact is moved aside and reported, so that it can be made again. Later calls of this
+        process read only the files again whose size, times or inode changed.
+
+        Raises:
+            StoreError: the system refused to read, or to move a damaged artifact.
+        """
+        directory = self._directory(stage, key)
+        with storage_errors(directory):
+            try:
+                return self._read(stage, key)
+            except DamageError:
+                # Only the lock's holder moves things. Without it, the artifact may be damaged because
+                # somebody is moving it right now, or be whole again by the time it would be moved.
+                pass
+            guard = nullcontext(True) if self._is_held(stage, key) else try_hold(self._lock_file(stage, key))
+            with guard as held:
+                return self._read_or_put_aside(stage, key) if held else None
+
+    def exists(self, stage: str, key: str) -> bool:
+        """Whether a finished artifact is there with all names and sizes right; reads no content.
+
+        Raises:
+            StoreError: the system refused to read.
+        """
+        directory = self._directory(stage, key)
+        with storage_errors(directory):
+            if not directory.exists():
+                return False
+            try:
+                read_manifest(directory, stage, key)
+            except DamageError:
+                return False
+            return True
+
+    def lock(
+        self, stage: str, key: str, on_wait: Callable[[], None] | None = None
+    ) -> AbstractContextManager[None]:
+        """Be the only process that works on this artifact. A process that dies lets go of the lock.
+
+        After waiting, ask `find` again: the other process has most likely finished.
+
+        Args:
+            on_wait: called once, before waiting for another process.
+
+        Raises:
+            RuntimeError: this process holds the lock already.
+            StoreError: the lock file cannot be made.
+        """
+        return hold(self._lock_file(stage, key), on_wait)
+
+    def draft(
+        self, stage: str, version: int, key: str, identity: Mapping[str, Any], inputs: Mapping[str, str]
+    ) -> Draft:
+        """Begin the artifact, or go on with what an earlier attempt committed.
+
+        Call it under `lock` and after `find` gave None under that lock.
+
+        Raises:
+            ValueError: `key` is not the key of the other four.
+            RuntimeError: the lock is not held, or the artifact is finished already.
+            StoreError: the system refused.
+        """
+        origin = Origin(stage, version, _as_read_back(identity), _as_read_back(inputs))
+        if origin.key != key:
+            raise ValueError(f"{key} is not the key of this version, identity and inputs of {stage}")
+        final = self._directory(stage, key)
+        if not self._is_held(stage, key):
+            raise RuntimeError(f"the draft of {stage}/{key} was asked for without its lock")
+        if final.exists():
+            raise RuntimeError(f"{stage}/{key} is finished; ask find under the lock before opening a draft")
+        folder = DraftFolder(final.with_name(key + DRAFT_SUFFIX))
+        with storage_errors(folder.directory):
+            records, seconds = self._open_folder(folder, origin)
+        return Draft(folder, origin, records, seconds, lambda: self._is_held(stage, key), self._publish)
+
+    def drafts(self) -> list[DraftSummary]:
+        """All unfinished artifacts, by stage and key.
+
+        Raises:
+            StoreError: the system refused to read.
+        """
+        with storage_errors(self.root):
+            return [
+                _summary(directory)
+                for directory in sorted(self.root.glob(f"*/*{DRAFT_SUFFIX}"))
+                if directory.parent.name not in (LOCKS, DAMAGED) and not directory.with_suffix("").exists()
+            ]
+
+    def _read(self, stage: str, key: str) -> Artifact | None:
+        directory = self._directory(stage, key)
+        return read_artifact(directory, stage, key, self._hashes) if directory.exists() else None
+
+    def _read_or_put_aside(self, stage: str, key: str) -> Artifact | None:
+        try:
+            return self._read(stage, key)
+        except DamageError as damage:
+            self._put_aside(self._directory(stage, key), stage, str(damage))
+            return None
+
+    def _put_aside(self, directory: Path, stage: str, reason: str) -> None:
+        shelf = self.root / DAMAGED
+        shelf.mkdir(exist_ok=True)
+        number = 1
+        while (target := shelf / f"{stage}-{directory.name}.{number}").exists():
+            number += 1
+        directory.rename(target)
+        sync_directory(shelf)
+        sync_directory(directory.parent)
+        self._on_damage(
+            f"{stage}/{directory.name} is damaged: {reason}. Moved to {target}; it will be made again."
+        )
+
+    def _open_folder(self, folder: DraftFolder, origin: Origin) -> tuple[dict[str, FileRecord], float]:
+        if folder.files.is_dir() and folder.belongs_to(origin):
+            return folder.recover(
+                lambda name: self._on_damage(
+                    f"{name} of the unfinished {origin.stage}/{origin.key} is not what was committed; "
+                    "it was removed and will be made again."
+                )
+            )
+        if folder.files.is_dir() and any(folder.files.iterdir()):
+            self._put_aside(folder.directory, origin.stage, "its journal does not open with its origin")
+        folder.create(origin)
+        sync_directory(self.root)
+        return {}, 0.0
+
+    def _publish(self, files: Path, origin: Origin) -> Artifact:
+        stage, key = origin.stage, origin.key
+        try:
+            artifact = read_artifact(files, stage, key, FileHashes())
+        except DamageError as damage:
+            raise StoreError(
+                f"the unfinished {stage}/{key} was altered while it was worked on: {damage}. "
+                "Run again: what is damaged is made again, the rest stays."
+            ) from damage
+        # Nothing else publishes while the lock is held, save a hand that copies artifacts in.
+        finished = self.find(stage, key)
+        if finished is not None:
+            return finished
+        final = self._directory(stage, key)
+        files.rename(final)
+        sync_directory(final.parent)
+        return replace(artifact, directory=final)
+
+    def _directory(self, stage: str, key: str) -> Path:
+        _check_address(stage, key)
+        return self.root / stage / key
+
+    def _lock_file(self, stage: str, key: str) -> Path:
+        _check_address(stage, key)
+        return self.root / LOCKS / f"{stage}-{key}.lock"
+
+    def _is_held(self, stage: str, key: str) -> bool:
+        return is_held(self._lock_file(stage, key))
+
+
+def _check_address(stage: str, key: str) -> None:
+    if _STAGE_NAME.fullmatch(stage) is None or stage in (LOCKS, DAMAGED):
+        raise ValueError(f"{stage!r} cannot name a stage: lower-case letters, digits, '_' and '-'")
+    if _KEY.fullmatch(key) is None:
+        raise ValueError(f"{key!r} is no key of stage_key")
+
+
+def _as_read_back(value: Mapping[str, Any]) -> dict[str, Any]:
+    # A tuple comes back as a list: compare and return what the disk would say.
+    record: dict[str, Any] = json.loads(canonical_json(dict(value)))
+    return record
+
+
+def _summary(directory: Path) -> DraftSummary:
+    events = DraftFolder(directory).events()
+    return DraftSummary(
+        stage=directory.parent.name,
+        key=directory.name.removesuffix(DRAFT_SUFFIX),
+        directory=directory,
+        committed_files=len(committed_versions(events)),
+        spent_seconds=journalled_seconds(events),
+    )
