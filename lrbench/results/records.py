@@ -1,31 +1,24 @@
 """What the ledger holds: one record per arm made, one per arm and benchmark measured.
 
 An arm record says how a model came to be (recipe, costs, curves, what its steps looked like); a
-score record says what it got right, item by item. Both are identified by what they say, so writing
-one twice is writing it once.
+score record says what it got right, item by item. Each has an identity, so that recording one thing
+twice is recording it once.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from lrbench.store.keys import stable_hash
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Outcomes = Annotated[str, Field(pattern=r"^[01]*$")]
 
 
 class Record(BaseModel):
-    """Base of ledger records: frozen, no unknown fields."""
+    """Base of ledger records: frozen, no unknown fields; NaN and infinities outlive the way through JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @property
-    def identity(self) -> str:
-        """Hash of all that is said except when it was recorded."""
-        return stable_hash(self.model_dump(mode="json", exclude={"recorded_at"}))
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class Costs(BaseModel):
@@ -64,12 +57,19 @@ class ArmRecord(Record):
     environment: dict[str, str]
     recorded_at: str
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What makes two records one: the arm."""
+        return (self.arm_id,)
+
 
 class ScoreRecord(Record):
     """What one arm scored on one benchmark under one protocol.
 
     `paper` and `exact` hold one 0 or 1 per item, in the benchmark's order, under the two verdicts;
     `items_hash` identifies the items, so that two outcomes are paired only over the same ones.
+    `suite_protocol` maps every benchmark measured in the same evaluation, this one included and in the
+    suite's order, to its protocol hash: it says what belongs together, and so what is missing.
     """
 
     kind: Literal["score"] = "score"
@@ -82,12 +82,26 @@ class ScoreRecord(Record):
     benchmark: str
     protocol: dict[str, Any]
     protocol_hash: str
+    suite_protocol: dict[str, str]
     items_hash: str
     paper: Outcomes
     exact: Outcomes
     evaluation_key: str
     seconds: float
     recorded_at: str
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if len(self.paper) != len(self.exact):
+            raise ValueError(f"{len(self.paper)} paper verdicts but {len(self.exact)} exact ones")
+        if self.suite_protocol.get(self.benchmark) != self.protocol_hash:
+            raise ValueError(f"suite_protocol does not hold the protocol hash of {self.benchmark}")
+        return self
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What makes two records one: the same arm measured by the same evaluation in the same way."""
+        return (self.arm_id, self.suite, self.benchmark, self.protocol_hash, self.evaluation_key)
 
     @property
     def n(self) -> int:

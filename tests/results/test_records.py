@@ -1,0 +1,61 @@
+"""Records hold together, and survive JSON."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from lrbench.results.records import ArmRecord, ScoreRecord, items_hash
+
+
+def test_a_score_counts_its_items_under_both_verdicts(score_record):
+    score = score_record(paper="11010", exact="10010")
+    assert (score.n, score.correct, score.correct_exact) == (5, 3, 2)
+
+
+def test_a_score_with_verdicts_on_different_items_is_refused(score_record):
+    with pytest.raises(ValidationError, match="5 paper verdicts but 4 exact ones"):
+        score_record(paper="11010", exact="1001")
+
+
+def test_a_score_whose_suite_protocol_says_otherwise_is_refused(score_record):
+    with pytest.raises(ValidationError, match="suite_protocol does not hold the protocol hash of chain"):
+        score_record(protocol_hash="another")
+
+
+def test_outcomes_other_than_right_and_wrong_are_refused(score_record):
+    with pytest.raises(ValidationError, match="paper"):
+        score_record(paper="11x", exact="110")
+
+
+def test_when_it_was_recorded_is_no_part_of_what_a_record_is(arm_record, score_record):
+    assert arm_record(recorded_at="2030").identity == arm_record().identity
+    assert score_record(recorded_at="2030").identity == score_record().identity
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"arm": "sft"}, {"benchmark": "vary"}, {"limit": 7}, {"suite": "seven"}, {"evaluation_key": "e"}],
+)
+def test_another_arm_benchmark_protocol_suite_or_evaluation_is_another_score(score_record, change):
+    assert score_record(**change).identity != score_record().identity
+
+
+def test_records_come_back_from_json_unchanged(arm_record, score_record):
+    arm = arm_record(
+        curves={"loss": [(1, 0.5), (2, math.inf)]},
+        statistics={"mean_kl": -math.inf, "text": "été\u2028\u202e"},
+    )
+    assert ArmRecord.model_validate_json(arm.model_dump_json()) == arm
+    score = score_record()
+    assert ScoreRecord.model_validate_json(score.model_dump_json()) == score
+    assert list(ScoreRecord.model_validate_json(score.model_dump_json()).suite_protocol) == list(
+        score.suite_protocol
+    )
+
+
+def test_items_are_identified_in_order():
+    assert items_hash(["a", "b"]) != items_hash(["b", "a"])
+    assert items_hash(["a", "b"]) != items_hash(["ab"])
