@@ -1,0 +1,128 @@
+"""The protocol's computer algebra: formulas as sympy objects, and when two of them count as the same.
+
+Only worker processes import this module; it may take any amount of time and memory.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import math
+import re
+import tokenize
+from functools import cache
+from typing import Any
+
+import sympy
+from sympy.parsing.latex import parse_latex
+from sympy.parsing.sympy_parser import parse_expr
+
+_TOLERANCE = 1e-4
+_DECIMALS = 3
+
+
+def same_formula(prediction: str, gold: str) -> bool:
+    """Whether the protocol's computer algebra finds the two texts equal, each test in its turn."""
+    ours, theirs = parse(prediction), parse(gold)
+    return any(test(ours, theirs) for test in _TESTS)
+
+
+def parse(text: str) -> Any:
+    """A text as the first of three parsers that accepts it understands it; the text itself if none does."""
+    for parser in (parse_latex, parse_python, parse_latex_leniently):
+        for form in dict.fromkeys((text.replace("\\\\", "\\"), text)):
+            try:
+                return parser(form)
+            except Exception:  # every failure of a parser means the same here: it is the next one's turn
+                continue
+    return text
+
+
+def parse_python(text: str) -> Any:
+    """A text in Python's notation as a sympy object; ValueError where it is more than a formula.
+
+    Sympy evaluates what it parses, so only arithmetic, calls and names of sympy's own functions may pass.
+    """
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.STRING or (token.type == tokenize.OP and token.string not in _OPERATORS):
+            raise ValueError(f"not a formula: {token.string!r}")
+        if token.type == tokenize.NAME and (token.string in _KEYWORDS or "__" in token.string):
+            raise ValueError(f"not a formula: {token.string!r}")
+    return parse_expr(text, global_dict=dict(_names()))
+
+
+def parse_latex_leniently(text: str) -> Any:
+    """A text as the more tolerant LaTeX parser understands it; ValueError for what the protocol's one refuses.
+
+    The protocol's parser reads a union or intersection up to its first interval, and knows neither lists nor
+    signs outside ASCII.
+    """
+    from latex2sympy2_extended import latex2sympy
+
+    if not text.isascii():
+        raise ValueError("a sign the protocol does not know")
+    formula = latex2sympy(_SET_OPERATION.split(text, maxsplit=1)[0])
+    if isinstance(formula, sympy.FiniteSet):
+        raise ValueError("a list is no formula to the protocol")
+    return formula
+
+
+_SET_OPERATION = re.compile(r"(?<=.)\\c[ua]p")
+_OPERATORS = frozenset("+ - * / ** % ( ) , [ ] { } < > <= >= == != ! & | ^ ~ // =".split())
+_KEYWORDS = frozenset("lambda for in if else not and or is await yield async import".split())
+
+
+@cache
+def _names() -> dict[str, Any]:
+    """The names a formula may use: sympy's mathematical objects, and nothing that reads, writes or runs code."""
+    names: dict[str, Any] = {"__builtins__": {}}
+    for name in sympy.__all__:
+        value = getattr(sympy, name)
+        if isinstance(value, sympy.Basic) or (isinstance(value, type) and issubclass(value, sympy.Basic)):
+            names[name] = value
+    for name in ("sqrt", "root", "cbrt", "real_root", "Rational", "Integer", "Float", "Symbol"):
+        names[name] = getattr(sympy, name)
+    for name in ("abs", "pow", "round"):
+        names[name] = getattr(builtins, name)
+    return names | {"max": sympy.Max, "min": sympy.Min}
+
+
+def _printed_alike(ours: Any, theirs: Any) -> bool:
+    try:
+        return bool(str(ours) == str(theirs) or ours == theirs)
+    except Exception:
+        return False
+
+
+def _algebraically_equal(ours: Any, theirs: Any) -> bool:
+    try:
+        return bool(ours.equals(theirs) or sympy.simplify(ours - theirs) == 0)
+    except Exception:
+        return False
+
+
+def _equations_equal(ours: Any, theirs: Any) -> bool:
+    try:
+        return bool(abs(ours.lhs - ours.rhs).equals(abs(theirs.lhs - theirs.rhs)))
+    except Exception:
+        return False
+
+
+def _numerically_equal(ours: Any, theirs: Any) -> bool:
+    try:
+        return math.isclose(float(sympy.N(theirs)), float(sympy.N(ours)), rel_tol=_TOLERANCE)
+    except Exception:
+        return False
+
+
+def _matrices_equal(ours: Any, theirs: Any) -> bool:
+    try:
+        if ours.shape != theirs.shape:
+            return False
+        rounded = [matrix.applyfunc(lambda entry: round(entry, _DECIMALS)) for matrix in (ours, theirs)]
+        return bool(rounded[0].equals(rounded[1]))
+    except Exception:
+        return False
+
+
+_TESTS = (_printed_alike, _algebraically_equal, _equations_equal, _numerically_equal, _matrices_equal)
