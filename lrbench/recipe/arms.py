@@ -7,11 +7,13 @@ KL(target || model) over kept steps; with a one-hot target that is the cross-ent
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from lrbench.recipe.schema import (
     ArmDeclaration,
     Divergence,
     Recipe,
+    Section,
     Selector,
     Source,
     Target,
@@ -63,18 +65,16 @@ def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
     if like not in KNOWN_ARMS:
         raise ValueError(f"{like!r} is not a known arm; known are: {', '.join(KNOWN_ARMS)}")
     known = KNOWN_ARMS[like]
-    own = {key: value for key, value in _ingredients_given(declaration).items() if value is not None}
-    if known is None:
-        if own or declaration.training.model_fields_set or declaration.divergence.model_fields_set:
-            raise ValueError("the arm `base` is the untrained expert; it takes no settings")
-        ingredients = None
-    else:
-        ingredients = Ingredients(**(vars(known) | own))
+    own = {key: getattr(declaration, key) for key in ("source", "selector", "target")}
+    own = {key: value for key, value in own.items() if value is not None}
+    divergence, training = _given(declaration.divergence), _given(declaration.training)
+    if known is None and (own or divergence or training):
+        raise ValueError("the arm `base` is the untrained expert; it takes no settings")
     return Arm(
         name=declaration.name,
-        ingredients=ingredients,
-        divergence=recipe.divergence.model_copy(update=_given(declaration.divergence)),
-        training=_merge_training(recipe.training, declaration),
+        ingredients=None if known is None else Ingredients(**(vars(known) | own)),
+        divergence=recipe.divergence.model_copy(update=divergence),
+        training=_merged_training(recipe.training, training),
     )
 
 
@@ -83,22 +83,20 @@ def resolve_arms(recipe: Recipe) -> tuple[Arm, ...]:
     return tuple(resolve_arm(recipe, declaration) for declaration in recipe.arms)
 
 
-def _ingredients_given(declaration: ArmDeclaration) -> dict[str, str | None]:
-    return {
-        "source": declaration.source,
-        "selector": declaration.selector,
-        "target": declaration.target,
-    }
+def _given(override: Section) -> dict[str, Any]:
+    """What an override sets: null stands for what is left out, and so does a section without settings."""
+    given = {}
+    for name in type(override).model_fields:
+        value = getattr(override, name)
+        value = _given(value) if isinstance(value, Section) else value
+        if value is not None and value != {}:
+            given[name] = value
+    return given
 
 
-def _given(override: object) -> dict[str, object]:
-    return {name: getattr(override, name) for name in override.model_fields_set}  # type: ignore[attr-defined]
-
-
-def _merge_training(training: Training, declaration: ArmDeclaration) -> Training:
+def _merged_training(training: Training, given: dict[str, Any]) -> Training:
     """The recipe's training with the arm's own settings; naming one batch unit replaces the other."""
-    given = _given(declaration.training)
-    units = {"rollouts_per_update", "steps_per_update"}
-    if units & set(given):
-        given = dict.fromkeys(units) | given
-    return training.model_copy(update=given)
+    units = ("rollouts_per_update", "steps_per_update")
+    replaced = dict.fromkeys(units) if any(unit in given for unit in units) else {}
+    lora = training.lora.model_copy(update=given.get("lora", {}))
+    return training.model_copy(update=replaced | given | {"lora": lora})

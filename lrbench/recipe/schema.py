@@ -7,7 +7,7 @@ identity of the stages that read it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -98,14 +98,23 @@ class Training(Section):
 
 
 class DivergenceOverride(Section):
-    """An arm's own thresholds; what is left out comes from the recipe."""
+    """An arm's own thresholds; what is left out or null comes from the recipe."""
 
     alpha: Annotated[float, Field(gt=0, le=1)] | None = None
     beta: Annotated[float, Field(ge=0)] | None = None
 
 
+class LoraOverride(Section):
+    """An arm's own adapter; what is left out or null comes from the recipe."""
+
+    r: Count | None = None
+    alpha: Annotated[float, Field(gt=0)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    target_modules: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
+
+
 class TrainingOverride(Section):
-    """An arm's own training settings; what is left out comes from the recipe."""
+    """An arm's own training settings; what is left out or null comes from the recipe."""
 
     updates: Count | None = None
     rollouts_per_update: Count | None = None
@@ -113,7 +122,7 @@ class TrainingOverride(Section):
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     max_gradient_norm: Annotated[float, Field(gt=0)] | None = None
-    lora: Lora | None = None
+    lora: LoraOverride = LoraOverride()
 
 
 Source = Literal["greedy", "solutions", "ground_truth"]
@@ -151,7 +160,7 @@ class Runtime(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count | None = None
     batch_size: Count = 64
-    positions_per_chunk: Count = 1024
+    positions_per_chunk: Count = 256
     updates_between_saves: Count = 20
 
 
@@ -169,11 +178,3 @@ class Recipe(Section):
     arms: Annotated[tuple[ArmDeclaration, ...], Field(min_length=1, strict=False)]
     evaluation: Evaluation
     runtime: Annotated[Runtime, Kind.RUNTIME] = Runtime()
-
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        names = [arm.name for arm in self.arms]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"arms: the name {twice[0]!r} is given twice; give each arm its own `name`")
-        return self

@@ -1,0 +1,141 @@
+"""What the schema allows at a path, in words: read from its JSON schema, which knows every range."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from lrbench.recipe.messages import Path
+from lrbench.recipe.schema import SAFE_NAME, Recipe
+
+# A field of recipe files, gone before a recipe meets its schema.
+EXTENDS = "extends"
+
+JsonSchema = dict[str, Any]
+
+
+@cache
+def _recipe_schema() -> JsonSchema:
+    return Recipe.model_json_schema()
+
+
+def schema_at(path: Path) -> JsonSchema | None:
+    """The JSON schema of the field at `path`, or None where the recipe has no such field."""
+    node: JsonSchema | None = _recipe_schema()
+    for part in path:
+        if node is None:
+            return None
+        inner = _value(node)
+        node = inner.get("items") if isinstance(part, int) else inner.get("properties", {}).get(part)
+    return node
+
+
+def _value(node: JsonSchema) -> JsonSchema:
+    """The schema behind references and `or null`."""
+    for option in node.get("anyOf", []):
+        if option.get("type") != "null":
+            return _value(option)
+    if "$ref" in node:
+        definition: JsonSchema = _recipe_schema()["$defs"][node["$ref"].rpartition("/")[2]]
+        return _value(definition)
+    return node
+
+
+def is_mapping(path: Path) -> bool:
+    """Whether the field at `path` is a mapping with fields of its own."""
+    node = schema_at(path)
+    return node is not None and "properties" in _value(node)
+
+
+def is_list(path: Path) -> bool:
+    """Whether the field at `path` is a list."""
+    node = schema_at(path)
+    return node is not None and _value(node).get("type") == "array"
+
+
+def is_number(path: Path) -> bool:
+    """Whether the field at `path` holds a number."""
+    node = schema_at(path)
+    return node is not None and _value(node).get("type") in ("integer", "number")
+
+
+def is_text(path: Path) -> bool:
+    """Whether the field at `path` holds text of the user's own."""
+    node = schema_at(path)
+    return node is not None and _value(node).get("type") == "string" and not choices_at(path)
+
+
+def choices_at(path: Path) -> list[str]:
+    """The words that may stand at `path`, where only certain words may."""
+    node = schema_at(path)
+    return list(_value(node).get("enum", [])) if node else []
+
+
+def names_at(path: Path) -> list[str]:
+    """The names of the fields that the mapping at `path` may have, in the order of the schema."""
+    node = schema_at(path)
+    return list(_value(node).get("properties", {})) if node else []
+
+
+def leaf_paths() -> list[Path]:
+    """Every field that is no mapping, with 0 standing for each place in a list."""
+
+    def within(path: Path) -> list[Path]:
+        if is_mapping(path):
+            names = _value(schema_at(path) or {})["properties"]
+            return [leaf for name in names for leaf in within((*path, name))]
+        if is_list(path) and is_mapping((*path, 0)):
+            return within((*path, 0))
+        return [path]
+
+    return within(())
+
+
+def elsewhere(name: str) -> str | None:
+    """The section that has a field `name`, to tell someone who put it in the wrong place."""
+    for path in leaf_paths():
+        if path[-1] == name and len(path) > 1:
+            return ".".join(str(part) for part in path[:-1])
+    return None
+
+
+def allowed(path: Path) -> str:
+    """What may stand at `path`, in words: `a whole number of at least 1 or null`."""
+    node = schema_at(path)
+    if node is None:
+        return "nothing"
+    nullable = any(option.get("type") == "null" for option in node.get("anyOf", []))
+    words = "an arm's name or a mapping" if path[:1] == ("arms",) and len(path) == 2 else _words(_value(node))
+    return f"{words} or null" if nullable else words
+
+
+def _words(node: JsonSchema) -> str:
+    if "enum" in node:
+        *others, last = [f"`{choice}`" for choice in node["enum"]]
+        return f"{', '.join(others)} or {last}"
+    match node.get("type"):
+        case "integer":
+            return _ranged("a whole number", node)
+        case "number":
+            return _ranged("a number", node)
+        case "string" if node.get("pattern") == SAFE_NAME:
+            letters = f"up to {node['maxLength']} letters, digits, `.`, `_` and `-`"
+            return f"a name of {letters} that begins with a letter or digit"
+        case "string":
+            return "text that is not empty" if node.get("minLength") else "text"
+        case "array":
+            return "a list that is not empty" if node.get("minItems") else "a list"
+        case _:
+            return f"a mapping with the fields {', '.join(node['properties'])}"
+
+
+def _ranged(kind: str, node: JsonSchema) -> str:
+    lower, above = node.get("minimum"), node.get("exclusiveMinimum")
+    upper, below = node.get("maximum"), node.get("exclusiveMaximum")
+    if upper is not None or below is not None:
+        start = f"[{lower:g}" if lower is not None else f"({above:g}"
+        end = f"{upper:.10g}]" if upper is not None else f"{below:.10g})"
+        return f"{kind} in {start}, {end}"
+    if above is not None:
+        return f"{kind} above {above:g}"
+    return f"{kind} of at least {lower:g}"

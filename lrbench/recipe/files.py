@@ -1,0 +1,77 @@
+"""Reading one recipe file: everything that can be wrong with it before its fields matter."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from lrbench.recipe.messages import Position, Problem, did_you_mean, found, printable
+from lrbench.recipe.nodes import Fields, Leaf
+from lrbench.recipe.yaml_nodes import compose
+
+MAX_BYTES = 1024 * 1024
+
+
+class UnreadableFileError(Exception):
+    """A file cannot be read at all; the message says why, to be shown where the file was named."""
+
+
+def read_file(file: Path, source: str, problems: list[Problem]) -> Fields | None:
+    """The mapping in `file`, with positions that call the file `source`; None when it holds no mapping.
+
+    Raises `UnreadableFileError` when there is no such file or it cannot be opened.
+    """
+    content = _read_bytes(file)
+    if len(content) > MAX_BYTES:
+        problems.append(Problem(Position(source), (), "larger than 1 MiB; this is not a recipe"))
+        return None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        lines = content[: error.start].decode("utf-8-sig", errors="replace").split("\n")
+        at = Position(source, len(lines), len(lines[-1]) + 1)
+        wrong_byte = f"found the byte 0x{content[error.start]:02X}"
+        problems.append(Problem(at, (), f"{wrong_byte}, allowed is UTF-8 text; save the file as UTF-8"))
+        return None
+    root = compose(text, lambda line, column: Position(source, line + 1, column + 1), problems)
+    if isinstance(root, Fields) or root is None:
+        return root
+    at = Position(source, 1, 1)
+    if isinstance(root, Leaf) and root.value is None:
+        problems.append(Problem(at, (), "the file is empty; a recipe is a mapping that begins with `name:`"))
+    else:
+        value = root.value if isinstance(root, Leaf) else root.items
+        problems.append(
+            Problem(root.position, (), f"found {found(value)}, allowed is a mapping of a recipe's fields")
+        )
+    return None
+
+
+def _read_bytes(file: Path) -> bytes:
+    """At most one byte more than `MAX_BYTES` of a regular file."""
+    try:
+        mode = file.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise UnreadableFileError("this is a directory; name a recipe file")
+        if not stat.S_ISREG(mode):
+            raise UnreadableFileError("this is not a regular file")
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise UnreadableFileError(f"no such file{_nearest_neighbour(file)}") from None
+    except PermissionError:
+        raise UnreadableFileError("no permission to read this file") from None
+    except OSError as error:
+        raise UnreadableFileError(f"cannot be read: {error.strerror}") from None
+
+
+def _nearest_neighbour(file: Path) -> str:
+    return did_you_mean(file.name, neighbours(file))
+
+
+def neighbours(path: Path) -> list[str]:
+    """The names beside `path`, sorted; none where the folder cannot be listed."""
+    try:
+        return sorted(printable(entry.name) for entry in path.parent.iterdir())
+    except (OSError, ValueError):
+        return []

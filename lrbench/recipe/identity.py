@@ -1,0 +1,69 @@
+"""A recipe as text that says everything, and as a hash of what can change its results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from lrbench.recipe.interpolating import escaped
+from lrbench.recipe.kinds import Kind, fields_of_kind
+from lrbench.recipe.schema import Recipe, Section
+from lrbench.recipe.yaml_nodes import plain_scalar
+from lrbench.store.keys import stable_hash
+
+
+def resolved_yaml(recipe: Recipe) -> str:
+    """The complete recipe, every default written out, in the order of the schema.
+
+    It loads back to an equal recipe.
+    """
+    values = recipe.model_dump(mode="json")
+    # An arm's null stands for the recipe's own value, so an arm is complete without it.
+    values["arms"] = [_without_nulls(arm) for arm in values["arms"]]
+    text: str = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text
+
+
+def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+    kept = {}
+    for name, value in values.items():
+        inner = _without_nulls(value) if isinstance(value, dict) else value
+        if inner is not None and inner != {}:
+            kept[name] = inner
+    return kept
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """64 hexadecimal digits that differ when, and only when, a field differs that can change a result."""
+    return stable_hash(output_fields(recipe))
+
+
+def output_fields(section: Section) -> dict[str, Any]:
+    """The JSON values of `section` without labels and runtime fields, at every depth."""
+    kept = fields_of_kind(type(section), Kind.OUTPUT)
+    return {name: _output(getattr(section, name)) for name in type(section).model_fields if name in kept}
+
+
+def _output(value: Any) -> Any:
+    if isinstance(value, Section):
+        return output_fields(value)
+    if isinstance(value, tuple):
+        return [_output(item) for item in value]
+    return value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text so that both our reading of plain scalars and YAML 1.1's give the same text again."""
+
+    def ignore_aliases(self, _: Any) -> bool:
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    written = escaped(text)
+    style = None if isinstance(plain_scalar(written), str) else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", written, style=style)
+
+
+_Dumper.add_representer(str, _text)

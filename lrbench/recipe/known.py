@@ -1,0 +1,111 @@
+"""Values that name something: a model, a problem set, an arm, a suite. Is there such a thing?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.recipe.catalogue import SUITES
+from lrbench.recipe.files import neighbours
+from lrbench.recipe.messages import Path, Problem, did_you_mean, found, nearest, printable
+from lrbench.recipe.nodes import Fields, Items, Leaf, Node, find
+from lrbench.recipe.references import (
+    EMBEDDED,
+    Origin,
+    is_there,
+    local_path,
+    origin_of_model,
+    origin_of_problems,
+)
+
+
+def unknown_things(recipe: Fields) -> list[Problem]:
+    """A problem for every value that names something lrbench cannot find.
+
+    Values of the wrong type are left to the schema. The hub is not asked whether it has a model.
+    """
+    problems = []
+
+    def check(path: Path, wrong: Callable[[str], str | None]) -> None:
+        node = find(recipe, path)
+        if isinstance(node, Leaf) and isinstance(node.value, str) and node.value:
+            message = wrong(node.value)
+            if message:
+                problems.append(Problem(node.position, path, message))
+
+    check(("pair", "expert", "model"), wrong_model)
+    check(("pair", "amateur", "model"), wrong_model)
+    check(("data", "train"), wrong_problems)
+    check(("evaluation", "suite"), wrong_suite)
+    arms = find(recipe, ("arms",))
+    for place, arm in enumerate(arms.items if isinstance(arms, Items) else ()):
+        check(_name_of_known_arm(arm, ("arms", place)), wrong_arm)
+    return problems
+
+
+def _name_of_known_arm(arm: Node, path: Path) -> Path:
+    """Where an entry of `arms:` says which known arm it is: `like`, else `name`, else the whole entry."""
+    if not isinstance(arm, Fields):
+        return path
+    like = find(arm, ("like",))
+    given = like is not None and not (isinstance(like, Leaf) and like.value is None)
+    return (*path, "like" if given else "name")
+
+
+def wrong_arm(name: str) -> str | None:
+    """What is wrong with `name` as a known arm, if anything."""
+    if name in KNOWN_ARMS:
+        return None
+    hint = did_you_mean(name, KNOWN_ARMS) or "; an arm of your own says by `like` which known arm it varies"
+    return f"found {found(name)}, known arms are {', '.join(KNOWN_ARMS)}{hint}"
+
+
+def wrong_suite(name: str) -> str | None:
+    """What is wrong with `name` as a suite, if anything."""
+    return None if name in SUITES else _not_among(name, SUITES, "known suites are")
+
+
+def wrong_model(reference: str) -> str | None:
+    """What is wrong with a `model:` value, if anything can be told without the network."""
+    from lrbench.embedded.assets import available_models
+
+    embedded = [EMBEDDED + name for name in available_models()]
+    match origin_of_model(reference):
+        case Origin.EMBEDDED:
+            return None if reference in embedded else _not_among(reference, embedded, "embedded models are")
+        case Origin.LOCAL:
+            return _wrong_folder(reference)
+        case Origin.HUB:
+            meant = nearest(reference, embedded) or nearest(EMBEDDED + reference, embedded)
+            return f"found {found(reference)}; did you mean `{meant}`?" if meant else None
+
+
+def _wrong_folder(reference: str) -> str | None:
+    folder = local_path(reference)
+    if not is_there(folder):
+        hint = did_you_mean(folder.name, neighbours(folder))
+        return f"found {found(reference)}, which is no folder here and no id of the hub{hint}"
+    if not (folder / "config.json").is_file():
+        missing = f"the folder `{printable(reference)}` has no `config.json`"
+        return f"{missing}; a model folder is what `save_pretrained` writes"
+    return None
+
+
+def wrong_problems(reference: str) -> str | None:
+    """What is wrong with a `train:` value, if anything."""
+    from lrbench.embedded.assets import available_problem_sets
+
+    embedded = [EMBEDDED + name for name in available_problem_sets()]
+    if origin_of_problems(reference) is Origin.EMBEDDED:
+        return None if reference in embedded else _not_among(reference, embedded, "embedded problem sets are")
+    file = local_path(reference)
+    if is_there(file):
+        directory = f"`{printable(reference)}` is a directory, allowed is a JSONL file"
+        return directory if file.is_dir() else None
+    meant = nearest(reference, embedded)
+    hint = f"; did you mean `{meant}`?" if meant else did_you_mean(file.name, neighbours(file))
+    return f"found {found(reference)}, but there is no such file{hint}"
+
+
+def _not_among(name: str, known: Iterable[str], words: str) -> str:
+    return f"found {found(name)}, {words} {', '.join(known)}{did_you_mean(name, known)}"

@@ -1,0 +1,120 @@
+"""A recipe's values with the place each was written at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lrbench.recipe.messages import Path, Position
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One value: text, a number, true, false or null."""
+
+    value: Value
+    position: Position
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list."""
+
+    items: tuple[Node, ...]
+    position: Position
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One field of a mapping: where its name is, and what it holds."""
+
+    key: Position
+    node: Node
+
+
+@dataclass(frozen=True)
+class Fields:
+    """A mapping."""
+
+    entries: dict[str, Entry]
+    position: Position
+
+
+Node = Leaf | Items | Fields
+
+
+def plain(node: Node) -> object:
+    """The values alone, as Python's own types."""
+    match node:
+        case Leaf():
+            return node.value
+        case Items():
+            return [plain(item) for item in node.items]
+        case Fields():
+            return plain_fields(node)
+
+
+def plain_fields(fields: Fields) -> dict[str, object]:
+    """The values of a mapping alone."""
+    return {name: plain(entry.node) for name, entry in fields.entries.items()}
+
+
+def child(node: Node, part: str | int) -> Node | None:
+    """The node one step down, or None where there is none."""
+    if isinstance(node, Fields):
+        entry = node.entries.get(str(part))
+        return entry.node if entry else None
+    if isinstance(node, Items) and str(part).isdecimal() and int(part) < len(node.items):
+        return node.items[int(part)]
+    return None
+
+
+def find(node: Node, path: Path) -> Node | None:
+    """The node at `path`, or None where nothing was written."""
+    for part in path:
+        inner = child(node, part)
+        if inner is None:
+            return None
+        node = inner
+    return node
+
+
+def value_position(node: Node, path: Path) -> Position:
+    """Where the value at `path` was written; where it was not, the name of the nearest mapping around it."""
+    named = node.position
+    for part in path:
+        inner = child(node, part)
+        if inner is None:
+            return named
+        named = node.entries[str(part)].key if isinstance(node, Fields) else inner.position
+        node = inner
+    return node.position
+
+
+def key_position(node: Node, path: Path) -> Position:
+    """Where the name of the field at `path` was written, or of the nearest field around it."""
+    named = node.position
+    for part in path:
+        inner = child(node, part)
+        if inner is None:
+            break
+        named = node.entries[str(part)].key if isinstance(node, Fields) else inner.position
+        node = inner
+    return named
+
+
+def merge(earlier: Node, later: Node) -> Node:
+    """Later wins; mappings merge field by field, everything else (lists too) is replaced whole."""
+    if isinstance(earlier, Fields) and isinstance(later, Fields):
+        return merge_fields(earlier, later)
+    return later
+
+
+def merge_fields(earlier: Fields, later: Fields) -> Fields:
+    """Two mappings in one; where both have a field, `later` wins as `merge` says."""
+    entries = dict(earlier.entries)
+    for name, entry in later.entries.items():
+        before = entries.get(name)
+        entries[name] = Entry(entry.key, merge(before.node, entry.node) if before else entry.node)
+    return Fields(entries, later.position)

@@ -1,0 +1,54 @@
+"""What a `model:` or `train:` value refers to: something embedded, something on this disk, or the hub."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+EMBEDDED = "embedded/"
+HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+
+
+class Origin(StrEnum):
+    """Where the thing referred to lives."""
+
+    EMBEDDED = "embedded"
+    LOCAL = "local"
+    HUB = "hub"
+
+
+def origin_of_model(reference: str) -> Origin:
+    """`embedded/NAME` ships with lrbench; a folder that is there is local, and so is whatever is written as a
+    path (`./`, `../`, `~`, `/`) or has more than one slash; anything else is a hub id, as `owner/name`.
+
+    Folders are relative to the directory that lrbench is started in.
+    """
+    if reference.startswith(EMBEDDED):
+        return Origin.EMBEDDED
+    if HUB_ID.fullmatch(reference) is None or is_there(local_path(reference)):
+        return Origin.LOCAL
+    return Origin.HUB
+
+
+def origin_of_problems(reference: str) -> Origin:
+    """`embedded/FAMILY` ships with lrbench; anything else is a JSONL file, relative like a folder."""
+    return Origin.EMBEDDED if reference.startswith(EMBEDDED) else Origin.LOCAL
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything at `path`; nothing is where a path is too long or may not be looked at."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def local_path(reference: str) -> Path:
+    """The path of a local model folder or problem file. A `~` is the home folder."""
+    path = Path(reference)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        # `~nobody`: there is no such user, so no such home; the path is taken as it stands.
+        return path

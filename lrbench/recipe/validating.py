@@ -1,0 +1,70 @@
+"""Values against the schema: pydantic finds what is wrong, the wording is ours."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from lrbench.recipe.fields import allowed, choices_at, is_number, is_text
+from lrbench.recipe.messages import Path, Problem, did_you_mean, found
+from lrbench.recipe.nodes import Fields, find, key_position, plain, value_position
+from lrbench.recipe.schema import Recipe
+from lrbench.recipe.yaml_nodes import plain_scalar
+
+LEADING_ZEROS = re.compile(r"[-+]?0[0-9_]+")
+
+
+def validated(recipe: Fields, problems: list[Problem]) -> Recipe | None:
+    """The typed recipe, or None with a problem for every value that the schema refuses."""
+    try:
+        return Recipe.model_validate(plain(recipe))
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=False, include_input=False):
+            problems.append(_problem(recipe, detail["loc"], missing=detail["type"] == "missing"))
+        return None
+
+
+def valid_sections(recipe: Fields) -> dict[str, Any]:
+    """The fields of `recipe` that are valid by themselves, typed; for checks when others are not."""
+    sections = {}
+    for name, field in Recipe.model_fields.items():
+        annotation: Any = field.annotation
+        if name in recipe.entries:
+            try:
+                value = plain(recipe.entries[name].node)
+                sections[name] = TypeAdapter(annotation).validate_python(value)
+            except ValidationError:
+                continue
+        elif not field.is_required():
+            sections[name] = field.default
+    return sections
+
+
+def _problem(recipe: Fields, path: Path, missing: bool) -> Problem:
+    if missing:
+        message = f"missing; needed is {allowed(path)}"
+        return Problem(key_position(recipe, path[:-1]), path, message)
+    node = find(recipe, path)
+    while node is None:
+        # A bare name in `arms:` stands for a mapping; what is wrong with that is said of the name.
+        path = path[:-1]
+        node = find(recipe, path)
+    value = plain(node)
+    message = f"found {found(value)}, allowed is {allowed(path)}{_hint(path, value)}"
+    return Problem(value_position(recipe, path), path, message)
+
+
+def _hint(path: Path, value: object) -> str:
+    """What to do about the commonest mistakes."""
+    if isinstance(value, str) and is_number(path):
+        if LEADING_ZEROS.fullmatch(value):
+            return "; write it without the leading zeros"
+        if isinstance(plain_scalar(value), int | float):
+            return "; write it without quotes"
+    if isinstance(value, str):
+        return did_you_mean(value, choices_at(path))
+    if isinstance(value, bool | int | float) and is_text(path):
+        return "; put it in quotes"
+    return ""
