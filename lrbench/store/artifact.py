@@ -19,6 +19,7 @@ MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
 MANIFEST_FORMAT = 1
 INDENT = 1
+LINK = -1
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 
@@ -144,7 +145,7 @@ def read_manifest(directory: Path, stage: str, key: str) -> dict[str, Any]:
     """
     try:
         manifest = unseal((directory / MANIFEST).read_bytes(), INDENT)
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise DamageError(f"{MANIFEST} is missing") from error
     except ValueError as error:
         raise DamageError(f"{MANIFEST} is damaged ({error})") from error
@@ -191,7 +192,7 @@ def read_artifact(directory: Path, stage: str, key: str, hashes: FileHashes) -> 
 def list_tree(directory: Path) -> tuple[dict[str, int], set[str]]:
     """Everything under `directory`: the size in bytes of each file by its relative name, and the folders.
 
-    A link is given the size -1, so that it never passes for the file it points to.
+    What is no regular file, such as a link, is given the size `LINK`, so that it never passes for one.
     """
     sizes: dict[str, int] = {}
     folders: set[str] = set()
@@ -206,7 +207,7 @@ def list_tree(directory: Path) -> tuple[dict[str, int], set[str]]:
                     pending.append(name + "/")
                 else:
                     regular = entry.is_file(follow_symlinks=False)
-                    sizes[name] = entry.stat(follow_symlinks=False).st_size if regular else -1
+                    sizes[name] = entry.stat(follow_symlinks=False).st_size if regular else LINK
     return sizes, folders
 
 
@@ -216,7 +217,8 @@ def _records(manifest: dict[str, Any]) -> list[FileRecord]:
 
 def _compare_sizes(directory: Path, records: list[FileRecord]) -> None:
     sizes, folders = list_tree(directory)
-    sizes.pop(MANIFEST, None)
+    if sizes.pop(MANIFEST, LINK) == LINK:
+        raise DamageError(f"{MANIFEST} is a link")
     for record in records:
         found = sizes.pop(record.name, None)
         if found is None:

@@ -1,0 +1,100 @@
+"""Atomic writes, and the system's refusals in plain words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from lrbench.errors import StoreError
+from lrbench.store.files import storage_errors, write_atomically, writing_errors
+
+
+@pytest.mark.parametrize(("data", "content"), [("é\n", "é\n".encode()), (b"\0\1", b"\0\1"), ("", b"")])
+def test_text_and_bytes_are_written_whole(tmp_path, data, content):
+    path = tmp_path / "record.json"
+    write_atomically(path, "what was there before")
+    write_atomically(path, data)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_the_old_content_and_no_litter(tmp_path, monkeypatch):
+    path = tmp_path / "record.json"
+    write_atomically(path, "old")
+
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StoreError, match=r"record\.json: the disk or quota is full \([\d,]+ bytes free\)"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_written_atomically_has_the_users_usual_mode(tmp_path):
+    usual = tmp_path / "usual"
+    usual.write_text("")
+    write_atomically(tmp_path / "record.json", "")
+    assert (tmp_path / "record.json").stat().st_mode == usual.stat().st_mode
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(
+        StoreError, match=r"^cannot use .*/absent/.*: No such file or directory\. Finished work stays\.$"
+    ):
+        write_atomically(tmp_path / "absent" / "record.json", "")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (
+            errno.ENOSPC,
+            r"^cannot write .*shard: the disk or quota is full \([\d,]+ bytes free\)\. Free some space",
+        ),
+        (errno.EDQUOT, r"^cannot write .*shard: the disk or quota is full"),
+        (errno.EACCES, r"^cannot use .*shard: permission denied\. Make the folder writable"),
+        (errno.EROFS, r"^cannot use .*shard: read-only file system\. Make the folder writable"),
+        (errno.EIO, r"^cannot use .*shard: Input/output error\. Finished work stays\.$"),
+    ],
+)
+def test_each_refusal_says_where_and_what_to_do(tmp_path, number, words):
+    with pytest.raises(StoreError, match=words), storage_errors(tmp_path / "absent" / "shard"):
+        raise OSError(number, os.strerror(number))
+
+
+class TestWritersOwnErrors:
+    def test_a_full_disk_is_told_even_where_the_library_only_prints_it(self, tmp_path):
+        # The words of safetensors 0.8 on a full disk.
+        words = "Error while serializing: I/O error: No space left on device (os error 28)"
+        with (
+            pytest.raises(StoreError, match=r"adapter\.safetensors: the disk or quota is full"),
+            writing_errors(tmp_path / "adapter.safetensors"),
+        ):
+            raise RuntimeError(words)
+
+    def test_a_full_disk_is_told_by_its_number(self, tmp_path):
+        if not Path("/dev/full").is_char_device():
+            pytest.skip("this system has no /dev/full")
+        with (
+            pytest.raises(StoreError, match=r"the disk or quota is full"),
+            writing_errors(tmp_path / "shard"),
+            Path("/dev/full").open("wb") as file,
+        ):
+            file.write(b"x")
+
+    def test_a_refusal_about_the_written_folder_is_the_stores(self, tmp_path):
+        with pytest.raises(StoreError, match=r"writing/part"), writing_errors(tmp_path / "writing" / "shard"):
+            (tmp_path / "writing" / "part").write_bytes(b"")
+
+    def test_a_missing_input_is_the_writers(self, tmp_path):
+        with pytest.raises(FileNotFoundError), writing_errors(tmp_path / "writing" / "shard"):
+            (tmp_path / "input").read_bytes()
+
+    def test_any_other_error_is_the_writers(self, tmp_path):
+        with pytest.raises(ZeroDivisionError), writing_errors(tmp_path / "shard"):
+            raise ZeroDivisionError
