@@ -1,0 +1,295 @@
+"""The leaderboard's data: rows of arms, columns of benchmarks, each number with what it can carry.
+
+A board holds results of one suite under one protocol; results under different protocols are on
+different boards and never meet. Intervals, tests and averages are derived when they are read, so that
+a board of thousands of rows is built at once and pays only for what is looked at. Rendering is
+elsewhere; equal records give equal boards, whatever their order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from lrbench.evaluation.statistics import (
+    Comparison,
+    Estimate,
+    Flips,
+    compare_averages,
+    compare_benchmarks,
+    count_flips,
+    macro_average,
+    wilson_interval,
+)
+from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.results.records import ArmRecord, Costs, ScoreRecord
+from lrbench.store.keys import stable_hash
+
+AVERAGE = "average"
+BASE = "base"
+SFT = "sft"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm on one benchmark. Accuracy and interval are shares in [0, 1], by the paper verdict."""
+
+    score: ScoreRecord
+
+    @property
+    def n(self) -> int:
+        """Number of items measured."""
+        return self.score.n
+
+    @property
+    def correct(self) -> int:
+        """Items right."""
+        return self.score.correct
+
+    @cached_property
+    def accuracy(self) -> Estimate:
+        """Share of items right, with its Wilson interval."""
+        return Estimate(self.correct / self.n, wilson_interval(self.correct, self.n))
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A row set against a baseline row, over the benchmarks both answered on the same items."""
+
+    baseline: str
+    baseline_recipe: str
+    baseline_seed: int
+    flips: dict[str, Flips]
+    complete: bool
+
+    @cached_property
+    def benchmarks(self) -> dict[str, Comparison]:
+        """Per benchmark: exact McNemar, Holm over the benchmarks of this pair of rows."""
+        return compare_benchmarks(self.flips)
+
+    @cached_property
+    def average(self) -> Comparison | None:
+        """The difference of the averages; None unless every benchmark is paired."""
+        return compare_averages(tuple(self.flips.values())) if self.complete else None
+
+    def on(self, column: str) -> Comparison | None:
+        """The comparison shown in `column`, a benchmark or `average`; None where there is none."""
+        return self.average if column == AVERAGE else self.benchmarks.get(column)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm of one recipe with one seed.
+
+    `cells` are in the board's column order; `missing` are benchmarks of the protocol without a score.
+    `variant` tells rows apart that share expert, recipe, arm and seed (a recipe that was edited), and is
+    empty otherwise. `costs` is None when the ledger has no record of how the arm was made.
+    """
+
+    arm_id: str
+    expert: str
+    recipe: str
+    arm: str
+    seed: int
+    variant: str
+    recorded_at: str
+    cells: dict[str, Cell]
+    missing: tuple[str, ...]
+    costs: Costs | None
+    to_base: Delta | None = None
+    to_sft: Delta | None = None
+
+    @cached_property
+    def average(self) -> Estimate | None:
+        """Mean accuracy over the benchmarks with its bootstrap interval; None while one is missing."""
+        if self.missing:
+            return None
+        return macro_average(tuple((cell.correct, cell.n) for cell in self.cells.values()))
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall-clock seconds to make the arm, all stages; None when not recorded."""
+        return None if self.costs is None else sum(self.costs.seconds.values())
+
+    def on(self, column: str) -> Estimate | None:
+        """The accuracy shown in `column`, a benchmark or `average`; None where there is none."""
+        if column == AVERAGE:
+            return self.average
+        return self.cells[column].accuracy if column in self.cells else None
+
+
+@dataclass(frozen=True)
+class Board:
+    """All results of one suite under one protocol.
+
+    `protocol_hash` is over benchmark -> protocol hash; `protocols` holds each benchmark's protocol as
+    far as a score of it was recorded. Rows are ordered by expert, recipe, arm (baselines first), seed.
+    """
+
+    suite: str
+    protocol_hash: str
+    benchmarks: tuple[str, ...]
+    protocols: dict[str, dict[str, Any]]
+    rows: tuple[Row, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The average, then the benchmarks."""
+        return (AVERAGE, *self.benchmarks)
+
+    @cached_property
+    def best(self) -> frozenset[tuple[str, str]]:
+        """(arm_id, column) of every result that is separated from its runner-up.
+
+        Within an expert; the runner-up is the best row of any other arm, since seeds of one arm do not
+        compete with each other. Exact McNemar with Holm over the benchmarks; the average stands alone.
+        """
+        by_expert: dict[str, list[Row]] = defaultdict(list)
+        for row in self.rows:
+            by_expert[row.expert].append(row)
+        return frozenset(mark for rows in by_expert.values() for mark in self._best_of(rows))
+
+    def _best_of(self, rows: list[Row]) -> Iterable[tuple[str, str]]:
+        leaders: dict[str, Row] = {}
+        flips: dict[str, Flips] = {}
+        for column in self.columns:
+            ranked = sorted(
+                ((estimate.value, row) for row in rows if (estimate := row.on(column)) is not None),
+                key=lambda ranked_row: -ranked_row[0],
+            )
+            if not ranked:
+                continue
+            leader = ranked[0][1]
+            rival = next(
+                (row for _, row in ranked if (row.recipe, row.arm) != (leader.recipe, leader.arm)), None
+            )
+            if rival is None:
+                continue
+            paired = _flips(leader.cells, rival.cells)
+            if column == AVERAGE:
+                if len(paired) == len(self.benchmarks) and _ahead(compare_averages(tuple(paired.values()))):
+                    yield leader.arm_id, AVERAGE
+            elif column in paired:
+                leaders[column], flips[column] = leader, paired[column]
+        for column, comparison in compare_benchmarks(flips).items():
+            if _ahead(comparison):
+                yield leaders[column].arm_id, column
+
+
+def build_boards(arms: Iterable[ArmRecord], scores: Iterable[ScoreRecord]) -> tuple[Board, ...]:
+    """The boards that these records make: by suite, and within a suite the latest measured first.
+
+    Scores without any item say nothing and count as missing. When one arm was measured twice on a
+    benchmark under one protocol, the latest counts.
+    """
+    arm_records = {record.arm_id: record for record in arms}
+    groups: dict[tuple[str, str], list[ScoreRecord]] = defaultdict(list)
+    for score in sorted(scores, key=_age):
+        groups[score.suite, stable_hash(score.suite_protocol)].append(score)
+    ordered = sorted(groups.items(), key=lambda group: (_age(group[1][-1]), group[0]), reverse=True)
+    ordered.sort(key=lambda group: group[0][0])
+    return tuple(
+        _build_board(suite, protocol_hash, group, arm_records) for (suite, protocol_hash), group in ordered
+    )
+
+
+def _build_board(
+    suite: str, protocol_hash: str, scores: list[ScoreRecord], arm_records: Mapping[str, ArmRecord]
+) -> Board:
+    """The board of `scores`, which are ordered by age."""
+    benchmarks = tuple(scores[0].suite_protocol)
+    latest: dict[str, dict[str, ScoreRecord]] = defaultdict(dict)
+    for score in scores:
+        if score.n:
+            latest[score.arm_id][score.benchmark] = score
+    named: dict[tuple[str, str, str, int], int] = defaultdict(int)
+    for by_benchmark in latest.values():
+        named[_name(next(iter(by_benchmark.values())))] += 1
+
+    rows = []
+    for arm_id, by_benchmark in latest.items():
+        score = max(by_benchmark.values(), key=_age)
+        record = arm_records.get(arm_id)
+        rows.append(
+            Row(
+                arm_id=arm_id,
+                expert=score.expert,
+                recipe=score.recipe,
+                arm=score.arm,
+                seed=score.seed,
+                variant=arm_id[:8] if named[_name(score)] > 1 else "",
+                recorded_at=score.recorded_at,
+                cells={name: Cell(by_benchmark[name]) for name in benchmarks if name in by_benchmark},
+                missing=tuple(name for name in benchmarks if name not in by_benchmark),
+                costs=None if record is None else record.costs,
+            )
+        )
+    rows.sort(key=_row_order)
+    return Board(
+        suite=suite,
+        protocol_hash=protocol_hash,
+        benchmarks=benchmarks,
+        protocols={score.benchmark: score.protocol for score in scores},
+        rows=tuple(_with_deltas(rows, len(benchmarks))),
+    )
+
+
+def _with_deltas(rows: list[Row], width: int) -> Iterable[Row]:
+    """The rows with their deltas; base has none, sft is set against base alone."""
+    baselines: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.arm in (BASE, SFT):
+            baselines[row.expert, row.arm].append(row)
+    for row in rows:
+        to_base = None if row.arm == BASE else _delta(row, baselines[row.expert, BASE], width)
+        to_sft = None if row.arm in (BASE, SFT) else _delta(row, baselines[row.expert, SFT], width)
+        yield replace(row, to_base=to_base, to_sft=to_sft)
+
+
+def _delta(row: Row, baselines: list[Row], width: int) -> Delta | None:
+    """`row` against the baseline nearest to it: of its recipe and seed, of its recipe, or the latest."""
+    if not baselines:
+        return None
+    baseline = max(
+        baselines,
+        key=lambda other: (
+            other.recipe == row.recipe,
+            other.seed == row.seed,
+            other.recorded_at,
+            other.arm_id,
+        ),
+    )
+    flips = _flips(row.cells, baseline.cells)
+    if not flips:
+        return None
+    return Delta(baseline.arm_id, baseline.recipe, baseline.seed, flips, complete=len(flips) == width)
+
+
+def _flips(first: Mapping[str, Cell], second: Mapping[str, Cell]) -> dict[str, Flips]:
+    """Paired outcomes per benchmark, where both rows answered the same items."""
+    return {
+        benchmark: count_flips(cell.score.paper, second[benchmark].score.paper)
+        for benchmark, cell in first.items()
+        if benchmark in second and cell.score.items_hash == second[benchmark].score.items_hash
+    }
+
+
+def _ahead(comparison: Comparison) -> bool:
+    return comparison.separated and comparison.difference > 0
+
+
+def _age(score: ScoreRecord) -> tuple[str, ...]:
+    return (score.recorded_at, *score.identity)
+
+
+def _name(score: ScoreRecord) -> tuple[str, str, str, int]:
+    return (score.expert, score.recipe, score.arm, score.seed)
+
+
+def _row_order(row: Row) -> tuple[object, ...]:
+    known = list(KNOWN_ARMS)
+    place = known.index(row.arm) if row.arm in known else len(known)
+    return (row.expert, row.recipe, place, row.arm, row.seed, row.recorded_at, row.arm_id)

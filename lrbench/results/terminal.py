@@ -1,0 +1,160 @@
+"""The leaderboard in the terminal.
+
+A board is a matrix of arms x benchmarks where the window is wide enough, and otherwise one block
+per benchmark with a line per arm. Names are shown as text whatever they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from lrbench.results.board import AVERAGE, Board, Row
+from lrbench.results.text import plain
+from lrbench.results.wording import (
+    BASELINES,
+    COSTS,
+    LEGEND,
+    LONGEST_NAME,
+    NOTHING,
+    UNKNOWN,
+    accuracy_text,
+    comparison_text,
+    cost_texts,
+    delta_to,
+    interval_text,
+    notes_on,
+    row_label,
+    sections,
+    size_text,
+)
+
+UNBOUNDED = 10_000
+
+
+def show_boards(boards: Sequence[Board], console: Console) -> None:
+    """Print the boards to fit `console`; plain text where it is no terminal."""
+    if not boards:
+        console.print(Text(NOTHING))
+        return
+    for position, board in enumerate(boards):
+        console.print(_title(board))
+        for section in sections(board):
+            console.print()
+            console.print(_section_title(section))
+            console.print()
+            matrix = _matrix(board, section)
+            wanted = Measurement.get(console, console.options.update(max_width=UNBOUNDED), matrix)
+            console.print(matrix if wanted.maximum <= console.width else _blocks(board, section))
+        console.print()
+        notes = list(notes_on(board, boards[0] if position else None))
+        for note in notes:
+            console.print(Text(note, style="yellow"))
+        if notes:
+            console.print()
+    for line in LEGEND:
+        console.print(Text(line, style="dim"))
+
+
+def _title(board: Board) -> Text:
+    return Text.assemble(
+        (plain(board.suite, LONGEST_NAME), "bold"), (f"  protocol {board.protocol_hash[:8]}", "dim")
+    )
+
+
+def _section_title(section: list[Row]) -> Text:
+    first = section[0]
+    title = Text.assemble(
+        (plain(first.expert, LONGEST_NAME), "bold cyan"), f"  {plain(first.recipe, LONGEST_NAME)}"
+    )
+    if len({row.seed for row in section}) == 1:
+        title.append(f"  seed {first.seed}")
+    return title
+
+
+def _matrix(board: Board, section: list[Row]) -> Table:
+    """Arms down, benchmarks across; under each accuracy its interval and the differences."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    for column in board.columns:
+        table.add_column(_heading(column, section, "\n"), justify="right", no_wrap=True)
+    for name in COSTS:
+        table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
+    for row in section:
+        if row is not section[0]:
+            table.add_row()
+        baselines = [baseline for baseline in BASELINES if delta_to(row, baseline)]
+        label = [Text(row_label(row, section), style="bold"), Text()]
+        label += [Text(f"  vs {baseline}", style="dim") for baseline in baselines]
+        cells = [Text("\n").join(_matrix_cell(board, row, column, baselines)) for column in board.columns]
+        table.add_row(Text("\n").join(label), *cells, *cost_texts(row))
+    return table
+
+
+def _matrix_cell(board: Board, row: Row, column: str, baselines: list[str]) -> Iterator[Text]:
+    estimate = row.on(column)
+    if estimate is None:
+        yield Text(UNKNOWN, style="dim")
+        yield Text()
+    else:
+        yield _marked(board, row, column, f"{100 * estimate.value:.1f}")
+        yield Text(interval_text(estimate), style="dim")
+    for baseline in baselines:
+        yield _comparison(row, baseline, column)
+
+
+def _blocks(board: Board, section: list[Row]) -> Table:
+    """The average, the costs, then every benchmark: a heading and one line per arm."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("", "accuracy", *(f"vs {baseline}" for baseline in BASELINES)):
+        table.add_column(name, overflow="fold")
+    for column in board.columns:
+        if column != AVERAGE:
+            table.add_row()
+        table.add_row(_heading(column, section, "  "))
+        for row in section:
+            estimate = row.on(column)
+            table.add_row(
+                _indented_label(row, section),
+                Text(UNKNOWN, style="dim")
+                if estimate is None
+                else _marked(board, row, column, accuracy_text(estimate)),
+                *(_comparison(row, baseline, column) for baseline in BASELINES),
+            )
+        if column == AVERAGE:
+            table.add_row()
+            table.add_row(Text("cost", style="bold"), *(Text(name, style="dim") for name in COSTS))
+            for row in section:
+                table.add_row(_indented_label(row, section), *cost_texts(row))
+    return table
+
+
+def _indented_label(row: Row, section: list[Row]) -> Text:
+    return Text(f"  {row_label(row, section)}")
+
+
+def _heading(column: str, section: list[Row], between: str) -> Text:
+    heading = Text(plain(column, LONGEST_NAME), style="bold")
+    size = size_text(column, section)
+    if size:
+        heading.append(f"{between}{size}", style="not bold dim")
+    return heading
+
+
+def _marked(board: Board, row: Row, column: str, text: str) -> Text:
+    best = (row.arm_id, column) in board.best
+    return Text(f"{text} *", style="bold green") if best else Text(text)
+
+
+def _comparison(row: Row, baseline: str, column: str) -> Text:
+    delta = delta_to(row, baseline)
+    comparison = None if delta is None else delta.on(column)
+    style = "dim"
+    if comparison is not None and comparison.separated:
+        style = "green" if comparison.difference > 0 else "red"
+    return Text(comparison_text(comparison), style=style)

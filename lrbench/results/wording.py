@@ -1,0 +1,116 @@
+"""How a board's numbers, rows and caveats are put into words, the same in the terminal and in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from lrbench.evaluation.statistics import Comparison, Estimate
+from lrbench.results.board import BASE, SFT, Board, Delta, Row
+from lrbench.results.protocols import differing_suites
+from lrbench.results.text import plain
+
+NOTHING = "No results yet. `lrbench run RECIPE` makes some; `lrbench plan RECIPE` says what it would do."
+LEGEND = (
+    "Accuracy in percent, 95% intervals: Wilson; for the average, stratified bootstrap.",
+    "Differences in points on the same items: exact McNemar, Holm over the benchmarks; for the average, "
+    "sign-flip permutation.",
+    "tie: not separated at 5%. *: best of its expert, and separated from the best of the other arms.",
+)
+UNKNOWN = "-"
+BASELINES = (BASE, SFT)
+COSTS = ("tuned tokens", "sampled problems", "time")
+LONGEST_NAME = 60
+
+
+def accuracy_text(estimate: Estimate) -> str:
+    """`71.6 [68.6, 74.4]`, in percent."""
+    return f"{100 * estimate.value:.1f} {interval_text(estimate)}"
+
+
+def interval_text(estimate: Estimate) -> str:
+    """`[68.6, 74.4]`, in percent."""
+    return f"[{100 * estimate.interval.low:.1f}, {100 * estimate.interval.high:.1f}]"
+
+
+def comparison_text(comparison: Comparison | None) -> str:
+    """`+9.7 (p 0.002)` where separated, `tie (+0.4)` otherwise, with the adjusted p; empty for None."""
+    if comparison is None:
+        return ""
+    rounded = round(comparison.difference, 1)
+    difference = f"{rounded:+.1f}" if rounded else "0.0"
+    if not comparison.separated:
+        return f"tie ({difference})"
+    p = comparison.p_adjusted
+    return f"{difference} (p {'<0.001' if p < 0.001 else f'{p:.3f}'})"
+
+
+def duration_text(seconds: float) -> str:
+    """`0:48`, `3:12`, `1:02:03`."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def cost_texts(row: Row) -> tuple[str, str, str]:
+    """Tuned tokens, sampled problems and time, as `COSTS` names them."""
+    if row.costs is None or row.seconds is None:
+        return UNKNOWN, UNKNOWN, UNKNOWN
+    return f"{row.costs.tuned_tokens:,}", f"{row.costs.sampled_problems:,}", duration_text(row.seconds)
+
+
+def size_text(column: str, section: list[Row]) -> str:
+    """`n 100`, a range where rows differ, or nothing for the average."""
+    sizes = sorted({row.cells[column].n for row in section if column in row.cells})
+    if not sizes:
+        return ""
+    return f"n {sizes[0]}" if len(sizes) == 1 else f"n {sizes[0]}-{sizes[-1]}"
+
+
+def sections(board: Board) -> Iterator[list[Row]]:
+    """The rows by expert and recipe."""
+    for _, rows in groupby(board.rows, key=lambda row: (row.expert, row.recipe)):
+        yield list(rows)
+
+
+def row_label(row: Row, section: list[Row]) -> str:
+    """The arm, with the seed where the section has several and the variant where names coincide."""
+    parts = [plain(row.arm, LONGEST_NAME)]
+    if len({other.seed for other in section}) > 1:
+        parts.append(f"seed {row.seed}")
+    if row.variant:
+        parts.append(f"#{plain(row.variant)}")
+    return " ".join(parts)
+
+
+def delta_to(row: Row, baseline: str) -> Delta | None:
+    """The row set against `base` or `sft`."""
+    return row.to_base if baseline == BASE else row.to_sft
+
+
+def notes_on(board: Board, other: Board | None = None) -> Iterator[str]:
+    """What a reader has to know: what is missing, and what sets `board` apart from `other`, shown above."""
+    for row in board.rows:
+        yield from _notes_on_row(row)
+    if other is not None and other.suite == board.suite:
+        yield f"Not comparable with protocol {other.protocol_hash[:8]} above. What differs:"
+        for found in differing_suites(other.protocols, board.protocols):
+            everywhere = set(found.benchmarks) in (set(), set(board.benchmarks))
+            where = "" if everywhere else f" ({', '.join(found.benchmarks)})"
+            yield plain(f"  {found.field}: {found.first} above, {found.second} here{where}")
+
+
+def _notes_on_row(row: Row) -> Iterator[str]:
+    name = f"{plain(row.arm, LONGEST_NAME)} of {plain(row.recipe, LONGEST_NAME)}, seed {row.seed}"
+    if row.missing:
+        absent = ", ".join(plain(benchmark, LONGEST_NAME) for benchmark in row.missing)
+        yield f"{name}: no result on {absent}, so no average."
+    for baseline in BASELINES:
+        delta = delta_to(row, baseline)
+        if delta is None:
+            continue
+        if delta.baseline_recipe != row.recipe:
+            origin = plain(delta.baseline_recipe, LONGEST_NAME)
+            yield f"{name}: set against {baseline} of {origin}, seed {delta.baseline_seed}."
+        if not delta.complete and not row.missing:
+            yield f"{name}: {baseline} lacks some of these items, so no difference of averages."
