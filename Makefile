@@ -1,0 +1,61 @@
+# Every target sets up what it needs; `make help` lists them.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+RECIPE ?= recipes/quickstart.yaml
+# One thread: on shared cores a second one spins more than it works for models this small.
+export OMP_NUM_THREADS ?= 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List every target in one line each
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: environment
+environment: ## Build .venv, once per state of the lock; every other target does this by itself
+	@$(PYTHON) .make/environment.py
+
+.PHONY: experiment
+experiment: environment ## Run a recipe: make experiment RECIPE=recipes/quickstart.yaml
+	@$(BIN)/lrbench run $(RECIPE)
+
+.PHONY: plan
+plan: environment ## Show what a recipe would run: make plan RECIPE=...
+	@$(BIN)/lrbench plan $(RECIPE)
+
+.PHONY: results
+results: environment ## Print the leaderboard
+	@$(BIN)/lrbench results
+
+.PHONY: test
+test: check ## Check the code and run every test
+	@$(BIN)/pytest -n 2 --dist worksteal
+
+.PHONY: fast
+fast: environment ## Run the tests that take under a few seconds each
+	@$(BIN)/pytest -n 2 -m "not slow"
+
+.PHONY: check
+check: environment ## Lint, formatting and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+.PHONY: bench
+bench: environment ## Measure speed and memory, ratios side by side
+	@$(BIN)/python -m experiments.bench
+
+.PHONY: embedded
+embedded: environment ## Rebuild the embedded problems, tokenizer and models from nothing
+	@$(BIN)/python -m lrbench.embedded.build --force
+
+.PHONY: lock
+lock: environment ## Resolve requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --extra development --python-version 3.11 --upgrade --generate-hashes \
+	    --no-header --no-annotate --no-emit-package torch --overrides .make/overrides.txt -o requirements.lock
+
+.PHONY: clean
+clean: ## Remove the environment and caches; results in runs/ stay
+	@rm -rf .venv .venv.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

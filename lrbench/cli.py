@@ -1,0 +1,218 @@
+"""The command line: each command parses, calls one function and prints.
+
+Heavy packages are imported inside the commands, so that `lrbench --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from lrbench.errors import InterruptedRunError, LrbenchError, UserError
+
+if TYPE_CHECKING:
+    from lrbench.recipe.schema import Recipe
+
+app = typer.Typer(
+    name="lrbench",
+    help="Did this fine-tuning trick really help? Declared experiments, measured side by side.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipePath = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="A recipe, for example recipes/quickstart.yaml.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Fields to set, such as seed=1.")
+]
+Runs = Annotated[
+    Path,
+    typer.Option("--runs", envvar="LRBENCH_RUNS", help="Folder of artifacts, ledger and MLflow store."),
+]
+RUNS = Path("runs")
+
+
+class TableFormat(StrEnum):
+    """How `results` prints."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+
+
+class SamplesFormat(StrEnum):
+    """How `samples` prints."""
+
+    JSONL = "jsonl"
+
+
+@app.command()
+def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> None:
+    """Make and measure every arm of a recipe; what is finished already is not done again."""
+    from rich.console import Console
+
+    from lrbench.pipeline.progress import TerminalReporter
+    from lrbench.pipeline.run import run_recipe
+
+    loaded = _load(recipe, overrides)
+    console = Console()
+    try:
+        with TerminalReporter(console) as reporter:
+            report = run_recipe(loaded, runs, reporter)
+    except KeyboardInterrupt:
+        command = " ".join(["lrbench run", str(recipe), *(overrides or [])])
+        raise InterruptedRunError(
+            f"Stopped. Everything finished is kept in {runs}; go on with:\n  {command}"
+        ) from None
+    if report.worked == 0:
+        console.print(f"Nothing to do: all {report.cached} stages of {loaded.name} are finished.")
+    _print_results(runs, loaded.name, TableFormat.TABLE)
+
+
+@app.command()
+def plan(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> None:
+    """Show the stages of a recipe: what is finished, what will run, and at most how many tokens."""
+    from lrbench.pipeline.plan import plan_recipe
+    from lrbench.pipeline.showing import show_plan
+
+    show_plan(plan_recipe(_load(recipe, overrides), runs), runs)
+
+
+@app.command()
+def check(
+    recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="Recipes to check.")],
+) -> None:
+    """Say everything that is wrong with recipes, without running anything."""
+    wrong = 0
+    for path in recipes:
+        try:
+            _load(path, None)
+        except UserError as error:
+            wrong += 1
+            typer.echo(str(error), err=True)
+        else:
+            typer.echo(f"{path}: valid")
+    if wrong:
+        raise typer.Exit(UserError.exit_code)
+
+
+@app.command()
+def results(
+    recipe: Annotated[str | None, typer.Option("--recipe", help="Only this recipe, by its name.")] = None,
+    format_: Annotated[TableFormat, typer.Option("--format", help="How to print.")] = TableFormat.TABLE,
+    runs: Runs = RUNS,
+) -> None:
+    """Print the leaderboard: arms x benchmarks with intervals and paired tests."""
+    _print_results(runs, recipe, format_)
+
+
+@app.command()
+def samples(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    arm: Annotated[str, typer.Option("--arm", help="Whose kept steps.")] = "lightr",
+    format_: Annotated[SamplesFormat, typer.Option("--format", help="How to print.")] = SamplesFormat.JSONL,
+    runs: Runs = RUNS,
+) -> None:
+    """Export an arm's kept steps, one JSON object a line, in the reference implementation's fields."""
+    import json
+
+    from lrbench.pipeline.exporting import exported_samples
+
+    del format_
+    for row in exported_samples(_load(recipe, overrides), arm, runs):
+        typer.echo(json.dumps(row, ensure_ascii=False))
+
+
+@app.command()
+def doctor(runs: Runs = RUNS) -> None:
+    """Look over this machine and the runs folder: versions, devices, damage, unfinished work."""
+    from lrbench.pipeline.doctor import examine
+
+    findings = examine(runs)
+    for finding in findings:
+        typer.echo(f"{'ok     ' if finding.well else 'PROBLEM'} {finding.text}")
+    if not all(finding.well for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def rebuild(runs: Runs = RUNS) -> None:
+    """Bring MLflow up to date with the ledger, or make it anew after it was deleted."""
+    from lrbench.results.ledger import Ledger
+    from lrbench.results.mlflow_mirror import mirror
+
+    typer.echo(str(mirror(Ledger(runs / "ledger").read(), runs)))
+
+
+def main() -> NoReturn:
+    """Run the command line; every way it ends is an exit code and, when it is an error, one message."""
+    # Waiting threads that spin starve each other on shared cores; read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        app()
+    except LrbenchError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(InterruptedRunError.exit_code)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; nothing more can be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        typer.echo(f"This is a bug in lrbench: {error!r}\n{_write_crash_report()}", err=True)
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _load(path: Path, overrides: list[str] | None) -> Recipe:
+    from lrbench.recipe.loading import load_with_warnings
+
+    recipe, warnings = load_with_warnings(path, overrides or [])
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    return recipe
+
+
+def _print_results(runs: Path, recipe: str | None, format_: TableFormat) -> None:
+    from rich.console import Console
+
+    from lrbench.results.board import build_boards
+    from lrbench.results.ledger import Ledger
+    from lrbench.results.tables import boards_to_csv, boards_to_markdown, show_boards
+
+    contents = Ledger(runs / "ledger").read()
+    for broken in contents.broken:
+        typer.echo(f"warning: {broken}", err=True)
+
+    def wanted(record: Any) -> bool:
+        return recipe is None or record.recipe == recipe
+
+    boards = build_boards(filter(wanted, contents.arms), filter(wanted, contents.scores))
+    if format_ is TableFormat.TABLE:
+        show_boards(boards, Console())
+    else:
+        render = boards_to_markdown if format_ is TableFormat.MARKDOWN else boards_to_csv
+        typer.echo(render(boards), nl=False)
+
+
+def _write_crash_report() -> str:
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w", prefix="lrbench-bug-", suffix=".txt", delete=False) as report:
+        traceback.print_exc(file=report)
+    return f"Please report it with the details in {report.name}; nothing finished is lost."

@@ -1,0 +1,57 @@
+"""Our models as lm-eval sees them: problems in, completions out, token ids in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+
+from lrbench.models.loading import Tokenizer, stop_token_ids
+from lrbench.models.prompt import render_prompt
+
+Write = Callable[[Sequence[Sequence[int]], int], list[tuple[int, ...]]]
+
+
+class RenderedModel(LM):  # type: ignore[misc]
+    """Answers `generate_until` requests whose context is a bare problem.
+
+    `write(prompts, max_new_tokens)` completes token ids greedily; `lengths` holds the number of tokens
+    of every completion of the last call, and `truncated` whether it ran into the limit.
+    """
+
+    def __init__(self, write: Write, tokenizer: Tokenizer, system_prompt: str | None) -> None:
+        super().__init__()
+        self.write = write
+        self.tokenizer = tokenizer
+        self.system_prompt = system_prompt
+        self.stop_ids = set(stop_token_ids(tokenizer))
+        self.lengths: list[int] = []
+        self.truncated: list[bool] = []
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
+        """Completions of every request, cut before the first of its stop strings."""
+        del disable_tqdm
+        (limit,) = {request.args[1]["max_gen_toks"] for request in requests}
+        prompts = [render_prompt(self.tokenizer, request.args[0], self.system_prompt) for request in requests]
+        completions = self.write(prompts, limit)
+        self.lengths = [len(completion) for completion in completions]
+        self.truncated = [completion[-1] not in self.stop_ids for completion in completions]
+        return [
+            _cut(self.tokenizer.decode(completion), request.args[1]["until"])
+            for completion, request in zip(completions, requests, strict=True)
+        ]
+
+    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
+        """Not used by any lrbench task: every benchmark is generative."""
+        raise NotImplementedError("lrbench's benchmarks are generative")
+
+    def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
+        """Not used by any lrbench task: every benchmark is generative."""
+        raise NotImplementedError("lrbench's benchmarks are generative")
+
+
+def _cut(text: str, stops: Sequence[str]) -> str:
+    for stop in stops:
+        text = text.split(stop, maxsplit=1)[0]
+    return text

@@ -1,0 +1,63 @@
+"""One teacher-forced forward: hidden states first, log-probabilities only where they are needed.
+
+Shapes: B rollouts, T tokens, D hidden, N chosen positions, V shared vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lrbench.errors import ModelError
+from lrbench.models.loading import Model
+from lrbench.models.vocabulary import SharedVocabulary
+
+# Far below any logit, yet finite: 0 * (x - y) stays 0 where infinities would give NaN.
+UNUSED_LOGIT = -1e30
+
+
+def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask, both (B, T), padded on the right with id 0.
+
+    With causal attention nothing to the right is seen, so real positions are unaffected.
+    """
+    longest = max(len(row) for row in rows)
+    ids_BT = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
+    mask_BT = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
+    return ids_BT, mask_BT
+
+
+def hidden_states(model: Model, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+    """Last hidden states (B, T, D), before the output layer."""
+    hidden_BTD: Tensor = model.base_model(
+        input_ids=ids_BT, attention_mask=mask_BT, use_cache=False
+    ).last_hidden_state
+    return hidden_BTD
+
+
+def log_probabilities(model: Model, hidden_ND: Tensor, vocabulary: SharedVocabulary) -> Tensor:
+    """Log-probabilities (N, V) over the shared vocabulary, in float32 whatever the model's dtype."""
+    logits_NV = model.get_output_embeddings()(hidden_ND)[:, : vocabulary.size].float()
+    if vocabulary.unused:
+        unused_U = torch.tensor(vocabulary.unused, device=logits_NV.device)
+        logits_NV = logits_NV.index_fill(1, unused_U, UNUSED_LOGIT)
+    return torch.log_softmax(logits_NV, dim=-1)
+
+
+@torch.no_grad()
+def check_output_layer(model: Model, name: str) -> None:
+    """Prove that the output layer alone turns hidden states into logits.
+
+    Some architectures scale or cap logits afterwards; scoring them here would be wrong, so such a
+    model is refused with `ModelError`.
+    """
+    ids_BT = torch.arange(8, device=model.device).unsqueeze(0)
+    whole_BTV = model(input_ids=ids_BT).logits
+    parts_BTV = model.get_output_embeddings()(hidden_states(model, ids_BT, torch.ones_like(ids_BT)))
+    tolerance = 1e-4 if whole_BTV.dtype == torch.float32 else 1e-2
+    if not torch.allclose(whole_BTV.float(), parts_BTV.float(), rtol=tolerance, atol=tolerance):
+        raise ModelError(
+            f"{name}: this architecture changes logits after its output layer, which lrbench does not support"
+        )

@@ -1,0 +1,107 @@
+"""Where a model comes from, and the identity of its weights (law 1).
+
+A reference is `embedded/NAME`, a local folder, or a hub id. Folders are identified by the hashes of
+every file that decides what the model computes or how text becomes tokens; hub models by the commit
+their revision points at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lrbench.embedded.assets import model_folder
+from lrbench.errors import ModelError
+from lrbench.recipe.references import EMBEDDED, Origin, local_path, origin_of_model
+from lrbench.recipe.schema import ModelReference
+from lrbench.store.keys import FileHashes, stable_hash
+
+# Files that decide the computation or the tokens. generation_config.json is left out on purpose:
+# decoding is always declared, never taken from what a model ships with.
+IDENTITY_PATTERNS = (
+    "config.json",
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template*",
+    "*.model",
+)
+DOWNLOAD_PATTERNS = [*IDENTITY_PATTERNS, "*.jinja"]
+
+
+@dataclass(frozen=True)
+class LocatedModel:
+    """A model on this machine: what the recipe calls it, its folder, and its weights' identity."""
+
+    name: str
+    folder: Path
+    identity: str
+    dtype: str
+
+
+def locate(reference: ModelReference, hashes: FileHashes) -> LocatedModel:
+    """Find the model a reference names, fetching it from the hub where it is not yet here.
+
+    Raises `ModelError` when it cannot be found, or holds no safetensors weights.
+    """
+    origin = origin_of_model(reference.model)
+    if origin is Origin.HUB:
+        folder = _fetch(reference)
+        # The hub's cache names a snapshot's folder by its commit.
+        identity = f"hub:{reference.model}@{folder.name}"
+    else:
+        folder = _folder(reference, origin)
+        identity = folder_identity(folder, hashes)
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"{reference.model}: the folder holds no .safetensors file; other weight formats can run code "
+            "and are refused. Save the model with safetensors first."
+        )
+    return LocatedModel(reference.model, folder, identity, reference.dtype)
+
+
+def folder_identity(folder: Path, hashes: FileHashes) -> str:
+    """Hash over the names and contents of the files that make the model what it is."""
+    files = sorted({path for pattern in IDENTITY_PATTERNS for path in folder.glob(pattern) if path.is_file()})
+    return f"files:{stable_hash({path.name: hashes.sha256(path) for path in files})}"
+
+
+def model_identity(model: LocatedModel) -> dict[str, Any]:
+    """The fields of a stage's identity that a model contributes."""
+    return {"weights": model.identity, "dtype": model.dtype}
+
+
+def _folder(reference: ModelReference, origin: Origin) -> Path:
+    if origin is Origin.EMBEDDED:
+        return model_folder(reference.model.removeprefix(EMBEDDED))
+    folder = local_path(reference.model).resolve()
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{reference.model}: no model folder there (config.json is missing)")
+    return folder
+
+
+def _fetch(reference: ModelReference) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(
+                reference.model, revision=reference.revision, allow_patterns=list(DOWNLOAD_PATTERNS)
+            )
+        )
+    except HFValidationError as error:
+        raise ModelError(
+            f"{reference.model}: neither a folder here, nor embedded/NAME, nor a hub id ({error})"
+        ) from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"{reference.model}: cannot be fetched from the hub and is not in its cache here ({reason}). "
+            "Check the name and revision, or give a local folder."
+        ) from error

@@ -1,0 +1,120 @@
+"""From finished artifacts to ledger records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrbench.models.source import model_identity
+from lrbench.pipeline.plan import ArmPlan, Plan
+from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.evaluation import read_items
+from lrbench.pipeline.stages.rollouts import CheckedSolutions, GreedyRollouts
+from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
+from lrbench.recipe.identity import recipe_hash, resolved_yaml
+from lrbench.results.records import ArmRecord, Costs, ScoreRecord, items_hash
+from lrbench.store.artifact import Artifact
+from lrbench.store.keys import stable_hash
+
+
+def arm_record(
+    plan: Plan, arm: ArmPlan, artifacts: Mapping[str, Artifact], environment: dict[str, str], now: str
+) -> ArmRecord:
+    """How the arm was made, from the artifacts of its stages."""
+    making = [] if arm.adapter is None else list(_making(arm.adapter))
+    statistics: dict[str, Any] = {}
+    for stage in making:
+        statistics |= artifacts[stage.key].statistics
+    curves = {}
+    if arm.adapter is not None:
+        curves = json.loads(artifacts[arm.adapter.key].file(CURVES_FILE).read_text())
+    recipe = plan.recipe
+    return ArmRecord(
+        arm_id=arm_identity(plan, arm),
+        recipe=recipe.name,
+        recipe_hash=recipe_hash(recipe),
+        recipe_yaml=resolved_yaml(recipe),
+        arm=arm.arm.name,
+        seed=recipe.seed,
+        expert=plan.expert.name,
+        amateur=plan.amateur.name if plan.amateur else None,
+        settings=_settings(arm),
+        costs=_costs(arm, making, artifacts),
+        statistics=statistics,
+        curves=curves,
+        stages={stage.name: stage.key for stage in making},
+        environment=environment,
+        recorded_at=now,
+    )
+
+
+def score_records(
+    plan: Plan, arm: ArmPlan, artifacts: Mapping[str, Artifact], arm_id: str, now: str
+) -> Iterator[ScoreRecord]:
+    """What the arm scored, a record per benchmark."""
+    suite_protocol = {score.benchmark: stable_hash(score.protocol) for score in arm.scores}
+    for score in arm.scores:
+        artifact = artifacts[score.key]
+        items = read_items(artifact)
+        yield ScoreRecord(
+            arm_id=arm_id,
+            recipe=plan.recipe.name,
+            arm=arm.arm.name,
+            seed=plan.recipe.seed,
+            expert=plan.expert.name,
+            suite=score.suite.name,
+            benchmark=score.benchmark,
+            protocol=score.protocol,
+            protocol_hash=suite_protocol[score.benchmark],
+            suite_protocol=suite_protocol,
+            items_hash=items_hash([item["id"] for item in items]),
+            paper="".join("1" if item["paper"] else "0" for item in items),
+            exact="".join("1" if item["exact"] else "0" for item in items),
+            evaluation_key=score.key,
+            seconds=artifact.seconds,
+            recorded_at=now,
+        )
+
+
+def arm_identity(plan: Plan, arm: ArmPlan) -> str:
+    """The arm's name on the board: its model under its recipe's name and seed."""
+    model = model_identity(plan.expert) if arm.adapter is None else arm.adapter.key
+    return stable_hash([plan.recipe.name, arm.arm.name, plan.recipe.seed, model])[:16]
+
+
+def _making(adapter: TrainedAdapter) -> Iterator[Stage]:
+    """The stages behind an adapter, inputs first, each once."""
+    samples = adapter.samples
+    yield samples.rollouts
+    if samples.scores is not None:
+        yield samples.scores
+    yield samples
+    yield adapter
+
+
+def _settings(arm: ArmPlan) -> dict[str, Any]:
+    ingredients = arm.arm.ingredients
+    if ingredients is None:
+        return {}
+    return {
+        "source": ingredients.source,
+        "selector": ingredients.selector,
+        "target": ingredients.target,
+        "divergence": arm.arm.divergence.model_dump(mode="json"),
+        "training": arm.arm.training.model_dump(mode="json"),
+    }
+
+
+def _costs(arm: ArmPlan, making: list[Stage], artifacts: Mapping[str, Artifact]) -> Costs:
+    sources = [stage for stage in making if isinstance(stage, GreedyRollouts | CheckedSolutions)]
+    statistics = [artifacts[stage.key].statistics for stage in sources]
+    seconds = {stage.name: artifacts[stage.key].seconds for stage in making}
+    return Costs(
+        tuned_tokens=0
+        if arm.adapter is None
+        else artifacts[arm.adapter.samples.key].statistics["tuned_tokens"],
+        sampled_problems=sum(stage.size for stage in sources),
+        sampled_tokens=sum(found.get("sampled_tokens", found["tokens"]) for found in statistics),
+        seconds={name: round(value, 3) for name, value in seconds.items()},
+    )

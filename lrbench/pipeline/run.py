@@ -1,0 +1,122 @@
+"""Running a plan: every stage once, whoever asks; then the ledger; then its MLflow mirror."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from lrbench.errors import RunError
+from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.progress import Reporter, Silent
+from lrbench.pipeline.recording import arm_record, score_records
+from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.samples import PairScores
+from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.schema import Recipe
+from lrbench.results.ledger import Ledger
+from lrbench.store.artifact import Artifact
+from lrbench.store.store import Store
+
+PACKAGES = ("lrbench", "torch", "transformers", "peft", "lm-eval", "numpy")
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did: stages worked on and found finished, and records new to the ledger."""
+
+    worked: int
+    cached: int
+    new_records: int
+
+
+def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None) -> RunReport:
+    """Make and measure every arm of `recipe`, doing only what no earlier run has done.
+
+    Raises `LrbenchError` subclasses for all that can go wrong; finished shards stay either way.
+    """
+    reporter = reporter or Silent()
+    plan = plan_recipe(recipe, runs)
+    store = Store(runs / "store", on_damage=reporter.say)
+    workspace = Workspace(plan.expert, plan.amateur, recipe.runtime)
+    _preflight(plan, store, workspace)
+    runner = _Runner(store, workspace, reporter)
+    for stage in plan.stages:
+        runner.finish(stage)
+    new = _record(plan, runner.artifacts, runs)
+    if new:
+        from lrbench.results.mlflow_mirror import mirror_safely
+
+        reporter.say("mirroring the results to MLflow")
+        mirror_safely(runs, say=reporter.say)
+    return RunReport(runner.worked, len(plan.stages) - runner.worked, new)
+
+
+def environment() -> dict[str, str]:
+    """Versions of what decides results on this machine."""
+    found = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _preflight(plan: Plan, store: Store, workspace: Workspace) -> None:
+    """Find out before the first stage what would otherwise stop a later one."""
+    waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
+    if waiting:
+        _ = workspace.device
+    if any(isinstance(stage, PairScores) for stage in waiting):
+        _ = workspace.shared_vocabulary
+
+
+class _Runner:
+    def __init__(self, store: Store, workspace: Workspace, reporter: Reporter) -> None:
+        self.store = store
+        self.workspace = workspace
+        self.reporter = reporter
+        self.artifacts: dict[str, Artifact] = {}
+        self.worked = 0
+
+    def finish(self, stage: Stage) -> None:
+        """See to it that the stage's artifact is there: found, waited for, or made."""
+        artifact = self.store.find(stage.name, stage.key)
+        if artifact is None:
+            waiting = f"waiting for another process that works on {stage.label}"
+            with self.store.lock(stage.name, stage.key, on_wait=lambda: self.reporter.say(waiting)):
+                artifact = self.store.find(stage.name, stage.key) or self._make(stage)
+        self.artifacts[stage.key] = artifact
+
+    def _make(self, stage: Stage) -> Artifact:
+        import torch
+
+        inputs = {name: self.artifacts[needed.key] for name, needed in stage.inputs.items()}
+        keys = {name: needed.key for name, needed in stage.inputs.items()}
+        draft = self.store.draft(stage.name, stage.version, stage.key, stage.identity, keys)
+        progress = self.reporter.begin(stage.label, stage.size)
+        try:
+            statistics = stage.work(draft, inputs, self.workspace, progress)
+        except torch.OutOfMemoryError as error:
+            raise RunError(
+                f"{stage.label}: out of memory on {self.workspace.device} even for one row at a time. "
+                "Lower runtime.positions_per_chunk or sampling.max_new_tokens, or use a smaller model."
+            ) from error
+        artifact = draft.finish(statistics, keep=stage.keep, environment=environment())
+        self.reporter.end(stage.label, artifact.seconds)
+        self.worked += 1
+        return artifact
+
+
+def _record(plan: Plan, artifacts: dict[str, Artifact], runs: Path) -> int:
+    """Write what is not yet in the ledger; an arm only when all of its benchmarks are measured."""
+    ledger = Ledger(runs / "ledger")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    new = 0
+    for arm in plan.arms:
+        record = arm_record(plan, arm, artifacts, environment(), now)
+        new += ledger.append([record, *score_records(plan, arm, artifacts, record.arm_id, now)])
+    return new

@@ -1,0 +1,78 @@
+"""What a stage is: a name, an identity, inputs, and the work that makes its artifact."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+from lrbench.pipeline.progress import Progress
+from lrbench.pipeline.workspace import Workspace
+from lrbench.store.artifact import Artifact
+from lrbench.store.draft import Draft
+from lrbench.store.keys import stage_key
+
+
+class Stage(ABC):
+    """One unit of pipeline work. Two stages with equal keys are the same work.
+
+    `version` rises whenever the same identity would give another output.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What the stage makes, for people."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> Mapping[str, Any]:
+        """Every fact, besides the inputs, that can change the output; JSON values."""
+
+    @property
+    def inputs(self) -> Mapping[str, Stage]:
+        """The stages whose artifacts this one reads, by the name it reads them under."""
+        return {}
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many units of work the stage has, for the progress bar."""
+
+    @property
+    def most_tokens(self) -> int:
+        """Upper bound of the tokens generated or read by models, for `plan`."""
+        return 0
+
+    @abstractmethod
+    def work(
+        self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
+    ) -> dict[str, Any]:
+        """Commit every file of the artifact to `draft` and return its statistics (JSON values).
+
+        Files committed by an earlier, interrupted attempt are in the draft already.
+        """
+
+    @property
+    def keep(self) -> tuple[str, ...] | None:
+        """The files of the finished artifact; None keeps every committed file."""
+        return None
+
+    @cached_property
+    def key(self) -> str:
+        """The address of the artifact in the store."""
+        return stage_key(
+            self.name, self.version, self.identity, {name: stage.key for name, stage in self.inputs.items()}
+        )
+
+
+def shards(count: int, per_shard: int) -> list[tuple[str, range]]:
+    """Cut `count` units into named shards of fixed composition, whatever was done before."""
+    return [
+        (f"part-{number:05d}", range(start, min(start + per_shard, count)))
+        for number, start in enumerate(range(0, count, per_shard))
+    ]

@@ -1,0 +1,39 @@
+"""What the steps looked like: the paper's divergence statistics over stored scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrbench.sampling.scores import Scores
+from lrbench.sampling.selectors import keep_above
+
+HISTOGRAM_EDGES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+
+
+def divergence_statistics(scores: Scores, beta: float) -> dict[str, Any]:
+    """Statistics of D_t in nats, and how often both models' first choices agree.
+
+    The histogram's last bin holds everything from its lower edge up; means over no steps are None.
+    """
+    agrees = scores.top1_expert == scores.top1_amateur
+    kept = keep_above(scores, beta)
+    counts, _ = np.histogram(np.maximum(scores.kl, 0.0), bins=[*HISTOGRAM_EDGES, np.inf])
+    return {
+        "steps": len(scores),
+        "kept_steps": int(kept.sum()),
+        "share_kept": float(kept.mean()),
+        "top1_agreement": float(agrees.mean()),
+        "mean_kl": float(scores.kl.mean()),
+        "mean_kl_where_top1_agrees": _mean(scores.kl[agrees]),
+        "mean_kl_where_top1_differs": _mean(scores.kl[~agrees]),
+        "share_kl_below_0.1": float((scores.kl < 0.1).mean()),
+        "share_kl_above_0.4": float((scores.kl > 0.4).mean()),
+        "kl_histogram": {"edges": list(HISTOGRAM_EDGES), "counts": counts.tolist()},
+    }
+
+
+def _mean(values: NDArray[np.float32]) -> float | None:
+    return float(values.mean()) if len(values) else None

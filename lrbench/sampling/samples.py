@@ -1,0 +1,126 @@
+"""Samples: rollouts with their kept steps and targets; all that training reads.
+
+On disk they are two files: `rollouts.parquet`, and `steps.parquet` with one row per kept step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from lrbench.models.loading import Tokenizer
+from lrbench.recipe.arms import Ingredients
+from lrbench.recipe.schema import Divergence
+from lrbench.sampling.rollouts import Rollout, read_rollouts
+from lrbench.sampling.scores import Scores
+from lrbench.sampling.selectors import keep_above
+from lrbench.sampling.targets import Targets, contrast, own_token
+
+ROLLOUTS_FILE = "rollouts.parquet"
+STEPS_FILE = "steps.parquet"
+SCHEMA = pa.schema(
+    [
+        ("rollout", pa.int32()),
+        ("step", pa.int32()),
+        ("kl", pa.float32()),
+        ("ids", pa.list_(pa.int32())),
+        ("weights", pa.list_(pa.float32())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Kept steps in rollout order: `rollout`, `step` and `kl` are (N,); `kl` is NaN where unscored."""
+
+    rollouts: list[Rollout]
+    rollout: NDArray[np.int32]
+    step: NDArray[np.int32]
+    kl: NDArray[np.float32]
+    targets: Targets
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+
+def build_samples(
+    rollouts: list[Rollout], scores: Scores | None, ingredients: Ingredients, divergence: Divergence
+) -> Samples:
+    """Apply an arm's selector and target to rollouts, and to their scores where it needs them."""
+    if scores is None:
+        counts = [rollout.steps for rollout in rollouts]
+        rollout_N = np.repeat(np.arange(len(rollouts), dtype=np.int32), counts)
+        step_N = np.concatenate([np.arange(count, dtype=np.int32) for count in [0, *counts]])
+        kl_N = np.full(len(step_N), np.nan, dtype=np.float32)
+    else:
+        kept = (
+            keep_above(scores, divergence.beta)
+            if ingredients.selector == "kl"
+            else np.ones(len(scores), dtype=bool)
+        )
+        rollout_N, step_N, kl_N = scores.rollout[kept], scores.step[kept], scores.kl[kept]
+    if scores is not None and ingredients.target == "contrast":
+        targets = contrast(scores, kept, divergence.alpha)
+    else:
+        own = [rollouts[r].completion_ids[t] for r, t in zip(rollout_N, step_N, strict=True)]
+        targets = own_token(np.array(own, dtype=np.int32))
+    return Samples(rollouts, rollout_N, step_N, kl_N, targets)
+
+
+def write_steps(path: Path, samples: Samples) -> None:
+    """Write the kept steps as Parquet."""
+    offsets = pa.array(samples.targets.offsets, pa.int32())
+    table = pa.table(
+        {
+            "rollout": samples.rollout,
+            "step": samples.step,
+            "kl": samples.kl,
+            "ids": pa.ListArray.from_arrays(offsets, pa.array(samples.targets.ids)),
+            "weights": pa.ListArray.from_arrays(offsets, pa.array(samples.targets.weights)),
+        },
+        schema=SCHEMA,
+    )
+    pq.write_table(table, path, compression="zstd")
+
+
+def read_samples(rollouts_path: Path, steps_path: Path) -> Samples:
+    """Read samples back, exactly as they were built."""
+    table = pq.read_table(steps_path, schema=SCHEMA).combine_chunks()
+    ids, weights = table["ids"].combine_chunks(), table["weights"].combine_chunks()
+    offsets = ids.offsets.to_numpy().astype(np.int64)
+    targets = Targets(offsets - offsets[0], ids.flatten().to_numpy(), weights.flatten().to_numpy())
+    columns = {name: table[name].to_numpy() for name in ("rollout", "step", "kl")}
+    return Samples(rollouts=read_rollouts([rollouts_path]), targets=targets, **columns)
+
+
+def export_rows(samples: Samples, tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
+    """Kept steps in the fields of the reference implementation's files, one mapping each."""
+    targets = samples.targets
+    for index in range(len(samples)):
+        rollout = samples.rollouts[samples.rollout[index]]
+        step = int(samples.step[index])
+        span = slice(targets.offsets[index], targets.offsets[index + 1])
+        token_ids = targets.ids[span].tolist()
+        yield {
+            "prompt_id": rollout.problem_id,
+            "step": step,
+            "prefix": tokenizer.decode(rollout.token_ids[: len(rollout.prompt_ids) + step]),
+            "tokens": [tokenizer.decode([token]) for token in token_ids],
+            "token_ids": token_ids,
+            "weights": targets.weights[span].tolist(),
+            "kl_divergence": float(samples.kl[index]) if np.isfinite(samples.kl[index]) else None,
+        }
+
+
+def steps_by_rollout(samples: Samples) -> dict[int, Sequence[int]]:
+    """Indices of kept steps per rollout, for rollouts that have any."""
+    boundaries = np.flatnonzero(np.diff(samples.rollout)) + 1
+    groups = np.split(np.arange(len(samples)), boundaries) if len(samples) else []
+    return {int(samples.rollout[group[0]]): group.tolist() for group in groups}

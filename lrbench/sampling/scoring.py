@@ -1,0 +1,120 @@
+"""Scoring: one teacher-forced forward of each model per rollout, in chunks of positions.
+
+Shapes: B rollouts, T tokens, D hidden, N steps of the batch, C steps of a chunk, V shared vocabulary,
+M support tokens of a chunk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lrbench.models.forward import hidden_states, log_probabilities, pad_right
+from lrbench.models.loading import Model
+from lrbench.models.vocabulary import SharedVocabulary
+from lrbench.sampling.rollouts import Rollout
+from lrbench.sampling.scores import Scores, concatenate
+
+
+@dataclass(frozen=True)
+class LoadedPair:
+    """Expert and amateur in memory, with the vocabulary proven to be shared."""
+
+    expert: Model
+    amateur: Model
+    vocabulary: SharedVocabulary
+
+
+@torch.no_grad()
+def score_rollouts(
+    pair: LoadedPair,
+    rollouts: Sequence[Rollout],
+    *,
+    alpha_min: float,
+    batch_size: int,
+    positions_per_chunk: int,
+    first_index: int = 0,
+) -> Scores:
+    """Scores of every step of `rollouts`, which are numbered from `first_index` on.
+
+    D_t = KL(p_E || p_A) over the shared vocabulary in float32 (paper, equation 1). Only one chunk of
+    `positions_per_chunk` x V log-probabilities per model is in memory at a time.
+    """
+    parts = []
+    for start in range(0, len(rollouts), batch_size):
+        batch = rollouts[start : start + batch_size]
+        expert_ND = _step_hidden_states(pair.expert, batch)
+        amateur_ND = _step_hidden_states(pair.amateur, batch)
+        chunks = [
+            _score_chunk(pair, expert_CD, amateur_CD, alpha_min)
+            for expert_CD, amateur_CD in zip(
+                torch.split(expert_ND, positions_per_chunk),
+                torch.split(amateur_ND, positions_per_chunk),
+                strict=True,
+            )
+        ]
+        parts.append(_assemble(batch, first_index + start, chunks))
+    return concatenate(parts)
+
+
+def step_positions(rollouts: Sequence[Rollout]) -> tuple[Tensor, Tensor]:
+    """Row and column, each (N,), of the hidden state that predicts each step, in rollout order.
+
+    Step t is predicted at the last token before it: position len(prompt) - 1 + t.
+    """
+    rows = [row for row, rollout in enumerate(rollouts) for _ in range(rollout.steps)]
+    columns = [len(rollout.prompt_ids) - 1 + step for rollout in rollouts for step in range(rollout.steps)]
+    return torch.tensor(rows), torch.tensor(columns)
+
+
+def _step_hidden_states(model: Model, rollouts: Sequence[Rollout]) -> Tensor:
+    ids_BT, mask_BT = pad_right([rollout.token_ids for rollout in rollouts], model.device)
+    rows_N, columns_N = step_positions(rollouts)
+    return hidden_states(model, ids_BT, mask_BT)[rows_N.to(model.device), columns_N.to(model.device)]
+
+
+def _score_chunk(
+    pair: LoadedPair, expert_CD: Tensor, amateur_CD: Tensor, alpha_min: float
+) -> dict[str, NDArray[Any]]:
+    expert_CV = log_probabilities(pair.expert, expert_CD, pair.vocabulary)
+    amateur_CV = log_probabilities(pair.amateur, amateur_CD, pair.vocabulary).to(expert_CV.device)
+    p_expert_CV = expert_CV.exp()
+    top_expert_C, top1_expert_C = expert_CV.max(dim=-1)
+    support_CV = expert_CV >= (top_expert_C + math.log(alpha_min)).unsqueeze(-1)
+    rows_M, ids_M = support_CV.nonzero(as_tuple=True)
+    columns = {
+        "kl": (p_expert_CV * (expert_CV - amateur_CV)).sum(-1),
+        "entropy_expert": -(p_expert_CV * expert_CV).sum(-1),
+        "entropy_amateur": -(amateur_CV.exp() * amateur_CV).sum(-1),
+        "top1_expert": top1_expert_C.int(),
+        "top1_amateur": amateur_CV.argmax(-1).int(),
+        "support_lengths": support_CV.sum(-1),
+        "support_ids": ids_M.int(),
+        "support_log_p_expert": expert_CV[rows_M, ids_M],
+        "support_log_p_amateur": amateur_CV[rows_M, ids_M],
+    }
+    return {name: column.cpu().numpy() for name, column in columns.items()}
+
+
+def _assemble(
+    rollouts: Sequence[Rollout],
+    first_index: int,
+    chunks: list[dict[str, NDArray[Any]]],
+) -> Scores:
+    steps = [rollout.steps for rollout in rollouts]
+    columns = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    lengths = columns.pop("support_lengths")
+    indices = np.arange(first_index, first_index + len(rollouts), dtype=np.int32)
+    return Scores(
+        rollout=np.repeat(indices, steps),
+        step=np.concatenate([np.arange(count, dtype=np.int32) for count in steps]),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        **columns,
+    )

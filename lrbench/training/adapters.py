@@ -1,0 +1,98 @@
+"""LoRA adapters: attached to a model in memory, kept as safetensors and JSON in PEFT's format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lrbench.errors import ModelError, RunError
+from lrbench.models.loading import Model
+from lrbench.recipe.schema import Lora
+
+CONFIG_FILE = "adapter_config.json"
+WEIGHTS_FILE = "adapter_model.safetensors"
+
+
+def attach_adapter(model: Model, lora: Lora, seed: int) -> PeftModel:
+    """Attach a fresh adapter: A random from `seed`, B zero, so that it begins as no change at all.
+
+    Raises `ModelError` when the model has none of the target modules.
+    """
+    modules = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+    missing = [module for module in lora.target_modules if module not in modules]
+    if missing:
+        linear = sorted(
+            {
+                name.rpartition(".")[2]
+                for name, module in model.named_modules()
+                if isinstance(module, torch.nn.Linear)
+            }
+        )
+        raise ModelError(
+            f"training.lora.target_modules: the model has no module named {missing[0]!r}; "
+            f"it has {', '.join(linear)}"
+        )
+    torch.manual_seed(seed)
+    return get_peft_model(model, _config(lora))
+
+
+def adapter_state(adapted: PeftModel) -> dict[str, Tensor]:
+    """The adapter's tensors by name, in a stable order."""
+    state: dict[str, Tensor] = get_peft_model_state_dict(adapted)
+    return {name: state[name].detach().contiguous() for name in sorted(state)}
+
+
+def restore_adapter(adapted: PeftModel, state: dict[str, Tensor]) -> None:
+    """Put tensors of `adapter_state` back."""
+    set_peft_model_state_dict(adapted, state)
+
+
+def write_adapter_config(path: Path, lora: Lora, base_model: str) -> None:
+    """Write PEFT's adapter_config.json. Modules are sorted, since PEFT keeps them in a set."""
+    config = _config(lora).to_dict() | {"base_model_name_or_path": base_model, "inference_mode": True}
+    config["target_modules"] = sorted(lora.target_modules)
+    path.write_text(json.dumps(config, indent=2, sort_keys=True, default=_plain) + "\n")
+
+
+def write_adapter_weights(path: Path, adapted: PeftModel) -> None:
+    """Write the adapter's tensors as safetensors."""
+    save_file(adapter_state(adapted), path)
+
+
+def load_adapter(model: Model, folder: Path) -> PeftModel:
+    """`model` with the adapter of `folder` applied, in evaluation mode.
+
+    Raises `RunError` when the adapter changes nothing: an evaluation of it would measure the base.
+    """
+    canary_BT = torch.arange(16, device=model.device).unsqueeze(0)
+    with torch.no_grad():
+        before = model(input_ids=canary_BT).logits
+        adapted = PeftModel.from_pretrained(model, str(folder)).eval()
+        after = model(input_ids=canary_BT).logits
+    if torch.equal(before, after) and any(tensor.any() for tensor in _b_matrices(folder)):
+        raise RunError(f"{folder}: the adapter was loaded but changes no logit of the model")
+    return adapted
+
+
+def _b_matrices(folder: Path) -> list[Tensor]:
+    return [tensor for name, tensor in load_file(folder / WEIGHTS_FILE).items() if "lora_B" in name]
+
+
+def _config(lora: Lora) -> LoraConfig:
+    return LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.target_modules),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, set) else str(value)

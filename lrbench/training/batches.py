@@ -1,0 +1,47 @@
+"""Which kept steps each update learns from: shuffled once per epoch, cut into updates.
+
+Steps of one rollout stay together, so that one forward of the rollout serves all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice
+
+import numpy as np
+
+from lrbench.errors import RunError
+from lrbench.recipe.schema import Training
+from lrbench.sampling.samples import Samples, steps_by_rollout
+
+Batch = list[int]
+
+
+def update_batches(samples: Samples, training: Training, seed: int) -> Iterator[Batch]:
+    """Yield `training.updates` batches, each the indices of the kept steps of one update.
+
+    With `rollouts_per_update` a batch is every kept step of that many rollouts; with
+    `steps_per_update` it is that many kept steps, taken along the shuffled rollouts. The last batch
+    of an epoch is filled from the next one. Raises `RunError` when no step was kept.
+    """
+    if len(samples) == 0:
+        raise RunError(
+            "no step was kept, so there is nothing to train on: lower divergence.beta, "
+            "or give more problems (for `sft`: no sampled solution was right)"
+        )
+    groups = _shuffled_groups(samples, seed)
+    steps = chain.from_iterable(groups)
+    for _ in range(training.updates):
+        if training.rollouts_per_update is not None:
+            yield list(chain.from_iterable(islice(groups, training.rollouts_per_update)))
+        else:
+            yield list(islice(steps, training.steps_per_update))
+
+
+def _shuffled_groups(samples: Samples, seed: int) -> Iterator[Batch]:
+    groups = [list(group) for group in steps_by_rollout(samples).values()]
+    epoch = 0
+    while True:
+        for index in np.random.default_rng([seed, epoch]).permutation(len(groups)):
+            yield groups[index]
+        epoch += 1

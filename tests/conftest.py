@@ -1,0 +1,55 @@
+"""Small real parts shared by the tests: random tiny models of a real architecture."""
+
+from __future__ import annotations
+
+import os
+
+# Spin barriers make two threads slower than one on shared cores; set before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+VOCABULARY_SIZE = 61
+OUTPUT_ROWS = 64
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference data beside the checkout; tests that need it skip without it."""
+    folder = Path(__file__).resolve().parent.parent.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("the reference data (../shared) is not beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Callable[..., Any]:
+    """Builds a random Qwen2 model with 64 output rows; weights differ by seed."""
+
+    def build(seed: int = 0, layers: int = 2, hidden: int = 32, scale: float = 0.3) -> Any:
+        import torch
+        from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+
+        torch.manual_seed(seed)
+        config = Qwen2Config(
+            vocab_size=OUTPUT_ROWS,
+            hidden_size=hidden,
+            intermediate_size=2 * hidden,
+            num_hidden_layers=layers,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            max_position_embeddings=256,
+            tie_word_embeddings=True,
+            initializer_range=scale,
+        )
+        model = Qwen2ForCausalLM(config).eval()
+        model.generation_config = GenerationConfig()
+        return model.requires_grad_(False)
+
+    return build

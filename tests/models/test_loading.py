@@ -1,0 +1,113 @@
+"""Models are identified by their files, loaded from safetensors alone, and refused by name when broken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lrbench.errors import ModelError
+from lrbench.models.forward import check_output_layer
+from lrbench.models.loading import choose_device, load_model, load_tokenizer
+from lrbench.models.source import locate
+from lrbench.recipe.schema import ModelReference
+from lrbench.store.keys import FileHashes
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def folder(tiny_model: Callable[..., Any], tmp_path: Path) -> Path:
+    tiny_model(seed=4).save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def located(folder: Path) -> Any:
+    return locate(ModelReference(model=str(folder)), FileHashes())
+
+
+def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_copies_have_one_identity_and_changed_weights_another(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert located(copy).identity == located(folder).identity
+    change_weights(copy, lambda tensors: tensors["model.norm.weight"].add_(1e-3))
+    assert located(copy).identity != located(folder).identity
+
+
+def test_generation_settings_a_model_ships_with_change_nothing(folder: Path) -> None:
+    before = located(folder)
+    (folder / "generation_config.json").write_text(json.dumps({"do_sample": True, "temperature": 0.7}))
+    assert located(folder).identity == before.identity
+    assert load_model(before, CPU).generation_config.do_sample in (None, False)
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no model folder there \(config.json is missing\)"):
+        located(tmp_path)
+
+
+def test_weights_that_are_not_safetensors_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"holds no \.safetensors file"):
+        located(folder)
+
+
+def test_not_a_number_in_the_weights_is_refused_by_name(folder: Path) -> None:
+    change_weights(folder, lambda tensors: tensors["model.norm.weight"].fill_(float("nan")))
+    with pytest.raises(ModelError, match=r"model\.norm\.weight holds NaN"):
+        load_model(located(folder), CPU)
+
+
+def test_missing_weights_are_refused_by_name(folder: Path) -> None:
+    change_weights(folder, lambda tensors: tensors.pop("model.norm.weight"))
+    with pytest.raises(ModelError, match=r"missing keys: model\.norm\.weight"):
+        load_model(located(folder), CPU)
+
+
+def test_extra_weights_are_refused_by_name(folder: Path) -> None:
+    change_weights(folder, lambda tensors: tensors.update(surplus=torch.ones(1)))
+    with pytest.raises(ModelError, match="unexpected keys: surplus"):
+        load_model(located(folder), CPU)
+
+
+def test_a_folder_without_a_tokenizer_is_refused(folder: Path) -> None:
+    with pytest.raises(ModelError, match="its tokenizer cannot be loaded"):
+        load_tokenizer(located(folder))
+
+
+def test_an_unreachable_hub_model_is_refused_with_its_name() -> None:
+    with pytest.raises(ModelError, match="nobody/nothing: cannot be fetched from the hub"):
+        locate(ModelReference(model="nobody/nothing"), FileHashes())
+
+
+def test_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="no CUDA device is visible"):
+        choose_device("cuda")
+    assert choose_device("auto").type == "cpu"
+
+
+def test_an_architecture_that_changes_logits_afterwards_is_refused(tiny_model: Callable[..., Any]) -> None:
+    model = tiny_model(seed=4)
+    check_output_layer(model, "plain")
+    forward = model.forward
+
+    def capped(*args: Any, **options: Any) -> Any:
+        output = forward(*args, **options)
+        output.logits = 2 * torch.tanh(output.logits / 2)
+        return output
+
+    model.forward = capped
+    with pytest.raises(ModelError, match="changes logits after its output layer"):
+        check_output_layer(model, "capped")

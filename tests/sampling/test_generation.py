@@ -1,0 +1,101 @@
+"""Generation does not depend on the batch, ends at stop tokens, and samples the right distribution."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lrbench.sampling.generation import generate
+from tests.oracles.scoring import distribution
+
+PROMPTS = [[9, 10, 11], [12, 13, 14, 15, 16, 17], [20], [21, 22, 23, 24]]
+
+
+def greedy_oracle(model: Any, prompt: list[int], length: int, stops: set[int]) -> tuple[int, ...]:
+    ids = list(prompt)
+    for _ in range(length):
+        ids.append(int(np.argmax(distribution(model, tuple(ids), 64))))
+        if ids[-1] in stops:
+            break
+    return tuple(ids[len(prompt) :])
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Callable[..., Any]) -> Any:
+    return tiny_model(seed=5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_greedy_takes_the_likeliest_token_whatever_the_batch(model: Any, batch_size: int) -> None:
+    stops = {greedy_oracle(model, PROMPTS[0], 3, set())[-1]}
+    found = generate(model, PROMPTS, max_new_tokens=8, stop_ids=sorted(stops), batch_size=batch_size)
+    assert found == [greedy_oracle(model, prompt, 8, stops) for prompt in PROMPTS]
+
+
+def test_a_stop_token_ends_the_completion_and_is_part_of_it(model: Any) -> None:
+    stop = greedy_oracle(model, PROMPTS[0], 3, set())[-1]
+    (found,) = generate(model, PROMPTS[:1], max_new_tokens=8, stop_ids=[stop], batch_size=1)
+    assert found[-1] == stop
+    assert stop not in found[:-1]
+
+
+def test_a_rows_sample_depends_on_its_seed_and_not_on_its_batch(model: Any) -> None:
+    options = {"max_new_tokens": 6, "stop_ids": [0], "temperature": 1.0}
+    seeds = [1, 2, 3, 4]
+    together = generate(model, PROMPTS, batch_size=4, seeds=seeds, **options)
+    alone = generate(model, PROMPTS, batch_size=1, seeds=seeds, **options)
+    others = generate(model, PROMPTS, batch_size=4, seeds=[5, 6, 7, 8], **options)
+    assert together == alone
+    assert together != others
+
+
+def test_samples_follow_the_models_distribution(model: Any) -> None:
+    count, temperature = 3000, 0.7
+    found = generate(
+        model,
+        [PROMPTS[0]] * count,
+        max_new_tokens=1,
+        stop_ids=[0],
+        batch_size=500,
+        temperature=temperature,
+        seeds=range(count),
+    )
+    p = np.array(distribution(model, tuple(PROMPTS[0]), 64)) ** (1 / temperature)
+    p /= p.sum()
+    seen = Counter(completion[0] for completion in found)
+    for token in np.flatnonzero(p > 0.01):
+        error = 4 * np.sqrt(p[token] * (1 - p[token]) / count)
+        assert abs(seen[token] / count - p[token]) < error
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"max_new_tokens": 4, "stop_ids": [0], "batch_size": 4}
+    expected = generate(model, PROMPTS, **options)
+    real = model.generate
+    sizes: list[int] = []
+
+    def small_memory(**arguments: Any) -> Any:
+        sizes.append(len(arguments["input_ids"]))
+        if sizes[-1] > 1:
+            raise torch.OutOfMemoryError
+        return real(**arguments)
+
+    monkeypatch.setattr(model, "generate", small_memory)
+    assert generate(model, PROMPTS, **options) == expected
+    assert sizes == [4, 2, 1, 1, 2, 1, 1]
+
+
+def test_one_row_that_does_not_fit_is_an_error(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(**_: Any) -> Any:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(model, "generate", no_memory)
+    with pytest.raises(torch.OutOfMemoryError):
+        generate(model, PROMPTS, max_new_tokens=4, stop_ids=[0], batch_size=4)

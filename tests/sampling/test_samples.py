@@ -1,0 +1,102 @@
+"""Samples survive the disk, and are exported in the reference implementation's fields."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lrbench.recipe.arms import KNOWN_ARMS, Ingredients
+from lrbench.recipe.schema import Divergence
+from lrbench.sampling.divergence import divergence_statistics
+from lrbench.sampling.rollouts import Rollout, write_rollouts
+from lrbench.sampling.samples import Samples, build_samples, export_rows, read_samples, write_steps
+from lrbench.sampling.scores import Scores
+from lrbench.sampling.scoring import LoadedPair, score_rollouts
+
+
+@pytest.fixture(scope="module")
+def scores(pair: LoadedPair, rollouts: list[Rollout]) -> Scores:
+    return score_rollouts(pair, rollouts, alpha_min=0.05, batch_size=64, positions_per_chunk=256)
+
+
+def ingredients(arm: str) -> Ingredients:
+    found = KNOWN_ARMS[arm]
+    assert found is not None
+    return found
+
+
+def median(scores: Scores) -> Divergence:
+    return Divergence(beta=float(np.median(scores.kl)))
+
+
+@pytest.fixture(scope="module")
+def lightr(rollouts: list[Rollout], scores: Scores) -> Samples:
+    return build_samples(rollouts, scores, ingredients("lightr"), median(scores))
+
+
+class Words:
+    """A tokenizer of one letter per id."""
+
+    def decode(self, ids: tuple[int, ...]) -> str:
+        return "".join(chr(0x4E00 + token) for token in ids)
+
+
+def test_lightr_keeps_the_steps_above_beta(lightr: Samples, scores: Scores) -> None:
+    kept = scores.kl > np.median(scores.kl)
+    assert list(zip(lightr.rollout, lightr.step, strict=True)) == list(
+        zip(scores.rollout[kept], scores.step[kept], strict=True)
+    )
+    assert (lightr.kl > np.median(scores.kl)).all()
+
+
+def test_no_contrast_learns_the_rollouts_own_token_at_the_same_steps(
+    rollouts: list[Rollout], scores: Scores, lightr: Samples
+) -> None:
+    found = build_samples(rollouts, scores, ingredients("no_contrast"), median(scores))
+    assert found.step.tolist() == lightr.step.tolist()
+    assert found.targets.ids.tolist() == [
+        rollouts[r].completion_ids[t] for r, t in zip(found.rollout, found.step, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("arm", ["sft", "ground_truth", "neither"])
+def test_arms_without_selection_keep_every_step_and_need_no_scores(rollouts: list[Rollout], arm: str) -> None:
+    found = build_samples(rollouts, None, ingredients(arm), Divergence())
+    assert len(found) == sum(rollout.steps for rollout in rollouts)
+    assert np.isnan(found.kl).all()
+
+
+def test_samples_survive_the_disk(lightr: Samples, tmp_path: Path) -> None:
+    write_rollouts(tmp_path / "rollouts.parquet", lightr.rollouts)
+    write_steps(tmp_path / "steps.parquet", lightr)
+    found = read_samples(tmp_path / "rollouts.parquet", tmp_path / "steps.parquet")
+    assert found.rollouts == lightr.rollouts
+    for name in ("rollout", "step", "kl"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(lightr, name))
+    for name in ("offsets", "ids", "weights"):
+        np.testing.assert_array_equal(getattr(found.targets, name), getattr(lightr.targets, name))
+
+
+def test_the_export_has_the_references_fields_and_exact_prefixes(lightr: Samples) -> None:
+    rows = list(export_rows(lightr, Words()))
+    assert len(rows) == len(lightr)
+    for index, row in enumerate(rows):
+        assert list(row) == [
+            "prompt_id", "step", "prefix", "tokens", "token_ids", "weights", "kl_divergence",
+        ]  # fmt: skip
+        rollout = lightr.rollouts[lightr.rollout[index]]
+        assert row["prompt_id"] == rollout.problem_id
+        assert row["prefix"] == Words().decode(rollout.prompt_ids + rollout.completion_ids[: row["step"]])
+        assert len(row["tokens"]) == len(row["token_ids"]) == len(row["weights"])
+        assert sum(row["weights"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_statistics_count_every_step_once(scores: Scores) -> None:
+    found = divergence_statistics(scores, beta=0.4)
+    agrees = scores.top1_expert == scores.top1_amateur
+    assert sum(found["kl_histogram"]["counts"]) == found["steps"] == len(scores)
+    assert found["share_kept"] == pytest.approx((scores.kl > 0.4).mean())
+    assert found["top1_agreement"] == pytest.approx(agrees.mean())
+    assert found["mean_kl_where_top1_differs"] == pytest.approx(scores.kl[~agrees].mean())

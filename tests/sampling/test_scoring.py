@@ -1,0 +1,103 @@
+"""One teacher-forced forward gives what one forward per prefix gives."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lrbench.sampling.rollouts import Rollout, read_rollouts, write_rollouts
+from lrbench.sampling.scores import Scores, read_scores, write_scores
+from lrbench.sampling.scoring import LoadedPair, score_rollouts
+from tests.oracles import scoring as oracle
+
+ALPHA_MIN = 0.05
+
+
+def score(pair: LoadedPair, rollouts: list[Rollout], chunk: int = 256, batch: int = 64) -> Scores:
+    return score_rollouts(pair, rollouts, alpha_min=ALPHA_MIN, batch_size=batch, positions_per_chunk=chunk)
+
+
+@pytest.fixture(scope="module")
+def scores(pair: LoadedPair, rollouts: list[Rollout]) -> Scores:
+    return score(pair, rollouts)
+
+
+def assert_same(left: Scores, right: Scores, tolerance: float) -> None:
+    for field in fields(Scores):
+        expected, found = getattr(left, field.name), getattr(right, field.name)
+        assert expected.dtype == found.dtype, field.name
+        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance, err_msg=field.name)
+
+
+def test_every_step_has_a_score_from_step_0_on(scores: Scores, rollouts: list[Rollout]) -> None:
+    assert scores.rollout.tolist() == [i for i, rollout in enumerate(rollouts) for _ in range(rollout.steps)]
+    assert scores.step.tolist() == [step for rollout in rollouts for step in range(rollout.steps)]
+
+
+def test_scores_equal_one_forward_per_prefix(
+    pair: LoadedPair, rollouts: list[Rollout], scores: Scores
+) -> None:
+    size, unused = pair.vocabulary.size, pair.vocabulary.unused
+    prefixes = [prefix for rollout in rollouts for prefix in oracle.prefixes(rollout)]
+    for index, prefix in enumerate(prefixes):
+        p = oracle.distribution(pair.expert, prefix, size, unused)
+        q = oracle.distribution(pair.amateur, prefix, size, unused)
+        assert scores.kl[index] == pytest.approx(oracle.kl(p, q), abs=2e-5)
+        entropy = -sum(value * np.log(value) for value in p if value > 0)
+        assert scores.entropy_expert[index] == pytest.approx(entropy, abs=2e-5)
+        assert scores.top1_expert[index] == int(np.argmax(p))
+        assert scores.top1_amateur[index] == int(np.argmax(q))
+        span = slice(scores.offsets[index], scores.offsets[index + 1])
+        assert scores.support_ids[span].tolist() == oracle.support(p, ALPHA_MIN)
+        for token, expert, amateur in zip(
+            scores.support_ids[span],
+            scores.support_log_p_expert[span],
+            scores.support_log_p_amateur[span],
+            strict=True,
+        ):
+            assert expert == pytest.approx(np.log(p[token]), abs=2e-5)
+            assert amateur == pytest.approx(np.log(q[token]), abs=2e-5)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64, 10_000])
+def test_the_chunk_size_does_not_change_scores(
+    pair: LoadedPair, rollouts: list[Rollout], scores: Scores, chunk: int
+) -> None:
+    assert_same(scores, score(pair, rollouts, chunk=chunk), tolerance=1e-5)
+
+
+def test_the_batch_size_does_not_change_scores(
+    pair: LoadedPair, rollouts: list[Rollout], scores: Scores
+) -> None:
+    assert_same(scores, score(pair, rollouts, batch=1), tolerance=1e-5)
+
+
+def test_tokens_that_stand_for_nothing_never_appear(scores: Scores) -> None:
+    assert 7 not in scores.support_ids
+    assert scores.support_ids.max() < 61
+
+
+def test_a_model_against_itself_diverges_nowhere(pair: LoadedPair, rollouts: list[Rollout]) -> None:
+    itself = LoadedPair(pair.expert, pair.expert, pair.vocabulary)
+    assert np.abs(score(itself, rollouts).kl).max() < 1e-6
+
+
+def test_scores_survive_the_disk_bit_for_bit(scores: Scores, tmp_path: Path) -> None:
+    write_scores(tmp_path / "scores.parquet", scores)
+    assert_same(scores, read_scores([tmp_path / "scores.parquet"]), tolerance=0)
+
+
+def test_scores_in_two_files_read_as_one(pair: LoadedPair, rollouts: list[Rollout], tmp_path: Path) -> None:
+    options = {"alpha_min": ALPHA_MIN, "batch_size": 64, "positions_per_chunk": 256}
+    write_scores(tmp_path / "0.parquet", score_rollouts(pair, rollouts[:2], **options))
+    write_scores(tmp_path / "1.parquet", score_rollouts(pair, rollouts[2:], first_index=2, **options))
+    whole = read_scores([tmp_path / "0.parquet", tmp_path / "1.parquet"])
+    assert_same(score(pair, rollouts), whole, tolerance=1e-5)
+
+
+def test_rollouts_survive_the_disk(rollouts: list[Rollout], tmp_path: Path) -> None:
+    write_rollouts(tmp_path / "rollouts.parquet", rollouts)
+    assert read_rollouts([tmp_path / "rollouts.parquet"]) == rollouts

@@ -1,0 +1,76 @@
+"""The packed loss and its gradients equal one row per (prefix, token)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.recipe.schema import Divergence, Lora
+from lrbench.sampling.samples import Samples, build_samples
+from lrbench.training.adapters import attach_adapter
+from lrbench.training.loss import batch_loss
+from tests.oracles import training as oracle
+from tests.training.conftest import VOCABULARY
+
+LORA = Lora(r=4, dropout=0.0)
+
+
+def adapted(tiny_model: Callable[..., Any]) -> Any:
+    """A model with an adapter that already changes it, so that gradients of A are not zero."""
+    model = attach_adapter(tiny_model(seed=1), LORA, seed=0)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+    return model.get_base_model()
+
+
+def loss_and_gradients(model: Any, compute: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
+    model.zero_grad()
+    loss = compute()
+    loss.backward()
+    gradients = [weight.grad.flatten() for _, weight in model.named_parameters() if weight.requires_grad]
+    return loss.item(), torch.cat(gradients)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64, 10_000])
+def test_loss_and_gradients_equal_one_row_per_prefix(
+    tiny_model: Callable[..., Any], samples: Samples, chunk: int
+) -> None:
+    model = adapted(tiny_model)
+    batch = list(range(0, len(samples), 2))
+    expected = loss_and_gradients(model, lambda: oracle.loss(model, VOCABULARY, samples, batch))
+    found = loss_and_gradients(model, lambda: batch_loss(model, VOCABULARY, samples, batch, chunk))
+    assert found[0] == pytest.approx(expected[0], abs=1e-6)
+    assert expected[1].abs().max() > 1e-3
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=1e-6)
+
+
+def test_the_own_token_target_is_cross_entropy(tiny_model: Callable[..., Any], samples: Samples) -> None:
+    sft = KNOWN_ARMS["sft"]
+    assert sft is not None
+    whole = build_samples(samples.rollouts, None, sft, Divergence())
+    model = adapted(tiny_model)
+    rollout = whole.rollouts[0]
+    logits = model(input_ids=torch.tensor([rollout.token_ids])).logits[0, len(rollout.prompt_ids) - 1 : -1]
+    keep = [token for token in range(VOCABULARY.size) if token not in VOCABULARY.unused]
+    labels = torch.tensor([keep.index(token) for token in rollout.completion_ids])
+    expected = torch.nn.functional.cross_entropy(logits[:, keep], labels)
+    found = batch_loss(model, VOCABULARY, whole, list(range(rollout.steps)), 256)
+    assert found.item() == pytest.approx(expected.item(), abs=1e-6)
+
+
+def test_a_rollout_named_by_two_steps_far_apart_is_read_once(
+    tiny_model: Callable[..., Any], samples: Samples
+) -> None:
+    model = adapted(tiny_model)
+    rows = []
+    model.base_model.register_forward_pre_hook(
+        lambda _module, _args, kwargs: rows.append(kwargs["input_ids"].shape[0]), with_kwargs=True
+    )
+    of_first = [index for index in range(len(samples)) if samples.rollout[index] == samples.rollout[0]]
+    batch_loss(model, VOCABULARY, samples, of_first, 256)
+    assert rows == [1]
