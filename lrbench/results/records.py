@@ -8,11 +8,20 @@ twice is recording it once.
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+def _has_zone(moment: str) -> str:
+    if datetime.fromisoformat(moment).tzinfo is None:
+        raise ValueError("a moment in ISO 8601 with its time zone is needed")
+    return moment
+
 
 Outcomes = Annotated[str, Field(pattern=r"^[01]*$")]
+Moment = Annotated[str, AfterValidator(_has_zone)]
 
 
 class Record(BaseModel):
@@ -55,7 +64,7 @@ class ArmRecord(Record):
     curves: dict[str, list[tuple[int, float]]] = {}
     stages: dict[str, str]
     environment: dict[str, str]
-    recorded_at: str
+    recorded_at: Moment
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -88,7 +97,7 @@ class ScoreRecord(Record):
     exact: Outcomes
     evaluation_key: str
     seconds: float
-    recorded_at: str
+    recorded_at: Moment
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

@@ -47,10 +47,10 @@ class TestReadingBack:
         assert contents.broken == ()
 
     def test_the_same_record_twice_is_one_and_the_first_stays(self, ledger, arm_record, three_scores):
-        first = arm_record(recorded_at="first")
+        first = arm_record(recorded_at="2026-01-01T00:00:00+00:00")
         assert ledger.append([first, *three_scores, three_scores[0]]) == 4
         before = lines_of(ledger)
-        assert ledger.append([arm_record(recorded_at="second"), *three_scores]) == 0
+        assert ledger.append([arm_record(recorded_at="2027-01-01T00:00:00+00:00"), *three_scores]) == 0
         assert ledger.read().arms == (first,)
         assert lines_of(ledger) == before
 

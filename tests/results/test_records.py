@@ -10,6 +10,9 @@ from pydantic import ValidationError
 from lrbench.results.records import ArmRecord, ScoreRecord, items_hash
 
 
+LATER = "2030-01-01T00:00:00+00:00"
+
+
 def test_a_score_counts_its_items_under_both_verdicts(score_record):
     score = score_record(paper="11010", exact="10010")
     assert (score.n, score.correct, score.correct_exact) == (5, 3, 2)
@@ -31,8 +34,8 @@ def test_outcomes_other_than_right_and_wrong_are_refused(score_record):
 
 
 def test_when_it_was_recorded_is_no_part_of_what_a_record_is(arm_record, score_record):
-    assert arm_record(recorded_at="2030").identity == arm_record().identity
-    assert score_record(recorded_at="2030").identity == score_record().identity
+    assert arm_record(recorded_at=LATER).identity == arm_record().identity
+    assert score_record(recorded_at=LATER).identity == score_record().identity
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,12 @@ def test_when_it_was_recorded_is_no_part_of_what_a_record_is(arm_record, score_r
 )
 def test_another_arm_benchmark_protocol_suite_or_evaluation_is_another_score(score_record, change):
     assert score_record(**change).identity != score_record().identity
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2030-01-01T00:00:00", "2030-01-01"])
+def test_a_moment_without_a_time_zone_is_refused(arm_record, moment):
+    with pytest.raises(ValidationError, match="recorded_at"):
+        arm_record(recorded_at=moment)
 
 
 def test_records_come_back_from_json_unchanged(arm_record, score_record):
