@@ -69,14 +69,16 @@ def wrong_model(reference: str) -> str | None:
     """What is wrong with a `model:` value, if anything can be told without the network."""
     from lrbench.embedded.assets import available_models
 
-    embedded = [EMBEDDED + name for name in available_models()]
+    names = available_models()
+    embedded = [EMBEDDED + name for name in names]
     match origin_of_model(reference):
         case Origin.EMBEDDED:
             return None if reference in embedded else _not_among(reference, embedded, "embedded models are")
         case Origin.LOCAL:
             return _wrong_folder(reference)
         case Origin.HUB:
-            meant = nearest(reference, embedded) or nearest(EMBEDDED + reference, embedded)
+            # Most ids of the hub are unknown here and right, so only a slip of the fingers is taken for one.
+            meant = nearest(reference, embedded, edits=2) or _embedded(nearest(reference, names, edits=1))
             return f"found {found(reference)}; did you mean `{meant}`?" if meant else None
 
 
@@ -95,16 +97,21 @@ def wrong_problems(reference: str) -> str | None:
     """What is wrong with a `train:` value, if anything."""
     from lrbench.embedded.assets import available_problem_sets
 
-    embedded = [EMBEDDED + name for name in available_problem_sets()]
+    names = available_problem_sets()
+    embedded = [EMBEDDED + name for name in names]
     if origin_of_problems(reference) is Origin.EMBEDDED:
         return None if reference in embedded else _not_among(reference, embedded, "embedded problem sets are")
     file = local_path(reference)
     if is_there(file):
         directory = f"`{printable(reference)}` is a directory, allowed is a JSONL file"
         return directory if file.is_dir() else None
-    meant = nearest(reference, embedded)
+    meant = nearest(reference, embedded) or _embedded(nearest(reference, names))
     hint = f"; did you mean `{meant}`?" if meant else did_you_mean(file.name, neighbours(file))
     return f"found {found(reference)}, but there is no such file{hint}"
+
+
+def _embedded(name: str | None) -> str | None:
+    return name and EMBEDDED + name
 
 
 def _not_among(name: str, known: Iterable[str], words: str) -> str:

@@ -103,11 +103,11 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
     return f"; did you mean `{suggestion}`?" if suggestion is not None else ""
 
 
-def nearest(name: str, valid: Iterable[str]) -> str | None:
+def nearest(name: str, valid: Iterable[str], edits: int | None = None) -> str | None:
     """The valid name that `name` was most likely meant to be, or None where none is near.
 
-    Near is one edit, or one edit for every three letters of the valid name. Letter case and the
-    choice between `-` and `_` are not counted.
+    Near is one edit, or one edit for every three letters of the valid name, unless `edits` says how
+    many. Letter case and the choice between `-` and `_` are not counted.
     """
 
     def folded(text: str) -> str:
@@ -115,7 +115,7 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
 
     best: tuple[int, str] | None = None
     for candidate in valid:
-        allowed = max(1, len(candidate) // 3)
+        allowed = max(1, len(candidate) // 3) if edits is None else edits
         if abs(len(candidate) - len(name)) > allowed:
             continue
         distance = edit_distance(folded(name), folded(candidate))

@@ -33,6 +33,7 @@ NOT_A_NUMBER = re.compile(r"\.(nan|NaN|NAN)")
 NULLS = {"", "~", "null", "Null", "NULL"}
 BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 LONGEST_INTEGER = 1000
+NAMELESS = re.compile(r"(^|[{,]) *:$")
 NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 Locate = Callable[[int, int], Position]
@@ -121,9 +122,13 @@ def _syntax_problem(error: yaml.YAMLError, text: str, locate: Locate) -> Problem
     parts = [part for part in (getattr(error, "context", None), getattr(error, "problem", None)) if part]
     line, column = (mark.line, mark.column) if mark else (0, 0)
     message = "not valid YAML: " + (printable(", ".join(parts)) or "it cannot be read")
-    lines = text.splitlines()
-    if line < len(lines) and "\t" in lines[line][: column + 1]:
+    lines = text.splitlines() or [""]
+    if line >= len(lines):
+        line, column = len(lines) - 1, len(lines[-1])
+    if "\t" in lines[line][: column + 1]:
         message += " (tabs cannot indent YAML; use spaces)"
+    elif NAMELESS.search(lines[line][: column + 1]):
+        message += " (there is no name before this `:`)"
     return Problem(locate(line, column), (), message)
 
 

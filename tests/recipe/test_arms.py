@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lrbench.recipe.arms import KNOWN_ARMS, Ingredients, resolve_arm, resolve_arms
+from lrbench.recipe.schema import Recipe
+
+
+def recipe_with(*arms: Any, **sections: Any) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "r",
+            "pair": {"expert": {"model": "embedded/expert"}, "amateur": {"model": "embedded/amateur"}},
+            "data": {"train": "embedded/multi_step", "problems": 8},
+            "training": {"updates": 10, "rollouts_per_update": 4, "lora": {"r": 2, "alpha": 4.0}},
+            "arms": list(arms),
+            "evaluation": {"suite": "embedded7"},
+        }
+        | sections
+    )
+
+
+def test_every_known_arm_resolves_by_its_name_alone() -> None:
+    recipe = recipe_with(*KNOWN_ARMS)
+    for arm, (name, ingredients) in zip(resolve_arms(recipe), KNOWN_ARMS.items(), strict=True):
+        assert (arm.name, arm.ingredients) == (name, ingredients)
+        assert (arm.divergence, arm.training) == (recipe.divergence, recipe.training)
+
+
+def test_an_arm_varies_the_one_it_is_like() -> None:
+    (arm,) = resolve_arms(recipe_with({"name": "mine", "like": "lightr", "selector": "all"}))
+    assert arm.ingredients == Ingredients("greedy", "all", "contrast")
+
+
+def test_an_arm_takes_what_it_leaves_out_or_sets_to_null_from_the_recipe() -> None:
+    training = {"updates": None, "learning_rate": 1e-3, "lora": {"r": 16, "alpha": None}}
+    (arm,) = resolve_arms(
+        recipe_with({"name": "lightr", "divergence": {"alpha": None, "beta": 0.1}, "training": training})
+    )
+    assert (arm.divergence.alpha, arm.divergence.beta) == (0.2, 0.1)
+    assert (arm.training.updates, arm.training.learning_rate) == (10, 1e-3)
+    assert (arm.training.lora.r, arm.training.lora.alpha) == (16, 4.0)
+
+
+def test_an_arm_that_names_one_batch_unit_is_rid_of_the_other() -> None:
+    (arm,) = resolve_arms(recipe_with({"name": "lightr", "training": {"steps_per_update": 32}}))
+    assert (arm.training.rollouts_per_update, arm.training.steps_per_update) == (None, 32)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"target": "own_token"}, {"divergence": {"beta": 0.1}}, {"training": {"lora": {"r": 4}}}],
+)
+def test_the_base_takes_no_settings(settings: dict[str, Any]) -> None:
+    recipe = recipe_with({"name": "base"} | settings)
+    with pytest.raises(ValueError, match="the arm `base` is the untrained expert; it takes no settings"):
+        resolve_arm(recipe, recipe.arms[0])
+
+
+def test_an_unknown_arm_cannot_be_resolved() -> None:
+    recipe = recipe_with("mine")
+    with pytest.raises(ValueError, match="'mine' is not a known arm; known are: base, sft, lightr"):
+        resolve_arm(recipe, recipe.arms[0])

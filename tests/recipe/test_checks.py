@@ -1,0 +1,127 @@
+"""Fields that have to fit each other, and settings that have no effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lrbench.recipe.loading import load_with_warnings
+
+Refusal = Callable[..., list[str]]
+Changed = Callable[..., str]
+
+ARMS = "[base, sft, lightr]"
+AMATEUR = "  amateur: {model: embedded/amateur}\n"
+UNIT = "  rollouts_per_update: 2\n"
+BELOW = "allowed is an alpha of at least alpha_min, since scores are stored only down to there"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            [("alpha: 0.2", "alpha: 0.2\n  alpha_min: 0.3")],
+            f"10:10: divergence.alpha: alpha is 0.2 and divergence.alpha_min is 0.3, {BELOW}",
+        ),
+        (
+            [("  alpha: 0.2", "  alpha_min: 0.3")],
+            f"10:14: divergence.alpha_min: alpha is 0.2 and divergence.alpha_min is 0.3, {BELOW}",
+        ),
+        (
+            [(ARMS, "[{name: lightr, divergence: {alpha: 0.01}}]")],
+            "16:43: arms.0.divergence.alpha: alpha is 0.01 and divergence.alpha_min is 0.05, " + BELOW,
+        ),
+        ([(UNIT, "")], "12:1: training: needs one of `rollouts_per_update` and `steps_per_update`"),
+        (
+            [(UNIT, UNIT + "  steps_per_update: 16\n")],
+            "15:21: training.steps_per_update: given beside `rollouts_per_update`, "
+            "allowed is one of the two (null switches the other off)",
+        ),
+        (
+            [(ARMS, "[{name: sft, training: {rollouts_per_update: 1, steps_per_update: 2}}]")],
+            "16:73: arms.0.training.steps_per_update: given beside `rollouts_per_update`, "
+            "allowed is one of the two",
+        ),
+        ([(AMATEUR, "")], "3:1: pair.amateur: missing; the arm `lightr` compares the expert with an amateur"),
+        (
+            [(AMATEUR, "  amateur: null\n"), (ARMS, "[base, no_contrast]")],
+            "5:12: pair.amateur: missing; the arm `no_contrast` compares the expert with an amateur",
+        ),
+        (
+            [(ARMS, "[lightr, {name: base, selector: all}]")],
+            "16:16: arms.1: the arm `base` is the untrained expert; it takes no settings",
+        ),
+        (
+            [(ARMS, "[lightr, {name: lightr, divergence: {beta: 0.1}}]")],
+            "16:23: arms.1.name: the name `lightr` is also that of arms.0; give each arm a `name` of its own",
+        ),
+    ],
+)
+def test_fields_that_do_not_fit_are_told(
+    refusal: Refusal, changed: Changed, changes: list[tuple[str, str]], told: str
+) -> None:
+    assert refusal(changed(*changes)) == [f"r.yaml:{told}"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [(AMATEUR, ""), (ARMS, "[base, sft, neither, ground_truth]"), ("alpha: 0.2\n  beta: 0.4", "{}")],
+        [(UNIT, "  rollouts_per_update: null\n  steps_per_update: 16\n")],
+        [(ARMS, "[{name: lightr, training: {steps_per_update: 16}}]")],
+        [(ARMS, "[{name: lightr, training: {rollouts_per_update: null}}]")],
+    ],
+)
+def test_what_fits_loads_without_a_warning(
+    folder: Path, changed: Changed, changes: list[tuple[str, str]]
+) -> None:
+    (folder / "r.yaml").write_text(changed(*changes).replace("divergence:\n  {}", "divergence: {}"))
+    _, warnings = load_with_warnings("r.yaml")
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "warnings"),
+    [
+        (
+            [(ARMS, "[base, sft]")],
+            [
+                "5:3: pair.amateur: ignored, because no arm compares the expert with an amateur",
+                "10:10: divergence.alpha: ignored, because no arm has the target `contrast`",
+                "11:9: divergence.beta: ignored, because no arm has the selector `kl`",
+            ],
+        ),
+        (
+            [(ARMS, "[base, no_contrast]")],
+            ["10:10: divergence.alpha: ignored, because no arm has the target `contrast`"],
+        ),
+        (
+            [(ARMS, "[no_selection]"), ("beta: 0.4", "alpha_min: 0.1")],
+            [],
+        ),
+        (
+            [(ARMS, "[lightr]\nsampling: {solutions: {temperature: 0.7}}")],
+            ["17:12: sampling.solutions: ignored, because no arm learns from sampled solutions"],
+        ),
+        (
+            [(ARMS, "[lightr, {name: sft, divergence: {alpha: 0.3, beta: 1}}]")],
+            [
+                "16:48: arms.1.divergence.alpha: ignored, because this arm does not use it: "
+                "its target is not `contrast`",
+                "16:59: arms.1.divergence.beta: ignored, because this arm does not use it: "
+                "its selector is not `kl`",
+            ],
+        ),
+        (
+            [("{model: embedded/expert}", "{model: embedded/expert, revision: main}")],
+            ["4:46: pair.expert.revision: ignored, because only models from the hub have revisions"],
+        ),
+    ],
+)
+def test_settings_without_effect_are_warned_about(
+    folder: Path, changed: Changed, changes: list[tuple[str, str]], warnings: list[str]
+) -> None:
+    (folder / "r.yaml").write_text(changed(*changes))
+    assert load_with_warnings("r.yaml")[1] == [f"r.yaml:{warning}" for warning in warnings]

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrbench.recipe.fields import leaf_paths, schema_at
+from lrbench.recipe.identity import output_fields, recipe_hash, resolved_yaml
+from lrbench.recipe.kinds import Kind, fields_of_kind
+from lrbench.recipe.loading import load_recipe
+from lrbench.recipe.messages import Path as FieldPath
+from lrbench.recipe.schema import Recipe, Section
+
+COMPLETE: dict[str, Any] = {
+    "name": "all",
+    "description": "every section is here",
+    "seed": 0,
+    "pair": {"expert": {"model": "embedded/expert"}, "amateur": {"model": "embedded/amateur"}},
+    "data": {"train": "embedded/multi_step", "problems": 8},
+    "training": {"updates": 5, "rollouts_per_update": 2},
+    "arms": [{"name": "lightr"}],
+    "evaluation": {"suite": "embedded7"},
+}
+
+# The kind of every field that is not OUTPUT; whatever else the schema has must change the hash.
+LABELS = {("name",), ("description",)}
+RUNTIME = {
+    ("runtime", "device"),
+    ("runtime", "threads"),
+    ("runtime", "batch_size"),
+    ("runtime", "positions_per_chunk"),
+    ("runtime", "updates_between_saves"),
+}
+
+# Another valid value for the fields where none follows from the type alone.
+OTHER_WORDS = {
+    ("pair", "expert", "model"): "embedded/amateur",
+    ("pair", "amateur", "model"): "embedded/expert",
+    ("data", "train"): "embedded/formal",
+    ("arms", 0, "name"): "sft",
+    ("arms", 0, "like"): "neither",
+}
+
+
+def with_value(values: dict[str, Any], path: FieldPath, value: object) -> Recipe:
+    """The recipe of `values` with one field changed, whatever else the change would ask for."""
+
+    def placed(inner: Any, rest: FieldPath) -> Any:
+        if not rest:
+            return value
+        if isinstance(inner, list):
+            return [placed(inner[0], rest[1:])]
+        return (inner or {}) | {rest[0]: placed((inner or {}).get(rest[0]), rest[1:])}
+
+    return Recipe.model_validate(placed(values, path))
+
+
+def current(recipe: Recipe, path: FieldPath) -> Any:
+    value: Any = recipe
+    for part in path:
+        value = value[part] if isinstance(part, int) else getattr(value, part)
+    return value
+
+
+def another_value(path: FieldPath, now: Any) -> object:
+    """A valid value that differs from `now`."""
+    if path in OTHER_WORDS:
+        return OTHER_WORDS[path]
+    node = schema_at(path)
+    assert node is not None
+    node = next((option for option in node.get("anyOf", []) if option.get("type") != "null"), node)
+    if "enum" in node:
+        return next(choice for choice in node["enum"] if choice != now)
+    match node["type"]:
+        case "integer":
+            return (now or 6) + 1
+        case "number":
+            return 0.5 if now is None else now / 2 + 0.25
+        case "array":
+            return ["o_proj"]
+        case _:
+            return "another"
+
+
+@pytest.mark.parametrize("path", leaf_paths(), ids=lambda path: ".".join(map(str, path)))
+def test_the_hash_changes_with_every_field_that_can_change_a_result_and_no_other(path: FieldPath) -> None:
+    before = Recipe.model_validate(COMPLETE)
+    after = with_value(COMPLETE, path, another_value(path, current(before, path)))
+    assert after != before
+    assert (recipe_hash(after) == recipe_hash(before)) == (path in LABELS | RUNTIME)
+
+
+def test_the_declared_kinds_are_the_labels_and_runtime_fields_named_here() -> None:
+    assert set(leaf_paths()) >= LABELS | RUNTIME
+    assert fields_of_kind(Recipe, Kind.LABEL) == {"name", "description"}
+    assert fields_of_kind(Recipe, Kind.RUNTIME) == {"runtime"}
+
+
+class Cache(Section):
+    size: int = 1
+    folder: Annotated[str, Kind.RUNTIME] = "here"
+
+
+class Nested(Section):
+    title: Annotated[str, Kind.LABEL] = "a title"
+    caches: tuple[Cache, ...] = (Cache(),)
+
+
+def test_labels_and_runtime_fields_are_left_out_at_every_depth() -> None:
+    assert output_fields(Nested()) == {"caches": [{"size": 1}]}
+
+
+def test_equal_recipes_written_differently_have_one_hash() -> None:
+    bare = Recipe.model_validate(COMPLETE | {"arms": ["lightr"]})
+    whole = Recipe.model_validate(COMPLETE | {"arms": [{"name": "lightr", "training": {"updates": None}}]})
+    assert recipe_hash(bare) == recipe_hash(whole)
+
+
+def plain_numbers(smallest: float, largest: float) -> st.SearchStrategy[float]:
+    return st.floats(smallest, largest, allow_nan=False)
+
+
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
+counts = st.integers(1, 10**20)
+# Everything that YAML can hold: no surrogates, since UTF-8 has none.
+texts = st.one_of(
+    st.text(st.characters(exclude_categories=("Cs",)), max_size=30),
+    st.text("\\\\${}'\":#-? \n\t.e0_", max_size=12),
+    st.sampled_from(["???", "yes", "null", "~", "5e-5", "1_000", "010", "1:30", "<<", "${seed}", "\\${"]),
+)
+modules = st.lists(texts, min_size=1, max_size=3)
+own_training = st.fixed_dictionaries(
+    {},
+    optional={
+        "updates": counts,
+        "steps_per_update": counts | st.none(),
+        "learning_rate": plain_numbers(1e-12, 10),
+        "lora": st.fixed_dictionaries({}, optional={"r": counts, "target_modules": modules}),
+    },
+)
+varied_arms = st.fixed_dictionaries(
+    {"name": names, "like": st.sampled_from(["sft", "lightr", "neither", "ground_truth"])},
+    optional={
+        "source": st.sampled_from(["greedy", "solutions", "ground_truth", None]),
+        "selector": st.sampled_from(["kl", "all"]),
+        "target": st.sampled_from(["contrast", "own_token"]),
+        "divergence": st.fixed_dictionaries({}, optional={"alpha": plain_numbers(0.5, 1)}),
+        "training": own_training,
+    },
+)
+arms = st.lists(
+    st.sampled_from(["base", "sft", "lightr", "neither"]) | varied_arms,
+    min_size=1,
+    max_size=4,
+    unique_by=lambda arm: arm if isinstance(arm, str) else arm["name"],
+)
+recipes = st.fixed_dictionaries(
+    {
+        "name": names,
+        "pair": st.just(COMPLETE["pair"]),
+        "data": st.fixed_dictionaries({"train": st.just("embedded/formal"), "problems": counts}),
+        "training": st.fixed_dictionaries(
+            {"steps_per_update": counts},
+            optional={
+                "learning_rate": plain_numbers(1e-12, 10),
+                "weight_decay": plain_numbers(0, 1),
+                "lora": st.fixed_dictionaries({}, optional={"target_modules": modules}),
+            },
+        ),
+        "arms": arms,
+        "evaluation": st.fixed_dictionaries(
+            {"suite": st.just("embedded7")}, optional={"limit": counts | st.none()}
+        ),
+    },
+    optional={
+        "description": texts,
+        "seed": st.integers(0, 2**31 - 1),
+        "divergence": st.fixed_dictionaries({}, optional={"alpha": plain_numbers(0.5, 1)}),
+        "sampling": st.fixed_dictionaries({}, optional={"system_prompt": texts | st.none()}),
+        "runtime": st.fixed_dictionaries({}, optional={"threads": counts}),
+    },
+)
+
+
+@given(recipes)
+def test_a_resolved_recipe_loads_back_to_an_equal_one(values: dict[str, Any]) -> None:
+    recipe = Recipe.model_validate(values)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "resolved.yaml"
+        file.write_text(resolved_yaml(recipe), encoding="utf-8")
+        loaded = load_recipe(file)
+    assert loaded == recipe
+    assert recipe_hash(loaded) == recipe_hash(recipe)
+    assert resolved_yaml(loaded) == resolved_yaml(recipe)
+
+
+def test_a_resolved_recipe_says_every_field_in_the_order_of_the_schema() -> None:
+    recipe = Recipe.model_validate(COMPLETE)
+    written = yaml.safe_load(resolved_yaml(recipe))
+    assert list(written) == list(Recipe.model_fields)
+    assert written["arms"] == [{"name": "lightr"}]
+    for path in leaf_paths():
+        if path[0] != "arms":
+            value: Any = written
+            for part in path:
+                value = value[part]
+            now = current(recipe, path)
+            assert value == (list(now) if isinstance(now, tuple) else now)
+
+
+def test_a_resolved_recipe_stays_as_it_is_when_yaml_1_1_reads_it() -> None:
+    for text in ("yes", "010", "5e-5", "1:30", "null", "2026-01-01", "0x10", "=", "1_0"):
+        recipe = Recipe.model_validate(COMPLETE | {"description": text})
+        assert yaml.safe_load(resolved_yaml(recipe))["description"] == text

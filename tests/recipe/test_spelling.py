@@ -1,0 +1,165 @@
+"""Unknown fields: the right line, column and suggestion, for every field and every kind of slip."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lrbench.errors import RecipeError
+from lrbench.recipe.fields import is_mapping, leaf_paths, names_at
+from lrbench.recipe.loading import load_recipe
+from lrbench.recipe.messages import Path as FieldPath
+
+QUICKSTART = Path(__file__).parents[2] / "recipes" / "quickstart.yaml"
+
+# Changed letters are drawn from the whole keyboard in turn, so that all of them occur over all fields.
+LETTERS = string.ascii_lowercase + "_-"
+
+
+def misspellings(name: str) -> Iterator[str]:
+    """Every drop, double and swap, and for each place one wrong letter and one letter too many."""
+    for place, letter in enumerate(name):
+        before, after = name[:place], name[place + 1 :]
+        yield before + after
+        yield before + letter + letter + after
+        if after and after[0] != letter:
+            yield before + after[0] + letter + after[1:]
+        wrong = LETTERS[(LETTERS.index(letter) + 1 + place) % len(LETTERS)]
+        yield before + wrong + after
+        yield before + wrong + letter + after
+
+
+def keys_of(text: str) -> list[tuple[FieldPath, yaml.ScalarNode]]:
+    """Every field name of a YAML text with its path and its place, by PyYAML alone."""
+
+    def within(node: yaml.Node, path: FieldPath) -> Iterator[tuple[FieldPath, yaml.ScalarNode]]:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                yield (*path, key.value), key
+                yield from within(value, (*path, key.value))
+        elif isinstance(node, yaml.SequenceNode):
+            for place, item in enumerate(node.value):
+                yield from within(item, (*path, place))
+
+    return list(within(yaml.compose(text, Loader=yaml.SafeLoader), ()))
+
+
+def every_slip_is_told(folder: Path, text: str, every: int = 1) -> int:
+    """Misspells each field of `text` in each way, or in every n-th; returns how many slips were tried."""
+    tried = 0
+    for path, key in keys_of(text):
+        siblings = names_at(path[:-1])
+        for wrong in list(dict.fromkeys(misspellings(key.value)))[::every]:
+            if wrong in siblings or not wrong:
+                continue
+            start, end = key.start_mark.index, key.end_mark.index
+            (folder / "r.yaml").write_text(text[:start] + wrong + text[end:])
+            with pytest.raises(RecipeError) as caught:
+                load_recipe("r.yaml")
+            at = f"r.yaml:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
+            shown = ".".join(str(part) for part in (*path[:-1], wrong))
+            told = f"{at}: {shown}: unknown field; did you mean `{key.value}`?"
+            assert str(caught.value) == f"{told}\n1 problem; nothing was run."
+            tried += 1
+    return tried
+
+
+def test_every_slip_in_every_field_of_the_quickstart_is_told(folder: Path) -> None:
+    text = QUICKSTART.read_text()
+    assert len(keys_of(text)) == 29
+    assert every_slip_is_told(folder, text) > 900
+
+
+def test_every_slip_in_every_field_of_the_schema_is_told(folder: Path) -> None:
+    text = """\
+name: all
+description: every field there is
+seed: 0
+pair:
+  expert: {model: embedded/expert, revision: null, dtype: float32}
+  amateur: {model: embedded/amateur, revision: null, dtype: float32}
+data: {train: embedded/multi_step, problems: 8}
+divergence: {alpha: 0.2, beta: 0.4, alpha_min: 0.05}
+sampling:
+  max_new_tokens: 128
+  system_prompt: null
+  solutions: {samples_per_problem: 4, temperature: 1.0, max_new_tokens: 128}
+training:
+  updates: 5
+  rollouts_per_update: 2
+  steps_per_update: null
+  learning_rate: 1e-3
+  weight_decay: 0
+  max_gradient_norm: 1
+  lora: {r: 8, alpha: 16, dropout: 0.05, target_modules: [q_proj]}
+arms:
+  - name: mine
+    like: lightr
+    source: greedy
+    selector: kl
+    target: contrast
+    divergence: {alpha: 0.3, beta: 0.1}
+    training:
+      updates: 3
+      rollouts_per_update: 2
+      steps_per_update: null
+      learning_rate: 1e-3
+      weight_decay: 0
+      max_gradient_norm: 1
+      lora: {r: 4, alpha: 8, dropout: 0, target_modules: [k_proj]}
+evaluation: {suite: embedded7, limit: null}
+runtime: {device: auto, threads: null, batch_size: 64, positions_per_chunk: 256, updates_between_saves: 20}
+"""
+    written = {path for path, _ in keys_of(text)}
+    assert set(leaf_paths()) <= written, "the recipe above has to give every field of the schema"
+    assert every_slip_is_told(folder, text, every=4) > 500
+
+
+def test_a_name_that_lost_its_only_letter_is_told_at_its_place(
+    refusal: Callable[..., list[str]], changed: Callable[..., str]
+) -> None:
+    assert refusal(changed(("updates: 5", "updates: 5\n  lora:\n    : 8\n    alpha: 16"))) == [
+        "r.yaml:15:5: not valid YAML: while parsing a block mapping, did not find expected key "
+        "(there is no name before this `:`)"
+    ]
+
+
+def test_an_unknown_field_is_told_in_every_mapping(refusal: Callable[..., list[str]], small: str) -> None:
+    mappings = {path[:length] for path in leaf_paths() for length in range(1, len(path))}
+    for path in sorted(path for path in mappings if is_mapping(path)):
+        override = ".".join(str(part) for part in (*path, "zzzzzzzz")) + "=1"
+        column = len(override) - len("zzzzzzzz=1") + 1
+        shown = override.removesuffix("=1")
+        allowed = ", ".join(names_at(path))
+        assert refusal(small, override) == [
+            f"override '{override}':{column}: {shown}: unknown field; allowed here are {allowed}"
+        ]
+
+
+def test_a_field_in_the_wrong_section_is_told_where_it_belongs(
+    refusal: Callable[..., list[str]], small: str
+) -> None:
+    assert refusal(small + "learning_rate: 1e-3\n") == [
+        "r.yaml:19:1: learning_rate: unknown field here; `learning_rate` belongs to `training`"
+    ]
+
+
+def test_a_value_under_a_misspelt_name_is_checked_as_well(
+    refusal: Callable[..., list[str]], changed: Callable[..., str]
+) -> None:
+    assert refusal(changed(("training:", "trainng:"), ("updates: 5", "updates: 0"))) == [
+        "r.yaml:12:1: trainng: unknown field; did you mean `training`?",
+        "r.yaml:13:12: training.updates: found 0, allowed is a whole number of at least 1",
+    ]
+
+
+def test_a_misspelling_beside_the_right_name_is_told(
+    refusal: Callable[..., list[str]], changed: Callable[..., str]
+) -> None:
+    assert refusal(changed(("  updates: 5", "  updates: 5\n  updatse: 6"))) == [
+        "r.yaml:14:3: training.updatse: unknown field; did you mean `updates`?"
+    ]
