@@ -1,0 +1,175 @@
+"""Make the embedded world from nothing: problem sets, tokenizer, both models and their cards.
+
+`python -m lrbench.embedded.build` trains the two models side by side, one process and one thread each. The
+result is laid down beside the present files and renamed into place at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from filelock import FileLock
+
+from lrbench.embedded import assets
+from lrbench.embedded.plans import PAIR, TOKENIZER_TEXT, PretrainingPlan
+from lrbench.errors import InterruptedRunError, LrbenchError, RunError, StoreError
+
+PARTS = ("models", "problems")
+CHECKSUMS = "checksums.json"
+UNFINISHED = ".build-"
+
+
+def build(output: Path, force: bool = False, pair: Sequence[PretrainingPlan] = PAIR) -> bool:
+    """Build everything into `output` and return True, or return False when it is already there.
+
+    Args:
+        output: folder that gets `models/`, `problems/` and `checksums.json`.
+        force: build even though the files there match their checksums.
+        pair: the models to train.
+
+    Raises:
+        StoreError: the folder cannot be written. What was there before is still there.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with FileLock(output / ".build.lock"):
+            _recover(output)
+            if not force and is_complete(output):
+                return False
+            with tempfile.TemporaryDirectory(dir=output, prefix=UNFINISHED) as temporary:
+                fresh = Path(temporary)
+                _make(fresh, pair)
+                for part in PARTS:
+                    _swap(fresh / part, output / part)
+                (fresh / CHECKSUMS).replace(output / CHECKSUMS)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the embedded world to {output}: {error.strerror or error}; "
+            "free space or give another folder with --output"
+        ) from error
+    return True
+
+
+def is_complete(output: Path) -> bool:
+    """Whether every file that `checksums.json` lists is there with the bytes it had when built."""
+    try:
+        recorded = json.loads((output / CHECKSUMS).read_text())
+        return bool(recorded == checksums(output))
+    except (OSError, ValueError):
+        return False
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of every built file by its path below `folder`."""
+    files = sorted(file for part in PARTS for file in (folder / part).rglob("*") if file.is_file())
+    return {
+        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files
+    }
+
+
+def _make(folder: Path, pair: Sequence[PretrainingPlan]) -> None:
+    from lrbench.embedded.problem_sets import write_problem_sets
+
+    for part in PARTS:
+        (folder / part).mkdir()
+    write_problem_sets(folder / "problems")
+    print("problem sets written", flush=True)
+    with ProcessPoolExecutor(len(pair), mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = [pool.submit(_make_model, plan, folder / "models" / plan.name) for plan in pair]
+        try:
+            for future in running:
+                future.result()
+        except BrokenProcessPool as error:
+            raise RunError(
+                "a training process was killed, most likely for memory; free some and build again"
+            ) from error
+    (folder / CHECKSUMS).write_text(json.dumps(checksums(folder), indent=2) + "\n")
+
+
+def _make_model(plan: PretrainingPlan, folder: Path) -> None:
+    """Train one model and save it with tokenizer and card; runs in a process of its own."""
+    import torch
+    from transformers.utils import logging
+
+    from lrbench.embedded.corpus import documents
+    from lrbench.embedded.model_card import model_card
+    from lrbench.embedded.pretrain import BATCH_SIZE, new_model, pretrain
+    from lrbench.embedded.tokenizer import document_ids, train_tokenizer
+
+    torch.set_num_threads(1)
+    logging.disable_progress_bar()
+    tokenizer = train_tokenizer(
+        text
+        for document in documents(TOKENIZER_TEXT)
+        for text in (f"user\n{document.prompt}", f"assistant\n{document.answer}")
+    )
+    encoded = [document_ids(tokenizer, document.prompt, document.answer) for document in documents(plan.text)]
+    tokens = sum(len(prompt) + len(answer) for prompt, answer in encoded)
+    model = new_model(plan, tokenizer)
+    losses = pretrain(model, plan, encoded, lambda line: print(line, flush=True))
+    model.half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    # Decoding is the caller's business; a file of defaults would only hide it.
+    (folder / "generation_config.json").unlink()
+    card = model_card(plan, model.num_parameters(), tokens, len(losses), BATCH_SIZE)
+    (folder / "README.md").write_text(card)
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
+def _swap(fresh: Path, present: Path) -> None:
+    previous = _previous(present)
+    if present.exists():
+        present.rename(previous)
+    fresh.rename(present)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _recover(output: Path) -> None:
+    """Bring back what a build killed between its two renames had set aside, and sweep up after it."""
+    for unfinished in output.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(unfinished)
+    for part in PARTS:
+        present, previous = output / part, _previous(output / part)
+        if previous.exists() and not present.exists():
+            previous.rename(present)
+        shutil.rmtree(previous, ignore_errors=True)
+
+
+def _previous(present: Path) -> Path:
+    return present.with_name(f".{present.name}-previous")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m lrbench.embedded.build", description=__doc__)
+    parser.add_argument(
+        "--output", type=Path, default=assets.ROOT, help="folder to build into (default: the package)"
+    )
+    parser.add_argument("--force", action="store_true", help="build even when nothing is missing or changed")
+    given = parser.parse_args(arguments)
+    try:
+        built = build(given.output, given.force)
+    except KeyboardInterrupt:
+        stopped = InterruptedRunError("stopped; the files that were there before are unchanged")
+        print(stopped, file=sys.stderr)
+        return stopped.exit_code
+    except LrbenchError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    print(f"built {given.output}" if built else f"{given.output} is complete; --force builds it anew")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

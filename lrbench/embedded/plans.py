@@ -1,0 +1,68 @@
+"""What the shipped pair is made of: the shape, text and learning rates of each model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TextPlan:
+    """How much pre-training text, how much of it curated, and the seed it is generated from."""
+
+    documents: int
+    curated_share: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class PretrainingPlan:
+    """One model's shape, text and learning rates.
+
+    Attributes:
+        name: name of the model in the pair.
+        hidden, layers, intermediate, heads, key_value_heads: its Qwen2 shape. Heads must be 32 or 64 wide,
+            which every engine supports.
+        text: what it is trained on, each document once.
+        muon_rate, adam_rate: peak learning rates.
+        seed: decides the initial weights and the order of batches.
+    """
+
+    name: str
+    hidden: int
+    layers: int
+    intermediate: int
+    heads: int
+    key_value_heads: int
+    text: TextPlan
+    muon_rate: float
+    adam_rate: float
+    seed: int
+
+
+TOKENIZER_TEXT = TextPlan(documents=8_000, curated_share=0.4, seed=3)
+
+EXPERT = PretrainingPlan(
+    name="expert",
+    hidden=128,
+    layers=4,
+    intermediate=384,
+    heads=4,
+    key_value_heads=2,
+    text=TextPlan(documents=38_000, curated_share=0.40, seed=11),
+    muon_rate=5e-3,
+    adam_rate=4e-3,
+    seed=11,
+)
+AMATEUR = PretrainingPlan(
+    name="amateur",
+    hidden=96,
+    layers=2,
+    intermediate=256,
+    heads=3,
+    key_value_heads=1,
+    text=TextPlan(documents=16_000, curated_share=0.02, seed=12),
+    muon_rate=4e-3,
+    adam_rate=4e-3,
+    seed=12,
+)
+PAIR = (EXPERT, AMATEUR)
