@@ -149,10 +149,9 @@ def doctor(runs: Runs = RUNS) -> None:
 @app.command()
 def rebuild(runs: Runs = RUNS) -> None:
     """Bring MLflow up to date with the ledger, or make it anew after it was deleted."""
-    from lrbench.results.ledger import Ledger
     from lrbench.results.mlflow_mirror import mirror
 
-    typer.echo(str(mirror(Ledger(runs / "ledger").read(), runs)))
+    typer.echo(str(mirror(runs)))
 
 
 def main() -> NoReturn:
@@ -161,6 +160,8 @@ def main() -> NoReturn:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Libraries would draw bars of their own between ours.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         app()
@@ -193,7 +194,8 @@ def _print_results(runs: Path, recipe: str | None, format_: TableFormat) -> None
 
     from lrbench.results.board import build_boards
     from lrbench.results.ledger import Ledger
-    from lrbench.results.tables import boards_to_csv, boards_to_markdown, show_boards
+    from lrbench.results.tables import boards_to_csv, boards_to_markdown
+    from lrbench.results.terminal import show_boards
 
     contents = Ledger(runs / "ledger").read()
     for broken in contents.broken:

@@ -1,0 +1,161 @@
+"""`make bench`: every speed and memory figure the project states, measured here and now."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from experiments.bench.measuring import Comparison, in_turn, seconds, spread
+from experiments.bench.reference import loss_per_prefix, score_per_prefix
+from lrbench.models.prompt import render_prompt
+from lrbench.models.source import locate
+from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.recipe.loading import load_recipe
+from lrbench.recipe.schema import Recipe
+from lrbench.sampling.generation import generate
+from lrbench.sampling.problems import load_problems
+from lrbench.sampling.rollouts import Rollout
+from lrbench.sampling.samples import Samples, build_samples
+from lrbench.sampling.scores import Scores
+from lrbench.sampling.scoring import LoadedPair, score_rollouts
+from lrbench.store.keys import FileHashes
+from lrbench.training.adapters import attach_adapter
+from lrbench.training.loss import batch_loss
+
+ROOT = Path(__file__).parent.parent.parent
+QUICKSTART = ROOT / "recipes" / "quickstart.yaml"
+PROBLEMS = 64
+ROLLOUTS_PER_UPDATE = 16
+
+
+def main() -> None:
+    """Print one table of paired timings, then figures of whole commands."""
+    recipe = load_recipe(QUICKSTART, [f"data.problems={PROBLEMS}"])
+    hashes = FileHashes()
+    assert recipe.pair.amateur is not None
+    workspace = Workspace(
+        locate(recipe.pair.expert, hashes), locate(recipe.pair.amateur, hashes), recipe.runtime
+    )
+    print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, ", end="")
+    print(f"{torch.get_num_threads()} threads; seconds and ratios as minimum, median, maximum\n")
+    print(f"{'what':44} | {'ours':23} | {'the other way':23} | {'other / ours':23} | wanted")
+    rollouts = write_rollouts(workspace, recipe)
+    scores = score(workspace.pair, rollouts, recipe)
+    print(scoring(workspace, rollouts, recipe).line(), flush=True)
+    print(training(workspace, rollouts, scores, recipe).line(), flush=True)
+    print(sampling(workspace, rollouts, recipe).line(), flush=True)
+    print()
+    commands()
+
+
+def write_rollouts(workspace: Workspace, recipe: Recipe) -> list[Rollout]:
+    problems = load_problems(recipe.data)
+    prompts = [render_prompt(workspace.tokenizer, text, None) for text in problems.texts]
+    completions = generate(
+        workspace.expert,
+        prompts,
+        max_new_tokens=recipe.sampling.max_new_tokens,
+        stop_ids=workspace.stop_ids,
+        batch_size=64,
+    )
+    return [
+        Rollout(identifier, 0, tuple(prompt), completion)
+        for identifier, prompt, completion in zip(problems.ids, prompts, completions, strict=True)
+    ]
+
+
+def score(pair: LoadedPair, rollouts: list[Rollout], recipe: Recipe) -> Scores:
+    return score_rollouts(
+        pair,
+        rollouts,
+        alpha_min=recipe.divergence.alpha_min,
+        batch_size=recipe.runtime.batch_size,
+        positions_per_chunk=recipe.runtime.positions_per_chunk,
+    )
+
+
+def scoring(workspace: Workspace, rollouts: list[Rollout], recipe: Recipe) -> Comparison:
+    return in_turn(
+        "scoring: one pass, against one per prefix",
+        lambda: score(workspace.pair, rollouts, recipe),
+        lambda: score_per_prefix(workspace.pair, rollouts),
+        "at least 10",
+    )
+
+
+def training(workspace: Workspace, rollouts: list[Rollout], scores: Scores, recipe: Recipe) -> Comparison:
+    lightr = KNOWN_ARMS["lightr"]
+    assert lightr is not None
+    samples: Samples = build_samples(rollouts, scores, lightr, recipe.divergence)
+    batch = [index for index in range(len(samples)) if samples.rollout[index] < ROLLOUTS_PER_UPDATE]
+    adapted = attach_adapter(workspace.expert, recipe.training.lora, seed=0)
+    model = adapted.get_base_model()
+    chunk = recipe.runtime.positions_per_chunk
+
+    def packed() -> None:
+        batch_loss(model, workspace.shared_vocabulary, samples, batch, chunk).backward()
+
+    found = in_turn(
+        f"training: packed, against {len(batch)} rows",
+        packed,
+        lambda: loss_per_prefix(model, workspace.shared_vocabulary, samples, batch),
+        "at least 8",
+    )
+    workspace.detach(adapted)
+    return found
+
+
+def sampling(workspace: Workspace, rollouts: list[Rollout], recipe: Recipe) -> Comparison:
+    prompts = [rollout.prompt_ids for rollout in rollouts]
+
+    def bare() -> None:
+        generate(
+            workspace.expert,
+            prompts,
+            max_new_tokens=recipe.sampling.max_new_tokens,
+            stop_ids=workspace.stop_ids,
+            batch_size=64,
+        )
+
+    def whole() -> None:
+        bare()
+        score(workspace.pair, rollouts, recipe)
+
+    return in_turn("sampling: bare generation, against with scores", bare, whole, "at most 1.4")
+
+
+def commands() -> None:
+    """Whole commands, from start to exit, in processes of their own."""
+    lrbench = [sys.executable, "-c", "from lrbench.cli import main; main()"]
+    helps = [seconds(lambda: _run([*lrbench, "--help"])) for _ in range(5)]
+    print(f"lrbench --help: {spread(helps)} s (wanted: under 0.5)")
+    checks = [seconds(lambda: _run([*lrbench, "check", *[str(QUICKSTART)] * 50])) for _ in range(5)]
+    print(f"lrbench check of 50 recipes: {spread(checks)} s (wanted: under 2)")
+    with tempfile.TemporaryDirectory() as runs:
+        command = [*lrbench, "run", str(QUICKSTART), "--runs", runs]
+        first = seconds(lambda: _run(command))
+        print(f"quickstart: {first:.1f} s (wanted: under 180), peak {_peak_of_children():.2f} GiB (under 3)")
+        again = [seconds(lambda: _run(command)) for _ in range(3)]
+        print(f"quickstart, run again: {spread(again)} s (wanted: under 5)")
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+
+
+def _peak_of_children() -> float:
+    """Largest resident size of any finished child, in GiB (Linux counts in KiB)."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+
+
+if __name__ == "__main__":
+    main()
