@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -40,6 +42,9 @@ PARAMS_PER_BATCH = 100
 METRICS_PER_BATCH = 1000
 RUNS_PER_PAGE = 1000
 
+SQLITE = "sqlite:///"
+SECONDS_FOR_DATABASE = 5.0
+
 # A server that is down is found out in seconds instead of minutes. Set before MLflow is imported.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -61,7 +66,7 @@ class MirrorReport:
 
 def default_tracking_uri(runs: Path) -> str:
     """`MLFLOW_TRACKING_URI` where it is set, otherwise the sqlite file in the runs folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs.resolve() / DATABASE}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{runs.resolve() / DATABASE}"
 
 
 def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
@@ -76,13 +81,17 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
     scores: dict[str, list[ScoreRecord]] = defaultdict(list)
     for score in contents.scores:
         scores[score.arm_id].append(score)
-    wanted = [(recipe_run(arm), arm_runs(arm, scores[arm.arm_id])) for arm in contents.arms]
-    pairs = [(recipe, child) for recipe, children in wanted for child in children]
+    pairs = [
+        (recipe_run(arm), child)
+        for arm in contents.arms
+        for child in arm_runs(arm, scores.get(arm.arm_id, ()))
+    ]
     outcomes: Counter[str] = Counter()
     # Without a result there is nothing to show, and no store is made.
     if pairs:
         try:
             with hold(runs / "ledger" / LOCK):
+                _check_database(uri)
                 store = _Store(uri, runs)
                 outcomes.update(store.bring_up_to_date(recipe, child) for recipe, child in pairs)
         except Exception as error:
@@ -191,6 +200,19 @@ def _client(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri)
 
 
+def _check_database(uri: str) -> None:
+    """Find out at once what MLflow finds out after retrying for a minute and a half.
+
+    Raises `sqlite3.Error` where the database file cannot be written or is none.
+    """
+    if not uri.startswith(SQLITE):
+        return
+    path = uri.removeprefix(SQLITE).partition("?")[0]
+    with closing(sqlite3.connect(path, timeout=SECONDS_FOR_DATABASE, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+
+
 def _params(pairs: list[tuple[str, str]]) -> list[Any]:
     from mlflow.entities import Param
 
@@ -220,5 +242,6 @@ def _explanation(uri: str, error: Exception) -> str:
     shown = _without_secrets(uri)
     return (
         f"MLflow at {shown} could not be brought up to date: {reason.replace(uri, shown)[:300]}. "
-        "Every result is safe in the ledger; once the cause is mended, `lrbench rebuild` mirrors them."
+        "Every result is safe in the ledger: mend the cause (a damaged mlflow.db may be deleted), then "
+        "`lrbench rebuild` mirrors them."
     )

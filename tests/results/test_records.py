@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from lrbench.results.records import ArmRecord, ScoreRecord, items_hash
 
-
 LATER = "2030-01-01T00:00:00+00:00"
 
 

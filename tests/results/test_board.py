@@ -1,0 +1,261 @@
+"""The board pairs what may be paired, says what is missing, and never mixes protocols."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from lrbench.evaluation.statistics import (
+    Flips,
+    compare_averages,
+    compare_benchmarks,
+    macro_average,
+    wilson_interval,
+)
+from lrbench.results.board import AVERAGE, build_boards
+
+TWO = ("chain", "vary")
+
+
+def scores_of(score_record, arm, chain, vary, **changes):
+    return [
+        score_record(name, outcomes, arm=arm, benchmarks=TWO, **changes)
+        for name, outcomes in (("chain", chain), ("vary", vary))
+    ]
+
+
+def row_of(board, arm, **wanted):
+    (row,) = (
+        row for row in board.rows if row.arm == arm and all(getattr(row, k) == v for k, v in wanted.items())
+    )
+    return row
+
+
+@pytest.fixture
+def three_arms(score_record):
+    """base, sft and lightr on two benchmarks of 40 items; lightr far above both."""
+    return [
+        *scores_of(score_record, "base", "1" * 10 + "0" * 30, "0" * 30 + "1" * 10),
+        *scores_of(score_record, "sft", "1" * 18 + "0" * 22, "0" * 24 + "1" * 16),
+        *scores_of(score_record, "lightr", "1" * 36 + "0" * 4, "0" * 2 + "1" * 38),
+    ]
+
+
+class TestNumbers:
+    def test_a_cell_has_n_correct_accuracy_and_its_wilson_interval(self, three_arms):
+        (board,) = build_boards([], three_arms)
+        cell = row_of(board, "sft").cells["chain"]
+        assert (cell.n, cell.correct, cell.accuracy.value) == (40, 18, 0.45)
+        assert cell.accuracy.interval == wilson_interval(18, 40)
+
+    def test_the_average_is_over_benchmarks_with_its_bootstrap_interval(self, three_arms):
+        (board,) = build_boards([], three_arms)
+        row = row_of(board, "lightr")
+        assert row.average == macro_average(((36, 40), (38, 40)))
+        assert row.on(AVERAGE) == row.average
+        assert row.on("vary").value == 38 / 40
+
+    def test_differences_are_paired_item_by_item_with_holm_over_the_benchmarks(self, three_arms):
+        (board,) = build_boards([], three_arms)
+        delta = row_of(board, "lightr").to_sft
+        flips = {"chain": Flips(18, 0, 18, 4), "vary": Flips(22, 0, 16, 2)}
+        assert delta.flips == flips
+        assert delta.benchmarks == compare_benchmarks(flips)
+        assert delta.average == compare_averages(tuple(flips.values()))
+        assert delta.on(AVERAGE) == delta.average
+
+    def test_base_is_set_against_nothing_and_sft_against_base_alone(self, three_arms):
+        (board,) = build_boards([], three_arms)
+        assert row_of(board, "base").to_base is None
+        assert row_of(board, "base").to_sft is None
+        assert row_of(board, "sft").to_base.on("chain").difference == pytest.approx(20.0)
+        assert row_of(board, "sft").to_sft is None
+
+    def test_costs_come_from_the_arm_record_and_are_unknown_without_it(self, arm_record, three_arms):
+        (board,) = build_boards([arm_record("lightr")], three_arms)
+        row = row_of(board, "lightr")
+        assert (row.costs.tuned_tokens, row.costs.sampled_problems, row.seconds) == (1712, 256, 47.75)
+        assert row_of(board, "sft").costs is None
+        assert row_of(board, "sft").seconds is None
+
+
+class TestBaselines:
+    def test_the_same_recipe_and_seed_is_preferred(self, score_record):
+        scores = [
+            *scores_of(score_record, "base", "1000", "0000", recipe="other", seed=1),
+            *scores_of(score_record, "base", "1100", "0000", seed=0),
+            *scores_of(score_record, "base", "1110", "0000", seed=1),
+            *scores_of(score_record, "lightr", "1111", "0000", seed=1),
+        ]
+        (board,) = build_boards([], scores)
+        delta = row_of(board, "lightr").to_base
+        assert (delta.baseline_recipe, delta.baseline_seed) == ("quickstart", 1)
+        assert delta.flips["chain"].won == 1
+
+    def test_another_recipe_of_the_same_expert_serves_where_there_is_none(self, score_record):
+        scores = [
+            *scores_of(score_record, "base", "1000", "0000", recipe="other"),
+            *scores_of(score_record, "lightr", "1111", "0000"),
+        ]
+        (board,) = build_boards([], scores)
+        assert row_of(board, "lightr").to_base.baseline_recipe == "other"
+
+    def test_another_expert_never_does(self, score_record):
+        scores = [
+            *scores_of(score_record, "base", "1000", "0000", expert="another"),
+            *scores_of(score_record, "lightr", "1111", "0000"),
+        ]
+        (board,) = build_boards([], scores)
+        assert row_of(board, "lightr").to_base is None
+
+    def test_other_items_are_not_paired(self, score_record):
+        base = scores_of(score_record, "base", "1000", "0000")
+        lightr = [
+            score_record("chain", "1111", benchmarks=TWO),
+            score_record("vary", "1111", benchmarks=TWO, items_hash="other items"),
+        ]
+        (board,) = build_boards([], base + lightr)
+        delta = row_of(board, "lightr").to_base
+        assert list(delta.flips) == ["chain"]
+        assert delta.on("vary") is None
+        assert delta.average is None
+
+
+class TestProtocols:
+    def test_results_under_different_protocols_are_on_different_boards(self, three_arms, score_record):
+        others = scores_of(score_record, "lightr", "1111", "1111", limit=4)
+        boards = build_boards([], three_arms + others)
+        assert [len(board.rows) for board in boards] == [3, 1]
+        assert len({board.protocol_hash for board in boards}) == 2
+        assert row_of(boards[1], "lightr").to_base is None
+
+    def test_the_latest_measured_protocol_comes_first_within_a_suite(self, score_record):
+        early = scores_of(score_record, "base", "1", "1", limit=1)
+        late = scores_of(score_record, "base", "1", "1", limit=2, recorded_at="2026-12-01T00:00:00+00:00")
+        boards = build_boards([], early + late)
+        assert [board.protocols["chain"]["limit"] for board in boards] == [2, 1]
+
+    def test_columns_are_the_average_and_the_suites_benchmarks_in_its_order(self, score_record):
+        scores = [score_record("chain", benchmarks=("vary", "chain", "formal"))]
+        (board,) = build_boards([], scores)
+        assert board.columns == (AVERAGE, "vary", "chain", "formal")
+
+
+class TestWhatIsMissing:
+    def test_an_incomplete_row_has_no_average_and_says_what_it_lacks(self, score_record):
+        scores = [
+            *scores_of(score_record, "base", "1000", "1000"),
+            score_record("chain", "1100", arm="lightr", benchmarks=TWO),
+        ]
+        (board,) = build_boards([], scores)
+        row = row_of(board, "lightr")
+        assert row.missing == ("vary",)
+        assert row.average is None
+        assert row.on("vary") is None
+        assert row.to_base.average is None
+        assert row.to_base.on("chain").difference == 25.0
+
+    def test_a_score_without_items_counts_as_missing(self, score_record):
+        (board,) = build_boards([], scores_of(score_record, "base", "1000", ""))
+        assert row_of(board, "base").missing == ("vary",)
+
+    def test_no_scores_make_no_board(self, arm_record):
+        assert build_boards([arm_record()], []) == ()
+
+
+class TestRows:
+    def test_come_by_expert_recipe_arm_and_seed_with_baselines_first(self, score_record):
+        arms = [("own_arm", 0), ("lightr", 1), ("sft", 0), ("neither", 0), ("base", 0), ("lightr", 0)]
+        scores = [s for arm, seed in arms for s in scores_of(score_record, arm, "1", "1", seed=seed)]
+        (board,) = build_boards([], scores)
+        assert [(row.arm, row.seed) for row in board.rows] == [
+            ("base", 0), ("sft", 0), ("lightr", 0), ("lightr", 1), ("neither", 0), ("own_arm", 0),
+        ]  # fmt: skip
+
+    def test_that_share_their_names_are_told_apart(self, score_record):
+        scores = [
+            *scores_of(score_record, "lightr", "1", "1", arm_id="aaaaaaaaaaaa"),
+            *scores_of(score_record, "lightr", "1", "1", arm_id="bbbbbbbbbbbb"),
+            *scores_of(score_record, "sft", "1", "1"),
+        ]
+        (board,) = build_boards([], scores)
+        assert [row.variant for row in board.rows] == ["", "aaaaaaaa", "bbbbbbbb"]
+
+    def test_measured_twice_show_the_latest(self, score_record):
+        early = score_record("chain", "1000", benchmarks=("chain",), evaluation_key="z")
+        late = score_record(
+            "chain",
+            "1110",
+            benchmarks=("chain",),
+            evaluation_key="a",
+            recorded_at="2026-12-01T00:00:00+00:00",
+        )
+        (board,) = build_boards([], [late, early])
+        assert board.rows[0].cells["chain"].correct == 3
+
+    def test_are_the_same_whatever_the_order_of_the_records(self, arm_record, three_arms):
+        arms = [arm_record(arm) for arm in ("base", "sft", "lightr")]
+        boards = build_boards(arms, three_arms)
+        for seed in range(5):
+            random.Random(seed).shuffle(three_arms)
+            random.Random(seed).shuffle(arms)
+            assert build_boards(arms, three_arms) == boards
+
+
+class TestBest:
+    def test_is_marked_where_separated_from_the_runner_up(self, three_arms):
+        (board,) = build_boards([], three_arms)
+        lightr = row_of(board, "lightr").arm_id
+        assert board.best == {(lightr, AVERAGE), (lightr, "chain"), (lightr, "vary")}
+
+    def test_is_not_marked_where_the_runner_up_is_within_noise(self, score_record):
+        scores = [
+            *scores_of(score_record, "sft", "1" * 30 + "0" * 10, "1" * 40),
+            *scores_of(score_record, "lightr", "1" * 32 + "0" * 8, "1" * 40),
+        ]
+        (board,) = build_boards([], scores)
+        assert board.best == frozenset()
+
+    def test_seeds_of_one_arm_do_not_compete_with_each_other(self, score_record):
+        scores = [
+            *scores_of(score_record, "base", "0" * 40, "0" * 40),
+            *scores_of(score_record, "lightr", "1" * 40, "1" * 39 + "0", seed=0),
+            *scores_of(score_record, "lightr", "1" * 39 + "0", "1" * 40, seed=1),
+        ]
+        (board,) = build_boards([], scores)
+        assert ("quickstart-lightr-0", "chain") in board.best
+        assert ("quickstart-lightr-1", "vary") in board.best
+
+    def test_is_within_one_expert(self, score_record):
+        scores = [
+            *scores_of(score_record, "lightr", "1" * 40, "1" * 40, recipe="strong", expert="strong"),
+            *scores_of(score_record, "base", "0" * 40, "0" * 40, recipe="weak", expert="weak"),
+        ]
+        (board,) = build_boards([], scores)
+        assert board.best == frozenset()
+
+
+def test_ten_thousand_scores_make_a_board_in_under_a_second(score_record):
+    outcomes = "10" * 50
+    template = score_record("chain", outcomes)
+    benchmarks = tuple(template.suite_protocol)
+    scores = [
+        template.model_copy(
+            update={
+                "benchmark": benchmark,
+                "protocol_hash": template.suite_protocol[benchmark],
+                "arm": arm,
+                "arm_id": f"{arm}-{recipe}",
+                "recipe": f"recipe{recipe}",
+            }
+        )
+        for recipe in range(480)
+        for arm in ("base", "sft", "lightr")
+        for benchmark in benchmarks
+    ]
+    started = time.perf_counter()
+    (board,) = build_boards([], scores)
+    assert len(board.rows) == 1440
+    assert time.perf_counter() - started < 1.0

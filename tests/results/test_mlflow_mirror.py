@@ -1,0 +1,260 @@
+"""MLflow shows what the ledger holds, can be lost and rebuilt, and never stops a run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lrbench.errors import RunError
+from lrbench.results.ledger import Ledger
+from lrbench.results.mlflow_mirror import DIGEST, default_tracking_uri, mirror, mirror_safely
+
+CURVE = [(update, 1 / (update + 1)) for update in range(1200)]
+STATISTICS = {"divergence": {"mean_kl": 0.3, "kl_histogram": {"edges": [0, 0.1, 1], "counts": [9, 2]}}}
+
+# Rebuilding in a process of its own, as `lrbench rebuild` does: this one may hold the deleted file.
+REBUILD = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_mlflow_mirror import contents_of
+from lrbench.results.mlflow_mirror import mirror
+report = mirror(Path(sys.argv[1]))
+print("REPORT", json.dumps([report.added, report.renewed, report.unchanged]))
+print("CONTENT", json.dumps(contents_of(Path(sys.argv[1]))))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_other_store(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def contents_of(runs):
+    """Everything MLflow says but for what it makes up itself: run ids and places."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=default_tracking_uri(runs))
+    experiment = client.get_experiment_by_name("lrbench")
+    found = client.search_runs([experiment.experiment_id], max_results=1000)
+    names = {run.info.run_id: run.info.run_name for run in found}
+    contents = []
+    for run in found:
+        tags = dict(run.data.tags)
+        parent = tags.pop("mlflow.parentRunId", None)
+        folder = Path(run.info.artifact_uri.removeprefix("file://"))
+        contents.append(
+            {
+                "name": run.info.run_name,
+                "parent": names.get(parent),
+                "status": run.info.status,
+                "start": run.info.start_time,
+                "end": run.info.end_time,
+                "tags": tags,
+                "params": dict(run.data.params),
+                "metrics": {
+                    name: [
+                        [m.step, m.value, m.timestamp]
+                        for m in client.get_metric_history(run.info.run_id, name)
+                    ]
+                    for name in run.data.metrics
+                },
+                "files": {
+                    str(path.relative_to(folder)): path.read_bytes().hex()
+                    for path in sorted(folder.rglob("*"))
+                    if path.is_file()
+                },
+            }
+        )
+    return sorted(
+        contents, key=lambda content: (content["name"], json.dumps(content["tags"], sort_keys=True))
+    )
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory, arm_record, score_records):
+    """A runs folder with two arms in the ledger, mirrored once."""
+    runs = tmp_path_factory.mktemp("runs")
+    for arm in ("base", "lightr"):
+        trained = arm != "base"
+        record = arm_record(
+            arm, curves={"loss": CURVE} if trained else {}, statistics=STATISTICS if trained else {}
+        )
+        Ledger(runs / "ledger").append([record, *score_records({"chain": 50, "vary": 60}, arm=arm)])
+    report = mirror(runs)
+    return runs, report
+
+
+@pytest.mark.slow
+def test_a_first_mirroring_adds_every_arm_under_its_recipe(mirrored):
+    runs, report = mirrored
+    assert (report.added, report.renewed, report.unchanged) == (2, 0, 0)
+    contents = contents_of(runs)
+    assert [(run["name"], run["parent"]) for run in contents] == [
+        ("base seed 0", "quickstart"),
+        ("lightr seed 0", "quickstart"),
+        ("quickstart", None),
+    ]
+    assert {run["status"] for run in contents} == {"FINISHED"}
+    assert {run["start"] for run in contents} == {1795168800000}
+
+
+@pytest.mark.slow
+def test_everything_is_under_the_runs_folder(mirrored):
+    runs, report = mirrored
+    assert report.tracking_uri == f"sqlite:///{runs}/mlflow.db"
+    assert (runs / "mlflow.db").is_file()
+    assert list((runs / "mlflow-artifacts").glob("*/artifacts/plots/loss.png"))
+
+
+@pytest.mark.slow
+def test_curves_longer_than_a_batch_are_whole(mirrored):
+    lightr = contents_of(mirrored[0])[1]
+    assert [point[:2] for point in lightr["metrics"]["training.loss"]] == [list(point) for point in CURVE]
+    assert lightr["metrics"]["chain.accuracy"][0][1] == 0.5
+    assert lightr["params"]["training.updates"] == "60"
+    assert lightr["tags"]["lrbench.arm"] == "lightr"
+
+
+@pytest.mark.slow
+def test_a_second_mirroring_changes_nothing(mirrored):
+    runs, _ = mirrored
+    before = contents_of(runs)
+    report = mirror(runs)
+    assert (report.added, report.renewed, report.unchanged) == (0, 0, 2)
+    assert contents_of(runs) == before
+
+
+@pytest.mark.slow
+def test_a_run_left_half_made_is_made_anew(mirrored):
+    from mlflow.tracking import MlflowClient
+
+    runs, _ = mirrored
+    before = contents_of(runs)
+    client = MlflowClient(tracking_uri=default_tracking_uri(runs))
+    experiment = client.get_experiment_by_name("lrbench").experiment_id
+    (run,) = client.search_runs([experiment], "tags.`lrbench.arm` = 'base'")
+    client.delete_tag(run.info.run_id, DIGEST)
+    report = mirror(runs)
+    assert (report.added, report.renewed, report.unchanged) == (0, 1, 1)
+    assert contents_of(runs) == before
+
+
+@pytest.mark.slow
+def test_a_deleted_store_is_rebuilt_equal_even_after_the_ledger_has_grown_in_steps(
+    mirrored, tmp_path, score_record, arm_record
+):
+    runs, _ = mirrored
+    ledger = Ledger(runs / "ledger")
+    ledger.append([arm_record("sft"), score_record("chain", "1100", arm="sft")])
+    assert mirror(runs).added == 1
+    ledger.append([score_record("formal", "1000", arm="sft")])
+    assert mirror(runs).renewed == 1
+    before = contents_of(runs)
+
+    copy = tmp_path / "runs"
+    shutil.copytree(runs / "ledger", copy / "ledger")
+    here = str(Path(__file__).parent)
+    command = [sys.executable, "-c", REBUILD, str(copy), here]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    said = dict(line.split(" ", 1) for line in output if line.startswith(("REPORT", "CONTENT")))
+    assert json.loads(said["REPORT"]) == [3, 0, 0]
+    assert json.loads(said["CONTENT"]) == json.loads(json.dumps(before))
+
+
+@pytest.mark.slow
+def test_an_arm_without_scores_waits(mirrored, arm_record):
+    runs, _ = mirrored
+    Ledger(runs / "ledger").append([arm_record("neither")])
+    assert mirror(runs).without_scores == ("quickstart-neither-0",)
+
+
+def test_an_empty_ledger_makes_no_store(tmp_path):
+    report = mirror(tmp_path)
+    assert report.added == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def recorded(tmp_path, arm_record, score_record):
+    """A runs folder whose ledger was never mirrored."""
+    Ledger(tmp_path / "ledger").append([arm_record(), score_record()])
+    return tmp_path
+
+
+def closed_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class TestFailures:
+    def test_a_server_that_is_down_is_one_warning_that_says_what_to_do(self, recorded):
+        said = []
+        started = time.perf_counter()
+        assert mirror_safely(recorded, said.append, f"http://127.0.0.1:{closed_port()}") is None
+        assert time.perf_counter() - started < 15
+        (warning,) = said
+        assert warning.startswith("warning: MLflow at http://127.0.0.1:")
+        assert "Every result is safe in the ledger" in warning
+        assert "`lrbench rebuild`" in warning
+
+    def test_a_server_that_never_answers_is_given_up(self, recorded, monkeypatch):
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            said = []
+            started = time.perf_counter()
+            mirror_safely(recorded, said.append, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert len(said) == 1
+        assert time.perf_counter() - started < 15
+
+    def test_a_password_in_the_address_is_never_shown(self, recorded):
+        with pytest.raises(RunError) as caught:
+            mirror(recorded, f"http://me:secret@127.0.0.1:{closed_port()}")
+        assert "secret" not in str(caught.value)
+        assert "127.0.0.1" in str(caught.value)
+
+    def test_a_store_that_cannot_be_made_is_a_warning(self, recorded):
+        (recorded / "mlflow.db").mkdir()
+        said = []
+        assert mirror_safely(recorded, said.append) is None
+        assert len(said) == 1
+        assert "mlflow.db could not be brought up to date" in said[0]
+
+    def test_a_damaged_store_is_a_warning_that_says_it_may_be_deleted(self, recorded):
+        (recorded / "mlflow.db").write_bytes(b"no database at all, but long enough to look at" * 100)
+        said = []
+        started = time.perf_counter()
+        assert mirror_safely(recorded, said.append) is None
+        assert time.perf_counter() - started < 15
+        assert "file is not a database" in said[0]
+        assert "a damaged mlflow.db may be deleted" in said[0]
+
+    def test_an_address_mlflow_does_not_know_is_a_warning(self, recorded):
+        said = []
+        mirror_safely(recorded, said.append, "nonsense://x")
+        assert len(said) == 1
+
+    def test_a_ledger_that_cannot_be_read_is_a_warning_too(self, tmp_path):
+        (tmp_path / "ledger" / "scores.jsonl").mkdir(parents=True)
+        said = []
+        assert mirror_safely(tmp_path, said.append) is None
+        assert "the ledger: cannot use" in said[0]
+
+
+class TestWhereTo:
+    def test_the_runs_folder_is_the_default(self, tmp_path):
+        assert default_tracking_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+
+    def test_the_environment_decides_where_it_says_so(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
+        assert default_tracking_uri(tmp_path) == "http://somewhere:5000"
