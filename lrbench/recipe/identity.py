@@ -62,7 +62,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     written = escaped(text)
-    style = None if isinstance(plain_scalar(written), str) else '"'
+    # Without quotes some text would be a number, and rarer line ends would become ordinary ones.
+    style = None if isinstance(plain_scalar(written), str) and written.isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", written, style=style)
 
 

@@ -131,6 +131,7 @@ counts = st.integers(1, 10**20)
 texts = st.one_of(
     st.text(st.characters(exclude_categories=("Cs",)), max_size=30),
     st.text("\\\\${}'\":#-? \n\t.e0_", max_size=12),
+    st.text("\n\r\x85\u2028\u2029\ufeff\x7f a", max_size=4),
     st.sampled_from(["???", "yes", "null", "~", "5e-5", "1_000", "010", "1:30", "<<", "${seed}", "\\${"]),
 )
 modules = st.lists(texts, min_size=1, max_size=3)

@@ -1,4 +1,4 @@
-"""Loading as a whole: what is logged, what it costs, and that nothing but a clear message comes of rubbish."""
+"""Loading as a whole: what is logged, what it costs, and that rubbish gives a clear message."""
 
 from __future__ import annotations
 
@@ -124,9 +124,11 @@ values = st.recursive(
     max_leaves=8,
 )
 FIELDS = [
-    "name", "description", "extends", "seed", "pair", "pair.expert", "pair.expert.model", "pair.amateur.dtype",
+    "name", "description", "extends", "seed", "pair", "pair.expert", "pair.expert.model",
+    "pair.amateur.dtype",
     "data", "data.train", "divergence", "divergence.alpha", "sampling.solutions", "training", "training.lora",
-    "training.lora.target_modules", "arms", "arms.0", "arms.1.divergence", "arms.2.training.lora", "evaluation",
+    "training.lora.target_modules", "arms", "arms.0", "arms.1.divergence", "arms.2.training.lora",
+    "evaluation",
     "evaluation.limit", "runtime", "runtime.device", "other",
 ]  # fmt: skip
 
