@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from lrbench.evaluation.grading.normalisation import normalise
 from lrbench.evaluation.grading.protocol import CHOICE_BENCHMARK, UNITS_KEPT
 
 CHOICE_LETTERS = "ABCDE"
+
+LONGEST = 10_000
+"""An answer with more characters is not compared; whole completions of 2048 tokens are shorter than this."""
 
 _NUMBER = re.compile(r"-?\d*\.?\d+")
 _CHOICE = re.compile(r"\b[ABCDE]\b")
@@ -30,6 +34,12 @@ def paper_prediction(benchmark: str, text: str, gold: str) -> str | None:
     return prediction
 
 
+def answer_too_long(text: str) -> bool:
+    """Whether the part of a completion that the protocol would compare is beyond any real answer."""
+    return len(text) > LONGEST and len(_answer_part(text)) > LONGEST
+
+
+@lru_cache(maxsize=4096)
 def gold_forms(benchmark: str, gold: str) -> tuple[str, str]:
     """The two normal forms of a gold answer: the one that decides on choice letters, and the one compared.
 

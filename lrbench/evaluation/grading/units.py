@@ -24,15 +24,14 @@ _OTHER = "a | ab | bc | c | d | t | th | st | rd | east | west | prime | pure"
 _GROUPS = (_LABELS, _LENGTH, _AREA_AND_VOLUME, _MASS, _TIME, _SPEED_AND_ANGLE, _MONEY, _COUNTED, _WORDS, _OTHER)
 
 # A full stop in a label stands for any character, as it does in the protocol: `b - 1` loses `b -`.
-_PATTERNS = tuple(
-    re.compile(rf"(^|\W){word.strip()}s?($|\W)") for group in _GROUPS for word in group.split("|")
-)
-_LETTER = re.compile(r"[a-z]")
+_UNITS = tuple(unit.strip() for group in _GROUPS for unit in group.split("|"))
+_PATTERNS = tuple(re.compile(rf"(^|\W){unit}s?($|\W)") for unit in _UNITS)
+_ANY = re.compile(rf"(?:^|\W)(?:{'|'.join(_UNITS)})s?(?:$|\W)")
 
 
 def without_unit_words(answer: str) -> str:
     """`answer` without unit words that stand between word boundaries; one that is all unit stays."""
-    if not _LETTER.search(answer):
+    if not _ANY.search(answer):
         return answer
     for _ in range(2):
         for pattern in _PATTERNS:

@@ -1,0 +1,214 @@
+"""The process in which formulas are compared, so that no answer can take time or memory from the run.
+
+A worker prepares the computer algebra once and lets forks of itself do the judging. The kernel ends a fork that
+exceeds its limits, whatever code it is in, and the next item gets a new one in a few milliseconds. Between items
+a fork empties the caches of the computer algebra and resets its random numbers, and it is replaced after some
+items: the verdict on an item does not depend on the items before it. A worker ends when its standard input does,
+and its fork with it.
+
+Requests and replies are lines of JSON: a list of questions [kind, answer, gold], and a list of one outcome each.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+PROCESSOR_SECONDS = 1.25
+"""Processor time for one question."""
+
+WALL_SECONDS = 2.7
+"""Time for all questions on one item, by the clock: an answer that takes longer is counted as wrong."""
+
+_FIRST_QUESTION_WALL_SECONDS = 1.4
+_MEMORY_BYTES = 1 << 30
+_PARENT_CHECK_SECONDS = 2.0
+_RECURSION = 2500
+_SHORTEST_SECONDS = 0.05
+_ITEMS_PER_FORK = 500
+
+Judges = dict[str, Callable[[str, str], bool]]
+"""The functions that answer each kind of question."""
+
+
+class Kind(StrEnum):
+    """What is asked about an answer and a gold answer."""
+
+    PAPER = "paper"
+    EXACT = "exact"
+
+
+class Outcome(StrEnum):
+    """How a question ended; each value is the byte a fork reports it with."""
+
+    YES = "y"
+    NO = "n"
+    OUT_OF_MEMORY = "m"
+    TIMED_OUT = "t"
+
+
+def main() -> None:
+    """Serve requests from standard input until it ends."""
+    bench = Bench(_judges())
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    silence = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(silence, stream)
+    gc.collect()
+    gc.freeze()
+    print("ready", file=replies, flush=True)
+    parent = os.getppid()
+    requests = os.fdopen(0, "rb", buffering=0)
+    while _request_waits(parent):
+        line = requests.readline()
+        if not line:
+            break
+        print(json.dumps(bench.judge(json.loads(line))), file=replies, flush=True)
+
+
+def _request_waits(parent: int) -> bool:
+    """Wait for the next request; False once the process that started this worker is gone."""
+    while True:
+        if select.select([0], [], [], _PARENT_CHECK_SECONDS)[0]:
+            return True
+        if os.getppid() != parent:
+            return False
+
+
+def _judges() -> Judges:
+    """The functions that answer each kind of question, with everything they need loaded and warm."""
+    from lrbench.evaluation.grading.algebra import prove
+    from lrbench.evaluation.grading.equality import paper_equal
+    from lrbench.evaluation.grading.exact import exact_equal
+    from lrbench.evaluation.grading.formulas import same_formula
+
+    judges: Judges = {
+        Kind.PAPER: lambda answer, gold: paper_equal(answer, gold, same_formula),
+        Kind.EXACT: lambda answer, gold: exact_equal(answer, gold, prove),
+    }
+    for judge in judges.values():
+        for answer, gold in _WARMING:
+            judge(answer, gold)
+    return judges
+
+
+# The parsers grow faster with what they have seen, so they are shown the constructs of ordinary answers.
+_WARMING = (
+    ("2\\sqrt{3}+\\frac{1}{2}", "\\frac{1}{2}+\\sqrt{12}"),
+    ("x^{2}-2x+1", "(x-1)^2"),
+    ("\\sin(2x)", "\\cos(x)"),
+    ("[0,\\frac{\\pi}{2})", "[0,\\frac{\\pi}{3})"),
+    ("\\begin{pmatrix}1\\\\a\\end{pmatrix}", "(1,a)"),
+    ("3.5\\times10^{7}", "3.6e7"),
+    ("12\\mathrm{~m}", "12"),
+)
+
+
+class Fork:
+    """A fork of the worker, which answers questions until one of them exceeds a limit."""
+
+    def __init__(self, judges: Judges) -> None:
+        requests, self._requests = os.pipe()
+        self._reports, reports = os.pipe()
+        self.items = 0
+        self._process = os.fork()
+        if self._process == 0:
+            os.close(self._requests)
+            os.close(self._reports)
+            _serve_in_fork(judges, requests, reports)
+        os.close(requests)
+        os.close(reports)
+
+    def ask(self, questions: list[list[str]], deadline: float) -> list[Outcome]:
+        """The outcomes of the questions, up to the one on which the fork was ended."""
+        self.items += 1
+        os.write(self._requests, json.dumps([deadline, questions]).encode() + b"\n")
+        reported = b""
+        while len(reported) < len(questions):
+            report = os.read(self._reports, len(questions))
+            if not report:
+                break
+            reported += report
+        return [Outcome(chr(byte)) for byte in reported]
+
+    def end(self) -> Outcome:
+        """End the fork; what its end says about the question it did not answer."""
+        os.close(self._requests)
+        os.close(self._reports)
+        _, status = os.waitpid(self._process, 0)
+        ended_by_limit = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGALRM, signal.SIGPROF)
+        return Outcome.TIMED_OUT if ended_by_limit else Outcome.OUT_OF_MEMORY
+
+
+class Bench:
+    """Keeps one fork at work and replaces it when it has ended or judged enough."""
+
+    def __init__(self, judges: Judges) -> None:
+        self._judges = judges
+        self._fork: Fork | None = None
+
+    def judge(self, questions: list[list[str]]) -> list[Outcome]:
+        """One outcome for each question on an item."""
+        outcomes: list[Outcome] = []
+        deadline = time.monotonic() + WALL_SECONDS
+        while len(outcomes) < len(questions):
+            fork = self._fork = self._fork or Fork(self._judges)
+            outcomes += fork.ask(questions[len(outcomes) :], deadline)
+            if len(outcomes) < len(questions):
+                outcomes.append(fork.end())
+                self._fork = None
+            elif fork.items >= _ITEMS_PER_FORK:
+                fork.end()
+                self._fork = None
+        return outcomes
+
+
+def _serve_in_fork(judges: Judges, requests: int, reports: int) -> None:
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        sys.setrecursionlimit(_RECURSION)
+        with os.fdopen(requests, "rb") as lines:
+            for line in lines:
+                deadline, questions = json.loads(line)
+                for position, (kind, answer, gold) in enumerate(questions):
+                    left = max(deadline - time.monotonic(), _SHORTEST_SECONDS)
+                    if position < len(questions) - 1:
+                        left = min(left, _FIRST_QUESTION_WALL_SECONDS)
+                    signal.setitimer(signal.ITIMER_REAL, left)
+                    signal.setitimer(signal.ITIMER_PROF, PROCESSOR_SECONDS)
+                    outcome = _outcome(judges[kind], answer, gold)
+                    signal.setitimer(signal.ITIMER_PROF, 0)
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    os.write(reports, outcome.encode())
+    finally:
+        os._exit(0)
+
+
+def _outcome(judge: Callable[[str, str], bool], answer: str, gold: str) -> Outcome:
+    from sympy.core.cache import clear_cache
+    from sympy.core.random import seed
+
+    from lrbench.evaluation.grading.algebra import formula
+
+    formula.cache_clear()
+    clear_cache()
+    seed(0)
+    try:
+        return Outcome.YES if judge(answer, gold) else Outcome.NO
+    except MemoryError:
+        return Outcome.OUT_OF_MEMORY
+    except Exception:  # an answer that the libraries choke on is not the right answer
+        return Outcome.NO
+
+
+if __name__ == "__main__":
+    main()
