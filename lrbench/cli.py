@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -19,6 +20,7 @@ from lrbench.errors import InterruptedRunError, LrbenchError, UserError
 
 if TYPE_CHECKING:
     from lrbench.recipe.schema import Recipe
+    from lrbench.results.records import ArmRecord, ScoreRecord
 
 app = typer.Typer(
     name="lrbench",
@@ -76,7 +78,7 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
         ) from None
     if report.worked == 0:
         console.print(f"Nothing to do: all {report.cached} stages of {loaded.name} are finished.")
-    _print_results(runs, loaded.name, TableFormat.TABLE)
+    _print_results(runs, lambda record: record.arm_id in report.arm_ids, TableFormat.TABLE)
 
 
 @app.command()
@@ -113,7 +115,7 @@ def results(
     runs: Runs = RUNS,
 ) -> None:
     """Print the leaderboard: arms x benchmarks with intervals and paired tests."""
-    _print_results(runs, recipe, format_)
+    _print_results(runs, lambda record: recipe in (None, record.recipe), format_)
 
 
 @app.command()
@@ -189,7 +191,9 @@ def _load(path: Path, overrides: list[str] | None) -> Recipe:
     return recipe
 
 
-def _print_results(runs: Path, recipe: str | None, format_: TableFormat) -> None:
+def _print_results(
+    runs: Path, wanted: Callable[[ArmRecord | ScoreRecord], bool], format_: TableFormat
+) -> None:
     from rich.console import Console
 
     from lrbench.results.board import build_boards
@@ -200,9 +204,6 @@ def _print_results(runs: Path, recipe: str | None, format_: TableFormat) -> None
     contents = Ledger(runs / "ledger").read()
     for broken in contents.broken:
         typer.echo(f"warning: {broken}", err=True)
-
-    def wanted(record: Any) -> bool:
-        return recipe is None or record.recipe == recipe
 
     boards = build_boards(filter(wanted, contents.arms), filter(wanted, contents.scores))
     if format_ is TableFormat.TABLE:

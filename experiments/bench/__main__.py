@@ -19,7 +19,6 @@ from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.schema import Recipe
-from lrbench.sampling.generation import generate
 from lrbench.sampling.problems import load_problems
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import Samples, build_samples
@@ -58,13 +57,7 @@ def main() -> None:
 def write_rollouts(workspace: Workspace, recipe: Recipe) -> list[Rollout]:
     problems = load_problems(recipe.data)
     prompts = [render_prompt(workspace.tokenizer, text, None) for text in problems.texts]
-    completions = generate(
-        workspace.expert,
-        prompts,
-        max_new_tokens=recipe.sampling.max_new_tokens,
-        stop_ids=workspace.stop_ids,
-        batch_size=64,
-    )
+    completions = workspace.engine(workspace.expert).complete(prompts, recipe.sampling.max_new_tokens)
     return [
         Rollout(identifier, 0, tuple(prompt), completion)
         for identifier, prompt, completion in zip(problems.ids, prompts, completions, strict=True)
@@ -116,13 +109,7 @@ def sampling(workspace: Workspace, rollouts: list[Rollout], recipe: Recipe) -> C
     prompts = [rollout.prompt_ids for rollout in rollouts]
 
     def bare() -> None:
-        generate(
-            workspace.expert,
-            prompts,
-            max_new_tokens=recipe.sampling.max_new_tokens,
-            stop_ids=workspace.stop_ids,
-            batch_size=64,
-        )
+        workspace.engine(workspace.expert).complete(prompts, recipe.sampling.max_new_tokens)
 
     def whole() -> None:
         bare()

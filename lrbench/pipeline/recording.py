@@ -63,6 +63,7 @@ def score_records(
             arm=arm.arm.name,
             seed=plan.recipe.seed,
             expert=plan.expert.name,
+            expert_weights=plan.expert.identity,
             suite=score.suite.name,
             benchmark=score.benchmark,
             protocol=score.protocol,

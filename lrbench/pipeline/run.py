@@ -25,10 +25,11 @@ PACKAGES = ("lrbench", "torch", "transformers", "peft", "lm-eval", "numpy")
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a run did: stages worked on and found finished, and records new to the ledger."""
+    """What a run did: stages worked on and found finished, its arms, and records new to the ledger."""
 
     worked: int
     cached: int
+    arm_ids: tuple[str, ...]
     new_records: int
 
 
@@ -45,13 +46,13 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None) -> 
     runner = _Runner(store, workspace, reporter)
     for stage in plan.stages:
         runner.finish(stage)
-    new = _record(plan, runner.artifacts, runs)
+    arm_ids, new = _record(plan, runner.artifacts, runs)
     if new:
         from lrbench.results.mlflow_mirror import mirror_safely
 
         reporter.say("mirroring the results to MLflow")
         mirror_safely(runs, say=reporter.say)
-    return RunReport(runner.worked, len(plan.stages) - runner.worked, new)
+    return RunReport(runner.worked, len(plan.stages) - runner.worked, arm_ids, new)
 
 
 def environment() -> dict[str, str]:
@@ -111,12 +112,14 @@ class _Runner:
         return artifact
 
 
-def _record(plan: Plan, artifacts: dict[str, Artifact], runs: Path) -> int:
-    """Write what is not yet in the ledger; an arm only when all of its benchmarks are measured."""
-    ledger = Ledger(runs / "ledger")
+def _record(plan: Plan, artifacts: dict[str, Artifact], runs: Path) -> tuple[tuple[str, ...], int]:
+    """Write what is not yet in the ledger; returns the ids of all arms, and the number of new records."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    new = 0
-    for arm in plan.arms:
-        record = arm_record(plan, arm, artifacts, environment(), now)
-        new += ledger.append([record, *score_records(plan, arm, artifacts, record.arm_id, now)])
-    return new
+    records = [arm_record(plan, arm, artifacts, environment(), now) for arm in plan.arms]
+    scores = [
+        score
+        for arm, record in zip(plan.arms, records, strict=True)
+        for score in score_records(plan, arm, artifacts, record.arm_id, now)
+    ]
+    new = Ledger(runs / "ledger").append([*records, *scores])
+    return tuple(record.arm_id for record in records), new

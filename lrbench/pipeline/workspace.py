@@ -13,6 +13,7 @@ from lrbench.recipe.schema import Runtime
 
 if TYPE_CHECKING:
     from lrbench.models.vocabulary import SharedVocabulary
+    from lrbench.sampling.generation import Engine
     from lrbench.sampling.scoring import LoadedPair
 
 
@@ -102,6 +103,12 @@ class Workspace:
     def detach(self, adapted: Any) -> None:
         """Give the expert back as it was before an adapter was attached."""
         self.__dict__["expert"] = adapted.unload()
+
+    def engine(self, model: Any) -> Engine:
+        """What completes prompts with `model`: the expert, with or without an adapter."""
+        from lrbench.sampling.generation import Engine
+
+        return Engine(model, self.vocabulary, self.stop_ids, self.runtime.batch_size)
 
     def _load(self, source: LocatedModel) -> Any:
         from lrbench.models.forward import check_output_layer

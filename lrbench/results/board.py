@@ -91,6 +91,7 @@ class Row:
 
     arm_id: str
     expert: str
+    expert_weights: str
     recipe: str
     arm: str
     seed: int
@@ -149,7 +150,7 @@ class Board:
         """
         by_expert: dict[str, list[Row]] = defaultdict(list)
         for row in self.rows:
-            by_expert[row.expert].append(row)
+            by_expert[row.expert_weights].append(row)
         return frozenset(mark for rows in by_expert.values() for mark in self._best_of(rows))
 
     def _best_of(self, rows: list[Row]) -> Iterable[tuple[str, str]]:
@@ -205,7 +206,7 @@ def _build_board(
     for score in scores:
         if score.n:
             latest[score.arm_id][score.benchmark] = score
-    named: dict[tuple[str, str, str, int], int] = defaultdict(int)
+    named: dict[tuple[object, ...], int] = defaultdict(int)
     for by_benchmark in latest.values():
         named[_name(next(iter(by_benchmark.values())))] += 1
 
@@ -217,6 +218,7 @@ def _build_board(
             Row(
                 arm_id=arm_id,
                 expert=score.expert,
+                expert_weights=score.expert_weights,
                 recipe=score.recipe,
                 arm=score.arm,
                 seed=score.seed,
@@ -242,10 +244,10 @@ def _with_deltas(rows: list[Row], width: int) -> Iterable[Row]:
     baselines: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         if row.arm in (BASE, SFT):
-            baselines[row.expert, row.arm].append(row)
+            baselines[row.expert_weights, row.arm].append(row)
     for row in rows:
-        to_base = None if row.arm == BASE else _delta(row, baselines[row.expert, BASE], width)
-        to_sft = None if row.arm in (BASE, SFT) else _delta(row, baselines[row.expert, SFT], width)
+        to_base = None if row.arm == BASE else _delta(row, baselines[row.expert_weights, BASE], width)
+        to_sft = None if row.arm in (BASE, SFT) else _delta(row, baselines[row.expert_weights, SFT], width)
         yield replace(row, to_base=to_base, to_sft=to_sft)
 
 
@@ -285,11 +287,11 @@ def _age(score: ScoreRecord) -> tuple[str, ...]:
     return (score.recorded_at, *score.identity)
 
 
-def _name(score: ScoreRecord) -> tuple[str, str, str, int]:
-    return (score.expert, score.recipe, score.arm, score.seed)
+def _name(score: ScoreRecord) -> tuple[object, ...]:
+    return (score.expert, score.expert_weights, score.recipe, score.arm, score.seed)
 
 
 def _row_order(row: Row) -> tuple[object, ...]:
     known = list(KNOWN_ARMS)
     place = known.index(row.arm) if row.arm in known else len(known)
-    return (row.expert, row.recipe, place, row.arm, row.seed, row.recorded_at, row.arm_id)
+    return (row.expert, row.expert_weights, row.recipe, place, row.arm, row.seed, row.recorded_at, row.arm_id)

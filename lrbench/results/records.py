@@ -79,6 +79,7 @@ class ScoreRecord(Record):
     `items_hash` identifies the items, so that two outcomes are paired only over the same ones.
     `suite_protocol` maps every benchmark measured in the same evaluation, this one included and in the
     suite's order, to its protocol hash: it says what belongs together, and so what is missing.
+    `expert_weights` is the weight identity of the expert, since a folder's name outlives its content.
     """
 
     kind: Literal["score"] = "score"
@@ -87,6 +88,7 @@ class ScoreRecord(Record):
     arm: str
     seed: int
     expert: str
+    expert_weights: str
     suite: str
     benchmark: str
     protocol: dict[str, Any]

@@ -19,6 +19,7 @@ from lrbench.results.wording import (
     comparison_text,
     cost_texts,
     delta_to,
+    expert_label,
     notes_on,
     row_label,
     sections,
@@ -46,7 +47,8 @@ def boards_to_markdown(boards: Sequence[Board]) -> str:
         parts.append(f"## {markdown(board.suite)}, protocol {board.protocol_hash[:8]}")
         for section in sections(board):
             first = section[0]
-            parts.append(f"### {markdown(first.expert)}, recipe {markdown(first.recipe)}{_seed(section)}")
+            expert, recipe = markdown(expert_label(first, board)), markdown(first.recipe)
+            parts.append(f"### {expert}, recipe {recipe}{_seed(section)}")
             parts.append(_accuracies(board, section))
             for baseline in BASELINES:
                 if any(delta_to(row, baseline) for row in section):

@@ -27,6 +27,7 @@ from lrbench.results.wording import (
     comparison_text,
     cost_texts,
     delta_to,
+    expert_label,
     interval_text,
     notes_on,
     row_label,
@@ -46,7 +47,7 @@ def show_boards(boards: Sequence[Board], console: Console) -> None:
         console.print(_title(board))
         for section in sections(board):
             console.print()
-            console.print(_section_title(section))
+            console.print(_section_title(board, section))
             console.print()
             matrix = _matrix(board, section)
             wanted = Measurement.get(console, console.options.update(max_width=UNBOUNDED), matrix)
@@ -67,10 +68,10 @@ def _title(board: Board) -> Text:
     )
 
 
-def _section_title(section: list[Row]) -> Text:
+def _section_title(board: Board, section: list[Row]) -> Text:
     first = section[0]
     title = Text.assemble(
-        (plain(first.expert, LONGEST_NAME), "bold cyan"), f"  {plain(first.recipe, LONGEST_NAME)}"
+        (expert_label(first, board), "bold cyan"), f"  {plain(first.recipe, LONGEST_NAME)}"
     )
     if len({row.seed for row in section}) == 1:
         title.append(f"  seed {first.seed}")

@@ -69,8 +69,17 @@ def size_text(column: str, section: list[Row]) -> str:
 
 def sections(board: Board) -> Iterator[list[Row]]:
     """The rows by expert and recipe."""
-    for _, rows in groupby(board.rows, key=lambda row: (row.expert, row.recipe)):
+    for _, rows in groupby(board.rows, key=lambda row: (row.expert, row.expert_weights, row.recipe)):
         yield list(rows)
+
+
+def expert_label(row: Row, board: Board) -> str:
+    """The expert, with its weights where others go by the same name."""
+    name = plain(row.expert, LONGEST_NAME)
+    if len({other.expert_weights for other in board.rows if other.expert == row.expert}) == 1:
+        return name
+    digest = row.expert_weights.rpartition(":")[2].rpartition("@")[2]
+    return f"{name} (weights {plain(digest[:8])})"
 
 
 def row_label(row: Row, section: list[Row]) -> str:

@@ -8,18 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.sampling.scores import Scores
-from lrbench.sampling.selectors import keep_above
 
 HISTOGRAM_EDGES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 32.0)
 
 
-def divergence_statistics(scores: Scores, beta: float) -> dict[str, Any]:
-    """Statistics of D_t in nats, and how often both models' first choices agree.
+def divergence_statistics(scores: Scores, kept: NDArray[np.bool_]) -> dict[str, Any]:
+    """Statistics of D_t in nats, and how often both models' first choices agree; `kept` is (N,).
 
     The histogram's first and last bins also hold what lies beyond them; means over no steps are None.
     """
     agrees = scores.top1_expert == scores.top1_amateur
-    kept = keep_above(scores, beta)
     counts, _ = np.histogram(np.clip(scores.kl, HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1]), HISTOGRAM_EDGES)
     return {
         "steps": len(scores),

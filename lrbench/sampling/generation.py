@@ -7,6 +7,8 @@ is sampled. Shapes: B rows, T tokens, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from lrbench.models.loading import Model
+from lrbench.models.vocabulary import SharedVocabulary
 
 PADDING_ID = 0
 
@@ -36,68 +39,77 @@ class GumbelNoise(LogitsProcessor):  # type: ignore[misc]
         return scores.float() / self.temperature - exponential_BV.log().to(scores.device)
 
 
-@torch.no_grad()
-def generate(
-    model: Model,
-    prompts: Sequence[Sequence[int]],
-    *,
-    max_new_tokens: int,
-    stop_ids: Sequence[int],
-    batch_size: int,
-    temperature: float = 0.0,
-    seeds: Sequence[int] = (),
-) -> list[tuple[int, ...]]:
-    """Complete every prompt (token ids); completions end with their stop token where one came.
+@dataclass(frozen=True)
+class Engine:
+    """A model that completes prompts; `batch_size` rows at a time at most.
 
-    Greedy at temperature 0; otherwise row i is sampled with `seeds[i]`. Prompts are batched by
-    length and a batch that does not fit into memory is halved; results come in the given order.
+    Ids that stand for no token of `vocabulary` are never written; `stop_ids` end a completion.
     """
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    completions: dict[int, tuple[int, ...]] = {}
-    pending = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    while pending:
-        batch = pending.pop(0)
-        noise = GumbelNoise([seeds[index] for index in batch], temperature) if temperature > 0 else None
-        try:
-            rows = _generate_batch(
-                model, [prompts[index] for index in batch], max_new_tokens, stop_ids, noise
-            )
-        except torch.OutOfMemoryError:
-            if len(batch) == 1:
-                raise
-            torch.cuda.empty_cache()
-            middle = len(batch) // 2
-            pending[:0] = [batch[:middle], batch[middle:]]
-            continue
-        completions.update(zip(batch, rows, strict=True))
-    return [completions[index] for index in range(len(prompts))]
 
+    model: Model
+    vocabulary: SharedVocabulary
+    stop_ids: Sequence[int]
+    batch_size: int
 
-def _generate_batch(
-    model: Model,
-    prompts: Sequence[Sequence[int]],
-    max_new_tokens: int,
-    stop_ids: Sequence[int],
-    noise: GumbelNoise | None,
-) -> list[tuple[int, ...]]:
-    longest = max(len(prompt) for prompt in prompts)
-    padding = [longest - len(prompt) for prompt in prompts]
-    ids_BT = torch.tensor(
-        [[PADDING_ID] * pad + list(prompt) for pad, prompt in zip(padding, prompts, strict=True)],
-        device=model.device,
-    )
-    mask_BT = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in padding], device=model.device)
-    output_BT = model.generate(
-        input_ids=ids_BT,
-        attention_mask=mask_BT,
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        num_beams=1,
-        eos_token_id=list(stop_ids),
-        pad_token_id=PADDING_ID,
-        logits_processor=LogitsProcessorList([noise] if noise else []),
-    )
-    return [_until_stop(row, set(stop_ids)) for row in cast(Tensor, output_BT)[:, longest:].tolist()]
+    def complete(
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        seeds: Sequence[int] = (),
+    ) -> list[tuple[int, ...]]:
+        """Complete every prompt (token ids); completions end with their stop token where one came.
+
+        Greedy at temperature 0; otherwise row i is sampled with `seeds[i]`. Prompts are batched by
+        length and a batch that does not fit into memory is halved; results come in the given order.
+        """
+        order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+        completions: dict[int, tuple[int, ...]] = {}
+        pending = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        while pending:
+            batch = pending.pop(0)
+            noise = GumbelNoise([seeds[index] for index in batch], temperature) if temperature > 0 else None
+            try:
+                rows = self._complete_batch([prompts[index] for index in batch], max_new_tokens, noise)
+            except torch.OutOfMemoryError:
+                if len(batch) == 1:
+                    raise
+                torch.cuda.empty_cache()
+                middle = len(batch) // 2
+                pending[:0] = [batch[:middle], batch[middle:]]
+                continue
+            completions.update(zip(batch, rows, strict=True))
+        return [completions[index] for index in range(len(prompts))]
+
+    @cached_property
+    def _no_tokens(self) -> list[int]:
+        rows = self.model.get_output_embeddings().out_features
+        return [*self.vocabulary.unused, *range(self.vocabulary.size, rows)]
+
+    @torch.no_grad()
+    def _complete_batch(
+        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, noise: GumbelNoise | None
+    ) -> list[tuple[int, ...]]:
+        longest = max(len(prompt) for prompt in prompts)
+        padding = [longest - len(prompt) for prompt in prompts]
+        device = self.model.device
+        ids_BT = torch.tensor(
+            [[PADDING_ID] * pad + list(prompt) for pad, prompt in zip(padding, prompts, strict=True)],
+            device=device,
+        )
+        mask_BT = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in padding], device=device)
+        output_BT = self.model.generate(
+            input_ids=ids_BT,
+            attention_mask=mask_BT,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            eos_token_id=list(self.stop_ids),
+            pad_token_id=PADDING_ID,
+            suppress_tokens=self._no_tokens or None,
+            logits_processor=LogitsProcessorList([noise] if noise else []),
+        )
+        return [_until_stop(row, set(self.stop_ids)) for row in cast(Tensor, output_BT)[:, longest:].tolist()]
 
 
 def _until_stop(ids: list[int], stop_ids: set[int]) -> tuple[int, ...]:

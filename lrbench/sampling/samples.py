@@ -20,7 +20,7 @@ from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.rollouts import Rollout, read_rollouts
 from lrbench.sampling.scores import Scores
-from lrbench.sampling.selectors import keep_above
+from lrbench.sampling.selectors import keep_above, keep_all
 from lrbench.sampling.targets import Targets, contrast, own_token
 
 ROLLOUTS_FILE = "rollouts.parquet"
@@ -50,6 +50,11 @@ class Samples:
         return len(self.step)
 
 
+def kept_steps(scores: Scores, ingredients: Ingredients, divergence: Divergence) -> NDArray[np.bool_]:
+    """(N,) True where an arm's selector keeps a step."""
+    return keep_above(scores, divergence.beta) if ingredients.selector == "kl" else keep_all(scores)
+
+
 def build_samples(
     rollouts: list[Rollout], scores: Scores | None, ingredients: Ingredients, divergence: Divergence
 ) -> Samples:
@@ -60,11 +65,7 @@ def build_samples(
         step_N = np.concatenate([np.arange(count, dtype=np.int32) for count in [0, *counts]])
         kl_N = np.full(len(step_N), np.nan, dtype=np.float32)
     else:
-        kept = (
-            keep_above(scores, divergence.beta)
-            if ingredients.selector == "kl"
-            else np.ones(len(scores), dtype=bool)
-        )
+        kept = kept_steps(scores, ingredients, divergence)
         rollout_N, step_N, kl_N = scores.rollout[kept], scores.step[kept], scores.kl[kept]
     if scores is not None and ingredients.target == "contrast":
         targets = contrast(scores, kept, divergence.alpha)

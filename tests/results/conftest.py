@@ -66,6 +66,7 @@ def make_score(
         "arm": arm,
         "seed": seed,
         "expert": "embedded/expert",
+        "expert_weights": f"files:weights-of-{changes.get('expert', 'embedded/expert')[:40]}",
         "suite": "embedded7",
         "benchmark": benchmark,
         "protocol": {"task": {"name": benchmark, "version": 1}, "limit": limit, "decoding": "greedy"},

@@ -110,6 +110,14 @@ class TestBaselines:
         (board,) = build_boards([], scores)
         assert row_of(board, "lightr").to_base is None
 
+    def test_other_weights_under_the_same_name_never_do(self, score_record):
+        scores = [
+            *scores_of(score_record, "base", "1000", "0000", expert_weights="files:old"),
+            *scores_of(score_record, "lightr", "1111", "0000", expert_weights="files:new"),
+        ]
+        (board,) = build_boards([], scores)
+        assert row_of(board, "lightr").to_base is None
+
     def test_other_items_are_not_paired(self, score_record):
         base = scores_of(score_record, "base", "1000", "0000")
         lightr = [

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from lrbench.sampling.generation import generate
+from lrbench.models.vocabulary import SharedVocabulary
+from lrbench.sampling.generation import Engine
 from tests.oracles.scoring import distribution
 
 PROMPTS = [[9, 10, 11], [12, 13, 14, 15, 16, 17], [20], [21, 22, 23, 24]]
@@ -23,6 +24,14 @@ def greedy_oracle(model: Any, prompt: list[int], length: int, stops: set[int]) -
         if ids[-1] in stops:
             break
     return tuple(ids[len(prompt) :])
+
+
+EVERYTHING = SharedVocabulary(size=64, unused=(), identity="test")
+
+
+def generate(model: Any, prompts: Any, *, stop_ids: Any, batch_size: int, **options: Any) -> Any:
+    vocabulary = options.pop("vocabulary", EVERYTHING)
+    return Engine(model, vocabulary, stop_ids, batch_size).complete(prompts, **options)
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +108,11 @@ def test_one_row_that_does_not_fit_is_an_error(model: Any, monkeypatch: pytest.M
     monkeypatch.setattr(model, "generate", no_memory)
     with pytest.raises(torch.OutOfMemoryError):
         generate(model, PROMPTS, max_new_tokens=4, stop_ids=[0], batch_size=4)
+
+
+def test_ids_that_stand_for_no_token_are_never_written(model: Any) -> None:
+    options = {"max_new_tokens": 8, "stop_ids": [63], "batch_size": 4}
+    favourite = generate(model, PROMPTS[:1], **options)[0][0]
+    vocabulary = SharedVocabulary(size=60, unused=(favourite,), identity="test")
+    found = generate(model, PROMPTS, vocabulary=vocabulary, **options)
+    assert all(token < 60 and token != favourite for completion in found for token in completion)

@@ -14,6 +14,7 @@ from lrbench.sampling.rollouts import Rollout, write_rollouts
 from lrbench.sampling.samples import Samples, build_samples, export_rows, read_samples, write_steps
 from lrbench.sampling.scores import Scores
 from lrbench.sampling.scoring import LoadedPair, score_rollouts
+from lrbench.sampling.selectors import keep_above
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_the_export_has_the_references_fields_and_exact_prefixes(lightr: Samples
 
 
 def test_statistics_count_every_step_once(scores: Scores) -> None:
-    found = divergence_statistics(scores, beta=0.4)
+    found = divergence_statistics(scores, keep_above(scores, 0.4))
     agrees = scores.top1_expert == scores.top1_amateur
     assert sum(found["kl_histogram"]["counts"]) == found["steps"] == len(scores)
     assert found["share_kept"] == pytest.approx((scores.kl > 0.4).mean())

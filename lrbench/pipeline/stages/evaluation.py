@@ -6,7 +6,8 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from lrbench.evaluation.suites import Suite, benchmark_items, protocol
@@ -81,19 +82,12 @@ class BenchmarkScore(Stage):
         """Commit one JSONL file of graded items per shard."""
         from lrbench.evaluation.harness import Benchmark
         from lrbench.evaluation.language_model import RenderedModel
-        from lrbench.sampling.generation import generate
 
         benchmark = Benchmark(self.suite, self.benchmark)
         adapter = inputs["adapter"].directory if "adapter" in inputs else None
         with workspace.expert_with(adapter) as expert:
             model = RenderedModel(
-                write=lambda prompts, limit: generate(
-                    expert,
-                    prompts,
-                    max_new_tokens=limit,
-                    stop_ids=workspace.stop_ids,
-                    batch_size=workspace.runtime.batch_size,
-                ),
+                write=workspace.engine(expert).complete,
                 tokenizer=workspace.tokenizer,
                 system_prompt=self.suite.system_prompt,
             )
@@ -104,7 +98,7 @@ class BenchmarkScore(Stage):
                     text = "".join(json.dumps(item.as_row(), ensure_ascii=False) + "\n" for item in items)
                     draft.commit(
                         f"{name}.jsonl",
-                        lambda path, text=text: path.write_text(text, encoding="utf-8"),  # type: ignore[misc]
+                        partial(Path.write_text, data=text, encoding="utf-8"),
                         time.monotonic() - started,
                     )
                 progress.advance(len(span))
@@ -123,5 +117,6 @@ def read_items(artifact: Artifact) -> list[dict[str, Any]]:
     return [row for record in artifact.files for row in _read_rows(artifact.file(record.name))]
 
 
-def _read_rows(path: Any) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    # Only a newline ends a row: completions may hold the other characters that splitlines breaks at.
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.models.source import LocatedModel, model_identity
@@ -64,8 +67,7 @@ class GreedyRollouts(Stage):
     ) -> dict[str, Any]:
         """Commit one Parquet file of rollouts per shard of problems."""
         from lrbench.models.prompt import render_prompt
-        from lrbench.sampling.generation import generate
-        from lrbench.sampling.rollouts import Rollout, write_rollouts
+        from lrbench.sampling.rollouts import Rollout
 
         for name, span in shards(len(self.problems.ids), PROBLEMS_PER_SHARD):
             if not draft.has(f"{name}.parquet"):
@@ -76,18 +78,14 @@ class GreedyRollouts(Stage):
                     )
                     for index in span
                 ]
-                completions = generate(
-                    workspace.expert,
-                    prompts,
-                    max_new_tokens=self.sampling.max_new_tokens,
-                    stop_ids=workspace.stop_ids,
-                    batch_size=workspace.runtime.batch_size,
+                completions = workspace.engine(workspace.expert).complete(
+                    prompts, self.sampling.max_new_tokens
                 )
                 rollouts = [
                     Rollout(self.problems.ids[index], 0, tuple(prompt), completion)
                     for index, prompt, completion in zip(span, prompts, completions, strict=True)
                 ]
-                _commit_rollouts(draft, name, rollouts, started, write_rollouts)
+                _commit_rollouts(draft, name, rollouts, started)
             progress.advance(len(span))
         return _rollout_statistics(draft)
 
@@ -140,10 +138,6 @@ class CheckedSolutions(Stage):
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
         """Commit, per shard of problems, the right solutions and the counts of what was sampled."""
-        import json
-
-        from lrbench.sampling.rollouts import write_rollouts
-
         counted = {"samples": 0, "tokens": 0, "right": 0}
         for name, span in shards(len(self.problems.ids), PROBLEMS_PER_SHARD):
             if not draft.has(f"{name}.json"):
@@ -155,9 +149,9 @@ class CheckedSolutions(Stage):
                     "tokens": sum(rollout.steps for rollout, _ in sampled),
                     "right": len(right),
                 }
-                _commit_rollouts(draft, name, right, started, write_rollouts)
+                _commit_rollouts(draft, name, right, started)
                 text = json.dumps(counts)
-                draft.commit(f"{name}.json", lambda path, text=text: path.write_text(text))  # type: ignore[misc]
+                draft.commit(f"{name}.json", partial(Path.write_text, data=text))
             counts = json.loads(draft.path(f"{name}.json").read_text())
             counted = {field: total + counts[field] for field, total in counted.items()}
             progress.advance(len(span), note=f"{counted['right']}/{counted['samples']} right")
@@ -169,7 +163,6 @@ class CheckedSolutions(Stage):
 
     def _sample(self, span: range, workspace: Workspace) -> list[tuple[Rollout, bool]]:
         from lrbench.models.prompt import render_prompt
-        from lrbench.sampling.generation import generate
         from lrbench.sampling.rollouts import Rollout
 
         solutions = self.sampling.solutions
@@ -178,12 +171,9 @@ class CheckedSolutions(Stage):
             render_prompt(workspace.tokenizer, self.problems.texts[index], self.sampling.system_prompt)
             for index, _ in wanted
         ]
-        completions = generate(
-            workspace.expert,
+        completions = workspace.engine(workspace.expert).complete(
             prompts,
-            max_new_tokens=solutions.max_new_tokens,
-            stop_ids=workspace.stop_ids,
-            batch_size=workspace.runtime.batch_size,
+            solutions.max_new_tokens,
             temperature=solutions.temperature,
             seeds=[row_seed(self.seed, self.problems.ids[index], sample) for index, sample in wanted],
         )
@@ -241,7 +231,7 @@ class ReferenceRollouts(Stage):
     ) -> dict[str, Any]:
         """Commit one Parquet file per shard of problems."""
         from lrbench.models.prompt import render_prompt
-        from lrbench.sampling.rollouts import Rollout, write_rollouts
+        from lrbench.sampling.rollouts import Rollout
 
         tokenizer = workspace.tokenizer
         for name, span in shards(len(self.problems.ids), PROBLEMS_PER_SHARD):
@@ -259,7 +249,7 @@ class ReferenceRollouts(Stage):
                     for index in span
                     if (solution := self.problems.solutions[index]) is not None
                 ]
-                _commit_rollouts(draft, name, rollouts, started, write_rollouts)
+                _commit_rollouts(draft, name, rollouts, started)
             progress.advance(len(span))
         return _rollout_statistics(draft)
 
@@ -282,11 +272,11 @@ def read_artifact_rollouts(artifact: Artifact) -> list[Rollout]:
     return read_rollouts(parquet_files(artifact))
 
 
-def _commit_rollouts(
-    draft: Draft, name: str, rollouts: Sequence[Rollout], started: float, write: Any
-) -> None:
+def _commit_rollouts(draft: Draft, name: str, rollouts: Sequence[Rollout], started: float) -> None:
+    from lrbench.sampling.rollouts import write_rollouts
+
     seconds = time.monotonic() - started
-    draft.commit(f"{name}.parquet", lambda path: write(path, rollouts), seconds)
+    draft.commit(f"{name}.parquet", partial(write_rollouts, rollouts=rollouts), seconds)
 
 
 def _rollout_statistics(draft: Draft) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from lrbench.models.source import LocatedModel, model_identity
@@ -83,11 +84,7 @@ class PairScores(Stage):
                     first_index=span.start,
                 )
                 seconds = time.monotonic() - started
-                draft.commit(
-                    f"{name}.parquet",
-                    lambda path, scores=scores: write_scores(path, scores),
-                    seconds,  # type: ignore[misc]
-                )
+                draft.commit(f"{name}.parquet", partial(write_scores, scores=scores), seconds)
             steps += sum(rollout.steps for rollout in batch)
             progress.advance(len(span))
         return {"rollouts": len(rollouts), "steps": steps}
@@ -140,7 +137,13 @@ class ArmSamples(Stage):
         """Commit the rollouts and their kept steps."""
         from lrbench.sampling.divergence import divergence_statistics
         from lrbench.sampling.rollouts import write_rollouts
-        from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE, build_samples, write_steps
+        from lrbench.sampling.samples import (
+            ROLLOUTS_FILE,
+            STEPS_FILE,
+            build_samples,
+            kept_steps,
+            write_steps,
+        )
         from lrbench.sampling.scores import read_scores
 
         started = time.monotonic()
@@ -152,5 +155,7 @@ class ArmSamples(Stage):
         progress.advance(1)
         statistics: dict[str, Any] = {"tuned_tokens": len(samples)}
         if scores is not None:
-            statistics["divergence"] = divergence_statistics(scores, self.divergence.beta)
+            statistics["divergence"] = divergence_statistics(
+                scores, kept_steps(scores, self.ingredients, self.divergence)
+            )
         return statistics

@@ -1,0 +1,206 @@
+"""Law 1: a field changes a key exactly when it can change the output (every field, one by one)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.recipe.kinds import Kind, fields_of_kind
+from lrbench.recipe.schema import Recipe
+
+ARMS: list[Any] = [
+    "base",
+    "sft",
+    "lightr",
+    "ground_truth",
+    # Its own settings, every one, so that the fields of an override are walked too.
+    {
+        "name": "varied",
+        "like": "lightr",
+        "source": "greedy",
+        "selector": "all",
+        "target": "contrast",
+        "divergence": {"alpha": 0.3, "beta": 0.5},
+        "training": {
+            "updates": 4,
+            "rollouts_per_update": 5,
+            "steps_per_update": None,
+            "learning_rate": 2e-3,
+            "weight_decay": 0.1,
+            "max_gradient_norm": 0.5,
+            "lora": {"r": 4, "alpha": 8.0, "dropout": 0.1, "target_modules": ["q_proj"]},
+        },
+    },
+]
+# A value of another kind than +1 / + 0.01 / another name would give; by path.
+OTHERS: dict[str, Any] = {
+    "pair.expert.model": None,
+    "pair.amateur.model": None,
+    "pair.expert.revision": None,
+    "pair.amateur.revision": None,
+    "pair.expert.dtype": "bfloat16",
+    "pair.amateur.dtype": "bfloat16",
+    "data.train": "embedded/formal",
+    "sampling.system_prompt": "Think.",
+    "evaluation.suite": None,
+    "runtime.device": "cpu",
+    "arms.4.name": "other",
+    "arms.4.like": "no_contrast",
+    "arms.4.source": "solutions",
+    "arms.4.selector": "kl",
+    "arms.4.target": "own_token",
+}
+# Fields that no other single value can be tried for here; each with the test that covers it.
+ELSEWHERE = {
+    "pair.expert.model": "test_other_weights_change_every_key_of_the_pair",
+    "pair.amateur.model": "test_other_weights_change_every_key_of_the_pair",
+    "pair.expert.revision": "a revision is part of the weight identity of hub models only",
+    "pair.amateur.revision": "a revision is part of the weight identity of hub models only",
+    "evaluation.suite": "there is one suite; the protocol holds its name",
+    "training.steps_per_update": "test_the_unit_of_an_update_changes_the_training_key",
+    "arms.4.training.steps_per_update": "test_the_unit_of_an_update_changes_the_training_key",
+    # The ingredients of `varied` are all its own, so which arm it is like decides nothing more.
+    "arms.4.like": "all ingredients are given",
+    "arms.4.divergence.beta": "`varied` keeps all steps, so beta decides nothing",
+}
+
+
+def leaves(value: Any, path: str = "", kind: Kind = Kind.OUTPUT) -> Iterator[tuple[str, Any, Kind]]:
+    """Every scalar field of a recipe with its dotted path and its kind."""
+    if isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            own = next((k for k in Kind if name in fields_of_kind(type(value), k)), Kind.OUTPUT)
+            inner = kind if kind is not Kind.OUTPUT else own
+            yield from leaves(getattr(value, name), f"{path}.{name}" if path else name, inner)
+    elif isinstance(value, tuple) and any(isinstance(item, BaseModel) for item in value):
+        for index, item in enumerate(value):
+            yield from leaves(item, f"{path}.{index}", kind)
+    else:
+        yield path, value, kind
+
+
+def changed(value: Any, path: str) -> Any:
+    if path in OTHERS:
+        return OTHERS[path]
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case float():
+            return value * 0.8 + 0.03
+        case str():
+            return value + "x"
+        case tuple():
+            return [*value[:-1], "o_proj"]
+        case None:
+            return 3
+    raise AssertionError(f"no other value known for {path} ({value!r})")
+
+
+def with_change(recipe: Recipe, path: str, value: Any) -> Recipe:
+    fields = recipe.model_dump(mode="json")
+    *parents, last = path.split(".")
+    place: Any = fields
+    for name in parents:
+        place = place[int(name)] if isinstance(place, list) else place[name]
+    place[last] = value
+    return Recipe.model_validate(fields)
+
+
+def keys(plan: Plan) -> set[str]:
+    return {stage.key for stage in plan.stages}
+
+
+@pytest.fixture(scope="module")
+def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
+    return make_recipe(arms=ARMS)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+def test_every_field_changes_keys_exactly_when_it_can_change_the_output(recipe: Recipe, runs: Path) -> None:
+    before = keys(plan_recipe(recipe, runs))
+    walked = 0
+    for path, value, kind in leaves(recipe):
+        if path in ELSEWHERE or (path.startswith("arms.") and not path.startswith("arms.4.")):
+            continue
+        after = keys(plan_recipe(with_change(recipe, path, changed(value, path)), runs))
+        is_name = path == "arms.4.name"
+        if kind is Kind.OUTPUT and not is_name:
+            assert after != before, f"{path} can change the output but changes no key"
+        else:
+            assert after == before, f"{path} cannot change the output but changes a key"
+        walked += 1
+    assert walked > 35
+
+
+def test_what_an_arm_is_called_and_what_the_recipe_is_called_change_nothing(
+    recipe: Recipe, runs: Path
+) -> None:
+    renamed = with_change(with_change(recipe, "name", "other"), "arms.4.name", "other")
+    assert keys(plan_recipe(renamed, runs)) == keys(plan_recipe(recipe, runs))
+
+
+def test_the_unit_of_an_update_changes_the_training_key(
+    make_recipe: Callable[..., Recipe], runs: Path
+) -> None:
+    rollouts, steps = (
+        plan_recipe(make_recipe(training={"updates": 6, unit: 8}), runs)
+        for unit in ("rollouts_per_update", "steps_per_update")
+    )
+    assert rollouts.arms[1].adapter is not None
+    assert steps.arms[1].adapter is not None
+    assert rollouts.arms[1].adapter.key != steps.arms[1].adapter.key
+    assert rollouts.arms[1].adapter.samples.key == steps.arms[1].adapter.samples.key
+
+
+def test_other_weights_change_every_key_of_the_pair(
+    make_recipe: Callable[..., Recipe], local_pair: tuple[Path, Path], runs: Path
+) -> None:
+    expert, amateur = (str(folder) for folder in local_pair)
+    before = plan_recipe(make_recipe(), runs)
+    swapped = plan_recipe(
+        make_recipe(pair={"expert": {"model": amateur}, "amateur": {"model": expert}}), runs
+    )
+    assert not keys(before) & keys(swapped)
+    other_amateur = plan_recipe(
+        make_recipe(pair={"expert": {"model": expert}, "amateur": {"model": expert}}), runs
+    )
+    lightr, other = before.arms[1].adapter, other_amateur.arms[1].adapter
+    assert lightr is not None
+    assert other is not None
+    assert lightr.samples.rollouts.key == other.samples.rollouts.key
+    assert lightr.samples.key != other.samples.key
+
+
+def test_a_sweep_over_alpha_and_beta_scores_once(make_recipe: Callable[..., Recipe], runs: Path) -> None:
+    plans = [
+        plan_recipe(make_recipe(divergence={"alpha": alpha, "beta": beta}), runs)
+        for alpha in (0.1, 0.2)
+        for beta in (0.2, 0.4)
+    ]
+    by_stage = [{stage.name: stage.key for stage in plan.stages} for plan in plans]
+    assert len({stages["scores"] for stages in by_stage}) == 1
+    assert len({stages["samples"] for stages in by_stage}) >= 1
+    lightr = {plan.arms[1].adapter.samples.key for plan in plans if plan.arms[1].adapter}
+    assert len(lightr) == 4
+
+
+def test_arms_with_one_source_share_its_rollouts_and_base_is_measured_once(
+    make_recipe: Callable[..., Recipe], runs: Path
+) -> None:
+    plan = plan_recipe(make_recipe(arms=["base", "lightr", "no_contrast", "no_selection", "neither"]), runs)
+    names = [stage.name for stage in plan.stages]
+    assert names.count("rollouts") == 1
+    assert names.count("scores") == 1
+    assert names.count("train") == 4
+    assert names.count("evaluate") == 5 * 7

@@ -1,0 +1,192 @@
+"""The whole pipeline on a pair of random models: once, again, poisoned, damaged."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.run import run_recipe
+from lrbench.recipe.schema import Recipe
+from lrbench.results.ledger import Ledger
+from lrbench.sampling import problems
+from lrbench.store.store import Store
+
+EVERY_KIND = ["base", "sft", "lightr", "ground_truth"]
+
+
+class Lines:
+    """A reporter that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.ended: list[str] = []
+
+    def begin(self, label: str, units: int) -> Lines:
+        return self
+
+    def advance(self, units: int, note: str = "") -> None:
+        pass
+
+    def end(self, label: str, seconds: float) -> None:
+        self.ended.append(label)
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+@pytest.fixture(autouse=True)
+def no_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow has tests of its own and takes seconds to start."""
+    monkeypatch.setattr("lrbench.results.mlflow_mirror.mirror_safely", lambda *_, **__: None)
+
+
+@pytest.fixture(autouse=True)
+def every_answer_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random models solve nothing; let every third sampled solution count as right."""
+    from lrbench.pipeline.stages.rollouts import CheckedSolutions
+
+    monkeypatch.setattr(CheckedSolutions, "_is_right", lambda _self, index, _ids, _workspace: index % 3 == 0)
+
+
+def content(plan: Plan, runs: Path) -> dict[str, str]:
+    """Content hash of every artifact by its label; fails when one is missing."""
+    store = Store(runs / "store")
+    found = {stage.label + stage.key: store.find(stage.name, stage.key) for stage in plan.stages}
+    return {label: artifact.content_hash for label, artifact in found.items() if artifact is not None}
+
+
+@pytest.fixture(scope="module")
+def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
+    return make_recipe(arms=EVERY_KIND)
+
+
+@pytest.fixture(scope="module")
+def finished(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs folder of a finished run; tests that change something work on a copy."""
+    runs = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        from lrbench.pipeline.stages.rollouts import CheckedSolutions
+
+        patch.setattr(CheckedSolutions, "_is_right", lambda _self, index, _ids, _workspace: index % 3 == 0)
+        patch.setattr("lrbench.results.mlflow_mirror.mirror_safely", lambda *_, **__: None)
+        run_recipe(recipe, runs)
+    return runs
+
+
+@pytest.fixture
+def runs(finished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished, tmp_path / "runs")
+
+
+def test_every_arm_and_benchmark_is_in_the_ledger_with_its_items(finished: Path) -> None:
+    contents = Ledger(finished / "ledger").read()
+    assert [record.arm for record in contents.arms] == EVERY_KIND
+    assert len(contents.scores) == 4 * 7
+    assert {score.n for score in contents.scores} == {3}
+    assert not contents.broken
+
+
+def test_an_arms_record_says_what_it_cost_and_what_its_steps_looked_like(finished: Path) -> None:
+    arms = {record.arm: record for record in Ledger(finished / "ledger").read().arms}
+    lightr = arms["lightr"]
+    assert lightr.costs.sampled_problems == 70
+    assert lightr.costs.tuned_tokens == lightr.statistics["divergence"]["kept_steps"] > 0
+    assert len(lightr.curves["loss"]) == 6
+    assert set(lightr.stages) == {"rollouts", "scores", "samples", "train"}
+    assert set(lightr.costs.seconds) == set(lightr.stages)
+    assert arms["ground_truth"].costs.sampled_tokens == 0
+    assert arms["sft"].costs.sampled_tokens > arms["sft"].costs.tuned_tokens > 0
+    assert arms["base"].costs.tuned_tokens == 0
+
+
+def test_a_finished_recipe_does_nothing_again(recipe: Recipe, runs: Path) -> None:
+    lines = Lines()
+    report = run_recipe(recipe, runs, lines)
+    assert (report.worked, report.new_records) == (0, 0)
+    assert lines.ended == []
+
+
+def test_the_same_recipe_gives_the_same_bytes_elsewhere(
+    recipe: Recipe, finished: Path, tmp_path: Path
+) -> None:
+    run_recipe(recipe, tmp_path / "elsewhere")
+    plan = plan_recipe(recipe, finished)
+    assert content(plan, tmp_path / "elsewhere") == content(plan, finished)
+
+
+def test_the_batch_size_changes_no_artifact(recipe: Recipe, finished: Path, tmp_path: Path) -> None:
+    small = recipe.model_copy(update={"runtime": recipe.runtime.model_copy(update={"batch_size": 5})})
+    run_recipe(small, tmp_path / "small")
+    plan = plan_recipe(recipe, finished)
+    store, other = Store(finished / "store"), Store(tmp_path / "small" / "store")
+    for stage in plan.stages:
+        if stage.name in ("rollouts", "solutions", "reference"):
+            one, two = store.find(stage.name, stage.key), other.find(stage.name, stage.key)
+            assert one is not None
+            assert two is not None
+            assert one.content_hash == two.content_hash
+
+
+def test_garbage_labels_leave_lightreasoners_adapter_byte_identical(
+    make_recipe: Callable[..., Recipe], finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = make_recipe(arms=["lightr"])
+    real = problems.load_problems
+
+    def poisoned(data: Any) -> problems.Problems:
+        loaded = real(data)
+        garbage: list[str | None] = ["garbage"] * len(loaded.ids)
+        return problems.Problems(loaded.benchmark, loaded.ids, loaded.texts, garbage, garbage)
+
+    monkeypatch.setattr("lrbench.pipeline.plan.load_problems", poisoned)
+    run_recipe(recipe, tmp_path / "poisoned")
+    plan = plan_recipe(recipe, finished)
+    poisoned_content = content(plan, tmp_path / "poisoned")
+    assert poisoned_content
+    assert poisoned_content.items() <= content(plan, finished).items()
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, truncate, Path.unlink])
+@pytest.mark.parametrize(
+    "stage_name", ["rollouts", "solutions", "reference", "scores", "samples", "train", "evaluate"]
+)
+def test_damage_to_any_kind_of_artifact_is_found_and_mended(
+    recipe: Recipe, finished: Path, runs: Path, stage_name: str, damage: Callable[[Path], None]
+) -> None:
+    plan = plan_recipe(recipe, runs)
+    before = content(plan, finished)
+    stage = next(stage for stage in plan.stages if stage.name == stage_name)
+    folder = runs / "store" / stage.name / stage.key
+    victim = max(path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json")
+    damage(victim)
+    lines = Lines()
+    report = run_recipe(recipe, runs, lines)
+    assert report.worked == 1
+    assert any("is damaged" in said for said in lines.said)
+    assert content(plan, runs) == before
+    assert report.new_records == 0
+
+
+def test_a_ledger_that_was_lost_is_written_again_without_any_work(recipe: Recipe, runs: Path) -> None:
+    before = Ledger(runs / "ledger").read()
+    shutil.rmtree(runs / "ledger")
+    report = run_recipe(recipe, runs)
+    after = Ledger(runs / "ledger").read()
+    assert (report.worked, report.new_records) == (0, 4 + 28)
+    assert {arm.arm_id for arm in after.arms} == {arm.arm_id for arm in before.arms}
+    assert [score.paper for score in after.scores] == [score.paper for score in before.scores]

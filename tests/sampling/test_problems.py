@@ -1,0 +1,91 @@
+"""Problem sets: embedded ones by name, a user's JSONL with its mistakes named by line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lrbench.errors import DataError
+from lrbench.recipe.schema import Data
+from lrbench.sampling.problems import load_problems
+
+
+def write(path: Path, *rows: object) -> Path:
+    lines = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def load(path: Path, problems: int = 1) -> object:
+    return load_problems(Data(train=str(path), problems=problems))
+
+
+def test_the_first_problems_of_an_embedded_set_are_taken_in_order() -> None:
+    ten = load_problems(Data(train="embedded/multi_step", problems=10))
+    five = load_problems(Data(train="embedded/multi_step", problems=5))
+    assert ten.ids[:5] == five.ids
+    assert ten.texts_hash != five.texts_hash
+    assert all(ten.answers)
+
+
+def test_labels_are_hashed_apart_from_what_is_asked(tmp_path: Path) -> None:
+    one = load_problems(
+        Data(train=str(write(tmp_path / "1.jsonl", {"problem": "1+1?", "answer": "2"})), problems=1)
+    )
+    two = load_problems(
+        Data(train=str(write(tmp_path / "2.jsonl", {"problem": "1+1?", "answer": "3"})), problems=1)
+    )
+    assert one.texts_hash == two.texts_hash
+    assert one.answers_hash != two.answers_hash
+
+
+def test_a_users_file_needs_only_problems(tmp_path: Path) -> None:
+    found = load_problems(Data(train=str(write(tmp_path / "p.jsonl", {"problem": "1+1?"})), problems=1))
+    assert (found.texts, found.answers, found.solutions) == (["1+1?"], [None], [None])
+
+
+def test_line_separators_inside_a_problem_do_not_end_its_line(tmp_path: Path) -> None:
+    text = "two\u2028lines\x1cand\x85more"
+    found = load_problems(Data(train=str(write(tmp_path / "p.jsonl", {"problem": text})), problems=1))
+    assert found.texts == [text]
+
+
+def test_asking_for_more_than_there_are_says_how_many_there_are(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.jsonl", {"problem": "a"}, {"problem": "b"})
+    with pytest.raises(DataError, match=r"has 2 problems, data.problems asks for 3; set data.problems to 2"):
+        load(path, problems=3)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("{not json", r"p\.jsonl:2:2: is not valid JSON"),
+        ({"question": "a"}, r'p\.jsonl:2: each line must be an object with a non-empty string "problem"'),
+        ({"problem": "  "}, r"p\.jsonl:2: each line must be an object"),
+        (["a"], r"p\.jsonl:2: each line must be an object"),
+        ({"problem": "a", "answer": 3}, r'p\.jsonl:2: "answer" must be a string, found 3'),
+        ({"problem": "a", "solution": []}, r'p\.jsonl:2: "solution" must be a string'),
+    ],
+)
+def test_a_malformed_line_is_named(tmp_path: Path, row: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load(write(tmp_path / "p.jsonl", {"problem": "fine"}, row), problems=2)
+
+
+def test_a_repeated_id_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.jsonl", {"id": "x", "problem": "a"}, {"id": "x", "problem": "b"})
+    with pytest.raises(DataError, match="id 'x' of problem 2 repeats problem 1"):
+        load(path)
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_bytes(b'{"problem": "a"}\n\xff\xfe')
+    with pytest.raises(DataError, match=r"is not UTF-8 text \(byte 17\)"):
+        load(tmp_path / "p.jsonl")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        load(tmp_path / "p.jsonl")

@@ -1,0 +1,191 @@
+"""The command line: exit codes, one clear message, no traceback, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+QUICKSTART = ROOT / "recipes" / "quickstart.yaml"
+LRBENCH = [sys.executable, "-c", "from lrbench.cli import main; main()"]
+SMALL = [
+    "data.problems=24",
+    "training.updates=4",
+    "training.rollouts_per_update=6",
+    "evaluation.limit=4",
+    "runtime.threads=1",
+]
+
+
+def lrbench(*arguments: object, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*LRBENCH, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "100"} | variables,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished small quickstart, MLflow included."""
+    folder = tmp_path_factory.mktemp("cli") / "runs"
+    found = lrbench("run", QUICKSTART, *SMALL, "--runs", folder)
+    assert found.returncode == 0, found.stderr
+    assert "done    base on multi_step (4 items)" in found.stdout
+    assert "average" in found.stdout
+    return folder
+
+
+@pytest.mark.slow
+def test_a_finished_recipe_says_so_and_shows_its_results(runs: Path) -> None:
+    found = lrbench("run", QUICKSTART, *SMALL, "--runs", runs)
+    assert found.returncode == 0
+    assert "Nothing to do: all 28 stages of quickstart are finished." in found.stdout
+    assert "average" in found.stdout
+    assert "\x1b[" not in found.stdout
+
+
+@pytest.mark.slow
+def test_plan_shows_what_is_finished_and_what_is_not(runs: Path) -> None:
+    finished = lrbench("plan", QUICKSTART, *SMALL, "--runs", runs)
+    assert "28 stages: 28 finished, 0 to run (at most 0 tokens)." in finished.stdout
+    changed = lrbench("plan", QUICKSTART, *SMALL, "divergence.beta=0.8", "--runs", runs)
+    assert "28 stages: 19 finished, 9 to run" in changed.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["table", "markdown", "csv"])
+def test_results_print_in_every_format(runs: Path, form: str) -> None:
+    found = lrbench("results", "--format", form, "--runs", runs)
+    assert found.returncode == 0
+    assert all(word in found.stdout for word in ("lightr", "sft", "base", "multi_step"))
+
+
+@pytest.mark.slow
+def test_results_load_no_framework(runs: Path) -> None:
+    code = (
+        "import sys; from lrbench.cli import app\n"
+        f"app(['results', '--runs', {str(runs)!r}], standalone_mode=False)\n"
+        "assert not {'torch', 'mlflow', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_samples_are_exported_in_the_references_fields(runs: Path) -> None:
+    found = lrbench("samples", QUICKSTART, *SMALL, "--format", "jsonl", "--runs", runs)
+    rows = [json.loads(line) for line in found.stdout.splitlines()]
+    assert rows
+    assert set(rows[0]) == {
+        "prompt_id", "step", "prefix", "tokens", "token_ids", "weights", "kl_divergence",
+    }  # fmt: skip
+    assert all(row["kl_divergence"] > 0.4 for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ("ligthr", "quickstart has no arm 'ligthr'; its arms are base, sft, lightr"),
+        ("base", "the arm 'base' is not trained, so it has no samples"),
+    ],
+)
+def test_samples_of_an_arm_without_any_are_explained(runs: Path, arm: str, message: str) -> None:
+    found = lrbench("samples", QUICKSTART, *SMALL, "--arm", arm, "--runs", runs)
+    assert (found.returncode, found.stderr.strip()) == (2, message)
+
+
+def test_samples_before_a_run_are_explained(tmp_path: Path) -> None:
+    found = lrbench("samples", QUICKSTART, "--runs", tmp_path)
+    assert found.returncode == 2
+    assert "the samples of 'lightr' are not made yet; run the recipe first" in found.stderr
+
+
+@pytest.mark.slow
+def test_doctor_finds_a_whole_store_well_and_a_damaged_one_not(runs: Path, tmp_path: Path) -> None:
+    import shutil
+
+    assert lrbench("doctor", "--runs", runs).returncode == 0
+    copy = shutil.copytree(runs, tmp_path / "runs")
+    next((copy / "store" / "train").glob("*/curves.json")).write_text("{}")
+    found = lrbench("doctor", "--runs", copy)
+    assert found.returncode == 1
+    assert "PROBLEM" in found.stdout
+    assert "is damaged" in found.stdout
+
+
+@pytest.mark.slow
+def test_mlflow_is_rebuilt_from_the_ledger_after_it_was_deleted(runs: Path) -> None:
+    (runs / "mlflow.db").unlink()
+    found = lrbench("rebuild", "--runs", runs)
+    assert found.returncode == 0, found.stderr
+    assert (runs / "mlflow.db").exists()
+    assert "3" in found.stdout
+
+
+def test_a_mistake_in_a_recipe_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(QUICKSTART.read_text().replace("  updates:", "  updtes:"))
+    line = next(n for n, text in enumerate(wrong.read_text().splitlines(), 1) if "updtes" in text)
+    for command in ("run", "check", "plan"):
+        found = lrbench(command, wrong)
+        assert found.returncode == 2
+        assert f"wrong.yaml:{line}:3: training.updtes: unknown field; did you mean `updates`?" in found.stderr
+        assert "Traceback" not in found.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_check_goes_on_after_a_wrong_recipe(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("name: 3\n")
+    found = lrbench("check", wrong, QUICKSTART)
+    assert found.returncode == 2
+    assert f"{QUICKSTART}: valid" in found.stdout
+
+
+def test_a_runs_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = lrbench("run", QUICKSTART, *SMALL, "--runs", tmp_path / "file" / "runs")
+    assert found.returncode == 1
+    assert str(tmp_path / "file") in found.stderr
+    assert "bug" not in found.stderr
+
+
+def test_an_empty_runs_folder_has_no_results_and_says_what_to_run(tmp_path: Path) -> None:
+    found = lrbench("results", "--runs", tmp_path / "none")
+    assert found.returncode == 0
+    assert "`lrbench run RECIPE` makes some" in found.stdout
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, stop: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [*LRBENCH, "run", str(QUICKSTART), "--runs", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.5)
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-2:] == [
+        f"Stopped. Everything finished is kept in {tmp_path}; go on with:",
+        f"  lrbench run {QUICKSTART}",
+    ]
+    assert "Traceback" not in errors
