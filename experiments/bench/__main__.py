@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from experiments.bench.measuring import Comparison, in_turn, seconds, spread
-from experiments.bench.reference import loss_per_prefix, score_per_prefix
+from experiments.bench.reference import loss_per_token, score_per_prefix
 from lrbench.models.prompt import render_prompt
 from lrbench.models.source import locate
 from lrbench.pipeline.workspace import Workspace
@@ -88,6 +88,7 @@ def training(workspace: Workspace, rollouts: list[Rollout], scores: Scores, reci
     assert lightr is not None
     samples: Samples = build_samples(rollouts, scores, lightr, recipe.divergence)
     batch = [index for index in range(len(samples)) if samples.rollout[index] < ROLLOUTS_PER_UPDATE]
+    rows = sum(samples.targets.offsets[index + 1] - samples.targets.offsets[index] for index in batch)
     adapted = attach_adapter(workspace.expert, recipe.training.lora, seed=0)
     model = adapted.get_base_model()
     chunk = recipe.runtime.positions_per_chunk
@@ -96,9 +97,9 @@ def training(workspace: Workspace, rollouts: list[Rollout], scores: Scores, reci
         batch_loss(model, workspace.shared_vocabulary, samples, batch, chunk).backward()
 
     found = in_turn(
-        f"training: packed, against {len(batch)} rows",
+        f"training: {len(batch)} steps packed, against {rows} rows",
         packed,
-        lambda: loss_per_prefix(model, workspace.shared_vocabulary, samples, batch),
+        lambda: loss_per_token(model, workspace.shared_vocabulary, samples, batch),
         "at least 8",
     )
     workspace.detach(adapted)

@@ -1,7 +1,7 @@
 """The reference algorithm, written plainly from the method's description: one row per prefix.
 
 Scoring runs both models once per prefix, in batches of 64 rows; training has one row per
-(prefix, target) with logits at its last position.
+(prefix, token) of a target, 16 rows at a time, and reads the logits of its last position.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ from lrbench.sampling.samples import Samples
 from lrbench.sampling.scoring import LoadedPair
 
 ROWS_PER_BATCH = 64
+ROWS_PER_UPDATE = 16
 
 
 def last_log_probabilities(
     model: Any, prefixes: Sequence[Sequence[int]], vocabulary: SharedVocabulary
 ) -> Tensor:
     """(rows, V) log-probabilities of the token after each prefix."""
-    ids_BT, mask_BT = pad_right(prefixes, model.device)
+    lengths_B = torch.tensor([len(prefix) for prefix in prefixes])
+    ids_BT = pad_right(prefixes, model.device)
+    mask_BT = (torch.arange(ids_BT.shape[1]) < lengths_B.unsqueeze(1)).long()
     logits_BTV = model(input_ids=ids_BT, attention_mask=mask_BT).logits
-    last_B = mask_BT.sum(-1) - 1
     rows_B = torch.arange(len(prefixes))
-    return torch.log_softmax(logits_BTV[rows_B, last_B, : vocabulary.size].float(), dim=-1)
+    return torch.log_softmax(logits_BTV[rows_B, lengths_B - 1, : vocabulary.size].float(), dim=-1)
 
 
 @torch.no_grad()
@@ -49,25 +51,26 @@ def score_per_prefix(pair: LoadedPair, rollouts: Sequence[Rollout]) -> Tensor:
     return torch.cat(divergences)
 
 
-def loss_per_prefix(
+def loss_per_token(
     model: Any, vocabulary: SharedVocabulary, samples: Samples, batch: Sequence[int]
 ) -> Tensor:
-    """Backpropagate the mean loss of the kept steps `batch`, 16 rows at a time; returns the loss."""
+    """Backpropagate the mean loss of the kept steps `batch`, a row per target token; returns the loss."""
+    rows = [
+        (samples.rollouts[samples.rollout[index]].token_ids, samples.rollout[index], index, token)
+        for index in batch
+        for token in range(samples.targets.offsets[index], samples.targets.offsets[index + 1])
+    ]
     total = torch.zeros(())
-    for start in range(0, len(batch), 16):
-        rows = batch[start : start + 16]
+    for start in range(0, len(rows), ROWS_PER_UPDATE):
+        part = rows[start : start + ROWS_PER_UPDATE]
         prefixes = []
-        for index in rows:
-            rollout = samples.rollouts[samples.rollout[index]]
-            prefixes.append(rollout.token_ids[: len(rollout.prompt_ids) + samples.step[index]])
+        for token_ids, rollout, index, _ in part:
+            prefixes.append(token_ids[: len(samples.rollouts[rollout].prompt_ids) + samples.step[index]])
         log_p_BV = last_log_probabilities(model, prefixes, vocabulary)
-        target_BV = torch.zeros_like(log_p_BV)
-        for row, index in enumerate(rows):
-            span = slice(samples.targets.offsets[index], samples.targets.offsets[index + 1])
-            ids = torch.as_tensor(samples.targets.ids[span].astype("int64"))
-            target_BV[row, ids] = torch.as_tensor(samples.targets.weights[span])
-        entropy = torch.special.entr(target_BV).sum()
-        loss = (-(target_BV * log_p_BV).sum() - entropy) / len(batch)
+        ids_B = torch.tensor([int(samples.targets.ids[token]) for *_, token in part])
+        weights_B = torch.tensor([float(samples.targets.weights[token]) for *_, token in part])
+        log_p_B = log_p_BV[torch.arange(len(part)), ids_B]
+        loss = (weights_B * (weights_B.log() - log_p_B)).sum() / len(batch)
         loss.backward()
         total = total + loss.detach()
     return total

@@ -18,22 +18,32 @@ from lrbench.models.vocabulary import SharedVocabulary
 UNUSED_LOGIT = -1e30
 
 
-def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask, both (B, T), padded on the right with id 0.
+def length_batches(lengths: Sequence[int], rows: int, tokens: int) -> list[list[int]]:
+    """Indices of sequences in batches of similar length, so that little is padding.
 
-    With causal attention nothing to the right is seen, so real positions are unaffected.
+    A batch holds at most `rows` sequences and, padded, at most `tokens` tokens (one sequence at least).
     """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda index: lengths[index]):
+        full = not batches or len(batches[-1]) == rows or (len(batches[-1]) + 1) * lengths[index] > tokens
+        if full:
+            batches.append([])
+        batches[-1].append(index)
+    return batches
+
+
+def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """Token ids (B, T), padded on the right with id 0."""
     longest = max(len(row) for row in rows)
-    ids_BT = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
-    mask_BT = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
-    return ids_BT, mask_BT
+    return torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
 
 
-def hidden_states(model: Model, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
-    """Last hidden states (B, T, D), before the output layer."""
-    hidden_BTD: Tensor = model.base_model(
-        input_ids=ids_BT, attention_mask=mask_BT, use_cache=False
-    ).last_hidden_state
+def hidden_states(model: Model, ids_BT: Tensor) -> Tensor:
+    """Last hidden states (B, T, D), before the output layer, of rows padded on the right.
+
+    With causal attention nothing to the right is seen, so real positions need no mask.
+    """
+    hidden_BTD: Tensor = model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
     return hidden_BTD
 
 
@@ -55,7 +65,7 @@ def check_output_layer(model: Model, name: str) -> None:
     """
     ids_BT = torch.arange(8, device=model.device).unsqueeze(0)
     whole_BTV = model(input_ids=ids_BT).logits
-    parts_BTV = model.get_output_embeddings()(hidden_states(model, ids_BT, torch.ones_like(ids_BT)))
+    parts_BTV = model.get_output_embeddings()(hidden_states(model, ids_BT))
     tolerance = 1e-4 if whole_BTV.dtype == torch.float32 else 1e-2
     if not torch.allclose(whole_BTV.float(), parts_BTV.float(), rtol=tolerance, atol=tolerance):
         raise ModelError(

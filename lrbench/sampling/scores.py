@@ -69,6 +69,20 @@ def concatenate(parts: Sequence[Scores]) -> Scores:
     return Scores(offsets=offsets, **columns)
 
 
+def in_rollout_order(scores: Scores) -> Scores:
+    """The same scores, ordered by rollout and step."""
+    order = np.lexsort((scores.step, scores.rollout))
+    lengths = np.diff(scores.offsets)[order]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    support = np.repeat(scores.offsets[:-1][order] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    columns = {
+        field.name: getattr(scores, field.name)[support if field.name.startswith("support_") else order]
+        for field in fields(Scores)
+        if field.name != "offsets"
+    }
+    return Scores(offsets=offsets, **columns)
+
+
 def write_scores(path: Path, scores: Scores) -> None:
     """Write scores as Parquet, one row per step."""
     offsets = pa.array(scores.offsets, pa.int32())

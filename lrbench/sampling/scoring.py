@@ -16,11 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lrbench.models.forward import hidden_states, log_probabilities, pad_right
+from lrbench.models.forward import hidden_states, length_batches, log_probabilities, pad_right
 from lrbench.models.loading import Model
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.rollouts import Rollout
-from lrbench.sampling.scores import Scores, concatenate
+from lrbench.sampling.scores import Scores, concatenate, in_rollout_order
+
+# Small forwards stay in a CPU's cache; a GPU needs large ones to be busy.
+TOKENS_PER_FORWARD = {"cpu": 1024, "cuda": 32768}
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,10 @@ def score_rollouts(
     `positions_per_chunk` x V log-probabilities per model is in memory at a time.
     """
     parts = []
-    for start in range(0, len(rollouts), batch_size):
-        batch = rollouts[start : start + batch_size]
+    lengths = [len(rollout.token_ids) for rollout in rollouts]
+    tokens = TOKENS_PER_FORWARD[pair.expert.device.type]
+    for indices in length_batches(lengths, batch_size, tokens):
+        batch = [rollouts[index] for index in indices]
         expert_ND = _step_hidden_states(pair.expert, batch)
         amateur_ND = _step_hidden_states(pair.amateur, batch)
         chunks = [
@@ -60,8 +65,8 @@ def score_rollouts(
                 strict=True,
             )
         ]
-        parts.append(_assemble(batch, first_index + start, chunks))
-    return concatenate(parts)
+        parts.append(_assemble(batch, [first_index + index for index in indices], chunks))
+    return in_rollout_order(concatenate(parts))
 
 
 def step_positions(rollouts: Sequence[Rollout]) -> tuple[Tensor, Tensor]:
@@ -75,9 +80,10 @@ def step_positions(rollouts: Sequence[Rollout]) -> tuple[Tensor, Tensor]:
 
 
 def _step_hidden_states(model: Model, rollouts: Sequence[Rollout]) -> Tensor:
-    ids_BT, mask_BT = pad_right([rollout.token_ids for rollout in rollouts], model.device)
+    # The last token predicts nothing that is scored.
+    ids_BT = pad_right([rollout.token_ids[:-1] for rollout in rollouts], model.device)
     rows_N, columns_N = step_positions(rollouts)
-    return hidden_states(model, ids_BT, mask_BT)[rows_N.to(model.device), columns_N.to(model.device)]
+    return hidden_states(model, ids_BT)[rows_N.to(model.device), columns_N.to(model.device)]
 
 
 def _score_chunk(
@@ -105,15 +111,14 @@ def _score_chunk(
 
 def _assemble(
     rollouts: Sequence[Rollout],
-    first_index: int,
+    indices: Sequence[int],
     chunks: list[dict[str, NDArray[Any]]],
 ) -> Scores:
     steps = [rollout.steps for rollout in rollouts]
     columns = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
     lengths = columns.pop("support_lengths")
-    indices = np.arange(first_index, first_index + len(rollouts), dtype=np.int32)
     return Scores(
-        rollout=np.repeat(indices, steps),
+        rollout=np.repeat(np.array(indices, dtype=np.int32), steps),
         step=np.concatenate([np.arange(count, dtype=np.int32) for count in steps]),
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         **columns,

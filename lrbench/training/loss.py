@@ -39,10 +39,10 @@ def batch_loss(
     # What follows a rollout's last kept step is never looked at.
     needed = np.zeros(len(rollouts), dtype=np.int64)
     np.maximum.at(needed, rows_N, columns_N + 1)
-    ids_BT, mask_BT = pad_right(
+    ids_BT = pad_right(
         [rollout.token_ids[:length] for rollout, length in zip(rollouts, needed, strict=True)], model.device
     )
-    hidden_BTD = hidden_states(model, ids_BT, mask_BT)
+    hidden_BTD = hidden_states(model, ids_BT)
     hidden_ND = hidden_BTD[
         torch.as_tensor(rows_N, device=model.device), torch.as_tensor(columns_N, device=model.device)
     ]
