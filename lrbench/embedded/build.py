@@ -11,11 +11,10 @@ import hashlib
 import json
 import multiprocessing
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from filelock import FileLock
@@ -84,20 +83,37 @@ def _make(folder: Path, pair: Sequence[PretrainingPlan]) -> None:
         (folder / part).mkdir()
     write_problem_sets(folder / "problems")
     print("problem sets written", flush=True)
-    with ProcessPoolExecutor(len(pair), mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = [pool.submit(_make_model, plan, folder / "models" / plan.name) for plan in pair]
-        try:
-            for future in running:
-                future.result()
-        except BrokenProcessPool as error:
-            raise RunError(
-                "a training process was killed, most likely for memory; free some and build again"
-            ) from error
+    _train_side_by_side(pair, folder / "models")
     (folder / CHECKSUMS).write_text(json.dumps(checksums(folder), indent=2) + "\n")
+
+
+def _train_side_by_side(pair: Sequence[PretrainingPlan], folder: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=_make_model, args=(plan, folder / plan.name), name=plan.name) for plan in pair
+    ]
+    try:
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+    finally:
+        for process in processes:
+            if process.is_alive():
+                process.terminate()
+                process.join()
+    unfinished = [process.name for process in processes if process.exitcode]
+    if unfinished:
+        raise RunError(
+            f"training of {', '.join(unfinished)} ended early; where no reason stands above, the system most "
+            "likely ran out of memory. The files that were there before are unchanged; build again"
+        )
 
 
 def _make_model(plan: PretrainingPlan, folder: Path) -> None:
     """Train one model and save it with tokenizer and card; runs in a process of its own."""
+    # Ctrl-C reaches every process of a terminal; the parent answers it for all.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
     from transformers.utils import logging
 

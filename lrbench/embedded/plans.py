@@ -48,7 +48,7 @@ EXPERT = PretrainingPlan(
     intermediate=384,
     heads=4,
     key_value_heads=2,
-    text=TextPlan(documents=38_000, curated_share=0.40, seed=11),
+    text=TextPlan(documents=42_000, curated_share=0.40, seed=11),
     muon_rate=5e-3,
     adam_rate=4e-3,
     seed=11,
