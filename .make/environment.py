@@ -75,8 +75,11 @@ def build(stamp: str) -> None:
 
 def main() -> int:
     if sys.version_info[:2] not in ((3, 11), (3, 12)):
-        print(f"lrbench needs Python 3.11 or 3.12, this is {sys.version.split()[0]}: "
-              "try 'make PYTHON=python3.11 ...'", file=sys.stderr)
+        print(
+            f"lrbench needs Python 3.11 or 3.12, this is {sys.version.split()[0]}: "
+            "try 'make PYTHON=python3.11 ...'",
+            file=sys.stderr,
+        )
         return 2
     with (ROOT / ".venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -87,8 +90,11 @@ def main() -> int:
             build(stamp)
         except subprocess.CalledProcessError as error:
             command = " ".join(map(str, error.cmd))
-            print(f"environment: this command failed:\n  {command}\n"
-                  "Its own message is above; 'make' again tries anew.", file=sys.stderr)
+            print(
+                f"environment: this command failed:\n  {command}\n"
+                "Its own message is above; 'make' again tries anew.",
+                file=sys.stderr,
+            )
             return 1
     return 0
 
