@@ -14,6 +14,7 @@ LAYERS = [
     ["errors"],
     ["store"],
     ["embedded"],
+    ["data"],
     ["recipe"],
     ["models"],
     ["sampling"],

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrbench.recipe.arms import KNOWN_ARMS, Arm, resolve_arm, resolve_arms
-from lrbench.recipe.messages import Path
+from lrbench.recipe.messages import Path, excerpt
 from lrbench.recipe.references import Origin, origin_of_model
-from lrbench.recipe.schema import ArmDeclaration, Divergence, Recipe, Training
+from lrbench.recipe.schema import ArmDeclaration, Divergence, Evaluation, Recipe, Training
 
 Finding = tuple[Path, str]
 
@@ -25,6 +25,8 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _threshold(sections["divergence"])
     if "training" in sections:
         yield from _batch_unit(sections["training"])
+    if "evaluation" in sections:
+        yield from _choice_of_items(sections["evaluation"])
     if "arms" in sections:
         yield from _repeated_names(sections["arms"])
     if {"arms", "divergence", "training"} <= sections.keys():
@@ -67,6 +69,17 @@ def _batch_unit(training: Training) -> Iterator[Finding]:
         yield ("training", "steps_per_update"), message
 
 
+def _choice_of_items(evaluation: Evaluation) -> Iterator[Finding]:
+    if evaluation.limit is not None and evaluation.items is not None:
+        message = "given beside `limit`, allowed is one of the two (null switches the other off)"
+        yield ("evaluation", "items"), message
+    for field in ("benchmarks", "items"):
+        names: tuple[str, ...] = getattr(evaluation, field) or ()
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                yield ("evaluation", field, place), f"`{excerpt(name)}` stands twice in the list"
+
+
 def _repeated_names(arms: tuple[ArmDeclaration, ...]) -> Iterator[Finding]:
     places: dict[str, int] = {}
     for place, arm in enumerate(arms):
@@ -96,6 +109,8 @@ def ignored_settings(recipe: Recipe) -> Iterator[Finding]:
     """Settings of a valid recipe that are written down but change nothing."""
     arms = resolve_arms(recipe)
     yield from _ignored_revisions(recipe)
+    if "seed" in recipe.data.model_fields_set and recipe.data.selection == "first":
+        yield ("data", "seed"), "ignored, because `selection` is `first`"
     if recipe.pair.amateur is not None and not any(_needs_scores(arm) for arm in arms):
         yield ("pair", "amateur"), "ignored, because no arm compares the expert with an amateur"
     for name in sorted(recipe.divergence.model_fields_set):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
+from lrbench.data.sets import TRAINING_SETS
 from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.files import neighbours
@@ -37,6 +39,12 @@ def unknown_things(recipe: Fields) -> list[Problem]:
     check(("pair", "amateur", "model"), wrong_model)
     check(("data", "train"), wrong_problems)
     check(("evaluation", "suite"), wrong_suite)
+    check(("runtime", "data_root"), wrong_data_root)
+    suite = find(recipe, ("evaluation", "suite"))
+    benchmarks = find(recipe, ("evaluation", "benchmarks"))
+    if isinstance(suite, Leaf) and suite.value in SUITES and isinstance(benchmarks, Items):
+        for place in range(len(benchmarks.items)):
+            check(("evaluation", "benchmarks", place), partial(wrong_benchmark, str(suite.value)))
     arms = find(recipe, ("arms",))
     for place, arm in enumerate(arms.items if isinstance(arms, Items) else ()):
         check(_name_of_known_arm(arm, ("arms", place)), wrong_arm)
@@ -65,6 +73,21 @@ def wrong_suite(name: str) -> str | None:
     return None if name in SUITES else _not_among(name, SUITES, "known suites are")
 
 
+def wrong_benchmark(suite: str, name: str) -> str | None:
+    """What is wrong with `name` as a benchmark of `suite`, if anything."""
+    known = SUITES[suite]
+    return None if name in known else _not_among(name, known, f"the benchmarks of {suite} are")
+
+
+def wrong_data_root(reference: str) -> str | None:
+    """What is wrong with a `data_root:` value, if anything."""
+    folder = local_path(reference)
+    if is_there(folder) and folder.is_dir():
+        return None
+    hint = did_you_mean(folder.name, neighbours(folder))
+    return f"found {found(reference)}, but there is no such folder{hint}"
+
+
 def wrong_model(reference: str) -> str | None:
     """What is wrong with a `model:` value, if anything can be told without the network."""
     from lrbench.embedded.assets import available_models
@@ -76,7 +99,7 @@ def wrong_model(reference: str) -> str | None:
             return None if reference in embedded else _not_among(reference, embedded, "embedded models are")
         case Origin.LOCAL:
             return _wrong_folder(reference)
-        case Origin.HUB:
+        case _:
             # Most ids of the hub are unknown here and right, so only a slip of the fingers is taken for one.
             meant = nearest(reference, embedded, edits=2) or _embedded(nearest(reference, names, edits=1))
             return f"found {found(reference)}; did you mean `{meant}`?" if meant else None
@@ -99,13 +122,17 @@ def wrong_problems(reference: str) -> str | None:
 
     names = available_problem_sets()
     embedded = [EMBEDDED + name for name in names]
-    if origin_of_problems(reference) is Origin.EMBEDDED:
-        return None if reference in embedded else _not_among(reference, embedded, "embedded problem sets are")
+    match origin_of_problems(reference):
+        case Origin.EMBEDDED:
+            known = reference in embedded
+            return None if known else _not_among(reference, embedded, "embedded problem sets are")
+        case Origin.PUBLIC:
+            return None
     file = local_path(reference)
     if is_there(file):
         directory = f"`{printable(reference)}` is a directory, allowed is a JSONL file"
         return directory if file.is_dir() else None
-    meant = nearest(reference, embedded) or _embedded(nearest(reference, names))
+    meant = nearest(reference, [*embedded, *TRAINING_SETS]) or _embedded(nearest(reference, names))
     hint = f"; did you mean `{meant}`?" if meant else did_you_mean(file.name, neighbours(file))
     return f"found {found(reference)}, but there is no such file{hint}"
 

@@ -1,10 +1,12 @@
-"""What a `model:` or `train:` value refers to: something embedded, something on this disk, or the hub."""
+"""What a `model:` or `train:` value refers to: something embedded, public, on this disk, or on the hub."""
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
 from pathlib import Path
+
+from lrbench.data.sets import TRAINING_SETS
 
 EMBEDDED = "embedded/"
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
@@ -14,6 +16,7 @@ class Origin(StrEnum):
     """Where the thing referred to lives."""
 
     EMBEDDED = "embedded"
+    PUBLIC = "public"
     LOCAL = "local"
     HUB = "hub"
 
@@ -32,7 +35,11 @@ def origin_of_model(reference: str) -> Origin:
 
 
 def origin_of_problems(reference: str) -> Origin:
-    """`embedded/FAMILY` ships with lrbench; anything else is a JSONL file, relative like a folder."""
+    """`embedded/FAMILY` ships with lrbench, `gsm8k/train` and `math/train` are public; anything else is a
+    JSONL file, relative like a folder.
+    """
+    if reference in TRAINING_SETS:
+        return Origin.PUBLIC
     return Origin.EMBEDDED if reference.startswith(EMBEDDED) else Origin.LOCAL
 
 

@@ -17,6 +17,7 @@ SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 Name = Annotated[str, Field(pattern=SAFE_NAME, max_length=100)]
 Count = Annotated[int, Field(ge=1)]
+Text = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -41,10 +42,16 @@ class Pair(Section):
 
 
 class Data(Section):
-    """Training problems: `embedded/FAMILY` or a JSONL file; the first `problems` of them."""
+    """Training problems: `embedded/FAMILY`, `gsm8k/train`, `math/train`, or a JSONL file.
+
+    `problems` of them are taken: the first ones, or a sample drawn with `seed`, which is apart from the
+    recipe's own, so that runs of several seeds learn from the same problems.
+    """
 
     train: Annotated[str, Field(min_length=1)]
     problems: Count
+    selection: Literal["first", "sample"] = "first"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
 class Divergence(Section):
@@ -58,6 +65,18 @@ class Divergence(Section):
     alpha: Annotated[float, Field(gt=0, le=1)] = 0.2
     beta: Annotated[float, Field(ge=0)] = 0.4
     alpha_min: Annotated[float, Field(gt=0, le=1)] = 0.05
+
+
+class EngineChoice(Section):
+    """What completes prompts: `hf` and `vllm` in this process, or a `server` that speaks OpenAI's protocol.
+
+    `url` is the server's address and `served_as` its name for the expert (null: the only model it
+    serves); neither can change an output, since the server has to prove that it runs the expert.
+    """
+
+    name: Literal["hf", "vllm", "server"] = "hf"
+    url: Annotated[Text | None, Kind.RUNTIME] = None
+    served_as: Annotated[Text | None, Kind.RUNTIME] = None
 
 
 class Solutions(Section):
@@ -74,6 +93,7 @@ class Sampling(Section):
     max_new_tokens: Count = 128
     system_prompt: str | None = None
     solutions: Solutions = Solutions()
+    engine: EngineChoice = EngineChoice()
 
 
 class Lora(Section):
@@ -148,15 +168,26 @@ class ArmDeclaration(Section):
 
 
 class Evaluation(Section):
-    """What is measured: a suite of benchmarks, and the first `limit` items of each (null: all)."""
+    """What is measured: a suite, or those of its benchmarks that `benchmarks` names.
+
+    Of each benchmark all items are measured, or the first `limit`, or those whose ids `items` lists.
+    """
 
     suite: Annotated[str, Field(min_length=1)]
+    benchmarks: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
     limit: Count | None = None
+    items: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
+    engine: EngineChoice = EngineChoice()
 
 
 class Runtime(Section):
-    """How the work is done on this machine; nothing here can change what a stage produces."""
+    """How the work is done on this machine; nothing here can change what a stage produces.
 
+    `data_root` is a folder of the public data sets, whose content is verified (null: LRBENCH_DATA, or
+    fetched once).
+    """
+
+    data_root: Annotated[str, Field(min_length=1)] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count | None = None
     batch_size: Count = 64

@@ -14,6 +14,7 @@ Changed = Callable[..., str]
 
 ARMS = "[base, sft, lightr]"
 AMATEUR = "  amateur: {model: embedded/amateur}\n"
+SUITE = "suite: embedded7"
 UNIT = "  rollouts_per_update: 2\n"
 BELOW = "allowed is an alpha of at least alpha_min, since scores are stored only down to there"
 
@@ -56,6 +57,19 @@ BELOW = "allowed is an alpha of at least alpha_min, since scores are stored only
         (
             [(ARMS, "[lightr, {name: lightr, divergence: {beta: 0.1}}]")],
             "16:23: arms.1.name: the name `lightr` is also that of arms.0; give each arm a `name` of its own",
+        ),
+        (
+            [(SUITE, SUITE + "\n  limit: 3\n  items: [hard-test-1]")],
+            "20:10: evaluation.items: given beside `limit`, allowed is one of the two "
+            "(null switches the other off)",
+        ),
+        (
+            [(SUITE, SUITE + "\n  benchmarks: [hard, choice, hard]")],
+            "19:30: evaluation.benchmarks.2: `hard` stands twice in the list",
+        ),
+        (
+            [(SUITE, SUITE + "\n  items: [hard-test-1, hard-test-1]")],
+            "19:24: evaluation.items.1: `hard-test-1` stands twice in the list",
         ),
     ],
 )
@@ -118,6 +132,11 @@ def test_what_fits_loads_without_a_warning(
             [("{model: embedded/expert}", "{model: embedded/expert, revision: main}")],
             ["4:46: pair.expert.revision: ignored, because only models from the hub have revisions"],
         ),
+        (
+            [("problems: 8", "problems: 8\n  seed: 1")],
+            ["9:9: data.seed: ignored, because `selection` is `first`"],
+        ),
+        ([("problems: 8", "problems: 8\n  selection: sample\n  seed: 1")], []),
     ],
 )
 def test_settings_without_effect_are_warned_about(

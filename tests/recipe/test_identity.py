@@ -30,6 +30,7 @@ COMPLETE: dict[str, Any] = {
 # The kind of every field that is not OUTPUT; whatever else the schema has must change the hash.
 LABELS = {("name",), ("description",)}
 RUNTIME = {
+    ("runtime", "data_root"),
     ("runtime", "device"),
     ("runtime", "threads"),
     ("runtime", "batch_size"),

@@ -104,6 +104,10 @@ def test_a_local_model_and_a_hub_id_are_accepted(with_folders: Path, changed: Ch
             "problem.jsonl",
             'found the text "problem.jsonl", but there is no such file; did you mean `problems.jsonl`?',
         ),
+        (
+            "gsm8k/trian",
+            'found the text "gsm8k/trian", but there is no such file; did you mean `gsm8k/train`?',
+        ),
         ("nowhere/x.jsonl", 'found the text "nowhere/x.jsonl", but there is no such file'),
         ("models", "`models` is a directory, allowed is a JSONL file"),
     ],
@@ -145,9 +149,33 @@ def test_an_unknown_arm_is_told(refusal: Refusal, changed: Changed, arm: str, to
 
 def test_an_unknown_suite_is_told(refusal: Refusal, changed: Changed) -> None:
     assert refusal(changed(("suite: embedded7", "suite: embedded8"))) == [
-        'r.yaml:18:10: evaluation.suite: found the text "embedded8", known suites are embedded7; '
-        "did you mean `embedded7`?"
+        'r.yaml:18:10: evaluation.suite: found the text "embedded8", known suites are embedded7, math7, '
+        "mmlu_stem_5shot; did you mean `embedded7`?"
     ]
+
+
+def test_benchmarks_are_those_of_the_suite(refusal: Refusal, changed: Changed) -> None:
+    chosen = "suite: math7\n  benchmarks: [gsm8k, swamp, formal]"
+    known = "the benchmarks of math7 are gsm8k, math, svamp, asdiv, minerva_math, olympiadbench, mmlu_stem"
+    assert refusal(changed(("suite: embedded7", chosen))) == [
+        f'r.yaml:19:23: evaluation.benchmarks.1: found the text "swamp", {known}; did you mean `svamp`?',
+        f'r.yaml:19:30: evaluation.benchmarks.2: found the text "formal", {known}',
+    ]
+
+
+def test_a_data_root_that_is_no_folder_is_told(refusal: Refusal, changed: Changed, folder: Path) -> None:
+    (folder / "benchmarks").mkdir()
+    root = "suite: math7\nruntime: {data_root: benchmark}"
+    assert refusal(changed(("suite: embedded7", root))) == [
+        'r.yaml:19:22: runtime.data_root: found the text "benchmark", but there is no such folder; '
+        "did you mean `benchmarks`?"
+    ]
+
+
+@pytest.mark.parametrize("name", ["gsm8k/train", "math/train"])
+def test_public_training_sets_are_known_by_name(folder: Path, changed: Changed, name: str) -> None:
+    (folder / "r.yaml").write_text(changed((TRAIN, name)))
+    assert load_recipe("r.yaml").data.train == name
 
 
 def test_the_embedded_suite_is_the_seven_embedded_families_in_their_order() -> None:

@@ -32,7 +32,8 @@ def test_a_folder_that_is_there_is_local_although_it_could_be_a_hub_id(folder: P
     assert origin_of_model("owner/name") is Origin.LOCAL
 
 
-def test_problems_are_embedded_or_a_file() -> None:
+def test_problems_are_embedded_public_or_a_file() -> None:
+    assert origin_of_problems("math/train") is Origin.PUBLIC
     assert origin_of_problems("embedded/formula") is Origin.EMBEDDED
     assert origin_of_problems("owner/name") is Origin.LOCAL
 

@@ -82,12 +82,13 @@ seed: 0
 pair:
   expert: {model: embedded/expert, revision: null, dtype: float32}
   amateur: {model: embedded/amateur, revision: null, dtype: float32}
-data: {train: embedded/multi_step, problems: 8}
+data: {train: embedded/multi_step, problems: 8, selection: sample, seed: 0}
 divergence: {alpha: 0.2, beta: 0.4, alpha_min: 0.05}
 sampling:
   max_new_tokens: 128
   system_prompt: null
   solutions: {samples_per_problem: 4, temperature: 1.0, max_new_tokens: 128}
+  engine: {name: hf, url: null, served_as: null}
 training:
   updates: 5
   rollouts_per_update: 2
@@ -111,8 +112,19 @@ arms:
       weight_decay: 0
       max_gradient_norm: 1
       lora: {r: 4, alpha: 8, dropout: 0, target_modules: [k_proj]}
-evaluation: {suite: embedded7, limit: null}
-runtime: {device: auto, threads: null, batch_size: 64, positions_per_chunk: 256, updates_between_saves: 20}
+evaluation:
+  suite: embedded7
+  benchmarks: [hard]
+  limit: null
+  items: [hard-test-1]
+  engine: {name: hf, url: null, served_as: null}
+runtime:
+  data_root: null
+  device: auto
+  threads: null
+  batch_size: 64
+  positions_per_chunk: 256
+  updates_between_saves: 20
 """
     written = {path for path, _ in keys_of(text)}
     assert set(leaf_paths()) <= written, "the recipe above has to give every field of the schema"
