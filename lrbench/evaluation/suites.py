@@ -51,7 +51,7 @@ SUITES = {
 }
 
 
-def protocol(suite: Suite, benchmark: str, *, dtype: str, limit: int | None) -> dict[str, Any]:
+def protocol(suite: Suite, benchmark: str, *, engine: str, dtype: str, limit: int | None) -> dict[str, Any]:
     """Everything that defines how a score was measured (law 5), as JSON values."""
     return {
         "suite": suite.name,
@@ -61,7 +61,7 @@ def protocol(suite: Suite, benchmark: str, *, dtype: str, limit: int | None) -> 
         "shots": suite.shots,
         "decoding": "greedy",
         "max_new_tokens": suite.max_new_tokens,
-        "engine": "transformers",
+        "engine": engine,
         "dtype": dtype,
         "grader_version": GRADER_VERSION,
         "limit": limit,

@@ -77,8 +77,9 @@ class _Builder:
     def arm(self, arm: Arm) -> ArmPlan:
         adapter = self._adapter(arm)
         suite = SUITES[self.recipe.evaluation.suite]
+        wanted = self.recipe.evaluation
         scores = tuple(
-            BenchmarkScore(arm.name, self.expert, adapter, suite, benchmark, self.recipe.evaluation.limit)
+            BenchmarkScore(arm.name, self.expert, adapter, suite, benchmark, wanted.limit, wanted.engine)
             for benchmark in suite.benchmarks
         )
         return ArmPlan(arm, adapter, scores)

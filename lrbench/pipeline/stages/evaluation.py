@@ -16,6 +16,7 @@ from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage, shards
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.schema import EngineChoice
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 from lrbench.store.keys import stable_hash
@@ -36,6 +37,7 @@ class BenchmarkScore(Stage):
     suite: Suite
     benchmark: str
     limit: int | None
+    engine: EngineChoice
 
     @property
     def label(self) -> str:
@@ -45,7 +47,13 @@ class BenchmarkScore(Stage):
     @property
     def protocol(self) -> dict[str, Any]:
         """How the score is measured."""
-        return protocol(self.suite, self.benchmark, dtype=self.expert.dtype, limit=self.limit)
+        return protocol(
+            self.suite,
+            self.benchmark,
+            engine=self.engine.name,
+            dtype=self.expert.dtype,
+            limit=self.limit,
+        )
 
     @cached_property
     def items(self) -> list[dict[str, str]]:

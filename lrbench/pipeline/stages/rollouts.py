@@ -49,6 +49,7 @@ class GreedyRollouts(Stage):
             "expert": model_identity(self.expert),
             "texts": self.problems.texts_hash,
             "max_new_tokens": self.sampling.max_new_tokens,
+            "engine": self.sampling.engine.name,
             "system_prompt": self.sampling.system_prompt,
         }
 
@@ -119,6 +120,7 @@ class CheckedSolutions(Stage):
             "answers": self.problems.answers_hash,
             "system_prompt": self.sampling.system_prompt,
             "solutions": self.sampling.solutions.model_dump(mode="json"),
+            "engine": self.sampling.engine.name,
             "seed": self.seed,
             "grader_version": GRADER_VERSION,
         }
