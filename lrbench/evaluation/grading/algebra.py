@@ -25,6 +25,7 @@ _CLOSE = sympy.Float("1e-25")
 _POINTS = 4
 _DIGITS_OF_A_ROUNDING = 6
 _TRIGONOMETRIC = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
+_RADIANS = r"{(\1\\pi/180)}"
 _LITERALLY = ConversionConfig(interpret_as_mixed_fractions=False, lowercase_symbols=False)
 _FACTOR_BEFORE_BRACKET = re.compile(r"(?<![\w}])(\d+)\s*(?=\()")
 _STAND_INS = (
@@ -38,7 +39,7 @@ _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*\^\s*\\circ")
 
 
 def prove(answer: str, gold: str, *, proportional: bool = False) -> bool:
-    """Whether two tidied formulas are equal, or with `proportional` equal up to a constant factor that is not 0."""
+    """Whether two tidied formulas are equal, or with `proportional` equal up to a constant factor, not 0."""
     return any(
         _prove(ours, theirs, proportional=proportional)
         for ours, theirs in product(_readings(answer), _readings(gold))
@@ -46,8 +47,8 @@ def prove(answer: str, gold: str, *, proportional: bool = False) -> bool:
 
 
 def _readings(text: str) -> tuple[str, ...]:
-    """A formula with its logarithms to base 10 and, since books differ, to base e."""
-    return tuple(dict.fromkeys((text, _DECADIC.sub(r"\\ln ", text))))
+    """A formula as it stands, with logarithms to base e, since books differ, and with an angle in radians."""
+    return tuple(dict.fromkeys((text, _DECADIC.sub(r"\\ln ", text), _DEGREES.sub(_RADIANS, text))))
 
 
 def _prove(answer: str, gold: str, *, proportional: bool) -> bool:
@@ -79,9 +80,9 @@ def _parse(text: str) -> Any:
 
 
 def _unambiguous(text: str) -> str:
-    """A formula as the parser must see it: angles in radians, mixed numbers as sums, letters the parser keeps for itself."""
+    """A formula without what the parser misreads: degrees, mixed numbers, letters it keeps for itself."""
     if _TRIGONOMETRIC.search(text):
-        text = _DEGREES.sub(r"{(\1\\pi/180)}", text)
+        text = _DEGREES.sub(_RADIANS, text)
     text = text.replace("^\\circ", "")
     text = _MIXED.sub(lambda found: _sum_if_proper(found), text)
     text = _FACTOR_BEFORE_BRACKET.sub(r"\1\\cdot ", text)
@@ -99,7 +100,9 @@ def _sum_if_proper(found: re.Match[str]) -> str:
 
 def _with_plain_atoms(parsed: sympy.Basic) -> sympy.Basic:
     """Unknown functions and derivatives as quantities of their own, decimals as fractions, i as the unit."""
-    parsed = parsed.xreplace({derivative: _quantity(derivative) for derivative in parsed.atoms(sympy.Derivative)})
+    parsed = parsed.xreplace(
+        {derivative: _quantity(derivative) for derivative in parsed.atoms(sympy.Derivative)}
+    )
     parsed = parsed.xreplace({call: _quantity(call) for call in parsed.atoms(AppliedUndef)})
     parsed = parsed.xreplace({decimal: sympy.Rational(str(decimal)) for decimal in parsed.atoms(sympy.Float)})
     return parsed.xreplace({symbol: sympy.I for symbol in parsed.free_symbols if symbol.name == "i"})
@@ -112,12 +115,24 @@ def _quantity(expression: sympy.Basic) -> sympy.Symbol:
 def _equal(ours: Any, theirs: Any) -> bool:
     if ours == theirs:
         return True
+    ours = _with_the_same_constant(ours, theirs)
     if not (isinstance(ours, sympy.Expr) and isinstance(theirs, sympy.Expr)):
         return _verified(ours, theirs)
     agreement = _agree_at_points(ours, theirs)
     if agreement is not None:
         return agreement
     return bool(sympy.simplify(ours.doit() - theirs.doit()) == 0)
+
+
+def _with_the_same_constant(ours: Any, theirs: Any) -> Any:
+    """A constant of integration may be c or C."""
+    if not (isinstance(ours, sympy.Expr) and isinstance(theirs, sympy.Expr)):
+        return ours
+    for name, other in (("c", "C"), ("C", "c")):
+        symbols = sympy.Symbol(name), sympy.Symbol(other)
+        if symbols[0] in ours.free_symbols - theirs.free_symbols and symbols[1] in theirs.free_symbols:
+            return ours.xreplace({symbols[0]: symbols[1]})
+    return ours
 
 
 def _verified(ours: Any, theirs: Any) -> bool:
@@ -209,4 +224,6 @@ def _is_rounding(answer: str, gold: Any) -> bool:
     if difference <= _CLOSE * abs(value):
         return True
     unit = Fraction(1, 10**places)
-    return digits >= _DIGITS_OF_A_ROUNDING and bool(2 * difference <= sympy.Rational(unit.numerator, unit.denominator))
+    return digits >= _DIGITS_OF_A_ROUNDING and bool(
+        2 * difference <= sympy.Rational(unit.numerator, unit.denominator)
+    )

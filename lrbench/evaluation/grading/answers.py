@@ -1,27 +1,36 @@
 """Which part of a completion is its answer, for the exact verdict.
 
-Where the paper's protocol knows boxes and three phrases, this reading also takes an answer that is announced in
-other words, leaves out what a runaway completion goes on to invent, and joins boxes that together make a list.
+Where the paper's protocol knows boxes and three phrases, this reading also takes an answer that is
+announced in other words, leaves out what a runaway completion goes on to invent, and joins boxes that
+together make a list.
 """
 
 from __future__ import annotations
 
 import re
 
-_RUNAWAY = re.compile(r"\n\s*\n\s*(?:Question|Problem|Human|User|Next question|Q)\b\s*[:.]")
+_RUNAWAY = re.compile(r"\n[ \t\r]*\n\s{0,10}(?:Question|Problem|Human|User|Next question|Q)\b\s*[:.]")
+_LONGEST = 5000
+_LONGEST_LINE = 200
+_LONGEST_JOINT = 40
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*")
-_BETWEEN_BOXES = re.compile(r"(?:[\s$]|\\[()])*(?:,|;|,?\s*(?:\\text\{)?\s*(?:and|or)\s*\}?)(?:[\s$]|\\[()])*")
+_MINERVA = re.compile(r"final answer is \$((?:(?!final answer is).)+?)\$\. I hope", re.DOTALL)
+_BETWEEN_BOXES = re.compile(
+    r"(?:[\s$]|\\[()])*(?:,|;|,?\s*(?:\\text\{)?\s*(?:and|or)\s*\}?)(?:[\s$]|\\[()])*"
+)
 
 # The later kind of announcement is only looked for where the earlier kind does not occur.
 _ANNOUNCEMENTS = (
     re.compile(
         r"(?:final answer\**\s*(?:is|:)|\banswer(?:,[^,.\n]{1,30},)?\s+(?:is|would be|should be|must be|was)"
-        r"(?!\s+(?:not|no)\b)|\banswer\**\s*(?:[:=]|\s-\s)|(?:^|[.!?}]\s)\s*A\s*:|####|答案是)\s*:?",
+        r"(?!\s+(?:not|no)\b)|\banswer\**\s*(?:[:=]|\s-\s)|(?:^|[.!?}]\s)[ \t]*A[ \t]*:|####|答案是)\s*:?",
         re.IGNORECASE | re.MULTILINE,
     ),
     re.compile(r"\b(?:result\s+is|comes\s+to|equals|we\s+(?:obtain|get|find|have))\b\s*:?", re.IGNORECASE),
 )
-_MATHS = re.compile(r"\$\$(.+?)\$\$|\$((?:\\\$|[^$])+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]|\*\*(.+?)\*\*", re.DOTALL)
+_MATHS = re.compile(
+    r"\$\$(.+?)\$\$|\$((?:\\\$|[^$])+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]|\*\*(.+?)\*\*", re.DOTALL
+)
 _JOINED_MATHS = re.compile(r"\s*(?:,|;|and|or|\\text\{ ?(?:and|or) ?\})?\s*")
 _SENTENCE_END = re.compile(r"(?<!\bp)(?<!\bm)\.(?=\s+[A-Z(\\$]|\s*$)|。|\n\s*\n|(?<=[^\\&])\n(?!\s*[-\d\\&])")
 _CLAUSE_END = re.compile(r",\s+(?:as|which|since|because|so|where|that|and so)\s")
@@ -32,7 +41,7 @@ _NUMBER = re.compile(r"[-−]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*\\?%)
 def exact_answer(text: str) -> str | None:
     """The answer a reader takes from a completion (cut at its stop strings), as written; None without one."""
     text = _without_runaway(text)
-    minerva = re.search(r"final answer is \$(.+?)\$\. I hope", text, re.DOTALL)
+    minerva = _MINERVA.search(text)
     if minerva:
         return minerva.group(1)
     boxed = boxed_answer(text)
@@ -40,12 +49,12 @@ def exact_answer(text: str) -> str | None:
         return boxed
     for announcement in _ANNOUNCEMENTS:
         for found in reversed(list(announcement.finditer(text))):
-            answer = _announced(text[found.end() :])
+            answer = _announced(text[found.end() : found.end() + _LONGEST])
             if answer:
                 return answer
-    last_line = text.rstrip().rpartition("\n")[2]
+    last_line = text.rstrip().rpartition("\n")[2][-_LONGEST_LINE:]
     equation = _EQUALS_LAST.search(last_line)
-    if equation and len(equation.group(1)) <= 60:
+    if equation:
         return equation.group(1)
     numbers = _NUMBER.findall(text)
     return numbers[-1] if numbers else None
@@ -53,17 +62,22 @@ def exact_answer(text: str) -> str | None:
 
 def boxed_answer(text: str) -> str | None:
     """What stands in the last box that is not empty; boxes joined by a comma or a conjunction make a list."""
-    boxes = [(found.start(), *_content(text, found.end())) for found in _BOX.finditer(text)]
-    boxes = [box for box in boxes if box[1].strip()]
-    if not boxes:
-        return None
-    joined = [boxes[-1]]
-    for box in reversed(boxes[:-1]):
-        between = text[box[2] : joined[0][0]]
-        if box[2] > joined[0][0] or not _BETWEEN_BOXES.fullmatch(between):
+    joined: list[str] = []
+    start = len(text)
+    for box in reversed(list(_BOX.finditer(text))):
+        content, end = _content(text, box.end())
+        if not joined and content.strip():
+            joined, start = [content.strip()], box.start()
+        elif (
+            joined
+            and 0 <= start - end <= _LONGEST_JOINT
+            and content.strip()
+            and _BETWEEN_BOXES.fullmatch(text[end:start])
+        ):
+            joined, start = [content.strip(), *joined], box.start()
+        elif joined:
             break
-        joined.insert(0, box)
-    return ", ".join(box[1].strip() for box in joined)
+    return ", ".join(joined) if joined else None
 
 
 def _without_runaway(text: str) -> str:

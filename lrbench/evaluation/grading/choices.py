@@ -8,11 +8,16 @@ from lrbench.evaluation.grading.answers import boxed_answer, exact_answer
 
 _TRIGGER = re.compile(r"(?:answer|choice|option)\s*(?:is|:|-)|答案是", re.IGNORECASE)
 _LETTER = r"[(\[（]?\b([A-E])\b[)\]）]?"
-_ENCLOSED = re.compile(r"(?:[(（]|\*\*\(?|\\text\w*\{\(?|\\mathrm\{\(?|>|\\boxed\{|\$)\s*([A-Ea-e])\s*(?:[)）}$<]|\*\*|\.)")
-_LABEL = re.compile(r"^\W*(?:\\text\w*\{|\\mathrm\{)?\W*([A-Ea-e])(?:\W|$)")
+_ENCLOSED = re.compile(
+    r"(?:[(（]|\*\*\(?|\\text\w*\{\(?|\\mathrm\{\(?|>|\\boxed\{|\$)\s*([A-Ea-e])\s*(?:[)）}$<]|\*\*|\.)"
+)
+_LABEL = re.compile(r"^\W{0,20}(?:\\(?:text\w{0,10}|mathrm)\{\W{0,20})?([A-Ea-e])(?:\W|$)")
 _PRAISED = re.compile(rf"(?:^|\W){_LETTER} is (?:the )?(?:right|correct|true|best)")
 _DENIED = re.compile(r"\b(?:not|than|except|excluding)\s+\(?[A-E]\b\)?")
-_STANDALONE = re.compile(r"\b([A-E])\b(?!\s+[a-z]+\b(?<!is)(?<!fails)(?<!because)(?<!and)(?<!or)(?<!as)(?<!since))")
+_STANDALONE = re.compile(
+    r"\b([A-E])\b(?!\s+[a-z]+\b(?<!is)(?<!fails)(?<!because)(?<!and)(?<!or)(?<!as)(?<!since))"
+)
+_NEXT_QUESTION = re.compile(r"\n[ \t\r]*\n\s{0,10}(?:Next question|Question|Problem)\b")
 _CHOICE_LABEL = re.compile(r"\(([A-E])\)")
 _CAPITAL = re.compile(r"\b([A-E])\b")
 
@@ -29,7 +34,9 @@ def _letter_of_words(text: str, problem: str) -> str | None:
     """The letter of the only choice in `problem` whose words are those of the answer."""
     parts = _CHOICE_LABEL.split(problem.partition("Answer Choices:")[2])
     answer = _plain(exact_answer(text) or "")
-    letters = [letter for letter, words in zip(parts[1::2], parts[2::2], strict=True) if _plain(words) == answer]
+    letters = [
+        letter for letter, words in zip(parts[1::2], parts[2::2], strict=True) if _plain(words) == answer
+    ]
     return letters[0] if answer and len(letters) == 1 else None
 
 
@@ -42,7 +49,7 @@ def _named_letter(text: str) -> str | None:
     if boxed is not None:
         label = _LABEL.match(boxed) or _CAPITAL.search(boxed)
         return label.group(1).upper() if label else None
-    text = re.split(r"\n\s*\n\s*(?:Next question|Question|Problem)\b", text, maxsplit=1)[0]
+    text = _NEXT_QUESTION.split(text, maxsplit=1)[0]
     text = _DENIED.sub(" ", text)
     tails = _TRIGGER.split(text)
     for part in reversed(tails[1:]):

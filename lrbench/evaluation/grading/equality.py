@@ -1,7 +1,7 @@
 """When the paper's protocol holds a prediction and a gold answer for equal.
 
-Both are in normal form. The first rule that applies decides; only the last one needs computer algebra, which is
-given as a function, so that the cheap rules can be tried without a worker process.
+Both are in normal form. The first rule that applies decides; only the last one needs computer algebra,
+which is given as a function, so that the cheap rules can be tried without a worker process.
 """
 
 from __future__ import annotations
@@ -53,31 +53,28 @@ def _number(text: str) -> float | None:
 
 
 def _equal_numbers(prediction: float, gold: float) -> bool:
-    """Equal within the tolerance, up to a factor of 100 either way: the protocol reads both as percentages."""
-    return any(
-        math.isclose(form, prediction, rel_tol=_TOLERANCE) for form in (gold / 100, gold, gold * 100)
-    )
+    """Equal within the tolerance, up to a factor of 100 either way: both may be percentages."""
+    return any(math.isclose(form, prediction, rel_tol=_TOLERANCE) for form in (gold / 100, gold, gold * 100))
 
 
 def _equal_structures(prediction: str, gold: str, symbolic: Symbolic) -> bool:
     if _equal_without_brackets(prediction, gold):
         return True
-    if _ENCLOSED.fullmatch(prediction) and _ENCLOSED.fullmatch(gold):
-        if _all_equal(prediction[1:-1].split(","), gold[1:-1].split(","), symbolic):
-            return True
+    enclosed = _ENCLOSED.fullmatch(prediction) and _ENCLOSED.fullmatch(gold)
+    if enclosed and _all_equal(prediction[1:-1].split(","), gold[1:-1].split(","), symbolic):
+        return True
     if _is_matrix(prediction) and _is_matrix(gold) and _equal_matrices(prediction, gold, symbolic):
         return True
     ours, theirs = prediction.split("="), gold.split("=")
     if len(ours) == len(theirs) == 2:
         left, right = _difference(ours), _difference(theirs)
-        if symbolic(left, right) or symbolic(f"-({left})", right):
-            return True
-    elif len(ours) == 2 and len(ours[0].strip()) <= 2 and len(theirs) == 1:
-        if paper_equal(ours[1], gold, symbolic):
-            return True
-    elif len(theirs) == 2 and len(theirs[0].strip()) <= 2 and len(ours) == 1:
-        if paper_equal(prediction, theirs[1], symbolic):
-            return True
+        equal = symbolic(left, right) or symbolic(f"-({left})", right)
+    elif _names_value(ours) and len(theirs) == 1:
+        equal = paper_equal(ours[1], gold, symbolic)
+    else:
+        equal = _names_value(theirs) and len(ours) == 1 and paper_equal(prediction, theirs[1], symbolic)
+    if equal:
+        return True
     decided = _decided_without_algebra(prediction, gold)
     return decided if decided is not None else symbolic(prediction, gold)
 
@@ -130,6 +127,11 @@ def _equal_matrices(prediction: str, gold: str, symbolic: Symbolic) -> bool:
         _all_equal(our_row.split("&"), their_row.split("&"), symbolic)
         for our_row, their_row in zip(ours, theirs, strict=True)
     )
+
+
+def _names_value(sides: list[str]) -> bool:
+    """Whether the sides are those of an equation with a short name on the left."""
+    return len(sides) == 2 and len(sides[0].strip()) <= 2
 
 
 def _difference(sides: list[str]) -> str:

@@ -1,11 +1,13 @@
 """Whether an answer is mathematically right: the exact verdict.
 
-An answer and a gold answer are taken apart into lists, tuples, intervals, equations and quantities, and their
-innermost parts compared as exact numbers. What remains is a pair of formulas, and whether those are equal is a
-question for computer algebra, which is given as a function so that most answers need none.
+An answer and a gold answer are taken apart into lists, tuples, intervals, equations and quantities, and
+their innermost parts compared as exact numbers. What remains is a pair of formulas, and whether those
+are equal is a question for computer algebra, which is given as a function so that most answers need
+none.
 
-Equal means equal: no tolerance, except that a decimal of six digits or more may stand for the irrational number
-or fraction it is the rounding of. Order matters in tuples and not in lists, open ends differ from closed ones.
+Equal means equal: no tolerance, except that a decimal of six digits or more may stand for the irrational
+number or fraction it is the rounding of. Order matters in tuples and not in lists, open ends differ from
+closed ones.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ class Prove(Protocol):
 
 
 LONGEST = 2000
-"""Answers with more characters than this are not taken apart."""
+"""Answers with more characters than this are only compared as text."""
 
 _MOST_PARTS = 60
 _DIGITS_OF_A_ROUNDING = 6
@@ -39,8 +41,11 @@ _NAME = re.compile(
     r"(?:\s*_\s*(?:\{[^{}]*\}|\w))?(?:'|\^\s*\{?\s*\\prime\s*\}?)*\s*(?:\([^()=]*\))?"
     r"|\(\s*[a-zA-Z](?:\s*,\s*[a-zA-Z])*\s*\)"
 )
+_DERIVATIVE = re.compile(
+    r"([a-zA-Z])(?:'|\^\{\\prime\})|\\dot\{?([a-zA-Z])\}?|\\frac\{d([a-zA-Z])\}\{d[a-zA-Z]\}"
+)
 _MEMBERSHIP = re.compile(r"^\\?[a-zA-Z]+(?:_\{?\w+\}?)?\s*\\in(?![a-zA-Z])\s*")
-_WORDS = re.compile(r"(?:[a-zA-Z]{3,}|[a-zA-Z]\b|[a-zA-Z]{1,2}\.)(?:[\s'.-]+[a-zA-Z]+)*[.']?|[a-zA-Z]{3,}")
+_WORDS = re.compile(r"[a-zA-Z]{2,}(?:(?:[\s.']+|(?<=[a-zA-Z]{3})-(?=[a-zA-Z]{3}))[a-zA-Z]+)*[.']?")
 _ARTICLE = re.compile(r"\b(?:the|an?)\b\s+", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
 _SUBSCRIPT_CALL = re.compile(r"\b([A-Za-z])\s*\(\s*(\d)\s*\)")
@@ -50,6 +55,8 @@ def exact_equal(answer: str, gold: str, prove: Prove) -> bool:
     """Whether `answer`, as written in a completion, is mathematically the same as `gold`."""
     if _squeezed(answer) == _squeezed(gold):
         return True
+    if max(len(answer), len(gold)) > LONGEST:
+        return False
     ours, theirs = tidy(answer), tidy(gold)
     if max(structures.depth(ours), structures.depth(theirs)) > structures.DEEPEST:
         return False
@@ -221,9 +228,9 @@ class _Comparison:
             return self.value_of(ours, gold)
         if len(ours) == 1:
             return bool(_NAME.fullmatch(theirs[0])) and self.equal(answer, theirs[-1])
-        if _squeezed(ours[0]) == _squeezed(theirs[0]) or _word_named(ours[0]) or _word_named(theirs[0]):
-            if self.equal(ours[-1], theirs[-1]):
-                return True
+        same_name = _name(ours[0]) == _name(theirs[0]) or _word_named(ours[0]) or _word_named(theirs[0])
+        if same_name and self.equal(ours[-1], theirs[-1]):
+            return True
         if len(ours) != 2 or len(theirs) != 2:
             return self.all_equal(ours, theirs)
         if all(_formula_like(side) for side in ours + theirs):
@@ -258,9 +265,8 @@ class _Comparison:
     def formulas(self, answer: str, gold: str) -> bool:
         """What is left is for computer algebra, first without units."""
         bare = without_unit(answer), without_unit(gold)
-        if bare != (answer, gold):
-            if self.equal(*bare):
-                return True
+        if bare != (answer, gold) and self.equal(*bare):
+            return True
         if not (_formula_like(answer) and _formula_like(gold)):
             return False
         return self.prove(*_with_same_calls(answer, gold))
@@ -287,7 +293,11 @@ def _unwrapped(text: str) -> str:
     text = trim(text)
     for _ in range(structures.DEEPEST):
         inside = structures.bracketed(text)
-        if inside is None or len(inside.parts) != 1 or inside.opening + inside.closing not in ("()", "[]", "{}"):
+        if (
+            inside is None
+            or len(inside.parts) != 1
+            or inside.opening + inside.closing not in ("()", "[]", "{}")
+        ):
             break
         text = trim(inside.parts[0])
     return text
@@ -381,6 +391,13 @@ def _ratio(text: str) -> Fraction | None:
     return first / second if first is not None and second else None
 
 
+def _name(side: str) -> str:
+    """The left side of an equation, with one spelling for a derivative."""
+    name = _squeezed(side)
+    derivative = _DERIVATIVE.fullmatch(name)
+    return "derivative of " + next(filter(None, derivative.groups())) if derivative else name
+
+
 def _word_named(side: str) -> bool:
     return bool(re.fullmatch(r"\\text\{[^{}]*\}|[a-zA-Z]{3,}(?:\s+[a-zA-Z]+)*", side.strip()))
 
@@ -392,17 +409,21 @@ def _plain_words(text: str) -> str:
 
 def _same_words(ours: str, theirs: str) -> bool:
     left, right = (re.sub(r"[^a-z0-9]", "", _ARTICLE.sub("", text).lower()) for text in (ours, theirs))
-    return left == right and (len(theirs) > 1 or ours.strip().lower() == theirs.lower())
+    return left == right
 
 
 def _formula_like(text: str) -> bool:
-    """Whether a text could be a formula, so that computer algebra may be asked: no sentences, no long words."""
+    """Whether a text could be a formula for computer algebra: no sentence, hardly a long word."""
     bare = re.sub(r"\\[a-zA-Z]+|\{[a-zA-Z]+\}", " ", text)
     words = [word for word in re.findall(r"[a-zA-Z]{4,}", bare) if word.lower() not in _FUNCTIONS]
-    return bool(text) and len(text) <= LONGEST and (not words or bool(re.search(r"[=+*/^_]|\d", bare)) and len(words) < 3)
+    return (
+        bool(text)
+        and len(text) <= LONGEST
+        and (not words or (bool(re.search(r"[=+*/^_]|\d", bare)) and len(words) < 3))
+    )
 
 
-_FUNCTIONS = frozenset("sqrt sinh cosh tanh arcsin arccos arctan".split())
+_FUNCTIONS = frozenset(["sqrt", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"])
 
 
 def _with_same_calls(answer: str, gold: str) -> tuple[str, str]:

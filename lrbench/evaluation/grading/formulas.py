@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import io
+import keyword
 import math
 import re
 import tokenize
@@ -29,7 +30,8 @@ def same_formula(prediction: str, gold: str) -> bool:
     ours, theirs = parse(prediction), parse(gold)
     if _printed_alike(ours, theirs):
         return True
-    if _differ_at_a_point(ours, theirs):
+    # Sympy evaluates any text it meets in an operation; what no parser accepted must not reach one.
+    if isinstance(ours, str) or isinstance(theirs, str) or _differ_at_a_point(ours, theirs):
         return False
     return any(test(ours, theirs) for test in _TESTS)
 
@@ -56,15 +58,19 @@ def parse_python(text: str) -> Any:
     Sympy evaluates what it parses, so only arithmetic, calls and names of sympy's own functions may pass.
     """
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.STRING or (token.type == tokenize.OP and token.string not in _OPERATORS):
-            raise ValueError(f"not a formula: {token.string!r}")
-        if token.type == tokenize.NAME and (token.string in _KEYWORDS or "__" in token.string):
+        is_operator = token.type == tokenize.OP
+        is_word = token.type == tokenize.NAME and (keyword.iskeyword(token.string) or "__" in token.string)
+        if (
+            token.type == tokenize.STRING
+            or is_word
+            or (is_operator and not _OPERATORS.issuperset(token.string))
+        ):
             raise ValueError(f"not a formula: {token.string!r}")
     return parse_expr(text, global_dict=dict(_names()))
 
 
 def parse_latex_leniently(text: str) -> Any:
-    """A text as the more tolerant LaTeX parser understands it; ValueError for what the protocol's one refuses.
+    """A text as the tolerant LaTeX parser reads it; ValueError for what the protocol's one refuses.
 
     The protocol's parser reads a union or intersection up to its first interval, and knows neither lists nor
     signs outside ASCII.
@@ -80,13 +86,12 @@ def parse_latex_leniently(text: str) -> Any:
 
 
 _SET_OPERATION = re.compile(r"(?<=.)\\c[ua]p")
-_OPERATORS = frozenset("+ - * / ** % ( ) , [ ] { } < > <= >= == != ! & | ^ ~ // =".split())
-_KEYWORDS = frozenset("lambda for in if else not and or is await yield async import".split())
+_OPERATORS = frozenset("+-*/%(),[]{}<>=!&|^~")
 
 
 @cache
 def _names() -> dict[str, Any]:
-    """The names a formula may use: sympy's mathematical objects, and nothing that reads, writes or runs code."""
+    """The names a formula may use: sympy's mathematical objects, and nothing that can run code."""
     names: dict[str, Any] = {"__builtins__": {}}
     for name in sympy.__all__:
         value = getattr(sympy, name)
@@ -104,7 +109,8 @@ def _differ_at_a_point(ours: Any, theirs: Any) -> bool:
     if not (isinstance(ours, sympy.Expr) and isinstance(theirs, sympy.Expr)):
         return False
     unknowns = sorted(
-        ours.free_symbols | theirs.free_symbols | ours.atoms(AppliedUndef) | theirs.atoms(AppliedUndef), key=str
+        ours.free_symbols | theirs.free_symbols | ours.atoms(AppliedUndef) | theirs.atoms(AppliedUndef),
+        key=str,
     )
     point = {unknown: sympy.Rational(31 + 17 * position, 29) for position, unknown in enumerate(unknowns)}
     try:

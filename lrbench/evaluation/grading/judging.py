@@ -43,11 +43,11 @@ def grade(
 ) -> Verdict:
     """Judge `completion`, a model's raw output, against `gold`, the data set's answer as it is given.
 
-    `benchmark` is one of the seven of the paper or a family of the embedded pair. `stop` are the strings that
-    end a completion. `truncated` says that the model was cut at its token limit, which is then the reason where
-    the answer is not right. `problem` lets the exact verdict recognise a choice by its text. Takes under 3 s,
-    may be called from any thread, and depends on nothing that was graded before. Raises UserError for an
-    unknown benchmark.
+    `benchmark` is one of the seven of the paper or a family of the embedded pair. `stop` are the strings
+    that end a completion. `truncated` says that the model was cut at its token limit, which is then the
+    reason where the answer is not right. `problem` lets the exact verdict recognise a choice by its text.
+    Takes under 3 s, may be called from any thread, and depends on nothing that was graded before. Raises
+    UserError for an unknown benchmark.
     """
     check_benchmark(benchmark)
     text = cut_at_stop_strings(completion, stop)
@@ -91,12 +91,12 @@ def _boxed_integer_verdict(text: str, gold: str) -> Verdict:
     return Verdict(content.strip(), right, right, Reason.CORRECT if right else Reason.NOT_EQUIVALENT)
 
 
-class _NeedsAlgebra(Exception):
+class _AlgebraNeededError(Exception):
     """A comparison cannot be decided without computer algebra."""
 
 
-def _no_algebra(answer: str, gold: str, *, proportional: bool = False) -> bool:
-    raise _NeedsAlgebra
+def _no_algebra(*_: str, **__: bool) -> bool:
+    raise _AlgebraNeededError
 
 
 def _verdict(benchmark: str, text: str, gold: str, problem: str | None) -> Verdict:
@@ -111,14 +111,14 @@ def _verdict(benchmark: str, text: str, gold: str, problem: str | None) -> Verdi
     paper_gold = gold_forms(benchmark, gold)[1]
     try:
         decided[Kind.PAPER] = paper_equal(prediction, paper_gold, _no_algebra)
-    except _NeedsAlgebra:
+    except _AlgebraNeededError:
         questions.append((Kind.PAPER, prediction or "", paper_gold))
     if letter or answer is None:
         decided[Kind.EXACT] = letter is not None and answer == letter.group(1)
     else:
         try:
             decided[Kind.EXACT] = exact_equal(answer, gold, _no_algebra)
-        except _NeedsAlgebra:
+        except _AlgebraNeededError:
             questions.append((Kind.EXACT, answer, gold))
     if questions:
         outcomes = shared_pool(WORKERS).ask(questions)

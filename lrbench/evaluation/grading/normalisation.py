@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from word2number import w2n
+
 from lrbench.evaluation.grading.units import without_unit_words
 
 _MATRIX_OPENING = re.compile(r"\\begin\{array\}\{.*?\}")
 _TEXT = re.compile(r"\\text\{(.*?)\}", re.DOTALL)
 _BOX_COMMAND = re.compile(r"\\mbox\{.*?\}", re.DOTALL)
-_ZERO_DECIMALS = re.compile(r"(\d+)\.0*([^\d]|$)")
+_ZERO_DECIMALS = re.compile(r"((?<!\d)\d+)\.0*([^\d]|$)")
 _BARE_ROOT = re.compile(r"\\sqrt(\w+)")
 _INTEGER = re.compile(r"[+-]?\d+")
 
@@ -64,8 +66,6 @@ def _drop_degrees_and_math_marks(answer: str) -> str:
 def _digits_for_number_words(answer: str) -> str:
     if len(answer) > 1000:
         return answer
-    from word2number import w2n
-
     try:
         return str(w2n.word_to_num(answer))
     except (ValueError, IndexError, KeyError, TypeError):
@@ -96,7 +96,9 @@ def _lead_with_zero(answer: str) -> str:
 
 def _unify_infinity(answer: str) -> str:
     if "\\infty" not in answer:
-        answer = answer.replace("infinity", "\\infty").replace("inf", "\\infty") if "inf" in answer else answer
+        answer = (
+            answer.replace("infinity", "\\infty").replace("inf", "\\infty") if "inf" in answer else answer
+        )
     return answer.replace("+\\infty", "\\infty")
 
 

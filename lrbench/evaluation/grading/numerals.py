@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from word2number import w2n
+
 LONGEST = 400
 """More characters than this are no numeral that needs no computer algebra."""
 
@@ -13,23 +15,24 @@ _LARGEST_EXPONENT = 2000
 _DIGITS = r"(?:\d{1,3}(?:[, ]\d{3})+|\d+)"
 _PLAIN = re.compile(rf"([+-]?)\s*({_DIGITS}?)(?:\.(\d*))?")
 _SCIENTIFIC = re.compile(
-    r"([+-]?[\d., ]*)\s*(?:(?:\\times|\\cdot|\*|x)\s*10\s*(?:\^|\*\*)\s*\{?\s*([+-]?\d+)\s*\}?|[eE]\s*([+-]?\d+))"
+    r"([+-]?[\d., ]*)\s*"
+    r"(?:(?:\\times|\\cdot|\*|x)\s*10\s*(?:\^|\*\*)\s*\{?\s*([+-]?\d+)\s*\}?|[eE]\s*([+-]?\d+))"
 )
 _POWER_OF_TEN = re.compile(r"([+-]?)10\s*\^\s*\{\s*([+-]?\d+)\s*\}")
 _FRACTION = re.compile(r"([+-]?)\s*\\frac\s*\{([^{}]+)\}\s*\{([^{}]+)\}")
 _SLASH = re.compile(r"([+-]?)\s*\(?\s*([^()/]+?)\s*\)?\s*(?:/|\\div)\s*\(?\s*([^()/]+?)\s*\)?")
-_MIXED = re.compile(r"([+-]?)\s*(\d+)\s*(?:\\frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}|(?:\s|-)\s*(\d+)\s*/\s*(\d+))")
+_MIXED = re.compile(
+    r"([+-]?)\s*(\d+)\s*(?:\\frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}|(?:\s|-)\s*(\d+)\s*/\s*(\d+))"
+)
 _REPEATING = re.compile(r"([+-]?)(\d*)\.(\d*)\s*\\(?:overline|bar|dot)\s*\{?(\d+)\}?")
-_SCALED = re.compile(r"(.+?)\s*(?:\\text\{\s*)?\b(hundred|thousand|million|billion|trillion|dozen)s?\b\s*\}?", re.IGNORECASE)
+_SCALED = re.compile(
+    r"(.+?)\s*(?:\\text\{\s*)?\b(hundred|thousand|million|billion|trillion|dozen)s?\b\s*\}?", re.IGNORECASE
+)
 _SCALES = {
     "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
 }  # fmt: skip
 _WORDS = re.compile(r"[a-z]+(?:[\s-]+[a-z]+)*", re.IGNORECASE)
-_NUMBER_WORDS = frozenset(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million "
-    "billion and a".split()
-)
+_NUMBER_WORDS = frozenset(w2n.american_number_system) - {"point"} | {"and", "a"}
 
 
 def number(text: str) -> Fraction | None:
@@ -65,7 +68,7 @@ def _signed(sign: str, value: Fraction) -> Fraction:
 
 
 def _plain(text: str) -> Fraction | None:
-    found = _PLAIN.fullmatch(text)
+    found = _PLAIN.fullmatch(text) if len(text) <= LONGEST else None
     if not found or not (found.group(2) or found.group(3)):
         return None
     whole = re.sub(r"[, ]", "", found.group(2) or "")
@@ -74,7 +77,7 @@ def _plain(text: str) -> Fraction | None:
 
 
 def _scientific(text: str) -> Fraction | None:
-    found = _SCIENTIFIC.fullmatch(text)
+    found = _SCIENTIFIC.fullmatch(text) if len(text) <= LONGEST else None
     if found:
         mantissa, exponent = _plain(found.group(1).strip()), int(found.group(2) or found.group(3))
     else:
@@ -91,7 +94,9 @@ def _fraction(text: str) -> Fraction | None:
     found = _FRACTION.fullmatch(text) or _SLASH.fullmatch(text)
     if not found:
         return None
-    numerator, denominator = (_plain(part.strip()) or _scientific(part.strip()) for part in found.groups()[1:])
+    numerator, denominator = (
+        _plain(part.strip()) or _scientific(part.strip()) for part in found.groups()[1:]
+    )
     if numerator is None or not denominator:
         return Fraction(0) if denominator and _plain(found.group(2).strip()) == 0 else None
     return _signed(found.group(1), numerator / denominator)
@@ -111,7 +116,9 @@ def _repeating(text: str) -> Fraction | None:
     if not found:
         return None
     sign, whole, fixed, period = found.groups()
-    value = Fraction(int(whole + fixed or "0") + Fraction(int(period), 10 ** len(period) - 1), 10 ** len(fixed))
+    value = Fraction(
+        int(whole + fixed or "0") + Fraction(int(period), 10 ** len(period) - 1), 10 ** len(fixed)
+    )
     return _signed(sign, value)
 
 
@@ -121,8 +128,6 @@ def _words(text: str) -> Fraction | None:
     words = re.split(r"[\s-]+", text.lower())
     if not _NUMBER_WORDS.issuperset(words) or words in (["and"], ["a"]):
         return None
-    from word2number import w2n
-
     try:
         return Fraction(w2n.word_to_num(" ".join(words)))
     except (ValueError, IndexError, TypeError):

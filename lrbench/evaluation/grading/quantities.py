@@ -9,7 +9,10 @@ from fractions import Fraction
 from lrbench.evaluation.grading.numerals import LONGEST, number
 
 _PERCENT = re.compile(r"\s*(?:\\?%|(?:\\text\{\s*)?\bper\s?cents?\b\s*\}?)\s*$", re.IGNORECASE)
-_NO_UNIT = r"(?!\s*(?:or|and|to|mod|pi|not|sqrt|sin|cos|tan|log|ln|exp|hundred|thousand|million|billion|trillion|dozen)s?\b)"
+_NO_UNIT = (
+    r"(?!\s*(?:or|and|to|mod|pi|not|sqrt|sin|cos|tan|log|ln|exp"
+    r"|hundred|thousand|million|billion|trillion|dozen)s?\b)"
+)
 _UNIT_WORD = (
     rf"(?:\\text\{{{_NO_UNIT}[^{{}}]*\}}|{_NO_UNIT}[^\W\d_]{{2,}}\.?|[a-zA-Z]/[a-zA-Z]+"
     r"|\\(?:mu|Omega|AA|ell|ohm|degree)(?![a-zA-Z])|\^\\circ\s*[CFK]?|[µμΩ])"
@@ -18,7 +21,9 @@ _POWER = r"(?:\s*\^\s*\{?\s*-?\d+\s*\}?)?"
 _JOINT = r"\s*(?:/|\\cdot|\\times|\*)?\s*"
 _UNIT = re.compile(rf"(?:{_JOINT}{_UNIT_WORD}{_POWER}(?:\s*/?\s*\b[a-zA-Z]\b{_POWER})?)+\s*$")
 _SINGLE_LETTER_UNIT = re.compile(r"\s+[mgshLJVW]\s*$")
-_CURRENCY = re.compile(r"^(?:[€£¥₹]|\\(?:euro|pounds)(?![a-zA-Z])|(?:\\text\{\s*)?(?:USD|US|Rs\.?|EUR)\s*\}?)\s*", re.IGNORECASE)
+_CURRENCY = re.compile(
+    r"^(?:[€£¥₹]|\\(?:euro|pounds)(?![a-zA-Z])|(?:\\text\{\s*)?(?:USD|US|Rs\.?|EUR)\s*\}?)\s*", re.IGNORECASE
+)
 _BRACED_NUMBER = re.compile(r"^\{([^{}]*)\}")
 _TRAILING_TEXT = re.compile(rf"\s*(?:\\text\{{{_NO_UNIT}[^{{}}]*\}}{_POWER}\s*/?\s*)+$")
 

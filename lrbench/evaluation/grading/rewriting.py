@@ -41,6 +41,8 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\end\{(?:[bpvB]|small)?matrix\}|\\end\{array\}", r"\\end{pmatrix}"),
         (r"\\(?:text)?color\s*\{[a-zA-Z]+\}\s*", ""),
         (r"\\\$|\$|\\[()]|(?<!\\)\\[\[\]]", ""),
+        (r"\\mathbb\s*\{?\s*R\s*\}?|\\text\{\s*all real(?: number)?s\s*\}", r"(-\\infty,\\infty)"),
+        (r"\\(?:emptyset|varnothing)(?![a-zA-Z])|\\text\{\s*no (?:real )?solutions?\s*\}", r"\\text{none}"),
         (r"\*\*", ""),
         (r"\bnp\.", r"\\"),
         (r"(?<![a-zA-Z\\])(?:inf|infinity|oo)(?![a-zA-Z])", r"\\infty "),
@@ -56,12 +58,13 @@ _FONT_SWITCH = re.compile(rf"\\(?:{_FONT_COMMANDS}|bf|it)(?![a-zA-Z])\s*")
 _OPERATOR_NAME = re.compile(rf"\\operatorname\*?{_ARGUMENT}")
 _OVER = re.compile(r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\over\b((?:[^{}]|\{[^{}]*\})*)\}")
 _OPEN_OVER = re.compile(r"^([^{}]*)\\over\b([^{}]*)$")
-_BARE_FRACTION = re.compile(r"\\frac\s*(?:(\d)|(\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\\[a-zA-Z]+|[a-zA-Z]))\s*(\{|\d|[a-zA-Z])")
 _BARE_ROOT = re.compile(r"\\sqrt\s*(\d+|[a-zA-Z])")
 _BARE_POWER = re.compile(r"\^\s*(-?\d+)")
 _DOUBLED_BACKSLASH = re.compile(r"\\\\(?=[a-zA-Z])")
 _OPENING_WORDS = re.compile(r"^(?:the\s+)?(?:final\s+)?answer\s*(?:is)?\s*:?\s*", re.IGNORECASE)
-_LEADING = re.compile(r"^(?:\s|:|=(?!=)|\\approx|\\sim|\\simeq|\\cong|\\implies|\\Rightarrow|\\to)+(?![a-zA-Z])")
+_LEADING = re.compile(
+    r"^(?:\s|:|=(?!=)|\\approx|\\sim|\\simeq|\\cong|\\implies|\\Rightarrow|\\to)+(?![a-zA-Z])"
+)
 _QUOTES = "\"'`"
 _LIMIT = 12
 
@@ -109,7 +112,7 @@ def _first_argument(text: str) -> tuple[str, str]:
 
 
 def trim(answer: str) -> str:
-    """`answer` without what does not belong to it at its ends: quotes, punctuation, "the answer is", braces."""
+    """`answer` without what its ends do not need: quotes, punctuation, "the answer is", braces."""
     for _ in range(_LIMIT):
         before = answer
         answer = answer.strip().strip(_QUOTES) if not answer.endswith("\\prime") else answer.strip()

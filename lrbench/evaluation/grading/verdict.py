@@ -33,9 +33,9 @@ class Reason(StrEnum):
 class Verdict:
     """Both verdicts on one completion.
 
-    `prediction` is the answer as the paper's rules read and normalise it, None where they find none. `correct`
-    is the paper verdict, the one that published numbers rest on; `exact` is the mathematical truth as far as
-    it can be computed. `reason` explains the pair.
+    `prediction` is the answer as the paper's rules read and normalise it, None where they find none or one
+    too long to compare. `correct` is the paper verdict, the one that published numbers rest on; `exact` is
+    the mathematical truth as far as it can be computed. `reason` explains the pair.
     """
 
     prediction: str | None

@@ -1,12 +1,13 @@
 """The process in which formulas are compared, so that no answer can take time or memory from the run.
 
-A worker prepares the computer algebra once and lets forks of itself do the judging. The kernel ends a fork that
-exceeds its limits, whatever code it is in, and the next item gets a new one in a few milliseconds. Between items
-a fork empties the caches of the computer algebra and resets its random numbers, and it is replaced after some
-items: the verdict on an item does not depend on the items before it. A worker ends when its standard input does,
-and its fork with it.
+A worker prepares the computer algebra once and lets forks of itself do the judging. The kernel ends a
+fork that exceeds its limits, whatever code it is in, and the next item gets a new one in a few
+milliseconds. Between items a fork empties the caches of the computer algebra and resets its random
+numbers, and it is replaced after some items: the verdict on an item does not depend on the items before
+it. A worker ends when its standard input does, and its fork with it.
 
-Requests and replies are lines of JSON: a list of questions [kind, answer, gold], and a list of one outcome each.
+Requests and replies are lines of JSON: the seconds allowed with a list of questions [kind, answer,
+gold], and a list of one outcome each.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ PROCESSOR_SECONDS = 1.25
 
 WALL_SECONDS = 2.7
 """Time for all questions on one item, by the clock: an answer that takes longer is counted as wrong."""
+
+LEAST_WALL_SECONDS = 1.3
+"""What is left of that time at least for an item that had to wait for a worker to start."""
 
 _FIRST_QUESTION_WALL_SECONDS = 1.4
 _MEMORY_BYTES = 1 << 30
@@ -71,7 +75,7 @@ def main() -> None:
         line = requests.readline()
         if not line:
             break
-        print(json.dumps(bench.judge(json.loads(line))), file=replies, flush=True)
+        print(json.dumps(bench.judge(*json.loads(line))), file=replies, flush=True)
 
 
 def _request_waits(parent: int) -> bool:
@@ -155,10 +159,10 @@ class Bench:
         self._judges = judges
         self._fork: Fork | None = None
 
-    def judge(self, questions: list[list[str]]) -> list[Outcome]:
+    def judge(self, seconds: float, questions: list[list[str]]) -> list[Outcome]:
         """One outcome for each question on an item."""
         outcomes: list[Outcome] = []
-        deadline = time.monotonic() + WALL_SECONDS
+        deadline = time.monotonic() + seconds
         while len(outcomes) < len(questions):
             fork = self._fork = self._fork or Fork(self._judges)
             outcomes += fork.ask(questions[len(outcomes) :], deadline)
@@ -175,6 +179,8 @@ def _serve_in_fork(judges: Judges, requests: int, reports: int) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        sys.addaudithook(_forbid_effects)
         sys.setrecursionlimit(_RECURSION)
         with os.fdopen(requests, "rb") as lines:
             for line in lines:
@@ -191,6 +197,27 @@ def _serve_in_fork(judges: Judges, requests: int, reports: int) -> None:
                     os.write(reports, outcome.encode())
     finally:
         os._exit(0)
+
+
+def _forbid_effects(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse whatever could reach beyond the fork: sympy evaluates text, and no answer is trusted."""
+    writes = event == "open" and len(arguments) > 1 and str(arguments[1] or "r").strip("rbt") != ""
+    if writes or (event.startswith(_EFFECTS) and event not in _HARMLESS):
+        raise PermissionError(f"grading: an answer tried to use {event}")
+
+
+_EFFECTS = (
+    "os.",
+    "subprocess.",
+    "socket.",
+    "shutil.",
+    "ctypes.",
+    "pty.",
+    "webbrowser.",
+    "urllib.",
+    "signal.",
+)
+_HARMLESS = frozenset({"os.listdir", "os.scandir"})
 
 
 def _outcome(judge: Callable[[str, str], bool], answer: str, gold: str) -> Outcome:
