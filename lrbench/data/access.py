@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lrbench.data.fetching import check_reachable, fetch_examples, fetch_rows
 from lrbench.data.json_lines import read_json_lines
@@ -48,11 +47,11 @@ def open_set(data_set: DataSet, data_root: str | None) -> VerifiedSet:
 
     def fetched() -> bytes:
         rows = fetch_rows(data_set)
-        _verify(data_set, rows, data_set.source.url)
+        _compare(data_set, map(row_line, rows), data_set.source.url)
         return gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode(), mtime=0)
 
     path = _located(data_set, data_root, ".jsonl.gz", fetched)
-    _verify(data_set, _rows(path), str(path))
+    _compare(data_set, map(row_line, _rows(path)), str(path))
     return VerifiedSet(data_set, path)
 
 
@@ -70,7 +69,7 @@ def open_examples(examples: ExampleSet, data_root: str | None) -> list[tuple[str
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: is no list of objects with question and answer ({error!r})") from error
-    _compare(examples, content_hash(pairs), len(pairs), str(path))
+    _compare(examples, (_line([*pair]) for pair in pairs), str(path))
     return pairs
 
 
@@ -84,17 +83,9 @@ def require(sets: Iterable[AnySet], data_root: str | None) -> None:
                 check_reachable(data_set.source)
 
 
-def content_hash(rows: Iterable[Iterable[Any]]) -> str:
-    """SHA-256 over the canonical JSON of each row, a line each."""
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(f"{canonical_json(list(row))}\n".encode("ascii"))
-    return digest.hexdigest()
-
-
-def row_fields(row: Row) -> list[str | None]:
-    """What a row's content is, in the order in which it is hashed."""
-    return [row["id"], row["problem"], row["answer"], row["solution"]]
+def row_line(row: Row) -> bytes:
+    """A row's line in the content that is hashed."""
+    return _line([row["id"], row["problem"], row["answer"], row["solution"]])
 
 
 def _located(data_set: AnySet, data_root: str | None, suffix: str, fetched: Callable[[], bytes]) -> Path:
@@ -173,22 +164,18 @@ def _is_row(value: object) -> bool:
     )
 
 
-def _verify(data_set: DataSet, rows: Iterable[Row], place: str) -> None:
-    count = 0
-
-    def counted() -> Iterator[list[str | None]]:
-        nonlocal count
-        for row in rows:
-            count += 1
-            yield row_fields(row)
-
-    found = content_hash(counted())
-    _compare(data_set, found, count, place)
+def _line(values: list[str | None]) -> bytes:
+    return f"{canonical_json(values)}\n".encode("ascii")
 
 
-def _compare(data_set: AnySet, found: str, count: int, place: str) -> None:
-    if (found, count) != (data_set.content_hash, data_set.rows):
+def _compare(data_set: AnySet, lines: Iterable[bytes], place: str) -> None:
+    digest, count = hashlib.sha256(), 0
+    for line in lines:
+        digest.update(line)
+        count += 1
+    if (digest.hexdigest(), count) != (data_set.content_hash, data_set.rows):
         raise DataError(
             f"{place}: is not the {data_set.name} that scores are compared on: expected {data_set.rows} rows "
-            f"with content hash {data_set.content_hash[:12]}, found {count} with {found[:12]}; get it again"
+            f"with content hash {data_set.content_hash[:12]}, found {count} with {digest.hexdigest()[:12]}; "
+            "get it again"
         )

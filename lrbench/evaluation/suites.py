@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lrbench.embedded.assets import problems
+from lrbench.evaluation.items import ItemSet
 from lrbench.recipe.catalogue import SUITES as BENCHMARKS
 
 TASKS_FOLDER = Path(__file__).parent / "tasks"
 # Raised whenever a verdict could come out differently for the same completion.
 GRADER_VERSION = 1
+BOXED = r"Please reason step by step, and put your final answer within \boxed{}."
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,36 @@ SUITES = {
         system_prompt=None,
         max_new_tokens=128,
     ),
+    "math7": Suite(
+        name="math7",
+        tasks={name: f"lrbench_{name}" for name in BENCHMARKS["math7"]},
+        task_version=1,
+        folder=TASKS_FOLDER / "math7",
+        system_prompt=BOXED,
+        max_new_tokens=2048,
+    ),
+    "mmlu_stem_5shot": Suite(
+        name="mmlu_stem_5shot",
+        tasks={"mmlu_stem": "lrbench_mmlu_stem_5shot"},
+        task_version=1,
+        folder=TASKS_FOLDER / "math7",
+        system_prompt=BOXED,
+        max_new_tokens=2048,
+        shots=5,
+    ),
 }
 
 
-def protocol(suite: Suite, benchmark: str, *, engine: str, dtype: str, limit: int | None) -> dict[str, Any]:
-    """Everything that defines how a score was measured (law 5), as JSON values."""
+def protocol(suite: Suite, items: ItemSet, *, engine: str, dtype: str) -> dict[str, Any]:
+    """Everything that defines how a score was measured (law 5), as JSON values.
+
+    `limit` and `items` say how the items were chosen from `data`: the first ones, or a list of ids.
+    """
     return {
         "suite": suite.name,
-        "task": suite.tasks[benchmark],
+        "task": suite.tasks[items.benchmark],
         "task_version": suite.task_version,
+        "data": items.data_hash,
         "system_prompt": suite.system_prompt,
         "shots": suite.shots,
         "decoding": "greedy",
@@ -64,13 +86,6 @@ def protocol(suite: Suite, benchmark: str, *, engine: str, dtype: str, limit: in
         "engine": engine,
         "dtype": dtype,
         "grader_version": GRADER_VERSION,
-        "limit": limit,
+        "limit": items.limit,
+        "items": items.items_hash if items.listed else None,
     }
-
-
-def benchmark_items(benchmark: str) -> list[dict[str, str]]:
-    """Every item of a benchmark in order: `id`, `problem`, `answer` and the benchmark's name."""
-    return [
-        {field: row[field] for field in ("id", "problem", "answer")} | {"benchmark": benchmark}
-        for row in problems(benchmark, "test")
-    ]

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import SUITES
 from lrbench.models.source import LocatedModel, locate
+from lrbench.pipeline.data import measured_items
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.rollouts import CheckedSolutions, GreedyRollouts, ReferenceRollouts
@@ -55,7 +57,8 @@ class Plan:
 def plan_recipe(recipe: Recipe, runs: Path) -> Plan:
     """The work `recipe` asks for. Hashes model files (once, cached under `runs`); loads no weights.
 
-    Raises `ModelError` or `DataError` when a model or the training problems cannot be found.
+    Public data that is not here is fetched. Raises `ModelError` or `DataError` when a model or data
+    cannot be found.
     """
     hashes = FileHashes(runs / HASH_CACHE)
     arms = resolve_arms(recipe)
@@ -63,7 +66,8 @@ def plan_recipe(recipe: Recipe, runs: Path) -> Plan:
     expert = locate(recipe.pair.expert, hashes)
     amateur = locate(recipe.pair.amateur, hashes) if needs_amateur and recipe.pair.amateur else None
     trained = any(arm.ingredients is not None for arm in arms)
-    builder = _Builder(recipe, expert, amateur, load_problems(recipe.data) if trained else None)
+    problems = load_problems(recipe.data, recipe.runtime.data_root) if trained else None
+    builder = _Builder(recipe, expert, amateur, problems, measured_items(recipe))
     return Plan(recipe, expert, amateur, tuple(builder.arm(arm) for arm in arms))
 
 
@@ -73,14 +77,14 @@ class _Builder:
     expert: LocatedModel
     amateur: LocatedModel | None
     problems: Problems | None
+    items: tuple[ItemSet, ...]
 
     def arm(self, arm: Arm) -> ArmPlan:
         adapter = self._adapter(arm)
         suite = SUITES[self.recipe.evaluation.suite]
-        wanted = self.recipe.evaluation
+        engine = self.recipe.evaluation.engine
         scores = tuple(
-            BenchmarkScore(arm.name, self.expert, adapter, suite, benchmark, wanted.limit, wanted.engine)
-            for benchmark in suite.benchmarks
+            BenchmarkScore(arm.name, self.expert, adapter, suite, items, engine) for items in self.items
         )
         return ArmPlan(arm, adapter, scores)
 

@@ -56,7 +56,7 @@ def score_records(
     suite_protocol = {score.benchmark: stable_hash(score.protocol) for score in arm.scores}
     for score in arm.scores:
         artifact = artifacts[score.key]
-        items = read_items(artifact)
+        items = [(item["id"], item["paper"], item["exact"]) for item in read_items(artifact)]
         yield ScoreRecord(
             arm_id=arm_id,
             recipe=plan.recipe.name,
@@ -69,9 +69,9 @@ def score_records(
             protocol=score.protocol,
             protocol_hash=suite_protocol[score.benchmark],
             suite_protocol=suite_protocol,
-            items_hash=items_hash([item["id"] for item in items]),
-            paper="".join("1" if item["paper"] else "0" for item in items),
-            exact="".join("1" if item["exact"] else "0" for item in items),
+            items_hash=items_hash([item_id for item_id, _, _ in items]),
+            paper="".join("1" if paper else "0" for _, paper, _ in items),
+            exact="".join("1" if exact else "0" for _, _, exact in items),
             evaluation_key=score.key,
             seconds=artifact.seconds,
             recorded_at=now,

@@ -6,12 +6,16 @@ separately, so that no label can reach an arm that claims to use none.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lrbench.data.access import open_set
+from lrbench.data.json_lines import read_json_lines
+from lrbench.data.sets import TRAINING_SETS
 from lrbench.embedded import assets
 from lrbench.errors import DataError
 from lrbench.recipe.references import EMBEDDED, Origin, local_path, origin_of_problems
@@ -48,25 +52,23 @@ class Problems:
         return stable_hash(self.solutions)
 
 
-def load_problems(data: Data) -> Problems:
-    """The first `data.problems` problems of the set that `data.train` names.
+def load_problems(data: Data, data_root: str | None = None) -> Problems:
+    """The `data.problems` problems, in file order, that `data` selects from the set that it names.
 
-    Raises `DataError` when the set is missing, malformed (with its line number) or too small.
+    `data_root` is the folder of the public data sets, None for the usual places. Raises `DataError` when
+    the set is missing, malformed (with its line number) or too small.
     """
-    if origin_of_problems(data.train) is Origin.EMBEDDED:
-        family = data.train.removeprefix(EMBEDDED)
-        rows: list[Mapping[str, Any]] = list(assets.problems(family, "train"))
-    else:
-        family = "math"
-        rows = _read_jsonl(local_path(data.train))
+    benchmark, rows = _all_rows(data.train, data_root)
     if len(rows) < data.problems:
         raise DataError(
             f"{data.train}: has {len(rows)} problems, data.problems asks for {data.problems}; "
             f"set data.problems to {len(rows)} or fewer"
         )
+    if data.selection == "sample":
+        rows = _sample(rows, data.problems, data.seed)
     rows = rows[: data.problems]
     return Problems(
-        benchmark=family,
+        benchmark=benchmark,
         ids=[str(row["id"]) for row in rows],
         texts=[row["problem"] for row in rows],
         answers=[row.get("answer") for row in rows],
@@ -74,14 +76,30 @@ def load_problems(data: Data) -> Problems:
     )
 
 
+def _all_rows(train: str, data_root: str | None) -> tuple[str, list[Mapping[str, Any]]]:
+    """Every row of the set that `train` names, and the benchmark whose rules its answers are checked by."""
+    match origin_of_problems(train):
+        case Origin.EMBEDDED:
+            family = train.removeprefix(EMBEDDED)
+            return family, list(assets.problems(family, "train"))
+        case Origin.PUBLIC:
+            data_set = TRAINING_SETS[train]
+            return data_set.benchmark, list(open_set(data_set, data_root))
+        case _:
+            return "math", _read_jsonl(local_path(train))
+
+
+def _sample(rows: list[Mapping[str, Any]], count: int, seed: int) -> list[Mapping[str, Any]]:
+    """`count` rows in their order; a smaller sample of the same seed is part of a larger one."""
+
+    def lot(index: int) -> bytes:
+        return hashlib.sha256(f"{seed}/{rows[index]['id']}".encode()).digest()
+
+    return [rows[index] for index in sorted(sorted(range(len(rows)), key=lot)[:count])]
+
+
 def _read_jsonl(path: Path) -> list[Mapping[str, Any]]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    rows = [_read_line(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    rows = [_checked(path, number, row) for number, row in read_json_lines(path)]
     seen: dict[str, int] = {}
     for number, row in enumerate(rows, start=1):
         if row["id"] in seen:
@@ -90,12 +108,8 @@ def _read_jsonl(path: Path) -> list[Mapping[str, Any]]:
     return rows
 
 
-def _read_line(path: Path, number: int, line: str) -> Mapping[str, Any]:
+def _checked(path: Path, number: int, row: Any) -> Mapping[str, Any]:
     where = f"{path}:{number}"
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}:{error.colno}: is not valid JSON ({error.msg})") from error
     if not isinstance(row, dict) or not isinstance(row.get("problem"), str) or not row["problem"].strip():
         raise DataError(f'{where}: each line must be an object with a non-empty string "problem"')
     for field in ("answer", "solution"):

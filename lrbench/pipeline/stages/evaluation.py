@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lrbench.evaluation.suites import Suite, benchmark_items, protocol
+from lrbench.evaluation.items import ItemSet
+from lrbench.evaluation.suites import Suite, protocol
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage, shards
@@ -19,7 +21,6 @@ from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
-from lrbench.store.keys import stable_hash
 
 ITEMS_PER_SHARD = 100
 
@@ -29,15 +30,19 @@ class BenchmarkScore(Stage):
     """One model's graded completions of one benchmark; `adapter` None measures the expert itself."""
 
     name: ClassVar[str] = "evaluate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     arm: str
     expert: LocatedModel
     adapter: TrainedAdapter | None
     suite: Suite
-    benchmark: str
-    limit: int | None
+    items: ItemSet
     engine: EngineChoice
+
+    @property
+    def benchmark(self) -> str:
+        """The benchmark's name."""
+        return self.items.benchmark
 
     @property
     def label(self) -> str:
@@ -47,18 +52,7 @@ class BenchmarkScore(Stage):
     @property
     def protocol(self) -> dict[str, Any]:
         """How the score is measured."""
-        return protocol(
-            self.suite,
-            self.benchmark,
-            engine=self.engine.name,
-            dtype=self.expert.dtype,
-            limit=self.limit,
-        )
-
-    @cached_property
-    def items(self) -> list[dict[str, str]]:
-        """The items measured, in order."""
-        return benchmark_items(self.benchmark)[: self.limit]
+        return protocol(self.suite, self.items, engine=self.engine.name, dtype=self.expert.dtype)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -66,7 +60,7 @@ class BenchmarkScore(Stage):
         return {
             "expert": model_identity(self.expert),
             "protocol": self.protocol,
-            "items": stable_hash(self.items),
+            "items": self.items.items_hash,
         }
 
     @property
@@ -84,6 +78,11 @@ class BenchmarkScore(Stage):
         """Every completion at its full length."""
         return self.size * self.suite.max_new_tokens
 
+    @property
+    def engine_choice(self) -> EngineChoice:
+        """As the recipe says for evaluation."""
+        return self.engine
+
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
@@ -91,18 +90,20 @@ class BenchmarkScore(Stage):
         from lrbench.evaluation.harness import Benchmark
         from lrbench.evaluation.language_model import RenderedModel
 
-        benchmark = Benchmark(self.suite, self.benchmark)
+        benchmark = Benchmark(self.suite, self.benchmark, workspace.runtime.data_root)
+        rows = iter(self.items)
         adapter = inputs["adapter"].directory if "adapter" in inputs else None
-        with workspace.expert_with(adapter) as expert:
+        with workspace.engine(self.engine, adapter) as engine:
             model = RenderedModel(
-                write=workspace.engine(expert).complete,
+                write=engine.complete,
                 tokenizer=workspace.tokenizer,
                 system_prompt=self.suite.system_prompt,
             )
             for name, span in shards(self.size, ITEMS_PER_SHARD):
+                shard = list(islice(rows, len(span)))
                 if not draft.has(f"{name}.jsonl"):
                     started = time.monotonic()
-                    items = benchmark.measure(model, span)
+                    items = benchmark.measure(model, shard)
                     text = "".join(json.dumps(item.as_row(), ensure_ascii=False) + "\n" for item in items)
                     draft.commit(
                         f"{name}.jsonl",
@@ -110,21 +111,23 @@ class BenchmarkScore(Stage):
                         time.monotonic() - started,
                     )
                 progress.advance(len(span))
-        rows = [row for name in draft.names for row in _read_rows(draft.path(name))]
-        return {
-            "n": len(rows),
-            "paper": sum(row["paper"] for row in rows),
-            "exact": sum(row["exact"] for row in rows),
-            "truncated": sum(row["truncated"] for row in rows),
-            "tokens": sum(row["tokens"] for row in rows),
-        }
+        return self._statistics([draft.path(name) for name in draft.names])
+
+    def _statistics(self, files: list[Path]) -> dict[str, Any]:
+        counts = dict.fromkeys(("paper", "exact", "truncated", "tokens"), 0)
+        for row in _read_rows(files):
+            counts = {name: count + row[name] for name, count in counts.items()}
+        return {"n": self.size} | counts
 
 
-def read_items(artifact: Artifact) -> list[dict[str, Any]]:
-    """The graded items of a score's artifact, in the benchmark's order."""
-    return [row for record in artifact.files for row in _read_rows(artifact.file(record.name))]
+def read_items(artifact: Artifact) -> Iterator[dict[str, Any]]:
+    """The graded items of a score's artifact, in the benchmark's order, read one after the other."""
+    return _read_rows([artifact.file(record.name) for record in artifact.files])
 
 
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    # Only a newline ends a row: completions may hold the other characters that splitlines breaks at.
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+def _read_rows(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    for path in files:
+        # Only a newline ends a row: completions may hold the other characters that splitlines breaks at.
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            for line in lines:
+                yield json.loads(line)

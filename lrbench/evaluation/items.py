@@ -1,0 +1,100 @@
+"""The items of a benchmark that are measured: which they are, and their rows when they are needed.
+
+Only ids are kept; rows are read from disk one after the other, so that memory does not grow with
+their number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from lrbench.data.access import open_set, row_line
+from lrbench.data.rules import Row
+from lrbench.data.sets import DATA_SETS
+from lrbench.embedded.assets import FAMILIES, problems
+from lrbench.errors import DataError
+from lrbench.recipe.messages import did_you_mean
+
+
+@dataclass(frozen=True)
+class ItemSet:
+    """The chosen rows of one benchmark, in the benchmark's order; iterating reads them anew.
+
+    `data_hash` is that of the whole benchmark, `items_hash` that of the chosen rows. They were chosen as
+    the first `limit`, or by a list of ids where `listed` is true.
+    """
+
+    benchmark: str
+    rows: Iterable[Row] = field(repr=False)
+    ids: tuple[str, ...]
+    data_hash: str
+    items_hash: str
+    limit: int | None = None
+    listed: bool = False
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[Row]:
+        chosen = frozenset(self.ids)
+        return islice((row for row in self.rows if row["id"] in chosen), len(self.ids))
+
+
+def benchmark_rows(benchmark: str, data_root: str | None) -> Iterable[Row]:
+    """All rows of a benchmark in order, each time they are iterated.
+
+    Raises `DataError` when the benchmark's data set is missing or has another content.
+    """
+    if benchmark in FAMILIES:
+        return [
+            Row(id=row["id"], problem=row["problem"], answer=row["answer"], solution=row["solution"])
+            for row in problems(benchmark, "test")
+        ]
+    return open_set(DATA_SETS[f"{benchmark}_test"], data_root)
+
+
+def choose_items(
+    benchmark: str, data_root: str | None, limit: int | None = None, listed: Iterable[str] | None = None
+) -> ItemSet:
+    """The first `limit` items of a benchmark, or those of it that are `listed`, or all."""
+    rows = benchmark_rows(benchmark, data_root)
+    wanted = None if listed is None else frozenset(listed)
+    ids: list[str] = []
+    whole, chosen = hashlib.sha256(), hashlib.sha256()
+    for row in rows:
+        line = row_line(row)
+        whole.update(line)
+        if (limit is None or len(ids) < limit) and (wanted is None or row["id"] in wanted):
+            ids.append(row["id"])
+            chosen.update(line)
+    return ItemSet(
+        benchmark,
+        rows,
+        tuple(ids),
+        data_hash=whole.hexdigest(),
+        items_hash=chosen.hexdigest(),
+        limit=limit,
+        listed=listed is not None,
+    )
+
+
+def check_listed(listed: Iterable[str], item_sets: Iterable[ItemSet]) -> None:
+    """Raise `DataError` for a listed id that no benchmark has, or a benchmark of which none is listed."""
+    item_sets = list(item_sets)
+    found = {item_id for items in item_sets for item_id in items.ids}
+    benchmarks = ", ".join(items.benchmark for items in item_sets)
+    for item_id in listed:
+        if item_id not in found:
+            known = [row["id"] for items in item_sets for row in items.rows]
+            raise DataError(
+                f"evaluation.items: `{item_id}` is no item of {benchmarks}{did_you_mean(item_id, known)}"
+            )
+    for items in item_sets:
+        if not items.ids:
+            raise DataError(
+                f"evaluation.items: lists no item of {items.benchmark}; list one, or name the benchmarks to "
+                "measure in evaluation.benchmarks"
+            )
