@@ -57,7 +57,8 @@ def main() -> None:
 def write_rollouts(workspace: Workspace, recipe: Recipe) -> list[Rollout]:
     problems = load_problems(recipe.data)
     prompts = [render_prompt(workspace.tokenizer, text, None) for text in problems.texts]
-    completions = workspace.engine(workspace.expert).complete(prompts, recipe.sampling.max_new_tokens)
+    with workspace.engine(recipe.sampling.engine) as engine:
+        completions = engine.complete(prompts, recipe.sampling.max_new_tokens)
     return [
         Rollout(identifier, 0, tuple(prompt), completion)
         for identifier, prompt, completion in zip(problems.ids, prompts, completions, strict=True)
@@ -110,7 +111,8 @@ def sampling(workspace: Workspace, rollouts: list[Rollout], recipe: Recipe) -> C
     prompts = [rollout.prompt_ids for rollout in rollouts]
 
     def bare() -> None:
-        workspace.engine(workspace.expert).complete(prompts, recipe.sampling.max_new_tokens)
+        with workspace.engine(recipe.sampling.engine) as engine:
+            engine.complete(prompts, recipe.sampling.max_new_tokens)
 
     def whole() -> None:
         bare()

@@ -36,7 +36,7 @@ class RenderedModel(LM):  # type: ignore[misc]
         prompts = [render_prompt(self.tokenizer, request.args[0], self.system_prompt) for request in requests]
         completions = self.write(prompts, limit)
         self.lengths = [len(completion) for completion in completions]
-        self.truncated = [completion[-1] not in self.stop_ids for completion in completions]
+        self.truncated = [not self.stop_ids.intersection(completion[-1:]) for completion in completions]
         return [
             _cut(self.tokenizer.decode(completion), request.args[1]["until"])
             for completion, request in zip(completions, requests, strict=True)

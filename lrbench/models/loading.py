@@ -67,6 +67,18 @@ def output_rows(model: LocatedModel) -> int:
     return int(config.get_text_config().vocab_size)
 
 
+def context_length(model: LocatedModel) -> int:
+    """How many tokens, prompt and completion together, the model has positions for.
+
+    Raises `ModelError` when its config does not say.
+    """
+    config = AutoConfig.from_pretrained(model.folder, local_files_only=True, trust_remote_code=False)
+    length = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if length is None:
+        raise ModelError(f"{model.name}: its config.json does not say max_position_embeddings")
+    return int(length)
+
+
 def choose_device(name: str) -> torch.device:
     """`auto`, `cpu` or `cuda` as a device. Raises `ModelError` for CUDA where there is none."""
     if name == "cuda" and not torch.cuda.is_available():

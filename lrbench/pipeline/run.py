@@ -41,7 +41,8 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None) -> 
     reporter = reporter or Silent()
     plan = plan_recipe(recipe, runs)
     store = Store(runs / "store", on_damage=reporter.say)
-    workspace = Workspace(plan.expert, plan.amateur, recipe.runtime)
+    ranks = [arm.adapter.training.lora.r for arm in plan.arms if arm.adapter is not None]
+    workspace = Workspace(plan.expert, plan.amateur, recipe.runtime, largest_rank=max(ranks, default=0))
     _preflight(plan, store, workspace)
     runner = _Runner(store, workspace, reporter)
     for stage in plan.stages:
@@ -71,6 +72,8 @@ def _preflight(plan: Plan, store: Store, workspace: Workspace) -> None:
     waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
     if waiting:
         _ = workspace.device
+    for choice in {stage.engine_choice for stage in waiting if stage.engine_choice is not None}:
+        workspace.check_engine(choice)
     if any(isinstance(stage, PairScores) for stage in waiting):
         _ = workspace.shared_vocabulary
 

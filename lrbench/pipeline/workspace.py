@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.models.source import LocatedModel
-from lrbench.recipe.schema import Runtime
+from lrbench.recipe.schema import EngineChoice, Runtime
 
 if TYPE_CHECKING:
     from lrbench.models.vocabulary import SharedVocabulary
-    from lrbench.sampling.generation import Engine
+    from lrbench.sampling.engines.base import Engine, TokenRules
+    from lrbench.sampling.engines.canary import Scoring
+    from lrbench.sampling.engines.server import ServedModel
+    from lrbench.sampling.engines.vllm import VllmModel
     from lrbench.sampling.scoring import LoadedPair
 
 
 class Workspace:
     """Expert, amateur, tokenizer and vocabularies of one recipe; torch is imported on first use."""
 
-    def __init__(self, expert: LocatedModel, amateur: LocatedModel | None, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        expert: LocatedModel,
+        amateur: LocatedModel | None,
+        runtime: Runtime,
+        largest_rank: int = 0,
+    ) -> None:
+        """`largest_rank` is that of the adapters an engine has to make room for."""
         self.expert_source = expert
         self.amateur_source = amateur
         self.runtime = runtime
+        self.largest_rank = largest_rank
+        self._servers: dict[EngineChoice, ServedModel] = {}
 
     @cached_property
     def device(self) -> Any:
@@ -104,11 +116,88 @@ class Workspace:
         """Give the expert back as it was before an adapter was attached."""
         self.__dict__["expert"] = adapted.unload()
 
-    def engine(self, model: Any) -> Engine:
-        """What completes prompts with `model`: the expert, with or without an adapter."""
-        from lrbench.sampling.generation import Engine
+    def check_engine(self, choice: EngineChoice) -> None:
+        """Find out before any work whether an engine is there. Raises `UserError` when it is not."""
+        if choice.name == "vllm":
+            from lrbench.sampling.engines.vllm import require_vllm
 
-        return Engine(model, self.vocabulary, self.stop_ids, self.runtime.batch_size)
+            require_vllm()
+        elif choice.name == "server":
+            self._server(choice)
+
+    @contextmanager
+    def engine(self, choice: EngineChoice, adapter: Path | None = None) -> Iterator[Engine]:
+        """What completes prompts with the expert, or with the expert and the adapter of a folder.
+
+        Raises `RunError` when the adapter turns out to change nothing, `ModelError` when a server runs
+        another model.
+        """
+        if choice.name == "hf":
+            from lrbench.sampling.engines.transformers import TransformersEngine
+
+            with self.expert_with(adapter) as model:
+                yield TransformersEngine(model, self.token_rules, self.runtime.batch_size)
+        elif choice.name == "vllm":
+            engine = self._vllm.engine(adapter)
+            if adapter is not None:
+                self._prove_adapter(self._vllm.engine(None), engine, adapter)
+            yield engine
+        else:
+            with self._served(choice, adapter) as served:
+                yield served
+
+    @cached_property
+    def token_rules(self) -> TokenRules:
+        """What every engine has to know of the expert's tokens."""
+        from lrbench.models.loading import context_length, output_rows
+        from lrbench.sampling.engines.base import TokenRules
+
+        padding = range(self.vocabulary.size, output_rows(self.expert_source))
+        return TokenRules(
+            stop_ids=tuple(self.stop_ids),
+            no_tokens=(*self.vocabulary.unused, *padding),
+            context=context_length(self.expert_source),
+        )
+
+    @cached_property
+    def _vllm(self) -> VllmModel:
+        from lrbench.sampling.engines.vllm import VllmModel
+
+        return VllmModel(self.expert_source, self.token_rules, self.runtime.batch_size, self.largest_rank)
+
+    def _server(self, choice: EngineChoice) -> ServedModel:
+        from lrbench.sampling.engines.server import ServedModel
+
+        if choice not in self._servers:
+            self._servers[choice] = ServedModel(choice, self.runtime.batch_size)
+        return self._servers[choice]
+
+    @contextmanager
+    def _served(self, choice: EngineChoice, adapter: Path | None) -> Iterator[Engine]:
+        """A server's model, once it has proven that it computes what this process computes."""
+        from lrbench.sampling.engines.canary import prove_same_model
+
+        server = self._server(choice)
+        base = server.engine(self.token_rules)
+        with nullcontext(base) if adapter is None else server.adapted(self.token_rules, adapter) as engine:
+            if adapter is not None:
+                self._prove_adapter(base, engine, adapter)
+            with self.expert_with(adapter) as model:
+                prove_same_model(engine, model, self._probe, str(choice.url), self.expert_source.dtype)
+            yield engine
+
+    def _prove_adapter(self, base: Scoring, adapted: Scoring, adapter: Path) -> None:
+        from lrbench.sampling.engines.canary import prove_adapter_counts
+        from lrbench.training.adapters import changes_model
+
+        if changes_model(adapter):
+            prove_adapter_counts(base, adapted, self._probe, str(adapter))
+
+    @cached_property
+    def _probe(self) -> list[int]:
+        from lrbench.sampling.engines.canary import probe_ids
+
+        return probe_ids(self.tokenizer)
 
     def _load(self, source: LocatedModel) -> Any:
         from lrbench.models.forward import check_output_layer

@@ -67,20 +67,26 @@ def write_adapter_weights(path: Path, adapted: PeftModel) -> None:
 def load_adapter(model: Model, folder: Path) -> PeftModel:
     """`model` with the adapter of `folder` applied, in evaluation mode.
 
-    Raises `RunError` when the adapter changes nothing: an evaluation of it would measure the base.
+    Raises `RunError` when the adapter is only partly taken over, or changes nothing: an evaluation of it
+    would measure something else.
     """
-    canary_BT = torch.arange(16, device=model.device).unsqueeze(0)
+    probe_BT = torch.arange(16, device=model.device).unsqueeze(0)
     with torch.no_grad():
-        before = model(input_ids=canary_BT).logits
+        before = model(input_ids=probe_BT).logits
         adapted = PeftModel.from_pretrained(model, str(folder)).eval()
-        after = model(input_ids=canary_BT).logits
-    if torch.equal(before, after) and any(tensor.any() for tensor in _b_matrices(folder)):
+        after = model(input_ids=probe_BT).logits
+    missing = load_file(folder / WEIGHTS_FILE).keys() ^ adapter_state(adapted).keys()
+    if missing:
+        raise RunError(f"{folder}: the adapter is for other modules than the model has: {min(missing)}")
+    if torch.equal(before, after) and changes_model(folder):
         raise RunError(f"{folder}: the adapter was loaded but changes no logit of the model")
     return adapted
 
 
-def _b_matrices(folder: Path) -> list[Tensor]:
-    return [tensor for name, tensor in load_file(folder / WEIGHTS_FILE).items() if "lora_B" in name]
+def changes_model(folder: Path) -> bool:
+    """Whether the adapter of `folder` is any change at all; a fresh one, whose B is zero, is none."""
+    tensors = load_file(folder / WEIGHTS_FILE)
+    return any(tensor.any() for name, tensor in tensors.items() if "lora_B" in name)
 
 
 def _config(lora: Lora) -> LoraConfig:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.schema import EngineChoice
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 from lrbench.store.keys import stage_key
@@ -47,6 +48,11 @@ class Stage(ABC):
     def most_tokens(self) -> int:
         """Upper bound of the tokens generated or read by models, for `plan`."""
         return 0
+
+    @property
+    def engine_choice(self) -> EngineChoice | None:
+        """The engine the stage writes with, where it does."""
+        return None
 
     @abstractmethod
     def work(

@@ -15,7 +15,7 @@ from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage, shards
 from lrbench.pipeline.workspace import Workspace
-from lrbench.recipe.schema import Sampling
+from lrbench.recipe.schema import EngineChoice, Sampling
 from lrbench.sampling.problems import Problems
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
@@ -63,6 +63,11 @@ class GreedyRollouts(Stage):
         """Every rollout at its full length."""
         return self.size * self.sampling.max_new_tokens
 
+    @property
+    def engine_choice(self) -> EngineChoice:
+        """As the recipe says for sampling."""
+        return self.sampling.engine
+
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
@@ -79,12 +84,13 @@ class GreedyRollouts(Stage):
                     )
                     for index in span
                 ]
-                completions = workspace.engine(workspace.expert).complete(
-                    prompts, self.sampling.max_new_tokens
-                )
+                with workspace.engine(self.sampling.engine) as engine:
+                    completions = engine.complete(prompts, self.sampling.max_new_tokens)
                 rollouts = [
                     Rollout(self.problems.ids[index], 0, tuple(prompt), completion)
                     for index, prompt, completion in zip(span, prompts, completions, strict=True)
+                    # A problem that fills the model's context leaves no room for an answer.
+                    if completion
                 ]
                 _commit_rollouts(draft, name, rollouts, started)
             progress.advance(len(span))
@@ -136,6 +142,11 @@ class CheckedSolutions(Stage):
         solutions = self.sampling.solutions
         return self.size * solutions.samples_per_problem * solutions.max_new_tokens
 
+    @property
+    def engine_choice(self) -> EngineChoice:
+        """As the recipe says for sampling."""
+        return self.sampling.engine
+
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
@@ -173,12 +184,13 @@ class CheckedSolutions(Stage):
             render_prompt(workspace.tokenizer, self.problems.texts[index], self.sampling.system_prompt)
             for index, _ in wanted
         ]
-        completions = workspace.engine(workspace.expert).complete(
-            prompts,
-            solutions.max_new_tokens,
-            temperature=solutions.temperature,
-            seeds=[row_seed(self.seed, self.problems.ids[index], sample) for index, sample in wanted],
-        )
+        with workspace.engine(self.sampling.engine) as engine:
+            completions = engine.complete(
+                prompts,
+                solutions.max_new_tokens,
+                temperature=solutions.temperature,
+                seeds=[row_seed(self.seed, self.problems.ids[index], sample) for index, sample in wanted],
+            )
         return [
             (
                 Rollout(self.problems.ids[index], sample, tuple(prompt), completion),
@@ -191,7 +203,7 @@ class CheckedSolutions(Stage):
         from lrbench.evaluation.grading import grade
 
         gold = self.problems.answers[index]
-        if gold is None or completion[-1] not in workspace.stop_ids:
+        if gold is None or not completion or completion[-1] not in workspace.stop_ids:
             return False
         text = workspace.tokenizer.decode(completion[:-1])
         return grade(benchmark=self.problems.benchmark, completion=text, gold=gold).correct

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from lrbench.models.vocabulary import SharedVocabulary
-from lrbench.sampling.generation import Engine
+from lrbench.sampling.engines.base import TokenRules
+from lrbench.sampling.engines.transformers import TransformersEngine
 from tests.oracles.scoring import distribution
 
 PROMPTS = [[9, 10, 11], [12, 13, 14, 15, 16, 17], [20], [21, 22, 23, 24]]
@@ -26,12 +26,18 @@ def greedy_oracle(model: Any, prompt: list[int], length: int, stops: set[int]) -
     return tuple(ids[len(prompt) :])
 
 
-EVERYTHING = SharedVocabulary(size=64, unused=(), identity="test")
-
-
-def generate(model: Any, prompts: Any, *, stop_ids: Any, batch_size: int, **options: Any) -> Any:
-    vocabulary = options.pop("vocabulary", EVERYTHING)
-    return Engine(model, vocabulary, stop_ids, batch_size).complete(prompts, **options)
+def generate(
+    model: Any,
+    prompts: Any,
+    *,
+    stop_ids: Any,
+    batch_size: int,
+    no_tokens: tuple[int, ...] = (),
+    context: int = 256,
+    **options: Any,
+) -> Any:
+    rules = TokenRules(tuple(stop_ids), no_tokens, context)
+    return TransformersEngine(model, rules, batch_size).complete(prompts, **options)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +88,16 @@ def test_samples_follow_the_models_distribution(model: Any) -> None:
         assert abs(seen[token] / count - p[token]) < error
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
+def test_prompt_and_completion_together_end_where_the_context_is_full(model: Any) -> None:
+    options = {"max_new_tokens": 8, "stop_ids": [63], "batch_size": 4}
+    whole = generate(model, PROMPTS, **options)
+    assert {len(completion) for completion in whole} == {8}
+    found = generate(model, PROMPTS, context=9, **options)
+    assert found == [row[: 9 - len(prompt)] for row, prompt in zip(whole, PROMPTS, strict=True)]
+    assert generate(model, PROMPTS, context=6, **options)[1] == ()
+
+
+def test_a_batch_that_does_not_fit_is_halved_for_good_and_gives_the_same(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = {"max_new_tokens": 4, "stop_ids": [0], "batch_size": 4}
@@ -98,7 +113,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
 
     monkeypatch.setattr(model, "generate", small_memory)
     assert generate(model, PROMPTS, **options) == expected
-    assert sizes == [4, 2, 1, 1, 2, 1, 1]
+    assert sizes == [4, 2, 1, 1, 1, 1]
 
 
 def test_one_row_that_does_not_fit_is_an_error(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +128,5 @@ def test_one_row_that_does_not_fit_is_an_error(model: Any, monkeypatch: pytest.M
 def test_ids_that_stand_for_no_token_are_never_written(model: Any) -> None:
     options = {"max_new_tokens": 8, "stop_ids": [63], "batch_size": 4}
     favourite = generate(model, PROMPTS[:1], **options)[0][0]
-    vocabulary = SharedVocabulary(size=60, unused=(favourite,), identity="test")
-    found = generate(model, PROMPTS, vocabulary=vocabulary, **options)
+    found = generate(model, PROMPTS, no_tokens=(favourite, 60, 61, 62, 63), **options)
     assert all(token < 60 and token != favourite for completion in found for token in completion)

@@ -1,0 +1,1 @@
+"""What completes prompts: transformers or vLLM in this process, or a server that speaks OpenAI's protocol."""

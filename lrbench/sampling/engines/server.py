@@ -1,0 +1,168 @@
+"""The engine `server`: an OpenAI-compatible completions endpoint, such as `vllm serve`.
+
+Token ids go in and token ids come out. A server that gives text alone is refused: encoding its text
+again is not the same, since one text has many spellings in tokens.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lrbench.errors import LrbenchError, RunError, UserError
+from lrbench.recipe.schema import EngineChoice
+from lrbench.sampling.engines.base import NEVER, Engine, Request, TokenRules
+from lrbench.sampling.engines.endpoint import Endpoint
+
+# Said with every request, or a server would fill the gaps from the model's own generation settings.
+PLAIN = {
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+
+Given = TypeVar("Given")
+Found = TypeVar("Found")
+
+
+class ServedModel:
+    """The expert as a server runs it. Adapters are loaded into the server for as long as they are used."""
+
+    def __init__(self, choice: EngineChoice, connections: int) -> None:
+        """Find the server and the model. Raises `UserError` when either is not there."""
+        if choice.url is None:
+            raise UserError("the engine `server` needs its address: set the engine's `url`")
+        self.endpoint = Endpoint(choice.url, connections)
+        try:
+            self.model = self._find(choice.served_as)
+        except RunError as error:
+            raise UserError(str(error)) from error
+
+    def engine(self, rules: TokenRules) -> ServerEngine:
+        """The model without any adapter."""
+        return ServerEngine(self.endpoint, self.model, rules)
+
+    @contextmanager
+    def adapted(self, rules: TokenRules, adapter: Path) -> Iterator[ServerEngine]:
+        """The model with the adapter of a folder, which the server has to see under the same path.
+
+        A server that cannot load adapters at run time may serve it from its start, as `lrbench-` and the
+        first 16 digits of the folder's name. Raises `RunError` when it can do neither.
+        """
+        name = f"lrbench-{adapter.name[:16]}"
+        if name in self._cards():
+            yield ServerEngine(self.endpoint, name, rules)
+            return
+        # Its own name for every process, since each takes away what it has loaded.
+        loaded = f"{name}-{secrets.token_hex(4)}"
+        try:
+            self.endpoint.post("/v1/load_lora_adapter", {"lora_name": loaded, "lora_path": str(adapter)})
+        except RunError as error:
+            raise RunError(
+                f"{error}\nThe server cannot load the adapter. Start it with --enable-lora and the variable "
+                f"VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 on a machine that sees {adapter}; or with --enable-lora "
+                f"--lora-modules {name}={adapter}"
+            ) from error
+        try:
+            yield ServerEngine(self.endpoint, loaded, rules)
+        finally:
+            # A server that is gone has nothing to take away, and why it went is said already.
+            with suppress(RunError):
+                self.endpoint.post("/v1/unload_lora_adapter", {"lora_name": loaded})
+
+    def _cards(self) -> dict[str, dict[str, Any]]:
+        found = self.endpoint.get("/v1/models")
+        try:
+            return {card["id"]: card for card in found["data"]}
+        except (KeyError, TypeError) as error:
+            raise RunError(f"{self.endpoint.url} does not speak OpenAI's protocol at /v1/models") from error
+
+    def _find(self, served_as: str | None) -> str:
+        """The served name of the expert: what the recipe says, or the only model that is no adapter."""
+        names = [name for name, card in self._cards().items() if card.get("parent") is None]
+        listed = ", ".join(names) or "nothing"
+        if served_as is not None and served_as not in names:
+            raise UserError(f"{self.endpoint.url} serves no model {served_as}; it serves {listed}")
+        if served_as is None and len(names) != 1:
+            raise UserError(f"{self.endpoint.url} serves {listed}: name one with the engine's `served_as`")
+        return served_as or names[0]
+
+
+class ServerEngine(Engine):
+    """A model of a server, with or without an adapter, as many requests at a time as it has connections."""
+
+    name = "server"
+
+    def __init__(self, endpoint: Endpoint, model: str, rules: TokenRules) -> None:
+        self.endpoint = endpoint
+        self.model = model
+        self.rules = rules
+        self._never = {str(token): NEVER for token in rules.no_tokens}
+
+    def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
+        """One HTTP request per prompt; the first failure calls off those that have not begun."""
+        return _in_parallel(
+            lambda request: self._complete(request, temperature), requests, self.endpoint.connections
+        )
+
+    def log_probabilities(self, ids: Sequence[int]) -> list[float]:
+        """The log-probability of every id but the first, given those before it; nothing is left out."""
+        choice = self._choice(
+            {"prompt": list(ids), "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0}
+        )
+        found = choice.get("prompt_logprobs")
+        if not isinstance(found, list) or len(found) != len(ids):
+            raise UserError(
+                f"{self.endpoint.url} gives no log-probabilities of a prompt (`prompt_logprobs`), so it "
+                "cannot prove which model it runs. `vllm serve` gives them."
+            )
+        return [found[position][str(token)]["logprob"] for position, token in enumerate(ids) if position]
+
+    def _complete(self, request: Request, temperature: float) -> tuple[int, ...]:
+        choice = self._choice(
+            {
+                "prompt": list(request.prompt),
+                "max_tokens": request.max_new_tokens,
+                "temperature": temperature,
+                "seed": request.seed,
+                "stop_token_ids": list(self.rules.stop_ids),
+                "ignore_eos": True,
+                "return_token_ids": True,
+                "logit_bias": self._never or None,
+                **PLAIN,
+            }
+        )
+        ids = choice.get("token_ids")
+        if not isinstance(ids, list):
+            raise UserError(
+                f"{self.endpoint.url} answers with text alone, and lrbench needs the token ids "
+                "(`return_token_ids`), since encoding text again can give others. `vllm serve` gives them."
+            )
+        return tuple(ids)
+
+    def _choice(self, body: dict[str, Any]) -> dict[str, Any]:
+        answer = self.endpoint.post("/v1/completions", {"model": self.model, "n": 1, **body})
+        try:
+            (choice,) = answer["choices"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{self.endpoint.url} gave no completion at /v1/completions") from error
+        found: dict[str, Any] = choice
+        return found
+
+
+def _in_parallel(work: Callable[[Given], Found], given: Sequence[Given], at_once: int) -> list[Found]:
+    """`work` of each, in order; at most `at_once` run at a time."""
+    with ThreadPoolExecutor(at_once) as executor:
+        futures = [executor.submit(work, item) for item in given]
+        try:
+            return [future.result() for future in futures]
+        except (LrbenchError, KeyboardInterrupt):
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise

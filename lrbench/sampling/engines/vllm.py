@@ -1,0 +1,171 @@
+"""The engine `vllm`: vLLM in this process, for one model and any number of its adapters.
+
+vLLM is installed in an environment of its own (`make vllm`) and imported when a model starts.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lrbench.errors import ModelError, RunError, UserError
+from lrbench.models.source import LocatedModel
+from lrbench.sampling.engines.base import NEVER, Engine, Request, TokenRules
+
+# Given only where the user has not: KV-cache space is the user's to raise, everything else is quiet.
+# Without a process of its own, vLLM schedules the same requests in the same way every time.
+DEFAULTS = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+}
+# The ranks that vLLM can make room for.
+LORA_RANKS = (16, 32, 64, 128, 256, 320, 512)
+# Share of the GPU memory that is free at the start; the rest is for what PyTorch needs beside it.
+FREE_MEMORY_SHARE = 0.9
+
+
+def require_vllm() -> None:
+    """Raise `UserError` where vLLM is not installed."""
+    if importlib.util.find_spec("vllm") is None:
+        raise UserError(
+            "the engine `vllm` needs vLLM, which is not installed in this environment. Install it beside the "
+            "project with `make vllm` and run .venv-vllm/bin/lrbench, or choose the engine `hf`."
+        )
+
+
+class VllmModel:
+    """A model loaded by vLLM. `engine` gives it as it is or with an adapter."""
+
+    def __init__(self, model: LocatedModel, rules: TokenRules, batch_size: int, largest_rank: int) -> None:
+        """Start vLLM, with room for adapters of `largest_rank`; at most `batch_size` rows run at a time.
+
+        Raises `UserError` without vLLM, `ModelError` when it cannot run the model.
+        """
+        require_vllm()
+        for name, value in DEFAULTS.items():
+            os.environ.setdefault(name, value)
+        from vllm import LLM
+
+        ranks = [rank for rank in LORA_RANKS if rank >= largest_rank]
+        if not ranks:
+            raise ModelError(f"vLLM runs adapters up to rank {LORA_RANKS[-1]}, not {largest_rank}")
+        self.rules = rules
+        self._adapters: dict[Path, int] = {}
+        try:
+            self.llm = LLM(
+                str(model.folder),
+                dtype=model.dtype,
+                # -1: the model's own context, or as much of it as the KV cache holds.
+                max_model_len=-1,
+                max_num_seqs=batch_size,
+                seed=0,
+                enforce_eager=True,
+                generation_config="vllm",
+                # A cached prefix is computed in other pieces than a new one: it would make results
+                # depend on what was asked before.
+                enable_prefix_caching=False,
+                enable_lora=True,
+                max_loras=1,
+                max_lora_rank=ranks[0],
+                skip_tokenizer_init=True,
+                trust_remote_code=False,
+                disable_log_stats=True,
+                use_tqdm_on_load=False,
+                **_gpu_memory(),
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ModelError(f"{model.name}: vLLM cannot run it: {_last_line(error)}") from error
+
+    def engine(self, adapter: Path | None) -> VllmEngine:
+        """The model with the adapter of a folder, or as it is for None."""
+        return VllmEngine(self.llm, self.rules, None if adapter is None else self._request(adapter))
+
+    def _request(self, adapter: Path) -> Any:
+        from vllm.lora.request import LoRARequest
+
+        # vLLM tells adapters apart by their number alone.
+        number = self._adapters.setdefault(adapter, len(self._adapters) + 1)
+        return LoRARequest(f"{adapter.name}-{number}", number, str(adapter))
+
+
+class VllmEngine(Engine):
+    """A model that vLLM has loaded, with or without an adapter."""
+
+    name = "vllm"
+
+    def __init__(self, llm: Any, rules: TokenRules, adapter: Any) -> None:
+        self.llm = llm
+        self.rules = rules
+        self.adapter = adapter
+        self._never = dict.fromkeys(rules.no_tokens, NEVER) or None
+
+    def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
+        """All requests at once: vLLM batches them itself."""
+        longest = max((len(request.prompt) + request.max_new_tokens for request in requests), default=0)
+        room = self.llm.llm_engine.model_config.max_model_len
+        if longest > room:
+            raise RunError(
+                f"vLLM's KV cache holds {room} tokens of one row, and {longest} are needed: set "
+                "VLLM_CPU_KVCACHE_SPACE to more GiB, or free memory of the GPU"
+            )
+        outputs = self._generate(
+            [request.prompt for request in requests],
+            [
+                self._parameters(temperature, request.max_new_tokens, seed=request.seed)
+                for request in requests
+            ],
+        )
+        return [tuple(output.outputs[0].token_ids) for output in outputs]
+
+    def log_probabilities(self, ids: Sequence[int]) -> list[float]:
+        """The log-probability of every id but the first, given those before it; nothing is left out."""
+        (output,) = self._generate([ids], [self._parameters(0.0, 1, prompt_logprobs=0)])
+        return [
+            output.prompt_logprobs[position][token].logprob for position, token in enumerate(ids) if position
+        ]
+
+    def _parameters(self, temperature: float, max_new_tokens: int, **further: Any) -> Any:
+        from vllm import SamplingParams
+
+        return SamplingParams(
+            temperature=temperature,
+            max_tokens=max_new_tokens,
+            stop_token_ids=list(self.rules.stop_ids),
+            # Our stop ids hold every end the tokenizer knows; one that vLLM finds by itself is none.
+            ignore_eos=True,
+            logit_bias=self._never,
+            detokenize=False,
+            **further,
+        )
+
+    def _generate(self, prompts: Sequence[Sequence[int]], parameters: Sequence[Any]) -> list[Any]:
+        try:
+            outputs: list[Any] = self.llm.generate(
+                [{"prompt_token_ids": list(prompt)} for prompt in prompts],
+                list(parameters),
+                lora_request=self.adapter,
+                use_tqdm=False,
+            )
+        except (ValueError, RuntimeError) as error:
+            raise RunError(f"vLLM stopped: {_last_line(error)}") from error
+        return outputs
+
+
+def _gpu_memory() -> dict[str, float]:
+    import torch
+
+    if not torch.cuda.is_available():
+        return {}
+    free, total = torch.cuda.mem_get_info()
+    return {"gpu_memory_utilization": round(FREE_MEMORY_SHARE * free / total, 3)}
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
