@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lrbench.evaluation.grading.numerals import LONGEST, number
+from lrbench.evaluation.grading.numerals import number
+
+_LONGEST = 160
+"""More characters than this are no number with a unit."""
 
 _PERCENT = re.compile(r"\s*(?:\\?%|(?:\\text\{\s*)?\bper\s?cents?\b\s*\}?)\s*$", re.IGNORECASE)
 _NO_UNIT = (
@@ -14,12 +17,12 @@ _NO_UNIT = (
     r"|hundred|thousand|million|billion|trillion|dozen)s?\b)"
 )
 _UNIT_WORD = (
-    rf"(?:\\text\{{{_NO_UNIT}[^{{}}]*\}}|{_NO_UNIT}[^\W\d_]{{2,}}\.?|[a-zA-Z]/[a-zA-Z]+"
+    rf"(?:\\text\{{{_NO_UNIT}[^{{}}]*\}}|{_NO_UNIT}(?>[^\W\d_]{{2,}})\.?|\b[a-zA-Z]/[a-zA-Z]++"
     r"|\\(?:mu|Omega|AA|ell|ohm|degree)(?![a-zA-Z])|\^\\circ\s*[CFK]?|[µμΩ])"
 )
 _POWER = r"(?:\s*\^\s*\{?\s*-?\d+\s*\}?)?"
 _JOINT = r"\s*(?:/|\\cdot|\\times|\*)?\s*"
-_UNIT = re.compile(rf"(?:{_JOINT}{_UNIT_WORD}{_POWER}(?:\s*/?\s*\b[a-zA-Z]\b{_POWER})?)+\s*$")
+_UNIT = re.compile(rf"(?<=[\d}}\s])(?:{_JOINT}{_UNIT_WORD}{_POWER}(?:\s*/?\s*\b[a-zA-Z]\b{_POWER})?)+\s*$")
 _SINGLE_LETTER_UNIT = re.compile(r"\s+[mgshLJVW]\s*$")
 _CURRENCY = re.compile(
     r"^(?:[€£¥₹]|\\(?:euro|pounds)(?![a-zA-Z])|(?:\\text\{\s*)?(?:USD|US|Rs\.?|EUR)\s*\}?)\s*", re.IGNORECASE
@@ -38,7 +41,7 @@ class Quantity:
 
 def quantity(text: str) -> Quantity | None:
     """The number that a tidied text states, its unit left out; None where it states no one number."""
-    if len(text) > LONGEST:
+    if len(text) > _LONGEST:
         return None
     percent = _PERCENT.search(text)
     if percent:

@@ -65,6 +65,7 @@ _OPENING_WORDS = re.compile(r"^(?:the\s+)?(?:final\s+)?answer\s*(?:is)?\s*:?\s*"
 _LEADING = re.compile(
     r"^(?:\s|:|=(?!=)|\\approx|\\sim|\\simeq|\\cong|\\implies|\\Rightarrow|\\to)+(?![a-zA-Z])"
 )
+_SPACES = re.compile(r"\s+")
 _QUOTES = "\"'`"
 _LIMIT = 12
 
@@ -113,6 +114,7 @@ def _first_argument(text: str) -> tuple[str, str]:
 
 def trim(answer: str) -> str:
     """`answer` without what its ends do not need: quotes, punctuation, "the answer is", braces."""
+    answer = _SPACES.sub(" ", answer)
     for _ in range(_LIMIT):
         before = answer
         answer = answer.strip().strip(_QUOTES) if not answer.endswith("\\prime") else answer.strip()
