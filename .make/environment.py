@@ -1,8 +1,9 @@
-"""Build the project's virtual environment, once per state of its inputs.
+"""Build a virtual environment of the project, once per state of its inputs.
 
-Called by every Makefile target that runs code; a finished environment answers in milliseconds.
-An environment is finished when its stamp holds the hash of everything that decides its content;
-an interrupted build leaves no stamp and is built anew, from the download caches.
+`.venv` holds the project; with `--vllm`, `.venv-vllm` holds the project beside vLLM. Called by every
+Makefile target that runs code; a finished environment answers in milliseconds. An environment is
+finished when its stamp holds the hash of everything that decides its content; an interrupted build
+leaves no stamp and is built anew, from the download caches.
 
 Standard library only: this runs before anything is installed.
 """
@@ -16,21 +17,44 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENT = ROOT / ".venv"
-STAMP = ENVIRONMENT / "lrbench-environment.sha256"
-LOCK = ROOT / "requirements.lock"
 TORCH = "torch==2.13.0"
 UV = "uv==0.13.8"
 # Used only on a machine without a GPU where pip's own choice would be a GPU build.
 CPU_INDEX = os.environ.get("LRBENCH_TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
 
 
-def inputs_hash() -> str:
+@dataclass(frozen=True)
+class Environment:
+    """A folder and the locked packages in it; `lock` names torch too where `torch_by_pip` is false."""
+
+    folder: Path
+    lock: Path
+    torch_by_pip: bool
+
+    @property
+    def stamp(self) -> Path:
+        return self.folder / "lrbench-environment.sha256"
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+
+def wanted(vllm: bool) -> Environment:
+    if not vllm:
+        return Environment(ROOT / ".venv", ROOT / "requirements.lock", torch_by_pip=True)
+    # vLLM for a GPU comes with CUDA packages that fit its torch, so all of it is locked together.
+    name = "requirements-vllm-gpu.lock" if has_gpu() else "requirements-vllm.lock"
+    return Environment(ROOT / ".venv-vllm", ROOT / name, torch_by_pip=not has_gpu())
+
+
+def inputs_hash(environment: Environment) -> str:
     digest = hashlib.sha256(f"{sys.version_info[:3]} {ROOT} {has_gpu()}".encode())
-    for path in (ROOT / "pyproject.toml", LOCK, Path(__file__)):
+    for path in (ROOT / "pyproject.toml", environment.lock, Path(__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -54,26 +78,30 @@ def install_torch(python: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", "--no-deps", *index, TORCH)
 
 
-def build(stamp: str) -> None:
+def build(environment: Environment, stamp: str) -> None:
     def say(message: str) -> None:
         print(f"environment: {message}", file=sys.stderr, flush=True)
 
-    say("building .venv (a few minutes, once)")
-    shutil.rmtree(ENVIRONMENT, ignore_errors=True)
-    run(sys.executable, "-m", "venv", ENVIRONMENT)
-    python = ENVIRONMENT / "bin" / "python"
+    python = environment.python
+    say(f"building {environment.folder.name} (a few minutes, once)")
+    shutil.rmtree(environment.folder, ignore_errors=True)
+    run(sys.executable, "-m", "venv", environment.folder)
     run(python, "-m", "pip", "install", "--quiet", UV)
-    say(f"installing {TORCH} ({'GPU' if has_gpu() else 'CPU'} build)")
-    install_torch(python)
-    say("installing the locked packages")
-    uv = [ENVIRONMENT / "bin" / "uv", "pip", "install", "--quiet", "--python", python]
-    run(*uv, "--require-hashes", "--no-deps", "-r", LOCK)
+    if environment.torch_by_pip:
+        say(f"installing {TORCH} ({'GPU' if has_gpu() else 'CPU'} build)")
+        install_torch(python)
+    say(f"installing the packages of {environment.lock.name}")
+    uv = [environment.folder / "bin" / "uv", "pip", "install", "--quiet", "--python", python]
+    run(*uv, "--require-hashes", "--no-deps", "-r", environment.lock)
     run(*uv, "--no-deps", "--no-build-isolation", "-e", ROOT)
-    STAMP.write_text(stamp)
+    environment.stamp.write_text(stamp)
     say("ready")
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--vllm"]):
+        print("usage: environment.py [--vllm]", file=sys.stderr)
+        return 2
     if sys.version_info[:2] not in ((3, 11), (3, 12)):
         print(
             f"lrbench needs Python 3.11 or 3.12, this is {sys.version.split()[0]}: "
@@ -81,13 +109,14 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    with (ROOT / ".venv.lock").open("w") as lock:
+    environment = wanted(vllm=bool(arguments))
+    with (ROOT / f"{environment.folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        stamp = inputs_hash()
-        if STAMP.exists() and STAMP.read_text() == stamp:
+        stamp = inputs_hash(environment)
+        if environment.stamp.exists() and environment.stamp.read_text() == stamp:
             return 0
         try:
-            build(stamp)
+            build(environment, stamp)
         except subprocess.CalledProcessError as error:
             command = " ".join(map(str, error.cmd))
             print(
@@ -100,4 +129,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
