@@ -71,7 +71,8 @@ def load_problems(data: Data, data_root: str | None = None) -> Problems:
         benchmark=benchmark,
         ids=[str(row["id"]) for row in rows],
         texts=[row["problem"] for row in rows],
-        answers=[row.get("answer") for row in rows],
+        # Two golds of MATH are empty; nothing can be checked against them.
+        answers=[row.get("answer") or None for row in rows],
         solutions=[row.get("solution") for row in rows],
     )
 

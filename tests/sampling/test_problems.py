@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -28,6 +29,47 @@ def test_the_first_problems_of_an_embedded_set_are_taken_in_order() -> None:
     assert ten.ids[:5] == five.ids
     assert ten.texts_hash != five.texts_hash
     assert all(ten.answers)
+
+
+def test_a_sample_depends_on_its_seed_alone_and_grows() -> None:
+    def ids(problems: int, seed: int) -> list[str]:
+        data = Data(train="embedded/multi_step", problems=problems, selection="sample", seed=seed)
+        return load_problems(data).ids
+
+    fifty = ids(50, seed=1)
+    assert ids(50, seed=1) == fifty
+    assert len(set(fifty) & set(ids(50, seed=2))) < 25
+    assert set(ids(20, seed=1)) < set(fifty)
+    whole = load_problems(Data(train="embedded/multi_step", problems=1024)).ids
+    assert fifty == [one for one in whole if one in fifty]
+    assert ids(1024, seed=3) == whole
+
+
+@pytest.mark.parametrize(
+    ("train", "size", "benchmark", "first"),
+    [("gsm8k/train", 7473, "gsm8k", "Natalia sold clips"), ("math/train", 7500, "math", "")],
+)
+def test_public_training_sets_are_loaded_by_name(
+    shared: Path, train: str, size: int, benchmark: str, first: str
+) -> None:
+    found = load_problems(Data(train=train, problems=size), str(shared / "data"))
+    assert found.benchmark == benchmark
+    assert found.ids[-1] == f"{benchmark}-train-{size - 1}"
+    assert found.texts[0].startswith(first)
+    assert all(found.solutions)
+    unchecked = [one for one, answer in zip(found.ids, found.answers, strict=True) if answer is None]
+    assert unchecked == ([] if benchmark == "gsm8k" else ["math-train-5529", "math-train-5531"])
+
+
+def test_a_public_set_of_another_content_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "gsm8k_train.jsonl", {"id": "a", "problem": "p", "answer": "1", "solution": None})
+    with pytest.raises(DataError, match=r"gsm8k_train\.jsonl: is not the gsm8k_train .* expected 7473 rows"):
+        load_problems(Data(train="gsm8k/train", problems=1), str(tmp_path))
+
+
+def test_a_gzipped_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl.gz").write_bytes(gzip.compress(b'{"problem": "1+1?"}\n'))
+    assert load_problems(Data(train=str(tmp_path / "p.jsonl.gz"), problems=1)).texts == ["1+1?"]
 
 
 def test_labels_are_hashed_apart_from_what_is_asked(tmp_path: Path) -> None:
