@@ -28,7 +28,7 @@ RETRIES = urllib3.Retry(
 class Endpoint:
     """The server at `url`. The key in LRBENCH_API_KEY goes with every request and nowhere else."""
 
-    def __init__(self, url: str, connections: int, retries: urllib3.Retry = RETRIES) -> None:
+    def __init__(self, url: str, connections: int) -> None:
         """Connects at most `connections` times at once. Raises `UserError` for an unusable address."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -44,7 +44,7 @@ class Endpoint:
         self._pool = urllib3.PoolManager(
             maxsize=connections,
             block=True,
-            retries=retries,
+            retries=RETRIES,
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
             headers={"Authorization": f"Bearer {key}"} if key else {},
         )

@@ -1,0 +1,242 @@
+"""The client of a server: what it asks for, how it lasts, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.errors import RunError, UserError
+from lrbench.recipe.schema import EngineChoice
+from lrbench.sampling.engines import endpoint
+from lrbench.sampling.engines.base import TokenRules
+from lrbench.sampling.engines.endpoint import Endpoint
+from lrbench.sampling.engines.server import ServedModel
+from tests.engines.loopback import Answer, Loopback, serving
+
+RULES = TokenRules(stop_ids=(2, 3), no_tokens=(60, 61), context=100)
+MODELS = {"data": [{"id": "expert"}, {"id": "old-adapter", "parent": "expert"}]}
+
+
+def echo(path: str, body: dict[str, Any]) -> Answer:
+    """A well-behaved server whose completion is the first token of the prompt, the seed, and a stop."""
+    if path == "/v1/models":
+        return 200, MODELS
+    if path == "/v1/completions":
+        return 200, {"choices": [{"text": "", "token_ids": [body["prompt"][0], body["seed"], 2]}]}
+    return 200, "Success"
+
+
+def served(loopback: Loopback, connections: int = 4, **fields: Any) -> ServedModel:
+    return ServedModel(EngineChoice(name="server", url=loopback.url, **fields), connections)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries without the pauses between them."""
+    monkeypatch.setattr(endpoint, "RETRIES", endpoint.RETRIES.new(backoff_factor=0))
+
+
+def test_token_ids_go_in_and_come_out_in_order() -> None:
+    with serving(echo) as loopback:
+        engine = served(loopback).engine(RULES)
+        found = engine.complete([[5, 6], [7], [8]], 9, temperature=1.0, seeds=[21, 22, 23])
+    assert found == [(5, 21, 2), (7, 22, 2), (8, 23, 2)]
+
+
+def test_a_request_leaves_nothing_to_the_servers_own_settings() -> None:
+    with serving(echo) as loopback:
+        served(loopback).engine(RULES).complete([[5, 6]], 9)
+    assert loopback.requests[-1] == (
+        "/v1/completions",
+        {
+            "model": "expert",
+            "n": 1,
+            "prompt": [5, 6],
+            "max_tokens": 9,
+            "temperature": 0.0,
+            "seed": 0,
+            "stop_token_ids": [2, 3],
+            "ignore_eos": True,
+            "return_token_ids": True,
+            "logit_bias": {"60": -100.0, "61": -100.0},
+            "top_p": 1.0,
+            "top_k": 0,
+            "min_p": 0.0,
+            "repetition_penalty": 1.0,
+            "presence_penalty": 0.0,
+            "frequency_penalty": 0.0,
+        },
+    )
+
+
+def test_no_more_requests_run_at_a_time_than_connections_are_allowed() -> None:
+    def slow(path: str, body: dict[str, Any]) -> Answer:
+        time.sleep(0.03)
+        return echo(path, body)
+
+    with serving(slow) as loopback:
+        served(loopback, connections=3).engine(RULES).complete([[5]] * 12, 9)
+    assert loopback.most_at_once == 3
+
+
+def test_a_server_that_is_busy_for_a_moment_is_asked_again() -> None:
+    refusals = iter([503, 429])
+
+    def busy(path: str, body: dict[str, Any]) -> Answer:
+        status = next(refusals, None) if path == "/v1/completions" else None
+        return (status, {}) if status else echo(path, body)
+
+    with serving(busy) as loopback:
+        assert served(loopback).engine(RULES).complete([[5]], 9) == [(5, 0, 2)]
+    assert len(loopback.requests) == 4
+
+
+def test_a_failure_is_told_once_and_calls_off_the_requests_that_have_not_begun() -> None:
+    def failing(path: str, body: dict[str, Any]) -> Answer:
+        if path == "/v1/completions":
+            time.sleep(0.02)
+            return 400, {"error": {"message": "the prompt is\ntoo long"}}
+        return echo(path, body)
+
+    with serving(failing) as loopback:
+        with pytest.raises(RunError) as error:
+            served(loopback, connections=2).engine(RULES).complete([[5]] * 50, 9)
+        assert str(error.value) == f"{loopback.url}/v1/completions answered 400: the prompt is too long"
+    assert len(loopback.requests) < 10
+
+
+def completing(choice: dict[str, Any]) -> Callable[[str, dict[str, Any]], Answer]:
+    """A server whose completions are all `choice`."""
+    return lambda path, body: (200, {"choices": [choice]}) if path == "/v1/completions" else echo(path, body)
+
+
+def test_a_server_that_answers_with_text_alone_is_refused() -> None:
+    with serving(completing({"text": "4"})) as loopback, pytest.raises(UserError, match="text alone"):
+        served(loopback).engine(RULES).complete([[5]], 9)
+
+
+def test_a_server_without_log_probabilities_cannot_prove_its_model() -> None:
+    with serving(completing({"text": "4"})) as loopback, pytest.raises(UserError, match="cannot prove"):
+        served(loopback).engine(RULES).log_probabilities([5, 6, 7])
+
+
+def test_log_probabilities_are_those_of_the_given_tokens() -> None:
+    given = [None, {"6": {"logprob": -1.5}, "9": {"logprob": -0.1}}, {"7": {"logprob": -2.5}}]
+    with serving(completing({"prompt_logprobs": given})) as loopback:
+        assert served(loopback).engine(RULES).log_probabilities([5, 6, 7]) == [-1.5, -2.5]
+
+
+def test_a_server_that_is_not_there_is_a_message() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(UserError) as error:
+            ServedModel(EngineChoice(name="server", url=url), 1)
+    assert str(error.value) == (
+        f"{url} cannot be reached (NewConnectionError): is the server started, and is the engine's `url` its "
+        "address?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cards", "served_as", "message"),
+    [
+        ([{"id": "a"}, {"id": "b"}], None, "serves a, b: name one with the engine's `served_as`"),
+        ([{"id": "a"}], "c", "serves no model c; it serves a"),
+        ([{"id": "a"}, {"id": "b", "parent": "a"}], "b", "serves no model b; it serves a"),
+        ([], None, "serves nothing: name one"),
+    ],
+)
+def test_the_served_name_has_to_be_clear(cards: list[Any], served_as: str | None, message: str) -> None:
+    with serving(lambda *_: (200, {"data": cards})) as loopback, pytest.raises(UserError) as error:
+        served(loopback, served_as=served_as)
+    assert message in str(error.value)
+
+
+def test_a_named_model_is_asked_for() -> None:
+    def two(path: str, body: dict[str, Any]) -> Answer:
+        cards = {"data": [{"id": "a"}, {"id": "b"}]}
+        return (200, cards) if path == "/v1/models" else echo(path, body)
+
+    with serving(two) as loopback:
+        served(loopback, served_as="b").engine(RULES).complete([[5]], 9)
+    assert loopback.requests[-1][1]["model"] == "b"
+
+
+@pytest.mark.parametrize("answer", ["<html>", [], {"data": [{}]}])
+def test_something_else_at_the_address_is_a_message(answer: Any) -> None:
+    with serving(lambda *_: (200, answer)) as loopback, pytest.raises(UserError, match="OpenAI's protocol"):
+        served(loopback)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("127.0.0.1:8000", "not the address of a server"),
+        ("ftp://host", "not the address of a server"),
+        ("http://user:secret@host", "give the bare address"),
+        ("http://host/?key=secret", "give the bare address"),
+    ],
+)
+def test_an_unusable_address_is_told_without_its_secret(url: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        Endpoint(url, 1)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/"])
+def test_an_address_may_end_as_people_write_it(ending: str) -> None:
+    assert Endpoint(f"http://host:80{ending}", 1).url == "http://host:80"
+
+
+def test_the_key_goes_with_every_request_and_into_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRBENCH_API_KEY", "sesame")
+    with serving(lambda *_: (401, {"error": "sesame"})) as loopback:
+        with pytest.raises(UserError, match="wants a key: set the variable LRBENCH_API_KEY") as error:
+            served(loopback)
+        assert loopback.keys == ["Bearer sesame"]
+        assert "sesame" not in str(error.value)
+
+
+def test_an_adapter_is_loaded_for_as_long_as_it_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / ("f" * 64)
+    with serving(echo) as loopback:
+        with served(loopback).adapted(RULES, folder) as engine:
+            engine.complete([[5]], 9)
+        paths = [path for path, _ in loopback.requests]
+        bodies = [body for _, body in loopback.requests]
+    assert paths[-3:] == ["/v1/load_lora_adapter", "/v1/completions", "/v1/unload_lora_adapter"]
+    assert bodies[-3]["lora_path"] == str(folder)
+    name = bodies[-3]["lora_name"]
+    assert name.startswith("lrbench-ffffffffffffffff-")
+    assert (bodies[-2]["model"], bodies[-1]) == (name, {"lora_name": name})
+
+
+def test_an_adapter_that_is_served_from_the_start_is_used_as_it_is(tmp_path: Path) -> None:
+    name = "lrbench-ffffffffffffffff"
+
+    def with_adapter(path: str, body: dict[str, Any]) -> Answer:
+        cards = {"data": [{"id": "expert"}, {"id": name, "parent": "expert"}]}
+        return (200, cards) if path == "/v1/models" else echo(path, body)
+
+    with serving(with_adapter) as loopback:
+        with served(loopback).adapted(RULES, tmp_path / ("f" * 64)) as engine:
+            engine.complete([[5]], 9)
+        assert loopback.requests[-1][1]["model"] == name
+
+
+def test_a_server_that_cannot_load_adapters_is_told_how(tmp_path: Path) -> None:
+    def fixed(path: str, body: dict[str, Any]) -> Answer:
+        return (404, {"detail": "Not Found"}) if "lora" in path else echo(path, body)
+
+    folder = tmp_path / ("f" * 64)
+    with serving(fixed) as loopback, pytest.raises(RunError) as error:
+        served(loopback).adapted(RULES, folder).__enter__()
+    assert "/v1/load_lora_adapter answered 404" in str(error.value)
+    assert "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1" in str(error.value)
+    assert f"--lora-modules lrbench-ffffffffffffffff={folder}" in str(error.value)
