@@ -95,10 +95,12 @@ def check(
     recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="Recipes to check.")],
 ) -> None:
     """Say everything that is wrong with recipes, without running anything."""
+    from lrbench.pipeline.data import check_data
+
     wrong = 0
     for path in recipes:
         try:
-            _load(path, None)
+            check_data(_load(path, None))
         except UserError as error:
             wrong += 1
             typer.echo(str(error), err=True)

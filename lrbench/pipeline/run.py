@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lrbench.errors import RunError
+from lrbench.pipeline.canary import PromptCanary
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.pipeline.progress import Reporter, Silent
 from lrbench.pipeline.recording import arm_record, score_records
@@ -84,6 +85,7 @@ class _Runner:
         self.workspace = workspace
         self.reporter = reporter
         self.artifacts: dict[str, Artifact] = {}
+        self.canary = PromptCanary()
         self.worked = 0
 
     def finish(self, stage: Stage) -> None:
@@ -93,6 +95,7 @@ class _Runner:
             waiting = f"waiting for another process that works on {stage.label}"
             with self.store.lock(stage.name, stage.key, on_wait=lambda: self.reporter.say(waiting)):
                 artifact = self.store.find(stage.name, stage.key) or self._make(stage)
+        self.canary.after(stage, artifact)
         self.artifacts[stage.key] = artifact
 
     def _make(self, stage: Stage) -> Artifact:
@@ -100,6 +103,7 @@ class _Runner:
 
         inputs = {name: self.artifacts[needed.key] for name, needed in stage.inputs.items()}
         keys = {name: needed.key for name, needed in stage.inputs.items()}
+        canary = self.canary.before(stage, self.workspace)
         draft = self.store.draft(stage.name, stage.version, stage.key, stage.identity, keys)
         progress = self.reporter.begin(stage.label, stage.size)
         try:
@@ -109,7 +113,7 @@ class _Runner:
                 f"{stage.label}: out of memory on {self.workspace.device} even for one row at a time. "
                 "Lower runtime.positions_per_chunk or sampling.max_new_tokens, or use a smaller model."
             ) from error
-        artifact = draft.finish(statistics, keep=stage.keep, environment=environment())
+        artifact = draft.finish(statistics | canary, keep=stage.keep, environment=environment())
         self.reporter.end(stage.label, artifact.seconds)
         self.worked += 1
         return artifact

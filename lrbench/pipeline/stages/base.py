@@ -18,11 +18,13 @@ from lrbench.store.keys import stage_key
 class Stage(ABC):
     """One unit of pipeline work. Two stages with equal keys are the same work.
 
-    `version` rises whenever the same identity would give another output.
+    `version` rises whenever the same identity would give another output. Stages that turn problems into
+    prompts are marked by `renders_prompts`.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
+    renders_prompts: ClassVar[bool] = False
 
     @property
     @abstractmethod

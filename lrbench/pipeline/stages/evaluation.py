@@ -31,6 +31,7 @@ class BenchmarkScore(Stage):
 
     name: ClassVar[str] = "evaluate"
     version: ClassVar[int] = 2
+    renders_prompts: ClassVar[bool] = True
 
     arm: str
     expert: LocatedModel

@@ -31,7 +31,8 @@ class GreedyRollouts(Stage):
     """The expert's greedy answers, cut at `max_new_tokens`. Reads problem texts, never a label."""
 
     name: ClassVar[str] = "rollouts"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    renders_prompts: ClassVar[bool] = True
 
     expert: LocatedModel
     problems: Problems
@@ -102,7 +103,8 @@ class CheckedSolutions(Stage):
     """Solutions the expert sampled and finished whose answer is right: rejection sampling for SFT."""
 
     name: ClassVar[str] = "solutions"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    renders_prompts: ClassVar[bool] = True
 
     expert: LocatedModel
     problems: Problems
@@ -214,7 +216,8 @@ class ReferenceRollouts(Stage):
     """The data set's own solutions as rollouts, for the `ground_truth` source."""
 
     name: ClassVar[str] = "reference"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    renders_prompts: ClassVar[bool] = True
 
     expert: LocatedModel
     problems: Problems
