@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from lrbench.errors import DataError
+from lrbench.pipeline.data import check_data
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.recipe.kinds import Kind, fields_of_kind
 from lrbench.recipe.schema import Recipe
@@ -46,6 +48,7 @@ OTHERS: dict[str, Any] = {
     "pair.expert.dtype": "bfloat16",
     "pair.amateur.dtype": "bfloat16",
     "data.train": "embedded/formal",
+    "data.selection": "sample",
     "sampling.system_prompt": "Think.",
     "sampling.engine.name": "vllm",
     "sampling.engine.url": "http://127.0.0.1:8000",
@@ -67,7 +70,11 @@ ELSEWHERE = {
     "pair.amateur.model": "test_other_weights_change_every_key_of_the_pair",
     "pair.expert.revision": "a revision is part of the weight identity of hub models only",
     "pair.amateur.revision": "a revision is part of the weight identity of hub models only",
-    "evaluation.suite": "there is one suite; the protocol holds its name",
+    "evaluation.suite": "test_the_choice_of_benchmarks_and_items_decides_what_is_measured",
+    "evaluation.benchmarks": "test_the_choice_of_benchmarks_and_items_decides_what_is_measured",
+    "evaluation.items": "test_the_choice_of_benchmarks_and_items_decides_what_is_measured",
+    "data.seed": "test_a_seed_decides_a_sample_alone",
+    "runtime.data_root": "test_where_data_lies_changes_no_key",
     "training.steps_per_update": "test_the_unit_of_an_update_changes_the_training_key",
     "arms.4.training.steps_per_update": "test_the_unit_of_an_update_changes_the_training_key",
     # The ingredients of `varied` are all its own, so which arm it is like decides nothing more.
@@ -186,6 +193,77 @@ def test_other_weights_change_every_key_of_the_pair(
     assert other is not None
     assert lightr.samples.rollouts.key == other.samples.rollouts.key
     assert lightr.samples.key != other.samples.key
+
+
+def test_the_choice_of_benchmarks_and_items_decides_what_is_measured(
+    make_recipe: Callable[..., Recipe], runs: Path
+) -> None:
+    def measured(**evaluation: Any) -> dict[str, str]:
+        recipe = make_recipe(arms=["base"], evaluation={"suite": "embedded7", **evaluation})
+        return {score.benchmark: score.key for score in plan_recipe(recipe, runs).arms[0].scores}
+
+    everything = measured()
+    assert measured(benchmarks=["choice", "formal"]) == {
+        name: everything[name] for name in ("formal", "choice")
+    }
+    listed = measured(benchmarks=["hard"], items=["hard-test-0", "hard-test-1"])
+    limited = measured(benchmarks=["hard"], limit=2)
+    assert len({listed["hard"], limited["hard"], everything["hard"]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "message"),
+    [
+        ({"items": ["hard-test-0"]}, "lists no item of multi_step"),
+        (
+            {"items": ["hard-test-0", "hard-test-x"], "benchmarks": ["hard"]},
+            "`hard-test-x` is no item of hard",
+        ),
+    ],
+)
+def test_listed_items_that_cannot_be_measured_are_told(
+    make_recipe: Callable[..., Recipe], runs: Path, evaluation: dict[str, Any], message: str
+) -> None:
+    recipe = make_recipe(evaluation={"suite": "embedded7", **evaluation})
+    with pytest.raises(DataError, match=message):
+        plan_recipe(recipe, runs)
+
+
+def test_a_seed_decides_a_sample_alone(make_recipe: Callable[..., Recipe], runs: Path) -> None:
+    def planned(selection: str, seed: int) -> set[str]:
+        data = {"train": "embedded/multi_step", "problems": 70, "selection": selection, "seed": seed}
+        return keys(plan_recipe(make_recipe(data=data), runs))
+
+    assert planned("first", 0) == planned("first", 1) != planned("sample", 0)
+    assert planned("sample", 0) != planned("sample", 1)
+
+
+def test_where_data_lies_changes_no_key(
+    make_recipe: Callable[..., Recipe], runs: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planned(root: Path | None) -> set[str]:
+        recipe = make_recipe(
+            data={"train": "gsm8k/train", "problems": 5},
+            evaluation={"suite": "mmlu_stem_5shot", "limit": 2},
+            runtime={"data_root": root and str(root)},
+        )
+        return keys(plan_recipe(recipe, runs))
+
+    given = planned(shared / "data")
+    monkeypatch.setenv("LRBENCH_DATA", str(shared / "data"))
+    assert planned(None) == given
+
+
+def test_missing_data_stops_the_plan(
+    make_recipe: Callable[..., Recipe], runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LRBENCH_DATA", str(tmp_path))
+    recipe = make_recipe(evaluation={"suite": "math7", "benchmarks": ["svamp"]})
+    for look in (check_data, lambda recipe: plan_recipe(recipe, runs)):
+        with pytest.raises(
+            DataError, match=r"\(LRBENCH_DATA\) has no svamp_test.jsonl or svamp_test.jsonl.gz"
+        ):
+            look(recipe)
 
 
 def test_a_sweep_over_alpha_and_beta_scores_once(make_recipe: Callable[..., Recipe], runs: Path) -> None:

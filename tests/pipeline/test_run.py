@@ -138,8 +138,8 @@ def test_garbage_labels_leave_lightreasoners_adapter_byte_identical(
     recipe = make_recipe(arms=["lightr"])
     real = problems.load_problems
 
-    def poisoned(data: Any) -> problems.Problems:
-        loaded = real(data)
+    def poisoned(data: Any, data_root: str | None) -> problems.Problems:
+        loaded = real(data, data_root)
         garbage: list[str | None] = ["garbage"] * len(loaded.ids)
         return problems.Problems(loaded.benchmark, loaded.ids, loaded.texts, garbage, garbage)
 

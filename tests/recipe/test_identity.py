@@ -30,6 +30,10 @@ COMPLETE: dict[str, Any] = {
 # The kind of every field that is not OUTPUT; whatever else the schema has must change the hash.
 LABELS = {("name",), ("description",)}
 RUNTIME = {
+    ("sampling", "engine", "url"),
+    ("sampling", "engine", "served_as"),
+    ("evaluation", "engine", "url"),
+    ("evaluation", "engine", "served_as"),
     ("runtime", "data_root"),
     ("runtime", "device"),
     ("runtime", "threads"),
