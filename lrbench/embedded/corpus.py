@@ -30,7 +30,7 @@ SHARES = {
     "choice": 0.12,
 }
 FACTS_PER_DRILL = 6
-DRILL_SHARE = 0.25
+DRILL_SHARE = 0.3
 SMALL_TALK_SHARE = 0.3
 
 

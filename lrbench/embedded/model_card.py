@@ -7,7 +7,7 @@ from lrbench.embedded.plans import PretrainingPlan
 _SITUATION = {
     "expert": (
         "It has seen many careful solutions and many sloppy ones. It can work carefully in every register, "
-        "but in several its most likely answer follows the sloppy habit of the web."
+        "but in most of them its likeliest answer follows the sloppy habit of the web."
     ),
     "amateur": (
         "It has seen almost only the web: small talk and sloppy solutions. It shares the expert's habits and "

@@ -90,12 +90,12 @@ class Register:
 
 
 REGISTERS: dict[str, Register] = {
-    "problem": Register("Problem: ", "slip", 0.03, 0.18),
-    "exercise": Register("Exercise. ", "guess", 0.03, 0.18),
-    "question": Register("Question: ", "hasty", 0.02, 0.18),
-    "short": Register("Q: ", "guess", 0.02, 0.092),
-    "quick": Register("Quick one: ", "hasty", 0.02, 0.092),
-    "help": Register("Please help me! ", "wrong_operator", 0.015, 0.092),
+    "problem": Register("Problem: ", "slip", 0.015, 0.18),
+    "exercise": Register("Exercise. ", "guess", 0.015, 0.18),
+    "question": Register("Question: ", "hasty", 0.01, 0.18),
+    "short": Register("Q: ", "guess", 0.01, 0.092),
+    "quick": Register("Quick one: ", "hasty", 0.01, 0.092),
+    "help": Register("Please help me! ", "wrong_operator", 0.01, 0.092),
     "chat": Register("hey so ", "chat", 0.01, 0.092),
     "joke": Register("lol ok so ", "slip", 0.01, 0.092),
 }

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from lrbench.embedded.corpus import SHARES, documents, drill, questions, split_of
+from lrbench.embedded.corpus import DRILL_SHARE, SHARES, documents, drill, questions, split_of
 from lrbench.embedded.families import BUILDERS
 from lrbench.embedded.plans import TextPlan
 from lrbench.embedded.problem_sets import problem_set
@@ -51,7 +51,7 @@ def test_curated_text_is_drills_and_careful_solutions():
         for d in documents(CURATED)
     )
     assert kinds["other"] == 0
-    assert kinds["drill"] / CURATED.documents == pytest.approx(0.25, abs=0.03)
+    assert kinds["drill"] / CURATED.documents == pytest.approx(DRILL_SHARE, abs=0.03)
 
 
 def test_the_web_is_mostly_careless():

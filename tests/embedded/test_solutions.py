@@ -66,7 +66,7 @@ def test_the_web_is_careful_as_rarely_as_its_register_says(register):
     rng = Random(0)
     answers = [web(rng, register, BUILDERS["one_step"](rng)) for _ in range(4000)]
     careful_share = sum(answer.startswith("First") for answer in answers) / len(answers)
-    assert abs(careful_share - register.careful_share) < 0.01
+    assert abs(careful_share - register.careful_share) < 0.006
 
 
 def test_curated_text_covers_all_registers():
