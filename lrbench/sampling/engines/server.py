@@ -104,7 +104,6 @@ class ServerEngine(Engine):
         self.endpoint = endpoint
         self.model = model
         self.rules = rules
-        self._never = {str(token): NEVER for token in rules.no_tokens}
 
     def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
         """One HTTP request per prompt; the first failure calls off those that have not begun."""
@@ -135,7 +134,7 @@ class ServerEngine(Engine):
                 "stop_token_ids": list(self.rules.stop_ids),
                 "ignore_eos": True,
                 "return_token_ids": True,
-                "logit_bias": self._never or None,
+                "logit_bias": {str(token): NEVER for token in self.rules.no_tokens} or None,
                 **PLAIN,
             }
         )

@@ -25,16 +25,19 @@ class GumbelNoise(LogitsProcessor):  # type: ignore[misc]
     The maximum of log p + Gumbel(0, 1) noise is distributed as p (Gumbel-max; Maddison et al. 2014).
     """
 
-    def __init__(self, seeds: Sequence[int], temperature: float) -> None:
+    def __init__(self, seeds: Sequence[int], temperature: float, device: torch.device) -> None:
         self.temperature = temperature
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
 
     def __call__(self, _input_ids: Tensor, scores: Tensor) -> Tensor:
         # The negative logarithm of an Exponential(1) variable is Gumbel(0, 1).
         exponential_BV = torch.stack(
-            [torch.empty(scores.shape[1]).exponential_(generator=generator) for generator in self.generators]
+            [
+                torch.empty(scores.shape[1], device=scores.device).exponential_(generator=generator)
+                for generator in self.generators
+            ]
         )
-        return scores.float() / self.temperature - exponential_BV.log().to(scores.device)
+        return scores.float() / self.temperature - exponential_BV.log()
 
 
 class TransformersEngine(Engine):
@@ -80,7 +83,8 @@ class TransformersEngine(Engine):
             device=device,
         )
         mask_BT = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in padding], device=device)
-        noise = [GumbelNoise([request.seed for request in batch], temperature)] if temperature > 0 else []
+        seeds = [request.seed for request in batch]
+        noise = [GumbelNoise(seeds, temperature, device)] if temperature > 0 else []
         output_BT = self.model.generate(
             input_ids=ids_BT,
             attention_mask=mask_BT,

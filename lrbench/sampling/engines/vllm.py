@@ -103,7 +103,6 @@ class VllmEngine(Engine):
         self.llm = llm
         self.rules = rules
         self.adapter = adapter
-        self._never = dict.fromkeys(rules.no_tokens, NEVER) or None
 
     def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
         """All requests at once: vLLM batches them itself."""
@@ -139,7 +138,7 @@ class VllmEngine(Engine):
             stop_token_ids=list(self.rules.stop_ids),
             # Our stop ids hold every end the tokenizer knows; one that vLLM finds by itself is none.
             ignore_eos=True,
-            logit_bias=self._never,
+            logit_bias=dict.fromkeys(self.rules.no_tokens, NEVER) or None,
             detokenize=False,
             **further,
         )

@@ -1,0 +1,91 @@
+"""The embedded expert as `hf`, `vllm` and `server` run it; started once, and only where vLLM is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lrbench.embedded.assets import model_folder, problems
+from lrbench.models.prompt import render_prompt
+from lrbench.models.source import LocatedModel, locate
+from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.catalogue import SUITES
+from lrbench.recipe.schema import EngineChoice, Lora, ModelReference, Runtime
+from lrbench.store.keys import FileHashes
+from tests.engines.serving_vllm import KEY, vllm_serving
+
+PROMPTS = 50
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked `vllm` need it."""
+    if item.get_closest_marker("vllm") and importlib.util.find_spec("vllm") is None:
+        pytest.skip("vLLM is not installed in this environment; `make test-vllm` runs these tests in its own")
+
+
+@pytest.fixture(scope="session")
+def expert(tmp_path_factory: pytest.TempPathFactory) -> LocatedModel:
+    """The embedded expert, with generation settings of its own that no engine may pick up."""
+    folder = tmp_path_factory.mktemp("models") / "expert"
+    shutil.copytree(model_folder("expert"), folder)
+    settings = {"repetition_penalty": 5.0, "temperature": 3.0, "do_sample": True, "eos_token_id": [20]}
+    (folder / "generation_config.json").write_text(json.dumps(settings))
+    return locate(ModelReference(model=str(folder)), FileHashes())
+
+
+@pytest.fixture(scope="session")
+def workspace(expert: LocatedModel) -> Workspace:
+    """All engines are asked through the workspace, as in a run."""
+    return Workspace(expert, None, Runtime(batch_size=PROMPTS), largest_rank=8)
+
+
+@pytest.fixture(scope="session")
+def prompts(workspace: Workspace) -> list[list[int]]:
+    """Problems of all seven embedded benchmarks in turn."""
+    texts = [
+        problems(name, "test")[place]["problem"] for place in range(PROMPTS) for name in SUITES["embedded7"]
+    ]
+    return [render_prompt(workspace.tokenizer, text, None) for text in texts[:PROMPTS]]
+
+
+@pytest.fixture(scope="session")
+def adapter(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an adapter strong enough to change what is written."""
+    import torch
+
+    from lrbench.training import adapters
+
+    folder = tmp_path_factory.mktemp("adapters") / ("a" * 64)
+    folder.mkdir()
+    lora = Lora(r=8, dropout=0.0)
+    adapted = adapters.attach_adapter(workspace.expert, lora, seed=0)
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.1, generator=random)
+    adapters.write_adapter_config(folder / adapters.CONFIG_FILE, lora, "embedded/expert")
+    adapters.write_adapter_weights(folder / adapters.WEIGHTS_FILE, adapted)
+    workspace.detach(adapted)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server_url(expert: LocatedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a `vllm serve` of the expert that wants a key."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LRBENCH_API_KEY", KEY)
+        with vllm_serving(expert.folder, tmp_path_factory.mktemp("server") / "log.txt") as url:
+            yield url
+
+
+@pytest.fixture(scope="session", params=["vllm", "server"])
+def choice(request: pytest.FixtureRequest) -> EngineChoice:
+    """Each engine that vLLM is behind."""
+    url = request.getfixturevalue("server_url") if request.param == "server" else None
+    return EngineChoice(name=request.param, url=url)
