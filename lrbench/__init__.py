@@ -6,7 +6,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+# Read when torch and tqdm are imported, so they have to be set before anything of ours is. Waiting
+# threads that spin starve each other on shared cores; libraries would draw bars between ours.
+for _name, _value in {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TQDM_DISABLE": "1",
+}.items():
+    os.environ.setdefault(_name, _value)
 
 if TYPE_CHECKING:
     from lrbench.api import grade, load_recipe, plan, run

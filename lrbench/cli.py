@@ -6,12 +6,14 @@ Heavy packages are imported inside the commands, so that `lrbench --help` answer
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -39,7 +41,12 @@ Overrides = Annotated[
 ]
 Runs = Annotated[
     Path,
-    typer.Option("--runs", envvar="LRBENCH_RUNS", help="Folder of artifacts, ledger and MLflow store."),
+    typer.Option(
+        "--runs",
+        envvar="LRBENCH_RUNS",
+        file_okay=False,
+        help="Folder of artifacts, ledger and MLflow store.",
+    ),
 ]
 RUNS = Path("runs")
 
@@ -72,7 +79,8 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
         with TerminalReporter(console) as reporter:
             report = run_recipe(loaded, runs, reporter)
     except KeyboardInterrupt:
-        command = " ".join(["lrbench run", str(recipe), *(overrides or [])])
+        elsewhere = [] if runs == RUNS else ["--runs", str(runs)]
+        command = shlex.join(["lrbench", "run", str(recipe), *(overrides or []), *elsewhere])
         raise InterruptedRunError(
             f"Stopped. Everything finished is kept in {runs}; go on with:\n  {command}"
         ) from None
@@ -135,7 +143,7 @@ def samples(
 
     del format_
     for row in exported_samples(_load(recipe, overrides), arm, runs):
-        typer.echo(json.dumps(row, ensure_ascii=False))
+        typer.echo(json.dumps(row))
 
 
 @app.command()
@@ -160,28 +168,48 @@ def rebuild(runs: Runs = RUNS) -> None:
 
 def main() -> NoReturn:
     """Run the command line; every way it ends is an exit code and, when it is an error, one message."""
-    # Waiting threads that spin starve each other on shared cores; read when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Libraries would draw bars of their own between ours.
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    stopped = _listen_for_stops()
     try:
+        _check_working_directory()
         app()
     except LrbenchError as error:
         typer.echo(str(error), err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
         sys.exit(InterruptedRunError.exit_code)
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough; nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
+        if stopped:
+            # A library took the interrupt for a failure of its own.
+            typer.echo("Stopped.", err=True)
+            sys.exit(InterruptedRunError.exit_code)
         typer.echo(f"This is a bug in lrbench: {error!r}\n{_write_crash_report()}", err=True)
         sys.exit(1)
     sys.exit(0)
+
+
+def _listen_for_stops() -> list[int]:
+    """Make SIGINT and SIGTERM interrupt, also where a shell had them ignored; returns those received."""
+    received: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    return received
+
+
+def _check_working_directory() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise UserError("the working directory no longer exists; change to one that does") from error
 
 
 def _load(path: Path, overrides: list[str] | None) -> Recipe:

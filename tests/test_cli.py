@@ -186,6 +186,6 @@ def test_stopping_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, stop: signa
     assert process.returncode == 130
     assert errors.splitlines()[-2:] == [
         f"Stopped. Everything finished is kept in {tmp_path}; go on with:",
-        f"  lrbench run {QUICKSTART}",
+        f"  lrbench run {QUICKSTART} --runs {tmp_path}",
     ]
     assert "Traceback" not in errors

@@ -26,7 +26,7 @@ from lrbench.sampling.scores import Scores
 from lrbench.sampling.scoring import LoadedPair, score_rollouts
 from lrbench.store.keys import FileHashes
 from lrbench.training.adapters import attach_adapter
-from lrbench.training.loss import batch_loss
+from lrbench.training.loss import batch_losses
 
 ROOT = Path(__file__).parent.parent.parent
 QUICKSTART = ROOT / "recipes" / "quickstart.yaml"
@@ -66,13 +66,7 @@ def write_rollouts(workspace: Workspace, recipe: Recipe) -> list[Rollout]:
 
 
 def score(pair: LoadedPair, rollouts: list[Rollout], recipe: Recipe) -> Scores:
-    return score_rollouts(
-        pair,
-        rollouts,
-        alpha_min=recipe.divergence.alpha_min,
-        batch_size=recipe.runtime.batch_size,
-        positions_per_chunk=recipe.runtime.positions_per_chunk,
-    )
+    return score_rollouts(pair, rollouts, alpha_min=recipe.divergence.alpha_min)
 
 
 def scoring(workspace: Workspace, rollouts: list[Rollout], recipe: Recipe) -> Comparison:
@@ -92,10 +86,10 @@ def training(workspace: Workspace, rollouts: list[Rollout], scores: Scores, reci
     rows = sum(samples.targets.offsets[index + 1] - samples.targets.offsets[index] for index in batch)
     adapted = attach_adapter(workspace.expert, recipe.training.lora, seed=0)
     model = adapted.get_base_model()
-    chunk = recipe.runtime.positions_per_chunk
 
     def packed() -> None:
-        batch_loss(model, workspace.shared_vocabulary, samples, batch, chunk).backward()
+        for part in batch_losses(model, workspace.shared_vocabulary, samples, batch):
+            part.backward()
 
     found = in_turn(
         f"training: {len(batch)} steps packed, against {rows} rows",

@@ -41,3 +41,6 @@ def _value(path: Path, number: int, start: int, line: bytes) -> Any:
         ) from error
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{number}:{error.colno}: is not valid JSON ({error.msg})") from error
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, and nesting of thousands of levels.
+        raise DataError(f"{path}:{number}: is JSON that cannot be read here ({error})") from error

@@ -17,6 +17,11 @@ from lrbench.models.vocabulary import SharedVocabulary
 # Far below any logit, yet finite: 0 * (x - y) stays 0 where infinities would give NaN.
 UNUSED_LOGIT = -1e30
 
+# How much is in memory at once. Constants, so that they cannot make equal keys mean different bytes:
+# small forwards stay in a CPU's cache, a GPU needs large ones to be busy.
+TOKENS_PER_FORWARD = {"cpu": 1024, "cuda": 16384}
+POSITIONS_PER_CHUNK = 256
+
 
 def length_batches(lengths: Sequence[int], rows: int, tokens: int) -> list[list[int]]:
     """Indices of sequences in batches of similar length, so that little is padding.

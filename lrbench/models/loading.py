@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from lrbench.errors import ModelError
-from lrbench.models.source import LocatedModel
+from lrbench.models.source import LocatedModel, check_unchanged
 
 # Without any of them transformers would silently build an empty tokenizer.
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "tokenizer.model", "vocab.txt")
@@ -24,9 +25,10 @@ def load_tokenizer(model: LocatedModel) -> Tokenizer:
         raise ModelError(
             f"{model.name}: its tokenizer cannot be loaded: none of {', '.join(TOKENIZER_FILES)}"
         )
+    check_unchanged(model)
     try:
         return AutoTokenizer.from_pretrained(model.folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # what a broken tokenizer raises is up to three libraries
         raise ModelError(f"{model.name}: its tokenizer cannot be loaded: {_first_line(error)}") from error
 
 
@@ -47,7 +49,7 @@ def load_model(model: LocatedModel, device: torch.device) -> Model:
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # what a broken checkpoint raises is up to four libraries
         raise ModelError(f"{model.name}: its weights cannot be loaded: {_first_line(error)}") from error
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if report.get(kind):
@@ -56,6 +58,7 @@ def load_model(model: LocatedModel, device: torch.device) -> Model:
     for name, parameter in loaded.named_parameters():
         if not torch.isfinite(parameter).all():
             raise ModelError(f"{model.name}: the weight {name} holds NaN or infinite values")
+    check_unchanged(model)
     loaded.generation_config = GenerationConfig()
     loaded.requires_grad_(False)
     return loaded.to(device).eval()
@@ -63,8 +66,7 @@ def load_model(model: LocatedModel, device: torch.device) -> Model:
 
 def output_rows(model: LocatedModel) -> int:
     """Number of rows of the model's output layer: its vocabulary, padding included."""
-    config = AutoConfig.from_pretrained(model.folder, local_files_only=True, trust_remote_code=False)
-    return int(config.get_text_config().vocab_size)
+    return int(_text_config(model).vocab_size)
 
 
 def context_length(model: LocatedModel) -> int:
@@ -72,11 +74,55 @@ def context_length(model: LocatedModel) -> int:
 
     Raises `ModelError` when its config does not say.
     """
-    config = AutoConfig.from_pretrained(model.folder, local_files_only=True, trust_remote_code=False)
-    length = getattr(config.get_text_config(), "max_position_embeddings", None)
+    length = getattr(_text_config(model), "max_position_embeddings", None)
     if length is None:
         raise ModelError(f"{model.name}: its config.json does not say max_position_embeddings")
     return int(length)
+
+
+def check_target_modules(model: LocatedModel, target_modules: Sequence[str]) -> None:
+    """Raise `ModelError` unless every target of an adapter is the name of linear layers of the model.
+
+    Builds the architecture without its weights.
+    """
+    with torch.device("meta"):
+        empty = AutoModelForCausalLM.from_config(_config(model), trust_remote_code=False)
+    linear = sorted(
+        {
+            name.rpartition(".")[2]
+            for name, module in empty.named_modules()
+            if isinstance(module, torch.nn.Linear)
+        }
+    )
+    missing = [name for name in target_modules if name not in linear]
+    if missing:
+        raise ModelError(
+            f"training.lora.target_modules: {model.name} has no linear layers named {missing[0]!r}; "
+            f"it has {', '.join(linear)}"
+        )
+
+
+def _text_config(model: LocatedModel) -> Any:
+    return _config(model).get_text_config()
+
+
+def _config(model: LocatedModel) -> Any:
+    try:
+        return AutoConfig.from_pretrained(model.folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # an unknown or broken config raises whatever its reader meets first
+        raise ModelError(f"{model.name}: its config.json cannot be used: {_first_line(error)}") from error
+
+
+def end_of_turn_id(tokenizer: Tokenizer) -> int:
+    """The token that ends an answer: ChatML's where the tokenizer has it, else the end of text.
+
+    Raises `ModelError` when it has neither.
+    """
+    chatml = tokenizer.get_added_vocab().get("<|im_end|>")
+    end = tokenizer.eos_token_id if chatml is None else chatml
+    if end is None:
+        raise ModelError("the tokenizer has no token that ends a turn, so solutions cannot be ended")
+    return int(end)
 
 
 def choose_device(name: str) -> torch.device:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 
+from jinja2 import TemplateError
+
+from lrbench.errors import ModelError
 from lrbench.models.loading import Tokenizer
+
+# Templates may write today's date; a prompt that changes overnight would not be one prompt.
+FIXED_DATE = date(2024, 1, 1)
 
 CANARY_PROBLEMS = (
     "What is 2 + 3?",
@@ -16,14 +23,19 @@ CANARY_PROBLEMS = (
 def render_prompt(tokenizer: Tokenizer, problem: str, system_prompt: str | None) -> list[int]:
     """Token ids of the prompt that asks `problem`, ready for the model to answer.
 
-    The model's own chat template is used where it has one, ChatML otherwise.
+    The model's own chat template is used where it has one, ChatML otherwise. Raises `ModelError` when
+    the template refuses the prompt.
     """
     messages = [{"role": "system", "content": system_prompt}] if system_prompt is not None else []
     messages.append({"role": "user", "content": problem})
     if tokenizer.chat_template is not None:
-        ids: list[int] = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_dict=False
-        )
+        try:
+            ids: list[int] = tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, return_dict=False, strftime_now=FIXED_DATE.strftime
+            )
+        except TemplateError as error:
+            system = "" if system_prompt is None else " (with a system prompt)"
+            raise ModelError(f"the model's chat template refuses a prompt{system}: {error}") from error
         return ids
     turns = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in messages)
     plain: list[int] = tokenizer.encode(turns + "<|im_start|>assistant\n", add_special_tokens=False)

@@ -7,12 +7,13 @@ their revision points at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lrbench.embedded.assets import model_folder
-from lrbench.errors import ModelError
+from lrbench.errors import ModelError, RunError
 from lrbench.recipe.references import EMBEDDED, Origin, local_path, origin_of_model
 from lrbench.recipe.schema import ModelReference
 from lrbench.store.keys import FileHashes, stable_hash
@@ -31,17 +32,22 @@ IDENTITY_PATTERNS = (
     "chat_template*",
     "*.model",
 )
+ADAPTER_CONFIG = "adapter_config.json"
 DOWNLOAD_PATTERNS = [*IDENTITY_PATTERNS, "*.jinja"]
 
 
 @dataclass(frozen=True)
 class LocatedModel:
-    """A model on this machine: what the recipe calls it, its folder, and its weights' identity."""
+    """A model on this machine: what the recipe calls it, its folder, and its weights' identity.
+
+    `stamp` is the state of its files when they were identified; `check_unchanged` compares it later.
+    """
 
     name: str
     folder: Path
     identity: str
     dtype: str
+    stamp: tuple[tuple[str, int, int, int], ...] = field(repr=False)
 
 
 def locate(reference: ModelReference, hashes: FileHashes) -> LocatedModel:
@@ -57,18 +63,53 @@ def locate(reference: ModelReference, hashes: FileHashes) -> LocatedModel:
     else:
         folder = _folder(reference, origin)
         identity = folder_identity(folder, hashes)
+    if (folder / ADAPTER_CONFIG).exists():
+        raise ModelError(
+            f"{reference.model}: the folder holds {ADAPTER_CONFIG}, an adapter that would be applied "
+            "silently; merge it into the weights, or move it elsewhere"
+        )
     if not any(folder.glob("*.safetensors")):
         raise ModelError(
             f"{reference.model}: the folder holds no .safetensors file; other weight formats can run code "
             "and are refused. Save the model with safetensors first."
         )
-    return LocatedModel(reference.model, folder, identity, reference.dtype)
+    _check_index(reference.model, folder)
+    return LocatedModel(reference.model, folder, identity, reference.dtype, _stamp(folder))
+
+
+def check_unchanged(model: LocatedModel) -> None:
+    """Raise `RunError` when the model's files are not those that were identified."""
+    if _stamp(model.folder) != model.stamp:
+        raise RunError(
+            f"{model.name}: its files changed while the run was going on, so its results would be filed "
+            "under the old weights; leave the folder alone and run again"
+        )
 
 
 def folder_identity(folder: Path, hashes: FileHashes) -> str:
     """Hash over the names and contents of the files that make the model what it is."""
-    files = sorted({path for pattern in IDENTITY_PATTERNS for path in folder.glob(pattern) if path.is_file()})
-    return f"files:{stable_hash({path.name: hashes.sha256(path) for path in files})}"
+    return f"files:{stable_hash({path.name: hashes.sha256(path) for path in _identity_files(folder)})}"
+
+
+def _identity_files(folder: Path) -> list[Path]:
+    return sorted({path for pattern in IDENTITY_PATTERNS for path in folder.glob(pattern) if path.is_file()})
+
+
+def _stamp(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    states = [(path.name, path.stat()) for path in _identity_files(folder)]
+    return tuple((name, state.st_size, state.st_mtime_ns, state.st_ino) for name, state in states)
+
+
+def _check_index(name: str, folder: Path) -> None:
+    """Refuse an index of weights that points outside the files which identify the model."""
+    for index in folder.glob("*.safetensors.index.json"):
+        try:
+            files = set(json.loads(index.read_text())["weight_map"].values())
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ModelError(f"{name}: {index.name} cannot be read as an index of weights") from error
+        stray = sorted(str(file) for file in files if not (folder / str(file)).parent.samefile(folder))
+        if stray:
+            raise ModelError(f"{name}: {index.name} names {stray[0]}, which is outside the model's folder")
 
 
 def model_identity(model: LocatedModel) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from lrbench.errors import DataError
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import SUITES
 from lrbench.models.source import LocatedModel, locate
@@ -101,6 +102,13 @@ class _Builder:
 
     def _rollouts(self, source: str) -> Stage:
         assert self.problems is not None
+        labels = {"solutions": self.problems.answers, "ground_truth": self.problems.solutions}.get(source)
+        if labels is not None and not any(labels):
+            field = "answer" if source == "solutions" else "solution"
+            raise DataError(
+                f'{self.recipe.data.train}: no problem has an "{field}", which arms with the source {source} '
+                "learn from; add them or leave those arms out"
+            )
         if source == "greedy":
             return GreedyRollouts(self.expert, self.problems, self.recipe.sampling)
         if source == "solutions":

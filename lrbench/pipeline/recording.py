@@ -18,9 +18,7 @@ from lrbench.store.artifact import Artifact
 from lrbench.store.keys import stable_hash
 
 
-def arm_record(
-    plan: Plan, arm: ArmPlan, artifacts: Mapping[str, Artifact], environment: dict[str, str], now: str
-) -> ArmRecord:
+def arm_record(plan: Plan, arm: ArmPlan, artifacts: Mapping[str, Artifact], now: str) -> ArmRecord:
     """How the arm was made, from the artifacts of its stages."""
     making = [] if arm.adapter is None else list(_making(arm.adapter))
     statistics: dict[str, Any] = {}
@@ -38,13 +36,14 @@ def arm_record(
         arm=arm.arm.name,
         seed=recipe.seed,
         expert=plan.expert.name,
-        amateur=plan.amateur.name if plan.amateur else None,
+        amateur=plan.amateur.name if plan.amateur and _needs_amateur(arm) else None,
         settings=_settings(arm),
         costs=_costs(arm, making, artifacts),
         statistics=statistics,
         curves=curves,
         stages={stage.name: stage.key for stage in making},
-        environment=environment,
+        # Of the last stage that can decide what the arm scores.
+        environment=artifacts[(making[-1] if making else arm.scores[0]).key].environment,
         recorded_at=now,
     )
 
@@ -94,6 +93,10 @@ def _making(adapter: TrainedAdapter) -> Iterator[Stage]:
     yield adapter
 
 
+def _needs_amateur(arm: ArmPlan) -> bool:
+    return arm.arm.ingredients is not None and arm.arm.ingredients.needs_scores
+
+
 def _settings(arm: ArmPlan) -> dict[str, Any]:
     ingredients = arm.arm.ingredients
     if ingredients is None:
@@ -114,7 +117,7 @@ def _costs(arm: ArmPlan, making: list[Stage], artifacts: Mapping[str, Artifact])
     return Costs(
         tuned_tokens=0
         if arm.adapter is None
-        else artifacts[arm.adapter.samples.key].statistics["tuned_tokens"],
+        else artifacts[arm.adapter.key].statistics["tuned_tokens"],
         sampled_problems=sum(stage.size for stage in sources),
         sampled_tokens=sum(found.get("sampled_tokens", found["tokens"]) for found in statistics),
         seconds={name: round(value, 3) for name, value in seconds.items()},

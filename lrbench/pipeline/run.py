@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 
 from lrbench.errors import RunError
@@ -15,12 +16,16 @@ from lrbench.pipeline.progress import Reporter, Silent
 from lrbench.pipeline.recording import arm_record, score_records
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.samples import PairScores
+from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
 from lrbench.store.artifact import Artifact
+from lrbench.store.files import write_atomically
+from lrbench.store.keys import canonical_json
 from lrbench.store.store import Store
 
+MIRRORED = "mirrored.json"
 PACKAGES = ("lrbench", "torch", "transformers", "peft", "lm-eval", "numpy")
 
 
@@ -46,15 +51,17 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None) -> 
     workspace = Workspace(plan.expert, plan.amateur, recipe.runtime, largest_rank=max(ranks, default=0))
     _preflight(plan, store, workspace)
     runner = _Runner(store, workspace, reporter)
-    for stage in plan.stages:
-        runner.finish(stage)
-    arm_ids, new = _record(plan, runner.artifacts, runs)
-    if new:
-        from lrbench.results.mlflow_mirror import mirror_safely
-
-        reporter.say("mirroring the results to MLflow")
-        mirror_safely(runs, say=reporter.say)
-    return RunReport(runner.worked, len(plan.stages) - runner.worked, arm_ids, new)
+    ledger = Ledger(runs / "ledger")
+    arm_ids = []
+    new = 0
+    for arm in plan.arms:
+        for stage in arm.stages():
+            runner.finish(stage)
+        record = arm_record(plan, arm, runner.artifacts, _now())
+        new += ledger.append([record, *score_records(plan, arm, runner.artifacts, record.arm_id, _now())])
+        arm_ids.append(record.arm_id)
+    _mirror(runs, reporter)
+    return RunReport(runner.worked, len(plan.stages) - runner.worked, tuple(arm_ids), new)
 
 
 def environment() -> dict[str, str]:
@@ -77,6 +84,33 @@ def _preflight(plan: Plan, store: Store, workspace: Workspace) -> None:
         workspace.check_engine(choice)
     if any(isinstance(stage, PairScores) for stage in waiting):
         _ = workspace.shared_vocabulary
+    targets = {stage.training.lora.target_modules for stage in waiting if isinstance(stage, TrainedAdapter)}
+    if targets:
+        from lrbench.models.loading import check_target_modules
+
+        check_target_modules(plan.expert, sorted(set(chain.from_iterable(targets))))
+    if waiting:
+        from lrbench.models.prompt import render_prompt
+
+        for system_prompt in {plan.recipe.sampling.system_prompt, None}:
+            render_prompt(workspace.tokenizer, "What is 2 + 3?", system_prompt)
+
+
+def _mirror(runs: Path, reporter: Reporter) -> None:
+    """Bring MLflow up to date, unless the ledger is as it was when that was last done."""
+    note = runs / MIRRORED
+    state = {path.name: path.stat().st_size for path in sorted((runs / "ledger").glob("*.jsonl"))}
+    if note.exists() and note.read_text() == canonical_json(state):
+        return
+    from lrbench.results.mlflow_mirror import mirror_safely
+
+    reporter.say("mirroring the results to MLflow")
+    if mirror_safely(runs, say=reporter.say) is not None:
+        write_atomically(note, canonical_json(state))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class _Runner:
@@ -90,6 +124,8 @@ class _Runner:
 
     def finish(self, stage: Stage) -> None:
         """See to it that the stage's artifact is there: found, waited for, or made."""
+        if stage.key in self.artifacts:
+            return
         artifact = self.store.find(stage.name, stage.key)
         if artifact is None:
             waiting = f"waiting for another process that works on {stage.label}"
@@ -108,25 +144,17 @@ class _Runner:
         progress = self.reporter.begin(stage.label, stage.size)
         try:
             statistics = stage.work(draft, inputs, self.workspace, progress)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            # On a CPU torch reports a failed allocation as a plain RuntimeError.
+            if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+                raise
             raise RunError(
-                f"{stage.label}: out of memory on {self.workspace.device} even for one row at a time. "
-                "Lower runtime.positions_per_chunk or sampling.max_new_tokens, or use a smaller model."
+                f"{stage.label}: out of memory on {self.workspace.device}. Lower runtime.batch_size, "
+                "training.rollouts_per_update or the number of new tokens, or use smaller models."
             ) from error
-        artifact = draft.finish(statistics | canary, keep=stage.keep, environment=environment())
+        artifact = draft.finish(
+            statistics | canary, keep=stage.keep, environment=environment() | self.workspace.hardware
+        )
         self.reporter.end(stage.label, artifact.seconds)
         self.worked += 1
         return artifact
-
-
-def _record(plan: Plan, artifacts: dict[str, Artifact], runs: Path) -> tuple[tuple[str, ...], int]:
-    """Write what is not yet in the ledger; returns the ids of all arms, and the number of new records."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    records = [arm_record(plan, arm, artifacts, environment(), now) for arm in plan.arms]
-    scores = [
-        score
-        for arm, record in zip(plan.arms, records, strict=True)
-        for score in score_records(plan, arm, artifacts, record.arm_id, now)
-    ]
-    new = Ledger(runs / "ledger").append([*records, *scores])
-    return tuple(record.arm_id for record in records), new

@@ -21,7 +21,7 @@ def show_plan(plan: Plan, runs: Path) -> None:
     table.add_column("stage", no_wrap=True)
     table.add_column("what")
     table.add_column("state", no_wrap=True)
-    table.add_column("tokens, at most", justify="right", no_wrap=True)
+    table.add_column("new tokens, at most", justify="right", no_wrap=True)
     table.add_column("key", no_wrap=True, style="dim")
     waiting = tokens = 0
     for stage in plan.stages:
@@ -39,6 +39,6 @@ def show_plan(plan: Plan, runs: Path) -> None:
     console.print(table)
     console.print(
         f"\n{len(plan.stages)} stages: {len(plan.stages) - waiting} finished, {waiting} to run "
-        f"(at most {tokens:,} tokens).",
+        f"(at most {tokens:,} new tokens).",
         highlight=False,
     )

@@ -49,6 +49,14 @@ class Workspace:
             torch.set_num_threads(self.runtime.threads)
         return choose_device(self.runtime.device)
 
+    @property
+    def hardware(self) -> dict[str, str]:
+        """What the work runs on."""
+        import torch
+
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        return {"device": name, "threads": str(torch.get_num_threads())}
+
     @cached_property
     def tokenizer(self) -> Any:
         """The expert's tokenizer."""
@@ -115,6 +123,10 @@ class Workspace:
     def detach(self, adapted: Any) -> None:
         """Give the expert back as it was before an adapter was attached."""
         self.__dict__["expert"] = adapted.unload()
+
+    def release_amateur(self) -> None:
+        """Free the amateur's memory; it is loaded again should more be scored."""
+        self.__dict__.pop("pair", None)
 
     def check_engine(self, choice: EngineChoice) -> None:
         """Find out before any work whether an engine is there. Raises `UserError` when it is not."""

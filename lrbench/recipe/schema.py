@@ -64,7 +64,7 @@ class Divergence(Section):
 
     alpha: Annotated[float, Field(gt=0, le=1)] = 0.2
     beta: Annotated[float, Field(ge=0)] = 0.4
-    alpha_min: Annotated[float, Field(gt=0, le=1)] = 0.05
+    alpha_min: Annotated[float, Field(ge=1e-4, le=1)] = 0.05
 
 
 class EngineChoice(Section):
@@ -111,7 +111,7 @@ class Training(Section):
     updates: Count = 1000
     rollouts_per_update: Count | None = None
     steps_per_update: Count | None = None
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-5
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
     lora: Lora = Lora()
@@ -139,7 +139,7 @@ class TrainingOverride(Section):
     updates: Count | None = None
     rollouts_per_update: Count | None = None
     steps_per_update: Count | None = None
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     max_gradient_norm: Annotated[float, Field(gt=0)] | None = None
     lora: LoraOverride = LoraOverride()
@@ -191,7 +191,6 @@ class Runtime(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count | None = None
     batch_size: Count = 64
-    positions_per_chunk: Count = 256
     updates_between_saves: Count = 20
 
 

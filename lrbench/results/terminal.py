@@ -70,9 +70,7 @@ def _title(board: Board) -> Text:
 
 def _section_title(board: Board, section: list[Row]) -> Text:
     first = section[0]
-    title = Text.assemble(
-        (expert_label(first, board), "bold cyan"), f"  {plain(first.recipe, LONGEST_NAME)}"
-    )
+    title = Text.assemble((expert_label(first, board), "bold cyan"), f"  {plain(first.recipe, LONGEST_NAME)}")
     if len({row.seed for row in section}) == 1:
         title.append(f"  seed {first.seed}")
     return title

@@ -22,16 +22,16 @@ def divergence_statistics(scores: Scores, kept: NDArray[np.bool_]) -> dict[str, 
     return {
         "steps": len(scores),
         "kept_steps": int(kept.sum()),
-        "share_kept": float(kept.mean()),
-        "top1_agreement": float(agrees.mean()),
-        "mean_kl": float(scores.kl.mean()),
+        "share_kept": _mean(kept),
+        "top1_agreement": _mean(agrees),
+        "mean_kl": _mean(scores.kl),
         "mean_kl_where_top1_agrees": _mean(scores.kl[agrees]),
         "mean_kl_where_top1_differs": _mean(scores.kl[~agrees]),
-        "share_kl_below_0.1": float((scores.kl < 0.1).mean()),
-        "share_kl_above_0.4": float((scores.kl > 0.4).mean()),
+        "share_kl_below_0.1": _mean(scores.kl < 0.1),
+        "share_kl_above_0.4": _mean(scores.kl > 0.4),
         "kl_histogram": {"edges": list(HISTOGRAM_EDGES), "counts": counts.tolist()},
     }
 
 
-def _mean(values: NDArray[np.float32]) -> float | None:
+def _mean(values: NDArray[Any]) -> float | None:
     return float(values.mean()) if len(values) else None

@@ -59,6 +59,8 @@ def load_problems(data: Data, data_root: str | None = None) -> Problems:
     the set is missing, malformed (with its line number) or too small.
     """
     benchmark, rows = _all_rows(data.train, data_root)
+    if not rows:
+        raise DataError(f'{data.train}: has no problems; each line must be an object with a "problem"')
     if len(rows) < data.problems:
         raise DataError(
             f"{data.train}: has {len(rows)} problems, data.problems asks for {data.problems}; "
@@ -113,6 +115,8 @@ def _checked(path: Path, number: int, row: Any) -> Mapping[str, Any]:
     where = f"{path}:{number}"
     if not isinstance(row, dict) or not isinstance(row.get("problem"), str) or not row["problem"].strip():
         raise DataError(f'{where}: each line must be an object with a non-empty string "problem"')
+    if not isinstance(row.get("id", ""), str | int):
+        raise DataError(f'{where}: "id" must be a string or a whole number')
     for field in ("answer", "solution"):
         if row.get(field) is not None and not isinstance(row[field], str):
             raise DataError(f'{where}: "{field}" must be a string, found {json.dumps(row[field])[:40]}')

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -57,8 +58,28 @@ class Scores:
         return len(self.kl)
 
 
+def _nothing(kind: type[np.generic]) -> NDArray[Any]:
+    return np.zeros(0, dtype=kind)
+
+
+NO_SCORES = Scores(
+    rollout=_nothing(np.int32),
+    step=_nothing(np.int32),
+    kl=_nothing(np.float32),
+    entropy_expert=_nothing(np.float32),
+    entropy_amateur=_nothing(np.float32),
+    top1_expert=_nothing(np.int32),
+    top1_amateur=_nothing(np.int32),
+    offsets=np.zeros(1, dtype=np.int64),
+    support_ids=_nothing(np.int32),
+    support_log_p_expert=_nothing(np.float32),
+    support_log_p_amateur=_nothing(np.float32),
+)
+
+
 def concatenate(parts: Sequence[Scores]) -> Scores:
     """One `Scores` of all parts in order; rollout indices are taken as they are."""
+    parts = [NO_SCORES, *parts]
     lengths = [np.diff(part.offsets) for part in parts]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
     columns = {

@@ -16,14 +16,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lrbench.models.forward import hidden_states, length_batches, log_probabilities, pad_right
+from lrbench.errors import RunError
+from lrbench.models.forward import (
+    POSITIONS_PER_CHUNK,
+    TOKENS_PER_FORWARD,
+    hidden_states,
+    length_batches,
+    log_probabilities,
+    pad_right,
+)
 from lrbench.models.loading import Model
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.scores import Scores, concatenate, in_rollout_order
-
-# Small forwards stay in a CPU's cache; a GPU needs large ones to be busy.
-TOKENS_PER_FORWARD = {"cpu": 1024, "cuda": 32768}
 
 
 @dataclass(frozen=True)
@@ -41,19 +46,20 @@ def score_rollouts(
     rollouts: Sequence[Rollout],
     *,
     alpha_min: float,
-    batch_size: int,
-    positions_per_chunk: int,
     first_index: int = 0,
+    tokens_per_forward: int | None = None,
+    positions_per_chunk: int = POSITIONS_PER_CHUNK,
 ) -> Scores:
     """Scores of every step of `rollouts`, which are numbered from `first_index` on.
 
     D_t = KL(p_E || p_A) over the shared vocabulary in float32 (paper, equation 1). Only one chunk of
-    `positions_per_chunk` x V log-probabilities per model is in memory at a time.
+    `positions_per_chunk` x V log-probabilities per model is in memory at a time. Raises `RunError` where
+    a divergence is not a number.
     """
     parts = []
     lengths = [len(rollout.token_ids) for rollout in rollouts]
-    tokens = TOKENS_PER_FORWARD[pair.expert.device.type]
-    for indices in length_batches(lengths, batch_size, tokens):
+    tokens = tokens_per_forward or TOKENS_PER_FORWARD[pair.expert.device.type]
+    for indices in length_batches(lengths, len(rollouts), tokens):
         batch = [rollouts[index] for index in indices]
         expert_ND = _step_hidden_states(pair.expert, batch)
         amateur_ND = _step_hidden_states(pair.amateur, batch)
@@ -116,6 +122,13 @@ def _assemble(
 ) -> Scores:
     steps = [rollout.steps for rollout in rollouts]
     columns = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    broken = np.flatnonzero(~np.isfinite(columns["kl"]))
+    if len(broken):
+        problem = np.repeat([rollout.problem_id for rollout in rollouts], steps)[broken[0]]
+        raise RunError(
+            f"the divergence of {len(broken)} steps is not a number, the first in the rollout of {problem}: "
+            "a model computes NaN or infinity there. Use dtype float32 or bfloat16 for both models."
+        )
     lengths = columns.pop("support_lengths")
     return Scores(
         rollout=np.repeat(np.array(indices, dtype=np.int32), steps),

@@ -31,6 +31,8 @@ def plausible(scores: Scores, alpha: float) -> NDArray[np.bool_]:
 
     Exact for any alpha not below the alpha_min the scores were stored with.
     """
+    if len(scores) == 0:
+        return np.zeros(0, dtype=bool)
     top = np.maximum.reduceat(scores.support_log_p_expert, scores.offsets[:-1])
     lengths = np.diff(scores.offsets)
     mask: NDArray[np.bool_] = scores.support_log_p_expert >= np.repeat(

@@ -10,7 +10,7 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lrbench.errors import ModelError, RunError
+from lrbench.errors import RunError
 from lrbench.models.loading import Model
 from lrbench.recipe.schema import Lora
 
@@ -19,31 +19,14 @@ WEIGHTS_FILE = "adapter_model.safetensors"
 
 
 def attach_adapter(model: Model, lora: Lora, seed: int) -> PeftModel:
-    """Attach a fresh adapter: A random from `seed`, B zero, so that it begins as no change at all.
-
-    Raises `ModelError` when the model has none of the target modules.
-    """
-    modules = {name.rpartition(".")[2] for name, _ in model.named_modules()}
-    missing = [module for module in lora.target_modules if module not in modules]
-    if missing:
-        linear = sorted(
-            {
-                name.rpartition(".")[2]
-                for name, module in model.named_modules()
-                if isinstance(module, torch.nn.Linear)
-            }
-        )
-        raise ModelError(
-            f"training.lora.target_modules: the model has no module named {missing[0]!r}; "
-            f"it has {', '.join(linear)}"
-        )
+    """Attach a fresh adapter: A random from `seed`, B zero, so that it begins as no change at all."""
     torch.manual_seed(seed)
     return get_peft_model(model, _config(lora))
 
 
 def adapter_state(adapted: PeftModel) -> dict[str, Tensor]:
     """The adapter's tensors by name, in a stable order."""
-    state: dict[str, Tensor] = get_peft_model_state_dict(adapted)
+    state: dict[str, Tensor] = get_peft_model_state_dict(adapted, save_embedding_layers=False)
     return {name: state[name].detach().contiguous() for name in sorted(state)}
 
 

@@ -15,7 +15,7 @@ from lrbench.recipe.schema import Training
 from lrbench.sampling.samples import Samples
 from lrbench.training.adapters import adapter_state, attach_adapter, restore_adapter
 from lrbench.training.batches import update_batches
-from lrbench.training.loss import batch_loss
+from lrbench.training.loss import batch_losses
 
 
 @dataclass
@@ -44,7 +44,6 @@ def train(
     training: Training,
     *,
     seed: int,
-    positions_per_chunk: int,
     updates_between_saves: int,
     save: Callable[[Checkpoint], None],
     resume: Checkpoint | None = None,
@@ -53,7 +52,8 @@ def train(
     """Train a fresh adapter on `samples`; `resume` continues exactly where a checkpoint stopped.
 
     Randomness (dropout) is seeded per update, so an interrupted and an uninterrupted run end with
-    the same bytes. Raises `NonFiniteLossError` naming the batch when the loss is not a number.
+    the same bytes. Raises `NonFiniteLossError` naming the batch when the loss, its gradient or a weight is
+    not a number.
     """
     adapted = attach_adapter(model, training.lora, seed)
     expert = adapted.get_base_model()
@@ -72,12 +72,14 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         torch.manual_seed(seed * 1_000_003 + update)
-        loss = batch_loss(expert, vocabulary, samples, batch, positions_per_chunk)
-        if not torch.isfinite(loss):
-            raise NonFiniteLossError(_describe(loss, update, batch, samples))
         optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        loss = torch.zeros((), device=expert.device)
+        for part in batch_losses(expert, vocabulary, samples, batch):
+            torch.autograd.backward(part)
+            loss += part.detach()
         norm = torch.nn.utils.clip_grad_norm_(parameters.values(), training.max_gradient_norm)
+        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+            raise NonFiniteLossError(_describe(loss, norm, update, batch, samples))
         optimizer.step()
         curves.loss.append((update, loss.item()))
         curves.learning_rate.append((update, learning_rate))
@@ -87,6 +89,8 @@ def train(
             progress(update + 1, loss.item())
         if (update + 1) % updates_between_saves == 0 and update + 1 < training.updates:
             save(Checkpoint(update + 1, _tensors(adapted, optimizer, parameters), vars(curves)))
+    if not all(torch.isfinite(weight).all() for weight in parameters.values()):
+        raise NonFiniteLossError(_describe(loss, norm, update, batch, samples))
     adapted.eval()
     return adapted, curves
 
@@ -125,10 +129,10 @@ def _restore(
             optimizer.state[weight][key] = value if key == "step" else value.to(weight.device)
 
 
-def _describe(loss: Tensor, update: int, batch: list[int], samples: Samples) -> str:
+def _describe(loss: Tensor, norm: Tensor, update: int, batch: list[int], samples: Samples) -> str:
     problems = sorted({samples.rollouts[samples.rollout[step]].problem_id for step in batch})
     return (
-        f"the loss is {loss.item()} at update {update}; its batch holds {len(batch)} steps of the problems "
-        f"{', '.join(problems[:16])}. Lower training.learning_rate, or look at these samples with "
-        "`lrbench samples`."
+        f"the loss is {loss.item()} and its gradient's norm {norm.item()} at update {update}; "
+        f"the batch holds {len(batch)} steps of the problems {', '.join(problems[:16])}. "
+        "Lower training.learning_rate, or look at these samples with `lrbench samples`."
     )

@@ -9,21 +9,22 @@ import pytest
 import yaml
 
 from lrbench.data.rules import Row
-from lrbench.embedded.assets import model_folder
 from lrbench.evaluation.harness import Benchmark, Item
 from lrbench.evaluation.items import ItemSet, choose_items
 from lrbench.evaluation.language_model import RenderedModel
 from lrbench.evaluation.suites import SUITES, Suite, protocol
 from lrbench.models.loading import load_tokenizer, stop_token_ids
 from lrbench.models.prompt import canary_hash, render_prompt
-from lrbench.models.source import LocatedModel
+from lrbench.models.source import locate
+from lrbench.recipe.schema import ModelReference
+from lrbench.store.keys import FileHashes
 
 SUITE = SUITES["embedded7"]
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    return load_tokenizer(LocatedModel("embedded/expert", model_folder("expert"), "test", "float32"))
+    return load_tokenizer(locate(ModelReference(model="embedded/expert"), FileHashes()))
 
 
 class Scripted:

@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lrbench.errors import ModelError
+from lrbench.errors import ModelError, RunError
 from lrbench.models.forward import check_output_layer
-from lrbench.models.loading import choose_device, load_model, load_tokenizer
+from lrbench.models.loading import check_target_modules, choose_device, load_model, load_tokenizer
 from lrbench.models.source import locate
 from lrbench.recipe.schema import ModelReference
 from lrbench.store.keys import FileHashes
@@ -111,3 +111,44 @@ def test_an_architecture_that_changes_logits_afterwards_is_refused(tiny_model: C
     model.forward = capped
     with pytest.raises(ModelError, match="changes logits after its output layer"):
         check_output_layer(model, "capped")
+
+
+def test_a_wrong_target_module_is_named_with_those_there_are(folder: Path) -> None:
+    check_target_modules(located(folder), ["q_proj", "v_proj"])
+    for wrong in ("query", "mlp"):
+        with pytest.raises(ModelError, match=rf"no linear layers named '{wrong}'; it has .*q_proj"):
+            check_target_modules(located(folder), ["v_proj", wrong])
+
+
+def test_a_folder_that_changes_after_it_was_identified_is_refused(folder: Path) -> None:
+    before = located(folder)
+    change_weights(folder, lambda tensors: tensors["model.norm.weight"].add_(1e-3))
+    with pytest.raises(RunError, match="its files changed while the run was going on"):
+        load_model(before, CPU)
+
+
+def test_an_adapter_lying_in_the_folder_is_refused(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="an adapter that would be applied silently"):
+        located(folder)
+
+
+def test_an_index_of_weights_elsewhere_is_refused(folder: Path) -> None:
+    index = {"weight_map": {"model.norm.weight": "../other.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match=r"names \.\./other\.safetensors, which is outside"):
+        located(folder)
+
+
+def test_a_truncated_checkpoint_is_refused(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    with pytest.raises(ModelError, match="its weights cannot be loaded"):
+        load_model(located(folder), CPU)
+
+
+def test_an_unknown_architecture_is_refused(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "nonesuch"}))
+    with pytest.raises(ModelError, match=r"its config\.json cannot be used"):
+        check_target_modules(located(folder), ["q_proj"])

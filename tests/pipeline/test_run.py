@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from lrbench.embedded import assets
+from lrbench.errors import DataError, ModelError, RunError
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
-from lrbench.sampling import problems
 from lrbench.store.store import Store
 
 EVERY_KIND = ["base", "sft", "lightr", "ground_truth"]
@@ -95,7 +96,8 @@ def test_an_arms_record_says_what_it_cost_and_what_its_steps_looked_like(finishe
     arms = {record.arm: record for record in Ledger(finished / "ledger").read().arms}
     lightr = arms["lightr"]
     assert lightr.costs.sampled_problems == 70
-    assert lightr.costs.tuned_tokens == lightr.statistics["divergence"]["kept_steps"] > 0
+    assert 0 < lightr.costs.tuned_tokens <= lightr.statistics["divergence"]["kept_steps"]
+    assert lightr.statistics["trained_steps"] >= lightr.costs.tuned_tokens
     assert len(lightr.curves["loss"]) == 6
     assert set(lightr.stages) == {"rollouts", "scores", "samples", "train"}
     assert set(lightr.costs.seconds) == set(lightr.stages)
@@ -119,36 +121,29 @@ def test_the_same_recipe_gives_the_same_bytes_elsewhere(
     assert content(plan, tmp_path / "elsewhere") == content(plan, finished)
 
 
-def test_the_batch_size_changes_no_artifact(recipe: Recipe, finished: Path, tmp_path: Path) -> None:
+def test_runtime_settings_change_no_rollout(recipe: Recipe, finished: Path, tmp_path: Path) -> None:
     small = recipe.model_copy(update={"runtime": recipe.runtime.model_copy(update={"batch_size": 5})})
     run_recipe(small, tmp_path / "small")
     plan = plan_recipe(recipe, finished)
-    store, other = Store(finished / "store"), Store(tmp_path / "small" / "store")
-    for stage in plan.stages:
-        if stage.name in ("rollouts", "solutions", "reference"):
-            one, two = store.find(stage.name, stage.key), other.find(stage.name, stage.key)
-            assert one is not None
-            assert two is not None
-            assert one.content_hash == two.content_hash
+    assert content(plan, tmp_path / "small") == content(plan, finished)
 
 
 def test_garbage_labels_leave_lightreasoners_adapter_byte_identical(
-    make_recipe: Callable[..., Recipe], finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
-    recipe = make_recipe(arms=["lightr"])
-    real = problems.load_problems
-
-    def poisoned(data: Any, data_root: str | None) -> problems.Problems:
-        loaded = real(data, data_root)
-        garbage: list[str | None] = ["garbage"] * len(loaded.ids)
-        return problems.Problems(loaded.benchmark, loaded.ids, loaded.texts, garbage, garbage)
-
-    monkeypatch.setattr("lrbench.pipeline.plan.load_problems", poisoned)
-    run_recipe(recipe, tmp_path / "poisoned")
-    plan = plan_recipe(recipe, finished)
-    poisoned_content = content(plan, tmp_path / "poisoned")
-    assert poisoned_content
-    assert poisoned_content.items() <= content(plan, finished).items()
+    rows = assets.problems("multi_step", "train")[:40]
+    contents = []
+    for name, label in (("true", None), ("garbage", "garbage")):
+        file = tmp_path / f"{name}.jsonl"
+        with file.open("w") as stream:
+            for row in rows:
+                labels = {"answer": label or row["answer"], "solution": label or row["solution"]}
+                stream.write(json.dumps({"id": row["id"], "problem": row["problem"], **labels}) + "\n")
+        recipe = make_recipe(arms=["lightr"], data={"train": str(file), "problems": 40})
+        run_recipe(recipe, tmp_path / name)
+        contents.append(content(plan_recipe(recipe, tmp_path / name), tmp_path / name))
+    assert len(contents[0]) == 4 + 7
+    assert contents[0] == contents[1]
 
 
 def flip_a_bit(path: Path) -> None:
@@ -190,3 +185,46 @@ def test_a_ledger_that_was_lost_is_written_again_without_any_work(recipe: Recipe
     assert (report.worked, report.new_records) == (0, 4 + 28)
     assert {arm.arm_id for arm in after.arms} == {arm.arm_id for arm in before.arms}
     assert [score.paper for score in after.scores] == [score.paper for score in before.scores]
+
+
+def test_what_is_finished_is_recorded_though_a_later_arm_fails(
+    make_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = make_recipe(arms=["base", "lightr"], divergence={"beta": 500.0})
+    with pytest.raises(RunError, match="no step was kept"):
+        run_recipe(recipe, tmp_path)
+    assert [record.arm for record in Ledger(tmp_path / "ledger").read().arms] == ["base"]
+
+
+def test_a_mirror_that_was_interrupted_is_finished_by_the_next_run(
+    recipe: Recipe, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirrored: list[Path] = []
+
+    def mirror(folder: Path, **_: object) -> object:
+        mirrored.append(folder)
+        return None if len(mirrored) == 1 else object()
+
+    monkeypatch.setattr("lrbench.results.mlflow_mirror.mirror_safely", mirror)
+    for _ in range(3):
+        run_recipe(recipe, runs)
+    assert mirrored == [runs, runs]
+
+
+@pytest.mark.parametrize(("arm", "field"), [("sft", "answer"), ("ground_truth", "solution")])
+def test_arms_that_learn_from_labels_need_some(
+    make_recipe: Callable[..., Recipe], tmp_path: Path, arm: str, field: str
+) -> None:
+    (tmp_path / "p.jsonl").write_text('{"problem": "1+1?"}\n')
+    recipe = make_recipe(arms=["base", arm], data={"train": str(tmp_path / "p.jsonl"), "problems": 1})
+    with pytest.raises(DataError, match=f'no problem has an "{field}"'):
+        plan_recipe(recipe, tmp_path)
+
+
+def test_a_wrong_target_module_is_found_before_any_work(
+    make_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    training = {"updates": 1, "rollouts_per_update": 1, "lora": {"target_modules": ["query"]}}
+    with pytest.raises(ModelError, match="no linear layers named 'query'"):
+        run_recipe(make_recipe(training=training), tmp_path)
+    assert not list((tmp_path / "store").glob("*/*/manifest.json"))

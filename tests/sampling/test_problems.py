@@ -116,6 +116,18 @@ def test_a_malformed_line_is_named(tmp_path: Path, row: object, message: str) ->
         load(write(tmp_path / "p.jsonl", {"problem": "fine"}, row), problems=2)
 
 
+def test_ids_that_cannot_be_ids_and_numbers_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r'p\.jsonl:1: "id" must be a string or a whole number'):
+        load(write(tmp_path / "p.jsonl", {"problem": "a", "id": [1]}))
+    with pytest.raises(DataError, match=r"p\.jsonl:1: is JSON that cannot be read here"):
+        load(write(tmp_path / "p.jsonl", '{"problem": "a", "x": ' + "1" * 5000 + "}"))
+
+
+def test_an_empty_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"p\.jsonl: has no problems"):
+        load(write(tmp_path / "p.jsonl"))
+
+
 def test_a_repeated_id_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "p.jsonl", {"id": "x", "problem": "a"}, {"id": "x", "problem": "b"})
     with pytest.raises(DataError, match="id 'x' of problem 2 repeats problem 1"):

@@ -19,7 +19,7 @@ from lrbench.sampling.selectors import keep_above
 
 @pytest.fixture(scope="module")
 def scores(pair: LoadedPair, rollouts: list[Rollout]) -> Scores:
-    return score_rollouts(pair, rollouts, alpha_min=0.05, batch_size=64, positions_per_chunk=256)
+    return score_rollouts(pair, rollouts, alpha_min=0.05)
 
 
 def ingredients(arm: str) -> Ingredients:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from lrbench.errors import RunError
 from lrbench.sampling.rollouts import Rollout, read_rollouts, write_rollouts
 from lrbench.sampling.scores import Scores, read_scores, write_scores
 from lrbench.sampling.scoring import LoadedPair, score_rollouts
@@ -16,8 +19,10 @@ from tests.oracles import scoring as oracle
 ALPHA_MIN = 0.05
 
 
-def score(pair: LoadedPair, rollouts: list[Rollout], chunk: int = 256, batch: int = 64) -> Scores:
-    return score_rollouts(pair, rollouts, alpha_min=ALPHA_MIN, batch_size=batch, positions_per_chunk=chunk)
+def score(pair: LoadedPair, rollouts: list[Rollout], chunk: int = 256, tokens: int = 1024) -> Scores:
+    return score_rollouts(
+        pair, rollouts, alpha_min=ALPHA_MIN, tokens_per_forward=tokens, positions_per_chunk=chunk
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,7 @@ def test_the_chunk_size_does_not_change_scores(
 def test_the_batch_size_does_not_change_scores(
     pair: LoadedPair, rollouts: list[Rollout], scores: Scores
 ) -> None:
-    assert_same(scores, score(pair, rollouts, batch=1), tolerance=1e-5)
+    assert_same(scores, score(pair, rollouts, tokens=1), tolerance=1e-5)
 
 
 def test_tokens_that_stand_for_nothing_never_appear(scores: Scores) -> None:
@@ -91,9 +96,10 @@ def test_scores_survive_the_disk_bit_for_bit(scores: Scores, tmp_path: Path) -> 
 
 
 def test_scores_in_two_files_read_as_one(pair: LoadedPair, rollouts: list[Rollout], tmp_path: Path) -> None:
-    options = {"alpha_min": ALPHA_MIN, "batch_size": 64, "positions_per_chunk": 256}
-    write_scores(tmp_path / "0.parquet", score_rollouts(pair, rollouts[:2], **options))
-    write_scores(tmp_path / "1.parquet", score_rollouts(pair, rollouts[2:], first_index=2, **options))
+    first = score_rollouts(pair, rollouts[:2], alpha_min=ALPHA_MIN)
+    second = score_rollouts(pair, rollouts[2:], alpha_min=ALPHA_MIN, first_index=2)
+    write_scores(tmp_path / "0.parquet", first)
+    write_scores(tmp_path / "1.parquet", second)
     whole = read_scores([tmp_path / "0.parquet", tmp_path / "1.parquet"])
     assert_same(score(pair, rollouts), whole, tolerance=1e-5)
 
@@ -101,3 +107,17 @@ def test_scores_in_two_files_read_as_one(pair: LoadedPair, rollouts: list[Rollou
 def test_rollouts_survive_the_disk(rollouts: list[Rollout], tmp_path: Path) -> None:
     write_rollouts(tmp_path / "rollouts.parquet", rollouts)
     assert read_rollouts([tmp_path / "rollouts.parquet"]) == rollouts
+
+
+def test_no_rollouts_have_no_scores(pair: LoadedPair) -> None:
+    assert len(score(pair, [])) == 0
+    assert len(read_scores([])) == 0
+
+
+def test_a_divergence_that_is_not_a_number_names_its_problem(
+    tiny_model: Callable[..., Any], pair: LoadedPair, rollouts: list[Rollout]
+) -> None:
+    broken = tiny_model(seed=2)
+    broken.model.embed_tokens.weight.data[rollouts[3].completion_ids[0]] = float("inf")
+    with pytest.raises(RunError, match=r"is not a number, the first in the rollout of p\d"):
+        score(LoadedPair(pair.expert, broken, pair.vocabulary), rollouts[3:4])

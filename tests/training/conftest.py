@@ -34,7 +34,7 @@ def samples(tiny_model: Callable[..., Any]) -> Samples:
     """LightReasoner samples of a random pair; most steps are kept."""
     rollouts = random_rollouts(12)
     pair = LoadedPair(tiny_model(seed=1), tiny_model(seed=2), VOCABULARY)
-    scores = score_rollouts(pair, rollouts, alpha_min=0.05, batch_size=64, positions_per_chunk=256)
+    scores = score_rollouts(pair, rollouts, alpha_min=0.05)
     lightr = KNOWN_ARMS["lightr"]
     assert lightr is not None
     return build_samples(rollouts, scores, lightr, Divergence(beta=float(np.median(scores.kl))))

@@ -12,7 +12,7 @@ from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.recipe.schema import Divergence, Lora
 from lrbench.sampling.samples import Samples, build_samples
 from lrbench.training.adapters import attach_adapter
-from lrbench.training.loss import batch_loss
+from lrbench.training.loss import batch_losses
 from tests.oracles import training as oracle
 from tests.training.conftest import VOCABULARY
 
@@ -28,6 +28,10 @@ def adapted(tiny_model: Callable[..., Any]) -> Any:
     return model.get_base_model()
 
 
+def batch_loss(model: Any, samples: Samples, batch: list[int], **limits: int) -> torch.Tensor:
+    return sum(batch_losses(model, VOCABULARY, samples, batch, **limits), torch.zeros(()))
+
+
 def loss_and_gradients(model: Any, compute: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
     model.zero_grad()
     loss = compute()
@@ -37,13 +41,15 @@ def loss_and_gradients(model: Any, compute: Callable[[], torch.Tensor]) -> tuple
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 10_000])
+@pytest.mark.parametrize("tokens", [1, 40, 10_000])
 def test_loss_and_gradients_equal_one_row_per_prefix(
-    tiny_model: Callable[..., Any], samples: Samples, chunk: int
+    tiny_model: Callable[..., Any], samples: Samples, chunk: int, tokens: int
 ) -> None:
     model = adapted(tiny_model)
     batch = list(range(0, len(samples), 2))
     expected = loss_and_gradients(model, lambda: oracle.loss(model, VOCABULARY, samples, batch))
-    found = loss_and_gradients(model, lambda: batch_loss(model, VOCABULARY, samples, batch, chunk))
+    limits = {"positions_per_chunk": chunk, "tokens_per_forward": tokens}
+    found = loss_and_gradients(model, lambda: batch_loss(model, samples, batch, **limits))
     assert found[0] == pytest.approx(expected[0], abs=1e-6)
     assert expected[1].abs().max() > 1e-3
     torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=1e-6)
@@ -59,7 +65,7 @@ def test_the_own_token_target_is_cross_entropy(tiny_model: Callable[..., Any], s
     keep = [token for token in range(VOCABULARY.size) if token not in VOCABULARY.unused]
     labels = torch.tensor([keep.index(token) for token in rollout.completion_ids])
     expected = torch.nn.functional.cross_entropy(logits[:, keep], labels)
-    found = batch_loss(model, VOCABULARY, whole, list(range(rollout.steps)), 256)
+    found = batch_loss(model, whole, list(range(rollout.steps)))
     assert found.item() == pytest.approx(expected.item(), abs=1e-6)
 
 
@@ -72,5 +78,31 @@ def test_a_rollout_named_by_two_steps_far_apart_is_read_once(
         lambda _module, _args, kwargs: rows.append(kwargs["input_ids"].shape[0]), with_kwargs=True
     )
     of_first = [index for index in range(len(samples)) if samples.rollout[index] == samples.rollout[0]]
-    batch_loss(model, VOCABULARY, samples, of_first, 256)
+    batch_loss(model, samples, of_first)
     assert rows == [1]
+
+
+def test_dropout_in_the_output_layer_is_the_same_forward_and_backward(
+    tiny_model: Callable[..., Any], samples: Samples
+) -> None:
+    """Chunks are computed again in the backward pass: with other dropout the gradients would be wrong."""
+    lora = Lora(r=4, dropout=0.5, target_modules=("lm_head",))
+    model = attach_adapter(tiny_model(seed=1), lora, seed=0).train().get_base_model()
+    weight = next(weight for name, weight in model.named_parameters() if "lora_B" in name)
+    batch = list(range(12))
+
+    def loss_at(shift: float) -> float:
+        with torch.no_grad():
+            weight[9, 0] += shift
+        torch.manual_seed(3)
+        loss = batch_loss(model, samples, batch)
+        if shift == 0:
+            loss.backward()
+        with torch.no_grad():
+            weight[9, 0] -= shift
+        return loss.item()
+
+    loss_at(0)
+    assert weight.grad is not None
+    slope = (loss_at(1e-2) - loss_at(-1e-2)) / 2e-2
+    assert weight.grad[9, 0].item() == pytest.approx(slope, rel=0.02, abs=1e-4)

@@ -48,7 +48,7 @@ class Stage(ABC):
 
     @property
     def most_tokens(self) -> int:
-        """Upper bound of the tokens generated or read by models, for `plan`."""
+        """Upper bound of the tokens that models write, for `plan`."""
         return 0
 
     @property

@@ -126,6 +126,7 @@ class CheckedSolutions(Stage):
             "expert": model_identity(self.expert),
             "texts": self.problems.texts_hash,
             "answers": self.problems.answers_hash,
+            "answers_checked_as": self.problems.benchmark,
             "system_prompt": self.sampling.system_prompt,
             "solutions": self.sampling.solutions.model_dump(mode="json"),
             "engine": self.sampling.engine.name,
@@ -247,10 +248,12 @@ class ReferenceRollouts(Stage):
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
         """Commit one Parquet file per shard of problems."""
+        from lrbench.models.loading import end_of_turn_id
         from lrbench.models.prompt import render_prompt
         from lrbench.sampling.rollouts import Rollout
 
         tokenizer = workspace.tokenizer
+        end = end_of_turn_id(tokenizer)
         for name, span in shards(len(self.problems.ids), PROBLEMS_PER_SHARD):
             if not draft.has(f"{name}.parquet"):
                 started = time.monotonic()
@@ -261,7 +264,7 @@ class ReferenceRollouts(Stage):
                         tuple(
                             render_prompt(tokenizer, self.problems.texts[index], self.sampling.system_prompt)
                         ),
-                        (*tokenizer.encode(solution, add_special_tokens=False), tokenizer.eos_token_id),
+                        (*tokenizer.encode(solution, add_special_tokens=False), end),
                     )
                     for index in span
                     if (solution := self.problems.solutions[index]) is not None

@@ -57,11 +57,6 @@ class PairScores(Stage):
         """Problems behind the rollouts."""
         return self.rollouts.size
 
-    @property
-    def most_tokens(self) -> int:
-        """Every rollout is read once by each model."""
-        return 2 * self.rollouts.most_tokens
-
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
@@ -70,23 +65,23 @@ class PairScores(Stage):
         from lrbench.sampling.scoring import score_rollouts
 
         rollouts = read_artifact_rollouts(inputs["rollouts"])
+        pair = workspace.pair
         steps = 0
         for name, span in shards(len(rollouts), ROLLOUTS_PER_SHARD):
             batch = [rollouts[index] for index in span]
             if not draft.has(f"{name}.parquet"):
                 started = time.monotonic()
                 scores = score_rollouts(
-                    workspace.pair,
+                    pair,
                     batch,
                     alpha_min=self.alpha_min,
-                    batch_size=workspace.runtime.batch_size,
-                    positions_per_chunk=workspace.runtime.positions_per_chunk,
                     first_index=span.start,
                 )
                 seconds = time.monotonic() - started
                 draft.commit(f"{name}.parquet", partial(write_scores, scores=scores), seconds)
             steps += sum(rollout.steps for rollout in batch)
             progress.advance(len(span))
+        workspace.release_amateur()
         return {"rollouts": len(rollouts), "steps": steps}
 
 
@@ -153,7 +148,7 @@ class ArmSamples(Stage):
         draft.commit(ROLLOUTS_FILE, lambda path: write_rollouts(path, rollouts))
         draft.commit(STEPS_FILE, lambda path: write_steps(path, samples), time.monotonic() - started)
         progress.advance(1)
-        statistics: dict[str, Any] = {"tuned_tokens": len(samples)}
+        statistics: dict[str, Any] = {"kept_steps": len(samples)}
         if scores is not None:
             statistics["divergence"] = divergence_statistics(
                 scores, kept_steps(scores, self.ingredients, self.divergence)

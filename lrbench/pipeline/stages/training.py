@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -47,9 +48,11 @@ class TrainedAdapter(Stage):
     @property
     def identity(self) -> Mapping[str, Any]:
         """The expert, the training settings and the seed; not the arm's name."""
+        training = self.training.model_dump(mode="json")
+        training["lora"]["target_modules"] = sorted(set(self.training.lora.target_modules))
         return {
             "expert": model_identity(self.expert),
-            "training": self.training.model_dump(mode="json"),
+            "training": training,
             "seed": self.seed,
         }
 
@@ -74,6 +77,7 @@ class TrainedAdapter(Stage):
         """Train, saving every few updates, and commit the adapter and its curves."""
         from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE, read_samples
         from lrbench.training.adapters import write_adapter_config, write_adapter_weights
+        from lrbench.training.batches import update_batches
         from lrbench.training.loop import train
 
         samples = read_samples(inputs["samples"].file(ROLLOUTS_FILE), inputs["samples"].file(STEPS_FILE))
@@ -87,19 +91,25 @@ class TrainedAdapter(Stage):
             samples,
             self.training,
             seed=self.seed,
-            positions_per_chunk=workspace.runtime.positions_per_chunk,
             updates_between_saves=workspace.runtime.updates_between_saves,
             save=lambda state: _commit_save(draft, state, clock.lap()),
             resume=resume,
             progress=lambda _update, loss: progress.advance(1, note=f"loss {loss:.3f}"),
         )
         draft.commit(
-            ADAPTER_FILES[0], lambda path: write_adapter_config(path, self.training.lora, self.expert.name)
+            ADAPTER_FILES[0],
+            lambda path: write_adapter_config(path, self.training.lora, self.expert.identity),
         )
         draft.commit(ADAPTER_FILES[1], lambda path: write_adapter_weights(path, adapted), clock.lap())
         draft.commit(CURVES_FILE, lambda path: path.write_text(json.dumps(vars(curves))))
         workspace.detach(adapted)
-        return {"updates": self.training.updates, "final_loss": curves.loss[-1][1]}
+        batches = list(update_batches(samples, self.training, self.seed))
+        return {
+            "updates": self.training.updates,
+            "final_loss": curves.loss[-1][1],
+            "tuned_tokens": len(set(chain.from_iterable(batches))),
+            "trained_steps": sum(map(len, batches)),
+        }
 
 
 class _Clock:

@@ -1,0 +1,47 @@
+"""The published benchmarks through the whole pipeline, offline, from a folder of data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lrbench.pipeline.run import run_recipe
+from lrbench.recipe.catalogue import SUITES
+from lrbench.recipe.schema import Recipe
+from lrbench.results.ledger import Ledger
+
+# One problem of each fits the model's context of 1024 bytes, one of minerva_math does not.
+ITEMS = [f"{name}-test-1" for name in SUITES["math7"]] + ["minerva_math-test-5"]
+
+
+@pytest.fixture
+def offline(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRBENCH_DATA", str(shared / "data"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("lrbench.results.mlflow_mirror.mirror_safely", lambda *_, **__: None)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("offline")
+def test_all_seven_are_measured_and_recorded_under_their_protocol(
+    make_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = make_recipe(
+        data={"train": "gsm8k/train", "problems": 4, "selection": "sample"},
+        training={"updates": 1, "rollouts_per_update": 2},
+        arms=["base", "neither"],
+        evaluation={"suite": "math7", "items": ITEMS},
+    )
+    run_recipe(recipe, tmp_path)
+    scores = Ledger(tmp_path / "ledger").read().scores
+    sizes = dict.fromkeys(SUITES["math7"], 1) | {"minerva_math": 2}
+    for arm in ("base", "neither"):
+        assert {score.benchmark: score.n for score in scores if score.arm == arm} == sizes
+    protocol = next(score.protocol for score in scores if score.benchmark == "gsm8k")
+    assert protocol["task"] == "lrbench_gsm8k"
+    assert protocol["max_new_tokens"] == 2048
+    assert protocol["data"].startswith("017625dc2771")
+    assert protocol["items"] is not None
+    assert protocol["system_prompt"].endswith(r"put your final answer within \boxed{}.")
