@@ -118,9 +118,9 @@ def test_a_training_that_dies_is_named_and_nothing_is_replaced(monkeypatch, tmp_
     build(tmp_path)
     monkeypatch.undo()
     before = contents(tmp_path)
-    # Three heads do not divide a width of 32, so the model cannot be made.
+    # Two key-value heads cannot serve three heads, so the first forward pass fails.
     with pytest.raises(RunError, match="training of amateur ended early"):
-        build(tmp_path, force=True, pair=[replace(TINY[1], heads=3)])
+        build(tmp_path, force=True, pair=[replace(TINY[1], heads=3, key_value_heads=2)])
     assert contents(tmp_path) == before
 
 
