@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.stages.evaluation import read_items
 from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
+from lrbench.store.store import Store
 
-# One problem of each fits the model's context of 1024 bytes, one of minerva_math does not.
-ITEMS = [f"{name}-test-1" for name in SUITES["math7"]] + ["minerva_math-test-5"]
+# Longer than the context of the random pair, 1024 bytes.
+TOO_LONG = "olympiadbench-test-61"
+ITEMS = [*(f"{name}-test-1" for name in SUITES["math7"]), TOO_LONG]
 
 
 @pytest.fixture
@@ -36,9 +40,16 @@ def test_all_seven_are_measured_and_recorded_under_their_protocol(
     )
     run_recipe(recipe, tmp_path)
     scores = Ledger(tmp_path / "ledger").read().scores
-    sizes = dict.fromkeys(SUITES["math7"], 1) | {"minerva_math": 2}
+    sizes = dict.fromkeys(SUITES["math7"], 1) | {"olympiadbench": 2}
     for arm in ("base", "neither"):
         assert {score.benchmark: score.n for score in scores if score.arm == arm} == sizes
+    plan = plan_recipe(recipe, tmp_path)
+    score = next(score for score in plan.arms[0].scores if score.benchmark == "olympiadbench")
+    artifact = Store(tmp_path / "store").find(score.name, score.key)
+    assert artifact is not None
+    long = next(item for item in read_items(artifact) if item["id"] == TOO_LONG)
+    assert (long["completion"], long["tokens"], long["truncated"]) == ("", 0, True)
+    assert (long["paper"], long["exact"], long["reason"]) == (False, False, "truncated")
     protocol = next(score.protocol for score in scores if score.benchmark == "gsm8k")
     assert protocol["task"] == "lrbench_gsm8k"
     assert protocol["max_new_tokens"] == 2048
