@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,11 +28,9 @@ PROBLEMS_PER_SHARD = 64
 
 
 @dataclass(frozen=True)
-class GreedyRollouts(Stage):
-    """The expert's greedy answers, cut at `max_new_tokens`. Reads problem texts, never a label."""
+class RolloutSource(Stage):
+    """What the three sources have in common: problems in, shards of rollouts out."""
 
-    name: ClassVar[str] = "rollouts"
-    version: ClassVar[int] = 2
     renders_prompts: ClassVar[bool] = True
 
     expert: LocatedModel
@@ -39,18 +38,11 @@ class GreedyRollouts(Stage):
     sampling: Sampling
 
     @property
-    def label(self) -> str:
-        """For people."""
-        return f"rollouts of {self.expert.name} ({len(self.problems.ids)} problems)"
-
-    @property
     def identity(self) -> Mapping[str, Any]:
-        """Model, texts and decoding; no answers."""
+        """Model, texts and prompt; each source adds what else it reads."""
         return {
             "expert": model_identity(self.expert),
             "texts": self.problems.texts_hash,
-            "max_new_tokens": self.sampling.max_new_tokens,
-            "engine": self.sampling.engine.name,
             "system_prompt": self.sampling.system_prompt,
         }
 
@@ -58,6 +50,55 @@ class GreedyRollouts(Stage):
     def size(self) -> int:
         """Problems."""
         return len(self.problems.ids)
+
+    def work(
+        self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
+    ) -> dict[str, Any]:
+        """Commit one Parquet file of rollouts per shard of problems."""
+        from lrbench.sampling.rollouts import read_rollouts, write_rollouts
+
+        for name, span in shards(self.size, PROBLEMS_PER_SHARD):
+            if not draft.has(f"{name}.parquet"):
+                started = time.monotonic()
+                rollouts = self.make(name, span, draft, workspace)
+                seconds = time.monotonic() - started
+                draft.commit(f"{name}.parquet", partial(write_rollouts, rollouts=rollouts), seconds)
+            progress.advance(len(span))
+        rollouts = read_rollouts(draft.path(name) for name in draft.names if name.endswith(".parquet"))
+        return {"rollouts": len(rollouts), "tokens": sum(rollout.steps for rollout in rollouts)}
+
+    @abstractmethod
+    def make(self, name: str, span: range, draft: Draft, workspace: Workspace) -> list[Rollout]:
+        """The rollouts of the problems in `span`; `name` is the shard's, for files beside it."""
+
+    def prompt(self, index: int, workspace: Workspace) -> tuple[int, ...]:
+        """Token ids of the prompt that asks problem `index`."""
+        from lrbench.models.prompt import render_prompt
+
+        text = self.problems.texts[index]
+        return tuple(render_prompt(workspace.tokenizer, text, self.sampling.system_prompt))
+
+
+@dataclass(frozen=True)
+class GreedyRollouts(RolloutSource):
+    """The expert's greedy answers, cut at `max_new_tokens`. Reads problem texts, never a label."""
+
+    name: ClassVar[str] = "rollouts"
+    version: ClassVar[int] = 2
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"rollouts of {self.expert.name} ({self.size} problems)"
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Adds the decoding."""
+        return {
+            **super().identity,
+            "max_new_tokens": self.sampling.max_new_tokens,
+            "engine": self.sampling.engine.name,
+        }
 
     @property
     def most_tokens(self) -> int:
@@ -69,75 +110,49 @@ class GreedyRollouts(Stage):
         """As the recipe says for sampling."""
         return self.sampling.engine
 
-    def work(
-        self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
-    ) -> dict[str, Any]:
-        """Commit one Parquet file of rollouts per shard of problems."""
-        from lrbench.models.prompt import render_prompt
+    def make(self, name: str, span: range, draft: Draft, workspace: Workspace) -> list[Rollout]:
+        """One greedy rollout per problem that leaves room for one in the model's context."""
         from lrbench.sampling.rollouts import Rollout
 
-        for name, span in shards(len(self.problems.ids), PROBLEMS_PER_SHARD):
-            if not draft.has(f"{name}.parquet"):
-                started = time.monotonic()
-                prompts = [
-                    render_prompt(
-                        workspace.tokenizer, self.problems.texts[index], self.sampling.system_prompt
-                    )
-                    for index in span
-                ]
-                with workspace.engine(self.sampling.engine) as engine:
-                    completions = engine.complete(prompts, self.sampling.max_new_tokens)
-                rollouts = [
-                    Rollout(self.problems.ids[index], 0, tuple(prompt), completion)
-                    for index, prompt, completion in zip(span, prompts, completions, strict=True)
-                    # A problem that fills the model's context leaves no room for an answer.
-                    if completion
-                ]
-                _commit_rollouts(draft, name, rollouts, started)
-            progress.advance(len(span))
-        return _rollout_statistics(draft)
+        prompts = [self.prompt(index, workspace) for index in span]
+        with workspace.engine(self.sampling.engine) as engine:
+            completions = engine.complete(prompts, self.sampling.max_new_tokens)
+        return [
+            Rollout(self.problems.ids[index], 0, prompt, completion)
+            for index, prompt, completion in zip(span, prompts, completions, strict=True)
+            if completion
+        ]
 
 
 @dataclass(frozen=True)
-class CheckedSolutions(Stage):
+class CheckedSolutions(RolloutSource):
     """Solutions the expert sampled and finished whose answer is right: rejection sampling for SFT."""
 
     name: ClassVar[str] = "solutions"
     version: ClassVar[int] = 2
-    renders_prompts: ClassVar[bool] = True
 
-    expert: LocatedModel
-    problems: Problems
-    sampling: Sampling
     seed: int
 
     @property
     def label(self) -> str:
         """For people."""
         samples = self.sampling.solutions.samples_per_problem
-        return f"solutions of {self.expert.name} ({len(self.problems.ids)} problems, {samples} samples each)"
+        return f"solutions of {self.expert.name} ({self.size} problems, {samples} samples each)"
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Model, texts, gold answers, decoding, seed and grader."""
+        """Adds the gold answers, the decoding, the seed and the grader."""
         from lrbench.evaluation.suites import GRADER_VERSION
 
         return {
-            "expert": model_identity(self.expert),
-            "texts": self.problems.texts_hash,
+            **super().identity,
             "answers": self.problems.answers_hash,
             "answers_checked_as": self.problems.benchmark,
-            "system_prompt": self.sampling.system_prompt,
             "solutions": self.sampling.solutions.model_dump(mode="json"),
             "engine": self.sampling.engine.name,
             "seed": self.seed,
             "grader_version": GRADER_VERSION,
         }
-
-    @property
-    def size(self) -> int:
-        """Problems."""
-        return len(self.problems.ids)
 
     @property
     def most_tokens(self) -> int:
@@ -153,40 +168,31 @@ class CheckedSolutions(Stage):
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
-        """Commit, per shard of problems, the right solutions and the counts of what was sampled."""
-        counted = {"samples": 0, "tokens": 0, "right": 0}
-        for name, span in shards(len(self.problems.ids), PROBLEMS_PER_SHARD):
-            if not draft.has(f"{name}.json"):
-                started = time.monotonic()
-                sampled = self._sample(span, workspace)
-                right = [rollout for rollout, correct in sampled if correct]
-                counts = {
-                    "samples": len(sampled),
-                    "tokens": sum(rollout.steps for rollout, _ in sampled),
-                    "right": len(right),
-                }
-                _commit_rollouts(draft, name, right, started)
-                text = json.dumps(counts)
-                draft.commit(f"{name}.json", partial(Path.write_text, data=text))
-            counts = json.loads(draft.path(f"{name}.json").read_text())
-            counted = {field: total + counts[field] for field, total in counted.items()}
-            progress.advance(len(span), note=f"{counted['right']}/{counted['samples']} right")
-        return _rollout_statistics(draft) | {
-            "sampled_solutions": counted["samples"],
-            "sampled_tokens": counted["tokens"],
-            "share_right": counted["right"] / counted["samples"],
+        """Commit the right solutions, and the counts of all that were sampled."""
+        statistics = super().work(draft, inputs, workspace, progress)
+        counts = [json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(".json")]
+        samples = sum(count["samples"] for count in counts)
+        return statistics | {
+            "sampled_solutions": samples,
+            "sampled_tokens": sum(count["tokens"] for count in counts),
+            "share_right": sum(count["right"] for count in counts) / samples,
         }
 
+    def make(self, name: str, span: range, draft: Draft, workspace: Workspace) -> list[Rollout]:
+        """The right ones among several sampled solutions per problem; their counts are committed beside."""
+        sampled = self._sample(span, workspace)
+        right = [rollout for rollout, correct in sampled if correct]
+        tokens = sum(rollout.steps for rollout, _ in sampled)
+        counts = json.dumps({"samples": len(sampled), "tokens": tokens, "right": len(right)})
+        draft.commit(f"{name}.json", partial(Path.write_text, data=counts))
+        return right
+
     def _sample(self, span: range, workspace: Workspace) -> list[tuple[Rollout, bool]]:
-        from lrbench.models.prompt import render_prompt
         from lrbench.sampling.rollouts import Rollout
 
         solutions = self.sampling.solutions
         wanted = [(index, sample) for index in span for sample in range(solutions.samples_per_problem)]
-        prompts = [
-            render_prompt(workspace.tokenizer, self.problems.texts[index], self.sampling.system_prompt)
-            for index, _ in wanted
-        ]
+        prompts = [self.prompt(index, workspace) for index, _ in wanted]
         with workspace.engine(self.sampling.engine) as engine:
             completions = engine.complete(
                 prompts,
@@ -196,7 +202,7 @@ class CheckedSolutions(Stage):
             )
         return [
             (
-                Rollout(self.problems.ids[index], sample, tuple(prompt), completion),
+                Rollout(self.problems.ids[index], sample, prompt, completion),
                 self._is_right(index, completion, workspace),
             )
             for (index, sample), prompt, completion in zip(wanted, prompts, completions, strict=True)
@@ -209,69 +215,48 @@ class CheckedSolutions(Stage):
         if gold is None or not completion or completion[-1] not in workspace.stop_ids:
             return False
         text = workspace.tokenizer.decode(completion[:-1])
-        return grade(benchmark=self.problems.benchmark, completion=text, gold=gold).correct
+        return grade(
+            benchmark=self.problems.benchmark,
+            completion=text,
+            gold=gold,
+            problem=self.problems.texts[index],
+        ).correct
 
 
 @dataclass(frozen=True)
-class ReferenceRollouts(Stage):
+class ReferenceRollouts(RolloutSource):
     """The data set's own solutions as rollouts, for the `ground_truth` source."""
 
     name: ClassVar[str] = "reference"
     version: ClassVar[int] = 2
-    renders_prompts: ClassVar[bool] = True
-
-    expert: LocatedModel
-    problems: Problems
-    sampling: Sampling
 
     @property
     def label(self) -> str:
         """For people."""
-        return f"reference solutions ({len(self.problems.ids)} problems)"
+        return f"reference solutions ({self.size} problems)"
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Texts and solutions as the expert's tokenizer reads them."""
-        return {
-            "expert": model_identity(self.expert),
-            "texts": self.problems.texts_hash,
-            "solutions": self.problems.solutions_hash,
-            "system_prompt": self.sampling.system_prompt,
-        }
+        """Adds the solutions."""
+        return {**super().identity, "solutions": self.problems.solutions_hash}
 
-    @property
-    def size(self) -> int:
-        """Problems."""
-        return len(self.problems.ids)
-
-    def work(
-        self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
-    ) -> dict[str, Any]:
-        """Commit one Parquet file per shard of problems."""
+    def make(self, name: str, span: range, draft: Draft, workspace: Workspace) -> list[Rollout]:
+        """One rollout per problem that has a solution, ended like a turn."""
         from lrbench.models.loading import end_of_turn_id
-        from lrbench.models.prompt import render_prompt
         from lrbench.sampling.rollouts import Rollout
 
         tokenizer = workspace.tokenizer
         end = end_of_turn_id(tokenizer)
-        for name, span in shards(len(self.problems.ids), PROBLEMS_PER_SHARD):
-            if not draft.has(f"{name}.parquet"):
-                started = time.monotonic()
-                rollouts = [
-                    Rollout(
-                        self.problems.ids[index],
-                        0,
-                        tuple(
-                            render_prompt(tokenizer, self.problems.texts[index], self.sampling.system_prompt)
-                        ),
-                        (*tokenizer.encode(solution, add_special_tokens=False), end),
-                    )
-                    for index in span
-                    if (solution := self.problems.solutions[index]) is not None
-                ]
-                _commit_rollouts(draft, name, rollouts, started)
-            progress.advance(len(span))
-        return _rollout_statistics(draft)
+        return [
+            Rollout(
+                self.problems.ids[index],
+                0,
+                self.prompt(index, workspace),
+                (*tokenizer.encode(solution, add_special_tokens=False), end),
+            )
+            for index in span
+            if (solution := self.problems.solutions[index]) is not None
+        ]
 
 
 def row_seed(seed: int, problem_id: str, sample: int) -> int:
@@ -290,18 +275,3 @@ def read_artifact_rollouts(artifact: Artifact) -> list[Rollout]:
     from lrbench.sampling.rollouts import read_rollouts
 
     return read_rollouts(parquet_files(artifact))
-
-
-def _commit_rollouts(draft: Draft, name: str, rollouts: Sequence[Rollout], started: float) -> None:
-    from lrbench.sampling.rollouts import write_rollouts
-
-    seconds = time.monotonic() - started
-    draft.commit(f"{name}.parquet", partial(write_rollouts, rollouts=rollouts), seconds)
-
-
-def _rollout_statistics(draft: Draft) -> dict[str, Any]:
-    from lrbench.sampling.rollouts import read_rollouts
-
-    paths = [draft.path(name) for name in draft.names if name.endswith(".parquet")]
-    rollouts = read_rollouts(paths)
-    return {"rollouts": len(rollouts), "tokens": sum(rollout.steps for rollout in rollouts)}
