@@ -12,7 +12,7 @@ from typing import Any
 from lrbench.recipe.arms import KNOWN_ARMS, Arm, resolve_arm, resolve_arms
 from lrbench.recipe.messages import Path, excerpt
 from lrbench.recipe.references import Origin, origin_of_model
-from lrbench.recipe.schema import ArmDeclaration, Divergence, Evaluation, Recipe, Training
+from lrbench.recipe.schema import ArmDeclaration, Divergence, EngineChoice, Evaluation, Recipe, Training
 
 Finding = tuple[Path, str]
 
@@ -27,6 +27,9 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _batch_unit(sections["training"])
     if "evaluation" in sections:
         yield from _choice_of_items(sections["evaluation"])
+    for section in ("sampling", "evaluation"):
+        if section in sections:
+            yield from _missing_address(sections[section].engine, section)
     if "arms" in sections:
         yield from _repeated_names(sections["arms"])
     if {"arms", "divergence", "training"} <= sections.keys():
@@ -80,6 +83,12 @@ def _choice_of_items(evaluation: Evaluation) -> Iterator[Finding]:
                 yield ("evaluation", field, place), f"`{excerpt(name)}` stands twice in the list"
 
 
+def _missing_address(engine: EngineChoice, section: str) -> Iterator[Finding]:
+    if engine.name == "server" and engine.url is None:
+        message = "missing; the engine `server` needs its address, such as http://127.0.0.1:8000"
+        yield (section, "engine", "url"), message
+
+
 def _repeated_names(arms: tuple[ArmDeclaration, ...]) -> Iterator[Finding]:
     places: dict[str, int] = {}
     for place, arm in enumerate(arms):
@@ -119,6 +128,10 @@ def ignored_settings(recipe: Recipe) -> Iterator[Finding]:
     samples = any(arm.ingredients and arm.ingredients.source == "solutions" for arm in arms)
     if "solutions" in recipe.sampling.model_fields_set and not samples:
         yield ("sampling", "solutions"), "ignored, because no arm learns from sampled solutions"
+    for section, engine in (("sampling", recipe.sampling.engine), ("evaluation", recipe.evaluation.engine)):
+        for name in sorted(engine.model_fields_set - {"name"}):
+            if engine.name != "server" and getattr(engine, name) is not None:
+                yield (section, "engine", name), f"ignored, because the engine is `{engine.name}`"
     for place, (declaration, arm) in enumerate(zip(recipe.arms, arms, strict=True)):
         for name in ("alpha", "beta"):
             if getattr(declaration.divergence, name) is not None and not _uses(arm, name):

@@ -71,6 +71,16 @@ BELOW = "allowed is an alpha of at least alpha_min, since scores are stored only
             [(SUITE, SUITE + "\n  items: [hard-test-1, hard-test-1]")],
             "19:24: evaluation.items.1: `hard-test-1` stands twice in the list",
         ),
+        (
+            [(SUITE, SUITE + "\n  engine: {name: server}")],
+            "19:3: evaluation.engine.url: missing; the engine `server` needs its address, "
+            "such as http://127.0.0.1:8000",
+        ),
+        (
+            [(SUITE, SUITE + "\nsampling: {engine: {name: server, url: null}}")],
+            "19:40: sampling.engine.url: missing; the engine `server` needs its address, "
+            "such as http://127.0.0.1:8000",
+        ),
     ],
 )
 def test_fields_that_do_not_fit_are_told(
@@ -137,6 +147,14 @@ def test_what_fits_loads_without_a_warning(
             ["9:9: data.seed: ignored, because `selection` is `first`"],
         ),
         ([("problems: 8", "problems: 8\n  selection: sample\n  seed: 1")], []),
+        (
+            [(SUITE, SUITE + "\n  engine: {name: vllm, url: 'http://host', served_as: expert}")],
+            [
+                "19:29: evaluation.engine.url: ignored, because the engine is `vllm`",
+                "19:50: evaluation.engine.served_as: ignored, because the engine is `vllm`",
+            ],
+        ),
+        ([(SUITE, SUITE + "\n  engine: {name: server, url: 'http://host'}")], []),
     ],
 )
 def test_settings_without_effect_are_warned_about(
