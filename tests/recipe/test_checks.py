@@ -151,7 +151,7 @@ def test_what_fits_loads_without_a_warning(
             [(SUITE, SUITE + "\n  engine: {name: vllm, url: 'http://host', served_as: expert}")],
             [
                 "19:29: evaluation.engine.url: ignored, because the engine is `vllm`",
-                "19:50: evaluation.engine.served_as: ignored, because the engine is `vllm`",
+                "19:55: evaluation.engine.served_as: ignored, because the engine is `vllm`",
             ],
         ),
         ([(SUITE, SUITE + "\n  engine: {name: server, url: 'http://host'}")], []),
