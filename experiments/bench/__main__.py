@@ -48,7 +48,8 @@ def main() -> None:
     rollouts = write_rollouts(workspace, recipe)
     scores = score(workspace.pair, rollouts, recipe)
     print(scoring(workspace, rollouts, recipe).line(), flush=True)
-    print(training(workspace, rollouts, scores, recipe).line(), flush=True)
+    for arm in ("lightr", "no_selection"):
+        print(training(workspace, rollouts, scores, recipe, arm).line(), flush=True)
     print(sampling(workspace, rollouts, recipe).line(), flush=True)
     print()
     commands()
@@ -78,10 +79,12 @@ def scoring(workspace: Workspace, rollouts: list[Rollout], recipe: Recipe) -> Co
     )
 
 
-def training(workspace: Workspace, rollouts: list[Rollout], scores: Scores, recipe: Recipe) -> Comparison:
-    lightr = KNOWN_ARMS["lightr"]
-    assert lightr is not None
-    samples: Samples = build_samples(rollouts, scores, lightr, recipe.divergence)
+def training(
+    workspace: Workspace, rollouts: list[Rollout], scores: Scores, recipe: Recipe, arm: str
+) -> Comparison:
+    ingredients = KNOWN_ARMS[arm]
+    assert ingredients is not None
+    samples: Samples = build_samples(rollouts, scores, ingredients, recipe.divergence)
     batch = [index for index in range(len(samples)) if samples.rollout[index] < ROLLOUTS_PER_UPDATE]
     rows = sum(samples.targets.offsets[index + 1] - samples.targets.offsets[index] for index in batch)
     adapted = attach_adapter(workspace.expert, recipe.training.lora, seed=0)
@@ -92,7 +95,7 @@ def training(workspace: Workspace, rollouts: list[Rollout], scores: Scores, reci
             part.backward()
 
     found = in_turn(
-        f"training: {len(batch)} steps packed, against {rows} rows",
+        f"training {arm}: {len(batch)} steps, against {rows} rows",
         packed,
         lambda: loss_per_token(model, workspace.shared_vocabulary, samples, batch),
         "at least 8",

@@ -39,6 +39,8 @@ def load_model(model: LocatedModel, device: torch.device) -> Model:
     Raises `ModelError` for missing, extra or non-finite weights.
     """
     transformers.utils.logging.disable_progress_bar()
+    # Its remarks on lengths are about limits that the engines keep already.
+    transformers.utils.logging.set_verbosity_error()
     try:
         loaded, report = AutoModelForCausalLM.from_pretrained(
             model.folder,

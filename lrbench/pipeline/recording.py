@@ -115,9 +115,7 @@ def _costs(arm: ArmPlan, making: list[Stage], artifacts: Mapping[str, Artifact])
     statistics = [artifacts[stage.key].statistics for stage in sources]
     seconds = {stage.name: artifacts[stage.key].seconds for stage in making}
     return Costs(
-        tuned_tokens=0
-        if arm.adapter is None
-        else artifacts[arm.adapter.key].statistics["tuned_tokens"],
+        tuned_tokens=0 if arm.adapter is None else artifacts[arm.adapter.key].statistics["tuned_tokens"],
         sampled_problems=sum(stage.size for stage in sources),
         sampled_tokens=sum(found.get("sampled_tokens", found["tokens"]) for found in statistics),
         seconds={name: round(value, 3) for name, value in seconds.items()},
