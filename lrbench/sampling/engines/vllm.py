@@ -77,7 +77,7 @@ class VllmModel:
                 trust_remote_code=False,
                 disable_log_stats=True,
                 use_tqdm_on_load=False,
-                **_gpu_memory(),
+                **_device_settings(),
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(f"{model.name}: vLLM cannot run it: {_last_line(error)}") from error
@@ -156,11 +156,13 @@ class VllmEngine(Engine):
         return outputs
 
 
-def _gpu_memory() -> dict[str, float]:
+def _device_settings() -> dict[str, Any]:
     import torch
 
     if not torch.cuda.is_available():
-        return {}
+        # A prompt that is read in pieces makes vLLM wind a row's random stream back, which streams on the
+        # CPU cannot: vLLM 0.32 then stops.
+        return {"enable_chunked_prefill": False}
     free, total = torch.cuda.mem_get_info()
     return {"gpu_memory_utilization": round(FREE_MEMORY_SHARE * free / total, 3)}
 
