@@ -58,7 +58,7 @@ def test_a_finished_recipe_says_so_and_shows_its_results(runs: Path) -> None:
 @pytest.mark.slow
 def test_plan_shows_what_is_finished_and_what_is_not(runs: Path) -> None:
     finished = lrbench("plan", QUICKSTART, *SMALL, "--runs", runs)
-    assert "28 stages: 28 finished, 0 to run (at most 0 tokens)." in finished.stdout
+    assert "28 stages: 28 finished, 0 to run (at most 0 new tokens)." in finished.stdout
     changed = lrbench("plan", QUICKSTART, *SMALL, "divergence.beta=0.8", "--runs", runs)
     assert "28 stages: 19 finished, 9 to run" in changed.stdout
 

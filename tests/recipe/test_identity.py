@@ -38,7 +38,6 @@ RUNTIME = {
     ("runtime", "device"),
     ("runtime", "threads"),
     ("runtime", "batch_size"),
-    ("runtime", "positions_per_chunk"),
     ("runtime", "updates_between_saves"),
 }
 
@@ -145,7 +144,7 @@ own_training = st.fixed_dictionaries(
     optional={
         "updates": counts,
         "steps_per_update": counts | st.none(),
-        "learning_rate": plain_numbers(1e-12, 10),
+        "learning_rate": plain_numbers(1e-12, 1),
         "lora": st.fixed_dictionaries({}, optional={"r": counts, "target_modules": modules}),
     },
 )
@@ -173,7 +172,7 @@ recipes = st.fixed_dictionaries(
         "training": st.fixed_dictionaries(
             {"steps_per_update": counts},
             optional={
-                "learning_rate": plain_numbers(1e-12, 10),
+                "learning_rate": plain_numbers(1e-12, 1),
                 "weight_decay": plain_numbers(0, 1),
                 "lora": st.fixed_dictionaries({}, optional={"target_modules": modules}),
             },

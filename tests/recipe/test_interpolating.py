@@ -52,7 +52,7 @@ def test_a_wrong_value_is_told_where_it_was_written_and_not_where_it_is_referred
     text = changed(("alpha: 0.2", "alpha: ${training.learning_rate}"), ("1.0e-3", "three"))
     assert refusal(text) == [
         'r.yaml:15:18: divergence.alpha: found the text "three", allowed is a number in (0, 1]',
-        'r.yaml:15:18: training.learning_rate: found the text "three", allowed is a number above 0',
+        'r.yaml:15:18: training.learning_rate: found the text "three", allowed is a number in (0, 1]',
     ]
 
 

@@ -123,7 +123,6 @@ runtime:
   device: auto
   threads: null
   batch_size: 64
-  positions_per_chunk: 256
   updates_between_saves: 20
 """
     written = {path for path, _ in keys_of(text)}

@@ -52,7 +52,7 @@ NAME = "allowed is a name of up to 100 letters, digits, `.`, `_` and `-` that be
         (
             "1.0e-3",
             "'5e-5'",
-            '15:18: training.learning_rate: found the text "5e-5", allowed is a number above 0; '
+            '15:18: training.learning_rate: found the text "5e-5", allowed is a number in (0, 1]; '
             "write it without quotes",
         ),
         ("seed: 0", "seed: -1", "2:7: seed: found -1, allowed is a whole number in [0, 2147483648)"),
