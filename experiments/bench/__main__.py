@@ -7,6 +7,8 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,6 +21,7 @@ from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.schema import Recipe
+from lrbench.sampling.engines.transformers import TransformersEngine
 from lrbench.sampling.problems import load_problems
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import Samples, build_samples
@@ -44,24 +47,35 @@ def main() -> None:
     )
     print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, ", end="")
     print(f"{torch.get_num_threads()} threads; seconds and ratios as minimum, median, maximum\n")
-    print(f"{'what':44} | {'ours':23} | {'the other way':23} | {'other / ours':23} | wanted")
-    rollouts = write_rollouts(workspace, recipe)
-    scores = score(workspace.pair, rollouts, recipe)
-    print(scoring(workspace, rollouts, recipe).line(), flush=True)
-    for arm in ("lightr", "no_selection"):
-        print(training(workspace, rollouts, scores, recipe, arm).line(), flush=True)
-    print(sampling(workspace, rollouts, recipe).line(), flush=True)
+    print(f"{'what':48} | {'ours':23} | {'the other way':23} | {'other / ours':23} | wanted")
+    for name, rollouts in {
+        "short": write_rollouts(workspace, recipe),
+        "128 tokens": write_rollouts(workspace, recipe, to_the_end=True)[:ROLLOUTS_PER_UPDATE],
+    }.items():
+        scores = score(workspace.pair, rollouts, recipe)
+        print(scoring(name, workspace, rollouts, recipe).line(), flush=True)
+        for arm in ("lightr", "no_selection"):
+            print(training(name, workspace, rollouts, scores, recipe, arm).line(), flush=True)
+        print(sampling(name, workspace, rollouts, recipe).line(), flush=True)
     print()
     commands()
 
 
-def write_rollouts(workspace: Workspace, recipe: Recipe) -> list[Rollout]:
+def complete(
+    workspace: Workspace, recipe: Recipe, prompts: Sequence[Sequence[int]], to_the_end: bool
+) -> list[tuple[int, ...]]:
+    """Greedy completions; `to_the_end` goes on after stop tokens, so that all have the full length."""
+    rules = replace(workspace.token_rules, stop_ids=()) if to_the_end else workspace.token_rules
+    engine = TransformersEngine(workspace.expert, rules, recipe.runtime.batch_size)
+    return engine.complete(prompts, recipe.sampling.max_new_tokens)
+
+
+def write_rollouts(workspace: Workspace, recipe: Recipe, to_the_end: bool = False) -> list[Rollout]:
     problems = load_problems(recipe.data)
-    prompts = [render_prompt(workspace.tokenizer, text, None) for text in problems.texts]
-    with workspace.engine(recipe.sampling.engine) as engine:
-        completions = engine.complete(prompts, recipe.sampling.max_new_tokens)
+    prompts = [tuple(render_prompt(workspace.tokenizer, text, None)) for text in problems.texts]
+    completions = complete(workspace, recipe, prompts, to_the_end)
     return [
-        Rollout(identifier, 0, tuple(prompt), completion)
+        Rollout(identifier, 0, prompt, completion)
         for identifier, prompt, completion in zip(problems.ids, prompts, completions, strict=True)
     ]
 
@@ -70,9 +84,9 @@ def score(pair: LoadedPair, rollouts: list[Rollout], recipe: Recipe) -> Scores:
     return score_rollouts(pair, rollouts, alpha_min=recipe.divergence.alpha_min)
 
 
-def scoring(workspace: Workspace, rollouts: list[Rollout], recipe: Recipe) -> Comparison:
+def scoring(name: str, workspace: Workspace, rollouts: list[Rollout], recipe: Recipe) -> Comparison:
     return in_turn(
-        "scoring: one pass, against one per prefix",
+        f"scoring, {name}: one pass, against per prefix",
         lambda: score(workspace.pair, rollouts, recipe),
         lambda: score_per_prefix(workspace.pair, rollouts),
         "at least 10",
@@ -80,7 +94,7 @@ def scoring(workspace: Workspace, rollouts: list[Rollout], recipe: Recipe) -> Co
 
 
 def training(
-    workspace: Workspace, rollouts: list[Rollout], scores: Scores, recipe: Recipe, arm: str
+    name: str, workspace: Workspace, rollouts: list[Rollout], scores: Scores, recipe: Recipe, arm: str
 ) -> Comparison:
     ingredients = KNOWN_ARMS[arm]
     assert ingredients is not None
@@ -95,7 +109,7 @@ def training(
             part.backward()
 
     found = in_turn(
-        f"training {arm}: {len(batch)} steps, against {rows} rows",
+        f"{arm}, {name}: {len(batch)} steps, against {rows} rows",
         packed,
         lambda: loss_per_token(model, workspace.shared_vocabulary, samples, batch),
         "at least 8",
@@ -104,18 +118,18 @@ def training(
     return found
 
 
-def sampling(workspace: Workspace, rollouts: list[Rollout], recipe: Recipe) -> Comparison:
+def sampling(name: str, workspace: Workspace, rollouts: list[Rollout], recipe: Recipe) -> Comparison:
     prompts = [rollout.prompt_ids for rollout in rollouts]
+    to_the_end = all(rollout.steps == recipe.sampling.max_new_tokens for rollout in rollouts)
 
     def bare() -> None:
-        with workspace.engine(recipe.sampling.engine) as engine:
-            engine.complete(prompts, recipe.sampling.max_new_tokens)
+        complete(workspace, recipe, prompts, to_the_end)
 
     def whole() -> None:
         bare()
         score(workspace.pair, rollouts, recipe)
 
-    return in_turn("sampling: bare generation, against with scores", bare, whole, "at most 1.4")
+    return in_turn(f"sampling, {name}: bare, against with scores", bare, whole, "at most 1.4")
 
 
 def commands() -> None:

@@ -25,7 +25,7 @@ class Comparison:
     def line(self) -> str:
         """One row of the table."""
         return " | ".join(
-            [f"{self.name:44}", spread(self.ours), spread(self.other), spread(self.ratios), self.wanted]
+            [f"{self.name:48}", spread(self.ours), spread(self.other), spread(self.ratios), self.wanted]
         )
 
 
