@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from experiments.bench.evaluation import grading, overhead
 from experiments.bench.measuring import Comparison, in_turn, seconds, spread
 from experiments.bench.reference import loss_per_token, score_per_prefix
 from lrbench.models.prompt import render_prompt
@@ -57,7 +58,9 @@ def main() -> None:
         for arm in ("lightr", "no_selection"):
             print(training(name, workspace, rollouts, scores, recipe, arm).line(), flush=True)
         print(sampling(name, workspace, rollouts, recipe).line(), flush=True)
+    print(overhead(workspace).line(), flush=True)
     print()
+    print(grading(), flush=True)
     commands()
 
 

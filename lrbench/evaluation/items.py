@@ -59,12 +59,16 @@ def benchmark_rows(benchmark: str, data_root: str | None) -> Iterable[Row]:
 def choose_items(
     benchmark: str, data_root: str | None, limit: int | None = None, listed: Iterable[str] | None = None
 ) -> ItemSet:
-    """The first `limit` items of a benchmark, or those of it that are `listed`, or all."""
+    """The first `limit` items of a benchmark, or those of it that are `listed`, or all.
+
+    A limit that leaves nothing out is no limit: such scores are comparable with those of all items.
+    """
     rows = benchmark_rows(benchmark, data_root)
     wanted = None if listed is None else frozenset(listed)
     ids: list[str] = []
     whole, chosen = hashlib.sha256(), hashlib.sha256()
-    for row in rows:
+    count = 0
+    for count, row in enumerate(rows, start=1):  # noqa: B007 - the last count is that of all rows
         line = row_line(row)
         whole.update(line)
         if (limit is None or len(ids) < limit) and (wanted is None or row["id"] in wanted):
@@ -76,7 +80,7 @@ def choose_items(
         tuple(ids),
         data_hash=whole.hexdigest(),
         items_hash=chosen.hexdigest(),
-        limit=limit,
+        limit=None if limit is not None and limit >= count else limit,
         listed=listed is not None,
     )
 

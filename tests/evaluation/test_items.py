@@ -28,6 +28,11 @@ def test_a_limit_takes_the_first_ones() -> None:
     assert choose_items("hard", None, limit=100_000).ids == tuple(IDS)
 
 
+@pytest.mark.parametrize("limit", [500, 100_000])
+def test_a_limit_that_leaves_nothing_out_is_none(limit: int) -> None:
+    assert choose_items("hard", None, limit=limit) == choose_items("hard", None)
+
+
 def test_a_list_takes_its_items_in_the_benchmarks_order() -> None:
     items = choose_items("hard", None, listed=[IDS[9], IDS[2], "choice-test-1"])
     assert [row["id"] for row in items] == [IDS[2], IDS[9]]

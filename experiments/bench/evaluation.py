@@ -1,0 +1,64 @@
+"""What measuring costs: lm-eval, grading and records on top of generation, and verdicts a second."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+from experiments.bench.measuring import Comparison, in_turn, seconds
+from lrbench.evaluation.grading import grade, grade_many
+from lrbench.evaluation.harness import Benchmark
+from lrbench.evaluation.items import choose_items
+from lrbench.evaluation.language_model import RenderedModel
+from lrbench.evaluation.suites import SUITES
+from lrbench.models.prompt import render_prompt
+from lrbench.pipeline.workspace import Workspace
+from lrbench.sampling.engines.transformers import TransformersEngine
+
+CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance" / "grading.jsonl.gz"
+EXTREMES = ("order_dependent", "slow_s", "timeout")
+
+
+def overhead(workspace: Workspace) -> Comparison:
+    """One benchmark through lm-eval, graded, against the engine called with the same prompts."""
+    suite = SUITES["embedded7"]
+    rows = list(choose_items("hard", None))
+    engine = TransformersEngine(workspace.expert, workspace.token_rules, workspace.runtime.batch_size)
+    prompts = [render_prompt(workspace.tokenizer, row["problem"], None) for row in rows]
+    benchmark = Benchmark(suite, "hard")
+    model = RenderedModel(engine.complete, workspace.tokenizer, None)
+    return in_turn(
+        f"evaluation of {len(rows)} items: bare, against measured",
+        lambda: engine.complete(prompts, suite.max_new_tokens),
+        lambda: benchmark.measure(model, rows),
+        "at most 1.05",
+    )
+
+
+def grading() -> str:
+    """Verdicts a second over the conformance set, which lies beside the checkout, and the slowest one."""
+    if not CONFORMANCE.is_file():
+        return f"grading: not measured, {CONFORMANCE} is not there"
+    items = list(_cases())
+    list(grade_many(items[:50]))
+    total = seconds(lambda: list(grade_many(items)))
+    slowest = max(seconds(lambda item=item: grade(**item)) for item in items[::10])
+    return (
+        f"grading: {len(items) / total:.0f} verdicts/s over {len(items)} cases (wanted: at least 200), "
+        f"slowest of every tenth {slowest:.2f} s (under 3)"
+    )
+
+
+def _cases() -> Any:
+    with gzip.open(CONFORMANCE, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            case = json.loads(line)
+            if not any(case.get(extreme) for extreme in EXTREMES):
+                yield {
+                    "benchmark": case["benchmark"],
+                    "completion": case["completion"],
+                    "gold": case["gold"],
+                    "stop": tuple(case["stop"]),
+                }
