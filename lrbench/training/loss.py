@@ -73,8 +73,9 @@ def _part_divergence(
 ) -> Tensor:
     """Sum of KL(target || model) over the kept steps P of `rollouts`, whose tokens are `ids_BT`."""
     row_of = {rollout: row for row, rollout in enumerate(rollouts)}
-    rows_P = [row_of[rollout] for rollout in samples.rollout[steps_P].tolist()]
-    prompts = [len(samples.rollouts[rollout].prompt_ids) for rollout in samples.rollout[steps_P].tolist()]
+    rollout_P = samples.rollout[steps_P].tolist()
+    rows_P = [row_of[rollout] for rollout in rollout_P]
+    prompts = [len(samples.rollouts[rollout].prompt_ids) for rollout in rollout_P]
     columns_P = np.array(prompts) - 1 + samples.step[steps_P]
     hidden_BTD = hidden_states(model, ids_BT)
     hidden_PD = hidden_BTD[
