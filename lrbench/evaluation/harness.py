@@ -20,9 +20,14 @@ from lrbench.evaluation.task_functions import document, worked_examples
 
 @dataclass(frozen=True)
 class Item:
-    """One graded completion. `paper` and `exact` are the two verdicts, `reason` says why."""
+    """One graded completion. `paper` and `exact` are the two verdicts, `reason` says why.
+
+    `problem` is what was asked, without worked examples and system prompt, so that a result can be looked
+    into where its data set is not.
+    """
 
     id: str
+    problem: str
     completion: str
     gold: str
     prediction: str | None
@@ -67,6 +72,7 @@ class Benchmark:
 def _item(sample: dict[str, Any], tokens: int, truncated: bool) -> Item:
     item = Item(
         id=sample["doc"]["id"],
+        problem=sample["doc"]["problem"],
         completion=sample["resps"][0][0],
         gold=sample["doc"]["answer"],
         prediction=sample["verdict"]["prediction"],

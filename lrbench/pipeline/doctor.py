@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lrbench.errors import StoreError
 from lrbench.results.ledger import Ledger
 from lrbench.store.store import Store
 
@@ -50,16 +51,24 @@ def _folder(runs: Path) -> Iterator[Finding]:
     if not runs.is_dir():
         yield Finding(True, f"{runs} does not exist yet: nothing was run")
         return
-    reports: list[str] = []
-    store = Store(runs / "store", on_damage=reports.append)
-    whole = sum(store.find(stage, key) is not None for stage, key in _addresses(store.root))
-    yield Finding(True, f"{whole} artifacts, every byte verified")
-    yield from (Finding(False, report) for report in reports)
+    store = Store(runs / "store")
+    addresses = _addresses(store.root)
+    damage = list(_damage(store, addresses))
+    yield Finding(True, f"{len(addresses) - len(damage)} artifacts, every byte verified")
+    yield from damage
     for draft in store.drafts():
         yield Finding(True, f"unfinished: {draft.stage} {draft.key[:8]}, {draft.committed_files} files kept")
     contents = Ledger(runs / "ledger").read()
     yield Finding(True, f"ledger: {len(contents.arms)} arms, {len(contents.scores)} scores")
     yield from (Finding(False, f"ledger: {line}") for line in contents.broken)
+
+
+def _damage(store: Store, addresses: list[tuple[str, str]]) -> Iterator[Finding]:
+    for stage, key in addresses:
+        try:
+            store.look(stage, key)
+        except StoreError as error:
+            yield Finding(False, str(error))
 
 
 def _addresses(store: Path) -> list[tuple[str, str]]:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lrbench.evaluation.graded_items import read_items
 from lrbench.models.source import model_identity
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.stages.base import Stage
-from lrbench.pipeline.stages.evaluation import read_items
 from lrbench.pipeline.stages.rollouts import CheckedSolutions, GreedyRollouts
 from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
 from lrbench.recipe.identity import recipe_hash, resolved_yaml

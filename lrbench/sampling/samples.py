@@ -8,20 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lrbench.models.loading import Tokenizer
 from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.rollouts import Rollout, read_rollouts
 from lrbench.sampling.scores import Scores
 from lrbench.sampling.selectors import keep_above, keep_all
 from lrbench.sampling.targets import Targets, contrast, own_token
+
+if TYPE_CHECKING:
+    from lrbench.models.loading import Tokenizer
 
 ROLLOUTS_FILE = "rollouts.parquet"
 STEPS_FILE = "steps.parquet"

@@ -80,6 +80,20 @@ class Store:
             with guard as held:
                 return self._read_or_put_aside(stage, key) if held else None
 
+    def look(self, stage: str, key: str) -> Artifact | None:
+        """The finished artifact as `find` gives it, or None, for readers: nothing is ever moved or written.
+
+        Raises:
+            StoreError: it is damaged, or the system refused to read.
+        """
+        with storage_errors(self._directory(stage, key)):
+            try:
+                return self._read(stage, key)
+            except DamageError as damage:
+                raise StoreError(
+                    f"{stage}/{key} is damaged: {damage}. The next run of its recipe makes it again."
+                ) from damage
+
     def exists(self, stage: str, key: str) -> bool:
         """Whether a finished artifact is there with all names and sizes right; reads no content.
 

@@ -49,6 +49,16 @@ def test_existence_is_told_by_names_and_sizes_and_nothing_is_moved(work):
     assert work.damage == []
 
 
+def test_a_reader_is_told_of_damage_and_nothing_is_moved(work):
+    work.do()
+    assert work.store.look(work.stage, work.key) == work.find()
+    (work.directory / "shard-0.bin").write_bytes(b"other")
+    with pytest.raises(StoreError, match=r"is damaged: shard-0\.bin has 5 bytes.*next run"):
+        work.store.look(work.stage, work.key)
+    assert work.directory.exists()
+    assert not (work.root / "damaged").exists()
+
+
 def test_a_change_after_the_first_verification_is_found_too(work):
     work.do()
     assert work.find() is not None

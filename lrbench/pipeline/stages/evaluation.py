@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lrbench.evaluation.graded_items import read_item_rows, write_item_rows
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import Suite, protocol
 from lrbench.models.source import LocatedModel, model_identity
@@ -30,7 +30,7 @@ class BenchmarkScore(Stage):
     """One model's graded completions of one benchmark; `adapter` None measures the expert itself."""
 
     name: ClassVar[str] = "evaluate"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     renders_prompts: ClassVar[bool] = True
 
     arm: str
@@ -105,10 +105,10 @@ class BenchmarkScore(Stage):
                 if not draft.has(f"{name}.jsonl"):
                     started = time.monotonic()
                     items = benchmark.measure(model, shard)
-                    text = "".join(json.dumps(item.as_row(), ensure_ascii=False) + "\n" for item in items)
+                    rows_of_items = [item.as_row() for item in items]
                     draft.commit(
                         f"{name}.jsonl",
-                        partial(Path.write_text, data=text, encoding="utf-8"),
+                        partial(write_item_rows, rows=rows_of_items),
                         time.monotonic() - started,
                     )
                 progress.advance(len(span))
@@ -116,19 +116,6 @@ class BenchmarkScore(Stage):
 
     def _statistics(self, files: list[Path]) -> dict[str, Any]:
         counts = dict.fromkeys(("paper", "exact", "truncated", "tokens"), 0)
-        for row in _read_rows(files):
+        for row in read_item_rows(files):
             counts = {name: count + row[name] for name, count in counts.items()}
         return {"n": self.size} | counts
-
-
-def read_items(artifact: Artifact) -> Iterator[dict[str, Any]]:
-    """The graded items of a score's artifact, in the benchmark's order, read one after the other."""
-    return _read_rows([artifact.file(record.name) for record in artifact.files])
-
-
-def _read_rows(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
-    for path in files:
-        # Only a newline ends a row: completions may hold the other characters that splitlines breaks at.
-        with path.open(encoding="utf-8", newline="\n") as lines:
-            for line in lines:
-                yield json.loads(line)

@@ -26,7 +26,7 @@ class PairScores(Stage):
     """Both models' view of every step of the rollouts, sparse down to alpha_min."""
 
     name: ClassVar[str] = "scores"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     expert: LocatedModel
     amateur: LocatedModel
@@ -60,13 +60,15 @@ class PairScores(Stage):
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
-        """Commit one Parquet file of scores per shard of rollouts."""
-        from lrbench.sampling.scores import write_scores
+        """Commit one Parquet file of scores per shard of rollouts, and what the token ids read as."""
+        from lrbench.sampling.scores import read_scores, write_scores
         from lrbench.sampling.scoring import score_rollouts
+        from lrbench.sampling.token_texts import TOKENS_FILE, ids_of, token_texts, write_token_texts
 
         rollouts = read_artifact_rollouts(inputs["rollouts"])
         pair = workspace.pair
         steps = 0
+        named: set[int] = set()
         for name, span in shards(len(rollouts), ROLLOUTS_PER_SHARD):
             batch = [rollouts[index] for index in span]
             if not draft.has(f"{name}.parquet"):
@@ -79,8 +81,11 @@ class PairScores(Stage):
                 )
                 seconds = time.monotonic() - started
                 draft.commit(f"{name}.parquet", partial(write_scores, scores=scores), seconds)
+            named |= ids_of(batch, read_scores([draft.path(f"{name}.parquet")]))
             steps += sum(rollout.steps for rollout in batch)
             progress.advance(len(span))
+        texts = token_texts(workspace.tokenizer, named)
+        draft.commit(TOKENS_FILE, lambda path: write_token_texts(path, texts))
         workspace.release_amateur()
         return {"rollouts": len(rollouts), "steps": steps}
 
