@@ -139,7 +139,7 @@ def samples(
     """Export an arm's kept steps, one JSON object a line, in the reference implementation's fields."""
     import json
 
-    from lrbench.pipeline.exporting import exported_samples
+    from lrbench.pipeline.exporting.samples import exported_samples
 
     del format_
     for row in exported_samples(_load(recipe, overrides), arm, runs):

@@ -1,4 +1,4 @@
-"""Handing out what the store holds: an arm's kept steps."""
+"""An arm's kept steps, in the reference implementation's fields."""
 
 from __future__ import annotations
 
