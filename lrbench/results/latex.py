@@ -1,0 +1,132 @@
+"""The leaderboard in LaTeX: booktabs tables that compile whatever names and model output hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lrbench.results.board import Board, Row
+from lrbench.results.text import plain
+from lrbench.results.wording import (
+    BASELINES,
+    COSTS,
+    LEGEND,
+    NOTHING,
+    UNKNOWN,
+    accuracy_text,
+    comparison_text,
+    cost_texts,
+    delta_to,
+    expert_label,
+    notes_on,
+    row_label,
+    sections,
+    size_text,
+)
+
+PREAMBLE = r"% Needs \usepackage{booktabs} and \usepackage[T1]{fontenc}; letters beyond ASCII want LuaLaTeX."
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "'": r"\textquotesingle{}",
+    # Two of these in a row, or one before a bracket, would be read as more than themselves.
+    "-": r"{-}",
+    "[": r"{[}",
+    "]": r"{]}",
+    "*": r"{*}",
+    "…": r"\ldots{}",
+}
+
+
+def latex(text: str, longest: int = 200) -> str:
+    """`text` for a LaTeX table cell: no command, no maths, no cell or line border."""
+    return "".join(_SPECIAL.get(character, character) for character in plain(text, longest))
+
+
+def latex_table(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str) -> str:
+    """A booktabs table of cells that are LaTeX already; the first column is left-aligned, the others right.
+
+    Each line has as many cells as the header; an empty line is a rule between groups.
+    """
+    body = [r" \midrule" if not cells else f" {' & '.join(cells)} \\\\" for cells in lines]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering\small",
+            rf"\caption{{{caption}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+            r" \toprule",
+            f" {' & '.join(header)} \\\\",
+            r" \midrule",
+            *body,
+            r" \bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    )
+
+
+def boards_to_latex(boards: Sequence[Board]) -> str:
+    """The boards as booktabs tables: accuracies and costs, then the differences from each baseline."""
+    if not boards:
+        return f"% {NOTHING}\n"
+    parts = [PREAMBLE]
+    for position, board in enumerate(boards):
+        for section in sections(board):
+            first = section[0]
+            where = (
+                f"{latex(board.suite)}, protocol {board.protocol_hash[:8]}, "
+                f"{latex(expert_label(first, board))}, recipe {latex(first.recipe)}"
+            )
+            parts.append(_accuracies(board, section, where))
+            for baseline in BASELINES:
+                if any(delta_to(row, baseline) for row in section):
+                    parts.append(_differences(board, section, baseline, where))
+        notes = list(notes_on(board, boards[0] if position else None))
+        parts += [rf"\noindent {latex(note.strip(), 1000)}\par" for note in notes]
+    parts += [rf"\noindent {latex(line, 1000)}\par" for line in LEGEND]
+    return "\n\n".join(parts) + "\n"
+
+
+def _accuracies(board: Board, section: list[Row], where: str) -> str:
+    header = ["arm"]
+    for column in board.columns:
+        size = size_text(column, section)
+        header.append(f"{latex(column)}, {size}" if size else latex(column))
+    lines = []
+    for row in section:
+        cells = []
+        for column in board.columns:
+            estimate = row.on(column)
+            text = latex(UNKNOWN if estimate is None else accuracy_text(estimate))
+            best = (row.arm_id, column) in board.best
+            cells.append(rf"\textbf{{{text}}}$^*$" if best else text)
+        lines.append([latex(row_label(row, section)), *cells, *map(latex, cost_texts(row))])
+    return latex_table([*header, *COSTS], lines, f"{where}: accuracy in percent")
+
+
+def _differences(board: Board, section: list[Row], baseline: str, where: str) -> str:
+    lines = [
+        [
+            latex(row_label(row, section)),
+            *(latex(comparison_text(delta.on(column))) for column in board.columns),
+        ]
+        for row in section
+        if (delta := delta_to(row, baseline))
+    ]
+    return latex_table(
+        ["arm", *map(latex, board.columns)], lines, f"{where}: difference from {latex(baseline)} in points"
+    )
