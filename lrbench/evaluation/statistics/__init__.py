@@ -1,0 +1,62 @@
+"""What a set of outcomes says: intervals, tests, averages, equivalence, seeds, power. Pure functions, no I/O.
+
+Every function says first what it estimates. Accuracies are shares in [0, 1]; differences and margins
+are in percentage points. An item is one problem of a benchmark, and what is random; benchmarks are
+taken as they are, and so are models, except in `seeds`, where seeds and reruns are random too. Random
+draws come from a fixed seed, so equal counts give equal numbers.
+"""
+
+from lrbench.evaluation.statistics.accuracies import (
+    bootstrap_interval,
+    macro_average,
+    pass_at_k,
+    wilson_interval,
+)
+from lrbench.evaluation.statistics.independent import compare_independent, published_correct
+from lrbench.evaluation.statistics.paired import (
+    bootstrap_difference,
+    compare_averages,
+    compare_benchmark,
+    compare_benchmarks,
+    holm,
+    mcnemar_p,
+)
+from lrbench.evaluation.statistics.values import (
+    LEVEL,
+    POINTS,
+    POWER,
+    RESAMPLES,
+    SEED,
+    SIGNIFICANCE,
+    Comparison,
+    Estimate,
+    Flips,
+    Interval,
+    count_flips,
+)
+
+__all__ = [
+    "LEVEL",
+    "POINTS",
+    "POWER",
+    "RESAMPLES",
+    "SEED",
+    "SIGNIFICANCE",
+    "Comparison",
+    "Estimate",
+    "Flips",
+    "Interval",
+    "bootstrap_difference",
+    "bootstrap_interval",
+    "compare_averages",
+    "compare_benchmark",
+    "compare_benchmarks",
+    "compare_independent",
+    "count_flips",
+    "holm",
+    "macro_average",
+    "mcnemar_p",
+    "pass_at_k",
+    "published_correct",
+    "wilson_interval",
+]
