@@ -1,0 +1,83 @@
+"""`python -m dashboard --runs runs --port 8501`: serve the dashboard to this machine alone."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import socket
+import sys
+from pathlib import Path
+
+from dashboard.loading import RUNS_VARIABLE
+from dashboard.theme import OPTIONS
+
+ADDRESS = "127.0.0.1"
+APP = Path(__file__).with_name("app.py")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Check what was asked for, then serve until interrupted. Exits with 2 when it cannot be served."""
+    asked = _parse(arguments)
+    problem = _runs_problem(asked.runs) or _port_problem(asked.port)
+    if problem:
+        print(f"error: {problem}", file=sys.stderr)
+        raise SystemExit(2)
+    print(f"The dashboard of {asked.runs} is at http://{ADDRESS}:{asked.port} (Ctrl-C ends it).", flush=True)
+    serve(asked.runs, asked.port)
+
+
+def serve(runs: Path, port: int) -> None:
+    """Run the server in this process: loopback only, no telemetry, no watching of files."""
+    os.environ[RUNS_VARIABLE] = str(runs.resolve())
+    from streamlit.web import bootstrap
+
+    options = {
+        "server.address": ADDRESS,
+        "server.port": port,
+        "server.headless": True,
+        "server.fileWatcherType": "none",
+        "server.showEmailPrompt": False,
+        "browser.gatherUsageStats": False,
+        "browser.serverAddress": ADDRESS,
+        "client.toolbarMode": "viewer",
+        "client.showErrorDetails": "none",
+        "logger.level": "warning",
+        **OPTIONS,
+    }
+    bootstrap.load_config_options(options)
+    bootstrap.run(str(APP), False, [], options)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m dashboard", description="Serve the dashboard, read only."
+    )
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of results (runs)")
+    parser.add_argument("--port", type=int, default=8501, help=f"the port on {ADDRESS} (8501)")
+    return parser.parse_args(arguments)
+
+
+def _runs_problem(runs: Path) -> str | None:
+    """Why `runs` cannot be shown. A folder that is not there yet can: the first run makes it."""
+    if runs.exists() and not runs.is_dir():
+        return f"{runs} is not a folder. --runs takes the folder that `lrbench run` writes results to."
+    return None
+
+
+def _port_problem(port: int) -> str | None:
+    if not 0 < port < 65536:
+        return f"{port} is not a port. --port takes a number from 1 to 65535."
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ADDRESS, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return f"port {port} is taken, perhaps by another dashboard. Choose another with --port."
+            return f"port {port} cannot be used: {error.strerror}. Choose another with --port."
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The dashboard's frame: navigation, style, notes, and what is shown when a page cannot go on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import state, theme
+from dashboard.text import text_html
+from lrbench.errors import LrbenchError
+
+PAGES = {
+    "leaderboard": "Leaderboard",
+    "compare": "Compare two",
+    "microscope": "Divergence microscope",
+    "cost": "Cost and quality",
+    "provenance": "Provenance",
+}
+
+
+def main() -> None:
+    """Show the page that the URL asks for."""
+    st.set_page_config(page_title="lrbench", layout="wide", initial_sidebar_state="auto")
+    theme.apply()
+    pages = [
+        st.Page(f"pages/{name}.py", title=title, url_path=name, default=name == "leaderboard")
+        for name, title in PAGES.items()
+    ]
+    page = st.navigation(pages, position="top")
+    state.begin()
+    try:
+        page.run()
+    except LrbenchError as error:
+        st.html(f'<p class="lr-note lr-problem" role="alert">{text_html(str(error))}</p>')
+
+
+main()

@@ -1,0 +1,10 @@
+"""Provenance."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.loading import load_results
+
+results = load_results()
+st.title("Provenance")

@@ -1,0 +1,164 @@
+"""Every widget's state lives in the URL, so that a link shows somebody else the same view.
+
+Each function draws one widget and keeps its value under `key` in the URL's query. What the URL holds
+counts when a page is opened, or gone back to; afterwards the widget does. A value that the widget does
+not have falls back to the default, and a note above the page says so. Tokens in the URL are short and
+lasting (an arm's id, not its label), so that they outlive a change of wording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from dashboard.text import name_html
+
+Value = TypeVar("Value")
+_NOTES = "state.notes"
+_BEFORE, _WRITTEN = "state.before.", "state.written."
+
+
+def begin() -> None:
+    """Make room for notes above the page; once per run of the app, before the page."""
+    st.session_state[_NOTES] = st.container()
+
+
+def note(text: str) -> None:
+    """Tell the reader something above the page; `text` may hold anything."""
+    with st.session_state.get(_NOTES, st.container()):
+        st.html(f'<p class="lr-note" role="status">{name_html(text, 400)}</p>')
+
+
+def choice(
+    label: str, options: Mapping[str, str], *, key: str, default: str | None = None, **more: Any
+) -> str:
+    """One of `options` (token -> label, not empty) in a select box; its token. Labels are shown as text.
+
+    The choice is always written to the URL, since a default (the latest result) may move on.
+    """
+    first = next(iter(options)) if default not in options else str(default)
+    _seed(key, first, lambda raw: _known(raw[0], options, label, first))
+    value: str = st.selectbox(
+        label, list(options), key=key, format_func=lambda token: options.get(token, token), **more
+    )
+    _write(key, [value])
+    return value
+
+
+def choices(label: str, options: Mapping[str, str], *, key: str, **more: Any) -> list[str]:
+    """Some of `options` (token -> label) in a multi-select; none chosen means all and is not written."""
+
+    def parse(raw: Sequence[str]) -> list[str]:
+        unknown = [token for token in raw if token not in options]
+        if unknown:
+            note(f"{label}: the link asks for {', '.join(unknown[:5])}, which is not among these results.")
+        return [token for token in dict.fromkeys(raw) if token in options]
+
+    everything: list[str] = []
+    _seed(key, everything, parse)
+    chosen = st.multiselect(
+        label, list(options), key=key, format_func=lambda token: options.get(token, token), **more
+    )
+    _write(key, chosen)
+    return chosen
+
+
+def number(
+    label: str, low: float, high: float, *, key: str, default: float, step: float, **more: Any
+) -> float:
+    """A number of [`low`, `high`] on a slider; always written to the URL. Integers stay integers."""
+    kind = int if isinstance(step, int) else float
+
+    def parse(raw: Sequence[str]) -> float:
+        try:
+            value = kind(raw[0])
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            reason = f"the link asks for {raw[0]}, which is not from {low:g} to {high:g}"
+            note(f"{label}: {reason}; {default:g} is shown.")
+            return kind(default)
+        return value
+
+    _seed(key, kind(default), parse)
+    chosen: float = st.slider(label, kind(low), kind(high), step=kind(step), key=key, **more)
+    _write(key, [f"{chosen:g}"])
+    return chosen
+
+
+def switch(label: str, *, key: str, **more: Any) -> bool:
+    """On or off; off is not written to the URL."""
+    _seed(key, False, lambda raw: _known(raw[0], {"1": ""}, label, "") == "1")
+    value: bool = st.toggle(label, key=key, **more)
+    _write(key, ["1"] if value else [])
+    return value
+
+
+def phrase(label: str, *, key: str, **more: Any) -> str:
+    """A line of text; empty is not written to the URL."""
+    _seed(key, "", lambda raw: raw[0][:200])
+    value: str = st.text_input(label, key=key, max_chars=200, **more)
+    _write(key, [value] if value else [])
+    return value
+
+
+def page_number(pages: int, *, key: str) -> int:
+    """Which of `pages` is shown, counting from 1; with one page there is nothing to draw."""
+    if pages <= 1:
+        _write(key, [])
+        return 1
+
+    def parse(raw: Sequence[str]) -> int:
+        if raw[0].isascii() and raw[0].isdigit() and 1 <= int(raw[0][:9]) <= pages:
+            return int(raw[0])
+        note(f"The link asks for page {raw[0]}; there are {pages}. The first is shown.")
+        return 1
+
+    _seed(key, 1, parse)
+    st.session_state[key] = min(max(1, st.session_state[key]), pages)
+    value = st.pagination(pages, key=key)
+    _write(key, [str(value)] if value > 1 else [])
+    return value
+
+
+def link(page: str, **tokens: str | Sequence[str]) -> str:
+    """The relative address of `page` (its file's name) with these tokens in its state."""
+    return f"{page}?{urlencode(tokens, doseq=True)}"
+
+
+def _seed(key: str, default: Value, parse: Callable[[Sequence[str]], Value]) -> None:
+    """Give the widget the URL's value where the URL leads: on opening, and on going back.
+
+    A quick second change arrives with the URL from before the first; that one is not followed.
+    """
+    raw = st.query_params.get_all(key)
+    written = st.session_state.get(_WRITTEN + key)
+    fresh = key not in st.session_state
+    context = get_script_run_ctx()
+    went_back = context is not None and context.is_history_navigation
+    moved = raw != written and (went_back or raw != st.session_state.get(_BEFORE + key))
+    if fresh or moved:
+        st.session_state[key] = parse(raw) if raw else default
+
+
+def _write(key: str, tokens: list[str]) -> None:
+    raw = st.query_params.get_all(key)
+    if raw != tokens:
+        st.session_state[_BEFORE + key] = raw
+        if tokens:
+            st.query_params[key] = tokens
+        else:
+            del st.query_params[key]
+    st.session_state[_WRITTEN + key] = tokens
+
+
+def _known(token: str, options: Mapping[str, Any], label: str, default: str) -> str:
+    if token in options:
+        return token
+    shown = f"; {options[default]} is shown" if default in options else ""
+    note(f"{label}: the link asks for {token}, which is not among these results{shown}.")
+    return default

@@ -1,0 +1,33 @@
+"""Text from records, models and problem sets as HTML that shows it and nothing else."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+
+from lrbench.results.text import plain
+
+_INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+LONGEST = 20_000
+
+
+def name_html(text: str, longest: int = 60) -> str:
+    """A name, on one line and cut to `longest`, escaped for element content and quoted attributes."""
+    return html.escape(plain(text, longest))
+
+
+def text_html(text: str, longest: int = LONGEST) -> str:
+    """A text of several lines, escaped: invisible characters spelt out, cut after `longest` characters.
+
+    Line feeds and tabs stay; show it where white space is kept.
+    """
+    shown = "".join(_visible(character) for character in text[:longest])
+    left_out = len(text) - longest
+    rest = f'<span class="lr-cut">… {left_out:,} more characters</span>' if left_out > 0 else ""
+    return html.escape(shown) + rest
+
+
+def _visible(character: str) -> str:
+    if character in "\n\t" or unicodedata.category(character) not in _INVISIBLE:
+        return character
+    return plain(character)

@@ -1,0 +1,59 @@
+"""How everything looks: Streamlit's theme, the style sheet, and one colour per arm in light and dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+STYLE = Path(__file__).with_name("style.css")
+
+# Of equal weight and told apart by readers with the common colour blindnesses: (light, dark).
+ARM_COLORS = {
+    "base": ("#6b7280", "#9ca3af"),
+    "sft": ("#b45309", "#f59e0b"),
+    "lightr": ("#1d4ed8", "#6ea8fe"),
+    "no_selection": ("#047857", "#34d399"),
+    "no_contrast": ("#a21caf", "#e879f9"),
+    "neither": ("#be123c", "#fb7185"),
+    "ground_truth": ("#0e7490", "#22d3ee"),
+}
+OTHER_COLORS = (
+    ("#57534e", "#d6d3d1"),
+    ("#4d7c0f", "#a3e635"),
+    ("#7c3aed", "#c4b5fd"),
+    ("#9a3412", "#fdba74"),
+)
+
+OPTIONS = {
+    "theme.baseRadius": "4px",
+    "theme.light.primaryColor": "#1d4ed8",
+    "theme.light.backgroundColor": "#ffffff",
+    "theme.light.secondaryBackgroundColor": "#f5f5f4",
+    "theme.light.textColor": "#1c1917",
+    "theme.dark.primaryColor": "#6ea8fe",
+    "theme.dark.backgroundColor": "#14161a",
+    "theme.dark.secondaryBackgroundColor": "#1f2228",
+    "theme.dark.textColor": "#ececec",
+}
+
+
+def apply() -> None:
+    """Load the style sheet into the page."""
+    st.html(STYLE)
+
+
+def is_dark() -> bool:
+    """Whether the reader sees the dark theme, for charts that cannot follow the style sheet."""
+    return st.context.theme.type == "dark"
+
+
+def arm_color(arm: str, dark: bool) -> str:
+    """The colour of an arm, the same on every page; arms of a user's own making share four."""
+    light_dark = ARM_COLORS.get(arm) or OTHER_COLORS[sum(arm.encode()) % len(OTHER_COLORS)]
+    return light_dark[dark]
+
+
+def arm_color_css(arm: str) -> str:
+    """The colour of an arm for a style sheet: follows the theme by itself."""
+    return f"light-dark({arm_color(arm, False)}, {arm_color(arm, True)})"
