@@ -16,14 +16,18 @@ class UnreadableFileError(Exception):
     """A file cannot be read at all; the message says why, to be shown where the file was named."""
 
 
-def read_file(file: Path, source: str, problems: list[Problem]) -> Fields | None:
+def read_file(
+    file: Path, source: str, problems: list[Problem], what: str = "recipe", first: str = "name"
+) -> Fields | None:
     """The mapping in `file`, with positions that call the file `source`; None when it holds no mapping.
+
+    `what` is what the file should hold, and `first` the field that such a mapping begins with.
 
     Raises `UnreadableFileError` when there is no such file or it cannot be opened.
     """
-    content = _read_bytes(file)
+    content = _read_bytes(file, what)
     if len(content) > MAX_BYTES:
-        problems.append(Problem(Position(source), (), "larger than 1 MiB; this is not a recipe"))
+        problems.append(Problem(Position(source), (), f"larger than 1 MiB; this is not a {what}"))
         return None
     try:
         text = content.decode("utf-8-sig")
@@ -38,21 +42,23 @@ def read_file(file: Path, source: str, problems: list[Problem]) -> Fields | None
         return root
     at = Position(source, 1, 1)
     if isinstance(root, Leaf) and root.value is None:
-        problems.append(Problem(at, (), "the file is empty; a recipe is a mapping that begins with `name:`"))
+        problems.append(
+            Problem(at, (), f"the file is empty; a {what} is a mapping that begins with `{first}:`")
+        )
     else:
         value = root.value if isinstance(root, Leaf) else root.items
         problems.append(
-            Problem(root.position, (), f"found {found(value)}, allowed is a mapping of a recipe's fields")
+            Problem(root.position, (), f"found {found(value)}, allowed is a mapping of a {what}'s fields")
         )
     return None
 
 
-def _read_bytes(file: Path) -> bytes:
+def _read_bytes(file: Path, what: str) -> bytes:
     """At most one byte more than `MAX_BYTES` of a regular file."""
     try:
         mode = file.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise UnreadableFileError("this is a directory; name a recipe file")
+            raise UnreadableFileError(f"this is a directory; name a {what} file")
         if not stat.S_ISREG(mode):
             raise UnreadableFileError("this is not a regular file")
         with file.open("rb") as stream:
