@@ -163,7 +163,7 @@ def rebuild(runs: Runs = RUNS) -> None:
     """Bring MLflow up to date with the ledger, or make it anew after it was deleted."""
     from lrbench.results.mlflow_mirror import mirror
 
-    typer.echo(str(mirror(runs)))
+    typer.echo(mirror(runs).sentence)
 
 
 def main() -> NoReturn:

@@ -20,12 +20,10 @@ from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
+from lrbench.results.mlflow_background import mirrored
 from lrbench.store.artifact import Artifact
-from lrbench.store.files import write_atomically
-from lrbench.store.keys import canonical_json
 from lrbench.store.store import Store
 
-MIRRORED = "mirrored.json"
 PACKAGES = ("lrbench", "torch", "transformers", "peft", "lm-eval", "numpy")
 
 
@@ -54,13 +52,15 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None) -> 
     ledger = Ledger(runs / "ledger")
     arm_ids = []
     new = 0
-    for arm in plan.arms:
-        for stage in arm.stages():
-            runner.finish(stage)
-        record = arm_record(plan, arm, runner.artifacts, _now())
-        new += ledger.append([record, *score_records(plan, arm, runner.artifacts, record.arm_id, _now())])
-        arm_ids.append(record.arm_id)
-    _mirror(runs, reporter)
+    work = any(not store.exists(stage.name, stage.key) for stage in plan.stages)
+    with mirrored(runs, reporter.say, work) as recorded:
+        for arm in plan.arms:
+            for stage in arm.stages():
+                runner.finish(stage)
+            record = arm_record(plan, arm, runner.artifacts, _now())
+            new += ledger.append([record, *score_records(plan, arm, runner.artifacts, record.arm_id, _now())])
+            arm_ids.append(record.arm_id)
+            recorded()
     return RunReport(runner.worked, len(plan.stages) - runner.worked, tuple(arm_ids), new)
 
 
@@ -94,19 +94,6 @@ def _preflight(plan: Plan, store: Store, workspace: Workspace) -> None:
 
         for system_prompt in {plan.recipe.sampling.system_prompt, None}:
             render_prompt(workspace.tokenizer, "What is 2 + 3?", system_prompt)
-
-
-def _mirror(runs: Path, reporter: Reporter) -> None:
-    """Bring MLflow up to date, unless the ledger is as it was when that was last done."""
-    note = runs / MIRRORED
-    state = {path.name: path.stat().st_size for path in sorted((runs / "ledger").glob("*.jsonl"))}
-    if note.exists() and note.read_text() == canonical_json(state):
-        return
-    from lrbench.results.mlflow_mirror import mirror_safely
-
-    reporter.say("mirroring the results to MLflow")
-    if mirror_safely(runs, say=reporter.say) is not None:
-        write_atomically(note, canonical_json(state))
 
 
 def _now() -> str:

@@ -6,33 +6,33 @@ nothing. A run made half-way, or from records that have since grown, is made ane
 
 from __future__ import annotations
 
-import logging
-import os
-import sqlite3
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from lrbench.errors import RunError
 from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_content import ArmRun, RecipeRun, RunContent, arm_runs, recipe_run
+from lrbench.results.mlflow_place import (
+    artifact_folder,
+    default_tracking_uri,
+    is_server,
+    ledger_state,
+    note_mirrored,
+    without_secrets,
+)
+from lrbench.results.mlflow_store import LOCK, connect, prepare
 from lrbench.results.records import ScoreRecord
 from lrbench.store.locks import hold
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-    from mlflow.tracking import MlflowClient
 
 EXPERIMENT = "lrbench"
-DATABASE = "mlflow.db"
-ARTIFACTS = "mlflow-artifacts"
-LOCK = ".mirror.lock"
 KEY = "lrbench.key"
 DIGEST = "lrbench.digest"
 PARENT = "mlflow.parentRunId"
@@ -41,16 +41,6 @@ PARENT = "mlflow.parentRunId"
 PARAMS_PER_BATCH = 100
 METRICS_PER_BATCH = 1000
 RUNS_PER_PAGE = 1000
-
-SQLITE = "sqlite:///"
-SECONDS_FOR_DATABASE = 5.0
-
-# A server that is down is found out in seconds instead of minutes. Set before MLflow is imported.
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
-}
 
 
 @dataclass(frozen=True)
@@ -63,10 +53,17 @@ class MirrorReport:
     unchanged: int
     without_scores: tuple[str, ...]
 
-
-def default_tracking_uri(runs: Path) -> str:
-    """`MLFLOW_TRACKING_URI` where it is set, otherwise the sqlite file in the runs folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{runs.resolve() / DATABASE}"
+    @property
+    def sentence(self) -> str:
+        """The report for people."""
+        counts = {"added": self.added, "made anew": self.renewed, "already there": self.unchanged}
+        total = sum(counts.values())
+        if not total:
+            return "Nothing to mirror: the ledger holds no measured arm."
+        done = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        waiting = len(self.without_scores)
+        more = f"; {waiting} not measured yet" if waiting else ""
+        return f"MLflow at {self.tracking_uri} holds {total} {'arm' if total == 1 else 'arms'}: {done}{more}."
 
 
 def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
@@ -77,6 +74,7 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
         RunError: MLflow cannot be written; the message says why. The ledger is whole all the same.
     """
     uri = tracking_uri or default_tracking_uri(runs)
+    state = ledger_state(runs, uri)
     contents = Ledger(runs / "ledger").read()
     scores: dict[str, list[ScoreRecord]] = defaultdict(list)
     for score in contents.scores:
@@ -91,13 +89,14 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
     if pairs:
         try:
             with hold(runs / "ledger" / LOCK):
-                _check_database(uri)
+                prepare(uri, runs)
                 store = _Store(uri, runs)
                 outcomes.update(store.bring_up_to_date(recipe, child) for recipe, child in pairs)
+            note_mirrored(runs, state)
         except Exception as error:
             raise RunError(_explanation(uri, error)) from error
     return MirrorReport(
-        tracking_uri=_without_secrets(uri),
+        tracking_uri=without_secrets(uri),
         added=outcomes["added"],
         renewed=outcomes["renewed"],
         unchanged=outcomes["unchanged"],
@@ -105,22 +104,11 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
     )
 
 
-def mirror_safely(
-    runs: Path, say: Callable[[str], None], tracking_uri: str | None = None
-) -> MirrorReport | None:
-    """`mirror`, but a failure is one warning through `say` and None: no result depends on MLflow."""
-    try:
-        return mirror(runs, tracking_uri)
-    except Exception as error:
-        say(f"warning: {error}")
-        return None
-
-
 class _Store:
     """An MLflow store, its experiment made where absent, and what it holds of ours."""
 
     def __init__(self, uri: str, runs: Path) -> None:
-        self.client = _client(uri)
+        self.client = connect(uri)
         self.experiment = self._experiment(uri, runs)
         self.present = {run.data.tags[KEY]: run for run in self._runs() if KEY in run.data.tags}
 
@@ -172,8 +160,7 @@ class _Store:
     def _experiment(self, uri: str, runs: Path) -> str:
         found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is None:
-            remote = urlsplit(uri).scheme in ("http", "https", "databricks")
-            location = None if remote else (runs.resolve() / ARTIFACTS).as_uri()
+            location = None if is_server(uri) else artifact_folder(uri, runs).as_uri()
             return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
         if found.lifecycle_stage != "active":
             self.client.restore_experiment(found.experiment_id)
@@ -187,30 +174,6 @@ class _Store:
             token = page.token
             if not token:
                 return
-
-
-def _client(uri: str) -> MlflowClient:
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    from mlflow.tracking import MlflowClient
-
-    # Setting up a new database is told in a hundred lines otherwise.
-    for logger in ("alembic", "mlflow"):
-        logging.getLogger(logger).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=uri)
-
-
-def _check_database(uri: str) -> None:
-    """Find out at once what MLflow finds out after retrying for a minute and a half.
-
-    Raises `sqlite3.Error` where the database file cannot be written or is none.
-    """
-    if not uri.startswith(SQLITE):
-        return
-    path = uri.removeprefix(SQLITE).partition("?")[0]
-    with closing(sqlite3.connect(path, timeout=SECONDS_FOR_DATABASE, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
 
 
 def _params(pairs: list[tuple[str, str]]) -> list[Any]:
@@ -231,17 +194,10 @@ def _batches(items: Any, size: int) -> Iterator[list[Any]]:
         yield batch
 
 
-def _without_secrets(uri: str) -> str:
-    """`uri` without a user name and password."""
-    parts = urlsplit(uri)
-    return uri if parts.username is None else parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
 def _explanation(uri: str, error: Exception) -> str:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    shown = _without_secrets(uri)
     return (
-        f"MLflow at {shown} could not be brought up to date: {reason.replace(uri, shown)[:300]}. "
+        f"MLflow at {without_secrets(uri)} could not be brought up to date: {without_secrets(reason)[:300]}. "
         "Every result is safe in the ledger: mend the cause (a damaged mlflow.db may be deleted), then "
         "`lrbench rebuild` mirrors them."
     )

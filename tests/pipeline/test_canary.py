@@ -31,7 +31,7 @@ def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
 def finished(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lrbench.results.mlflow_mirror.mirror_safely", lambda *_, **__: None)
+        patch.setenv("LRBENCH_MLFLOW", "off")
         run_recipe(recipe, runs)
     return runs
 
@@ -47,7 +47,7 @@ def runs(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
         return [*real(tokenizer, problem, system_prompt), 0]
 
     monkeypatch.setattr("lrbench.models.prompt.render_prompt", changed)
-    monkeypatch.setattr("lrbench.results.mlflow_mirror.mirror_safely", lambda *_, **__: None)
+    monkeypatch.setenv("LRBENCH_MLFLOW", "off")
     return Path(shutil.copytree(finished, tmp_path / "runs"))
 
 

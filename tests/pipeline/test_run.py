@@ -43,7 +43,7 @@ class Lines:
 @pytest.fixture(autouse=True)
 def no_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow has tests of its own and takes seconds to start."""
-    monkeypatch.setattr("lrbench.results.mlflow_mirror.mirror_safely", lambda *_, **__: None)
+    monkeypatch.setenv("LRBENCH_MLFLOW", "off")
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def finished(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
         from lrbench.pipeline.stages.rollouts import CheckedSolutions
 
         patch.setattr(CheckedSolutions, "_is_right", lambda _self, index, _ids, _workspace: index % 3 == 0)
-        patch.setattr("lrbench.results.mlflow_mirror.mirror_safely", lambda *_, **__: None)
+        patch.setenv("LRBENCH_MLFLOW", "off")
         run_recipe(recipe, runs)
     return runs
 
@@ -194,21 +194,6 @@ def test_what_is_finished_is_recorded_though_a_later_arm_fails(
     with pytest.raises(RunError, match="no step was kept"):
         run_recipe(recipe, tmp_path)
     assert [record.arm for record in Ledger(tmp_path / "ledger").read().arms] == ["base"]
-
-
-def test_a_mirror_that_was_interrupted_is_finished_by_the_next_run(
-    recipe: Recipe, runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mirrored: list[Path] = []
-
-    def mirror(folder: Path, **_: object) -> object:
-        mirrored.append(folder)
-        return None if len(mirrored) == 1 else object()
-
-    monkeypatch.setattr("lrbench.results.mlflow_mirror.mirror_safely", mirror)
-    for _ in range(3):
-        run_recipe(recipe, runs)
-    assert mirrored == [runs, runs]
 
 
 @pytest.mark.parametrize(("arm", "field"), [("sft", "answer"), ("ground_truth", "solution")])

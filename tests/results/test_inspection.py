@@ -22,7 +22,7 @@ SMALL = ["data.problems=4", "training.updates=1", "evaluation.limit=2", "arms=[b
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lrbench.results.mlflow_mirror.mirror_safely", lambda *_, **__: None)
+        patch.setenv("LRBENCH_MLFLOW", "off")
         run_recipe(load_recipe(QUICKSTART, SMALL), runs)
     return runs
 

@@ -1,0 +1,186 @@
+"""Mirroring while a run works: a process of low priority beside it, which no result depends on.
+
+MLflow takes seconds to import and to make its store; this process does both while the first arm is
+made. It is told of each recorded arm through a pipe, and of the end: by a byte, or by the pipe closing
+when the run was killed. Its only answer is one line of JSON at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lrbench.errors import LrbenchError
+from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored, without_secrets
+from lrbench.results.mlflow_store import LOCK, prepare
+from lrbench.store.locks import hold
+
+SWITCH = "LRBENCH_MLFLOW"
+OFF = "off"
+
+RECORDED = b"r"
+END = b"e"
+
+# How long the end of a run waits for what MLflow has not taken yet.
+SECONDS_AT_END = 15.0
+# A store that failed is tried again at the next arm, but not while it has most likely not changed.
+SECONDS_BETWEEN_TRIES = 60.0
+# Of 19. On one core it gets a tenth of the time, so that most is done before the run's end.
+NICENESS = 10
+
+LATER = "Every result is safe in the ledger; `lrbench rebuild` brings MLflow up to date."
+
+
+@contextmanager
+def mirrored(runs: Path, say: Callable[[str], None], work: bool) -> Iterator[Callable[[], None]]:
+    """Mirror beside the block, which calls what it is given after each recorded arm.
+
+    At the end of the block `say` gets at most one warning; a block that fails ends the mirroring too.
+    Without `work` in the block no process is started before it turns out that something is missing.
+    Where the variable LRBENCH_MLFLOW is `off`, nothing is mirrored.
+    """
+    mirror = BackgroundMirror(runs)
+    try:
+        if work:
+            mirror.start()
+        yield mirror.tell
+        warning = mirror.finish()
+    except BaseException:
+        mirror.stop()
+        raise
+    if warning is not None:
+        say(warning)
+
+
+class BackgroundMirror:
+    """The run's side of the process: nothing here fails or waits, but for `finish`, and that not long."""
+
+    def __init__(self, runs: Path) -> None:
+        self._runs = runs
+        self._failure = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Begin to import MLflow and to make its store, while there is other work to wait for."""
+        if self._process is not None or os.environ.get(SWITCH) == OFF:
+            return
+        # -P: a file called mlflow.py where the user stands is not what is meant.
+        command = [sys.executable, "-P", "-m", "lrbench.results.mlflow_background", str(self._runs)]
+        try:
+            # A session of its own: Ctrl-C is for the run, which then stops this process.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            assert self._process.stdin is not None
+            os.set_blocking(self._process.stdin.fileno(), False)
+        except OSError as error:
+            self._failure = f"its process could not be started ({error.strerror})"
+
+    def tell(self) -> None:
+        """Say that an arm was recorded."""
+        self._send(RECORDED)
+
+    def finish(self) -> str | None:
+        """Have what is missing mirrored and end the process; returns the warning where that failed."""
+        if not is_mirrored(self._runs):
+            self.start()
+        if self._process is not None:
+            self._send(END)
+            try:
+                answer, _ = self._process.communicate(timeout=SECONDS_AT_END)
+                self._failure = self._read(answer)
+            except subprocess.TimeoutExpired:
+                self.stop()
+                self._failure = f"it did not finish within {SECONDS_AT_END:.0f} s of the run's end"
+        return self._warning()
+
+    def stop(self) -> None:
+        """End the process at once; a later mirroring makes anew what it leaves half-made."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+    def _send(self, message: bytes) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            # The process may have ended, or be so far behind that the pipe is full of such messages.
+            with suppress(OSError):
+                os.write(self._process.stdin.fileno(), message)
+
+    def _read(self, answer: bytes) -> str:
+        assert self._process is not None
+        try:
+            return str(json.loads(answer)["failure"])
+        except (ValueError, KeyError, TypeError):
+            return f"its process ended unexpectedly (exit code {self._process.returncode})"
+
+    def _warning(self) -> str | None:
+        if not self._failure:
+            return None
+        if LATER in self._failure:
+            return f"warning: {self._failure}"
+        shown = without_secrets(default_tracking_uri(self._runs))
+        return f"warning: MLflow at {shown} was not brought up to date: {self._failure}. {LATER}"
+
+
+def serve(runs: Path, messages: int) -> str:
+    """Mirror whenever told through the file descriptor `messages`; returns why the last try failed.
+
+    Ends at END or when nobody can write any more, having tried once more for what is missing. The text is
+    empty where nothing is missing.
+    """
+    uri = default_tracking_uri(runs)
+    failure = ""
+    failed_at = -SECONDS_BETWEEN_TRIES
+    # What prevents it prevents the mirroring too, which says why.
+    with suppress(Exception), hold(runs / "ledger" / LOCK):
+        prepare(uri, runs)
+    ended = False
+    while not ended:
+        received = os.read(messages, 1024)
+        ended = not received or END in received
+        if is_mirrored(runs):
+            failure = ""
+        elif time.monotonic() - failed_at >= SECONDS_BETWEEN_TRIES:
+            failure = _mirror(runs, uri)
+            if failure:
+                failed_at = time.monotonic()
+    return failure
+
+
+def _mirror(runs: Path, uri: str) -> str:
+    from lrbench.results.mlflow_mirror import mirror
+
+    try:
+        mirror(runs, uri)
+    except LrbenchError as error:
+        return str(error)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def main() -> None:
+    """The process: `python -m lrbench.results.mlflow_background RUNS`, told through its standard input."""
+    os.nice(NICENESS)
+    # Libraries may print; the answer goes where nothing else does.
+    answer = os.dup(1)
+    os.dup2(2, 1)
+    failure = serve(Path(sys.argv[1]), messages=0)
+    with suppress(OSError):
+        os.write(answer, json.dumps({"failure": without_secrets(failure)}).encode() + b"\n")
+    # The run waits for this: taking thousands of modules apart would be for nothing.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

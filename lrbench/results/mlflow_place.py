@@ -1,0 +1,76 @@
+"""Where MLflow's store of a runs folder is, and whether it says what the ledger says. Imports no MLflow."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lrbench.store.canonical import canonical_json, stable_hash
+from lrbench.store.files import write_atomically
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlflow-artifacts"
+NOTE = "mirrored.json"
+SQLITE = "sqlite:///"
+MASK = "***"
+
+# What stands between `//` and the last `@` of an address, and what follows its question mark.
+_USER = re.compile(r"(?<=://)[^/\s'\"]*@")
+_QUERY = re.compile(r"(?<=\w\?)[^\s'\"]*(?==)[^\s'\"]*")
+
+
+def default_tracking_uri(runs: Path) -> str:
+    """`MLFLOW_TRACKING_URI` where it is set, otherwise the sqlite file in the runs folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{runs.resolve() / DATABASE}"
+
+
+def database_file(uri: str) -> Path | None:
+    """The file of a sqlite address; None where the store is of another kind."""
+    return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
+
+
+def is_server(uri: str) -> bool:
+    """Whether the store is behind a server, which then decides where files go."""
+    return urlsplit(uri).scheme in ("http", "https", "databricks")
+
+
+def artifact_folder(uri: str, runs: Path) -> Path:
+    """Where the files of a store go that is no server.
+
+    Each store has a folder of its own: `mlflow-artifacts` belongs to the database in the runs folder alone.
+    """
+    own = runs.resolve() / ARTIFACTS
+    file = database_file(uri)
+    if file is not None and file.resolve() == runs.resolve() / DATABASE:
+        return own
+    return own.with_name(f"{ARTIFACTS}-{stable_hash(uri)[:8]}")
+
+
+def without_secrets(text: str) -> str:
+    """`text` with user names, passwords and the queries of addresses replaced by asterisks."""
+    return _QUERY.sub(MASK, _USER.sub(f"{MASK}@", text))
+
+
+def ledger_state(runs: Path, uri: str) -> str:
+    """What the note says once this store holds all of the ledger as it is now."""
+    sizes = {path.name: path.stat().st_size for path in sorted((runs / "ledger").glob("*.jsonl"))}
+    return canonical_json({"ledger": sizes, "store": stable_hash(uri)})
+
+
+def is_mirrored(runs: Path) -> bool:
+    """Whether the store holds all of the ledger, as far as can be seen without asking it."""
+    uri = default_tracking_uri(runs)
+    file = database_file(uri)
+    if file is not None and not file.exists():
+        return False
+    try:
+        return (runs / NOTE).read_text(encoding="utf-8") == ledger_state(runs, uri)
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+
+
+def note_mirrored(runs: Path, state: str) -> None:
+    """Write down that the store holds the ledger as it was when `state` was taken."""
+    write_atomically(runs / NOTE, state)

@@ -1,0 +1,92 @@
+"""Opening an MLflow store: quickly found wanting, made in one piece, and quiet."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrbench.results.mlflow_place import artifact_folder, database_file
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+LOCK = ".mirror.lock"
+SECONDS_FOR_DATABASE = 5.0
+
+# A server that is down is found out in seconds instead of minutes.
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+}
+
+
+def prepare(uri: str, runs: Path) -> None:
+    """Import MLflow, and make the database that `uri` names where there is none. Hold the mirror's lock.
+
+    Raises:
+        sqlite3.Error: the database cannot be written, or is none.
+    """
+    _set_up()
+    file = database_file(uri)
+    if file is None:
+        return
+    if file.exists():
+        _check_database(file)
+    else:
+        _create_database(file, artifact_folder(uri, runs))
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of the store at `uri`; nothing is asked of it yet."""
+    _set_up()
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def _set_up() -> None:
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import mlflow.tracking  # noqa: F401 - what takes seconds, and sets up its own loggers
+
+    # Setting up a new database is told in a hundred lines otherwise.
+    for logger in ("alembic", "mlflow"):
+        logging.getLogger(logger).setLevel(logging.WARNING)
+
+
+def _check_database(file: Path) -> None:
+    """Find out at once what MLflow finds out after retrying for a minute and a half."""
+    with closing(sqlite3.connect(file, timeout=SECONDS_FOR_DATABASE, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+
+
+def _create_database(file: Path, artifacts: Path) -> None:
+    """Make the database beside and rename it: MLflow takes seconds, and cannot go on with a half-made one."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    draft = file.with_name(f".{file.name}.draft")
+    _remove_database(draft)
+    with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+        # Says at once, and not after a minute and a half, that nothing can be written here.
+        connection.execute("PRAGMA user_version = 0")
+    # Files that the lost database spoke of. Nothing else can: the folder is this database's own.
+    if artifacts.exists():
+        shutil.rmtree(artifacts)
+    try:
+        store = SqlAlchemyStore(f"sqlite:///{draft}", artifacts.as_uri())
+        store.engine.dispose()
+        draft.replace(file)
+    finally:
+        _remove_database(draft)
+
+
+def _remove_database(file: Path) -> None:
+    for name in (file.name, f"{file.name}-journal"):
+        file.with_name(name).unlink(missing_ok=True)
