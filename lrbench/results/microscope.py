@@ -1,0 +1,268 @@
+"""The divergence microscope: what any alpha and beta would keep and teach, from stored scores alone.
+
+The selectors and targets are those that made the arm's samples; at the arm's own thresholds the view is
+what was trained on. No model is needed and nothing is written.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrbench.errors import StoreError
+from lrbench.recipe.arms import Ingredients
+from lrbench.recipe.schema import Divergence
+from lrbench.results.inspection import Inspector, ScoredRollouts
+from lrbench.results.records import ArmRecord
+from lrbench.sampling.divergence import divergence_statistics
+from lrbench.sampling.rollouts import Rollout
+from lrbench.sampling.samples import kept_steps
+from lrbench.sampling.scores import Scores
+from lrbench.sampling.targets import contrast, own_token, plausible
+
+# Nats; eight to a decade. The first bin also holds what lies below it, the last what lies above.
+HISTOGRAM_EDGES: NDArray[np.float64] = np.geomspace(1e-4, 1e2, 6 * 8 + 1)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A token that either model considered at a step.
+
+    Log-probabilities are in nats, and None where the scores do not hold them: the token is less likely to
+    the expert than alpha_min times its first choice. `weight` is the token's share of the target.
+    """
+
+    token: int
+    log_p_expert: float | None
+    log_p_amateur: float | None
+    plausible: bool
+    weight: float
+
+    @property
+    def contrast(self) -> float | None:
+        """log p_E - log p_A, in nats; None where not stored."""
+        if self.log_p_expert is None or self.log_p_amateur is None:
+            return None
+        return self.log_p_expert - self.log_p_amateur
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step under the microscope. Candidates are the most likely to the expert first.
+
+    The target is what would be learnt here; it is learnt when `kept`. `elsewhere_*` is the probability of
+    all tokens whose probabilities are not stored.
+    """
+
+    written: int
+    kl: float
+    kept: bool
+    entropy_expert: float
+    entropy_amateur: float
+    top1_expert: int
+    top1_amateur: int
+    candidates: tuple[Candidate, ...]
+    elsewhere_expert: float
+    elsewhere_amateur: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Statistics of many steps.
+
+    `divergence` is as `sampling.divergence.divergence_statistics` gives it. The rest are means over kept
+    steps of a contrast target, None without any: tokens in the alpha mask; steps with a single plausible
+    token, so that the contrast teaches nothing but certainty; steps whose target prefers another token
+    than the expert does. `counts` and `counts_kept` are of steps by KL, in the bins of `HISTOGRAM_EDGES`.
+    """
+
+    divergence: dict[str, Any]
+    plausible_tokens: float | None
+    share_single: float | None
+    share_overturned: float | None
+    counts: NDArray[np.int64]
+    counts_kept: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class RolloutView:
+    """One rollout at some thresholds; `kept` is (T,), `scores` are of its T steps alone."""
+
+    rollout: Rollout
+    scores: Scores
+    kept: NDArray[np.bool_]
+    summary: Summary
+    ingredients: Ingredients
+    alpha: float
+
+    def step(self, step: int) -> Step:
+        """Everything known of one step, counted from 0."""
+        scores = _part(self.scores, step, step + 1)
+        written = self.rollout.completion_ids[int(scores.step[0])]
+        mask = plausible(scores, self.alpha)
+        if self.ingredients.target == "contrast":
+            target = contrast(scores, np.ones(1, dtype=bool), self.alpha)
+        else:
+            target = own_token(np.array([written], dtype=np.int32))
+        weights = dict(zip(target.ids.tolist(), target.weights.tolist(), strict=True))
+        stored = zip(
+            scores.support_ids.tolist(),
+            scores.support_log_p_expert.tolist(),
+            scores.support_log_p_amateur.tolist(),
+            mask.tolist(),
+            strict=True,
+        )
+        candidates = [
+            Candidate(token, expert, amateur, inside, weights.get(token, 0.0))
+            for token, expert, amateur, inside in stored
+        ]
+        candidates.sort(key=lambda candidate: (-(candidate.log_p_expert or 0.0), candidate.token))
+        known = set(scores.support_ids.tolist())
+        first_choices = (int(scores.top1_amateur[0]), int(scores.top1_expert[0]))
+        for token in dict.fromkeys((written, *first_choices)):
+            if token not in known:
+                candidates.append(Candidate(token, None, None, False, weights.get(token, 0.0)))
+        return Step(
+            written=written,
+            kl=float(scores.kl[0]),
+            kept=bool(self.kept[step]),
+            entropy_expert=float(scores.entropy_expert[0]),
+            entropy_amateur=float(scores.entropy_amateur[0]),
+            top1_expert=first_choices[1],
+            top1_amateur=first_choices[0],
+            candidates=tuple(candidates),
+            elsewhere_expert=_left_over(scores.support_log_p_expert),
+            elsewhere_amateur=_left_over(scores.support_log_p_amateur),
+        )
+
+
+class Microscope:
+    """The scored rollouts of an arm, under its selector and target, at any thresholds.
+
+    `alpha_min` is how far down the scores were stored: no alpha below it can be answered.
+    """
+
+    def __init__(self, found: ScoredRollouts, arm: ArmRecord, alpha_min: float) -> None:
+        self.rollouts = found.rollouts
+        self.scores = found.scores
+        self.texts = found.texts
+        self.ingredients = Ingredients(
+            **{part: arm.settings[part] for part in ("source", "selector", "target")}
+        )
+        self.trained = Divergence.model_validate(arm.settings["divergence"])
+        self.alpha_min = alpha_min
+
+    @cached_property
+    def mean_kl(self) -> NDArray[np.float64]:
+        """(R,) mean KL of each rollout's steps in nats; 0 without steps."""
+        sums = np.bincount(self.scores.rollout, weights=self.scores.kl, minlength=len(self.rollouts))
+        counts = np.bincount(self.scores.rollout, minlength=len(self.rollouts))
+        means: NDArray[np.float64] = sums / np.maximum(counts, 1)
+        return means
+
+    @property
+    def largest_kl(self) -> float:
+        """In nats; 0 without steps."""
+        return float(self.scores.kl.max(initial=0.0))
+
+    def at(self, alpha: float, beta: float) -> Divergence:
+        """These thresholds.
+
+        Raises:
+            ValueError: alpha is outside [alpha_min, 1], or beta is negative or no number.
+        """
+        if not (self.alpha_min <= alpha <= 1 and 0 <= beta < math.inf):
+            raise ValueError(
+                f"alpha {alpha}, beta {beta}: the scores answer for alpha from {self.alpha_min} to 1 and "
+                "beta from 0 up"
+            )
+        return self.trained.model_copy(update={"alpha": alpha, "beta": beta})
+
+    def kept(self, thresholds: Divergence) -> NDArray[np.bool_]:
+        """(N,) True for every step that the arm's selector keeps."""
+        return kept_steps(self.scores, self.ingredients, thresholds)
+
+    def summary(self, thresholds: Divergence) -> Summary:
+        """All rollouts at once."""
+        return _summary(self.scores, self.kept(thresholds), self.ingredients, thresholds.alpha)
+
+    def rollout(self, index: int, thresholds: Divergence) -> RolloutView:
+        """One rollout; `index` is its place in `rollouts`."""
+        start, stop = np.searchsorted(self.scores.rollout, [index, index + 1])
+        scores = _part(self.scores, int(start), int(stop))
+        kept = kept_steps(scores, self.ingredients, thresholds)
+        return RolloutView(
+            rollout=self.rollouts[index],
+            scores=scores,
+            kept=kept,
+            summary=_summary(scores, kept, self.ingredients, thresholds.alpha),
+            ingredients=self.ingredients,
+            alpha=thresholds.alpha,
+        )
+
+
+def open_microscope(inspector: Inspector, arm: ArmRecord) -> Microscope | None:
+    """The microscope over what `arm` learnt from; None for an arm that no amateur had a part in.
+
+    Raises:
+        StoreError: the scores or rollouts are gone or damaged, or the record does not describe the arm.
+    """
+    found = inspector.scored_rollouts(arm)
+    if found is None:
+        return None
+    alpha_min = inspector.artifact("scores", arm.stages["scores"]).identity["alpha_min"]
+    try:
+        return Microscope(found, arm, alpha_min)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"the record of {arm.arm} (arm id {arm.arm_id}) does not say how it selects and what it "
+            f"learns: {error}"
+        ) from error
+
+
+def _summary(scores: Scores, kept: NDArray[np.bool_], ingredients: Ingredients, alpha: float) -> Summary:
+    tokens = single = overturned = None
+    if ingredients.target == "contrast" and kept.any():
+        targets = contrast(scores, kept, alpha)
+        counts = np.diff(targets.offsets)
+        favourite = np.maximum.reduceat(targets.weights, targets.offsets[:-1])
+        first_choice = targets.ids == np.repeat(scores.top1_expert[kept], counts)
+        on_first = np.add.reduceat(np.where(first_choice, targets.weights, 0), targets.offsets[:-1])
+        tokens, single = float(counts.mean()), float((counts == 1).mean())
+        overturned = float((on_first < favourite).mean())
+    return Summary(
+        divergence=divergence_statistics(scores, kept),
+        plausible_tokens=tokens,
+        share_single=single,
+        share_overturned=overturned,
+        counts=_histogram(scores.kl),
+        counts_kept=_histogram(scores.kl[kept]),
+    )
+
+
+def _histogram(kl: NDArray[np.float32]) -> NDArray[np.int64]:
+    inside = np.clip(kl, HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
+    return np.histogram(inside, HISTOGRAM_EDGES)[0]
+
+
+def _part(scores: Scores, start: int, stop: int) -> Scores:
+    """The steps from `start` to `stop`."""
+    offsets = scores.offsets[start : stop + 1]
+    support = slice(int(offsets[0]), int(offsets[-1]))
+    return Scores(
+        offsets=offsets - offsets[0],
+        **{
+            name: column[support if name.startswith("support_") else slice(start, stop)]
+            for name, column in vars(scores).items()
+            if name != "offsets"
+        },
+    )
+
+
+def _left_over(log_probabilities: NDArray[np.float32]) -> float:
+    return max(0.0, 1.0 - float(np.exp(log_probabilities.astype(np.float64)).sum()))
