@@ -9,7 +9,7 @@ elsewhere; equal records give equal boards, whatever their order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -121,6 +121,14 @@ class Row:
             return self.average
         return self.cells[column].accuracy if column in self.cells else None
 
+    def value(self, column: str) -> float | None:
+        """The share `on` gives without its interval, and so without drawing any: what rows are ranked by."""
+        if column == AVERAGE:
+            shares = [cell.correct / cell.n for cell in self.cells.values()]
+            return None if self.missing else sum(shares) / len(shares)
+        cell = self.cells.get(column)
+        return None if cell is None else cell.correct / cell.n
+
 
 @dataclass(frozen=True)
 class Board:
@@ -148,17 +156,26 @@ class Board:
         Within an expert; the runner-up is the best row of any other arm, since seeds of one arm do not
         compete with each other. Exact McNemar with Holm over the benchmarks; the average stands alone.
         """
-        by_expert: dict[str, list[Row]] = defaultdict(list)
-        for row in self.rows:
-            by_expert[row.expert_weights].append(row)
-        return frozenset(mark for rows in by_expert.values() for mark in self._best_of(rows))
+        return frozenset(mark for expert in self.by_expert for mark in self.best_of(expert))
 
-    def _best_of(self, rows: list[Row]) -> Iterable[tuple[str, str]]:
+    @cached_property
+    def by_expert(self) -> dict[str, tuple[Row, ...]]:
+        """The rows of every expert, by its weights."""
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in self.rows:
+            found[row.expert_weights].append(row)
+        return {expert: tuple(rows) for expert, rows in found.items()}
+
+    def best_of(self, expert_weights: str) -> frozenset[tuple[str, str]]:
+        """`best` of one expert."""
+        return frozenset(self._best_of(self.by_expert[expert_weights]))
+
+    def _best_of(self, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
         leaders: dict[str, Row] = {}
         flips: dict[str, Flips] = {}
         for column in self.columns:
             ranked = sorted(
-                ((estimate.value, row) for row in rows if (estimate := row.on(column)) is not None),
+                ((value, row) for row in rows if (value := row.value(column)) is not None),
                 key=lambda ranked_row: -ranked_row[0],
             )
             if not ranked:
