@@ -6,10 +6,12 @@ A claim cannot change a result; whether results support it is found out afterwar
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from lrbench.recipe.messages import excerpt, found
+from lrbench.recipe.catalogue import SUITES
+from lrbench.recipe.messages import Path, did_you_mean, excerpt, found
 
 # Where a claim can be about: a benchmark of the recipe's suite, or the mean over those it measures.
 AVERAGE = "average"
@@ -63,3 +65,26 @@ def parse_claim(text: str) -> Claim:
     if relation == "==" and margin == 0:
         raise ValueError(f"found {found(text)}; the margin of `==` has to be above 0, such as `within 1`")
     return Claim(text, first, cast(Relation, relation), second, where, margin)
+
+
+def wrong_claims(sections: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """What is wrong with the claims among the valid `sections` of a recipe, by itself and beside the rest."""
+    for place, text in enumerate(sections.get("claims", ())):
+        path = ("claims", place)
+        try:
+            claim = parse_claim(text)
+        except ValueError as error:
+            yield path, str(error)
+            continue
+        if "arms" in sections:
+            arms = [arm.name for arm in sections["arms"]]
+            for name in {claim.first, claim.second} - set(arms):
+                yield path, _unknown(name, "no arm of this recipe; its arms are", arms)
+        if "evaluation" in sections and sections["evaluation"].suite in SUITES:
+            measured = sections["evaluation"].benchmarks or SUITES[sections["evaluation"].suite]
+            if claim.where not in (AVERAGE, *measured):
+                yield path, _unknown(claim.where, "not measured; measured are", [AVERAGE, *measured])
+
+
+def _unknown(name: str, what: str, known: list[str]) -> str:
+    return f"`{excerpt(name)}` is {what} {', '.join(known)}{did_you_mean(name, known)}"

@@ -3,7 +3,8 @@
     extends: base.yaml               # or a list; paths are relative to the file that names them
 
 Bases are merged in the order given, each with its own bases first; the file itself comes last. Later
-wins, mappings merge field by field and lists are replaced whole. Every value keeps the position it
+wins, mappings merge field by field and lists are replaced whole; `seeds` replace a `seed`, and a `seed`
+replaces `seeds`. Every value keeps the position it
 was written at.
 """
 
@@ -16,6 +17,7 @@ from lrbench.recipe.fields import EXTENDS, names_at
 from lrbench.recipe.files import UnreadableFileError, read_file
 from lrbench.recipe.messages import Position, Problem, found, nearest, printable
 from lrbench.recipe.nodes import Fields, Items, Leaf, Node, merge_fields, plain
+from lrbench.recipe.sweeping import giving_way
 
 MAX_CHAIN = 20
 
@@ -48,8 +50,8 @@ class Extending:
         for leaf in bases:
             base = self._base(leaf, path, chain)
             if base is not None:
-                merged = merge_fields(merged, base)
-        return merge_fields(merged, own)
+                merged = merge_fields(giving_way(merged, base), base)
+        return merge_fields(giving_way(merged, own), own)
 
     def _take_bases(self, own: Fields) -> tuple[Fields, list[Leaf]]:
         """The file without its `extends`, and the entries of that."""

@@ -26,7 +26,12 @@ def schema_at(path: Path) -> JsonSchema | None:
         if node is None:
             return None
         inner = _value(node)
-        node = inner.get("items") if isinstance(part, int) else inner.get("properties", {}).get(part)
+        if isinstance(part, int):
+            node = inner.get("items")
+        else:
+            # Where names are free, the schema says what may stand under any of them.
+            free = inner.get("additionalProperties") or None
+            node = inner.get("properties", {}).get(part, {} if free is True else free)
     return node
 
 
@@ -125,6 +130,9 @@ def _words(node: JsonSchema) -> str:
             return "text that is not empty" if node.get("minLength") else "text"
         case "array":
             return "a list that is not empty" if node.get("minItems") else "a list"
+        case "object" if "properties" not in node:
+            holds = "its value" if node["additionalProperties"] is True else "a list of its values"
+            return f"a mapping that gives fields, such as `divergence.alpha`, {holds}"
         case _:
             return f"a mapping with the fields {', '.join(node['properties'])}"
 

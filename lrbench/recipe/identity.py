@@ -21,6 +21,8 @@ def resolved_yaml(recipe: Recipe) -> str:
     values = recipe.model_dump(mode="json")
     # An arm's null stands for the recipe's own value, so an arm is complete without it.
     values["arms"] = [_without_nulls(arm) for arm in values["arms"]]
+    if recipe.seeds is not None:
+        del values["seed"]
     text: str = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text
 

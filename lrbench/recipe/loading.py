@@ -8,14 +8,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lrbench.recipe.checks import Finding, ignored_settings, misfits
+from lrbench.recipe.claims import wrong_claims
 from lrbench.recipe.extending import Extending
+from lrbench.recipe.identity import recipe_hash
 from lrbench.recipe.interpolating import interpolate
 from lrbench.recipe.known import unknown_things
-from lrbench.recipe.messages import Problem, in_reading_order, recipe_error
+from lrbench.recipe.messages import Problem, dotted, in_reading_order, recipe_error
 from lrbench.recipe.nodes import Fields, find, key_position, value_position
 from lrbench.recipe.overriding import apply_override
 from lrbench.recipe.schema import Recipe
 from lrbench.recipe.spelling import correct_names
+from lrbench.recipe.sweeping import WrittenVariant, check_choices, correct_swept_names, written_variants
 from lrbench.recipe.validating import valid_sections, validated
 
 logger = logging.getLogger(__name__)
@@ -42,14 +45,48 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
     written = _read(source, overrides, problems)
     if written is None:
         raise recipe_error(problems, source)
-    written = correct_names(written, problems)
-    recipe = validated(written, problems)
-    problems.extend(unknown_things(written))
-    problems.extend(_placed(misfits(dict(recipe) if recipe else valid_sections(written)), written))
+    written = correct_swept_names(correct_names(written, problems), problems)
+    recipe = _checked(written, problems)
+    check_choices(written, problems)
+    variants = written_variants(written, problems)
+    checked = [_checked(variant.recipe, problems) for variant in variants]
+    problems.extend(_repeated(written, variants, checked))
     if recipe is None or problems:
         raise recipe_error(problems, source)
-    warnings = in_reading_order(_placed(ignored_settings(recipe), written), source)
-    return recipe, [str(warning) for warning in warnings]
+    warnings = _ignored([variant.recipe for variant in variants] or [written], checked or [recipe])
+    return recipe, [str(warning) for warning in in_reading_order(warnings, source)]
+
+
+def _checked(written: Fields, problems: list[Problem]) -> Recipe | None:
+    """The typed recipe, or None; whatever is wrong with its values, or between them, is in `problems`."""
+    recipe = validated(written, problems)
+    problems.extend(unknown_things(written))
+    sections = dict(recipe) if recipe else valid_sections(written)
+    problems.extend(_placed(misfits(sections), written))
+    problems.extend(_placed(wrong_claims(sections), written))
+    return recipe
+
+
+def _repeated(
+    written: Fields, variants: Sequence[WrittenVariant], checked: Sequence[Recipe | None]
+) -> list[Problem]:
+    """Points of a sweep that make a recipe which an earlier one makes already."""
+    first: dict[str, WrittenVariant] = {}
+    problems = []
+    for variant, recipe in zip(variants, checked, strict=True):
+        if recipe is not None and variant.path[1] == "points":
+            earlier = first.setdefault(recipe_hash(recipe), variant)
+            if earlier is not variant:
+                message = f"gives the same recipe as {dotted(earlier.path)}"
+                problems.append(Problem(value_position(written, variant.path), variant.path, message))
+    return problems
+
+
+def _ignored(written: Sequence[Fields], recipes: Sequence[Recipe | None]) -> list[Problem]:
+    """The settings that have no effect in any of the `recipes`, at their places in the first."""
+    findings = [list(ignored_settings(recipe)) for recipe in recipes if recipe is not None]
+    everywhere = set(findings[0]).intersection(*findings)
+    return _placed([finding for finding in findings[0] if finding in everywhere], written[0])
 
 
 def _read(source: str, overrides: Sequence[str], problems: list[Problem]) -> Fields | None:

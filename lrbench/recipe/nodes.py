@@ -104,6 +104,25 @@ def key_position(node: Node, path: Path) -> Position:
     return named
 
 
+def replaced(node: Node, path: Path, entry: Entry) -> Node:
+    """`node` with `entry` at `path`, which may lead through what is not there yet, and through an arm's name.
+
+    The names on the way keep their positions.
+    """
+    if not path:
+        return entry.node
+    part, rest = path[0], path[1:]
+    if isinstance(node, Items):
+        place = int(part)
+        inner = replaced(node.items[place], rest, entry)
+        return Items((*node.items[:place], inner, *node.items[place + 1 :]), node.position)
+    entries = node.entries if isinstance(node, Fields) else {}
+    if isinstance(node, Leaf) and node.value is not None:
+        entries = {"name": Entry(node.position, node)}
+    before = entries.get(str(part), Entry(entry.key, Leaf(None, entry.key)))
+    return Fields(entries | {str(part): Entry(before.key, replaced(before.node, rest, entry))}, node.position)
+
+
 def merge(earlier: Node, later: Node) -> Node:
     """Later wins; mappings merge field by field, everything else (lists too) is replaced whole."""
     if isinstance(earlier, Fields) and isinstance(later, Fields):

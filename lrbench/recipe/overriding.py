@@ -2,7 +2,8 @@
 
 The value is read as YAML and merged like a file that extends: a mapping adds to the mapping there, all
 else replaces. A number names a place in a list that is there already; an arm given by its name alone
-becomes a mapping as soon as something in it is overridden.
+becomes a mapping as soon as something in it is overridden. `seed=1` replaces the recipe's `seeds`, and the
+other way round.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from lrbench.recipe.fields import EXTENDS
 from lrbench.recipe.messages import OVERRIDE, Path, Position, Problem, dotted, excerpt, found
 from lrbench.recipe.nodes import Entry, Fields, Items, Leaf, Node, merge
+from lrbench.recipe.sweeping import giving_way
 from lrbench.recipe.yaml_nodes import compose
 
 
@@ -27,18 +29,28 @@ def apply_override(recipe: Fields, override: str, problems: list[Problem]) -> Fi
     if value is None:
         return recipe
     steps, column = [], 1
-    for part in name.split("."):
+    for part in _parts(name):
         steps.append(_Step(part, Position(source, column=column)))
         column += len(part) + 1
     try:
         if steps[0].name == EXTENDS:
             raise _CannotApplyError(steps[0], (EXTENDS,), "can only be given in a recipe file")
-        changed = _changed(recipe, (), steps, value)
+        given = Fields({steps[0].name: Entry(steps[0].position, value)}, steps[0].position)
+        changed = _changed(giving_way(recipe, given), (), steps, value)
     except _CannotApplyError as error:
         problems.append(error.problem)
         return recipe
     assert isinstance(changed, Fields)
     return changed
+
+
+def _parts(name: str) -> list[str]:
+    """The parts of an override's path; `sweep.grid.divergence.alpha` ends in the name of a swept field."""
+    parts = name.split(".")
+    if parts[0] != "sweep" or len(parts) < 3:
+        return parts
+    fixed = 2 if parts[1] == "grid" else 3
+    return [*parts[:fixed], *filter(None, [".".join(parts[fixed:])])]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ identity of the stages that read it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +18,7 @@ SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Name = Annotated[str, Field(pattern=SAFE_NAME, max_length=100)]
 Count = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Section(BaseModel):
@@ -195,11 +196,16 @@ class Runtime(Section):
 
 
 class Recipe(Section):
-    """One declared experiment: one YAML file in `recipes/`."""
+    """One declared experiment: one YAML file in `recipes/`.
+
+    `seeds` and `sweep` stand for a recipe per seed and point, which share all work that is the same for
+    several. `claims` say what the results are expected to show (`lrbench.recipe.claims`).
+    """
 
     name: Annotated[Name, Kind.LABEL]
     description: Annotated[str, Kind.LABEL] = ""
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Seed = 0
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False)] | None = None
     pair: Pair
     data: Data
     divergence: Divergence = Divergence()
@@ -208,3 +214,27 @@ class Recipe(Section):
     arms: Annotated[tuple[ArmDeclaration, ...], Field(min_length=1, strict=False)]
     evaluation: Evaluation
     runtime: Annotated[Runtime, Kind.RUNTIME] = Runtime()
+class Sweep(Section):
+    """Settings to try one after the other: every combination of a `grid`, or the `points` listed.
+
+    Fields are named by their dotted path, such as `divergence.alpha`, those of an arm by the arm's name,
+    such as `arms.lightr.training.updates`. Any field can be swept that can change a result; seeds have a
+    list of their own.
+    """
+
+    grid: (
+        Annotated[
+            dict[str, Annotated[tuple[Any, ...], Field(min_length=1, strict=False)]], Field(min_length=1)
+        ]
+        | None
+    ) = None
+    points: (
+        Annotated[
+            tuple[Annotated[dict[str, Any], Field(min_length=1)], ...], Field(min_length=1, strict=False)
+        ]
+        | None
+    ) = None
+
+
+    sweep: Sweep | None = None
+    claims: Annotated[tuple[str, ...], Field(strict=False), Kind.LABEL] = ()

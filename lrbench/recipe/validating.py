@@ -22,7 +22,9 @@ def validated(recipe: Fields, problems: list[Problem]) -> Recipe | None:
         return Recipe.model_validate(plain(recipe))
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
-            problems.append(_problem(recipe, detail["loc"], missing=detail["type"] == "missing"))
+            # Beside a wrong item pydantic calls a list too short as well; only an empty one is.
+            if detail["type"] != "too_short" or not plain(find(recipe, detail["loc"]) or recipe):
+                problems.append(_problem(recipe, detail["loc"], missing=detail["type"] == "missing"))
         return None
 
 

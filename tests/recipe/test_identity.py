@@ -28,7 +28,7 @@ COMPLETE: dict[str, Any] = {
 }
 
 # The kind of every field that is not OUTPUT; whatever else the schema has must change the hash.
-LABELS = {("name",), ("description",)}
+LABELS = {("name",), ("description",), ("claims",)}
 RUNTIME = {
     ("sampling", "engine", "url"),
     ("sampling", "engine", "served_as"),
@@ -48,6 +48,9 @@ OTHER_WORDS = {
     ("data", "train"): "embedded/formal",
     ("arms", 0, "name"): "sft",
     ("arms", 0, "like"): "neither",
+    ("seeds",): [0, 1],
+    ("sweep", "grid"): {"divergence.alpha": [0.2, 0.3]},
+    ("sweep", "points"): [{"divergence.alpha": 0.2}],
 }
 
 
@@ -67,7 +70,7 @@ def with_value(values: dict[str, Any], path: FieldPath, value: object) -> Recipe
 def current(recipe: Recipe, path: FieldPath) -> Any:
     value: Any = recipe
     for part in path:
-        value = value[part] if isinstance(part, int) else getattr(value, part)
+        value = value[part] if isinstance(part, int) else getattr(value, part, None)
     return value
 
 
@@ -101,7 +104,7 @@ def test_the_hash_changes_with_every_field_that_can_change_a_result_and_no_other
 
 def test_the_declared_kinds_are_the_labels_and_runtime_fields_named_here() -> None:
     assert set(leaf_paths()) >= LABELS | RUNTIME
-    assert fields_of_kind(Recipe, Kind.LABEL) == {"name", "description"}
+    assert fields_of_kind(Recipe, Kind.LABEL) == {"name", "description", "claims"}
     assert fields_of_kind(Recipe, Kind.RUNTIME) == {"runtime"}
 
 
@@ -164,6 +167,17 @@ arms = st.lists(
     max_size=4,
     unique_by=lambda arm: arm if isinstance(arm, str) else arm["name"],
 )
+sweeps = st.sampled_from(
+    [
+        {"grid": {"training.weight_decay": [0.5, 1], "sampling.system_prompt": [None, "${seed}", "\\${x"]}},
+        {
+            "points": [
+                {"training.lora.target_modules": ["yes"]},
+                {"training.lora.target_modules": ["no", "1"]},
+            ]
+        },
+    ]
+)
 recipes = st.fixed_dictionaries(
     {
         "name": names,
@@ -185,6 +199,8 @@ recipes = st.fixed_dictionaries(
     optional={
         "description": texts,
         "seed": st.integers(0, 2**31 - 1),
+        "seeds": st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=3, unique=True) | st.none(),
+        "sweep": sweeps | st.none(),
         "divergence": st.fixed_dictionaries({}, optional={"alpha": plain_numbers(0.5, 1)}),
         "sampling": st.fixed_dictionaries({}, optional={"system_prompt": texts | st.none()}),
         "runtime": st.fixed_dictionaries({}, optional={"threads": counts}),
@@ -194,6 +210,8 @@ recipes = st.fixed_dictionaries(
 
 @given(recipes)
 def test_a_resolved_recipe_loads_back_to_an_equal_one(values: dict[str, Any]) -> None:
+    if values.get("seeds"):
+        values.pop("seed", None)
     recipe = Recipe.model_validate(values)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "resolved.yaml"
@@ -213,7 +231,7 @@ def test_a_resolved_recipe_says_every_field_in_the_order_of_the_schema() -> None
         if path[0] != "arms":
             value: Any = written
             for part in path:
-                value = value[part]
+                value = None if value is None else value[part]
             now = current(recipe, path)
             assert value == (list(now) if isinstance(now, tuple) else now)
 

@@ -17,7 +17,7 @@ from lrbench.recipe.messages import Path as FieldPath
 QUICKSTART = Path(__file__).parents[2] / "recipes" / "quickstart.yaml"
 
 # Changed letters are drawn from the whole keyboard in turn, so that all of them occur over all fields.
-LETTERS = string.ascii_lowercase + "_-"
+LETTERS = string.ascii_lowercase + "_-."
 
 
 def misspellings(name: str) -> Iterator[str]:
@@ -79,6 +79,7 @@ def test_every_slip_in_every_field_of_the_schema_is_told(folder: Path) -> None:
 name: all
 description: every field there is
 seed: 0
+seeds: null
 pair:
   expert: {model: embedded/expert, revision: null, dtype: float32}
   amateur: {model: embedded/amateur, revision: null, dtype: float32}
@@ -112,12 +113,19 @@ arms:
       weight_decay: 0
       max_gradient_norm: 1
       lora: {r: 4, alpha: 8, dropout: 0, target_modules: [k_proj]}
+sweep:
+  grid:
+    divergence.alpha: [0.2, 0.3]
+    arms.mine.training.lora.r: [4, 8]
+    sampling.max_new_tokens: [64, 128]
+  points: null
 evaluation:
   suite: embedded7
   benchmarks: [hard]
   limit: null
   items: [hard-test-1]
   engine: {name: hf, url: null, served_as: null}
+claims: []
 runtime:
   data_root: null
   device: auto
@@ -128,6 +136,16 @@ runtime:
     written = {path for path, _ in keys_of(text)}
     assert set(leaf_paths()) <= written, "the recipe above has to give every field of the schema"
     assert every_slip_is_told(folder, text, every=4) > 500
+
+
+def test_every_slip_in_every_field_of_a_point_is_told(folder: Path, small: str) -> None:
+    points = """\
+sweep:
+  points:
+    - divergence.beta: 0.5
+    - {divergence.beta: 0.6, arms.sft.training.learning_rate: 1e-4, data.problems: 9}
+"""
+    assert every_slip_is_told(folder, small + points, every=3) > 300
 
 
 def test_a_name_that_lost_its_only_letter_is_told_at_its_place(

@@ -1,0 +1,171 @@
+"""Seeds, sweeps and claims that are wrong, each with its whole message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+Refusal = Callable[..., list[str]]
+Changed = Callable[..., str]
+
+FIELDS = "a mapping that gives fields, such as `divergence.alpha`, "
+
+
+@pytest.mark.parametrize(
+    ("seeds", "told"),
+    [
+        ("[]", "2:8: seeds: found an empty list, allowed is a list that is not empty or null"),
+        ("3", "2:8: seeds: found 3, allowed is a list that is not empty or null"),
+        ("[0, -1]", "2:12: seeds.1: found -1, allowed is a whole number in [0, 2147483648)"),
+        ("[a]", '2:9: seeds.0: found the text "a", allowed is a whole number in [0, 2147483648)'),
+        ("[2, 1, 2]", "2:15: seeds.2: `2` stands twice in the list"),
+        (
+            "[0]\nseed: 1",
+            "2:8: seeds: given beside `seed`, allowed is one of the two",
+        ),
+    ],
+)
+def test_wrong_seeds_are_told(refusal: Refusal, changed: Changed, seeds: str, told: str) -> None:
+    assert refusal(changed(("seed: 0", f"seeds: {seeds}"))) == [f"r.yaml:{told}"]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "told"),
+    [
+        ("{}", "19:1: sweep: needs one of `grid` and `points`"),
+        ("5", "19:8: sweep: found 5, allowed is a mapping with the fields grid, points or null"),
+        (
+            "{grid: {}}",
+            f"19:15: sweep.grid: found an empty mapping, allowed is {FIELDS}a list of its values or null",
+        ),
+        (
+            "{points: []}",
+            "19:17: sweep.points: found an empty list, allowed is a list that is not empty or null",
+        ),
+        ("{points: [{}]}", f"19:18: sweep.points.0: found an empty mapping, allowed is {FIELDS}its value"),
+        ("{points: [3]}", f"19:18: sweep.points.0: found 3, allowed is {FIELDS}its value"),
+        (
+            "{grid: {divergence.alpha: [0.1]}, points: [{divergence.alpha: 0.2}]}",
+            "19:50: sweep.points: given beside `grid`, allowed is one of the two "
+            "(null switches the other off)",
+        ),
+        (
+            "{grid: {divergence.alpha: []}}",
+            "19:34: sweep.grid.divergence.alpha: found an empty list, allowed is a list that is not empty",
+        ),
+        (
+            "{grid: {divergence.alpha: 0.1}}",
+            "19:34: sweep.grid.divergence.alpha: found 0.1, allowed is a list that is not empty",
+        ),
+        (
+            "{grid: {divergence.alpha: [0.1, 1, 0.1]}}",
+            "19:43: sweep.grid.divergence.alpha.2: `0.1` stands twice in the list",
+        ),
+        (
+            "{grid: {divergence.beta: [1, 1.0]}}",
+            "19:37: sweep.grid.divergence.beta.1: `1.0` stands twice in the list",
+        ),
+        (
+            "{points: [{divergence.alpha: 0.1}, {data.problems: 8}, {divergence.alpha: 0.2}]}",
+            "19:63: sweep.points.2: gives the same recipe as sweep.points.1",
+        ),
+        (
+            "{grid: {divergence.Bta: [1]}}",
+            "19:16: sweep.grid.divergence.Bta: unknown field; did you mean `divergence.beta`?",
+        ),
+        (
+            "{grid: {epochs: [1]}}",
+            "19:16: sweep.grid.epochs: unknown field; swept is any field that can change a result, "
+            "such as `divergence.alpha` or `arms.lightr.training.updates`",
+        ),
+        (
+            "{grid: {arms.lihgtr.training.updates: [1]}}",
+            "19:16: sweep.grid.arms.lihgtr.training.updates: unknown field; "
+            "did you mean `arms.lightr.training.updates`?",
+        ),
+        (
+            "{grid: {divergence: [1]}}",
+            "19:16: sweep.grid.divergence: not one field but several; name one, such as `divergence.alpha`",
+        ),
+        (
+            "{grid: {runtime.threads: [1, 2]}}",
+            "19:16: sweep.grid.runtime.threads: cannot be swept, since it cannot change a result",
+        ),
+        (
+            "{points: [{seed: 1}, {seed: 2}]}",
+            "19:19: sweep.points.0.seed: seeds have a list of their own: `seeds: [0, 1, 2]`\n"
+            "r.yaml:19:30: sweep.points.1.seed: seeds have a list of their own: `seeds: [0, 1, 2]`",
+        ),
+        (
+            "{grid: {divergence.alpha: [0.1, 0.01, 2]}}",
+            "19:40: divergence.alpha: alpha is 0.01 and divergence.alpha_min is 0.05, allowed is an alpha of "
+            "at least alpha_min, since scores are stored only down to there\n"
+            "r.yaml:19:46: divergence.alpha: found 2, allowed is a number in (0, 1]",
+        ),
+        (
+            "{grid: {training.updates: [4, many]}}",
+            '19:38: training.updates: found the text "many", allowed is a whole number of at least 1',
+        ),
+        (
+            "{points: [{arms.lightr.training.lora.r: 4}, {arms.lightr.training.lora.r: 0}]}",
+            "19:82: arms.2.training.lora.r: found 0, allowed is a whole number of at least 1 or null",
+        ),
+        (
+            "{grid: {pair.amateur.model: [embedded/amateur, embedded/amatuer]}}",
+            '19:55: pair.amateur.model: found the text "embedded/amatuer", embedded models are '
+            "embedded/expert, embedded/amateur; did you mean `embedded/amateur`?",
+        ),
+        (
+            "{grid: {training.steps_per_update: [8, 16]}}",
+            "19:44: training.steps_per_update: given beside `rollouts_per_update`, allowed is one of the two "
+            "(null switches the other off)\n"
+            "r.yaml:19:47: training.steps_per_update: given beside `rollouts_per_update`, allowed is one of "
+            "the two (null switches the other off)",
+        ),
+        (
+            "{grid: {data.problems: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],"
+            " data.seed: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],"
+            " training.updates: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], evaluation.limit: [1, 2]}}",
+            "19:1: sweep: with its seeds it stands for 2,000 recipes, allowed are at most 1,000",
+        ),
+    ],
+)
+def test_a_wrong_sweep_is_told(refusal: Refusal, small: str, sweep: str, told: str) -> None:
+    assert "\n".join(refusal(f"{small}sweep: {sweep}\n")) == f"r.yaml:{told}"
+
+
+@pytest.mark.parametrize(
+    ("claim", "told"),
+    [
+        (
+            "lightr beats sft",
+            'claims.0: found the text "lightr beats sft", allowed is `FIRST > SECOND on WHERE`, the same '
+            "with `<` or with `by POINTS` behind it, or `FIRST == SECOND on WHERE within POINTS`",
+        ),
+        (
+            "lihgtr > sft on average",
+            "claims.0: `lihgtr` is no arm of this recipe; its arms are base, sft, lightr; "
+            "did you mean `lightr`?",
+        ),
+        (
+            "lightr > sft on fromal",
+            "claims.0: `fromal` is not measured; measured are average, multi_step, formal, distractor, "
+            "one_step, formula, hard, choice; did you mean `formal`?",
+        ),
+    ],
+)
+def test_a_wrong_claim_is_told(refusal: Refusal, small: str, claim: str, told: str) -> None:
+    assert refusal(f"{small}claims: ['{claim}']\n") == [f"r.yaml:19:10: {told}"]
+
+
+def test_a_claim_is_about_benchmarks_that_are_measured(refusal: Refusal, small: str) -> None:
+    text = small + "  benchmarks: [hard]\nclaims: [sft > base on formal]\n"
+    assert refusal(text) == ["r.yaml:20:10: claims.0: `formal` is not measured; measured are average, hard"]
+
+
+def test_a_wrong_name_in_an_override_of_a_sweep_is_told_at_its_column(refusal: Refusal, small: str) -> None:
+    assert refusal(small, "sweep.grid.divergence.alhpa=[0.1]") == [
+        "override 'sweep.grid.divergence.alhpa=[0.1]':12: sweep.grid.divergence.alhpa: unknown field; "
+        "did you mean `divergence.alpha`?"
+    ]
