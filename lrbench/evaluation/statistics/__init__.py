@@ -13,6 +13,13 @@ from lrbench.evaluation.statistics.accuracies import (
     wilson_interval,
 )
 from lrbench.evaluation.statistics.independent import compare_independent, published_correct
+from lrbench.evaluation.statistics.margins import (
+    AverageDifference,
+    BenchmarkDifference,
+    DifferenceTest,
+    Equivalence,
+    equivalence,
+)
 from lrbench.evaluation.statistics.paired import (
     bootstrap_difference,
     compare_averages,
@@ -20,6 +27,18 @@ from lrbench.evaluation.statistics.paired import (
     compare_benchmarks,
     holm,
     mcnemar_p,
+)
+from lrbench.evaluation.statistics.power import (
+    items_to_separate,
+    mcnemar_power,
+    smallest_detectable_difference,
+)
+from lrbench.evaluation.statistics.seeds import (
+    Outcomes,
+    SeedDifference,
+    SeedMean,
+    Spread,
+    mean_over_seeds,
 )
 from lrbench.evaluation.statistics.values import (
     LEVEL,
@@ -42,10 +61,18 @@ __all__ = [
     "RESAMPLES",
     "SEED",
     "SIGNIFICANCE",
+    "AverageDifference",
+    "BenchmarkDifference",
     "Comparison",
+    "DifferenceTest",
+    "Equivalence",
     "Estimate",
     "Flips",
     "Interval",
+    "Outcomes",
+    "SeedDifference",
+    "SeedMean",
+    "Spread",
     "bootstrap_difference",
     "bootstrap_interval",
     "compare_averages",
@@ -53,10 +80,15 @@ __all__ = [
     "compare_benchmarks",
     "compare_independent",
     "count_flips",
+    "equivalence",
     "holm",
+    "items_to_separate",
     "macro_average",
     "mcnemar_p",
+    "mcnemar_power",
+    "mean_over_seeds",
     "pass_at_k",
     "published_correct",
+    "smallest_detectable_difference",
     "wilson_interval",
 ]

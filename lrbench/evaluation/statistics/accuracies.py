@@ -44,12 +44,13 @@ def bootstrap_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
     were otherwise, since the plain bootstrap would call it certain. Raises `ValueError` unless
     0 <= correct <= n and n >= 1, or when `level` is not between 0 and 1.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
     check_counts(correct, n)
     check_share("level", level)
     rate = min(max(correct, 0.5), n - 0.5) / n
-    low, high = binom.ppf([(1 - level) / 2, (1 + level) / 2], n, rate) / n
+    cumulative = bdtr(np.arange(n + 1), n, rate)
+    low, high = np.searchsorted(cumulative, [(1 - level) / 2, (1 + level) / 2]) / n
     return Interval(min(float(low), correct / n), max(float(high), correct / n))
 
 

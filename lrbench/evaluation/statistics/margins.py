@@ -1,0 +1,268 @@
+"""A paired difference set against a margin: is it above, below, or within?
+
+Three measurements, one face: a `DifferenceTest` gives its difference in points, a p-value on either
+side of any margin, and the interval that those p-values invert to. `BenchmarkDifference` is exact,
+`AverageDifference` combines the score intervals of its benchmarks; the third, over seeds, is in `seeds`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+
+from lrbench.evaluation.statistics.score_intervals import score_limits, score_statistic
+from lrbench.evaluation.statistics.values import (
+    LEVEL,
+    POINTS,
+    SIGNIFICANCE,
+    Flips,
+    Interval,
+    check_benchmarks,
+    check_flips,
+    check_share,
+    two_sided_quantile,
+)
+
+# The share of the error that Berger and Boos' method spends on leaving out discordance rates that the
+# data contradict, and how many of those that remain are tried.
+_SPENT = 0.001
+_RATES = 41
+_LARGEST_Z = 8.0
+_HALVINGS = 50
+# How many standard deviations, and how many more, the counts of wins reach that are looked at.
+_REACH = 7.5
+
+
+class DifferenceTest(Protocol):
+    """A difference, first minus second, that can be set against margins; all in points."""
+
+    @property
+    def difference(self) -> float:
+        """The difference measured."""
+        ...
+
+    def p_above(self, margin: float) -> float:
+        """One-sided p of "the difference is at most `margin`": small when it is above."""
+        ...
+
+    def p_below(self, margin: float) -> float:
+        """One-sided p of "the difference is at least `margin`": small when it is below."""
+        ...
+
+    def interval(self, level: float = LEVEL) -> Interval:
+        """The margins that neither p-value rejects at (1 - level) / 2."""
+        ...
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided tests that a difference lies within +-`margin` points (TOST; Schuirmann, 1987).
+
+    `p_above` is against "at or under -margin", `p_below` against "at or over margin"; `p` is the larger.
+    `interval` has the level 1 - 2 x 5%: it lies within the margin where the tests show equivalence.
+    """
+
+    margin: float
+    difference: float
+    interval: Interval
+    p_above: float
+    p_below: float
+
+    @property
+    def p(self) -> float:
+        """The p-value of both tests together: the larger one, unadjusted."""
+        return max(self.p_above, self.p_below)
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether equivalence is shown at 5%."""
+        return self.p <= SIGNIFICANCE
+
+
+def equivalence(test: DifferenceTest, margin: float) -> Equivalence:
+    """Estimates whether two models' accuracies differ by less than `margin` points.
+
+    Type-I error at either end of the margin: 5%, guaranteed for a benchmark, in simulation at most 5.5%
+    for averages and seeds. Raises `ValueError` for a margin that is not above 0.
+    """
+    if margin <= 0:
+        raise ValueError(f"a margin of {margin} points shows no equivalence; it has to be above 0")
+    return Equivalence(
+        margin=margin,
+        difference=test.difference,
+        interval=test.interval(1 - 2 * SIGNIFICANCE),
+        p_above=test.p_above(-margin),
+        p_below=test.p_below(margin),
+    )
+
+
+@dataclass(frozen=True)
+class BenchmarkDifference:
+    """Estimates the difference of two accuracies on all problems like this benchmark's items.
+
+    Exact and unconditional: the p-value is the largest chance of data this far from the margin, by the
+    score statistic of Tango (1998), over every discordance rate in a 99.9% interval, plus the 0.1% that
+    interval may miss (Berger and Boos, 1994; Hsueh, Liu and Chen, 2001). The type-I error is at most
+    the level at every n and discordance, which Wald and score tests do not keep when flips are few.
+    Raises `ValueError` for no items.
+    """
+
+    flips: Flips
+
+    def __post_init__(self) -> None:
+        check_flips(self.flips)
+
+    @property
+    def difference(self) -> float:
+        """The difference measured, in points."""
+        return POINTS * (self.flips.won - self.flips.lost) / self.flips.n
+
+    def p_above(self, margin: float) -> float:
+        """One-sided exact p of "the difference is at most `margin` points"."""
+        return _exact_p(self.flips.lost, self.flips.won, self.flips.n, -margin / POINTS)
+
+    def p_below(self, margin: float) -> float:
+        """One-sided exact p of "the difference is at least `margin` points"."""
+        return _exact_p(self.flips.won, self.flips.lost, self.flips.n, margin / POINTS)
+
+    def interval(self, level: float = LEVEL) -> Interval:
+        """The margins, to 0.001 points, that neither p-value rejects at (1 - level) / 2."""
+        check_share("level", level)
+        return _exact_interval(self.flips.won, self.flips.lost, self.flips.n, level)
+
+
+@dataclass(frozen=True)
+class AverageDifference:
+    """Estimates the difference of two macro-averages over the same benchmarks, on the same items.
+
+    Score intervals of the benchmarks (Tango, 1998) combined by the distances of their limits from the
+    differences (MOVER; Zou and Donner, 2008): no resampling, asymmetric where the flips are. Raises
+    `ValueError` for no benchmark or one without items.
+    """
+
+    flips: tuple[Flips, ...]
+
+    def __post_init__(self) -> None:
+        check_benchmarks(self.flips)
+        for table in self.flips:
+            check_flips(table)
+
+    @property
+    def difference(self) -> float:
+        """The difference of the averages measured, in points."""
+        return POINTS * sum((table.won - table.lost) / table.n for table in self.flips) / len(self.flips)
+
+    def p_above(self, margin: float) -> float:
+        """One-sided p of "the difference is at most `margin` points"."""
+        return 1 - self.p_below(margin)
+
+    def p_below(self, margin: float) -> float:
+        """One-sided p of "the difference is at least `margin` points"."""
+        return _p_of_limits(self.flips, margin)
+
+    def interval(self, level: float = LEVEL) -> Interval:
+        """The margins that neither p-value rejects at (1 - level) / 2."""
+        check_share("level", level)
+        return _average_limits(self.flips, two_sided_quantile(level))
+
+
+def _average_limits(flips: tuple[Flips, ...], z: float) -> Interval:
+    """The limits, in points, `z` standard errors below and above the average difference."""
+    won_K, lost_K, n_K = np.array([(table.won, table.lost, table.n) for table in flips]).T
+    difference_K = (won_K - lost_K) / n_K
+    value = float(np.mean(difference_K))
+    down, up = (
+        float(np.linalg.norm(limit_K - difference_K)) / len(flips)
+        for limit_K in score_limits(won_K, lost_K, n_K, z)
+    )
+    return Interval(POINTS * (value - down), POINTS * (value + up))
+
+
+@lru_cache(maxsize=4096)
+def _p_of_limits(flips: tuple[Flips, ...], margin: float) -> float:
+    """One-sided p of "at least `margin`": the level at which the limit on its side reaches `margin`."""
+    from scipy.special import ndtr
+
+    centre = _average_limits(flips, 0.0).high
+    inside, outside = 0.0, _LARGEST_Z
+    for _ in range(_HALVINGS):
+        z = (inside + outside) / 2
+        limits = _average_limits(flips, z)
+        reached = limits.high >= margin if margin > centre else limits.low <= margin
+        inside, outside = (inside, z) if reached else (z, outside)
+    return float(ndtr(-inside if margin > centre else inside))
+
+
+@lru_cache(maxsize=65536)
+def _exact_p(won: int, lost: int, n: int, margin: float) -> float:
+    """The largest chance, over discordance rates, of data at most this far up if the difference is `margin`.
+
+    With P(won) = q + margin and P(lost) = q, won is binomial and lost, given won, is binomial among the
+    rest. The score falls with every further loss, so for each count of wins the data at most this far up
+    are those with at least so many losses, and a tail of the second binomial gives their chance.
+    """
+    from scipy.special import bdtrc, betaincinv
+
+    if abs(margin) >= 1:
+        # All items flip the same way, or the margin cannot be reached at all.
+        return float(margin <= -1 or (margin == 1 and won == n))
+    flipped = won + lost
+    least = 0.0 if flipped == 0 else float(betaincinv(flipped, n - flipped + 1, _SPENT / 2))
+    most = 1.0 if flipped == n else float(betaincinv(flipped + 1, n - flipped, 1 - _SPENT / 2))
+    if most < abs(margin):
+        return _SPENT
+    q_Q = (np.linspace(max(least, abs(margin)), most, _RATES) - margin) / 2
+    won_W = _plausible(n, float(q_Q[0] + margin), float(q_Q[-1] + margin))
+    fewest_W = _fewest_losses(won_W, n, margin, float(score_statistic(won, lost, n, margin)))
+    rate_Q1, among_Q1 = (q_Q + margin)[:, None], (q_Q / np.maximum(1 - q_Q - margin, 1e-300))[:, None]
+    tail_QW = np.where(fewest_W == 0, 1.0, bdtrc(fewest_W - 1, n - won_W, np.minimum(among_Q1, 1.0)))
+    chance_Q = np.sum(_binomial(won_W, n, rate_Q1) * tail_QW, axis=1)
+    return min(1.0, float(np.max(chance_Q)) + _SPENT)
+
+
+def _plausible(n: int, lowest_rate: float, highest_rate: float) -> np.ndarray:
+    """The counts among `n` that are not unlikely (1e-12) at some rate from the lowest to the highest."""
+    low = n * lowest_rate - _REACH * np.sqrt(n * lowest_rate) - 1
+    high = n * highest_rate + _REACH * np.sqrt(n * highest_rate) + 10 * _REACH
+    return np.arange(max(0, int(low)), min(n, int(high)) + 1)
+
+
+def _binomial(count_W: np.ndarray, n: int, rate_Q1: np.ndarray) -> np.ndarray:
+    """The chance of each count, [Q, W]; scipy.stats has it too, but takes seconds to import."""
+    from scipy.special import gammaln, xlog1py, xlogy
+
+    ways_W = gammaln(n + 1) - gammaln(count_W + 1) - gammaln(n - count_W + 1)
+    return np.asarray(np.exp(ways_W + xlogy(count_W, rate_Q1) + xlog1py(n - count_W, -rate_Q1)))
+
+
+def _fewest_losses(won_W: np.ndarray, n: int, margin: float, score: float) -> np.ndarray:
+    """The fewest losses, for each count of wins, that bring the score down to `score`; above n if none do."""
+    too_few_W, enough_W = np.full_like(won_W, -1), n - won_W + 1
+    while np.any(enough_W - too_few_W > 1):
+        middle_W = (too_few_W + enough_W) // 2
+        down_W = score_statistic(won_W, middle_W, n, margin) <= score + 1e-9
+        settled_W = enough_W - too_few_W <= 1
+        enough_W = np.where(down_W & ~settled_W, middle_W, enough_W)
+        too_few_W = np.where(~down_W & ~settled_W, middle_W, too_few_W)
+    return enough_W
+
+
+@lru_cache(maxsize=4096)
+def _exact_interval(won: int, lost: int, n: int, level: float) -> Interval:
+    return Interval(
+        -POINTS * _highest_margin(lost, won, n, (1 - level) / 2),
+        POINTS * _highest_margin(won, lost, n, (1 - level) / 2),
+    )
+
+
+def _highest_margin(won: int, lost: int, n: int, error: float) -> float:
+    """The margin above the difference at which its one-sided p falls to `error`."""
+    from scipy.optimize import brentq
+
+    difference = (won - lost) / n
+    if difference == 1:
+        return 1.0
+    return float(brentq(lambda margin: _exact_p(won, lost, n, margin) - error, difference, 1.0, xtol=1e-5))

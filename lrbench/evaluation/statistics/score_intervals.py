@@ -1,0 +1,42 @@
+"""The score statistic of a paired difference (Tango, 1998) and the limits it gives; whole arrays at once.
+
+Arguments are arrays that broadcast together. Differences are shares, first minus second.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_HALVINGS = 40
+
+
+def score_statistic(
+    won: np.ndarray | int, lost: np.ndarray | int, n: np.ndarray | int, difference: np.ndarray | float
+) -> np.ndarray:
+    """How many standard errors (won - lost) / n lies above `difference`, if `difference` were true.
+
+    The error uses the discordance that is likeliest under `difference`: its P(lost) is the larger root q of
+    2 n q^2 + b q + c = 0. Zero where the difference measured is `difference`, even without any error.
+    """
+    b = (2 * n - won + lost) * difference - won - lost
+    c = -lost * difference * (1 - difference)
+    likeliest = (np.sqrt(np.maximum(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
+    variance = n * np.maximum(2 * likeliest + difference * (1 - difference), 0.0)
+    # Without flips the likeliest discordance under a difference of nought is nought, and so is the gap.
+    return np.asarray((won - lost - n * difference) / np.sqrt(np.maximum(variance, 1e-12)))
+
+
+def score_limits(won: np.ndarray, lost: np.ndarray, n: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
+    """Estimates each table's difference: the lowest and the highest that lie within `z` >= 0 errors."""
+    return -_upper_limit(lost, won, n, z), _upper_limit(won, lost, n, z)
+
+
+def _upper_limit(won: np.ndarray, lost: np.ndarray, n: np.ndarray, z: float) -> np.ndarray:
+    inside = np.asarray((won - lost) / n)
+    outside = np.ones_like(inside)
+    for _ in range(_HALVINGS):
+        middle = (inside + outside) / 2
+        within = score_statistic(won, lost, n, middle) >= -z
+        inside = np.where(within, middle, inside)
+        outside = np.where(within, outside, middle)
+    return inside
