@@ -59,6 +59,14 @@ class TableFormat(StrEnum):
     CSV = "csv"
 
 
+class ModelDtype(StrEnum):
+    """What `export --merge` writes."""
+
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+    FLOAT32 = "float32"
+
+
 class SamplesFormat(StrEnum):
     """How `samples` prints."""
 
@@ -144,6 +152,27 @@ def samples(
     del format_
     for row in exported_samples(_load(recipe, overrides), arm, runs):
         typer.echo(json.dumps(row))
+
+
+@app.command()
+def export(
+    result: Annotated[
+        str,
+        typer.Argument(metavar="RESULT", help="Its id, the start of its id, RECIPE/ARM or RECIPE/ARM/SEED."),
+    ],
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder to write into.")],
+    merge: Annotated[
+        bool, typer.Option("--merge", help="A whole model, checked against expert and adapter.")
+    ] = False,
+    dtype: Annotated[
+        ModelDtype | None, typer.Option("--dtype", help="Of the merged model; else as it was measured.")
+    ] = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Write a trained arm as an adapter or, with --merge, as a standalone model, with its model card."""
+    from lrbench.pipeline.exporting.publishing import export_result
+
+    typer.echo(str(export_result(result, runs, to, merge=merge, dtype=dtype, say=typer.echo)))
 
 
 @app.command()

@@ -1,0 +1,49 @@
+"""Which result a person means: by the arm's id, by the start of it, or as RECIPE/ARM or RECIPE/ARM/SEED."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lrbench.errors import UserError
+from lrbench.results.records import ArmRecord
+from lrbench.results.text import plain
+
+SHOWN = 20
+
+
+def find_result(name: str, arms: Sequence[ArmRecord]) -> ArmRecord:
+    """The one arm of `arms` that `name` means.
+
+    Raises `UserError`, which lists the candidates, when it means none of them or several.
+    """
+    if not arms:
+        raise UserError(
+            "there are no results here yet; `lrbench run RECIPE` makes some, --runs names a folder"
+        )
+    found = [arm for arm in arms if arm.arm_id == name] or [arm for arm in arms if _matches(name, arm)]
+    if len(found) == 1:
+        return found[0]
+    what = "is the name of no result" if not found else f"is the name of {len(found)} results"
+    raise UserError(
+        f"{plain(name)!r} {what}. A result is named by its id, the start of its id, RECIPE/ARM or "
+        "RECIPE/ARM/SEED; there are\n" + "\n".join(_listed(found or arms))
+    )
+
+
+def full_name(arm: ArmRecord) -> str:
+    """`quickstart/lightr/0`."""
+    return plain(f"{arm.recipe}/{arm.arm}/{arm.seed}")
+
+
+def _matches(name: str, arm: ArmRecord) -> bool:
+    parts = (arm.recipe, arm.arm, str(arm.seed))
+    given = tuple(name.split("/"))
+    return given in (parts[:2], parts) or (bool(name) and arm.arm_id.startswith(name))
+
+
+def _listed(arms: Iterable[ArmRecord]) -> list[str]:
+    """The latest recorded first."""
+    ordered = sorted(arms, key=lambda arm: arm.recorded_at, reverse=True)
+    lines = [f"  {plain(arm.arm_id)}  {full_name(arm)}  {plain(arm.recorded_at)}" for arm in ordered[:SHOWN]]
+    more = len(ordered) - SHOWN
+    return [*lines, f"  and {more} more"] if more > 0 else lines

@@ -1,0 +1,214 @@
+"""Exporting a result into a folder: written beside, checked, renamed; it appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrbench.errors import ModelError, UserError
+from lrbench.models.source import LocatedModel, locate
+from lrbench.pipeline.exporting.licences import licence_files, licence_of
+from lrbench.pipeline.exporting.model_card import CardFacts, MergeCheck, model_card, model_name
+from lrbench.pipeline.exporting.naming import find_result, full_name
+from lrbench.pipeline.plan import HASH_CACHE
+from lrbench.pipeline.stages.training import ADAPTER_FILES, TrainedAdapter
+from lrbench.recipe.recorded import recorded_recipe
+from lrbench.recipe.schema import ModelReference, Recipe
+from lrbench.results.board import build_boards
+from lrbench.results.ledger import Ledger, LedgerContents
+from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.text import plain
+from lrbench.store.artifact import Artifact, list_tree
+from lrbench.store.files import storage_errors, sync_directory, sync_file, writing_errors
+from lrbench.store.keys import FileHashes
+
+if TYPE_CHECKING:
+    from lrbench.results.inspection import Inspector
+
+HUB = "hub:"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was published: whose result, where, and for a merged model what the gate measured."""
+
+    arm: ArmRecord
+    folder: Path
+    merge: MergeCheck | None
+
+    def __str__(self) -> str:
+        if self.merge is None:
+            return f"{self.folder}: the adapter of {full_name(self.arm)}"
+        found, bounds = self.merge.found, self.merge.bounds
+        return (
+            f"{self.folder}: {full_name(self.arm)} merged, {self.merge.dtype}. Read back and compared with "
+            f"expert and adapter at {found.positions} positions: logits differ by up to "
+            f"{found.difference:.3g} (allowed {bounds.difference:.3g}), the likeliest token is the same at "
+            f"{found.top1:.2%} (needed {bounds.top1:.2%})."
+        )
+
+
+def export_result(
+    name: str,
+    runs: Path,
+    to: Path,
+    *,
+    merge: bool,
+    dtype: str | None = None,
+    say: Callable[[str], None] = lambda _message: None,
+) -> Exported:
+    """Write the adapter of the result called `name` into the folder `to`, or with `merge` the whole model.
+
+    `dtype` is that of a merged model; None is the one the expert was measured in. Raises `UserError` for
+    a name, folder or dtype that cannot be meant, `ModelError` when the expert is not the recorded one,
+    and `RunError` when what was written is not what was measured; nothing is published then.
+    """
+    if dtype is not None and not merge:
+        raise UserError("--dtype is that of a merged model; add --merge, or leave it out for the adapter")
+    contents = Ledger(runs / "ledger").read()
+    arm = find_result(name, contents.arms)
+    if "train" not in arm.stages:
+        raise UserError(
+            f"{full_name(arm)} is the expert itself, untrained: there is no adapter and nothing to "
+            f"merge; use {plain(arm.expert)} as it is"
+        )
+    _check_target(to)
+    scores = [score for score in contents.scores if score.arm_id == arm.arm_id]
+    if not scores:
+        raise UserError(f"{full_name(arm)} has no scores in the ledger; run its recipe again")
+    recipe = recorded_recipe(arm.recipe_yaml, f"the recorded recipe of {full_name(arm)}")
+    expert = _recorded_expert(recipe.pair.expert, scores[0].expert_weights, runs)
+    # Here and not above: it takes seconds to import, which a misspelt name must not cost.
+    from lrbench.results.inspection import Inspector
+
+    inspector = Inspector(runs)
+    adapter = inspector.artifact(TrainedAdapter.name, arm.stages["train"])
+    with _published(to) as folder:
+        check = None
+        if merge:
+            chosen = dtype or recipe.pair.expert.dtype
+            check = _merge(inspector, scores, expert, adapter, folder, chosen, say)
+        else:
+            _copy_adapter(adapter, folder, recipe.pair.expert, expert)
+        for path in licence_files(expert.folder):
+            shutil.copyfile(path, folder / path.name)
+        facts = _facts(arm, scores, contents, recipe, inspector, adapter, expert, check)
+        (folder / "README.md").write_text(model_card(facts), encoding="utf-8")
+    return Exported(arm, to, check)
+
+
+def _merge(
+    inspector: Inspector,
+    scores: Sequence[ScoreRecord],
+    expert: LocatedModel,
+    adapter: Artifact,
+    folder: Path,
+    dtype: str,
+    say: Callable[[str], None],
+) -> MergeCheck:
+    from lrbench.pipeline.exporting.gate import check_written, choose_items
+    from lrbench.pipeline.exporting.merging import write_merged
+
+    suite = [score for score in scores if score.suite == scores[0].suite]
+    items = choose_items([inspector.items(score) for score in suite])
+    if any("problem" not in item for item in items):
+        raise UserError(
+            "this result was measured by an older lrbench, whose items do not hold their problems; run its "
+            "recipe again, then export"
+        )
+    say("merging in float32")
+    system_prompt = suite[0].protocol.get("system_prompt")
+    yardstick = write_merged(expert, adapter.directory, folder, dtype, items, system_prompt)
+    say("reading the model back and comparing it with expert and adapter")
+    found = check_written(folder, dtype, yardstick)
+    return MergeCheck(dtype, found, yardstick.bounds, yardstick.expert_cast, len(items))
+
+
+def _copy_adapter(adapter: Artifact, folder: Path, reference: ModelReference, expert: LocatedModel) -> None:
+    """The adapter as PEFT reads it, with the expert's name in the place of its weights' identity."""
+    config_file, weights_file = ADAPTER_FILES
+    config = json.loads(adapter.file(config_file).read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = model_name(reference)
+    config["revision"] = expert.folder.name if expert.identity.startswith(HUB) else None
+    (folder / config_file).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    shutil.copyfile(adapter.file(weights_file), folder / weights_file)
+
+
+def _recorded_expert(reference: ModelReference, weights: str, runs: Path) -> LocatedModel:
+    """The expert a result was made from, found where its recipe says, and proven to be the same."""
+    if weights.startswith(HUB):
+        # A branch may have moved on; the record holds the commit.
+        reference = reference.model_copy(update={"revision": weights.rpartition("@")[2]})
+    found = locate(reference, FileHashes(runs / HASH_CACHE))
+    if found.identity != weights:
+        raise ModelError(
+            f"{reference.model}: the files in {found.folder} are not those this result was made from "
+            f"(recorded {weights[:22]}, found {found.identity[:22]}). Put the recorded files back, or run "
+            "the recipe again with these."
+        )
+    return found
+
+
+def _facts(
+    arm: ArmRecord,
+    scores: Sequence[ScoreRecord],
+    contents: LedgerContents,
+    recipe: Recipe,
+    inspector: Inspector,
+    adapter: Artifact,
+    expert: LocatedModel,
+    check: MergeCheck | None,
+) -> CardFacts:
+    boards = build_boards(contents.arms, contents.scores)
+    weights = next(record for record in adapter.files if record.name == ADAPTER_FILES[1])
+    return CardFacts(
+        arm=arm,
+        scores=scores,
+        rows=[(board, row) for board in boards for row in board.rows if row.arm_id == arm.arm_id],
+        recipe=recipe,
+        expert=recipe.pair.expert,
+        licence=licence_of(expert.folder),
+        sources={
+            name: {field: value for field, value in found.identity.items() if field != "expert"}
+            for name, found in inspector.stages(arm)
+            if isinstance(found, Artifact)
+        },
+        adapter_sha256=weights.sha256,
+        merge=check,
+    )
+
+
+def _check_target(to: Path) -> None:
+    with storage_errors(to):
+        if to.is_symlink() or (to.exists() and not to.is_dir()):
+            raise UserError(f"{to} is there already and is no folder; name a new folder")
+        if to.exists() and any(to.iterdir()):
+            raise UserError(f"{to} is not empty, and nothing in it is overwritten; name a new folder")
+
+
+@contextmanager
+def _published(to: Path) -> Iterator[Path]:
+    """A folder beside `to` that becomes `to` when the block ends well, and is removed otherwise."""
+    to = to.absolute()
+    with storage_errors(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        beside = to.with_name(f".{to.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+        beside.mkdir()
+    try:
+        with writing_errors(beside / "README.md"):
+            yield beside
+        with storage_errors(to):
+            for name in list_tree(beside)[0]:
+                sync_file(beside / name)
+            sync_directory(beside)
+            _check_target(to)
+            beside.rename(to)
+            sync_directory(to.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
