@@ -186,7 +186,7 @@ class Board:
             )
             if rival is None:
                 continue
-            paired = _flips(leader.cells, rival.cells)
+            paired = paired_flips(leader.cells, rival.cells)
             if column == AVERAGE:
                 if len(paired) == len(self.benchmarks) and _ahead(compare_averages(tuple(paired.values()))):
                     yield leader.arm_id, AVERAGE
@@ -281,13 +281,13 @@ def _delta(row: Row, baselines: list[Row], width: int) -> Delta | None:
             other.arm_id,
         ),
     )
-    flips = _flips(row.cells, baseline.cells)
+    flips = paired_flips(row.cells, baseline.cells)
     if not flips:
         return None
     return Delta(baseline.arm_id, baseline.recipe, baseline.seed, flips, complete=len(flips) == width)
 
 
-def _flips(first: Mapping[str, Cell], second: Mapping[str, Cell]) -> dict[str, Flips]:
+def paired_flips(first: Mapping[str, Cell], second: Mapping[str, Cell]) -> dict[str, Flips]:
     """Paired outcomes per benchmark, where both rows answered the same items."""
     return {
         benchmark: count_flips(cell.score.paper, second[benchmark].score.paper)
