@@ -19,7 +19,7 @@ from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.arms import Arm, resolve_arms
 from lrbench.recipe.schema import Recipe
-from lrbench.sampling.problems import Problems, load_problems
+from lrbench.sampling.problems import Problems, load_held_out, load_problems
 from lrbench.store.keys import FileHashes
 
 HASH_CACHE = "file-hashes.json"
@@ -68,16 +68,22 @@ def plan_recipe(recipe: Recipe, runs: Path) -> Plan:
     amateur = locate(recipe.pair.amateur, hashes) if needs_amateur and recipe.pair.amateur else None
     trained = any(arm.ingredients is not None for arm in arms)
     problems = load_problems(recipe.data, recipe.runtime.data_root) if trained else None
-    builder = _Builder(recipe, expert, amateur, problems, measured_items(recipe))
+    held_out = None
+    if trained and recipe.data.held_out:
+        solutions = load_held_out(recipe.data, recipe.runtime.data_root)
+        held_out = ReferenceRollouts(expert, solutions, recipe.sampling)
+    builder = _Builder(recipe, arms, expert, amateur, problems, held_out, measured_items(recipe))
     return Plan(recipe, expert, amateur, tuple(builder.arm(arm) for arm in arms))
 
 
 @dataclass(frozen=True)
 class _Builder:
     recipe: Recipe
+    arms: tuple[Arm, ...]
     expert: LocatedModel
     amateur: LocatedModel | None
     problems: Problems | None
+    held_out: ReferenceRollouts | None
     items: tuple[ItemSet, ...]
 
     def arm(self, arm: Arm) -> ArmPlan:
@@ -98,7 +104,19 @@ class _Builder:
             assert self.amateur is not None
             scores = PairScores(self.expert, self.amateur, rollouts, self.recipe.divergence.alpha_min)
         samples = ArmSamples(rollouts, scores, arm.ingredients, arm.divergence)
-        return TrainedAdapter(arm.name, self.expert, samples, arm.training, self.recipe.seed)
+        return TrainedAdapter(
+            arm.name,
+            self.expert,
+            samples,
+            arm.training,
+            self.recipe.seed,
+            self.held_out,
+            self._matched(arm.training.budget.match),
+        )
+
+    def _matched(self, name: str | None) -> TrainedAdapter | None:
+        """The adapter of the arm called `name`, whose budget is taken."""
+        return next((self._adapter(arm) for arm in self.arms if arm.name == name), None)
 
     def _rollouts(self, source: str) -> Stage:
         assert self.problems is not None

@@ -114,8 +114,12 @@ def _costs(arm: ArmPlan, making: list[Stage], artifacts: Mapping[str, Artifact])
     sources = [stage for stage in making if isinstance(stage, GreedyRollouts | CheckedSolutions)]
     statistics = [artifacts[stage.key].statistics for stage in sources]
     seconds = {stage.name: artifacts[stage.key].seconds for stage in making}
+    trained = {} if arm.adapter is None else artifacts[arm.adapter.key].statistics
     return Costs(
-        tuned_tokens=0 if arm.adapter is None else artifacts[arm.adapter.key].statistics["tuned_tokens"],
+        updates=trained.get("updates", 0),
+        tuned_tokens=trained.get("tuned_tokens", 0),
+        trained_steps=trained.get("trained_steps", 0),
+        learnt_problems=trained.get("problems", 0),
         sampled_problems=sum(stage.size for stage in sources),
         sampled_tokens=sum(found.get("sampled_tokens", found["tokens"]) for found in statistics),
         seconds={name: round(value, 3) for name, value in seconds.items()},

@@ -11,6 +11,7 @@ from typing import Any
 
 from lrbench.recipe.schema import (
     ArmDeclaration,
+    Budget,
     Divergence,
     Recipe,
     Section,
@@ -74,7 +75,7 @@ def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
         name=declaration.name,
         ingredients=None if known is None else Ingredients(**(vars(known) | own)),
         divergence=recipe.divergence.model_copy(update=divergence),
-        training=_merged_training(recipe.training, training),
+        training=_merged_training(recipe.training, training, declaration.name),
     )
 
 
@@ -94,9 +95,15 @@ def _given(override: Section) -> dict[str, Any]:
     return given
 
 
-def _merged_training(training: Training, given: dict[str, Any]) -> Training:
+def _merged_training(training: Training, given: dict[str, Any], arm: str) -> Training:
     """The recipe's training with the arm's own settings; naming one batch unit replaces the other."""
     units = ("rollouts_per_update", "steps_per_update")
     replaced = dict.fromkeys(units) if any(unit in given for unit in units) else {}
     lora = training.lora.model_copy(update=given.get("lora", {}))
-    return training.model_copy(update=replaced | given | {"lora": lora})
+    budget = Budget(**given["budget"]) if "budget" in given else _for_others(training.budget, arm)
+    return training.model_copy(update=replaced | given | {"lora": lora, "budget": budget})
+
+
+def _for_others(budget: Budget, arm: str) -> Budget:
+    """The recipe's budget as it holds for `arm`: the arm that all others are matched to is not itself."""
+    return budget.model_copy(update={"match": None, "on": None}) if budget.match == arm else budget

@@ -10,9 +10,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrbench.recipe.arms import KNOWN_ARMS, Arm, resolve_arm, resolve_arms
-from lrbench.recipe.messages import Path, excerpt
+from lrbench.recipe.messages import Path, did_you_mean, excerpt
 from lrbench.recipe.references import Origin, origin_of_model
-from lrbench.recipe.schema import ArmDeclaration, Divergence, EngineChoice, Evaluation, Recipe, Training
+from lrbench.recipe.schema import (
+    ArmDeclaration,
+    Budget,
+    Divergence,
+    EngineChoice,
+    Evaluation,
+    Recipe,
+    Training,
+)
 
 Finding = tuple[Path, str]
 
@@ -25,6 +33,7 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _threshold(sections["divergence"])
     if "training" in sections:
         yield from _batch_unit(sections["training"])
+        yield from _match(sections["training"].budget, ("training", "budget"))
     if "evaluation" in sections:
         yield from _choice_of_items(sections["evaluation"])
     for section in ("sampling", "evaluation"):
@@ -44,6 +53,7 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
                     yield ("arms", place), str(error)
                     continue
                 yield from _own_settings(declaration, arms[-1], recipe, ("arms", place))
+        yield from _matched_arms(recipe, arms)
         if "pair" in sections and sections["pair"].amateur is None:
             yield from _missing_amateur(arms)
 
@@ -70,6 +80,49 @@ def _batch_unit(training: Training) -> Iterator[Finding]:
             "given beside `rollouts_per_update`, allowed is one of the two (null switches the other off)"
         )
         yield ("training", "steps_per_update"), message
+
+
+def _match(budget: Budget, path: Path) -> Iterator[Finding]:
+    """What does not fit within one `budget:`."""
+    if budget.match is None and budget.on is not None:
+        yield (*path, "on"), "given without `match`, which names the arm whose budget is taken"
+    elif budget.match is not None and budget.on is None:
+        yield (*path, "match"), "given without `on`: updates, tuned_tokens, problems or seconds"
+    elif budget.on is not None and getattr(budget, budget.on, None) is not None:
+        yield (*path, budget.on), f"given beside `match` on {budget.on}, allowed is one of the two"
+
+
+def _matched_arms(recipe: Recipe, arms: list[Arm]) -> Iterator[Finding]:
+    """Budgets that are to match an arm that has none, or each other in a circle."""
+    names = [declaration.name for declaration in recipe.arms]
+    untrained = [arm.name for arm in arms if arm.ingredients is None]
+    own = {
+        declaration.name: ("arms", place, "training", "budget", "match")
+        for place, declaration in enumerate(recipe.arms)
+        if declaration.training.budget != Budget()
+    }
+    matches = {arm.name: arm.training.budget.match for arm in arms if arm.ingredients is not None}
+    told: set[str] = set()
+    for name, match in matches.items():
+        path = own.get(name, ("training", "budget", "match"))
+        if match is None or match in told:
+            continue
+        if match not in names:
+            hint = did_you_mean(match, names)
+            yield path, f"`{excerpt(match)}` is no arm of this recipe; its arms are {', '.join(names)}{hint}"
+        elif match in untrained:
+            yield path, f"the arm `{match}` is not trained, so it has no budget to match"
+        elif circle := _circle(name, matches):
+            told.update(circle)
+            yield path, f"budgets that wait for each other: {' -> '.join([*circle, name])}"
+
+
+def _circle(name: str, matches: Mapping[str, str | None]) -> list[str]:
+    """The arms from `name` to the one that matches it again; none where the way does not lead back."""
+    way = [name]
+    while (following := matches.get(way[-1])) is not None and following not in way:
+        way.append(following)
+    return way if following == name else []
 
 
 def _choice_of_items(evaluation: Evaluation) -> Iterator[Finding]:
@@ -105,6 +158,7 @@ def _own_settings(declaration: ArmDeclaration, arm: Arm, recipe: Recipe, path: P
     if all(getattr(declaration.training, unit) is not None for unit in BATCH_UNITS):
         message = "given beside `rollouts_per_update`, allowed is one of the two"
         yield (*path, "training", "steps_per_update"), message
+    yield from _match(declaration.training.budget, (*path, "training", "budget"))
 
 
 def _missing_amateur(arms: list[Arm]) -> Iterator[Finding]:
@@ -120,6 +174,8 @@ def ignored_settings(recipe: Recipe) -> Iterator[Finding]:
     yield from _ignored_revisions(recipe)
     if "seed" in recipe.data.model_fields_set and recipe.data.selection == "first":
         yield ("data", "seed"), "ignored, because `selection` is `first`"
+    if recipe.data.held_out and not any(arm.ingredients for arm in arms):
+        yield ("data", "held_out"), "ignored, because no arm is trained"
     if recipe.pair.amateur is not None and not any(_needs_scores(arm) for arm in arms):
         yield ("pair", "amateur"), "ignored, because no arm compares the expert with an amateur"
     for name in sorted(recipe.divergence.model_fields_set):

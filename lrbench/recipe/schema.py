@@ -46,13 +46,15 @@ class Data(Section):
     """Training problems: `embedded/FAMILY`, `gsm8k/train`, `math/train`, or a JSONL file.
 
     `problems` of them are taken: the first ones, or a sample drawn with `seed`, which is apart from the
-    recipe's own, so that runs of several seeds learn from the same problems.
+    recipe's own, so that runs of several seeds learn from the same problems. The next `held_out` ones in
+    the same order are never learnt from: the perplexity of their solutions is measured while training.
     """
 
     train: Annotated[str, Field(min_length=1)]
     problems: Count
     selection: Literal["first", "sample"] = "first"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    held_out: Annotated[int, Field(ge=0)] = 0
 
 
 class Divergence(Section):
@@ -106,6 +108,21 @@ class Lora(Section):
     target_modules: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = ("q_proj", "v_proj")
 
 
+class Budget(Section):
+    """What an arm may learn from and for how long, besides the number of updates; every limit given holds.
+
+    `tuned_tokens`: the first rollouts that amount to at most that many kept steps. `problems`: the first
+    problems that have a kept step. `seconds` of training, after which no update begins. `match` names
+    another arm: as much of `on` as it used.
+    """
+
+    tuned_tokens: Count | None = None
+    problems: Count | None = None
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    match: Name | None = None
+    on: Literal["updates", "tuned_tokens", "problems", "seconds"] | None = None
+
+
 class Training(Section):
     """The training budget and optimiser. An update takes whole rollouts or a number of kept steps."""
 
@@ -116,6 +133,7 @@ class Training(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
     lora: Lora = Lora()
+    budget: Budget = Budget()
 
 
 class DivergenceOverride(Section):
@@ -135,7 +153,10 @@ class LoraOverride(Section):
 
 
 class TrainingOverride(Section):
-    """An arm's own training settings; what is left out or null comes from the recipe."""
+    """An arm's own training settings; what is left out or null comes from the recipe.
+
+    A budget that sets anything replaces the recipe's whole budget.
+    """
 
     updates: Count | None = None
     rollouts_per_update: Count | None = None
@@ -144,6 +165,7 @@ class TrainingOverride(Section):
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     max_gradient_norm: Annotated[float, Field(gt=0)] | None = None
     lora: LoraOverride = LoraOverride()
+    budget: Budget = Budget()
 
 
 Source = Literal["greedy", "solutions", "ground_truth"]

@@ -31,11 +31,18 @@ class Record(BaseModel):
 
 
 class Costs(BaseModel):
-    """What an arm cost to make. Seconds are wall-clock, by stage, the first time the work was done."""
+    """What an arm cost to make. Seconds are wall-clock, by stage, the first time the work was done.
+
+    `tuned_tokens` are the different kept steps learnt from, `trained_steps` counts each as often as it was;
+    `learnt_problems` are the problems they belong to.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    updates: int = 0
     tuned_tokens: int = 0
+    trained_steps: int = 0
+    learnt_problems: int = 0
     sampled_problems: int = 0
     sampled_tokens: int = 0
     seconds: dict[str, float] = {}

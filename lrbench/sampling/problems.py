@@ -58,6 +58,26 @@ def load_problems(data: Data, data_root: str | None = None) -> Problems:
     `data_root` is the folder of the public data sets, None for the usual places. Raises `DataError` when
     the set is missing, malformed (with its line number) or too small.
     """
+    return _selected(data, data_root, 0, data.problems)
+
+
+def load_held_out(data: Data, data_root: str | None = None) -> Problems:
+    """The `data.held_out` problems, in file order, that `data` would select next: none is learnt from.
+
+    Raises `DataError` as `load_problems` does, and when one of them has no solution to measure by.
+    """
+    held_out = _selected(data, data_root, data.problems, data.problems + data.held_out)
+    for problem_id, solution in zip(held_out.ids, held_out.solutions, strict=True):
+        if not solution:
+            raise DataError(
+                f'{data.train}: the held-out problem {problem_id} has no "solution", whose perplexity is '
+                "measured; add one, or set data.held_out to 0"
+            )
+    return held_out
+
+
+def _selected(data: Data, data_root: str | None, start: int, stop: int) -> Problems:
+    """Those that come `start`th to `stop`th in the order in which `data` selects."""
     benchmark, rows = _all_rows(data.train, data_root)
     if not rows:
         raise DataError(f'{data.train}: has no problems; each line must be an object with a "problem"')
@@ -66,16 +86,21 @@ def load_problems(data: Data, data_root: str | None = None) -> Problems:
             f"{data.train}: has {len(rows)} problems, data.problems asks for {data.problems}; "
             f"set data.problems to {len(rows)} or fewer"
         )
-    if data.selection == "sample":
-        rows = _sample(rows, data.problems, data.seed)
-    rows = rows[: data.problems]
+    if len(rows) < stop:
+        raise DataError(
+            f"{data.train}: has {len(rows)} problems, data.problems takes {data.problems} of them and "
+            f"data.held_out asks for {data.held_out} more; set data.held_out to {len(rows) - data.problems} "
+            "or fewer"
+        )
+    order = _lots(rows, data.seed) if data.selection == "sample" else list(range(len(rows)))
+    chosen = [rows[index] for index in sorted(order[start:stop])]
     return Problems(
         benchmark=benchmark,
-        ids=[str(row["id"]) for row in rows],
-        texts=[row["problem"] for row in rows],
+        ids=[str(row["id"]) for row in chosen],
+        texts=[row["problem"] for row in chosen],
         # Two golds of MATH are empty; nothing can be checked against them.
-        answers=[row.get("answer") or None for row in rows],
-        solutions=[row.get("solution") for row in rows],
+        answers=[row.get("answer") or None for row in chosen],
+        solutions=[row.get("solution") for row in chosen],
     )
 
 
@@ -92,13 +117,13 @@ def _all_rows(train: str, data_root: str | None) -> tuple[str, list[Mapping[str,
             return "math", _read_jsonl(local_path(train))
 
 
-def _sample(rows: list[Mapping[str, Any]], count: int, seed: int) -> list[Mapping[str, Any]]:
-    """`count` rows in their order; a smaller sample of the same seed is part of a larger one."""
+def _lots(rows: list[Mapping[str, Any]], seed: int) -> list[int]:
+    """Indices of all rows in an order drawn with `seed`; that of any two depends on their ids alone."""
 
     def lot(index: int) -> bytes:
         return hashlib.sha256(f"{seed}/{rows[index]['id']}".encode()).digest()
 
-    return [rows[index] for index in sorted(sorted(range(len(rows)), key=lot)[:count])]
+    return sorted(range(len(rows)), key=lot)
 
 
 def _read_jsonl(path: Path) -> list[Mapping[str, Any]]:

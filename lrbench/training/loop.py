@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from peft import PeftModel
@@ -12,29 +14,61 @@ from torch import Tensor
 from lrbench.errors import NonFiniteLossError
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.recipe.schema import Training
+from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import Samples
 from lrbench.training.adapters import adapter_state, attach_adapter, restore_adapter
 from lrbench.training.batches import update_batches
+from lrbench.training.held_out import perplexity
 from lrbench.training.loss import batch_losses
+
+# Measurements of the held-out perplexity after the one before the first update.
+MEASUREMENTS = 20
+
+Points = list[tuple[int, float]]
 
 
 @dataclass
 class Checkpoint:
-    """All that is needed to go on after `update` updates: tensors by name, and the curves so far."""
+    """All that is needed to go on after `update` updates, which took `seconds`."""
 
     update: int
     tensors: dict[str, Tensor]
-    curves: dict[str, list[tuple[int, float]]]
+    curves: dict[str, Points]
+    seconds: float
 
 
 @dataclass
 class Curves:
-    """Per update: the loss, the learning rate used, the gradient's norm before clipping, kept steps."""
+    """Of each update the loss, the learning rate, the gradient's norm before clipping and the kept steps.
 
-    loss: list[tuple[int, float]] = field(default_factory=list)
-    learning_rate: list[tuple[int, float]] = field(default_factory=list)
-    gradient_norm: list[tuple[int, float]] = field(default_factory=list)
-    steps: list[tuple[int, float]] = field(default_factory=list)
+    `held_out_perplexity` is counted in updates done: that of the untrained expert is at 0.
+    """
+
+    loss: Points = field(default_factory=list)
+    learning_rate: Points = field(default_factory=list)
+    gradient_norm: Points = field(default_factory=list)
+    steps: Points = field(default_factory=list)
+    held_out_perplexity: Points = field(default_factory=list)
+
+    @property
+    def measured(self) -> dict[str, Points]:
+        """The curves that have any point, by name."""
+        return {name: points for name, points in vars(self).items() if points}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An adapter, how it came about, the seconds that its updates took, and what ended them."""
+
+    adapted: PeftModel
+    curves: Curves
+    seconds: float
+    stopped_by: Literal["updates", "seconds"]
+
+    @property
+    def updates(self) -> int:
+        """Updates done."""
+        return len(self.curves.loss)
 
 
 def train(
@@ -48,12 +82,18 @@ def train(
     save: Callable[[Checkpoint], None],
     resume: Checkpoint | None = None,
     progress: Callable[[int, float], None] | None = None,
-) -> tuple[PeftModel, Curves]:
+    seconds: float | None = None,
+    held_out: Sequence[Rollout] = (),
+    clock: Callable[[], float] = time.monotonic,
+) -> Trained:
     """Train a fresh adapter on `samples`; `resume` continues exactly where a checkpoint stopped.
 
-    Randomness (dropout) is seeded per update, so an interrupted and an uninterrupted run end with
-    the same bytes. Raises `NonFiniteLossError` naming the batch when the loss, its gradient or a weight is
-    not a number.
+    `training.updates` is the length of the schedule. Once updates have taken `seconds`, none begins any
+    more; the learning rate falls with the larger share of the two, so that it ends at zero either way. The
+    perplexity of `held_out` is measured at the beginning, the end and 19 times between; that changes no bit
+    of the adapter. Randomness (dropout) is seeded per update, so an interrupted and an uninterrupted run
+    without `seconds` end with the same bytes. Raises `NonFiniteLossError` naming the batch when the loss,
+    its gradient or a weight is not a number.
     """
     adapted = attach_adapter(model, training.lora, seed)
     expert = adapted.get_base_model()
@@ -61,14 +101,29 @@ def train(
     optimizer = torch.optim.AdamW(
         parameters.values(), lr=training.learning_rate, weight_decay=training.weight_decay
     )
-    curves = Curves()
-    done = 0
-    if resume is not None:
-        done, curves = resume.update, Curves(**resume.curves)
-        _restore(adapted, optimizer, parameters, resume)
+
+    def share(updates: int) -> float:
+        return max(updates / training.updates, 0.0 if seconds is None else spent / seconds)
+
+    def measure(updates: int) -> None:
+        if held_out:
+            adapted.eval()
+            curves.held_out_perplexity.append((updates, perplexity(expert, vocabulary, held_out)))
+            adapted.train()
+
     adapted.train()
+    curves, done, spent = Curves(), 0, 0.0
+    if resume is None:
+        measure(0)
+    else:
+        curves, done, spent = Curves(**resume.curves), resume.update, resume.seconds
+        _restore(adapted, optimizer, parameters, resume)
     for update, batch in _remaining(update_batches(samples, training, seed), done):
-        learning_rate = training.learning_rate * (1 - update / training.updates)
+        if share(update) >= 1:
+            break
+        started = clock()
+        before = share(update)
+        learning_rate = training.learning_rate * (1 - before)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         torch.manual_seed(seed * 1_000_003 + update)
@@ -85,14 +140,20 @@ def train(
         curves.learning_rate.append((update, learning_rate))
         curves.gradient_norm.append((update, norm.item()))
         curves.steps.append((update, len(batch)))
+        done = update + 1
+        spent += clock() - started
         if progress is not None:
-            progress(update + 1, loss.item())
-        if (update + 1) % updates_between_saves == 0 and update + 1 < training.updates:
-            save(Checkpoint(update + 1, _tensors(adapted, optimizer, parameters), vars(curves)))
-    if not all(torch.isfinite(weight).all() for weight in parameters.values()):
-        raise NonFiniteLossError(_describe(loss, norm, update, batch, samples))
+            progress(done, loss.item())
+        ends = share(done) >= 1
+        if ends or int(share(done) * MEASUREMENTS) > int(before * MEASUREMENTS):
+            measure(done)
+        if ends or done % updates_between_saves == 0:
+            if not all(torch.isfinite(weight).all() for weight in parameters.values()):
+                raise NonFiniteLossError(_describe(loss, norm, update, batch, samples))
+            if not ends:
+                save(Checkpoint(done, _tensors(adapted, optimizer, parameters), curves.measured, spent))
     adapted.eval()
-    return adapted, curves
+    return Trained(adapted, curves, spent, "updates" if done == training.updates else "seconds")
 
 
 def _remaining(batches: Iterator[list[int]], done: int) -> Iterator[tuple[int, list[int]]]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lrbench.recipe.arms import KNOWN_ARMS, Ingredients, resolve_arm, resolve_arms
-from lrbench.recipe.schema import Recipe
+from lrbench.recipe.schema import Budget, Recipe
 
 
 def recipe_with(*arms: Any, **sections: Any) -> Recipe:
@@ -47,6 +47,27 @@ def test_an_arm_takes_what_it_leaves_out_or_sets_to_null_from_the_recipe() -> No
 def test_an_arm_that_names_one_batch_unit_is_rid_of_the_other() -> None:
     (arm,) = resolve_arms(recipe_with({"name": "lightr", "training": {"steps_per_update": 32}}))
     assert (arm.training.rollouts_per_update, arm.training.steps_per_update) == (None, 32)
+
+
+def test_an_arms_own_budget_replaces_the_recipes() -> None:
+    training = {"updates": 10, "rollouts_per_update": 4, "budget": {"seconds": 60.0, "problems": 5}}
+    same, own = resolve_arms(
+        recipe_with(
+            {"name": "sft", "training": {"budget": {"seconds": None}}},
+            {"name": "lightr", "training": {"budget": {"match": "sft", "on": "problems"}}},
+            training=training,
+        )
+    )
+    assert same.training.budget == Budget(seconds=60.0, problems=5)
+    assert own.training.budget == Budget(match="sft", on="problems")
+
+
+def test_the_arm_that_all_are_matched_to_is_not_matched_itself() -> None:
+    budget = {"match": "sft", "on": "tuned_tokens", "seconds": 9.0}
+    training = {"updates": 10, "rollouts_per_update": 4, "budget": budget}
+    sft, lightr = resolve_arms(recipe_with("sft", "lightr", training=training))
+    assert sft.training.budget == Budget(seconds=9.0)
+    assert lightr.training.budget == Budget(**budget)
 
 
 @pytest.mark.parametrize(

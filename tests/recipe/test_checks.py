@@ -81,6 +81,40 @@ BELOW = "allowed is an alpha of at least alpha_min, since scores are stored only
             "19:40: sampling.engine.url: missing; the engine `server` needs its address, "
             "such as http://127.0.0.1:8000",
         ),
+        (
+            [(UNIT, UNIT + "  budget: {on: seconds}\n")],
+            "15:16: training.budget.on: given without `match`, which names the arm whose budget is taken",
+        ),
+        (
+            [(ARMS, "[sft, {name: lightr, training: {budget: {match: sft}}}]")],
+            "16:55: arms.1.training.budget.match: given without `on`: "
+            "updates, tuned_tokens, problems or seconds",
+        ),
+        (
+            [(UNIT, UNIT + "  budget: {match: sft, on: problems, problems: 3}\n")],
+            "15:48: training.budget.problems: given beside `match` on problems, allowed is one of the two",
+        ),
+        (
+            [(UNIT, UNIT + "  budget: {match: stf, on: problems}\n")],
+            "15:19: training.budget.match: `stf` is no arm of this recipe; its arms are base, sft, lightr; "
+            "did you mean `sft`?",
+        ),
+        (
+            [(ARMS, "[base, {name: lightr, training: {budget: {match: base, on: seconds}}}]")],
+            "16:56: arms.1.training.budget.match: the arm `base` is not trained, "
+            "so it has no budget to match",
+        ),
+        (
+            [(ARMS, "[{name: lightr, training: {budget: {match: lightr, on: updates}}}]")],
+            "16:50: arms.0.training.budget.match: budgets that wait for each other: lightr -> lightr",
+        ),
+        (
+            [
+                (UNIT, UNIT + "  budget: {match: sft, on: problems}\n"),
+                (ARMS, "[lightr, {name: sft, training: {budget: {match: lightr, on: updates}}}]"),
+            ],
+            "15:19: training.budget.match: budgets that wait for each other: lightr -> sft -> lightr",
+        ),
     ],
 )
 def test_fields_that_do_not_fit_are_told(
@@ -96,6 +130,8 @@ def test_fields_that_do_not_fit_are_told(
         [(UNIT, "  rollouts_per_update: null\n  steps_per_update: 16\n")],
         [(ARMS, "[{name: lightr, training: {steps_per_update: 16}}]")],
         [(ARMS, "[{name: lightr, training: {rollouts_per_update: null}}]")],
+        [(UNIT, UNIT + "  budget: {match: sft, on: problems, seconds: 5, tuned_tokens: 100}\n")],
+        [(ARMS, "[sft, {name: lightr, training: {budget: {match: sft, on: updates, problems: 3}}}]")],
     ],
 )
 def test_what_fits_loads_without_a_warning(
@@ -147,6 +183,15 @@ def test_what_fits_loads_without_a_warning(
             ["9:9: data.seed: ignored, because `selection` is `first`"],
         ),
         ([("problems: 8", "problems: 8\n  selection: sample\n  seed: 1")], []),
+        (
+            [
+                ("problems: 8", "problems: 8\n  held_out: 4"),
+                (ARMS, "[base]"),
+                (AMATEUR, ""),
+                ("alpha: 0.2\n  beta: 0.4", "{}"),
+            ],
+            ["8:13: data.held_out: ignored, because no arm is trained"],
+        ),
         (
             [(SUITE, SUITE + "\n  engine: {name: vllm, url: 'http://host', served_as: expert}")],
             [

@@ -83,7 +83,7 @@ seeds: null
 pair:
   expert: {model: embedded/expert, revision: null, dtype: float32}
   amateur: {model: embedded/amateur, revision: null, dtype: float32}
-data: {train: embedded/multi_step, problems: 8, selection: sample, seed: 0}
+data: {train: embedded/multi_step, problems: 8, selection: sample, seed: 0, held_out: 4}
 divergence: {alpha: 0.2, beta: 0.4, alpha_min: 0.05}
 sampling:
   max_new_tokens: 128
@@ -98,6 +98,7 @@ training:
   weight_decay: 0
   max_gradient_norm: 1
   lora: {r: 8, alpha: 16, dropout: 0.05, target_modules: [q_proj]}
+  budget: {tuned_tokens: 9, problems: null, seconds: 9, match: mine, on: updates}
 arms:
   - name: mine
     like: lightr
@@ -113,6 +114,7 @@ arms:
       weight_decay: 0
       max_gradient_norm: 1
       lora: {r: 4, alpha: 8, dropout: 0, target_modules: [k_proj]}
+      budget: {tuned_tokens: null, problems: 4, seconds: null, match: null, on: null}
 sweep:
   grid:
     divergence.alpha: [0.2, 0.3]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from lrbench.errors import DataError
 from lrbench.recipe.schema import Data
-from lrbench.sampling.problems import load_problems
+from lrbench.sampling.problems import load_held_out, load_problems
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -43,6 +44,37 @@ def test_a_sample_depends_on_its_seed_alone_and_grows() -> None:
     whole = load_problems(Data(train="embedded/multi_step", problems=1024)).ids
     assert fifty == [one for one in whole if one in fifty]
     assert ids(1024, seed=3) == whole
+
+
+@pytest.mark.parametrize("selection", ["first", "sample"])
+def test_held_out_problems_are_the_next_ones_in_the_same_order(selection: Literal["first", "sample"]) -> None:
+    def chosen(problems: int, held_out: int = 0) -> Data:
+        return Data(
+            train="embedded/multi_step", problems=problems, held_out=held_out, selection=selection, seed=5
+        )
+
+    training = load_problems(chosen(20, 7)).ids
+    held_out = load_held_out(chosen(20, 7)).ids
+    assert training == load_problems(chosen(20)).ids
+    assert len(held_out) == 7
+    assert sorted(training + held_out) == sorted(load_problems(chosen(27)).ids)
+
+
+def test_too_few_problems_to_hold_any_out_say_how_many_there_are(tmp_path: Path) -> None:
+    rows = [{"problem": "a", "solution": "b"}, {"problem": "c", "solution": "d"}]
+    data = Data(train=str(write(tmp_path / "p.jsonl", *rows)), problems=1, held_out=3)
+    message = (
+        r"has 2 problems, data.problems takes 1 of them and data.held_out asks for 3 more; set .* to 1 or"
+    )
+    with pytest.raises(DataError, match=message):
+        load_held_out(data)
+
+
+def test_a_held_out_problem_needs_a_solution(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.jsonl", {"problem": "a"}, {"problem": "b", "answer": "1"})
+    message = 'the held-out problem line-2 has no "solution", .*set data.held_out to 0'
+    with pytest.raises(DataError, match=message):
+        load_held_out(Data(train=str(path), problems=1, held_out=1))
 
 
 @pytest.mark.parametrize(

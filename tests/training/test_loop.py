@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from itertools import count
 from typing import Any
 
 import pytest
 import torch
 
 from lrbench.errors import NonFiniteLossError
-from lrbench.recipe.schema import Lora, Training
-from lrbench.sampling.samples import Samples
+from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.recipe.schema import Divergence, Lora, Training
+from lrbench.sampling.samples import Samples, build_samples
 from lrbench.training.adapters import adapter_state
-from lrbench.training.loop import Checkpoint, train
-from tests.training.conftest import VOCABULARY
+from lrbench.training.loop import Checkpoint, Trained, train
+from tests.training.conftest import VOCABULARY, random_rollouts
 
 TRAINING = Training(updates=12, rollouts_per_update=4, learning_rate=5e-3, lora=Lora(r=4, dropout=0.1))
 
 
 def run(
     model: Any, samples: Samples, training: Training = TRAINING, **options: Any
-) -> tuple[Any, Any, list[Checkpoint]]:
+) -> tuple[dict[str, torch.Tensor], Trained, list[Checkpoint]]:
     saved: list[Checkpoint] = []
-    adapted, curves = train(
+    trained = train(
         model,
         VOCABULARY,
         samples,
         training,
         seed=options.pop("seed", 0),
         updates_between_saves=5,
-        save=saved.append,
+        # What is saved must not change while training goes on.
+        save=lambda state: saved.append(deepcopy(state)),
         **options,
     )
-    return adapter_state(adapted), curves, saved
+    return adapter_state(trained.adapted), trained, saved
 
 
 def assert_identical(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> None:
@@ -41,16 +45,16 @@ def assert_identical(left: dict[str, torch.Tensor], right: dict[str, torch.Tenso
 
 
 def test_the_loss_falls(tiny_model: Callable[..., Any], samples: Samples) -> None:
-    _, curves, _ = run(tiny_model(seed=1), samples, TRAINING.model_copy(update={"updates": 60}))
-    losses = [value for _, value in curves.loss]
+    _, trained, _ = run(tiny_model(seed=1), samples, TRAINING.model_copy(update={"updates": 60}))
+    losses = [value for _, value in trained.curves.loss]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
 
 
 def test_the_learning_rate_falls_linearly_to_almost_nothing(
     tiny_model: Callable[..., Any], samples: Samples
 ) -> None:
-    _, curves, _ = run(tiny_model(seed=1), samples)
-    assert [rate for _, rate in curves.learning_rate] == pytest.approx(
+    _, trained, _ = run(tiny_model(seed=1), samples)
+    assert [rate for _, rate in trained.curves.learning_rate] == pytest.approx(
         [5e-3 * (1 - update / 12) for update in range(12)]
     )
 
@@ -66,17 +70,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
 def test_resuming_from_any_save_ends_with_the_same_bytes(
     tiny_model: Callable[..., Any], samples: Samples
 ) -> None:
-    whole, curves, saved = run(tiny_model(seed=1), samples)
+    held_out = random_rollouts(5)
+    whole, trained, saved = run(tiny_model(seed=1), samples, held_out=held_out)
     assert [checkpoint.update for checkpoint in saved] == [5, 10]
     for checkpoint in saved:
-        done = {name: values[: checkpoint.update] for name, values in checkpoint.curves.items()}
-        resumed, again, _ = run(
-            tiny_model(seed=1),
-            samples,
-            resume=Checkpoint(checkpoint.update, checkpoint.tensors, done),
-        )
+        resumed, again, _ = run(tiny_model(seed=1), samples, held_out=held_out, resume=checkpoint)
         assert_identical(whole, resumed)
-        assert again == curves
+        assert again.curves == trained.curves
 
 
 def test_a_loss_that_is_not_a_number_names_its_batch(
@@ -94,3 +94,72 @@ def test_a_last_update_that_ruins_the_weights_is_not_kept(
     ruinous = TRAINING.model_copy(update={"updates": 1, "learning_rate": float("inf")})
     with pytest.raises(NonFiniteLossError, match="at update 0"):
         run(tiny_model(seed=1), samples, ruinous)
+
+
+def test_measuring_held_out_perplexity_changes_no_bit_of_the_adapter(
+    tiny_model: Callable[..., Any], samples: Samples
+) -> None:
+    plain, without, _ = run(tiny_model(seed=1), samples)
+    measured, trained, _ = run(tiny_model(seed=1), samples, held_out=random_rollouts(5))
+    assert_identical(plain, measured)
+    assert trained.curves.loss == without.curves.loss
+    assert "held_out_perplexity" not in without.curves.measured
+    assert [update for update, _ in trained.curves.held_out_perplexity] == list(range(13))
+
+
+def test_held_out_perplexity_is_measured_some_twenty_times_however_long_training_is(
+    tiny_model: Callable[..., Any], samples: Samples
+) -> None:
+    training = TRAINING.model_copy(update={"updates": 45, "rollouts_per_update": 1})
+    _, trained, _ = run(tiny_model(seed=1), samples, training, held_out=random_rollouts(2))
+    updates = [update for update, _ in trained.curves.held_out_perplexity]
+    assert (updates[0], updates[-1], len(updates)) == (0, 45, 21)
+
+
+def test_training_on_the_held_out_rollouts_themselves_lowers_their_perplexity(
+    tiny_model: Callable[..., Any], samples: Samples
+) -> None:
+    sft = KNOWN_ARMS["sft"]
+    assert sft is not None
+    whole = build_samples(samples.rollouts, None, sft, Divergence())
+    training = TRAINING.model_copy(update={"updates": 40})
+    _, trained, _ = run(tiny_model(seed=1), whole, training, held_out=samples.rollouts)
+    points = [value for _, value in trained.curves.held_out_perplexity]
+    assert points[-1] < 0.7 * points[0]
+
+
+def test_after_its_seconds_no_update_begins_and_the_learning_rate_has_fallen_with_them(
+    tiny_model: Callable[..., Any], samples: Samples
+) -> None:
+    """A clock that moves by 1 each time it is read: an update takes 1 second."""
+    ticks = count()
+    _, trained, _ = run(tiny_model(seed=1), samples, seconds=8, clock=lambda: float(next(ticks)))
+    assert (trained.updates, trained.seconds, trained.stopped_by) == (8, 8.0, "seconds")
+    rates = [rate for _, rate in trained.curves.learning_rate]
+    assert rates == pytest.approx([5e-3 * (1 - update / 8) for update in range(8)])
+
+
+def test_seconds_that_last_longer_than_the_updates_change_nothing(
+    tiny_model: Callable[..., Any], samples: Samples
+) -> None:
+    unlimited, _, _ = run(tiny_model(seed=1), samples)
+    ticks = count()
+    limited, trained, _ = run(tiny_model(seed=1), samples, seconds=12, clock=lambda: float(next(ticks)))
+    assert (trained.updates, trained.stopped_by) == (12, "updates")
+    assert_identical(unlimited, limited)
+
+
+def test_seconds_before_an_interruption_count(tiny_model: Callable[..., Any], samples: Samples) -> None:
+    ticks = count()
+    whole, _, saved = run(tiny_model(seed=1), samples, seconds=8, clock=lambda: float(next(ticks)))
+    assert [(checkpoint.update, checkpoint.seconds) for checkpoint in saved] == [(5, 5.0)]
+    resumed, trained, _ = run(
+        tiny_model(seed=1), samples, seconds=8, clock=lambda: float(next(ticks)), resume=saved[0]
+    )
+    assert (trained.updates, trained.seconds) == (8, 8.0)
+    assert_identical(whole, resumed)
+
+
+def test_one_update_is_done_however_short_the_time(tiny_model: Callable[..., Any], samples: Samples) -> None:
+    _, trained, _ = run(tiny_model(seed=1), samples, seconds=1e-9)
+    assert (trained.updates, trained.stopped_by) == (1, "seconds")

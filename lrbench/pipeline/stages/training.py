@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.rollouts import ReferenceRollouts, read_artifact_rollouts
 from lrbench.pipeline.stages.samples import ArmSamples
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Training
@@ -29,26 +29,32 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 @dataclass(frozen=True)
 class TrainedAdapter(Stage):
-    """The LoRA adapter that an arm's samples give."""
+    """The LoRA adapter that an arm's samples give, within its budget.
+
+    `held_out` are the solutions whose perplexity is measured; nothing is learnt from them. `matched` is the
+    adapter whose budget is taken, where `training.budget` says so.
+    """
 
     name: ClassVar[str] = "train"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     arm: str
     expert: LocatedModel
     samples: ArmSamples
     training: Training
     seed: int
+    held_out: ReferenceRollouts | None = None
+    matched: TrainedAdapter | None = None
 
     @property
     def label(self) -> str:
         """What the stage makes, for people."""
-        return f"adapter of {self.arm} ({self.training.updates} updates)"
+        return f"adapter of {self.arm} ({self.size} updates)"
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """The expert, the training settings and the seed; not the arm's name."""
-        training = self.training.model_dump(mode="json")
+        """The expert, the training settings and the seed; not the arm's name, nor that of the one matched."""
+        training = self.training.model_dump(mode="json", exclude={"budget": {"match"}})
         training["lora"]["target_modules"] = sorted(set(self.training.lora.target_modules))
         return {
             "expert": model_identity(self.expert),
@@ -58,12 +64,15 @@ class TrainedAdapter(Stage):
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
-        """The samples learnt from."""
-        return {"samples": self.samples}
+        """The samples learnt from, the solutions measured, and the adapter whose budget is taken."""
+        others: dict[str, Stage | None] = {"held_out": self.held_out, "matched": self.matched}
+        return {"samples": self.samples} | {name: stage for name, stage in others.items() if stage}
 
     @property
     def size(self) -> int:
-        """Updates."""
+        """Updates, unless seconds run out first."""
+        if self.matched is not None and self.training.budget.on == "updates":
+            return self.matched.size
         return self.training.updates
 
     @property
@@ -74,60 +83,86 @@ class TrainedAdapter(Stage):
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
-        """Train, saving every few updates, and commit the adapter and its curves."""
+        """Train, saving every few updates, and commit the adapter and its curves.
+
+        The seconds of the artifact are those of its updates alone.
+        """
         from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE, read_samples
         from lrbench.training.adapters import write_adapter_config, write_adapter_weights
         from lrbench.training.batches import update_batches
+        from lrbench.training.budget import first_samples, learnt_problems
         from lrbench.training.loop import train
 
-        samples = read_samples(inputs["samples"].file(ROLLOUTS_FILE), inputs["samples"].file(STEPS_FILE))
+        limits = self._limits(inputs)
+        training = self.training.model_copy(update={"updates": limits.pop("updates", self.training.updates)})
+        samples = first_samples(
+            read_samples(inputs["samples"].file(ROLLOUTS_FILE), inputs["samples"].file(STEPS_FILE)),
+            tuned_tokens=limits.get("tuned_tokens"),
+            problems=limits.get("problems"),
+        )
         resume = _read_save(draft.path(SAVE_FILE)) if draft.has(SAVE_FILE) else None
         if resume is not None:
             progress.advance(resume.update)
-        clock = _Clock()
-        adapted, curves = train(
+
+        def unaccounted(seconds: float) -> float:
+            """Of all seconds of training those that no commit stands for yet."""
+            return max(0.0, seconds - draft.spent_seconds)
+
+        trained = train(
             workspace.expert,
             workspace.vocabulary,
             samples,
-            self.training,
+            training,
             seed=self.seed,
             updates_between_saves=workspace.runtime.updates_between_saves,
-            save=lambda state: _commit_save(draft, state, clock.lap()),
+            save=lambda state: _commit_save(draft, state, unaccounted(state.seconds)),
             resume=resume,
             progress=lambda _update, loss: progress.advance(1, note=f"loss {loss:.3f}"),
+            seconds=limits.get("seconds"),
+            held_out=read_artifact_rollouts(inputs["held_out"]) if "held_out" in inputs else (),
         )
         draft.commit(
             ADAPTER_FILES[0],
             lambda path: write_adapter_config(path, self.training.lora, self.expert.identity),
         )
-        draft.commit(ADAPTER_FILES[1], lambda path: write_adapter_weights(path, adapted), clock.lap())
-        draft.commit(CURVES_FILE, lambda path: path.write_text(json.dumps(vars(curves))))
-        workspace.detach(adapted)
-        batches = list(update_batches(samples, self.training, self.seed))
+        draft.commit(
+            ADAPTER_FILES[1],
+            lambda path: write_adapter_weights(path, trained.adapted),
+            unaccounted(trained.seconds),
+        )
+        curves = trained.curves.measured
+        draft.commit(CURVES_FILE, lambda path: path.write_text(json.dumps(curves)))
+        workspace.detach(trained.adapted)
+        batches = list(islice(update_batches(samples, training, self.seed), trained.updates))
+        learnt = set(chain.from_iterable(batches))
         return {
-            "updates": self.training.updates,
-            "final_loss": curves.loss[-1][1],
-            "tuned_tokens": len(set(chain.from_iterable(batches))),
+            "updates": trained.updates,
+            "stopped_by": trained.stopped_by,
+            "budget": limits,
+            "final_loss": trained.curves.loss[-1][1],
+            "tuned_tokens": len(learnt),
             "trained_steps": sum(map(len, batches)),
+            "problems": learnt_problems(samples, learnt),
         }
 
-
-class _Clock:
-    """Seconds between laps, so that work redone after a kill is not counted twice."""
-
-    def __init__(self) -> None:
-        self.last = time.monotonic()
-
-    def lap(self) -> float:
-        now = time.monotonic()
-        seconds, self.last = now - self.last, now
-        return seconds
+    def _limits(self, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
+        """Every limit of the budget by name: those written down, and the one of the matched adapter."""
+        budget = self.training.budget
+        limits = budget.model_dump(exclude={"match", "on"}, exclude_none=True)
+        if "matched" in inputs:
+            used = inputs["matched"].statistics | {"seconds": inputs["matched"].seconds}
+            limits[str(budget.on)] = used[str(budget.on)]
+        return limits
 
 
 def _commit_save(draft: Draft, state: Checkpoint, seconds: float) -> None:
     from safetensors.torch import save_file
 
-    facts = {"update": str(state.update), "curves": json.dumps(state.curves)}
+    facts = {
+        "update": str(state.update),
+        "curves": json.dumps(state.curves),
+        "seconds": repr(state.seconds),
+    }
     draft.commit(SAVE_FILE, lambda path: save_file(state.tensors, path, metadata=facts), seconds)
 
 
@@ -143,4 +178,4 @@ def _read_save(path: Path) -> Checkpoint:
         name: [(int(update), float(value)) for update, value in points]
         for name, points in json.loads(facts["curves"]).items()
     }
-    return Checkpoint(int(facts["update"]), tensors, curves)
+    return Checkpoint(int(facts["update"]), tensors, curves, float(facts["seconds"]))

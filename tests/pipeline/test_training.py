@@ -1,0 +1,171 @@
+"""Training as a stage: budgets, also those of another arm, and held-out problems."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.embedded import assets
+from lrbench.errors import DataError
+from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
+from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.stages.training import ADAPTER_FILES
+from lrbench.recipe.schema import Recipe
+from lrbench.results.ledger import Ledger
+from lrbench.results.records import ArmRecord
+from lrbench.store.artifact import Artifact
+from lrbench.store.store import Store
+
+MakeRecipe = Callable[..., Recipe]
+
+UNITS = {"rollouts_per_update": 8, "learning_rate": 1e-3}
+ONE_ITEM = {"suite": "embedded7", "benchmarks": ["hard"], "limit": 1}
+
+
+@pytest.fixture(autouse=True)
+def no_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRBENCH_MLFLOW", "off")
+
+
+def arm_of(plan: Plan, name: str) -> ArmPlan:
+    return next(arm for arm in plan.arms if arm.arm.name == name)
+
+
+def adapter(recipe: Recipe, runs: Path, arm: str) -> Artifact:
+    stage = arm_of(plan_recipe(recipe, runs), arm).adapter
+    assert stage is not None
+    artifact = Store(runs / "store").find(stage.name, stage.key)
+    assert artifact is not None
+    return artifact
+
+
+def recorded(runs: Path) -> dict[str, ArmRecord]:
+    return {record.arm: record for record in Ledger(runs / "ledger").read().arms}
+
+
+def matching(arm: str, on: str, **settings: Any) -> dict[str, Any]:
+    return {"name": arm, "training": {"budget": {"match": "ground_truth", "on": on}, **settings}}
+
+
+@pytest.mark.parametrize("on", ["tuned_tokens", "problems", "updates", "seconds"])
+def test_an_arm_takes_the_budget_of_another(make_recipe: MakeRecipe, tmp_path: Path, on: str) -> None:
+    recipe = make_recipe(
+        # The arm that is matched comes later, has its own budget and ends early.
+        arms=[
+            matching("lightr", on, updates=30),
+            {"name": "ground_truth", "training": {"budget": {"problems": 9}}},
+        ],
+        training={"updates": 3, **UNITS},
+        evaluation=ONE_ITEM,
+    )
+    run_recipe(recipe, tmp_path)
+    arms = recorded(tmp_path)
+    given, taken = arms["ground_truth"].costs, arms["lightr"].costs
+    assert (given.updates, given.learnt_problems) == (3, 9)
+    statistics = adapter(recipe, tmp_path, "lightr").statistics
+    match on:
+        case "tuned_tokens":
+            assert 0 < taken.tuned_tokens <= given.tuned_tokens
+            assert statistics["budget"] == {"tuned_tokens": given.tuned_tokens}
+        case "problems":
+            assert taken.learnt_problems == given.learnt_problems
+            assert taken.updates == 30
+        case "updates":
+            assert (taken.updates, statistics["stopped_by"]) == (3, "updates")
+        case _:
+            assert statistics["budget"] == {"seconds": adapter(recipe, tmp_path, "ground_truth").seconds}
+            assert 1 <= taken.updates <= 30
+
+
+def test_the_matched_arm_is_part_of_what_an_adapter_is(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    def key(learning_rate: float, match: dict[str, Any]) -> str:
+        recipe = make_recipe(
+            arms=[
+                {"name": "mine", "like": "ground_truth", "training": {"learning_rate": learning_rate}},
+                {"name": "lightr", "training": {"budget": match}},
+            ]
+        )
+        stage = arm_of(plan_recipe(recipe, tmp_path), "lightr").adapter
+        assert stage is not None
+        return stage.key
+
+    match = {"match": "mine", "on": "problems"}
+    assert key(1e-3, match) == key(1e-3, match)
+    keys = {key(1e-3, match), key(2e-3, match), key(1e-3, match | {"on": "seconds"}), key(1e-3, {})}
+    assert len(keys) == 4
+
+
+def test_an_arms_budget_is_its_own_and_told_with_its_costs(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    recipe = make_recipe(
+        arms=[
+            "ground_truth",
+            {"name": "few", "like": "ground_truth", "training": {"budget": {"problems": 5}}},
+        ],
+        training={"updates": 6, **UNITS, "budget": {"tuned_tokens": 600}},
+        evaluation=ONE_ITEM,
+    )
+    run_recipe(recipe, tmp_path)
+    arms = recorded(tmp_path)
+    assert 0 < arms["ground_truth"].costs.tuned_tokens <= 600
+    assert arms["few"].costs.learnt_problems == 5
+    assert arms["few"].costs.trained_steps > arms["few"].costs.tuned_tokens
+    assert arms["few"].statistics["budget"] == {"problems": 5}
+
+
+def write_problems(path: Path, count: int, spoilt: range) -> Path:
+    """The embedded problems, with garbage for the labels of some."""
+    with path.open("w") as stream:
+        for index, row in enumerate(assets.problems("multi_step", "train")[:count]):
+            labels = {"answer": row["answer"], "solution": row["solution"]}
+            if index in spoilt:
+                labels = dict.fromkeys(labels, "garbage")
+            stream.write(json.dumps({"id": row["id"], "problem": row["problem"], **labels}) + "\n")
+    return path
+
+
+def test_lightreasoner_learns_from_no_label_though_held_out_ones_are_measured(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    """Labels of training problems change no byte; those of held-out ones change the curve alone."""
+    found = {}
+    for name, spoilt in {"true": range(0), "training": range(40), "held_out": range(40, 48)}.items():
+        file = write_problems(tmp_path / f"{name}.jsonl", 48, spoilt)
+        data = {"train": str(file), "problems": 40, "held_out": 8}
+        recipe = make_recipe(arms=["lightr"], data=data, evaluation=ONE_ITEM)
+        run_recipe(recipe, tmp_path / name)
+        found[name] = adapter(recipe, tmp_path / name, "lightr")
+        curve = recorded(tmp_path / name)["lightr"].curves["held_out_perplexity"]
+        assert [update for update, _ in curve] == list(range(7))
+    assert found["training"].content_hash == found["true"].content_hash
+    assert found["held_out"].key != found["true"].key
+    assert (
+        found["held_out"].file("curves.json").read_bytes() != found["true"].file("curves.json").read_bytes()
+    )
+    for file_name in ADAPTER_FILES:
+        assert found["held_out"].file(file_name).read_bytes() == found["true"].file(file_name).read_bytes()
+
+
+def test_held_out_problems_count_for_training_alone_and_only_where_there_are_any(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    def stages(held_out: int) -> dict[str, str]:
+        data = {"train": "embedded/multi_step", "problems": 70, "held_out": held_out}
+        plan = plan_recipe(make_recipe(arms=["lightr"], data=data), tmp_path)
+        return {stage.name: stage.key for stage in plan.stages}
+
+    without, some, more = stages(0), stages(4), stages(5)
+    assert "reference" not in without
+    assert without["samples"] == some["samples"] == more["samples"]
+    assert len({without["train"], some["train"], more["train"]}) == 3
+
+
+def test_held_out_problems_without_solutions_stop_the_plan(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"problem": "1+1?"}\n{"problem": "2+2?"}\n')
+    data = {"train": str(tmp_path / "p.jsonl"), "problems": 1, "held_out": 1}
+    with pytest.raises(DataError, match='the held-out problem line-2 has no "solution"'):
+        plan_recipe(make_recipe(arms=["lightr"], data=data), tmp_path)
+    plan_recipe(make_recipe(arms=["base"], data=data), tmp_path)
