@@ -217,25 +217,6 @@ class Runtime(Section):
     updates_between_saves: Count = 20
 
 
-class Recipe(Section):
-    """One declared experiment: one YAML file in `recipes/`.
-
-    `seeds` and `sweep` stand for a recipe per seed and point, which share all work that is the same for
-    several. `claims` say what the results are expected to show (`lrbench.recipe.claims`).
-    """
-
-    name: Annotated[Name, Kind.LABEL]
-    description: Annotated[str, Kind.LABEL] = ""
-    seed: Seed = 0
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False)] | None = None
-    pair: Pair
-    data: Data
-    divergence: Divergence = Divergence()
-    sampling: Sampling = Sampling()
-    training: Training
-    arms: Annotated[tuple[ArmDeclaration, ...], Field(min_length=1, strict=False)]
-    evaluation: Evaluation
-    runtime: Annotated[Runtime, Kind.RUNTIME] = Runtime()
 class Sweep(Section):
     """Settings to try one after the other: every combination of a `grid`, or the `points` listed.
 
@@ -258,5 +239,24 @@ class Sweep(Section):
     ) = None
 
 
+class Recipe(Section):
+    """One declared experiment: one YAML file in `recipes/`.
+
+    `seeds` and `sweep` stand for a recipe per seed and point, which share all work that is the same for
+    several. `claims` say what the results are expected to show (`lrbench.recipe.claims`).
+    """
+
+    name: Annotated[Name, Kind.LABEL]
+    description: Annotated[str, Kind.LABEL] = ""
+    seed: Seed = 0
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False)] | None = None
+    pair: Pair
+    data: Data
+    divergence: Divergence = Divergence()
+    sampling: Sampling = Sampling()
+    training: Training
+    arms: Annotated[tuple[ArmDeclaration, ...], Field(min_length=1, strict=False)]
     sweep: Sweep | None = None
+    evaluation: Evaluation
     claims: Annotated[tuple[str, ...], Field(strict=False), Kind.LABEL] = ()
+    runtime: Annotated[Runtime, Kind.RUNTIME] = Runtime()
