@@ -30,8 +30,11 @@ def main(arguments: list[str] | None = None) -> None:
 def serve(runs: Path, port: int) -> None:
     """Run the server in this process: loopback only, no telemetry, no watching of files."""
     os.environ[RUNS_VARIABLE] = str(runs.resolve())
+    from streamlit.runtime.pages_manager import PagesManager
     from streamlit.web import bootstrap
 
+    # Until app.py has run once, Streamlit would run a page's file without its frame: the first link opened.
+    PagesManager.uses_pages_directory = False
     options = {
         "server.address": ADDRESS,
         "server.port": port,
