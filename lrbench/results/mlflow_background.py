@@ -144,6 +144,8 @@ def serve(runs: Path, messages: int) -> str:
     # What prevents it prevents the mirroring too, which says why.
     with suppress(Exception), hold(runs / "ledger" / LOCK):
         prepare(uri, runs)
+        import matplotlib.backends.backend_agg
+        import matplotlib.figure  # noqa: F401 - drawing would import it when the run waits for it
     ended = False
     while not ended:
         received = os.read(messages, 1024)

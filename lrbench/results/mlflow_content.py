@@ -1,7 +1,7 @@
 """What MLflow shows of the ledger: records in, the content of runs out. No MLflow and no I/O here.
 
-A recipe is a parent run; an arm under one protocol is its child. Equal records give equal content,
-byte for byte, so that a rebuilt store says what the lost one said.
+A recipe, by its name, is a parent run; an arm under one protocol is its child. Equal records give equal
+content, byte for byte, so that a rebuilt store says what the lost one said. docs/mlflow.md lists every name.
 """
 
 from __future__ import annotations
@@ -9,24 +9,34 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from lrbench.evaluation.statistics import macro_average
-from lrbench.results.plots import kl_histogram_plot, loss_plot
+from lrbench.evaluation.statistics import macro_average, wilson_interval
+from lrbench.results.board import build_boards
+from lrbench.results.mlflow_place import without_secrets
+from lrbench.results.plots import Series, accuracy_plot, curve_plot, kl_histogram_plot
 from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.store.keys import stable_hash
 
 # Raised whenever what is mirrored changes, so that older runs are made anew.
-VERSION = 1
+VERSION = 2
 
-# MLflow cuts longer values silently (3.17: param values 6000, tag values 8000, names 250 characters).
+# MLflow cuts longer values silently (3.17: param values 6000, tag values 8000, names 250 characters) and
+# refuses longer names and digests of data sets (500 and 36).
 LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
 LONGEST_NAME = 250
+LONGEST_DATASET_NAME = 500
+LONGEST_DIGEST = 32
+
+AVERAGE = "average"
+DRAWN_CURVES = ("loss", "held_out_perplexity")
 
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_.\-]")
 
@@ -41,6 +51,16 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class DatasetInput:
+    """What a run read: named and identified, not copied. `use` is `training` or `evaluation`."""
+
+    name: str
+    digest: str
+    use: str
+    source: str
+
+
+@dataclass(frozen=True)
 class RunContent:
     """All that MLflow is told about one run. `moment` is in milliseconds since 1970, in UTC.
 
@@ -48,26 +68,37 @@ class RunContent:
     """
 
     key: str
+    digest: str
     name: str
     moment: int
     tags: dict[str, str]
-    source: tuple[ArmRecord | ScoreRecord, ...]
-
-    @cached_property
-    def digest(self) -> str:
-        """Hash of the records that the content is made from, and of how it is made."""
-        return stable_hash([VERSION, self.key, *(record.model_dump_json() for record in self.source)])
 
 
+@dataclass(frozen=True)
 class RecipeRun(RunContent):
-    """The parent run: one recipe as resolved."""
+    """The parent run: one recipe as last resolved, and how its arms compare."""
+
+    arms: tuple[ArmRecord, ...]
+    scores: tuple[ScoreRecord, ...]
+    children: tuple[ArmRun, ...]
 
     @property
     def artifacts(self) -> dict[str, bytes]:
         """Path -> content of the files kept with the run."""
-        (arm,) = self.source
-        assert isinstance(arm, ArmRecord)
-        return {"recipe.yaml": arm.recipe_yaml.encode()}
+        boards = build_boards(self.arms, self.scores)
+        files = {
+            "recipe.yaml": _text(self.arms[-1].recipe_yaml),
+            "board.md": boards_to_markdown(boards).encode(),
+            "board.csv": boards_to_csv(boards).encode(),
+        }
+        for position, board in enumerate(boards):
+            series = [
+                Series(f"{row.arm}{_seed_words(row.seed)}", [row.on(column) for column in board.columns])
+                for row in board.rows
+            ]
+            suffix = f"_{position + 1}" if position else ""
+            files[f"plots/accuracy{suffix}.png"] = accuracy_plot(board.columns, series)
+        return files
 
 
 @dataclass(frozen=True)
@@ -79,23 +110,20 @@ class ArmRun(RunContent):
 
     @property
     def params(self) -> dict[str, str]:
-        """The arm's settings by dotted name, shortened to what MLflow holds."""
-        leaves = dict(
-            _leaves(
-                {
-                    "recipe": self.arm.recipe,
-                    "arm": self.arm.arm,
-                    "seed": self.arm.seed,
-                    "expert": self.arm.expert,
-                    "amateur": self.arm.amateur,
-                    **self.arm.settings,
-                }
-            )
-        )
+        """The arm's settings by dotted name, shortened to what MLflow holds. What is not set is left out."""
+        values = {
+            "recipe": self.arm.recipe,
+            "arm": self.arm.arm,
+            "seed": self.arm.seed,
+            "expert": self.arm.expert,
+            "amateur": self.arm.amateur,
+            **self.arm.settings,
+        }
         params: dict[str, str] = {}
-        for name, value in leaves.items():
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            params.setdefault(safe_name(name), shorten(text, LONGEST_PARAM))
+        for names, value in _leaves(values):
+            if value is not None:
+                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                params.setdefault(_joined(names, "."), shorten(without_secrets(text), LONGEST_PARAM))
         return params
 
     @property
@@ -104,71 +132,97 @@ class ArmRun(RunContent):
         return [metric for metric in self._all_metrics if math.isfinite(metric.value)]
 
     @property
-    def non_finite(self) -> tuple[str, ...]:
-        """Names of metrics with a NaN or infinite value, which MLflow would turn into another number."""
-        return tuple(sorted({m.name for m in self._all_metrics if not math.isfinite(m.value)}))
+    def datasets(self) -> list[DatasetInput]:
+        """The training problems and the items of each benchmark."""
+        inputs = [
+            _dataset(
+                f"{score.suite}/{score.benchmark}",
+                "evaluation",
+                {"data": score.protocol.get("data"), "items": score.n, "items_hash": score.items_hash},
+            )
+            for score in self.scores
+        ]
+        data = self.arm.settings.get("data")
+        if data:
+            inputs.insert(0, _dataset(str(data.get("train")), "training", data))
+        return inputs
 
     @property
     def artifacts(self) -> dict[str, bytes]:
         """Path -> content of the files kept with the run."""
+        boards = build_boards([self.arm], self.scores)
         files = {
-            "recipe.yaml": self.arm.recipe_yaml.encode(),
+            "recipe.yaml": _text(self.arm.recipe_yaml),
             "environment.json": _pretty(self.arm.environment),
             "settings.json": _pretty(self.arm.settings),
-            "ledger/arm.json": self.arm.model_dump_json(indent=1).encode() + b"\n",
-            "ledger/scores.jsonl": b"".join(s.model_dump_json().encode() + b"\n" for s in self.scores),
+            "board.md": boards_to_markdown(boards).encode(),
+            "board.csv": boards_to_csv(boards).encode(),
+            "ledger/arm.json": _text(self.arm.model_dump_json(indent=1) + "\n"),
+            "ledger/scores.jsonl": _text("".join(score.model_dump_json() + "\n" for score in self.scores)),
         }
-        loss = [point for point in self.arm.curves.get("loss", []) if math.isfinite(point[1])]
-        if loss:
-            files["plots/loss.png"] = loss_plot(loss)
+        for name in DRAWN_CURVES:
+            finite = [point for point in self.arm.curves.get(name, []) if math.isfinite(point[1])]
+            if finite:
+                files[f"plots/{name}.png"] = curve_plot(name, finite)
         histogram = self.arm.statistics.get("divergence", {}).get("kl_histogram")
         if histogram:
             files["plots/kl_histogram.png"] = kl_histogram_plot(histogram["edges"], histogram["counts"])
         return files
 
+    @property
+    def non_finite(self) -> tuple[str, ...]:
+        """Names of metrics with a NaN or infinite value, which MLflow would turn into another number."""
+        return tuple(sorted({m.name for m in self._all_metrics if not math.isfinite(m.value)}))
+
     @cached_property
     def _all_metrics(self) -> list[Metric]:
         curves = [
-            Metric(safe_name(f"training.{name}"), value, update)
+            Metric(_joined(("training", name), "/"), value, update)
             for name, points in self.arm.curves.items()
             for update, value in points
         ]
-        costs = self.arm.costs.model_dump() | {"seconds_total": sum(self.arm.costs.seconds.values())}
-        numbers = {"costs": costs, **self.arm.statistics} | dict(self._accuracies())
+        costs = self.arm.costs.model_dump()
+        costs["seconds"] |= {"total": sum(self.arm.costs.seconds.values())}
+        flat = {name: value for name, value in self.arm.statistics.items() if not isinstance(value, Mapping)}
+        deep = {name: value for name, value in self.arm.statistics.items() if isinstance(value, Mapping)}
+        numbers = {**deep, "statistics": flat, "costs": costs, **self._accuracies()}
         final = [
-            Metric(safe_name(name), float(value), 0)
-            for name, value in _leaves(numbers)
+            Metric(_joined(names, "/"), float(value), 0)
+            for names, value in _leaves(numbers)
             if isinstance(value, int | float) and not isinstance(value, bool)
         ]
         return curves + final
 
-    def _accuracies(self) -> Iterator[tuple[str, dict[str, float]]]:
-        for score in self.scores:
-            if score.n:
-                yield (
-                    score.benchmark,
-                    {
-                        "accuracy": score.correct / score.n,
-                        "accuracy_exact": score.correct_exact / score.n,
-                        "correct": score.correct,
-                        "n": score.n,
-                    },
-                )
-        if set(self.scores[0].suite_protocol) == {score.benchmark for score in self.scores if score.n}:
-            average = macro_average(tuple((score.correct, score.n) for score in self.scores))
-            interval = average.interval
-            yield "average", {"accuracy": average.value, "low": interval.low, "high": interval.high}
+    def _accuracies(self) -> dict[str, dict[str, float]]:
+        """Kind of number -> benchmark or average -> value: MLflow draws what begins alike side by side."""
+        found: dict[str, dict[str, float]] = defaultdict(dict)
+        measured = [score for score in self.scores if score.n]
+        if set(self.scores[0].suite_protocol) == {score.benchmark for score in measured}:
+            average = macro_average(tuple((score.correct, score.n) for score in measured))
+            found["accuracy"][AVERAGE] = average.value
+            found["accuracy_low"][AVERAGE] = average.interval.low
+            found["accuracy_high"][AVERAGE] = average.interval.high
+        for score in measured:
+            interval = wilson_interval(score.correct, score.n)
+            found["accuracy"][score.benchmark] = score.correct / score.n
+            found["accuracy_low"][score.benchmark] = interval.low
+            found["accuracy_high"][score.benchmark] = interval.high
+            found["accuracy_exact"][score.benchmark] = score.correct_exact / score.n
+            found["correct"][score.benchmark] = score.correct
+            found["items"][score.benchmark] = score.n
+        return dict(found)
 
 
-def recipe_run(arm: ArmRecord) -> RecipeRun:
-    """The parent of `arm`'s runs."""
-    return RecipeRun(
-        key=f"{arm.recipe}/{arm.recipe_hash}",
-        name=shorten(arm.recipe, LONGEST_NAME),
-        moment=_milliseconds(arm.recorded_at),
-        tags=_tags({"kind": "recipe", "recipe": arm.recipe, "recipe_hash": arm.recipe_hash}),
-        source=(arm,),
-    )
+def recipe_runs(arms: Sequence[ArmRecord], scores: Iterable[ScoreRecord]) -> list[RecipeRun]:
+    """Every measured recipe, with its arms' runs, in the order recorded."""
+    by_arm: dict[str, list[ScoreRecord]] = defaultdict(list)
+    for score in scores:
+        by_arm[score.arm_id].append(score)
+    by_recipe: dict[str, list[ArmRecord]] = defaultdict(list)
+    for arm in arms:
+        if arm.arm_id in by_arm:
+            by_recipe[arm.recipe].append(arm)
+    return [_recipe_run(members, by_arm) for members in by_recipe.values()]
 
 
 def arm_runs(arm: ArmRecord, scores: Iterable[ScoreRecord]) -> list[ArmRun]:
@@ -195,18 +249,35 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
+def _recipe_run(arms: Sequence[ArmRecord], scores: Mapping[str, list[ScoreRecord]]) -> RecipeRun:
+    first, last = arms[0], arms[-1]
+    children = tuple(child for arm in arms for child in arm_runs(arm, scores[arm.arm_id]))
+    key = f"recipe/{first.recipe}"
+    return RecipeRun(
+        key=key,
+        digest=stable_hash([VERSION, key, *(child.digest for child in children)]),
+        name=shorten(first.recipe, LONGEST_NAME),
+        moment=_milliseconds(first.recorded_at),
+        tags=_tags({"kind": "recipe", "recipe": last.recipe, "recipe_hash": last.recipe_hash}),
+        arms=tuple(arms),
+        scores=tuple(score for arm in arms for score in scores[arm.arm_id]),
+        children=children,
+    )
+
+
 def _arm_run(arm: ArmRecord, suite: str, protocol_hash: str, scores: tuple[ScoreRecord, ...]) -> ArmRun:
+    key = f"{arm.arm_id}/{suite}/{protocol_hash}"
     run = ArmRun(
-        key=f"{arm.arm_id}/{suite}/{protocol_hash}",
-        name=shorten(f"{arm.arm} seed {arm.seed}", LONGEST_NAME),
+        key=key,
+        digest=stable_hash([VERSION, key, *(record.model_dump_json() for record in (arm, *scores))]),
+        name=shorten(f"{arm.arm}{_seed_words(arm.seed)}", LONGEST_NAME),
         moment=_milliseconds(arm.recorded_at),
         tags={},
-        source=(arm, *scores),
         arm=arm,
         scores=scores,
     )
     keys = {f"key.{stage}": key for stage, key in arm.stages.items()}
-    keys |= {f"key.evaluation.{score.benchmark}": score.evaluation_key for score in scores}
+    keys |= {f"key.evaluate.{score.benchmark}": score.evaluation_key for score in scores}
     values = {
         "kind": "arm",
         "arm": arm.arm,
@@ -215,31 +286,58 @@ def _arm_run(arm: ArmRecord, suite: str, protocol_hash: str, scores: tuple[Score
         "amateur": arm.amateur or "",
         "recipe": arm.recipe,
         "recipe_hash": arm.recipe_hash,
-        "seed": str(arm.seed),
+        "seed": "" if arm.seed is None else str(arm.seed),
         "suite": suite,
         "protocol": protocol_hash,
         "non_finite": ", ".join(run.non_finite),
+        **{f"environment.{name}": str(value) for name, value in arm.environment.items()},
         **keys,
     }
     run.tags.update(_tags(values))
     return run
 
 
+def _dataset(name: str, use: str, identity: Mapping[str, Any]) -> DatasetInput:
+    """A data set with a digest of our own, over all that says which rows were read."""
+    return DatasetInput(
+        name=shorten(without_secrets(name), LONGEST_DATASET_NAME),
+        digest=stable_hash([name, dict(identity)])[:LONGEST_DIGEST],
+        use=use,
+        source=without_secrets(json.dumps(identity, ensure_ascii=False, sort_keys=True)),
+    )
+
+
+def _seed_words(seed: int | None) -> str:
+    return "" if seed is None else f" seed {seed}"
+
+
 def _tags(values: Mapping[str, str]) -> dict[str, str]:
     """Tags under our own prefix; what is empty is left out."""
-    return {safe_name(f"lrbench.{name}"): shorten(text, LONGEST_TAG) for name, text in values.items() if text}
+    return {
+        safe_name(f"lrbench.{name}"): shorten(without_secrets(text), LONGEST_TAG)
+        for name, text in values.items()
+        if text
+    }
 
 
-def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(value: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, item in value.items():
         if isinstance(item, Mapping):
-            yield from _leaves(item, f"{prefix}{name}.")
+            yield from _leaves(item, (*above, name))
         else:
-            yield f"{prefix}{name}", item
+            yield (*above, name), item
+
+
+def _joined(names: Iterable[str], separator: str) -> str:
+    return separator.join(map(safe_name, names))[:LONGEST_NAME]
+
+
+def _text(text: str) -> bytes:
+    return without_secrets(text).encode()
 
 
 def _pretty(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    return _text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def _milliseconds(moment: str) -> int:

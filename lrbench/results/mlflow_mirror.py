@@ -7,7 +7,7 @@ nothing. A run made half-way, or from records that have since grown, is made ane
 from __future__ import annotations
 
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import RunError
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_content import ArmRun, RecipeRun, RunContent, arm_runs, recipe_run
+from lrbench.results.mlflow_content import ArmRun, RecipeRun, RunContent, recipe_runs
 from lrbench.results.mlflow_place import (
     artifact_folder,
     default_tracking_uri,
@@ -26,7 +26,6 @@ from lrbench.results.mlflow_place import (
     without_secrets,
 )
 from lrbench.results.mlflow_store import LOCK, connect, prepare
-from lrbench.results.records import ScoreRecord
 from lrbench.store.locks import hold
 
 if TYPE_CHECKING:
@@ -76,31 +75,26 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
     uri = tracking_uri or default_tracking_uri(runs)
     state = ledger_state(runs, uri)
     contents = Ledger(runs / "ledger").read()
-    scores: dict[str, list[ScoreRecord]] = defaultdict(list)
-    for score in contents.scores:
-        scores[score.arm_id].append(score)
-    pairs = [
-        (recipe_run(arm), child)
-        for arm in contents.arms
-        for child in arm_runs(arm, scores.get(arm.arm_id, ()))
-    ]
+    recipes = recipe_runs(contents.arms, contents.scores)
     outcomes: Counter[str] = Counter()
     # Without a result there is nothing to show, and no store is made.
-    if pairs:
+    if recipes:
         try:
             with hold(runs / "ledger" / LOCK):
                 prepare(uri, runs)
                 store = _Store(uri, runs)
-                outcomes.update(store.bring_up_to_date(recipe, child) for recipe, child in pairs)
+                for recipe in recipes:
+                    outcomes.update(store.bring_up_to_date(recipe))
             note_mirrored(runs, state)
         except Exception as error:
             raise RunError(_explanation(uri, error)) from error
+    measured = {arm.arm_id for recipe in recipes for arm in recipe.arms}
     return MirrorReport(
         tracking_uri=without_secrets(uri),
         added=outcomes["added"],
         renewed=outcomes["renewed"],
         unchanged=outcomes["unchanged"],
-        without_scores=tuple(arm.arm_id for arm in contents.arms if arm.arm_id not in scores),
+        without_scores=tuple(arm.arm_id for arm in contents.arms if arm.arm_id not in measured),
     )
 
 
@@ -112,12 +106,24 @@ class _Store:
         self.experiment = self._experiment(uri, runs)
         self.present = {run.data.tags[KEY]: run for run in self._runs() if KEY in run.data.tags}
 
-    def bring_up_to_date(self, recipe: RecipeRun, child: ArmRun) -> str:
-        """See to it that the child's run is there as it should be: `added`, `renewed` or `unchanged`."""
+    def bring_up_to_date(self, recipe: RecipeRun) -> list[str]:
+        """See to it that the recipe's runs are as they should be: `added`, `renewed` or `unchanged` each.
+
+        The parent is completed in place, since children refer to it, and after them: it tells of them all.
+        """
+        parent = self.present.get(recipe.key)
+        if parent is not None and parent.data.tags.get(DIGEST) == recipe.digest:
+            return ["unchanged"] * len(recipe.children)
+        if parent is None:
+            parent = self._create(recipe, {})
+        outcomes = [self._child(child, str(parent.info.run_id)) for child in recipe.children]
+        self._finish(parent, recipe)
+        return outcomes
+
+    def _child(self, child: ArmRun, parent: str) -> str:
         old = self.present.get(child.key)
         if old is not None and old.data.tags.get(DIGEST) == child.digest:
             return "unchanged"
-        parent = self._parent(recipe)
         if old is not None:
             self.client.delete_run(old.info.run_id)
         run = self._create(child, {PARENT: parent})
@@ -125,17 +131,9 @@ class _Store:
             self.client.log_batch(run.info.run_id, params=_params(params))
         for metrics in _batches(child.metrics, METRICS_PER_BATCH):
             self.client.log_batch(run.info.run_id, metrics=_metrics(metrics, child.moment))
+        self.client.log_inputs(run.info.run_id, datasets=_datasets(child))
         self._finish(run, child)
         return "added" if old is None else "renewed"
-
-    def _parent(self, recipe: RecipeRun) -> str:
-        """The id of the recipe's run. It is completed in place, since children refer to it."""
-        run = self.present.get(recipe.key)
-        if run is None:
-            run = self._create(recipe, {})
-        if DIGEST not in run.data.tags:
-            self.present[recipe.key] = self._finish(run, recipe)
-        return str(run.info.run_id)
 
     def _create(self, content: RunContent, more_tags: dict[str, str]) -> Run:
         return self.client.create_run(
@@ -145,8 +143,8 @@ class _Store:
             run_name=content.name,
         )
 
-    def _finish(self, run: Run, content: RecipeRun | ArmRun) -> Run:
-        """Add the files, end the run, and say last that it is whole."""
+    def _finish(self, run: Run, content: RecipeRun | ArmRun) -> None:
+        """Add the files, end the run, and say last that it is whole; a parent's tags may have changed."""
         with tempfile.TemporaryDirectory() as folder:
             for name, data in content.artifacts.items():
                 path = Path(folder, name)
@@ -154,8 +152,7 @@ class _Store:
                 path.write_bytes(data)
             self.client.log_artifacts(run.info.run_id, folder)
         self.client.set_terminated(run.info.run_id, end_time=content.moment)
-        self.client.set_tag(run.info.run_id, DIGEST, content.digest)
-        return self.client.get_run(run.info.run_id)
+        self.client.log_batch(run.info.run_id, tags=_tags({**content.tags, DIGEST: content.digest}))
 
     def _experiment(self, uri: str, runs: Path) -> str:
         found = self.client.get_experiment_by_name(EXPERIMENT)
@@ -176,6 +173,12 @@ class _Store:
                 return
 
 
+def _tags(tags: dict[str, str]) -> list[Any]:
+    from mlflow.entities import RunTag
+
+    return [RunTag(name, value) for name, value in tags.items()]
+
+
 def _params(pairs: list[tuple[str, str]]) -> list[Any]:
     from mlflow.entities import Param
 
@@ -186,6 +189,18 @@ def _metrics(metrics: list[Any], moment: int) -> list[Any]:
     from mlflow.entities import Metric
 
     return [Metric(metric.name, metric.value, moment, metric.step) for metric in metrics]
+
+
+def _datasets(child: ArmRun) -> list[Any]:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    return [
+        DatasetInput(
+            Dataset(found.name, found.digest, source_type="lrbench", source=found.source),
+            [InputTag("mlflow.data.context", found.use)],
+        )
+        for found in child.datasets
+    ]
 
 
 def _batches(items: Any, size: int) -> Iterator[list[Any]]:

@@ -18,7 +18,7 @@ MASK = "***"
 
 # What stands between `//` and the last `@` of an address, and what follows its question mark.
 _USER = re.compile(r"(?<=://)[^/\s'\"]*@")
-_QUERY = re.compile(r"(?<=\w\?)[^\s'\"]*(?==)[^\s'\"]*")
+_QUERY = re.compile(r"(://[^\s'\"?]*\?)[^\s'\"]+")
 
 
 def default_tracking_uri(runs: Path) -> str:
@@ -50,7 +50,7 @@ def artifact_folder(uri: str, runs: Path) -> Path:
 
 def without_secrets(text: str) -> str:
     """`text` with user names, passwords and the queries of addresses replaced by asterisks."""
-    return _QUERY.sub(MASK, _USER.sub(f"{MASK}@", text))
+    return _QUERY.sub(rf"\1{MASK}", _USER.sub(f"{MASK}@", text))
 
 
 def ledger_state(runs: Path, uri: str) -> str:

@@ -4,21 +4,56 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from lrbench.evaluation.statistics import Estimate
+
 SIZE_INCHES = (6.4, 4.0)
 DOTS_PER_INCH = 120
 COLOUR = "#1f6f8b"
 
 
-def loss_plot(loss: Sequence[tuple[int, float]]) -> bytes:
-    """Training loss (nats per kept step) by update."""
-    figure, axes = _figure("update", "loss (nats)", "Training loss")
-    axes.plot([update for update, _ in loss], [value for _, value in loss], color=COLOUR, linewidth=1.4)
+@dataclass(frozen=True)
+class Series:
+    """One arm's accuracies, a share with its interval per column; None where it was not measured."""
+
+    name: str
+    estimates: Sequence[Estimate | None]
+
+
+def curve_plot(name: str, points: Sequence[tuple[int, float]]) -> bytes:
+    """A training curve by update; the loss is in nats per kept step."""
+    figure, axes = _figure("update", "loss (nats)" if name == "loss" else name, f"Training: {name}")
+    axes.plot([update for update, _ in points], [value for _, value in points], color=COLOUR, linewidth=1.4)
+    return _png(figure)
+
+
+def accuracy_plot(columns: Sequence[str], series: Sequence[Series]) -> bytes:
+    """Accuracy of every arm in every column, in percent with its interval."""
+    figure, axes = _figure("", "accuracy (%)", "Accuracy with 95% intervals")
+    width = 0.8 / max(len(series), 1)
+    for position, one in enumerate(series):
+        shown = [(place, found) for place, found in enumerate(one.estimates) if found is not None]
+        below = [100 * (found.value - found.interval.low) for _, found in shown]
+        above = [100 * (found.interval.high - found.value) for _, found in shown]
+        axes.errorbar(
+            [place - 0.4 + (position + 0.5) * width for place, _ in shown],
+            [100 * found.value for _, found in shown],
+            yerr=[[max(0.0, size) for size in below], [max(0.0, size) for size in above]],
+            fmt="o",
+            markersize=4,
+            capsize=2,
+            label=one.name,
+        )
+    axes.set_xticks(range(len(columns)), columns, rotation=25, ha="right")
+    axes.set_ylim(-2, 102)
+    if series:
+        axes.legend(fontsize="small")
     return _png(figure)
 
 

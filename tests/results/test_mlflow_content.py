@@ -7,12 +7,12 @@ import math
 
 import pytest
 
-from lrbench.evaluation.statistics import macro_average
+from lrbench.evaluation.statistics import macro_average, wilson_interval
 from lrbench.results.mlflow_content import (
     LONGEST_PARAM,
     LONGEST_TAG,
     arm_runs,
-    recipe_run,
+    recipe_runs,
     safe_name,
     shorten,
 )
@@ -42,6 +42,10 @@ def test_settings_become_params_by_dotted_name(content):
     assert (params["recipe"], params["arm"], params["seed"]) == ("quickstart", "lightr", "0")
 
 
+def test_what_is_not_set_is_no_param(content):
+    assert "amateur" not in content(amateur=None).params
+
+
 def test_a_param_too_long_for_mlflow_is_shortened_and_whole_in_an_artifact(content):
     run = content(settings={"prompt": "x" * 9000})
     assert len(run.params["prompt"]) == LONGEST_PARAM
@@ -56,9 +60,9 @@ def test_a_tag_too_long_for_mlflow_is_shortened(content):
 def test_curves_are_metrics_by_update(content):
     run = content(curves={"loss": [(1, 0.5), (2, 0.25)], "learning_rate": [(1, 1e-3)]})
     metrics = metrics_of(run)
-    assert metrics["training.loss", 1] == 0.5
-    assert metrics["training.loss", 2] == 0.25
-    assert metrics["training.learning_rate", 1] == 1e-3
+    assert metrics["training/loss", 1] == 0.5
+    assert metrics["training/loss", 2] == 0.25
+    assert metrics["training/learning_rate", 1] == 1e-3
 
 
 def test_every_number_among_the_statistics_is_a_metric(content):
@@ -69,30 +73,64 @@ def test_every_number_among_the_statistics_is_a_metric(content):
             "steps": 900,
             "kl_histogram": {"edges": [0, 1], "counts": [3]},
         },
-        "solutions": {"kept": 12, "complete": True, "note": "text"},
+        "kept": 12,
+        "complete": True,
+        "note": "text",
     }
     metrics = metrics_of(content(statistics=statistics))
-    assert metrics["divergence.mean_kl", 0] == 0.31
-    assert metrics["divergence.share_kl_below_0.1", 0] == 0.67
-    assert metrics["divergence.steps", 0] == 900
-    assert metrics["solutions.kept", 0] == 12
-    assert not any(name.startswith(("solutions.complete", "solutions.note")) for name, _ in metrics)
+    assert metrics["divergence/mean_kl", 0] == 0.31
+    assert metrics["divergence/share_kl_below_0.1", 0] == 0.67
+    assert metrics["divergence/steps", 0] == 900
+    assert metrics["statistics/kept", 0] == 12
+    assert not any(name.startswith(("statistics/complete", "statistics/note")) for name, _ in metrics)
 
 
 def test_scores_costs_and_the_average_are_metrics(content):
     metrics = metrics_of(content())
-    assert metrics["chain.accuracy", 0] == 0.5
-    assert (metrics["chain.n", 0], metrics["chain.correct", 0]) == (4, 2)
-    assert metrics["chain.accuracy_exact", 0] == 0.5
-    assert metrics["average.accuracy", 0] == 0.5
-    assert metrics["average.low", 0] == macro_average(((2, 4), (2, 4))).interval.low
-    assert metrics["costs.seconds.train", 0] == 38.0
-    assert metrics["costs.seconds_total", 0] == 47.75
+    assert metrics["accuracy/chain", 0] == 0.5
+    assert (metrics["items/chain", 0], metrics["correct/chain", 0]) == (4, 2)
+    assert metrics["accuracy_exact/chain", 0] == 0.5
+    assert metrics["accuracy_low/chain", 0] == wilson_interval(2, 4).low
+    assert metrics["accuracy/average", 0] == 0.5
+    assert metrics["accuracy_low/average", 0] == macro_average(((2, 4), (2, 4))).interval.low
+    assert metrics["costs/seconds/train", 0] == 38.0
+    assert metrics["costs/seconds/total", 0] == 47.75
 
 
 def test_an_incomplete_suite_has_no_average(arm_record, score_record):
     (run,) = arm_runs(arm_record(), [score_record("chain", "1100", benchmarks=TWO)])
-    assert "average.accuracy" not in {metric.name for metric in run.metrics}
+    assert "accuracy/average" not in {metric.name for metric in run.metrics}
+
+
+def test_what_the_arm_learnt_from_and_was_measured_on_is_named_and_identified(content):
+    data = {"train": "embedded/multi_step", "problems": 256, "texts": "c" * 64}
+    training, chain, vary = content(settings={"data": data}).datasets
+    assert (training.name, training.use) == ("embedded/multi_step", "training")
+    assert json.loads(training.source) == data
+    assert (chain.name, chain.use) == ("embedded7/chain", "evaluation")
+    assert json.loads(chain.source)["items"] == 4
+    assert len({training.digest, chain.digest, vary.digest}) == 3
+    (other, *_) = content(settings={"data": data | {"texts": "d" * 64}}).datasets
+    assert other.digest != training.digest
+    assert len(other.digest) <= 36
+
+
+def test_an_arm_that_learnt_nothing_read_benchmarks_alone(content):
+    assert {found.use for found in content(settings={}).datasets} == {"evaluation"}
+
+
+def test_no_password_is_among_what_mlflow_is_told(content):
+    address = "http://me:secret@host:8000/v1?token=secret"
+    run = content(
+        settings={"engine": {"url": address}, "data": {"train": address}},
+        recipe_yaml=f"url: {address}\n",
+        environment={"proxy": address},
+        expert=address,
+    )
+    told = [*run.params.values(), *run.tags.values(), *(found.name + found.source for found in run.datasets)]
+    assert not any("secret" in text for text in told)
+    assert not any(b"secret" in data for data in run.artifacts.values())
+    assert run.artifacts["recipe.yaml"] == b"url: http://***@host:8000/v1?***\n"
 
 
 def test_what_is_not_finite_is_named_and_never_logged_as_another_number(content):
@@ -100,7 +138,7 @@ def test_what_is_not_finite_is_named_and_never_logged_as_another_number(content)
         curves={"loss": [(1, 0.5), (2, math.inf)]}, statistics={"divergence": {"mean_kl": math.nan}}
     )
     assert all(math.isfinite(metric.value) for metric in run.metrics)
-    assert run.tags["lrbench.non_finite"] == "divergence.mean_kl, training.loss"
+    assert run.tags["lrbench.non_finite"] == "divergence/mean_kl, training/loss"
     assert b"Infinity" in run.artifacts["ledger/arm.json"]
 
 
@@ -110,8 +148,8 @@ def test_files_hold_the_recipe_the_environment_the_records_and_the_figures(conte
         statistics={"divergence": {"kl_histogram": {"edges": [0, 0.5, 1], "counts": [3, 2]}}},
     )
     assert set(run.artifacts) == {
-        "recipe.yaml", "environment.json", "settings.json", "ledger/arm.json", "ledger/scores.jsonl",
-        "plots/loss.png", "plots/kl_histogram.png",
+        "recipe.yaml", "environment.json", "settings.json", "board.md", "board.csv", "ledger/arm.json",
+        "ledger/scores.jsonl", "plots/loss.png", "plots/kl_histogram.png",
     }  # fmt: skip
     assert run.artifacts["recipe.yaml"] == b"name: quickstart\nseed: 0\n"
     assert json.loads(run.artifacts["ledger/arm.json"])["arm_id"] == "quickstart-lightr-0"
@@ -126,7 +164,7 @@ def test_tags_say_where_the_run_comes_from(content):
     tags = content().tags
     assert (tags["lrbench.arm"], tags["lrbench.arm_id"]) == ("lightr", "quickstart-lightr-0")
     assert tags["lrbench.key.train"] == "b" * 64
-    assert tags["lrbench.key.evaluation.chain"] == "evaluation-quickstart-lightr-0-100"
+    assert tags["lrbench.key.evaluate.chain"] == "evaluation-quickstart-lightr-0-100"
     assert "lrbench.non_finite" not in tags
 
 
@@ -149,9 +187,18 @@ def test_the_digest_changes_with_any_record(arm_record, score_record):
     assert first.key == grown.key
 
 
-def test_arms_of_one_recipe_share_their_parent(arm_record):
-    assert recipe_run(arm_record("sft")).key == recipe_run(arm_record("lightr")).key
-    assert recipe_run(arm_record(seed=1)).key != recipe_run(arm_record(seed=0)).key
+def test_arms_of_one_recipe_share_their_parent_which_sets_them_side_by_side(arm_record, score_record):
+    arms = [arm_record("sft"), arm_record("lightr"), arm_record("sft", recipe="another")]
+    scores = [score_record("chain", "1100", arm=arm.arm, recipe=arm.recipe, benchmarks=TWO) for arm in arms]
+    both, other = recipe_runs(arms, scores)
+    assert [child.tags["lrbench.arm"] for child in both.children] == ["sft", "lightr"]
+    assert len(other.children) == 1
+    assert {"recipe.yaml", "board.md", "board.csv", "plots/accuracy.png"} == set(both.artifacts)
+    for arm in ("sft", "lightr"):
+        assert arm.encode() in both.artifacts["board.csv"]
+    (alone,) = recipe_runs(arms[:1], scores)
+    assert alone.key == both.key
+    assert alone.digest != both.digest
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,10 @@ def contents_of(runs):
                 "end": run.info.end_time,
                 "tags": tags,
                 "params": dict(run.data.params),
+                "inputs": sorted(
+                    [*vars(found.dataset).values(), *(tag.value for tag in found.tags)]
+                    for found in run.inputs.dataset_inputs
+                ),
                 "metrics": {
                     name: [
                         [m.step, m.value, m.timestamp]
@@ -117,8 +121,8 @@ def test_everything_is_under_the_runs_folder(mirrored):
 @pytest.mark.slow
 def test_curves_longer_than_a_batch_are_whole(mirrored):
     lightr = contents_of(mirrored[0])[1]
-    assert [point[:2] for point in lightr["metrics"]["training.loss"]] == [list(point) for point in CURVE]
-    assert lightr["metrics"]["chain.accuracy"][0][1] == 0.5
+    assert [point[:2] for point in lightr["metrics"]["training/loss"]] == [list(point) for point in CURVE]
+    assert lightr["metrics"]["accuracy/chain"][0][1] == 0.5
     assert lightr["params"]["training.updates"] == "60"
     assert lightr["tags"]["lrbench.arm"] == "lightr"
 
