@@ -33,6 +33,10 @@ plan: environment ## Show what a recipe would run: make plan RECIPE=...
 results: environment ## Print the leaderboard
 	@$(BIN)/lrbench results
 
+.PHONY: mlflow
+mlflow: environment ## Open MLflow on the same store: make mlflow [RUNS=runs] [PORT=5000]
+	@$(BIN)/lrbench mlflow $(if $(RUNS),--runs $(RUNS)) $(if $(PORT),--port $(PORT))
+
 .PHONY: test
 test: check ## Check the code and run every test
 	@$(BIN)/pytest -n 2 --dist worksteal

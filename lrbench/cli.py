@@ -195,6 +195,20 @@ def rebuild(runs: Runs = RUNS) -> None:
     typer.echo(mirror(runs).sentence)
 
 
+@app.command()
+def mlflow(
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where, on this machine.")] = 5000,
+    runs: Runs = RUNS,
+) -> None:
+    """Open MLflow's pages on the store of the runs folder, for this machine alone."""
+    from lrbench.results.mlflow_server import HOST, check_servable, serve
+
+    check_servable(runs, port)
+    typer.echo(f"MLflow will answer at http://{HOST}:{port} in some ten seconds; Ctrl-C stops it.")
+    sys.stdout.flush()
+    serve(runs, port)
+
+
 def main() -> NoReturn:
     """Run the command line; every way it ends is an exit code and, when it is an error, one message."""
     stopped = _listen_for_stops()

@@ -1,0 +1,89 @@
+"""MLflow's own pages over the store of a runs folder: this machine only, one worker, nothing reported."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from lrbench.errors import UserError
+from lrbench.results.mlflow_place import (
+    artifact_folder,
+    database_file,
+    default_tracking_uri,
+    is_server,
+    without_secrets,
+)
+
+HOST = "127.0.0.1"
+PORT = 5000
+
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # What lies where the user stands is not to be imported in the place of a library.
+    "PYTHONSAFEPATH": "1",
+}
+
+
+def check_servable(runs: Path, port: int) -> None:
+    """Raise `UserError` where there is nothing to show or no port to show it at, saying what to do."""
+    uri = default_tracking_uri(runs)
+    if is_server(uri):
+        raise UserError(
+            f"MLflow is served at {without_secrets(uri)} already (MLFLOW_TRACKING_URI); open it in a browser"
+        )
+    file = database_file(uri)
+    if file is not None and not file.exists():
+        ledger = runs / "ledger" / "arms.jsonl"
+        advice = (
+            f"make it from the ledger with `lrbench rebuild --runs {runs}`"
+            if ledger.exists()
+            else "run a recipe first, for example `lrbench run recipes/quickstart.yaml`"
+        )
+        raise UserError(f"{without_secrets(str(file))}: there is no MLflow store yet; {advice}")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise UserError(
+                f"{HOST}:{port} cannot be used ({os.strerror(error.errno or 0).lower()}): stop what is "
+                f"there, or choose another port, such as `lrbench mlflow --port {_another(port)}`"
+            ) from error
+
+
+def server_command(port: int) -> list[str]:
+    """What starts the server; it refuses requests for other host names, as a hostile page would send."""
+    return [
+        sys.executable, "-m", "mlflow", "server",
+        "--host", HOST,
+        "--port", str(port),
+        "--workers", "1",
+        "--allowed-hosts", f"{HOST}:{port},localhost:{port}",
+    ]  # fmt: skip
+
+
+def server_environment(runs: Path, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The variables of the server. The store is among them: commands are seen by every user of a machine."""
+    uri = default_tracking_uri(runs)
+    artifacts = artifact_folder(uri, runs).as_uri()
+    store = {
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts,
+        "MLFLOW_ARTIFACTS_DESTINATION": artifacts,
+    }
+    kept = {name: value for name, value in inherited.items() if name != "MLFLOW_TRACKING_URI"}
+    return {**kept, **ENVIRONMENT, **store}
+
+
+def serve(runs: Path, port: int) -> NoReturn:
+    """Become the server: this process is replaced, so that whatever stops it stops the server."""
+    os.execve(sys.executable, server_command(port), server_environment(runs, os.environ))
+
+
+def _another(port: int) -> int:
+    return port + 1 if port < 65535 else PORT
