@@ -46,6 +46,8 @@ def serve(runs: Path, port: int) -> None:
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "none",
         "logger.level": "warning",
+        # Widgets get what the URL holds through the session's state, also those that insist on a default.
+        "global.disableWidgetStateDuplicationWarning": True,
         **OPTIONS,
     }
     bootstrap.load_config_options(options)

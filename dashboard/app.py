@@ -22,7 +22,7 @@ def main() -> None:
     st.set_page_config(page_title="lrbench", layout="wide", initial_sidebar_state="auto")
     theme.apply()
     pages = [
-        st.Page(f"pages/{name}.py", title=title, url_path=name, default=name == "leaderboard")
+        st.Page(f"pages/{name}.py", title=title, url_path=name, default=name == state.FIRST_PAGE)
         for name, title in PAGES.items()
     ]
     page = st.navigation(pages, position="top")

@@ -9,6 +9,7 @@ lasting (an arm's id, not its label), so that they outlive a change of wording.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -16,6 +17,8 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.text import name_html
+
+FIRST_PAGE = "leaderboard"
 
 Value = TypeVar("Value")
 _NOTES = "state.notes"
@@ -106,6 +109,24 @@ def phrase(label: str, *, key: str, **more: Any) -> str:
     return value
 
 
+def day(label: str, *, key: str, **more: Any) -> date | None:
+    """A day, or none, which is not written to the URL."""
+
+    def parse(raw: Sequence[str]) -> date | None:
+        try:
+            return date.fromisoformat(raw[0])
+        except ValueError:
+            note(
+                f"{label}: the link asks for {raw[0]}, which is not a day written as 2026-03-31; none is set."
+            )
+            return None
+
+    _seed(key, None, parse)
+    value: date | None = st.date_input(label, value=None, key=key, format="YYYY-MM-DD", **more)
+    _write(key, [value.isoformat()] if value else [])
+    return value
+
+
 def page_number(pages: int, *, key: str) -> int:
     """Which of `pages` is shown, counting from 1; with one page there is nothing to draw."""
     if pages <= 1:
@@ -126,8 +147,11 @@ def page_number(pages: int, *, key: str) -> int:
 
 
 def link(page: str, **tokens: str | Sequence[str]) -> str:
-    """The relative address of `page` (its file's name) with these tokens in its state."""
-    return f"{page}?{urlencode(tokens, doseq=True)}"
+    """The relative address of `page` (its file's name) with these tokens in its state.
+
+    The first page has no path of its own: Streamlit serves it at the root.
+    """
+    return f"{'./' if page == FIRST_PAGE else page}?{urlencode(tokens, doseq=True)}"
 
 
 def _seed(key: str, default: Value, parse: Callable[[Sequence[str]], Value]) -> None:

@@ -1,10 +1,99 @@
-"""Leaderboard."""
+"""Experts x arms x benchmarks: did it help, by how much, at what cost, and what is noise."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
 import streamlit as st
 
+from dashboard import state
+from dashboard.answers import answers_html
+from dashboard.boards import NARROW, choose_board, show_differing
+from dashboard.leaderboard_rows import DECLARED, Filters, filtered, in_order, marks, sort_columns
+from dashboard.leaderboard_table import INTERVAL, View, table_html
 from dashboard.loading import load_results
+from lrbench.results.board import BASE, SFT, Board
+from lrbench.results.latex import boards_to_latex
+from lrbench.results.tables import boards_to_csv, boards_to_markdown
+from lrbench.results.text import plain
 
-results = load_results()
-st.title("Leaderboard")
+ROWS_PER_PAGE = 14
+SECONDS_PER_ROW = 0.06
+UNDER = {SFT: "difference from sft", BASE: "difference from base", INTERVAL: "interval"}
+
+
+def main() -> None:
+    """Draw the page: the answer first, then what to show, then the table."""
+    results = load_results()
+    st.html("<h1>Leaderboard</h1>")
+    answers = st.empty()
+    with st.container(horizontal=True):
+        whole = choose_board(results)
+        column = state.choice("Sort by", sort_columns(whole), key="sort", default=DECLARED, width=NARROW)
+        orders = {"down": "highest first", "up": "lowest first"}
+        ascending = state.choice("Order", orders, key="order", default="down", width=NARROW) == "up"
+        baseline = state.choice("Under each benchmark", UNDER, key="under", default=SFT, width=NARROW)
+    board = filtered(whole, _filters(whole))
+    ordered = in_order(board, column, ascending)
+    if not ordered:
+        st.html('<p class="lr-note" role="status">No result passes these filters.</p>')
+        return
+    table, pager = st.empty(), st.container()
+    with pager:
+        pages = -(-len(ordered) // ROWS_PER_PAGE)
+        page = state.page_number(pages, key="page")
+    rows = ordered[(page - 1) * ROWS_PER_PAGE : page * ROWS_PER_PAGE]
+    # What needs no random draws is seen at once; the rest follows.
+    grouped = column == DECLARED
+    table.html(table_html(View(board, rows, baseline, grouped, complete=False)))
+    table.html(table_html(View(board, rows, baseline, grouped, complete=True, marks=marks(board, rows))))
+    answers.html(answers_html(board))
+    _downloads(board)
+    show_differing(results, whole)
+
+
+def _filters(board: Board) -> Filters:
+    with st.expander("Filter by expert, arm, recipe, date", expanded=_any_filter()):
+        left, middle, right = st.columns(3)
+        with left:
+            experts = state.choices("Experts", _names(row.expert for row in board.rows), key="expert")
+            first_day = state.day("Recorded from", key="from")
+        with middle:
+            arms = state.choices("Arms", _names(row.arm for row in board.rows), key="arm")
+            last_day = state.day("Recorded until", key="until")
+        with right:
+            recipes = state.choices("Recipes", _names(row.recipe for row in board.rows), key="recipe")
+    return Filters(tuple(experts), tuple(recipes), tuple(arms), first_day, last_day)
+
+
+def _downloads(board: Board) -> None:
+    """Files of all rows that pass the filters, made when asked for."""
+    count = len(board.rows)
+    wait = f" Making one takes about {count * SECONDS_PER_ROW:.0f} s." if count > 100 else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for label, write, ending, kind in (
+            ("CSV", boards_to_csv, "csv", "text/csv"),
+            ("Markdown", boards_to_markdown, "md", "text/markdown"),
+            ("LaTeX", boards_to_latex, "tex", "text/x-tex"),
+        ):
+            st.download_button(
+                label,
+                data=partial(write, [board]),
+                file_name=f"leaderboard-{board.protocol_hash[:8]}.{ending}",
+                mime=kind,
+                on_click="ignore",
+                key=f"download-{ending}",
+            )
+        st.html(f'<p class="lr-aside">All {count:,} rows that pass the filters.{wait}</p>')
+
+
+def _names(names: Iterable[str]) -> dict[str, str]:
+    return {name: plain(name, 60) for name in sorted(set(names))}
+
+
+def _any_filter() -> bool:
+    return any(key in st.query_params for key in ("expert", "arm", "recipe", "from", "until"))
+
+
+main()

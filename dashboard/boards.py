@@ -1,0 +1,114 @@
+"""What several pages share: choosing a suite and protocol, and how a result is called."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import state
+from dashboard.loading import Results
+from dashboard.text import name_html
+from lrbench.results.board import Board, Row
+from lrbench.results.protocols import Difference, differing_suites
+from lrbench.results.text import plain
+from lrbench.results.wording import LONGEST_NAME, expert_label
+
+NOT_BESIDE = "none"
+# Widths in pixels of select boxes: two narrow ones stand side by side on a phone.
+NARROW, WIDE = 180, 380
+
+
+def choose_board(results: Results) -> Board:
+    """The board that the reader picks: results of one suite under one protocol, never more.
+
+    Draws two select boxes where it is called, best in a horizontal container.
+    """
+    if not results.boards:
+        st.html('<p class="lr-note" role="status">Models were made, but none is evaluated yet.</p>')
+        st.stop()
+    suites = {board.suite: plain(board.suite, LONGEST_NAME) for board in results.boards}
+    suite = state.choice("Suite", suites, key="suite", default=_latest(results.boards).suite, width=NARROW)
+    boards = {board.protocol_hash[:12]: board for board in results.boards if board.suite == suite}
+    labels = {token: _protocol_label(board) for token, board in boards.items()}
+    return boards[state.choice("Protocol", labels, key="protocol", width=WIDE)]
+
+
+def board_of_suite(results: Results, board: Board) -> list[Board]:
+    """The other boards of this board's suite: measured in another way."""
+    return [other for other in results.boards if other.suite == board.suite and other is not board]
+
+
+def show_differing(results: Results, board: Board) -> None:
+    """Where the suite was measured under several protocols: what sets another one apart from this."""
+    others = {other.protocol_hash[:12]: other for other in board_of_suite(results, board)}
+    if not others:
+        return
+    labels = {
+        NOT_BESIDE: "choose a protocol",
+        **{token: _protocol_label(other) for token, other in others.items()},
+    }
+    chosen = state.choice(
+        f"This suite was also measured under {len(others)} other protocol{'s' * (len(others) > 1)}: "
+        "show what differs from",
+        labels,
+        key="differs",
+        default=NOT_BESIDE,
+    )
+    if chosen != NOT_BESIDE:
+        other = others[chosen]
+        st.html(differing_html(differing_suites(board.protocols, other.protocols), board, other))
+
+
+def differing_html(differences: list[Difference], board: Board, other: Board) -> str:
+    """The differing fields of two boards' protocols as a table."""
+    lines = "".join(
+        f'<tr><th scope="row">{name_html(found.field)}</th><td>{name_html(found.first, 200)}</td>'
+        f"<td>{name_html(found.second, 200)}</td><td>{_where(found, board)}</td></tr>"
+        for found in differences
+    )
+    return (
+        '<div class="lr-scroll"><table class="lr-plain"><caption>Results under these protocols are not '
+        "comparable. What differs:</caption><thead><tr><th>field</th>"
+        f'<th scope="col">{board.protocol_hash[:8]} (shown)</th>'
+        f'<th scope="col">{other.protocol_hash[:8]}</th>'
+        f'<th scope="col">benchmarks</th></tr></thead><tbody>{lines}</tbody></table></div>'
+    )
+
+
+def result_labels(board: Board) -> dict[str, str]:
+    """arm_id -> what a result is called among all of a board: arm, seed, recipe, expert."""
+    experts = {row.expert_weights: expert_label(row, board) for row in _one_per_expert(board)}
+    return {row.arm_id: ", ".join([*row_parts(row), experts[row.expert_weights]]) for row in board.rows}
+
+
+def row_parts(row: Row) -> list[str]:
+    """Arm, recipe, seed and variant of a row, as plain text."""
+    parts = [plain(row.arm, LONGEST_NAME), plain(row.recipe, LONGEST_NAME)]
+    if row.seed is not None:
+        parts.append(f"seed {row.seed}")
+    parts += [
+        f"{plain(str(name))} {plain(str(value))}"
+        for name, value in (getattr(row, "point", None) or {}).items()
+    ]
+    return [*parts, f"#{plain(row.variant)}"] if row.variant else parts
+
+
+def _one_per_expert(board: Board) -> list[Row]:
+    return [rows[0] for rows in board.by_expert.values()]
+
+
+def _latest(boards: tuple[Board, ...]) -> Board:
+    return max(boards, key=_latest_moment)
+
+
+def _latest_moment(board: Board) -> str:
+    return max(row.recorded_at for row in board.rows)
+
+
+def _protocol_label(board: Board) -> str:
+    count = "1 result" if len(board.rows) == 1 else f"{len(board.rows):,} results"
+    return f"{board.protocol_hash[:8]}, {count}, {_latest_moment(board)[:10]}"
+
+
+def _where(found: Difference, board: Board) -> str:
+    everywhere = set(found.benchmarks) in (set(), set(board.benchmarks))
+    return "all" if everywhere else ", ".join(name_html(name) for name in found.benchmarks)

@@ -1,0 +1,149 @@
+"""Which rows of a board are shown, in which order, and which of them are marked. No drawing here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from lrbench.evaluation.statistics import Flips, compare_averages, compare_benchmarks
+from lrbench.results.board import AVERAGE, SFT, Board, Row, paired_flips
+
+DECLARED = "declared"
+COST_COLUMNS = ("tuned tokens", "sampled problems", "time")
+NEWEST = "recorded"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a reader wants to see; nothing named means everything."""
+
+    experts: tuple[str, ...] = ()
+    recipes: tuple[str, ...] = ()
+    arms: tuple[str, ...] = ()
+    first_day: date | None = None
+    last_day: date | None = None
+
+    def keep(self, row: Row) -> bool:
+        """Whether `row` is wanted. Days are those of the moment as recorded, in its own time zone."""
+        day = row.recorded_at[:10]
+        return (
+            (not self.experts or row.expert in self.experts)
+            and (not self.recipes or row.recipe in self.recipes)
+            and (not self.arms or row.arm in self.arms)
+            and (self.first_day is None or day >= self.first_day.isoformat())
+            and (self.last_day is None or day <= self.last_day.isoformat())
+        )
+
+
+def filtered(board: Board, filters: Filters) -> Board:
+    """The board with the wanted rows alone; their baselines stay what they were."""
+    return replace(board, rows=tuple(row for row in board.rows if filters.keep(row)))
+
+
+def in_order(board: Board, column: str, ascending: bool) -> list[Row]:
+    """The rows by `column`, those without a value last; ties and `declared` keep the board's order.
+
+    `column` is a benchmark, `average`, one of `COST_COLUMNS`, `recorded`, or `DIFFERENCE baseline`.
+    """
+    if column == DECLARED:
+        return list(board.rows)
+    value = _sort_value(column)
+    known = [(found, row) for row in board.rows if (found := value(row)) is not None]
+    unknown = [row for row in board.rows if value(row) is None]
+    ordered = sorted(known, key=lambda pair: pair[0], reverse=not ascending)
+    return [row for _, row in ordered] + unknown
+
+
+def sort_columns(board: Board) -> dict[str, str]:
+    """What rows can be ordered by, as token -> label."""
+    return {
+        DECLARED: "expert, recipe, arm",
+        AVERAGE: "average",
+        f"difference {SFT}": "difference from sft",
+        "difference base": "difference from base",
+        **{benchmark: benchmark for benchmark in board.benchmarks},
+        **{column: column for column in COST_COLUMNS},
+        NEWEST: "date",
+    }
+
+
+def marks(board: Board, rows: Iterable[Row]) -> Mapping[tuple[str, str], str]:
+    """(arm_id, column) -> `best` or `tied`, for `rows` of `board`.
+
+    Best is separated from the best of its expert's other arms. Where nothing is, the leader and all rows
+    that are not separated from it are tied: exact McNemar with Holm over the benchmarks, the average alone.
+    """
+    found: dict[tuple[str, str], str] = {}
+    shown = list(rows)
+    for expert in dict.fromkeys(row.expert_weights for row in shown):
+        best = board.best_of(expert)
+        found |= dict.fromkeys(best, "best")
+        leaders = _leaders(board, board.by_expert[expert], {column for _, column in best})
+        own = [row for row in shown if row.expert_weights == expert]
+        for row in own:
+            found |= {(row.arm_id, column): "tied" for column in _tied_benchmarks(row, leaders)}
+        if AVERAGE in leaders:
+            found |= {(row.arm_id, AVERAGE): "tied" for row in _tied_on_average(board, own, leaders[AVERAGE])}
+    return found
+
+
+def _leaders(board: Board, rows: Iterable[Row], decided: set[str]) -> dict[str, Row]:
+    """The row ahead in every column that is not decided and that more than one arm has a value in."""
+    leaders = {}
+    for column in board.columns:
+        ranked = [(value, row) for row in rows if (value := row.value(column)) is not None]
+        if column not in decided and len({(row.recipe, row.arm) for _, row in ranked}) > 1:
+            leaders[column] = max(ranked, key=lambda pair: pair[0])[1]
+    return leaders
+
+
+def _tied_benchmarks(row: Row, leaders: Mapping[str, Row]) -> Iterable[str]:
+    """The benchmarks in which `row` leads, or is not separated from who does."""
+    flips: dict[str, Flips] = {}
+    for column, leader in leaders.items():
+        if column == AVERAGE:
+            continue
+        if leader.arm_id == row.arm_id:
+            yield column
+        elif column in row.cells:
+            flips |= paired_flips({column: leader.cells[column]}, {column: row.cells[column]})
+    yield from (column for column, found in compare_benchmarks(flips).items() if not found.separated)
+
+
+def _tied_on_average(board: Board, rows: Iterable[Row], leader: Row) -> Iterable[Row]:
+    """Those of `rows` tied with `leader`, from the highest average down to the first that is separated.
+
+    A test of averages draws thousands of samples, so none is made that cannot matter.
+    """
+    ranked = [(value, row) for row in rows if (value := row.value(AVERAGE)) is not None]
+    for _, row in sorted(ranked, key=lambda pair: -pair[0]):
+        if row.arm_id != leader.arm_id:
+            paired = paired_flips(leader.cells, row.cells)
+            if len(paired) < len(board.benchmarks):
+                continue
+            if compare_averages(tuple(paired.values())).separated:
+                return
+        yield row
+
+
+def _sort_value(column: str) -> Callable[[Row], float | str | None]:
+    if column == NEWEST:
+        return lambda row: row.recorded_at
+    if column == "tuned tokens":
+        return lambda row: None if row.costs is None else row.costs.tuned_tokens
+    if column == "sampled problems":
+        return lambda row: None if row.costs is None else row.costs.sampled_problems
+    if column == "time":
+        return lambda row: row.seconds
+    if column.startswith("difference "):
+        baseline = column.partition(" ")[2]
+        return lambda row: _difference(row, baseline)
+    return lambda row: row.value(column)
+
+
+def _difference(row: Row, baseline: str) -> float | None:
+    delta = row.to_sft if baseline == SFT else row.to_base
+    if delta is None or not delta.complete:
+        return None
+    return sum((flips.won - flips.lost) / flips.n for flips in delta.flips.values()) / len(delta.flips)

@@ -1,0 +1,194 @@
+"""The leaderboard's table as HTML: real headers and cells, every text escaped, cards on narrow screens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from dashboard import state
+from dashboard.numbers import NONE, PENDING, Scale, accuracy_html, difference_html, scale_of
+from dashboard.text import name_html
+from dashboard.theme import arm_color_css
+from lrbench.evaluation.statistics import Estimate
+from lrbench.results.board import AVERAGE, BASE, SFT, Board, Row
+from lrbench.results.reported import ReportedResult, reported_for
+from lrbench.results.wording import COSTS, cost_texts, expert_label, size_text
+
+INTERVAL = "interval"
+LEGEND = (
+    "Accuracy in percent with its 95% interval, drawn on each column's own range. Differences are in points "
+    "on the same items; <i>tie</i>: not separated at 5% (exact McNemar with Holm over the benchmarks; for "
+    "the average, sign-flip permutation). <span class='lr-best'>best</span> of its expert among the "
+    "rows chosen, and separated from the best of its other arms; <span class='lr-tied'>tied</span> "
+    "with the highest where nothing is separated."
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the table shows.
+
+    Under each benchmark stands the difference from `baseline` (base or sft) or the interval. While not
+    `complete`, what is estimated by random draws is left pending.
+    """
+
+    board: Board
+    rows: Sequence[Row]
+    baseline: str
+    grouped: bool
+    complete: bool
+    marks: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def estimate(self, row: Row, column: str) -> Estimate | None:
+        """The accuracy in a column, as far as it is known yet."""
+        return None if column == AVERAGE and not self.complete else row.on(column)
+
+
+def table_html(view: View) -> str:
+    """The whole table with its caption and legend."""
+    reported = _reported(view)
+    scales = {column: _scale(view, column, reported) for column in view.board.columns}
+    body = "".join(
+        f"<tbody>{_group_header(view, list(rows)) if view.grouped else ''}"
+        f"{''.join(_line(view, row, scales) for row in rows)}</tbody>"
+        for rows in _groups(view)
+    )
+    return (
+        f'<div class="lr-scroll"><table class="lr-board" role="table"><thead>{_header(view)}</thead>'
+        f"{body}{_reported_body(view, reported, scales)}</table></div>"
+        f'<p class="lr-legend">{LEGEND}</p>'
+    )
+
+
+def _groups(view: View) -> list[list[Row]]:
+    if not view.grouped:
+        return [list(view.rows)]
+    return [list(rows) for _, rows in groupby(view.rows, key=lambda row: (row.expert_weights, row.recipe))]
+
+
+def _header(view: View) -> str:
+    heads = ["<th scope='col'>result</th>", "<th scope='col'>average</th>"]
+    heads += [
+        f"<th scope='col'>average<br><small>against {baseline}</small></th>" for baseline in (BASE, SFT)
+    ]
+    for benchmark in view.board.benchmarks:
+        size = size_text(benchmark, list(view.rows))
+        heads.append(f"<th scope='col'>{name_html(benchmark, 24)}<br><small>{size}</small></th>")
+    heads += [f"<th scope='col'>{name}</th>" for name in COSTS]
+    return f"<tr>{''.join(heads)}</tr>"
+
+
+def _group_header(view: View, rows: list[Row]) -> str:
+    expert = name_html(expert_label(rows[0], view.board))
+    width = len(view.board.benchmarks) + 7
+    return (
+        f'<tr class="lr-group"><th colspan="{width}" scope="rowgroup">{expert} '
+        f'<span class="lr-muted">recipe {name_html(rows[0].recipe)}</span></th></tr>'
+    )
+
+
+def _line(view: View, row: Row, scales: Mapping[str, Scale]) -> str:
+    cells = [_cell("average", _accuracy(view, row, AVERAGE, scales), "lr-average")]
+    for baseline, delta in ((BASE, row.to_base), (SFT, row.to_sft)):
+        if delta is None or not delta.complete:
+            shown = NONE
+        else:
+            shown = difference_html(delta.average) if view.complete else PENDING
+        cells.append(_cell(f"average against {baseline}", shown))
+    delta = row.to_sft if view.baseline == SFT else row.to_base
+    for benchmark in view.board.benchmarks:
+        shown = _accuracy(view, row, benchmark, scales)
+        if view.baseline == INTERVAL:
+            shown = f'<span class="lr-show-interval">{shown}</span>'
+        elif delta is not None and benchmark in delta.benchmarks:
+            shown += f'<span class="lr-delta">{difference_html(delta.benchmarks[benchmark])}</span>'
+        cells.append(_cell(benchmark, shown))
+    cells += [
+        _cell(name, text, f"lr-cost lr-{name.partition(' ')[0]}")
+        for name, text in zip(COSTS, cost_texts(row), strict=True)
+    ]
+    return f"<tr role='row'>{_row_header(view, row)}{''.join(cells)}</tr>"
+
+
+def _row_header(view: View, row: Row) -> str:
+    parts = [] if view.grouped else [name_html(row.recipe), name_html(expert_label(row, view.board))]
+    if row.seed is not None:
+        parts.insert(0, f"seed {row.seed}")
+    if row.variant:
+        parts.append(f"#{name_html(row.variant)}")
+    point = getattr(row, "point", None) or {}
+    parts += [f"{name_html(str(name))} {name_html(str(value))}" for name, value in point.items()]
+    baseline = row.to_sft or row.to_base
+    name = f'<i class="lr-dot" style="background:{arm_color_css(row.arm)}"></i>{name_html(row.arm)}'
+    if baseline is not None:
+        address = state.link(
+            "compare",
+            suite=view.board.suite,
+            protocol=view.board.protocol_hash[:12],
+            first=row.arm_id,
+            second=baseline.baseline,
+        )
+        name = f'<a href="{name_html(address, 1000)}" target="_self" title="compare item by item">{name}</a>'
+    return (
+        f'<th scope="row" role="rowheader">{name}<br><small class="lr-muted">{", ".join(parts)}</small></th>'
+    )
+
+
+def _accuracy(view: View, row: Row, column: str, scales: Mapping[str, Scale]) -> str:
+    estimate = view.estimate(row, column)
+    if estimate is None:
+        value = row.value(column)
+        return NONE if value is None else f'<span class="lr-value">{100 * value:.1f}</span>{PENDING}'
+    return accuracy_html(estimate, scales[column], view.marks.get((row.arm_id, column), ""))
+
+
+def _cell(label: str, shown: str, style: str = "") -> str:
+    """A cell that knows its column's name, for cards, where no header stands above it."""
+    return f'<td role="cell" data-label="{name_html(label)}" class="{style}"><div>{shown}</div></td>'
+
+
+def _scale(view: View, column: str, reported: Sequence[ReportedResult]) -> Scale:
+    estimates = [found for row in view.rows if (found := view.estimate(row, column)) is not None]
+    return scale_of(estimates + [_reported_on(row, column, view.board) for row in reported])
+
+
+def _reported(view: View) -> list[ReportedResult]:
+    """What the paper reports for the experts shown, where it has all of the board's benchmarks."""
+    experts = dict.fromkeys(row.expert for row in view.rows)
+    return [
+        row
+        for expert in experts
+        for row in reported_for(expert)
+        if set(view.board.benchmarks) <= set(row.accuracies)
+    ]
+
+
+def _reported_on(row: ReportedResult, column: str, board: Board) -> Estimate:
+    return row.over(board.benchmarks) if column == AVERAGE else row.on(column)
+
+
+def _reported_body(view: View, reported: Sequence[ReportedResult], scales: Mapping[str, Scale]) -> str:
+    if not reported:
+        return ""
+    width = len(view.board.benchmarks) + 7
+    lines = [
+        f'<tr class="lr-group"><th colspan="{width}" scope="rowgroup">Reported, not measured here '
+        f'<span class="lr-muted">{name_html(reported[0].source)}; another protocol, so nothing is paired and '
+        "nothing is ranked; intervals from published rate and n</span></th></tr>"
+    ]
+    for row in reported:
+        cells = [_cell("average", accuracy_html(_reported_on(row, AVERAGE, view.board), scales[AVERAGE]))]
+        cells += [_cell(f"average against {baseline}", NONE) for baseline in (BASE, SFT)]
+        cells += [
+            _cell(benchmark, accuracy_html(row.on(benchmark), scales[benchmark]))
+            for benchmark in view.board.benchmarks
+        ]
+        cells += [_cell(name, NONE, f"lr-cost lr-{name.partition(' ')[0]}") for name in COSTS]
+        lines.append(
+            f'<tr role="row"><th scope="row" role="rowheader"><i class="lr-dot lr-hollow" '
+            f'style="border-color:{arm_color_css(row.arm)}"></i>{name_html(row.arm)} '
+            f'<span class="lr-tag lr-reported">reported</span><br>'
+            f'<small class="lr-muted">{name_html(row.expert)}</small></th>{"".join(cells)}</tr>'
+        )
+    return f'<tbody class="lr-published">{"".join(lines)}</tbody>'

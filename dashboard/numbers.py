@@ -1,0 +1,77 @@
+"""Numbers as HTML: an accuracy with its interval drawn, a difference with what it can carry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, floor
+
+from lrbench.evaluation.statistics import Comparison, Estimate
+from lrbench.results.wording import interval_text
+
+PENDING = '<span class="lr-muted">…</span>'
+NONE = '<span class="lr-muted">–</span>'
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The range that a column's bars span, in percent."""
+
+    low: float
+    high: float
+
+    def at(self, share: float) -> float:
+        """Where `share` lies on the scale, in percent of its length, and never outside."""
+        width = max(self.high - self.low, 1.0)
+        return min(100.0, max(0.0, (100 * share - self.low) / width * 100))
+
+
+def scale_of(estimates: list[Estimate]) -> Scale:
+    """From the lowest bound to the highest, outwards to the next 5 percent."""
+    if not estimates:
+        return Scale(0, 100)
+    low = min(100 * estimate.interval.low for estimate in estimates)
+    high = max(100 * estimate.interval.high for estimate in estimates)
+    return Scale(5 * floor(low / 5), 5 * ceil(high / 5))
+
+
+def accuracy_html(estimate: Estimate | None, scale: Scale, tag: str = "") -> str:
+    """An accuracy in percent, `tag` (`best`, `tied`) beside it, and its interval as a bar on `scale`."""
+    if estimate is None:
+        return NONE
+    low, high, at = (
+        scale.at(share) for share in (estimate.interval.low, estimate.interval.high, estimate.value)
+    )
+    value = f"{100 * estimate.value:.1f}"
+    if tag:
+        value = f'<span class="lr-{tag}">{value}<span class="lr-unseen"> {tag}</span></span>'
+    return (
+        f'<span class="lr-value">{value}</span>'
+        f'<span class="lr-bar" style="--low:{low:.1f}%;--high:{high:.1f}%;--at:{at:.1f}%" '
+        f'title="95% interval {interval_text(estimate)}"></span>'
+        f'<span class="lr-interval">{interval_text(estimate)}</span>'
+    )
+
+
+def points_text(difference: float) -> str:
+    """`+3.0`, `−1.2`, `0.0`: points with a sign that is as wide as a plus."""
+    rounded = round(difference, 1)
+    return f"{rounded:+.1f}".replace("-", "−") if rounded else "0.0"
+
+
+def p_text(p: float) -> str:
+    """`p 0.004`, `p <0.001`."""
+    return "p <0.001" if p < 0.001 else f"p {p:.3f}"
+
+
+def difference_html(comparison: Comparison | None) -> str:
+    """A difference in points: with its p where separated, muted and called a tie where not."""
+    if comparison is None:
+        return NONE
+    points = points_text(comparison.difference)
+    interval = comparison.interval
+    p = p_text(comparison.p_adjusted)
+    title = f"95% interval {points_text(interval.low)} to {points_text(interval.high)} points, {p}"
+    if comparison.separated:
+        way = "up" if comparison.difference > 0 else "down"
+        return f'<span class="lr-{way}" title="{title}">{points} <small>{p}</small></span>'
+    return f'<span class="lr-muted" title="{title}">{points} <small>tie</small></span>'
