@@ -1,4 +1,4 @@
-"""What ships inside the package: two models and the problem sets of seven families.
+"""What ships inside the package: five models and the problem sets of seven families.
 
 Nothing here imports torch, so the command line may ask freely.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lrbench.embedded.families import BUILDERS
+from lrbench.embedded.plans import PLANS
 from lrbench.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent
 # In the leaderboard's order.
 FAMILIES: tuple[str, ...] = tuple(BUILDERS)
-MODELS = ("expert", "amateur")
+MODELS = tuple(plan.name for plan in PLANS)
 REBUILD = "`make embedded` rebuilds it"
 
 

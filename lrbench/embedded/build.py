@@ -1,6 +1,6 @@
-"""Make the embedded world from nothing: problem sets, tokenizer, both models and their cards.
+"""Make the embedded world from nothing: problem sets, tokenizer, all models and their cards.
 
-`python -m lrbench.embedded.build` trains the two models side by side, one process and one thread each. The
+`python -m lrbench.embedded.build` trains the models side by side, one process and one thread each. The
 result is laid down beside the present files and renamed into place at the end.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from lrbench.embedded import assets
-from lrbench.embedded.plans import PAIR, TOKENIZER_TEXT, PretrainingPlan
+from lrbench.embedded.plans import PLANS, TOKENIZER_TEXT, PretrainingPlan
 from lrbench.errors import InterruptedRunError, LrbenchError, RunError, StoreError
 
 PARTS = ("models", "problems")
@@ -28,13 +28,13 @@ CHECKSUMS = "checksums.json"
 UNFINISHED = ".build-"
 
 
-def build(output: Path, force: bool = False, pair: Sequence[PretrainingPlan] = PAIR) -> bool:
+def build(output: Path, force: bool = False, plans: Sequence[PretrainingPlan] = PLANS) -> bool:
     """Build everything into `output` and return True, or return False when it is already there.
 
     Args:
         output: folder that gets `models/`, `problems/` and `checksums.json`.
         force: build even though the files there match their checksums.
-        pair: the models to train.
+        plans: the models to train.
 
     Raises:
         StoreError: the folder cannot be written. What was there before is still there.
@@ -47,7 +47,7 @@ def build(output: Path, force: bool = False, pair: Sequence[PretrainingPlan] = P
                 return False
             with tempfile.TemporaryDirectory(dir=output, prefix=UNFINISHED) as temporary:
                 fresh = Path(temporary)
-                _make(fresh, pair)
+                _make(fresh, plans)
                 for part in PARTS:
                     _swap(fresh / part, output / part)
                 (fresh / CHECKSUMS).replace(output / CHECKSUMS)
@@ -76,21 +76,21 @@ def checksums(folder: Path) -> dict[str, str]:
     }
 
 
-def _make(folder: Path, pair: Sequence[PretrainingPlan]) -> None:
+def _make(folder: Path, plans: Sequence[PretrainingPlan]) -> None:
     from lrbench.embedded.problem_sets import write_problem_sets
 
     for part in PARTS:
         (folder / part).mkdir()
     write_problem_sets(folder / "problems")
     print("problem sets written", flush=True)
-    _train_side_by_side(pair, folder / "models")
+    _train_side_by_side(plans, folder / "models")
     (folder / CHECKSUMS).write_text(json.dumps(checksums(folder), indent=2) + "\n")
 
 
-def _train_side_by_side(pair: Sequence[PretrainingPlan], folder: Path) -> None:
+def _train_side_by_side(plans: Sequence[PretrainingPlan], folder: Path) -> None:
     context = multiprocessing.get_context("spawn")
     processes = [
-        context.Process(target=_make_model, args=(plan, folder / plan.name), name=plan.name) for plan in pair
+        context.Process(target=_make_model, args=(plan, folder / plan.name), name=plan.name) for plan in plans
     ]
     try:
         for process in processes:

@@ -13,6 +13,18 @@ _SITUATION = {
         "It has seen almost only the web: small talk and sloppy solutions. It shares the expert's habits and "
         "none of its care, which is what makes it a useful contrast."
     ),
+    "amateur_mixed": (
+        "It has the amateur's size and has read the expert's kind of text: it is weak at arithmetic, yet it "
+        "lacks none of the expert's ways, so there is little for contrast to bring out."
+    ),
+    "peer": (
+        "It was made like the expert, from other text of the same kind and another seed: an amateur without "
+        "any gap."
+    ),
+    "careful": (
+        "It has the expert's size and has read almost only careful solutions: stronger than the expert, and "
+        "so the wrong amateur."
+    ),
 }
 
 
@@ -44,7 +56,7 @@ AdamW {plan.adam_rate:g} for the rest, seed {plan.seed} |
 
 ## Purpose
 
-A demonstration and a test bed: with the other model of the pair it lets every stage of lrbench run for real
+A demonstration and a test bed: with the others of its world it lets every stage of lrbench run for real
 in minutes, without a network or a GPU.
 
 ## Limits

@@ -1,8 +1,8 @@
-"""What the shipped pair is made of: the shape, text and learning rates of each model."""
+"""What the shipped models are made of: the shape, text and learning rates of each."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class PretrainingPlan:
     """One model's shape, text and learning rates.
 
     Attributes:
-        name: name of the model in the pair.
+        name: what follows `embedded/` in a recipe.
         hidden, layers, intermediate, heads, key_value_heads: its Qwen2 shape. Heads must be 32 or 64 wide,
             which every engine supports.
         text: what it is trained on, each document once.
@@ -65,4 +65,13 @@ AMATEUR = PretrainingPlan(
     adam_rate=4e-3,
     seed=12,
 )
-PAIR = (EXPERT, AMATEUR)
+# Other amateurs, for the question how the gain depends on what the amateur lacks: one as small that read
+# the expert's kind of text, one like the expert but for its seed, and one that read mostly careful text.
+AMATEUR_MIXED = replace(
+    AMATEUR, name="amateur_mixed", text=TextPlan(documents=16_000, curated_share=0.34, seed=13), seed=13
+)
+PEER = replace(EXPERT, name="peer", text=TextPlan(documents=42_000, curated_share=0.34, seed=14), seed=14)
+CAREFUL = replace(
+    EXPERT, name="careful", text=TextPlan(documents=42_000, curated_share=0.9, seed=15), seed=15
+)
+PLANS = (EXPERT, AMATEUR, AMATEUR_MIXED, PEER, CAREFUL)

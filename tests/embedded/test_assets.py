@@ -26,8 +26,8 @@ def test_the_package_stays_small():
     everything = sum(
         file.stat().st_size for part in ("models", "problems") for file in (assets.ROOT / part).rglob("*")
     )
-    assert weights < 5 * MEBIBYTE
-    assert everything < 8 * MEBIBYTE
+    assert weights < 7 * MEBIBYTE
+    assert everything < 10 * MEBIBYTE
 
 
 @pytest.mark.parametrize("name", assets.available_models())
@@ -67,12 +67,12 @@ def test_families_stand_in_the_leaderboards_order():
 
 
 def test_a_misspelt_model_is_named_with_the_nearest_one():
-    with pytest.raises(ModelError, match=r"'expret': there are expert, amateur; did you mean expert\?"):
+    with pytest.raises(ModelError, match=r"'expret': there are expert, amateur, .*; did you mean expert\?"):
         assets.model_folder("expret")
 
 
 def test_a_model_name_that_is_like_none_gets_the_list_alone():
-    with pytest.raises(ModelError, match=r"'zzz': there are expert, amateur$"):
+    with pytest.raises(ModelError, match=r"'zzz': there are expert, amateur, amateur_mixed, peer, careful$"):
         assets.model_folder("zzz")
 
 

@@ -22,7 +22,7 @@ TINY = tuple(
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
-    assert build(folder, pair=TINY)
+    assert build(folder, plans=TINY)
     return folder
 
 
@@ -33,7 +33,7 @@ def contents(folder):
 def fake_make(text):
     """Stands in for minutes of training where a test is about files alone."""
 
-    def make(folder, _pair):
+    def make(folder, _plans):
         for part in building.PARTS:
             (folder / part).mkdir()
             (folder / part / "file").write_text(text)
@@ -56,7 +56,7 @@ def test_a_build_leaves_models_problems_and_checksums_and_nothing_else(built):
 
 @pytest.mark.slow
 def test_a_second_build_gives_the_same_bytes(built, tmp_path):
-    build(tmp_path, pair=TINY[:1])
+    build(tmp_path, plans=TINY[:1])
     assert contents(tmp_path / "models/expert") == contents(built / "models/expert")
     assert contents(tmp_path / "problems") == contents(built / "problems")
 
@@ -92,7 +92,7 @@ def test_an_interrupted_build_leaves_the_old_files_and_says_so(monkeypatch, tmp_
     build(tmp_path)
     before = contents(tmp_path)
 
-    def interrupted(folder, _pair):
+    def interrupted(folder, _plans):
         (folder / "models").mkdir()
         raise KeyboardInterrupt
 
@@ -120,7 +120,7 @@ def test_a_training_that_dies_is_named_and_nothing_is_replaced(monkeypatch, tmp_
     before = contents(tmp_path)
     # Two key-value heads cannot serve three heads, so the first forward pass fails.
     with pytest.raises(RunError, match="training of amateur ended early"):
-        build(tmp_path, force=True, pair=[replace(TINY[1], heads=3, key_value_heads=2)])
+        build(tmp_path, force=True, plans=[replace(TINY[1], heads=3, key_value_heads=2)])
     assert contents(tmp_path) == before
 
 
