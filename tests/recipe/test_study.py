@@ -106,7 +106,8 @@ def test_one_edition_can_be_loaded_alone(written):
             "[formal, multi_step]",
             "[formal, multistep]",
             "study.yaml:10:23: editions.embedded.columns.1: `multistep` is no benchmark of these recipes; "
-            "known are multi_step, formal, distractor, one_step, formula, hard, choice; did you mean `multi_step`?",
+            "known are multi_step, formal, distractor, one_step, formula, hard, choice; did you mean "
+            "`multi_step`?",
         ),
         ("[formal, multi_step]", "[formal, formal]", "columns.1: `formal` stands twice in the list"),
         ("    columns:", "    arms: [sft, lighter]\n    columns:", "`lighter` is no arm of these recipes"),
