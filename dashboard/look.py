@@ -14,7 +14,7 @@ STYLE = Path(__file__).with_name("look.css")
 def begin_page(title: str, lead: str) -> None:
     """The page's style, title and what it is for."""
     st.html(STYLE)
-    st.title(title)
+    st.html(f"<h1>{html.escape(title)}</h1>")
     st.html(f'<p class="lv-lead">{html.escape(lead)}</p>')
 
 

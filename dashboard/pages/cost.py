@@ -1,10 +1,167 @@
-"""Cost and quality."""
+"""Cost and quality: what accuracy was bought with, and how training went."""
 
 from __future__ import annotations
 
+import html
+from collections.abc import Iterable, Sequence
+
 import streamlit as st
 
-from dashboard.loading import load_results
+from dashboard import state
+from dashboard.boards import NARROW, choose_board, row_parts, show_differing
+from dashboard.charts import Palette, palette_of
+from dashboard.cost_chart import cost_text, show_costs
+from dashboard.curves import CURVES, lines_of, show_curve, without_numbers
+from dashboard.loading import Results, load_results
+from dashboard.look import begin_page, table_html
+from dashboard.text import name_html
+from lrbench.results.board import Board, Row
+from lrbench.results.frontier import COSTS, Point, cost_of, frontier, gain, points_of
+from lrbench.results.text import plain
+from lrbench.results.wording import accuracy_text, comparison_text
 
-results = load_results()
-st.title("Cost and quality")
+# Intervals of averages are drawn by resampling, some 15 ms each.
+MOST_INTERVALS = 100
+MOST_CURVES = 40
+
+
+def main() -> None:
+    """Choose a board and what to plot, then two views of the same rows."""
+    begin_page(
+        "Cost and quality",
+        "What each arm scores, against what it took to make it. Only results of one protocol are ever "
+        "drawn together.",
+    )
+    results = load_results()
+    with st.container(horizontal=True):
+        board = choose_board(results)
+        columns = {column: plain(column, 60) for column in board.columns}
+        column = state.choice("Accuracy", columns, key="column", width=NARROW)
+        kind = state.choice("Cost", COSTS, key="cost", width=NARROW)
+    rows = choose_rows(board)
+    if not rows:
+        st.html('<p class="lr-note" role="status">No result passes these filters.</p>')
+        return
+    palette = palette_of(rows)
+    show_points(rows, kind, column, palette)
+    st.html("<h2>Training</h2>")
+    show_training(rows, results, palette)
+    show_differing(results, board)
+
+
+def choose_rows(board: Board) -> list[Row]:
+    """The rows of one expert, of the arms and recipes chosen."""
+    experts = {rows[0].expert_weights: rows for rows in board.by_expert.values()}
+    chosen = next(iter(experts))
+    with st.expander("Filter by expert, arm, recipe", expanded=_any_filter()):
+        if len(experts) > 1:
+            names = {
+                weights: f"{plain(rows[0].expert, 60)} ({len(rows):,} results)"
+                for weights, rows in experts.items()
+            }
+            chosen = state.choice("Expert", names, key="expert")
+        rows = experts[chosen]
+        arms = state.choices("Arms", _names(row.arm for row in rows), key="arm")
+        recipes = state.choices("Recipes", _names(row.recipe for row in rows), key="recipe")
+    return [row for row in rows if (not arms or row.arm in arms) and (not recipes or row.recipe in recipes)]
+
+
+def show_points(rows: Sequence[Row], kind: str, column: str, palette: Palette) -> None:
+    """The chart, its legend, and the frontier in words."""
+    points = points_of(rows, kind, column)
+    st.html(palette.legend_html(with_dashes=False))
+    chart = st.empty()
+    few = len(points) <= MOST_INTERVALS
+    for with_intervals in (False, True) if few else (False,):
+        with chart.container():
+            show_costs(points, kind, column, palette, with_intervals)
+    for sentence in _missing(rows, points, kind, column):
+        st.html(f'<p class="lv-caption">{sentence}</p>')
+    interval = (
+        "Bars are 95% intervals. "
+        if few
+        else (f"Intervals are drawn for up to {MOST_INTERVALS} results: filter to see them. ")
+    )
+    st.html(
+        f'<p class="lv-caption">{interval}Thin lines tie the seeds of one arm together. The dashed line is '
+        "the frontier: nothing cheaper scores higher. What cost nothing stands apart on the left.</p>"
+    )
+    st.html("<h2>The frontier</h2>" + frontier_html(points, kind, column, few))
+
+
+def frontier_html(points: Sequence[Point], kind: str, column: str, with_statistics: bool) -> str:
+    """The results that nothing beats at the same or a lower cost, each set against the one before."""
+    lines = []
+    before: Row | None = None
+    for point in frontier(points):
+        estimate = point.row.on(column) if with_statistics else None
+        where = state.link("provenance", arm=point.row.arm_id)
+        lines.append(
+            [
+                f'<a href="{html.escape(where)}" target="_self">{_name(point.row)}</a>',
+                cost_text(point.cost, kind),
+                f"{100 * point.accuracy:.1f}" if estimate is None else accuracy_text(estimate),
+                _gain_text(point.row, before, column) if with_statistics and before else "",
+            ]
+        )
+        before = point.row
+    head = ["result", COSTS[kind], f"{name_html(column)}, percent", "more than the one above, points"]
+    return table_html(head, lines, "The frontier")
+
+
+def show_training(rows: Sequence[Row], results: Results, palette: Palette) -> None:
+    """Every curve that the rows' records hold, two beside each other."""
+    trained = [row for row in rows if row.arm_id in results.arms and results.arms[row.arm_id].curves]
+    if not trained:
+        st.html(
+            '<p class="lr-note">None of these results was trained, or the ledger has no curves of it.</p>'
+        )
+        return
+    if len(trained) > MOST_CURVES:
+        st.html(
+            f'<p class="lr-note">The first {MOST_CURVES} of {len(trained):,} trained results are drawn: '
+            "filter to see others.</p>"
+        )
+        trained = trained[:MOST_CURVES]
+    found = {name: lines for name in CURVES if (lines := lines_of(trained, results.arms, name))}
+    st.html(palette_of(trained).legend_html(with_dashes=True))
+    places = st.columns(2, gap="medium")
+    for number, (name, lines) in enumerate(found.items()):
+        with places[number % 2]:
+            show_curve(lines, name, palette)
+    st.html(
+        '<p class="lv-caption">Seeds of one arm are thin lines, their mean is the thick one. Losses of arms '
+        "with different targets do not measure the same thing.</p>"
+    )
+    for sentence in without_numbers(trained, results.arms):
+        st.html(f'<p class="lr-note lr-problem">{name_html(sentence, 300)}</p>')
+
+
+def _missing(rows: Sequence[Row], points: Sequence[Point], kind: str, column: str) -> Iterable[str]:
+    drawn = {point.row.arm_id for point in points}
+    for row in [row for row in rows if row.arm_id not in drawn][:10]:
+        why = (
+            "no record of what it cost"
+            if cost_of(row, kind) is None
+            else f"no result on {'every benchmark' if column == 'average' else column}"
+        )
+        yield f"Not drawn: {_name(row)}, {name_html(why, 100)}."
+
+
+def _name(row: Row) -> str:
+    return name_html(", ".join(row_parts(row)), 160)
+
+
+def _gain_text(row: Row, before: Row, column: str) -> str:
+    return html.escape(comparison_text(gain(row, before, column))) or "other items"
+
+
+def _any_filter() -> bool:
+    return any(key in st.query_params for key in ("expert", "arm", "recipe"))
+
+
+def _names(names: Iterable[str]) -> dict[str, str]:
+    return {name: plain(name, 60) for name in sorted(set(names))}
+
+
+main()

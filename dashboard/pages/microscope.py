@@ -78,7 +78,7 @@ def look(microscope: Microscope, arm: ArmRecord) -> None:
     rule = rule_text(step, microscope.ingredients.selector, thresholds.beta)
     st.html(step_html(step, number, microscope.texts, rule, step.kept))
 
-    st.subheader("This rollout and all of them")
+    st.html("<h2>This rollout and all of them</h2>")
     columns = {"this rollout": view.summary, f"all {len(microscope.rollouts):,}": whole}
     if differs(thresholds, microscope):
         columns["all, as trained"] = microscope.summary(microscope.trained)

@@ -1,0 +1,165 @@
+"""Training curves: arms over each other by update, seeds thin and their mean thick."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from dashboard.boards import row_parts
+from dashboard.charts import DASHES, Palette
+from lrbench.results.board import Row
+from lrbench.results.records import ArmRecord
+
+# Name in the ledger -> what the axis says, and whether it spans decades.
+CURVES = {
+    "loss": ("loss, nats per kept step", False),
+    "held_out_perplexity": ("perplexity of held-out solutions", False),
+    "gradient_norm": ("gradient norm", True),
+    "learning_rate": ("learning rate", False),
+}
+# Of one curve; a longer one is shown by the means of as many equal stretches.
+MOST_POINTS = 300
+HEIGHT = 260
+
+Curve = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve of one row, or the mean over a group's seeds. Values are finite; gaps are left out."""
+
+    row: Row
+    points: Curve
+    mean: bool
+
+
+def lines_of(rows: Iterable[Row], arms: dict[str, ArmRecord], name: str) -> list[Line]:
+    """The curves called `name`, a line per row; a group of several seeds has its mean besides."""
+    groups: dict[tuple[str, ...], list[tuple[Row, Curve]]] = defaultdict(list)
+    for row in rows:
+        curve = arms[row.arm_id].curves.get(name) if row.arm_id in arms else None
+        if curve:
+            groups[row.group].append((row, thinned(curve)))
+    lines = []
+    for members in groups.values():
+        lines += [Line(row, curve, mean=False) for row, curve in members]
+        if len(members) > 1:
+            lines.append(Line(members[0][0], _mean([curve for _, curve in members]), mean=True))
+    return lines
+
+
+def thinned(curve: Curve, most: int = MOST_POINTS) -> Curve:
+    """The curve without its non-finite values, by means of equal stretches where it has over `most`."""
+    finite = [(update, value) for update, value in curve if math.isfinite(value)]
+    if len(finite) <= most:
+        return finite
+    width = -(-len(finite) // most)
+    stretches = [finite[start : start + width] for start in range(0, len(finite), width)]
+    return [
+        (sum(update for update, _ in part) / len(part), sum(value for _, value in part) / len(part))
+        for part in stretches
+    ]
+
+
+def without_numbers(rows: Iterable[Row], arms: dict[str, ArmRecord]) -> list[str]:
+    """One sentence per curve that holds values which are no numbers."""
+    found = []
+    for row in rows:
+        for name, curve in arms[row.arm_id].curves.items() if row.arm_id in arms else ():
+            count = sum(not math.isfinite(value) for _, value in curve)
+            if name in CURVES and count:
+                found.append(f"{', '.join(row_parts(row))}: {count} values of {name} are not finite.")
+    return found
+
+
+def show_curve(lines: Sequence[Line], name: str, palette: Palette) -> None:
+    """Draw one chart."""
+    st.vega_lite_chart(curve_spec(lines, name, palette), width="stretch", theme="streamlit")
+
+
+def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, Any]:
+    """The chart as a Vega-Lite specification."""
+    title, decades = CURVES[name]
+    values = [
+        {
+            "update": update,
+            "value": value,
+            "line": f"{line.row.arm_id}{'/mean' if line.mean else ''}",
+            "name": _name(line),
+            "color": palette.color(line.row.arm),
+            "width": 1 if _thin(line, lines) else 2,
+            "opacity": 0.45 if _thin(line, lines) else 1,
+            "dash": palette.place(line.row.recipe) % len(DASHES),
+        }
+        for line in lines
+        for update, value in line.points
+        if value > 0 or not decades
+    ]
+    updates = [value["update"] for value in values]
+    smallest = min((value["value"] for value in values), default=0.0)
+    largest = max((value["value"] for value in values), default=1.0)
+    spread = largest > 20 * smallest > 0
+    scale: dict[str, Any] = {"type": "log"} if decades and spread else {"zero": False}
+    return {
+        "data": {"values": values},
+        "height": HEIGHT,
+        "mark": {"type": "line", "interpolate": "linear", "tooltip": True},
+        "encoding": {
+            "x": {
+                "field": "update",
+                "type": "quantitative",
+                "title": "update",
+                "axis": {"grid": False},
+                "scale": {"domain": [min(updates, default=0), max(updates, default=1)], "nice": False},
+            },
+            "y": {
+                "field": "value",
+                "type": "quantitative",
+                "title": title,
+                "scale": {**scale, "domain": [smallest, largest]},
+            },
+            "color": {"field": "color", "type": "nominal", "scale": None},
+            "detail": {"field": "line", "type": "nominal"},
+            "strokeWidth": {"field": "width", "type": "quantitative", "scale": None},
+            "strokeDash": {
+                "field": "dash",
+                "type": "ordinal",
+                "scale": {"domain": list(range(len(DASHES))), "range": [*DASHES]},
+                "legend": None,
+            },
+            "opacity": {"field": "opacity", "type": "quantitative", "scale": None},
+            "tooltip": [
+                {"field": "name", "type": "nominal", "title": "result"},
+                {"field": "update", "type": "quantitative"},
+                {"field": "value", "type": "quantitative", "format": ".4~g", "title": title},
+            ],
+        },
+    }
+
+
+def _thin(line: Line, lines: Sequence[Line]) -> bool:
+    """Whether a mean is drawn over this line."""
+    return not line.mean and any(other.mean and other.row.group == line.row.group for other in lines)
+
+
+def _name(line: Line) -> str:
+    parts = row_parts(line.row)
+    return f"{', '.join(parts[:2])}, mean over seeds" if line.mean else ", ".join(parts)
+
+
+def _mean(curves: Sequence[Curve]) -> Curve:
+    """The mean where all have a value at the same update."""
+    at: dict[float, list[float]] = defaultdict(list)
+    for curve in curves:
+        for update, value in curve:
+            at[update].append(value)
+    return [
+        (update, sum(values) / len(values))
+        for update, values in sorted(at.items())
+        if len(values) == len(curves)
+    ]
