@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lrbench.evaluation.statistics.score_intervals import score_limits, score_statistic
+from lrbench.evaluation.statistics.score_intervals import average_limits, score_statistic
 from lrbench.evaluation.statistics.values import (
     LEVEL,
     POINTS,
@@ -31,8 +31,7 @@ from lrbench.evaluation.statistics.values import (
 _SPENT = 0.001
 _RATES = 41
 _LARGEST_Z = 8.0
-_HALVINGS = 50
-# How many standard deviations, and how many more, the counts of wins reach that are looked at.
+# How many standard deviations, and twice as many more, the counts of wins reach that are looked at.
 _REACH = 7.5
 
 
@@ -166,34 +165,30 @@ class AverageDifference:
     def interval(self, level: float = LEVEL) -> Interval:
         """The margins that neither p-value rejects at (1 - level) / 2."""
         check_share("level", level)
-        return _average_limits(self.flips, two_sided_quantile(level))
+        return _limits(self.flips, two_sided_quantile(level))
 
 
-def _average_limits(flips: tuple[Flips, ...], z: float) -> Interval:
+def _limits(flips: tuple[Flips, ...], z: float) -> Interval:
     """The limits, in points, `z` standard errors below and above the average difference."""
     won_K, lost_K, n_K = np.array([(table.won, table.lost, table.n) for table in flips]).T
-    difference_K = (won_K - lost_K) / n_K
-    value = float(np.mean(difference_K))
-    down, up = (
-        float(np.linalg.norm(limit_K - difference_K)) / len(flips)
-        for limit_K in score_limits(won_K, lost_K, n_K, z)
-    )
-    return Interval(POINTS * (value - down), POINTS * (value + up))
+    low, high = average_limits(won_K, lost_K, n_K, z)
+    return Interval(POINTS * float(low), POINTS * float(high))
 
 
 @lru_cache(maxsize=4096)
 def _p_of_limits(flips: tuple[Flips, ...], margin: float) -> float:
     """One-sided p of "at least `margin`": the level at which the limit on its side reaches `margin`."""
+    from scipy.optimize import brentq
     from scipy.special import ndtr
 
-    centre = _average_limits(flips, 0.0).high
-    inside, outside = 0.0, _LARGEST_Z
-    for _ in range(_HALVINGS):
-        z = (inside + outside) / 2
-        limits = _average_limits(flips, z)
-        reached = limits.high >= margin if margin > centre else limits.low <= margin
-        inside, outside = (inside, z) if reached else (z, outside)
-    return float(ndtr(-inside if margin > centre else inside))
+    above = margin > _limits(flips, 0.0).high
+
+    def beyond(z: float) -> float:
+        limits = _limits(flips, z)
+        return limits.high - margin if above else margin - limits.low
+
+    z = float(brentq(beyond, 0.0, _LARGEST_Z, xtol=1e-6)) if beyond(_LARGEST_Z) > 0 else _LARGEST_Z
+    return float(ndtr(-z if above else z))
 
 
 @lru_cache(maxsize=65536)
@@ -226,7 +221,7 @@ def _exact_p(won: int, lost: int, n: int, margin: float) -> float:
 def _plausible(n: int, lowest_rate: float, highest_rate: float) -> np.ndarray:
     """The counts among `n` that are not unlikely (1e-12) at some rate from the lowest to the highest."""
     low = n * lowest_rate - _REACH * np.sqrt(n * lowest_rate) - 1
-    high = n * highest_rate + _REACH * np.sqrt(n * highest_rate) + 10 * _REACH
+    high = n * highest_rate + _REACH * np.sqrt(n * highest_rate) + 2 * _REACH
     return np.arange(max(0, int(low)), min(n, int(high)) + 1)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lrbench.evaluation.statistics.values import POINTS, POWER, SIGNIFICANCE, check_share
 
-_MOST_ITEMS = 10**8
+_MOST_ITEMS = 10**7
 _REACH = 8
 
 
@@ -64,7 +64,7 @@ def smallest_detectable_difference(n: int, discordance: float, power: float = PO
 def items_to_separate(difference: float, discordance: float, power: float = POWER) -> int | None:
     """Estimates how many items exact McNemar needs to separate a true difference with this power.
 
-    `difference` in points, `discordance` the share of items that flip. None where more than 100 million
+    `difference` in points, `discordance` the share of items that flip. None where more than ten million
     were needed. The power of an exact test climbs in small steps that turn back here and there; this
     is a point from which it holds but for such steps. Raises `ValueError` for rates that cannot be.
     """

@@ -31,6 +31,22 @@ def score_limits(won: np.ndarray, lost: np.ndarray, n: np.ndarray, z: float) -> 
     return -_upper_limit(lost, won, n, z), _upper_limit(won, lost, n, z)
 
 
+def average_limits(
+    won: np.ndarray, lost: np.ndarray, n: np.ndarray, z: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Estimates the mean difference over the tables of the last axis: `z` >= 0 errors below and above.
+
+    The distances of each table's limits from its difference are added as standard errors are (MOVER;
+    Zou and Donner, 2008).
+    """
+    difference = (won - lost) / n
+    low, high = score_limits(won, lost, n, z)
+    count = difference.shape[-1]
+    down, up = (np.linalg.norm(limit - difference, axis=-1) / count for limit in (low, high))
+    mean = difference.mean(axis=-1)
+    return mean - down, mean + up
+
+
 def _upper_limit(won: np.ndarray, lost: np.ndarray, n: np.ndarray, z: float) -> np.ndarray:
     inside = np.asarray((won - lost) / n)
     outside = np.ones_like(inside)

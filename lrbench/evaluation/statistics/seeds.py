@@ -259,7 +259,7 @@ def _interaction(values_XN: np.ndarray) -> float:
         return 0.0
     rest_XN = values_XN - values_XN.mean(axis=1, keepdims=True) - values_XN.mean(axis=0) + values_XN.mean()
     degrees = (runs - 1) * (items - 1)
-    return float(np.sum(rest_XN**2)) / degrees / items
+    return float(np.sum(rest_XN**2) / degrees / items)
 
 
 def _array(outcomes: Outcomes) -> np.ndarray:

@@ -3,69 +3,31 @@
 from __future__ import annotations
 
 from itertools import chain, combinations, product
-from math import comb, prod
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest
 
 from lrbench.evaluation.statistics import (
     Flips,
-    Interval,
+    bootstrap_difference,
     compare_averages,
     compare_benchmark,
     compare_benchmarks,
     count_flips,
     holm,
-    macro_average,
     mcnemar_p,
-    wilson_interval,
 )
 
 RNG_SEED = 20261
 
 
 @st.composite
-def counts_of_items(draw, largest=2000):
-    n = draw(st.integers(1, largest))
-    return draw(st.integers(0, n)), n
-
-
-@st.composite
 def paired_outcomes(draw):
     n = draw(st.integers(0, 40))
     return tuple("".join(draw(st.lists(st.sampled_from("01"), min_size=n, max_size=n))) for _ in range(2))
-
-
-class TestWilsonInterval:
-    @given(counts_of_items(), st.sampled_from([0.8, 0.95, 0.99]))
-    def test_equals_scipy(self, counts, level):
-        correct, n = counts
-        expected = binomtest(correct, n).proportion_ci(level, method="wilson")
-        interval = wilson_interval(correct, n, level)
-        assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-
-    @given(counts_of_items())
-    def test_its_bounds_are_the_rates_that_a_score_test_just_accepts(self, counts):
-        correct, n = counts
-        z = norm.ppf(0.975)
-        for rate in vars(wilson_interval(correct, n)).values():
-            if 0 < rate < 1:
-                assert abs(correct / n - rate) == pytest.approx(z * np.sqrt(rate * (1 - rate) / n), abs=1e-9)
-
-    @given(counts_of_items())
-    def test_holds_the_accuracy_and_stays_between_nought_and_one(self, counts):
-        correct, n = counts
-        interval = wilson_interval(correct, n)
-        assert correct / n in interval
-        assert 0 <= interval.low < interval.high <= 1
-
-    @pytest.mark.parametrize(("correct", "n"), [(0, 0), (-1, 5), (6, 5)])
-    def test_refuses_counts_that_cannot_be(self, correct, n):
-        with pytest.raises(ValueError, match=f"{correct} of {n} items is not a count of outcomes"):
-            wilson_interval(correct, n)
 
 
 class TestCountFlips:
@@ -123,83 +85,6 @@ class TestHolm:
         from statsmodels.stats.multitest import multipletests
 
         assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]))
-
-
-def quantile(values, weights, share):
-    order = np.argsort(values)
-    return np.asarray(values)[order][np.searchsorted(np.cumsum(np.asarray(weights)[order]), share)]
-
-
-class TestMacroAverage:
-    @given(st.lists(counts_of_items(), min_size=1, max_size=7))
-    @settings(max_examples=30)
-    def test_weighs_every_benchmark_the_same_and_holds_its_value(self, counts):
-        estimate = macro_average(tuple(counts), resamples=200)
-        assert estimate.value == pytest.approx(sum(correct / n for correct, n in counts) / len(counts))
-        assert estimate.value in estimate.interval
-        assert 0 <= estimate.interval.low <= estimate.interval.high <= 1
-
-    @pytest.mark.parametrize("counts", [((3, 7), (4, 6)), ((2, 5), (6, 8), (1, 4)), ((11, 20),)])
-    def test_is_the_bootstrap_that_enumerates_every_resample(self, counts):
-        averages, weights = [], []
-        for drawn in product(*(range(n + 1) for _, n in counts)):
-            averages.append(sum(k / n for k, (_, n) in zip(drawn, counts, strict=True)) / len(counts))
-            weights.append(
-                prod(
-                    comb(n, k) * (c / n) ** k * (1 - c / n) ** (n - k)
-                    for k, (c, n) in zip(drawn, counts, strict=True)
-                )
-            )
-        interval = macro_average(counts, resamples=40_000).interval
-        # A sampled quantile may fall on either side of a jump of the exact distribution.
-        for bound, share in ((interval.low, 0.025), (interval.high, 0.975)):
-            nearby = (quantile(averages, weights, share - 0.003), quantile(averages, weights, share + 0.003))
-            assert nearby[0] - 1e-9 <= bound <= nearby[1] + 1e-9
-
-    def test_equals_drawing_items_one_by_one(self):
-        counts = ((30, 60), (45, 50), (10, 80))
-        generator = np.random.default_rng(RNG_SEED)
-        items = [np.array([1] * correct + [0] * (n - correct)) for correct, n in counts]
-        draws = [
-            np.mean([generator.choice(outcomes, size=len(outcomes)).mean() for outcomes in items])
-            for _ in range(4000)
-        ]
-        interval = macro_average(counts).interval
-        assert (interval.low, interval.high) == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.004)
-
-    def test_never_calls_all_right_certain(self):
-        interval = macro_average(((20, 20), (20, 20))).interval
-        assert interval.low < 0.99
-        assert interval.high == 1.0
-
-    def test_gives_the_same_numbers_every_time(self):
-        macro_average.cache_clear()
-        first = macro_average(((30, 60), (45, 50)))
-        macro_average.cache_clear()
-        assert macro_average(((30, 60), (45, 50))) == first
-
-    def test_refuses_no_benchmark(self):
-        with pytest.raises(ValueError, match="at least one benchmark"):
-            macro_average(())
-
-    def test_refuses_a_benchmark_without_items(self):
-        with pytest.raises(ValueError, match="at least one item is needed"):
-            macro_average(((3, 5), (0, 0)))
-
-    def test_covers_the_true_average_about_95_times_in_100(self):
-        generator = np.random.default_rng(RNG_SEED)
-        truth, sizes = np.array([0.52, 0.71, 0.9, 0.33, 0.64]), np.array([100, 60, 100, 150, 80])
-        runs = 1000
-        covered = sum(
-            truth.mean()
-            in macro_average(
-                tuple(zip(generator.binomial(sizes, truth).tolist(), sizes.tolist(), strict=True)),
-                resamples=1000,
-                seed=run,
-            ).interval
-            for run in range(runs)
-        )
-        assert 0.93 <= covered / runs <= 0.97
 
 
 class TestCompareBenchmark:
@@ -312,7 +197,25 @@ class TestCompareAverages:
         assert sum(draw(equal, run).separated for run in range(runs)) / runs <= 0.075
 
 
-def test_an_interval_holds_its_ends():
-    assert 0.2 in Interval(0.2, 0.4)
-    assert 0.4 in Interval(0.2, 0.4)
-    assert 0.41 not in Interval(0.2, 0.4)
+class TestBootstrapDifference:
+    def test_is_the_interval_of_the_compared_averages(self):
+        flips = (Flips(20, 8, 50, 22), Flips(9, 11, 20, 10))
+        estimate = bootstrap_difference(flips)
+        comparison = compare_averages(flips)
+        assert estimate.value == comparison.difference == pytest.approx(100 * (0.12 - 0.04) / 2)
+        assert estimate.interval == comparison.interval
+
+    @pytest.mark.parametrize(("n", "cells"), [(500, [0.12, 0.08, 0.5, 0.3]), (1319, [0.08, 0.07, 0.6, 0.25])])
+    def test_covers_the_true_difference_94_to_96_times_in_100(self, n, cells):
+        generator = np.random.default_rng(RNG_SEED)
+        tables = [Flips(*table) for table in generator.multinomial(n, cells, size=2000).tolist()]
+        truth = 100 * (cells[0] - cells[1])
+        covered = [
+            truth in bootstrap_difference((table,), resamples=1000, seed=run).interval
+            for run, table in enumerate(tables)
+        ]
+        assert 0.94 <= np.mean(covered) <= 0.96
+
+    def test_refuses_no_benchmark(self):
+        with pytest.raises(ValueError, match="at least one benchmark"):
+            bootstrap_difference(())
