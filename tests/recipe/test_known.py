@@ -34,7 +34,7 @@ def with_folders(folder: Path) -> Path:
     ("model", "told"),
     [
         ("embedded/exprt", f"{MODELS}; did you mean `embedded/expert`?"),
-        ("embedded/7b", MODELS),
+        ("embedded/nothing-of-the-kind", MODELS),
     ],
 )
 def test_an_unknown_embedded_model_is_told(refusal: Refusal, changed: Changed, model: str, told: str) -> None:
