@@ -85,14 +85,14 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
     console = Console()
     try:
         with TerminalReporter(console) as reporter:
-            report = run_recipe(loaded, runs, reporter)
+            report = run_recipe(loaded, runs, reporter, command)
     except KeyboardInterrupt:
-        elsewhere = [] if runs == RUNS else ["--runs", str(runs)]
-        command = shlex.join(["lrbench", "run", str(recipe), *(overrides or []), *elsewhere])
+        elsewhere = "" if runs == RUNS else f" --runs {shlex.quote(str(runs))}"
         raise InterruptedRunError(
-            f"Stopped. Everything finished is kept in {runs}; go on with:\n  {command}"
+            f"Stopped. Everything finished is kept in {runs}; go on with:\n  {command}{elsewhere}"
         ) from None
     if report.worked == 0:
+    command = shlex.join(["lrbench", "run", str(recipe), *(overrides or [])])
         console.print(f"Nothing to do: all {report.cached} stages of {loaded.name} are finished.")
     _print_results(runs, lambda record: record.arm_id in report.arm_ids, TableFormat.TABLE)
 

@@ -29,7 +29,7 @@ def examine(runs: Path) -> list[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    from lrbench.pipeline.run import environment
+    from lrbench.pipeline.environment import environment
 
     found = environment()
     missing = [name for name, version in found.items() if version == "not installed"]

@@ -1,16 +1,18 @@
-"""From a recipe to the stages it needs, shared where they are the same work."""
+"""From a recipe to the stages it needs: one plan for all seeds and points, which share what is the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from lrbench.errors import DataError
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import SUITES
-from lrbench.models.source import LocatedModel, locate
+from lrbench.models.source import LocatedModel, locate, model_identity
 from lrbench.pipeline.data import measured_items
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
@@ -18,20 +20,43 @@ from lrbench.pipeline.stages.rollouts import CheckedSolutions, GreedyRollouts, R
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.arms import Arm, resolve_arms
-from lrbench.recipe.schema import Recipe
+from lrbench.recipe.expanding import Variant, expand, point_text
+from lrbench.recipe.schema import Data, Evaluation, ModelReference, Recipe
 from lrbench.sampling.problems import Problems, load_held_out, load_problems
-from lrbench.store.keys import FileHashes
+from lrbench.store.keys import FileHashes, stable_hash
 
 HASH_CACHE = "file-hashes.json"
 
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """The stages that make and measure one arm; `adapter` is None for the untrained expert."""
+    """The stages that make and measure one model; variants that share the model share its plan.
+
+    `recipe` is that of the first such variant; `amateur` is None when none of its arms needs one. `adapter`
+    is None for the untrained expert, and `seed` where nothing in the model is random. `point` holds the
+    swept fields that all variants with this model agree on, and so no field that is nothing to it.
+    `evaluations` are measurements of the whole suite; there are several only where a sweep changes what is
+    measured.
+    """
 
     arm: Arm
+    recipe: Recipe
+    expert: LocatedModel
+    amateur: LocatedModel | None
     adapter: TrainedAdapter | None
-    scores: tuple[BenchmarkScore, ...]
+    seed: int | None
+    point: Mapping[str, Any]
+    evaluations: tuple[tuple[BenchmarkScore, ...], ...]
+
+    @cached_property
+    def model(self) -> str:
+        """Identity of the arm's model: equal models have equal ones."""
+        return stable_hash(model_identity(self.expert)) if self.adapter is None else self.adapter.key
+
+    @property
+    def scores(self) -> tuple[BenchmarkScore, ...]:
+        """Every measurement of a benchmark."""
+        return tuple(chain.from_iterable(self.evaluations))
 
     def stages(self) -> Iterator[Stage]:
         """Every stage of the arm, inputs first; a stage may come more than once."""
@@ -41,11 +66,13 @@ class ArmPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All the work of one recipe. `amateur` is None when no arm needs one."""
+    """All the work of one recipe: its variants, and a plan for every different model among their arms.
+
+    Arms with the same pair of models come together, so that each pair is loaded once.
+    """
 
     recipe: Recipe
-    expert: LocatedModel
-    amateur: LocatedModel | None
+    variants: tuple[Variant, ...]
     arms: tuple[ArmPlan, ...]
 
     @cached_property
@@ -61,19 +88,82 @@ def plan_recipe(recipe: Recipe, runs: Path) -> Plan:
     Public data that is not here is fetched. Raises `ModelError` or `DataError` when a model or data
     cannot be found.
     """
-    hashes = FileHashes(runs / HASH_CACHE)
-    arms = resolve_arms(recipe)
-    needs_amateur = any(arm.ingredients is not None and arm.ingredients.needs_scores for arm in arms)
-    expert = locate(recipe.pair.expert, hashes)
-    amateur = locate(recipe.pair.amateur, hashes) if needs_amateur and recipe.pair.amateur else None
-    trained = any(arm.ingredients is not None for arm in arms)
-    problems = load_problems(recipe.data, recipe.runtime.data_root) if trained else None
-    held_out = None
-    if trained and recipe.data.held_out:
-        solutions = load_held_out(recipe.data, recipe.runtime.data_root)
-        held_out = ReferenceRollouts(expert, solutions, recipe.sampling)
-    builder = _Builder(recipe, arms, expert, amateur, problems, held_out, measured_items(recipe))
-    return Plan(recipe, expert, amateur, tuple(builder.arm(arm) for arm in arms))
+    variants = expand(recipe)
+    materials = _Materials(FileHashes(runs / HASH_CACHE), recipe.runtime.data_root)
+    arms: dict[tuple[str, str], list[tuple[Variant, ArmPlan]]] = {}
+    for variant in variants:
+        for arm in materials.builder(variant.recipe).plans():
+            arms.setdefault((arm.arm.name, arm.model), []).append((variant, arm))
+    varying = _varying_fields(variants)
+    merged = [_merged(same, varying, len(recipe.seeds or ())) for same in arms.values()]
+    pairs = list(dict.fromkeys(_pair(arm) for arm in merged))
+    return Plan(recipe, variants, tuple(sorted(merged, key=lambda arm: pairs.index(_pair(arm)))))
+
+
+def _pair(arm: ArmPlan) -> tuple[LocatedModel, LocatedModel | None]:
+    return arm.expert, arm.amateur
+
+
+def _varying_fields(variants: tuple[Variant, ...]) -> list[str]:
+    """The swept fields that have more than one value."""
+    first = variants[0].point
+    return [field for field in first if any(variant.point[field] != first[field] for variant in variants)]
+
+
+def _merged(same: list[tuple[Variant, ArmPlan]], varying: list[str], seeds: int) -> ArmPlan:
+    """One plan for the variants that share a model; its stages say where among the variants it stands."""
+    arm = same[0][1]
+    points = [variant.point for variant, _ in same]
+    agreed = [field for field in varying if all(point[field] == points[0][field] for point in points)]
+    point = {field: points[0][field] for field in agreed}
+    seed = f"seed {arm.seed}" if arm.seed is not None and seeds > 1 else ""
+    title = " ".join(filter(None, [arm.arm.name, point_text(point), seed]))
+    adapter = arm.adapter and replace(arm.adapter, arm=title)
+    evaluations = {tuple(score.key for score in other.scores): other.scores for _, other in same}
+    return replace(
+        arm,
+        adapter=adapter,
+        point=point,
+        evaluations=tuple(
+            tuple(replace(score, arm=title, adapter=adapter) for score in scores)
+            for scores in evaluations.values()
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Materials:
+    """Models, problems and items, each found once however many variants name it."""
+
+    hashes: FileHashes
+    data_root: str | None
+    models: dict[ModelReference, LocatedModel] = field(default_factory=dict)
+    problems: dict[Data, tuple[Problems, Problems | None]] = field(default_factory=dict)
+    items: dict[Evaluation, tuple[ItemSet, ...]] = field(default_factory=dict)
+
+    def builder(self, recipe: Recipe) -> _Builder:
+        """What makes the plans of one variant's arms."""
+        arms = resolve_arms(recipe)
+        needs_amateur = any(arm.ingredients is not None and arm.ingredients.needs_scores for arm in arms)
+        trained = any(arm.ingredients is not None for arm in arms)
+        expert = self._model(recipe.pair.expert)
+        amateur = self._model(recipe.pair.amateur) if needs_amateur and recipe.pair.amateur else None
+        problems, solutions = self._problems(recipe.data) if trained else (None, None)
+        held_out = None if solutions is None else ReferenceRollouts(expert, solutions, recipe.sampling)
+        if recipe.evaluation not in self.items:
+            self.items[recipe.evaluation] = measured_items(recipe)
+        return _Builder(recipe, arms, expert, amateur, problems, held_out, self.items[recipe.evaluation])
+
+    def _model(self, reference: ModelReference) -> LocatedModel:
+        if reference not in self.models:
+            self.models[reference] = locate(reference, self.hashes)
+        return self.models[reference]
+
+    def _problems(self, data: Data) -> tuple[Problems, Problems | None]:
+        if data not in self.problems:
+            held_out = load_held_out(data, self.data_root) if data.held_out else None
+            self.problems[data] = load_problems(data, self.data_root), held_out
+        return self.problems[data]
 
 
 @dataclass(frozen=True)
@@ -86,14 +176,17 @@ class _Builder:
     held_out: ReferenceRollouts | None
     items: tuple[ItemSet, ...]
 
-    def arm(self, arm: Arm) -> ArmPlan:
-        adapter = self._adapter(arm)
+    def plans(self) -> Iterator[ArmPlan]:
+        """The plan of every arm, in the order declared."""
         suite = SUITES[self.recipe.evaluation.suite]
         engine = self.recipe.evaluation.engine
-        scores = tuple(
-            BenchmarkScore(arm.name, self.expert, adapter, suite, items, engine) for items in self.items
-        )
-        return ArmPlan(arm, adapter, scores)
+        for arm in self.arms:
+            adapter = self._adapter(arm)
+            scores = tuple(
+                BenchmarkScore(arm.name, self.expert, adapter, suite, items, engine) for items in self.items
+            )
+            seed = None if adapter is None else self.recipe.seed
+            yield ArmPlan(arm, self.recipe, self.expert, self.amateur, adapter, seed, {}, (scores,))
 
     def _adapter(self, arm: Arm) -> TrainedAdapter | None:
         if arm.ingredients is None:

@@ -7,18 +7,31 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrbench.evaluation.graded_items import read_items
-from lrbench.models.source import model_identity
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.rollouts import CheckedSolutions, GreedyRollouts
 from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
-from lrbench.recipe.identity import recipe_hash, resolved_yaml
-from lrbench.results.records import ArmRecord, Costs, ScoreRecord, items_hash
+from lrbench.recipe.identity import output_fields, recipe_hash, resolved_yaml
+from lrbench.recipe.schema import Recipe
+from lrbench.results.records import ArmRecord, Costs, RecipeRecord, ScoreRecord, items_hash
 from lrbench.store.artifact import Artifact
 from lrbench.store.keys import stable_hash
 
 
-def arm_record(plan: Plan, arm: ArmPlan, artifacts: Mapping[str, Artifact], now: str) -> ArmRecord:
+def recipe_record(plan: Plan, command: str, now: str) -> RecipeRecord:
+    """Which arms the recipe means; `command` is what reproduces them."""
+    return RecipeRecord(
+        recipe=plan.recipe.name,
+        recipe_hash=recipe_hash(plan.recipe),
+        recipe_yaml=resolved_yaml(plan.recipe),
+        arm_ids=tuple(arm_identity(plan.recipe, arm) for arm in plan.arms),
+        claims=plan.recipe.claims,
+        command=command,
+        recorded_at=now,
+    )
+
+
+def arm_record(recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], now: str) -> ArmRecord:
     """How the arm was made, from the artifacts of its stages."""
     making = [] if arm.adapter is None else list(_making(arm.adapter))
     statistics: dict[str, Any] = {}
@@ -27,16 +40,16 @@ def arm_record(plan: Plan, arm: ArmPlan, artifacts: Mapping[str, Artifact], now:
     curves = {}
     if arm.adapter is not None:
         curves = json.loads(artifacts[arm.adapter.key].file(CURVES_FILE).read_text())
-    recipe = plan.recipe
     return ArmRecord(
-        arm_id=arm_identity(plan, arm),
+        arm_id=arm_identity(recipe, arm),
         recipe=recipe.name,
         recipe_hash=recipe_hash(recipe),
         recipe_yaml=resolved_yaml(recipe),
         arm=arm.arm.name,
-        seed=recipe.seed,
-        expert=plan.expert.name,
-        amateur=plan.amateur.name if plan.amateur and _needs_amateur(arm) else None,
+        seed=arm.seed,
+        point=dict(arm.point),
+        expert=arm.expert.name,
+        amateur=arm.amateur.name if arm.amateur and _needs_amateur(arm) else None,
         settings=_settings(arm),
         costs=_costs(arm, making, artifacts),
         statistics=statistics,
@@ -49,38 +62,39 @@ def arm_record(plan: Plan, arm: ArmPlan, artifacts: Mapping[str, Artifact], now:
 
 
 def score_records(
-    plan: Plan, arm: ArmPlan, artifacts: Mapping[str, Artifact], arm_id: str, now: str
+    recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], now: str
 ) -> Iterator[ScoreRecord]:
-    """What the arm scored, a record per benchmark."""
-    suite_protocol = {score.benchmark: stable_hash(score.protocol) for score in arm.scores}
-    for score in arm.scores:
-        artifact = artifacts[score.key]
-        items = [(item["id"], item["paper"], item["exact"]) for item in read_items(artifact)]
-        yield ScoreRecord(
-            arm_id=arm_id,
-            recipe=plan.recipe.name,
-            arm=arm.arm.name,
-            seed=plan.recipe.seed,
-            expert=plan.expert.name,
-            expert_weights=plan.expert.identity,
-            suite=score.suite.name,
-            benchmark=score.benchmark,
-            protocol=score.protocol,
-            protocol_hash=suite_protocol[score.benchmark],
-            suite_protocol=suite_protocol,
-            items_hash=items_hash([item_id for item_id, _, _ in items]),
-            paper="".join("1" if paper else "0" for _, paper, _ in items),
-            exact="".join("1" if exact else "0" for _, _, exact in items),
-            evaluation_key=score.key,
-            seconds=artifact.seconds,
-            recorded_at=now,
-        )
+    """What the arm scored, a record per benchmark of every evaluation."""
+    for evaluation in arm.evaluations:
+        suite_protocol = {score.benchmark: stable_hash(score.protocol) for score in evaluation}
+        for score in evaluation:
+            artifact = artifacts[score.key]
+            items = [(item["id"], item["paper"], item["exact"]) for item in read_items(artifact)]
+            yield ScoreRecord(
+                arm_id=arm_identity(recipe, arm),
+                recipe=recipe.name,
+                arm=arm.arm.name,
+                seed=arm.seed,
+                point=dict(arm.point),
+                expert=arm.expert.name,
+                expert_weights=arm.expert.identity,
+                suite=score.suite.name,
+                benchmark=score.benchmark,
+                protocol=score.protocol,
+                protocol_hash=suite_protocol[score.benchmark],
+                suite_protocol=suite_protocol,
+                items_hash=items_hash([item_id for item_id, _, _ in items]),
+                paper="".join("1" if paper else "0" for _, paper, _ in items),
+                exact="".join("1" if exact else "0" for _, _, exact in items),
+                evaluation_key=score.key,
+                seconds=artifact.seconds,
+                recorded_at=now,
+            )
 
 
-def arm_identity(plan: Plan, arm: ArmPlan) -> str:
-    """The arm's name on the board: its model under its recipe's name and seed."""
-    model = model_identity(plan.expert) if arm.adapter is None else arm.adapter.key
-    return stable_hash([plan.recipe.name, arm.arm.name, plan.recipe.seed, model])[:16]
+def arm_identity(recipe: Recipe, arm: ArmPlan) -> str:
+    """The arm's name on the board: its model under its recipe's name, and where in a sweep it stands."""
+    return stable_hash([recipe.name, arm.arm.name, arm.point, arm.model])[:16]
 
 
 def _making(adapter: TrainedAdapter) -> Iterator[Stage]:
@@ -101,7 +115,12 @@ def _settings(arm: ArmPlan) -> dict[str, Any]:
     ingredients = arm.arm.ingredients
     if ingredients is None:
         return {}
+    sampling = output_fields(arm.recipe.sampling)
+    if ingredients.source != "solutions":
+        del sampling["solutions"]
     return {
+        "data": output_fields(arm.recipe.data),
+        "sampling": sampling,
         "source": ingredients.source,
         "selector": ingredients.selector,
         "target": ingredients.target,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import platform
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
 
 from lrbench.errors import RunError
 from lrbench.pipeline.canary import PromptCanary
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.environment import environment
+from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
 from lrbench.pipeline.progress import Reporter, Silent
-from lrbench.pipeline.recording import arm_record, score_records
+from lrbench.pipeline.recording import arm_record, recipe_record, score_records
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.rollouts import RolloutSource
 from lrbench.pipeline.stages.samples import PairScores
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
@@ -23,8 +24,6 @@ from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_background import mirrored
 from lrbench.store.artifact import Artifact
 from lrbench.store.store import Store
-
-PACKAGES = ("lrbench", "torch", "transformers", "peft", "lm-eval", "numpy")
 
 
 @dataclass(frozen=True)
@@ -37,49 +36,66 @@ class RunReport:
     new_records: int
 
 
-def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None) -> RunReport:
+def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, command: str = "") -> RunReport:
     """Make and measure every arm of `recipe`, doing only what no earlier run has done.
 
-    Raises `LrbenchError` subclasses for all that can go wrong; finished shards stay either way.
+    `command` is recorded as what a user types to do the same. Raises `LrbenchError` subclasses for all that
+    can go wrong; finished shards stay either way.
     """
     reporter = reporter or Silent()
     plan = plan_recipe(recipe, runs)
     store = Store(runs / "store", on_damage=reporter.say)
-    ranks = [arm.adapter.training.lora.r for arm in plan.arms if arm.adapter is not None]
-    workspace = Workspace(plan.expert, plan.amateur, recipe.runtime, largest_rank=max(ranks, default=0))
-    _preflight(plan, store, workspace)
-    runner = _Runner(store, workspace, reporter)
+    workspaces = _Workspaces(plan)
+    work = _preflight(plan, store, workspaces)
     ledger = Ledger(runs / "ledger")
+    new = ledger.declare(recipe_record(plan, command, _now()))
+    runner = _Runner(store, workspaces, reporter)
     arm_ids = []
-    new = 0
-    work = any(not store.exists(stage.name, stage.key) for stage in plan.stages)
     with mirrored(runs, reporter.say, work) as recorded:
         for arm in plan.arms:
             for stage in arm.stages():
-                runner.finish(stage)
-            record = arm_record(plan, arm, runner.artifacts, _now())
-            new += ledger.append([record, *score_records(plan, arm, runner.artifacts, record.arm_id, _now())])
+                runner.finish(stage, arm)
+            record = arm_record(recipe, arm, runner.artifacts, _now())
+            new += ledger.append([record, *score_records(recipe, arm, runner.artifacts, _now())])
             arm_ids.append(record.arm_id)
             recorded()
     return RunReport(runner.worked, len(plan.stages) - runner.worked, tuple(arm_ids), new)
 
 
-def environment() -> dict[str, str]:
-    """Versions of what decides results on this machine."""
-    found = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+class _Workspaces:
+    """The workspace of each pair of models in a plan; only the models of one pair are held at a time."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._runtime = plan.recipe.runtime
+        ranks = [arm.adapter.training.lora.r for arm in plan.arms if arm.adapter is not None]
+        self._largest_rank = max(ranks, default=0)
+        self._current: Workspace | None = None
+
+    def of(self, arm: ArmPlan) -> Workspace:
+        """The workspace in which the arm's stages work."""
+        current = self._current
+        if current is None or (current.expert_source, current.amateur_source) != (arm.expert, arm.amateur):
+            # Let go of the models of one pair before those of the next are loaded.
+            self._current = None
+            self._current = Workspace(arm.expert, arm.amateur, self._runtime, self._largest_rank)
+        assert self._current is not None
+        return self._current
 
 
-def _preflight(plan: Plan, store: Store, workspace: Workspace) -> None:
-    """Find out before the first stage what would otherwise stop a later one."""
-    waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
-    if waiting:
-        _ = workspace.device
+def _preflight(plan: Plan, store: Store, workspaces: _Workspaces) -> bool:
+    """Find out now what would otherwise stop a later stage; returns whether any stage has to run."""
+    waiting: dict[Workspace, dict[str, tuple[ArmPlan, Stage]]] = {}
+    for arm in plan.arms:
+        for stage in arm.stages():
+            if not store.exists(stage.name, stage.key):
+                waiting.setdefault(workspaces.of(arm), {})[stage.key] = arm, stage
+    for workspace, found in waiting.items():
+        _check(workspace, [stage for _, stage in found.values()])
+    return bool(waiting)
+
+
+def _check(workspace: Workspace, waiting: list[Stage]) -> None:
+    _ = workspace.device
     for choice in {stage.engine_choice for stage in waiting if stage.engine_choice is not None}:
         workspace.check_engine(choice)
     if any(isinstance(stage, PairScores) for stage in waiting):
@@ -88,12 +104,12 @@ def _preflight(plan: Plan, store: Store, workspace: Workspace) -> None:
     if targets:
         from lrbench.models.loading import check_target_modules
 
-        check_target_modules(plan.expert, sorted(set(chain.from_iterable(targets))))
-    if waiting:
-        from lrbench.models.prompt import render_prompt
+        check_target_modules(workspace.expert_source, sorted(set(chain.from_iterable(targets))))
+    from lrbench.models.prompt import render_prompt
 
-        for system_prompt in {plan.recipe.sampling.system_prompt, None}:
-            render_prompt(workspace.tokenizer, "What is 2 + 3?", system_prompt)
+    prompts = {stage.sampling.system_prompt for stage in waiting if isinstance(stage, RolloutSource)}
+    for system_prompt in {*prompts, None}:
+        render_prompt(workspace.tokenizer, "What is 2 + 3?", system_prompt)
 
 
 def _now() -> str:
@@ -101,46 +117,47 @@ def _now() -> str:
 
 
 class _Runner:
-    def __init__(self, store: Store, workspace: Workspace, reporter: Reporter) -> None:
+    def __init__(self, store: Store, workspaces: _Workspaces, reporter: Reporter) -> None:
         self.store = store
-        self.workspace = workspace
+        self.workspaces = workspaces
         self.reporter = reporter
         self.artifacts: dict[str, Artifact] = {}
-        self.canary = PromptCanary()
+        self.canaries: dict[str, PromptCanary] = defaultdict(PromptCanary)
         self.worked = 0
 
-    def finish(self, stage: Stage) -> None:
-        """See to it that the stage's artifact is there: found, waited for, or made."""
+    def finish(self, stage: Stage, arm: ArmPlan) -> None:
+        """See to it that the stage's artifact is there: found, waited for, or made for the arm."""
         if stage.key in self.artifacts:
             return
         artifact = self.store.find(stage.name, stage.key)
         if artifact is None:
             waiting = f"waiting for another process that works on {stage.label}"
             with self.store.lock(stage.name, stage.key, on_wait=lambda: self.reporter.say(waiting)):
-                artifact = self.store.find(stage.name, stage.key) or self._make(stage)
-        self.canary.after(stage, artifact)
+                artifact = self.store.find(stage.name, stage.key) or self._make(stage, arm)
+        self.canaries[arm.expert.identity].after(stage, artifact)
         self.artifacts[stage.key] = artifact
 
-    def _make(self, stage: Stage) -> Artifact:
+    def _make(self, stage: Stage, arm: ArmPlan) -> Artifact:
         import torch
 
+        workspace = self.workspaces.of(arm)
         inputs = {name: self.artifacts[needed.key] for name, needed in stage.inputs.items()}
         keys = {name: needed.key for name, needed in stage.inputs.items()}
-        canary = self.canary.before(stage, self.workspace)
+        canary = self.canaries[arm.expert.identity].before(stage, workspace)
         draft = self.store.draft(stage.name, stage.version, stage.key, stage.identity, keys)
         progress = self.reporter.begin(stage.label, stage.size)
         try:
-            statistics = stage.work(draft, inputs, self.workspace, progress)
+            statistics = stage.work(draft, inputs, workspace, progress)
         except RuntimeError as error:
             # On a CPU torch reports a failed allocation as a plain RuntimeError.
             if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
                 raise
             raise RunError(
-                f"{stage.label}: out of memory on {self.workspace.device}. Lower runtime.batch_size, "
+                f"{stage.label}: out of memory on {workspace.device}. Lower runtime.batch_size, "
                 "training.rollouts_per_update or the number of new tokens, or use smaller models."
             ) from error
         artifact = draft.finish(
-            statistics | canary, keep=stage.keep, environment=environment() | self.workspace.hardware
+            statistics | canary, keep=stage.keep, environment=environment() | workspace.hardware
         )
         self.reporter.end(stage.label, artifact.seconds)
         self.worked += 1

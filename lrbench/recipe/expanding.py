@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -48,6 +49,25 @@ def expand(recipe: Recipe) -> tuple[Variant, ...]:
             complete = variant.model_dump(mode="json")
             variants.append(Variant(variant, {field: _value_at(complete, fields[field]) for field in swept}))
     return tuple(variants)
+
+
+def point_text(point: Mapping[str, Any]) -> str:
+    """A point of a sweep in a few words: `alpha=0.1 beta=0.8`, with more of a name where two end alike."""
+    return " ".join(f"{_short(field, point)}={_value_text(value)}" for field, value in point.items())
+
+
+def _short(field: str, among: Iterable[str]) -> str:
+    """The end of a field's name that no other of them has; of a pair's models always which it is."""
+    parts = field.split(".")
+    for length in range(2 if parts[0] == "pair" else 1, len(parts)):
+        end = ".".join(parts[-length:])
+        if sum(f".{other}".endswith(f".{end}") for other in among) == 1:
+            return end
+    return field
+
+
+def _value_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @cache

@@ -12,21 +12,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 from typing import Any
 
 from lrbench.evaluation.statistics import (
     Comparison,
     Estimate,
     Flips,
+    SeedMean,
     compare_averages,
     compare_benchmarks,
     count_flips,
     macro_average,
+    mean_over_seeds,
     wilson_interval,
 )
 from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.results.records import ArmRecord, Costs, ScoreRecord
-from lrbench.store.keys import stable_hash
+from lrbench.store.keys import canonical_json, stable_hash
 
 AVERAGE = "average"
 BASE = "base"
@@ -61,7 +64,8 @@ class Delta:
 
     baseline: str
     baseline_recipe: str
-    baseline_seed: int
+    baseline_seed: int | None
+    baseline_point: Mapping[str, Any]
     flips: dict[str, Flips]
     complete: bool
 
@@ -82,11 +86,13 @@ class Delta:
 
 @dataclass(frozen=True)
 class Row:
-    """One arm of one recipe with one seed.
+    """One arm of one recipe with one seed, at one point of a sweep.
 
-    `cells` are in the board's column order; `missing` are benchmarks of the protocol without a score.
-    `variant` tells rows apart that share expert, recipe, arm and seed (a recipe that was edited), and is
-    empty otherwise. `costs` is None when the ledger has no record of how the arm was made.
+    `seed` is None where nothing in the arm's model is random; `point` holds the swept fields that decide
+    the model. `cells` are in the board's column order; `missing` are benchmarks of the protocol without a
+    score. `variant` tells rows apart that share expert, recipe, arm, point and seed (a recipe that was
+    edited), and is empty otherwise. `costs` is None when the ledger has no record of how the arm was made;
+    `made_alike` is equal for rows that were made with the same settings but for the seed.
     """
 
     arm_id: str
@@ -94,12 +100,14 @@ class Row:
     expert_weights: str
     recipe: str
     arm: str
-    seed: int
+    seed: int | None
+    point: Mapping[str, Any]
     variant: str
     recorded_at: str
     cells: dict[str, Cell]
     missing: tuple[str, ...]
     costs: Costs | None
+    made_alike: str
     to_base: Delta | None = None
     to_sft: Delta | None = None
 
@@ -109,6 +117,11 @@ class Row:
         if self.missing:
             return None
         return macro_average(tuple((cell.correct, cell.n) for cell in self.cells.values()))
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """The same for rows of one arm that differ by their seeds alone."""
+        return (self.expert_weights, self.recipe, self.arm, canonical_json(self.point), self.made_alike)
 
     @property
     def seconds(self) -> float | None:
@@ -131,11 +144,30 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Group:
+    """The rows of one arm that differ by their seeds alone, ordered by seed."""
+
+    rows: tuple[Row, ...]
+
+    def on(self, column: str) -> SeedMean | None:
+        """The mean accuracy over the seeds that have a result in `column`; None where fewer than two have."""
+        rows = [row for row in self.rows if row.value(column) is not None]
+        if len(rows) < 2:
+            return None
+        benchmarks = list(rows[0].cells) if column == AVERAGE else [column]
+        items = {tuple(row.cells[name].score.items_hash for name in benchmarks) for row in rows}
+        if len(items) > 1:
+            return None
+        return mean_over_seeds([[[row.cells[name].score.paper] for row in rows] for name in benchmarks])
+
+
+@dataclass(frozen=True)
 class Board:
     """All results of one suite under one protocol.
 
     `protocol_hash` is over benchmark -> protocol hash; `protocols` holds each benchmark's protocol as
-    far as a score of it was recorded. Rows are ordered by expert, recipe, arm (baselines first), seed.
+    far as a score of it was recorded. Rows are ordered by expert, recipe, arm (baselines first), point and
+    seed.
     """
 
     suite: str
@@ -150,11 +182,20 @@ class Board:
         return (AVERAGE, *self.benchmarks)
 
     @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The rows by expert, recipe, arm and point, in the order of the rows."""
+        found: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+        for row in self.rows:
+            found[row.group].append(row)
+        return tuple(Group(tuple(rows)) for rows in found.values())
+
+    @cached_property
     def best(self) -> frozenset[tuple[str, str]]:
         """(arm_id, column) of every result that is separated from its runner-up.
 
-        Within an expert; the runner-up is the best row of any other arm, since seeds of one arm do not
-        compete with each other. Exact McNemar with Holm over the benchmarks; the average stands alone.
+        Within an expert; the runner-up is the best row of any other arm or point: seeds of one arm do not
+        compete with each other, nor does a model with itself under another name. Exact McNemar with Holm
+        over the benchmarks; the average stands alone.
         """
         return frozenset(mark for expert in self.by_expert for mark in self.best_of(expert))
 
@@ -181,9 +222,7 @@ class Board:
             if not ranked:
                 continue
             leader = ranked[0][1]
-            rival = next(
-                (row for _, row in ranked if (row.recipe, row.arm) != (leader.recipe, leader.arm)), None
-            )
+            rival = next((row for _, row in ranked if _competes(row, leader)), None)
             if rival is None:
                 continue
             paired = paired_flips(leader.cells, rival.cells)
@@ -239,11 +278,13 @@ def _build_board(
                 recipe=score.recipe,
                 arm=score.arm,
                 seed=score.seed,
+                point=score.point,
                 variant=arm_id[:8] if named[_name(score)] > 1 else "",
                 recorded_at=score.recorded_at,
                 cells={name: Cell(by_benchmark[name]) for name in benchmarks if name in by_benchmark},
                 missing=tuple(name for name in benchmarks if name not in by_benchmark),
                 costs=None if record is None else record.costs,
+                made_alike="" if record is None else stable_hash([record.settings, record.amateur]),
             )
         )
     rows.sort(key=_row_order)
@@ -269,13 +310,13 @@ def _with_deltas(rows: list[Row], width: int) -> Iterable[Row]:
 
 
 def _delta(row: Row, baselines: list[Row], width: int) -> Delta | None:
-    """`row` against the baseline nearest to it: of its recipe and seed, of its recipe, or the latest."""
+    """`row` against the baseline nearest to it: of its recipe, then its point, its seed, and the latest."""
     if not baselines:
         return None
     baseline = max(
-        baselines,
+        [other for other in baselines if other.recipe == row.recipe] or baselines,
         key=lambda other: (
-            other.recipe == row.recipe,
+            *_nearness(row.point, other.point),
             other.seed == row.seed,
             other.recorded_at,
             other.arm_id,
@@ -284,7 +325,21 @@ def _delta(row: Row, baselines: list[Row], width: int) -> Delta | None:
     flips = paired_flips(row.cells, baseline.cells)
     if not flips:
         return None
-    return Delta(baseline.arm_id, baseline.recipe, baseline.seed, flips, complete=len(flips) == width)
+    return Delta(
+        baseline=baseline.arm_id,
+        baseline_recipe=baseline.recipe,
+        baseline_seed=baseline.seed,
+        baseline_point=baseline.point,
+        flips=flips,
+        complete=len(flips) == width,
+    )
+
+
+def _nearness(point: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[bool, int]:
+    """Whether two points contradict each other nowhere, and in how many fields they agree."""
+    shared = point.keys() & other.keys()
+    agreeing = sum(point[field] == other[field] for field in shared)
+    return agreeing == len(shared), agreeing
 
 
 def paired_flips(first: Mapping[str, Cell], second: Mapping[str, Cell]) -> dict[str, Flips]:
@@ -296,19 +351,44 @@ def paired_flips(first: Mapping[str, Cell], second: Mapping[str, Cell]) -> dict[
     }
 
 
+def _competes(row: Row, leader: Row) -> bool:
+    """Whether two rows are different arms, and different models at that."""
+    shared = row.cells.keys() & leader.cells.keys()
+    return row.group != leader.group and any(
+        row.cells[name].score.evaluation_key != leader.cells[name].score.evaluation_key for name in shared
+    )
+
+
 def _ahead(comparison: Comparison) -> bool:
     return comparison.separated and comparison.difference > 0
 
 
 def _age(score: ScoreRecord) -> tuple[str, ...]:
-    return (score.recorded_at, *score.identity)
+    return (score.recorded_at, score.arm_id, score.benchmark, score.protocol_hash, score.evaluation_key)
 
 
 def _name(score: ScoreRecord) -> tuple[object, ...]:
-    return (score.expert, score.expert_weights, score.recipe, score.arm, score.seed)
+    point = canonical_json(score.point)
+    return (score.expert, score.expert_weights, score.recipe, score.arm, point, score.seed)
 
 
 def _row_order(row: Row) -> tuple[object, ...]:
     known = list(KNOWN_ARMS)
     place = known.index(row.arm) if row.arm in known else len(known)
-    return (row.expert, row.expert_weights, row.recipe, place, row.arm, row.seed, row.recorded_at, row.arm_id)
+    return (
+        row.expert,
+        row.expert_weights,
+        row.recipe,
+        place,
+        row.arm,
+        [(field, *_sortable(value)) for field, value in row.point.items()],
+        -1 if row.seed is None else row.seed,
+        row.recorded_at,
+        row.arm_id,
+    )
+
+
+def _sortable(value: Any) -> tuple[float, str]:
+    """Numbers by size, then all else by how it is written."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (value, "") if number else (inf, canonical_json(value))

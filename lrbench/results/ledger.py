@@ -1,8 +1,9 @@
 """The ledger: every result ever recorded, one line each, only ever added to.
 
-`arms.jsonl` and `scores.jsonl` hold lines of the form `{"sha256": "...", "record": {...}}`; the hash
-is over the bytes of the record as they stand in the line. A line that does not read is reported
-with its number and the rest is served. MLflow and every table can be made again from these files.
+`recipes.jsonl`, `arms.jsonl` and `scores.jsonl` hold lines of the form
+`{"sha256": "...", "record": {...}}`; the hash is over the bytes of the record as they stand in the line. A
+line that does not read is reported with its number and the rest is served. MLflow and every table can be
+made again from these files.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from lrbench.errors import LedgerError, StoreError
-from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.store.files import storage_errors, sync_directory
 from lrbench.store.locks import hold
 
+RECIPES = "recipes.jsonl"
 ARMS = "arms.jsonl"
 SCORES = "scores.jsonl"
 LOCK = ".lock"
 
-AnyRecord = TypeVar("AnyRecord", ArmRecord, ScoreRecord)
+AnyRecord = TypeVar("AnyRecord", RecipeRecord, ArmRecord, ScoreRecord)
 
 _LINE = re.compile(rb'\{"sha256": "([0-9a-f]{64})", "record": (\{.*\})\}')
 
@@ -55,6 +57,7 @@ class LedgerContents:
     arms: tuple[ArmRecord, ...]
     scores: tuple[ScoreRecord, ...]
     broken: tuple[BrokenLine, ...]
+    recipes: tuple[RecipeRecord, ...] = ()
 
 
 class Ledger:
@@ -63,7 +66,15 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def append(self, records: Iterable[ArmRecord | ScoreRecord]) -> int:
+    def declare(self, recipe: RecipeRecord) -> int:
+        """Add what a recipe means unless that is what it meant last; returns how many records were added.
+
+        Raises `LedgerError` as `append` does.
+        """
+        meant = [record for record in self.read().recipes if record.recipe == recipe.recipe]
+        return 0 if meant and meant[-1].meaning == recipe.meaning else self.append([recipe])
+
+    def append(self, records: Iterable[RecipeRecord | ArmRecord | ScoreRecord]) -> int:
         """Add those `records` that are not there yet, and return how many they were.
 
         All of one file's records are added or none; when this returns they are on the disk. Safe
@@ -73,10 +84,13 @@ class Ledger:
             LedgerError: the disk is full, the folder cannot be written, or the file cannot be read.
         """
         records = list(records)
+        recipes = [record for record in records if isinstance(record, RecipeRecord)]
         arms = [record for record in records if isinstance(record, ArmRecord)]
         scores = [record for record in records if isinstance(record, ScoreRecord)]
         added = 0
         with _ledger_errors(self.folder), _one_thread, hold(self.folder / LOCK):
+            if recipes:
+                added += _append(self.folder / RECIPES, RecipeRecord, recipes)
             if arms:
                 added += _append(self.folder / ARMS, ArmRecord, arms)
             if scores:
@@ -90,9 +104,13 @@ class Ledger:
             LedgerError: a file is there but the system refuses to read it.
         """
         with _ledger_errors(self.folder):
+            recipes, broken_recipes = _parse(
+                self.folder / RECIPES, RecipeRecord, _read(self.folder / RECIPES)
+            )
             arms, broken_arms = _parse(self.folder / ARMS, ArmRecord, _read(self.folder / ARMS))
             scores, broken_scores = _parse(self.folder / SCORES, ScoreRecord, _read(self.folder / SCORES))
-        return LedgerContents(tuple(arms), tuple(scores), (*broken_arms, *broken_scores))
+        broken = (*broken_recipes, *broken_arms, *broken_scores)
+        return LedgerContents(tuple(arms), tuple(scores), broken, tuple(recipes))
 
 
 def _append(path: Path, kind: type[AnyRecord], records: list[AnyRecord]) -> int:
@@ -110,7 +128,7 @@ def _append(path: Path, kind: type[AnyRecord], records: list[AnyRecord]) -> int:
     return len(lines)
 
 
-def _line(record: ArmRecord | ScoreRecord) -> bytes:
+def _line(record: RecipeRecord | ArmRecord | ScoreRecord) -> bytes:
     body = record.model_dump_json().encode()
     return b'{"sha256": "%s", "record": %s}\n' % (hashlib.sha256(body).hexdigest().encode(), body)
 

@@ -1,8 +1,8 @@
-"""What the ledger holds: one record per arm made, one per arm and benchmark measured.
+"""What the ledger holds: one record per recipe as declared, per arm made, and per arm and benchmark measured.
 
-An arm record says how a model came to be (recipe, costs, curves, what its steps looked like); a
-score record says what it got right, item by item. Each has an identity, so that recording one thing
-twice is recording it once.
+A recipe record says which arms a recipe means; an arm record how a model came to be (costs, curves,
+what its steps looked like); a score record what it got right, item by item. Each has an identity, so that
+recording one thing twice is recording it once.
 """
 
 from __future__ import annotations
@@ -51,9 +51,11 @@ class Costs(BaseModel):
 class ArmRecord(Record):
     """How one arm of one recipe was made.
 
-    `arm_id` names the arm's model and how it was declared; `curves` maps a metric name to its values
-    as [update, value] pairs; `statistics` is what the stages reported (share of steps kept, KL
-    histogram ...); `stages` maps stage names to their keys.
+    `arm_id` names the arm's model and how it was declared. `seed` is None where nothing in the model is
+    random. `point` holds the swept fields that decide the model. `recipe_hash` and `recipe_yaml` are those
+    of the recipe that made it first; which recipes mean the arm is said by their own records. `curves` maps
+    a metric name to its values as [update, value] pairs; `statistics` is what the stages reported (share
+    of steps kept, KL histogram ...); `stages` maps stage names to their keys.
     """
 
     kind: Literal["arm"] = "arm"
@@ -62,7 +64,8 @@ class ArmRecord(Record):
     recipe_hash: str
     recipe_yaml: str
     arm: str
-    seed: int
+    seed: int | None
+    point: dict[str, Any] = {}
     expert: str
     amateur: str | None
     settings: dict[str, Any]
@@ -79,6 +82,33 @@ class ArmRecord(Record):
         return (self.arm_id,)
 
 
+class RecipeRecord(Record):
+    """One recipe as it was declared: the arms it means, whether or not they are made yet.
+
+    Of several records of one `recipe`, by its name, the last says what it means now. `claims` are as
+    written; `command` makes and measures the arms again, and is empty where the recipe came from no file.
+    """
+
+    kind: Literal["recipe"] = "recipe"
+    recipe: str
+    recipe_hash: str
+    recipe_yaml: str
+    arm_ids: tuple[str, ...]
+    claims: tuple[str, ...]
+    command: str
+    recorded_at: Moment
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What was declared, whenever and wherever that was."""
+        return (self.recipe, self.recipe_hash, self.arm_ids, self.claims)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What makes two records one: the same declared at the same moment."""
+        return (self.recipe, self.recipe_hash, *self.arm_ids, *self.claims, self.recorded_at)
+
+
 class ScoreRecord(Record):
     """What one arm scored on one benchmark under one protocol.
 
@@ -93,7 +123,8 @@ class ScoreRecord(Record):
     arm_id: str
     recipe: str
     arm: str
-    seed: int
+    seed: int | None
+    point: dict[str, Any] = {}
     expert: str
     expert_weights: str
     suite: str
@@ -119,7 +150,15 @@ class ScoreRecord(Record):
     @property
     def identity(self) -> tuple[str, ...]:
         """What makes two records one: the same arm measured by the same evaluation in the same way."""
-        return (self.arm_id, self.suite, self.benchmark, self.protocol_hash, self.evaluation_key)
+        measured_together = ",".join(f"{name}={hash_}" for name, hash_ in self.suite_protocol.items())
+        return (
+            self.arm_id,
+            self.suite,
+            self.benchmark,
+            self.protocol_hash,
+            measured_together,
+            self.evaluation_key,
+        )
 
     @property
     def n(self) -> int:

@@ -7,12 +7,14 @@ import io
 from collections.abc import Iterator, Sequence
 
 from lrbench.evaluation.statistics import Comparison
-from lrbench.results.board import Board, Row
+from lrbench.recipe.expanding import point_text
+from lrbench.results.board import Board, Group, Row
 from lrbench.results.text import markdown, spreadsheet
 from lrbench.results.wording import (
     BASELINES,
     COSTS,
     LEGEND,
+    MEANS,
     NOTHING,
     UNKNOWN,
     accuracy_text,
@@ -21,12 +23,14 @@ from lrbench.results.wording import (
     delta_to,
     expert_label,
     notes_on,
+    only_seed,
     row_label,
     sections,
+    seed_means,
     size_text,
 )
 
-_PLACE = ("suite", "protocol", "expert", "recipe", "arm", "seed", "arm_id", "benchmark")
+_PLACE = ("suite", "protocol", "expert", "recipe", "arm", "point", "seed", "arm_id", "benchmark")
 _RESULT = ("n", "correct", "correct_exact", "accuracy", "low", "high", "best")
 _DIFFERENCE = ("difference", "low", "high", "p", "p_adjusted", "separated")
 _COST = ("tuned_tokens", "sampled_problems", "sampled_tokens", "seconds")
@@ -50,6 +54,10 @@ def boards_to_markdown(boards: Sequence[Board]) -> str:
             expert, recipe = markdown(expert_label(first, board)), markdown(first.recipe)
             parts.append(f"### {expert}, recipe {recipe}{_seed(section)}")
             parts.append(_accuracies(board, section))
+            means = seed_means(board, section)
+            if means:
+                parts.append(MEANS)
+                parts.append(_means(board, means))
             for baseline in BASELINES:
                 if any(delta_to(row, baseline) for row in section):
                     parts.append(f"Difference from `{baseline}`:")
@@ -76,7 +84,8 @@ def boards_to_csv(boards: Sequence[Board]) -> str:
 
 
 def _seed(section: list[Row]) -> str:
-    return f", seed {section[0].seed}" if len({row.seed for row in section}) == 1 else ""
+    seed = only_seed(section)
+    return f", {seed}" if seed else ""
 
 
 def _accuracies(board: Board, section: list[Row]) -> str:
@@ -94,6 +103,20 @@ def _accuracies(board: Board, section: list[Row]) -> str:
             cells.append(f"**{text}** \\*" if best else text)
         lines.append([markdown(row_label(row, section)), *cells, *cost_texts(row)])
     return _table([*header, *COSTS], lines)
+
+
+def _means(board: Board, means: list[tuple[str, Group]]) -> str:
+    lines = [
+        [
+            markdown(label),
+            *(
+                UNKNOWN if mean is None else accuracy_text(mean)
+                for mean in (group.on(column) for column in board.columns)
+            ),
+        ]
+        for label, group in means
+    ]
+    return _table(["arm", *map(markdown, board.columns)], lines)
 
 
 def _differences(board: Board, section: list[Row], baseline: str) -> str:
@@ -121,6 +144,7 @@ def _csv_lines(board: Board, row: Row) -> Iterator[dict[str, object]]:
             "expert": spreadsheet(row.expert),
             "recipe": spreadsheet(row.recipe),
             "arm": spreadsheet(row.arm),
+            "point": spreadsheet(point_text(row.point)),
             "seed": row.seed,
             "arm_id": spreadsheet(row.arm_id),
             "benchmark": spreadsheet(column),

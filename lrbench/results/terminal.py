@@ -14,13 +14,14 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from lrbench.results.board import AVERAGE, Board, Row
+from lrbench.results.board import AVERAGE, Board, Group, Row
 from lrbench.results.text import plain
 from lrbench.results.wording import (
     BASELINES,
     COSTS,
     LEGEND,
     LONGEST_NAME,
+    MEANS,
     NOTHING,
     UNKNOWN,
     accuracy_text,
@@ -30,8 +31,10 @@ from lrbench.results.wording import (
     expert_label,
     interval_text,
     notes_on,
+    only_seed,
     row_label,
     sections,
+    seed_means,
     size_text,
 )
 
@@ -51,7 +54,14 @@ def show_boards(boards: Sequence[Board], console: Console) -> None:
             console.print()
             matrix = _matrix(board, section)
             wanted = Measurement.get(console, console.options.update(max_width=UNBOUNDED), matrix)
-            console.print(matrix if wanted.maximum <= console.width else _blocks(board, section))
+            fits = wanted.maximum <= console.width
+            console.print(matrix if fits else _blocks(board, section))
+            means = seed_means(board, section)
+            if means:
+                console.print()
+                console.print(Text(MEANS))
+                console.print()
+                console.print(_means_matrix(board, means) if fits else _means_blocks(board, means))
         console.print()
         notes = list(notes_on(board, boards[0] if position else None))
         for note in notes:
@@ -71,9 +81,8 @@ def _title(board: Board) -> Text:
 def _section_title(board: Board, section: list[Row]) -> Text:
     first = section[0]
     title = Text.assemble((expert_label(first, board), "bold cyan"), f"  {plain(first.recipe, LONGEST_NAME)}")
-    if len({row.seed for row in section}) == 1:
-        title.append(f"  seed {first.seed}")
-    return title
+    seed = only_seed(section)
+    return title.append(f"  {seed}") if seed else title
 
 
 def _matrix(board: Board, section: list[Row]) -> Table:
@@ -105,6 +114,34 @@ def _matrix_cell(board: Board, row: Row, column: str, baselines: list[str]) -> I
         yield Text(interval_text(estimate), style="dim")
     for baseline in baselines:
         yield _comparison(row, baseline, column)
+
+
+def _means_matrix(board: Board, means: list[tuple[str, Group]]) -> Table:
+    """Arms down, benchmarks across: each arm's mean over its seeds with the interval beneath."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    for column in board.columns:
+        table.add_column(Text(plain(column, LONGEST_NAME)), justify="right", no_wrap=True)
+    for label, group in means:
+        cells = []
+        for mean in map(group.on, board.columns):
+            shown = "" if mean is None else f"\n{interval_text(mean)}"
+            cells.append(Text(f"{UNKNOWN if mean is None else f'{100 * mean.value:.1f}'}{shown}"))
+        table.add_row(Text(label, style="bold"), *cells)
+    return table
+
+
+def _means_blocks(board: Board, means: list[tuple[str, Group]]) -> Table:
+    """Every arm's mean on the average, then on every benchmark, a line each."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for column in board.columns:
+        if column != AVERAGE:
+            table.add_row()
+        table.add_row(Text(plain(column, LONGEST_NAME), style="bold"))
+        for label, group in means:
+            mean = group.on(column)
+            table.add_row(Text(f"  {label}"), Text(UNKNOWN if mean is None else accuracy_text(mean)))
+    return table
 
 
 def _blocks(board: Board, section: list[Row]) -> Table:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from lrbench.evaluation.statistics import Comparison, Estimate
-from lrbench.results.board import BASE, SFT, Board, Delta, Row
+from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
+from lrbench.recipe.expanding import point_text
+from lrbench.results.board import BASE, SFT, Board, Delta, Group, Row
 from lrbench.results.protocols import differing_suites
 from lrbench.results.text import plain
 
@@ -17,18 +18,19 @@ LEGEND = (
     "sign-flip permutation.",
     "tie: not separated at 5%. *: best of its expert, and separated from the best of the other arms.",
 )
+MEANS = "Means over seeds, with 95% intervals for other items and seeds like these:"
 UNKNOWN = "-"
 BASELINES = (BASE, SFT)
 COSTS = ("tuned tokens", "sampled problems", "time")
 LONGEST_NAME = 60
 
 
-def accuracy_text(estimate: Estimate) -> str:
+def accuracy_text(estimate: Estimate | SeedMean) -> str:
     """`71.6 [68.6, 74.4]`, in percent."""
     return f"{100 * estimate.value:.1f} {interval_text(estimate)}"
 
 
-def interval_text(estimate: Estimate) -> str:
+def interval_text(estimate: Estimate | SeedMean) -> str:
     """`[68.6, 74.4]`, in percent."""
     return f"[{100 * estimate.interval.low:.1f}, {100 * estimate.interval.high:.1f}]"
 
@@ -83,13 +85,37 @@ def expert_label(row: Row, board: Board) -> str:
 
 
 def row_label(row: Row, section: list[Row]) -> str:
-    """The arm, with the seed where the section has several and the variant where names coincide."""
-    parts = [plain(row.arm, LONGEST_NAME)]
-    if len({other.seed for other in section}) > 1:
+    """`lightr beta=0.8 seed 1`: the seed where the section has several, `#...` where names coincide."""
+    parts = [_arm_label(row)]
+    if row.seed is not None and len(_seeds(section)) > 1:
         parts.append(f"seed {row.seed}")
     if row.variant:
         parts.append(f"#{plain(row.variant)}")
     return " ".join(parts)
+
+
+def only_seed(section: list[Row]) -> str:
+    """`seed 0` where all rows of the section that have one have the same; empty otherwise."""
+    seeds = _seeds(section)
+    return f"seed {seeds.pop()}" if len(seeds) == 1 else ""
+
+
+def seed_means(board: Board, section: list[Row]) -> list[tuple[str, Group]]:
+    """The arms of the section with a result of several seeds, each with what it is called."""
+    own = {row.group for row in section}
+    return [
+        (f"{_arm_label(group.rows[0])}, {len(group.rows)} seeds", group)
+        for group in board.groups
+        if len(group.rows) > 1 and group.rows[0].group in own
+    ]
+
+
+def _arm_label(row: Row) -> str:
+    return " ".join(filter(None, [plain(row.arm, LONGEST_NAME), plain(point_text(row.point), LONGEST_NAME)]))
+
+
+def _seeds(section: list[Row]) -> set[int]:
+    return {row.seed for row in section if row.seed is not None}
 
 
 def delta_to(row: Row, baseline: str) -> Delta | None:
@@ -110,7 +136,7 @@ def notes_on(board: Board, other: Board | None = None) -> Iterator[str]:
 
 
 def _notes_on_row(row: Row) -> Iterator[str]:
-    name = f"{plain(row.arm, LONGEST_NAME)} of {plain(row.recipe, LONGEST_NAME)}, seed {row.seed}"
+    name = f"{_arm_label(row)} of {plain(row.recipe, LONGEST_NAME)}{_of_seed(row.seed)}"
     if row.missing:
         absent = ", ".join(plain(benchmark, LONGEST_NAME) for benchmark in row.missing)
         yield f"{name}: no result on {absent}, so no average."
@@ -120,6 +146,13 @@ def _notes_on_row(row: Row) -> Iterator[str]:
             continue
         if delta.baseline_recipe != row.recipe:
             origin = plain(delta.baseline_recipe, LONGEST_NAME)
-            yield f"{name}: set against {baseline} of {origin}, seed {delta.baseline_seed}."
+            yield f"{name}: set against {baseline} of {origin}{_of_seed(delta.baseline_seed)}."
+        elif any(row.point.get(field, value) != value for field, value in delta.baseline_point.items()):
+            point = plain(point_text(delta.baseline_point), LONGEST_NAME)
+            yield f"{name}: set against {baseline} {point}{_of_seed(delta.baseline_seed)}."
         if not delta.complete and not row.missing:
             yield f"{name}: {baseline} lacks some of these items, so no difference of averages."
+
+
+def _of_seed(seed: int | None) -> str:
+    return "" if seed is None else f", seed {seed}"

@@ -15,13 +15,20 @@ from lrbench.store.store import Store
 def exported_samples(recipe: Recipe, arm: str, runs: Path) -> Iterator[dict[str, Any]]:
     """The kept steps of an arm of `recipe` that was run, in the reference implementation's fields.
 
-    Raises `UserError` for an arm the recipe does not have, that learns nothing, or was not run.
+    Raises `UserError` for an arm the recipe does not have, or has several of, that learns nothing, or was
+    not run.
     """
     plan = plan_recipe(recipe, runs)
-    arms = {planned.arm.name: planned for planned in plan.arms}
-    if arm not in arms:
-        raise UserError(f"{recipe.name} has no arm {arm!r}; its arms are {', '.join(arms)}")
-    adapter = arms[arm].adapter
+    named = [planned for planned in plan.arms if planned.arm.name == arm]
+    if not named:
+        arms = ", ".join(dict.fromkeys(planned.arm.name for planned in plan.arms))
+        raise UserError(f"{recipe.name} has no arm {arm!r}; its arms are {arms}")
+    if len(named) > 1:
+        raise UserError(
+            f"{recipe.name} has {len(named)} arms {arm!r}, by seeds and points; choose one with overrides "
+            "such as seed=0 sweep=null"
+        )
+    adapter = named[0].adapter
     if adapter is None:
         raise UserError(f"the arm {arm!r} is not trained, so it has no samples")
     artifact = Store(runs / "store").find(adapter.samples.name, adapter.samples.key)
@@ -31,4 +38,4 @@ def exported_samples(recipe: Recipe, arm: str, runs: Path) -> Iterator[dict[str,
     from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE, export_rows, read_samples
 
     samples = read_samples(artifact.file(ROLLOUTS_FILE), artifact.file(STEPS_FILE))
-    return export_rows(samples, load_tokenizer(plan.expert))
+    return export_rows(samples, load_tokenizer(named[0].expert))
