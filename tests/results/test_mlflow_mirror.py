@@ -15,6 +15,7 @@ from lrbench.errors import LrbenchError
 from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_mirror import DIGEST, mirror
 from lrbench.results.mlflow_place import default_tracking_uri
+from tests.results.mlflow_contents import contents_of
 
 CURVE = [(update, 1 / (update + 1)) for update in range(1200)]
 STATISTICS = {"divergence": {"mean_kl": 0.3, "kl_histogram": {"edges": [0, 0.1, 1], "counts": [9, 2]}}}
@@ -24,62 +25,18 @@ REBUILD = """
 import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_mlflow_mirror import contents_of
+from tests.results.mlflow_contents import contents_of
 from lrbench.results.mlflow_mirror import mirror
+from lrbench.results.mlflow_place import default_tracking_uri
 report = mirror(Path(sys.argv[1]))
 print("REPORT", json.dumps([report.added, report.renewed, report.unchanged]))
-print("CONTENT", json.dumps(contents_of(Path(sys.argv[1]))))
+print("CONTENT", json.dumps(contents_of(default_tracking_uri(Path(sys.argv[1])))))
 """
 
 
 @pytest.fixture(autouse=True)
 def _no_other_store(monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-def contents_of(runs):
-    """Everything MLflow says but for what it makes up itself: run ids and places."""
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(tracking_uri=default_tracking_uri(runs))
-    experiment = client.get_experiment_by_name("lrbench")
-    found = client.search_runs([experiment.experiment_id], max_results=1000)
-    names = {run.info.run_id: run.info.run_name for run in found}
-    contents = []
-    for run in found:
-        tags = dict(run.data.tags)
-        parent = tags.pop("mlflow.parentRunId", None)
-        folder = Path(run.info.artifact_uri.removeprefix("file://"))
-        contents.append(
-            {
-                "name": run.info.run_name,
-                "parent": names.get(parent),
-                "status": run.info.status,
-                "start": run.info.start_time,
-                "end": run.info.end_time,
-                "tags": tags,
-                "params": dict(run.data.params),
-                "inputs": sorted(
-                    [*vars(found.dataset).values(), *(tag.value for tag in found.tags)]
-                    for found in run.inputs.dataset_inputs
-                ),
-                "metrics": {
-                    name: [
-                        [m.step, m.value, m.timestamp]
-                        for m in client.get_metric_history(run.info.run_id, name)
-                    ]
-                    for name in run.data.metrics
-                },
-                "files": {
-                    str(path.relative_to(folder)): path.read_bytes().hex()
-                    for path in sorted(folder.rglob("*"))
-                    if path.is_file()
-                },
-            }
-        )
-    return sorted(
-        contents, key=lambda content: (content["name"], json.dumps(content["tags"], sort_keys=True))
-    )
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +57,7 @@ def mirrored(tmp_path_factory, arm_record, score_records):
 def test_a_first_mirroring_adds_every_arm_under_its_recipe(mirrored):
     runs, report = mirrored
     assert (report.added, report.renewed, report.unchanged) == (2, 0, 0)
-    contents = contents_of(runs)
+    contents = contents_of(default_tracking_uri(runs))
     assert [(run["name"], run["parent"]) for run in contents] == [
         ("base seed 0", "quickstart"),
         ("lightr seed 0", "quickstart"),
@@ -120,7 +77,7 @@ def test_everything_is_under_the_runs_folder(mirrored):
 
 @pytest.mark.slow
 def test_curves_longer_than_a_batch_are_whole(mirrored):
-    lightr = contents_of(mirrored[0])[1]
+    lightr = contents_of(default_tracking_uri(mirrored[0]))[1]
     assert [point[:2] for point in lightr["metrics"]["training/loss"]] == [list(point) for point in CURVE]
     assert lightr["metrics"]["accuracy/chain"][0][1] == 0.5
     assert lightr["params"]["training.updates"] == "60"
@@ -130,10 +87,10 @@ def test_curves_longer_than_a_batch_are_whole(mirrored):
 @pytest.mark.slow
 def test_a_second_mirroring_changes_nothing(mirrored):
     runs, _ = mirrored
-    before = contents_of(runs)
+    before = contents_of(default_tracking_uri(runs))
     report = mirror(runs)
     assert (report.added, report.renewed, report.unchanged) == (0, 0, 2)
-    assert contents_of(runs) == before
+    assert contents_of(default_tracking_uri(runs)) == before
 
 
 @pytest.mark.slow
@@ -141,14 +98,14 @@ def test_a_run_left_half_made_is_made_anew(mirrored):
     from mlflow.tracking import MlflowClient
 
     runs, _ = mirrored
-    before = contents_of(runs)
+    before = contents_of(default_tracking_uri(runs))
     client = MlflowClient(tracking_uri=default_tracking_uri(runs))
     experiment = client.get_experiment_by_name("lrbench").experiment_id
     (run,) = client.search_runs([experiment], "tags.`lrbench.arm` = 'base'")
     client.delete_tag(run.info.run_id, DIGEST)
     report = mirror(runs)
     assert (report.added, report.renewed, report.unchanged) == (0, 1, 1)
-    assert contents_of(runs) == before
+    assert contents_of(default_tracking_uri(runs)) == before
 
 
 @pytest.mark.slow
@@ -161,11 +118,11 @@ def test_a_deleted_store_is_rebuilt_equal_even_after_the_ledger_has_grown_in_ste
     assert mirror(runs).added == 1
     ledger.append([score_record("formal", "1000", arm="sft")])
     assert mirror(runs).renewed == 1
-    before = contents_of(runs)
+    before = contents_of(default_tracking_uri(runs))
 
     copy = tmp_path / "runs"
     shutil.copytree(runs / "ledger", copy / "ledger")
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", REBUILD, str(copy), here]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     said = dict(line.split(" ", 1) for line in output if line.startswith(("REPORT", "CONTENT")))
