@@ -52,6 +52,21 @@ def choice(
     return value
 
 
+def tab(label: str, options: Mapping[str, str], *, key: str, default: str, **more: Any) -> str:
+    """One of a few `options` (token -> label) side by side; labels are Markdown, so they must be our own."""
+    _seed(key, default, lambda raw: _known(raw[0], options, label, default))
+    value: str = st.segmented_control(
+        label,
+        list(options),
+        key=key,
+        required=True,
+        format_func=lambda token: options.get(token, token),
+        **more,
+    )
+    _write(key, [value] if value != default else [])
+    return value
+
+
 def choices(label: str, options: Mapping[str, str], *, key: str, **more: Any) -> list[str]:
     """Some of `options` (token -> label) in a multi-select; none chosen means all and is not written."""
 

@@ -21,13 +21,14 @@ def text_html(text: str, longest: int = LONGEST) -> str:
 
     Line feeds and tabs stay; show it where white space is kept.
     """
-    shown = "".join(_visible(character) for character in text[:longest])
+    shown = "".join(visible(character) for character in text[:longest])
     left_out = len(text) - longest
     rest = f'<span class="lr-cut">… {left_out:,} more characters</span>' if left_out > 0 else ""
     return html.escape(shown) + rest
 
 
-def _visible(character: str) -> str:
+def visible(character: str) -> str:
+    """`character`, spelt out if it does not show as itself; line feeds and tabs stay."""
     if character in "\n\t" or unicodedata.category(character) not in _INVISIBLE:
         return character
     return plain(character)
