@@ -82,6 +82,7 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
     from lrbench.pipeline.run import run_recipe
 
     loaded = _load(recipe, overrides)
+    command = shlex.join(["lrbench", "run", str(recipe), *(overrides or [])])
     console = Console()
     try:
         with TerminalReporter(console) as reporter:
@@ -92,7 +93,6 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
             f"Stopped. Everything finished is kept in {runs}; go on with:\n  {command}{elsewhere}"
         ) from None
     if report.worked == 0:
-    command = shlex.join(["lrbench", "run", str(recipe), *(overrides or [])])
         console.print(f"Nothing to do: all {report.cached} stages of {loaded.name} are finished.")
     _print_results(runs, lambda record: record.arm_id in report.arm_ids, TableFormat.TABLE)
 
@@ -173,6 +173,33 @@ def export(
     from lrbench.pipeline.exporting.publishing import export_result
 
     typer.echo(str(export_result(result, runs, to, merge=merge, dtype=dtype, say=typer.echo)))
+
+
+@app.command()
+def bundle(
+    recipes: Annotated[list[str], typer.Argument(metavar="NAME...", help="Recipes with results, by name.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file, such as results.tar.gz.")],
+    runs: Runs = RUNS,
+) -> None:
+    """Pack everything behind the tables of recipes into one file that `verify` checks anywhere."""
+    from lrbench.results.bundle.contents import write_bundle
+
+    typer.echo(str(write_bundle(recipes, runs, to)))
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file that `bundle` wrote.")],
+) -> None:
+    """Check a bundle without models or network: every hash, verdict, key and table is derived again."""
+    from lrbench.results.bundle.verifying import verify_bundle
+
+    verification = verify_bundle(bundle)
+    for finding in verification.findings:
+        typer.echo(finding)
+    typer.echo(str(verification))
+    if verification.findings:
+        raise typer.Exit(1)
 
 
 @app.command()

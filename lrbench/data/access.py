@@ -83,6 +83,14 @@ def require(sets: Iterable[AnySet], data_root: str | None) -> None:
                 check_reachable(data_set.source)
 
 
+def is_here(data_set: AnySet, data_root: str | None) -> bool:
+    """Whether the set's file is on this machine; what is in it is not looked at."""
+    try:
+        return _place(data_set, data_root) is not None
+    except DataError:
+        return False
+
+
 def row_line(row: Row) -> bytes:
     """A row's line in the content that is hashed."""
     return _line([row["id"], row["problem"], row["answer"], row["solution"]])

@@ -54,15 +54,17 @@ class MergeCheck:
 class CardFacts:
     """What a card tells.
 
-    `rows` are the arm's rows on the boards it is on; `sources` maps the stages behind the arm to the
-    facts that identify them; `merge` is None for an adapter.
+    `expert` is the expert's reference, `dtype` what it was measured in. `rows` are the arm's rows on the
+    boards it is on; `sources` maps the stages behind the arm to the facts that identify them; `merge` is
+    None for an adapter.
     """
 
     arm: ArmRecord
     scores: Sequence[ScoreRecord]
     rows: Sequence[tuple[Board, Row]]
     recipe: Recipe
-    expert: ModelReference
+    expert: str
+    dtype: str
     licence: Licence
     sources: Mapping[str, Mapping[str, Any]]
     adapter_sha256: str
@@ -73,7 +75,8 @@ def model_card(facts: CardFacts) -> str:
     """Markdown with a YAML header; equal facts give an equal card."""
     sections = [
         _header(facts),
-        f"# {markdown(facts.arm.recipe)} / {markdown(facts.arm.arm)}, seed {facts.arm.seed}",
+        f"# {markdown(facts.arm.recipe)} / {markdown(facts.arm.arm)}"
+        + ("" if facts.arm.seed is None else f", seed {facts.arm.seed}"),
         _introduction(facts),
         "## Use\n\n" + _use(facts),
         "## Results\n\n" + "\n\n".join(_results(board, row) for board, row in facts.rows),
@@ -88,11 +91,9 @@ def model_card(facts: CardFacts) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def model_name(reference: ModelReference) -> str:
+def model_name(reference: str) -> str:
     """What a card calls a model: a local folder by its last name."""
-    if origin_of_model(reference.model) is Origin.LOCAL:
-        return Path(reference.model).name
-    return reference.model
+    return Path(reference).name if origin_of_model(reference) is Origin.LOCAL else reference
 
 
 def without_places(recipe: Recipe) -> Recipe:
@@ -117,7 +118,7 @@ def without_places(recipe: Recipe) -> Recipe:
 
 
 def _renamed(reference: ModelReference) -> ModelReference:
-    return reference.model_copy(update={"model": model_name(reference)})
+    return reference.model_copy(update={"model": model_name(reference.model)})
 
 
 def _engine(engine: EngineChoice) -> dict[str, EngineChoice]:
@@ -128,8 +129,8 @@ def _header(facts: CardFacts) -> str:
     fields: dict[str, Any] = {}
     if facts.licence.identifier is not None:
         fields["license"] = facts.licence.identifier
-    if origin_of_model(facts.expert.model) is Origin.HUB:
-        fields["base_model"] = facts.expert.model
+    if origin_of_model(facts.expert) is Origin.HUB:
+        fields["base_model"] = facts.expert
     fields["library_name"] = "transformers" if facts.merge else "peft"
     fields["pipeline_tag"] = "text-generation"
     fields["tags"] = ["lrbench"]
@@ -140,7 +141,9 @@ def _introduction(facts: CardFacts) -> str:
     expert, settings = markdown(model_name(facts.expert)), facts.arm.settings
     what = "with the adapter merged into its weights" if facts.merge else "as a LoRA adapter"
     amateur = facts.recipe.pair.amateur
-    contrast = f", scored against {markdown(model_name(amateur))}" if facts.arm.amateur and amateur else ""
+    contrast = (
+        f", scored against {markdown(model_name(amateur.model))}" if facts.arm.amateur and amateur else ""
+    )
     return (
         f"{expert}, fine-tuned by lrbench {what}. Learnt from: {markdown(settings['source'])} rollouts"
         f"{contrast}; steps kept: {markdown(settings['selector'])}; "
@@ -162,10 +165,10 @@ def _use(facts: CardFacts) -> str:
             imports += "from lrbench.embedded.assets import model_folder\n"
             place = f"model_folder({json.dumps(tokens.removeprefix(EMBEDDED))})"
         else:
-            local = origin_of_model(facts.expert.model) is Origin.LOCAL
+            local = origin_of_model(facts.expert) is Origin.LOCAL
             place = json.dumps(f"path/to/{tokens}" if local else tokens)
         load = [
-            f"expert = AutoModelForCausalLM.from_pretrained({place}, dtype={json.dumps(facts.expert.dtype)})",
+            f"expert = AutoModelForCausalLM.from_pretrained({place}, dtype={json.dumps(facts.dtype)})",
             'model = PeftModel.from_pretrained(expert, ".")  # this folder',
         ]
     tokenizer = json.dumps(tokens) if facts.merge else place
@@ -257,6 +260,7 @@ def _stages(facts: CardFacts) -> str:
 def _weights(facts: CardFacts) -> str:
     lines = [
         ("result", facts.arm.arm_id),
+        *((f"swept {field}", json.dumps(value)) for field, value in facts.arm.point.items()),
         ("recorded", facts.arm.recorded_at),
         ("recipe hash", facts.arm.recipe_hash),
         ("expert", model_name(facts.expert)),

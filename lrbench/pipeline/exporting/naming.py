@@ -31,8 +31,10 @@ def find_result(name: str, arms: Sequence[ArmRecord]) -> ArmRecord:
 
 
 def full_name(arm: ArmRecord) -> str:
-    """`quickstart/lightr/0`."""
-    return plain(f"{arm.recipe}/{arm.arm}/{arm.seed}")
+    """`quickstart/lightr/0`, without a seed where nothing is random, with the point of a sweep behind it."""
+    seed = "" if arm.seed is None else f"/{arm.seed}"
+    point = ", ".join(f"{field}={value}" for field, value in arm.point.items())
+    return plain(f"{arm.recipe}/{arm.arm}{seed}{f' ({point})' if point else ''}")
 
 
 def _matches(name: str, arm: ArmRecord) -> bool:

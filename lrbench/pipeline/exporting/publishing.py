@@ -83,7 +83,7 @@ def export_result(
     if not scores:
         raise UserError(f"{full_name(arm)} has no scores in the ledger; run its recipe again")
     recipe = recorded_recipe(arm.recipe_yaml, f"the recorded recipe of {full_name(arm)}")
-    expert = _recorded_expert(recipe.pair.expert, scores[0].expert_weights, runs)
+    expert = _recorded_expert(arm, scores[0], runs)
     # Here and not above: it takes seconds to import, which a misspelt name must not cost.
     from lrbench.results.inspection import Inspector
 
@@ -92,10 +92,10 @@ def export_result(
     with _published(to) as folder:
         check = None
         if merge:
-            chosen = dtype or recipe.pair.expert.dtype
+            chosen = dtype or expert.dtype
             check = _merge(inspector, scores, expert, adapter, folder, chosen, say)
         else:
-            _copy_adapter(adapter, folder, recipe.pair.expert, expert)
+            _copy_adapter(adapter, folder, expert)
         for path in licence_files(expert.folder):
             shutil.copyfile(path, folder / path.name)
         facts = _facts(arm, scores, contents, recipe, inspector, adapter, expert, check)
@@ -130,25 +130,26 @@ def _merge(
     return MergeCheck(dtype, found, yardstick.bounds, yardstick.expert_cast, len(items))
 
 
-def _copy_adapter(adapter: Artifact, folder: Path, reference: ModelReference, expert: LocatedModel) -> None:
+def _copy_adapter(adapter: Artifact, folder: Path, expert: LocatedModel) -> None:
     """The adapter as PEFT reads it, with the expert's name in the place of its weights' identity."""
     config_file, weights_file = ADAPTER_FILES
     config = json.loads(adapter.file(config_file).read_text(encoding="utf-8"))
-    config["base_model_name_or_path"] = model_name(reference)
+    config["base_model_name_or_path"] = model_name(expert.name)
     config["revision"] = expert.folder.name if expert.identity.startswith(HUB) else None
     (folder / config_file).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     shutil.copyfile(adapter.file(weights_file), folder / weights_file)
 
 
-def _recorded_expert(reference: ModelReference, weights: str, runs: Path) -> LocatedModel:
-    """The expert a result was made from, found where its recipe says, and proven to be the same."""
-    if weights.startswith(HUB):
-        # A branch may have moved on; the record holds the commit.
-        reference = reference.model_copy(update={"revision": weights.rpartition("@")[2]})
-    found = locate(reference, FileHashes(runs / HASH_CACHE))
+def _recorded_expert(arm: ArmRecord, score: ScoreRecord, runs: Path) -> LocatedModel:
+    """The expert a result was made from, found by its recorded name, and proven to be the same."""
+    weights = score.expert_weights
+    # A branch may have moved on since; the record holds the commit.
+    revision = weights.rpartition("@")[2] if weights.startswith(HUB) else None
+    reference = {"model": arm.expert, "revision": revision, "dtype": score.protocol["dtype"]}
+    found = locate(ModelReference.model_validate(reference), FileHashes(runs / HASH_CACHE))
     if found.identity != weights:
         raise ModelError(
-            f"{reference.model}: the files in {found.folder} are not those this result was made from "
+            f"{found.name}: the files in {found.folder} are not those this result was made from "
             f"(recorded {weights[:22]}, found {found.identity[:22]}). Put the recorded files back, or run "
             "the recipe again with these."
         )
@@ -172,7 +173,8 @@ def _facts(
         scores=scores,
         rows=[(board, row) for board in boards for row in board.rows if row.arm_id == arm.arm_id],
         recipe=recipe,
-        expert=recipe.pair.expert,
+        expert=expert.name,
+        dtype=expert.dtype,
         licence=licence_of(expert.folder),
         sources={
             name: {field: value for field, value in found.identity.items() if field != "expert"}

@@ -1,0 +1,233 @@
+"""What a bundle holds, and putting one together from a runs folder.
+
+index.json                            names and hashes of all the rest, sealed with its own checksum
+ledger/{recipes,arms,scores}.jsonl     the lines concerned, as they stand in the ledger
+stages/STAGE/KEY/manifest.json        of every stage behind the arms: identity, inputs, files, statistics
+stages/STAGE/KEY/provenance.json      when and where that work was done
+stages/evaluate/KEY/part-00000.jsonl  every graded completion with its problem and gold answer
+tables/board.md, board.csv            the tables that these records give
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+
+from lrbench.errors import RunError, StoreError, UserError
+from lrbench.recipe.messages import did_you_mean
+from lrbench.results.board import build_boards
+from lrbench.results.bundle.archive import Entry, write_archive
+from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
+from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.tables import boards_to_csv, boards_to_markdown
+from lrbench.results.text import plain
+from lrbench.store.artifact import MANIFEST, PROVENANCE, Artifact, DamageError, describe_file
+from lrbench.store.canonical import seal
+from lrbench.store.files import storage_errors, sync_directory
+from lrbench.store.store import Store
+
+FORMAT = 1
+INDEX = "index.json"
+LEDGER = "ledger"
+STAGES = "stages"
+TABLES = "tables"
+EVALUATE = "evaluate"
+INDENT = 1
+# What decides how a table is rendered.
+PACKAGES = ("lrbench", "numpy", "scipy", "statsmodels")
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """What a bundle was made of."""
+
+    path: Path
+    arms: int
+    scores: int
+    stages: int
+    size: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: {self.arms} arms, {self.scores} scores and the {self.stages} stages behind them, "
+            f"{self.size:,} bytes. `lrbench verify {self.path}` checks it anywhere."
+        )
+
+
+def arms_of_recipes(names: Sequence[str], contents: LedgerContents) -> list[str]:
+    """The ids of the arms that these recipes mean, as they were last declared; each once.
+
+    Raises `UserError` for a recipe that the ledger does not know.
+    """
+    recipes = {record.recipe: record for record in contents.recipes}
+    for name in names:
+        if name not in recipes:
+            there = ", ".join(map(plain, recipes)) or "none; `lrbench run RECIPE` makes some"
+            raise UserError(
+                f"there are no results of a recipe named {plain(name)!r}{did_you_mean(name, recipes)}\n"
+                f"There are results of: {there}"
+            )
+    return list(dict.fromkeys(arm_id for name in names for arm_id in recipes[name].arm_ids))
+
+
+def write_bundle(recipes: Sequence[str], runs: Path, to: Path) -> Bundled:
+    """Write a bundle of all arms of these recipes, by their names, to the new file `to`.
+
+    Raises `UserError` when `to` is there already, and `RunError`, which lists what is missing or damaged
+    and leaves no file, when not everything behind the results can be had.
+    """
+    with storage_errors(to):
+        if to.exists() or to.is_symlink():
+            raise UserError(f"{to} is there already and is not overwritten; name a new file")
+    ledger = Ledger(runs / "ledger")
+    contents = ledger.read()
+    arm_ids = arms_of_recipes(recipes, contents)
+    arms = [arm for arm in contents.arms if arm.arm_id in arm_ids]
+    scores = [score for score in contents.scores if score.arm_id in arm_ids]
+    artifacts, missing = _stages_behind(arms, scores, Store(runs / "store"))
+    unmade = sorted(set(arm_ids) - {arm.arm_id for arm in arms})
+    missing = [
+        *(f"the arm {arm_id} is not made yet" for arm_id in unmade),
+        *_unscored(arms, scores),
+        *missing,
+    ]
+    if missing:
+        more = f"\n  and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise RunError(
+            "the bundle was not written, since not everything behind the results is there:\n  "
+            + "\n  ".join(missing[:SHOWN])
+            + f"{more}\n`lrbench run` makes what is missing; the recipes are {', '.join(recipes)}."
+        )
+    entries = sorted(
+        [
+            *_ledger_lines(ledger.folder, set(recipes), set(arm_ids)),
+            *(entry for artifact in artifacts for entry in _stage_files(artifact)),
+            *(Entry.of(name, data) for name, data in rendered_tables(arms, scores).items()),
+        ],
+        key=lambda entry: entry.name,
+    )
+    _publish(to, [_index(recipes, entries), *entries])
+    return Bundled(to, len(arms), len(scores), len(artifacts), to.stat().st_size)
+
+
+def rendered_tables(arms: Iterable[ArmRecord], scores: Iterable[ScoreRecord]) -> dict[str, bytes]:
+    """The tables that these records give, by their names in a bundle."""
+    boards = build_boards(arms, scores)
+    return {
+        f"{TABLES}/board.csv": boards_to_csv(boards).encode(),
+        f"{TABLES}/board.md": boards_to_markdown(boards).encode(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """What decides, on this machine, how a table is rendered and a completion graded."""
+    return {"python": python_version()} | {package: version(package) for package in PACKAGES}
+
+
+def _unscored(arms: Sequence[ArmRecord], scores: Sequence[ScoreRecord]) -> Iterator[str]:
+    """Arms without any score, and scores that were measured together with others that are not there."""
+    known = {(score.arm_id, score.protocol_hash) for score in scores}
+    for arm in arms:
+        if all(score.arm_id != arm.arm_id for score in scores):
+            yield f"{arm.recipe}/{arm.arm} ({arm.arm_id}) has no scores in the ledger"
+    absent = {
+        (score.recipe, score.arm, score.arm_id, benchmark): None
+        for score in scores
+        for benchmark, protocol in score.suite_protocol.items()
+        if (score.arm_id, protocol) not in known
+    }
+    for recipe, arm_name, arm_id, benchmark in absent:
+        yield plain(f"{recipe}/{arm_name} ({arm_id}) has no score on {benchmark} in the ledger")
+
+
+def _stages_behind(
+    arms: Sequence[ArmRecord], scores: Sequence[ScoreRecord], store: Store
+) -> tuple[list[Artifact], list[str]]:
+    """The verified artifacts of all stages behind the records, inputs of inputs included, and what lacks."""
+    pending = [(EVALUATE, score.evaluation_key) for score in scores]
+    pending += [address for arm in arms for address in arm.stages.items()]
+    found: dict[str, Artifact] = {}
+    missing: dict[str, str] = {}
+    while pending:
+        stage, key = pending.pop()
+        if key in found or key in missing:
+            continue
+        try:
+            artifact = store.look(stage, key)
+        except (DamageError, StoreError, ValueError) as error:
+            missing[key] = plain(f"{stage}/{key} is damaged: {error}")
+            continue
+        if artifact is None:
+            missing[key] = plain(f"{stage}/{key} is not in the store")
+            continue
+        found[key] = artifact
+        pending += [(_stage_of(store, needed), needed) for needed in artifact.inputs.values()]
+    return list(found.values()), sorted(missing.values())
+
+
+def _stage_of(store: Store, key: str) -> str:
+    """The stage that `key` is an artifact of; some name where there is none."""
+    return next((path.parent.name for path in store.root.glob(f"*/{key}")), "unknown")
+
+
+def _ledger_lines(folder: Path, recipes: set[str], arm_ids: set[str]) -> Iterator[Entry]:
+    for name, field, wanted in (
+        (RECIPES, "recipe", recipes),
+        (ARMS, "arm_id", arm_ids),
+        (SCORES, "arm_id", arm_ids),
+    ):
+        with storage_errors(folder / name):
+            lines = (folder / name).read_bytes().split(b"\n")
+        kept = [line for line in lines if _value_in(line, field) in wanted]
+        yield Entry.of(f"{LEDGER}/{name}", b"".join(line + b"\n" for line in kept))
+
+
+def _value_in(line: bytes, field: str) -> str | None:
+    """A field of the record in a ledger's line; None where the line does not read, as the ledger has it."""
+    with suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(line)["record"][field])
+    return None
+
+
+def _stage_files(artifact: Artifact) -> Iterator[Entry]:
+    folder = f"{STAGES}/{artifact.stage}/{artifact.key}"
+    for name in (MANIFEST, PROVENANCE):
+        record = describe_file(artifact.directory / name, f"{folder}/{name}")
+        yield Entry(record.name, record.size, record.sha256, artifact.directory / name)
+    if artifact.stage == EVALUATE:
+        for record in artifact.files:
+            path = artifact.file(record.name)
+            yield Entry(f"{folder}/{record.name}", record.size, record.sha256, path)
+
+
+def _index(recipes: Sequence[str], entries: Sequence[Entry]) -> Entry:
+    index = {
+        "format": FORMAT,
+        "recipes": list(dict.fromkeys(recipes)),
+        "made_with": versions(),
+        "files": [{"name": entry.name, "size": entry.size, "sha256": entry.sha256} for entry in entries],
+    }
+    return Entry.of(INDEX, seal(index, INDENT).encode())
+
+
+def _publish(to: Path, entries: Sequence[Entry]) -> None:
+    """Write beside, flush, and rename: `to` holds all of the bundle or is not there."""
+    beside = to.with_name(f".{to.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    with storage_errors(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("xb") as file:
+                write_archive(file, entries)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.rename(to)
+            sync_directory(to.absolute().parent)
+        finally:
+            beside.unlink(missing_ok=True)

@@ -1,0 +1,164 @@
+"""Grading every completion of a bundle again, and holding its problems and gold answers against the data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from lrbench.data.access import is_here
+from lrbench.data.sets import DATA_SETS
+from lrbench.embedded.assets import FAMILIES
+from lrbench.evaluation.grading import Verdict, grade, grade_many
+from lrbench.evaluation.items import ItemSet, choose_items
+from lrbench.evaluation.suites import GRADER_VERSION, SUITES
+from lrbench.results.bundle.findings import MALFORMED, Findings
+from lrbench.results.records import items_hash
+
+
+class GradedItem(BaseModel):
+    """One line of an evaluation's files, as `evaluation.harness.Item` writes it."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    id: str
+    problem: str
+    completion: str
+    gold: str
+    prediction: str | None
+    paper: bool
+    exact: bool
+    reason: str
+    tokens: int
+    truncated: bool
+
+
+@dataclass
+class Regraded:
+    """What the items of one evaluation come to when they are graded here.
+
+    `protocol` and `chosen_hash` are those of the evaluation's identity; `gold` are problems with answers.
+    """
+
+    protocol: Mapping[str, Any]
+    chosen_hash: str
+    ids: list[str] = field(default_factory=list)
+    gold: list[tuple[str, str]] = field(default_factory=list)
+    paper: str = ""
+    exact: str = ""
+    tokens: int = 0
+    truncated: int = 0
+
+    @cached_property
+    def benchmark(self) -> str:
+        """The benchmark that the protocol's task measures."""
+        tasks = SUITES[self.protocol["suite"]].tasks
+        return next(name for name, task in tasks.items() if task == self.protocol["task"])
+
+    @property
+    def items_hash(self) -> str:
+        """As in a score's record."""
+        return items_hash(self.ids)
+
+    @property
+    def statistics(self) -> dict[str, int]:
+        """As in the evaluation's manifest."""
+        return {
+            "n": len(self.ids),
+            "paper": self.paper.count("1"),
+            "exact": self.exact.count("1"),
+            "tokens": self.tokens,
+            "truncated": self.truncated,
+        }
+
+    def take(self, where: str, data: bytes, findings: Findings) -> None:
+        """Grade one file of items, and note every verdict that is not the recorded one."""
+        findings.compare(where, "the grader's version", self.protocol["grader_version"], GRADER_VERSION)
+        items = [GradedItem.model_validate(json.loads(line)) for line in data.decode().split("\n")[:-1]]
+        for number, (item, verdict) in enumerate(zip(items, self._verdicts(items), strict=True), start=1):
+            self.ids.append(item.id)
+            self.gold.append((item.problem, item.gold))
+            self.tokens += item.tokens
+            self.truncated += item.truncated
+            if verdict is None:
+                findings.add(f"{where}:{number}", f"{item.id} cannot be graded")
+                continue
+            self.paper += "1" if verdict.correct else "0"
+            self.exact += "1" if verdict.exact else "0"
+            recorded = (item.prediction, item.paper, item.exact, item.reason)
+            graded = (verdict.prediction, verdict.correct, verdict.exact, str(verdict.reason))
+            if recorded != graded:
+                findings.add(
+                    f"{where}:{number}",
+                    f"{item.id} is recorded as {_words(recorded)}, graded as {_words(graded)}",
+                )
+
+    def check_data(self, where: str, data: BenchmarkData, findings: Findings) -> None:
+        """Hold ids, problems and gold answers against the benchmark's data, where they are here."""
+        chosen = data.items(self)
+        if chosen is None:
+            return
+        findings.compare(where, "the benchmark's data", self.protocol["data"], chosen.data_hash)
+        findings.compare(where, "the hash of the chosen items", self.chosen_hash, chosen.items_hash)
+        rows = list(chosen)
+        if self.ids != [row["id"] for row in rows]:
+            findings.add(where, f"its items are not those that {self.benchmark} has under this protocol")
+            return
+        for row, (problem, gold) in zip(rows, self.gold, strict=True):
+            if (row["problem"], row["answer"]) != (problem, gold):
+                findings.add(where, f"problem or gold answer of {row['id']} is not that of the data set")
+
+    def _verdicts(self, items: Sequence[GradedItem]) -> Iterator[Verdict | None]:
+        questions = [
+            {
+                "benchmark": self.benchmark,
+                "completion": item.completion,
+                "gold": item.gold,
+                "problem": item.problem,
+                "truncated": item.truncated,
+            }
+            for item in items
+        ]
+        try:
+            return iter(list(grade_many(questions)))
+        except MALFORMED:
+            # Something among them is no answer at all, such as a gold that is no number: find which.
+            return (_verdict(question) for question in questions)
+
+
+class BenchmarkData:
+    """The items that the data sets of this machine hold; nothing is fetched."""
+
+    def __init__(self) -> None:
+        self.compared: set[str] = set()
+        self.absent: set[str] = set()
+        self._known: dict[tuple[object, ...], ItemSet] = {}
+
+    def items(self, measured: Regraded) -> ItemSet | None:
+        """What `measured` should have been measured on; None where the data set is not on this machine."""
+        benchmark, protocol = measured.benchmark, measured.protocol
+        if benchmark not in FAMILIES and not is_here(DATA_SETS[f"{benchmark}_test"], None):
+            self.absent.add(benchmark)
+            return None
+        self.compared.add(benchmark)
+        listed = tuple(measured.ids) if protocol["items"] is not None else None
+        key = (benchmark, protocol["limit"], listed)
+        if key not in self._known:
+            self._known[key] = choose_items(benchmark, None, protocol["limit"], listed)
+        return self._known[key]
+
+
+def _verdict(question: Mapping[str, Any]) -> Verdict | None:
+    try:
+        return grade(**question)
+    except MALFORMED:
+        return None
+
+
+def _words(verdict: tuple[str | None, bool, bool, str]) -> str:
+    prediction, paper, exact, reason = verdict
+    return f"paper {int(paper)}, exact {int(exact)}, answer {prediction!r}, {reason}"

@@ -1,0 +1,242 @@
+"""Verifying a bundle: every hash, every verdict, every key and every table derived again from what it holds.
+
+Nothing but the bundle is needed, and nothing in it is trusted. What cannot be shown this way: that the
+completions are what the models wrote. That takes running the models again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lrbench.errors import UserError
+from lrbench.results.bundle.archive import BundleDamageError, is_sealed, read_archive
+from lrbench.results.bundle.consistency import check_arm, check_complete, check_manifest, check_score
+from lrbench.results.bundle.contents import (
+    EVALUATE,
+    FORMAT,
+    INDENT,
+    INDEX,
+    LEDGER,
+    STAGES,
+    TABLES,
+    rendered_tables,
+    versions,
+)
+from lrbench.results.bundle.findings import Findings
+from lrbench.results.bundle.regrading import BenchmarkData, Regraded
+from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger
+from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
+from lrbench.store.artifact import INDENT as MANIFEST_INDENT
+from lrbench.store.artifact import MANIFEST, PROVENANCE
+from lrbench.store.canonical import unseal
+from lrbench.store.files import storage_errors
+
+LEDGER_FILES = tuple(f"{LEDGER}/{name}" for name in (RECIPES, ARMS, SCORES))
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a verification came to; `findings` are its disagreements, a line each, and empty if all is well.
+
+    `compared` are the benchmarks whose gold answers were held against the data set, `absent` those whose
+    data set is not on this machine.
+    """
+
+    findings: tuple[str, ...]
+    arms: int
+    scores: int
+    completions: int
+    stages: int
+    tables: int
+    compared: tuple[str, ...]
+    absent: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if self.findings:
+            count = len(self.findings)
+            return f"NOT verified: {count} disagreement{'s' if count > 1 else ''}."
+        text = (
+            f"Verified: {self.arms} arms, {self.scores} scores, {self.completions:,} completions graded "
+            f"again, {self.stages} stage keys, {self.tables} tables, every hash."
+        )
+        if self.compared:
+            text += f"\nGold answers are those of the data set: {', '.join(self.compared)}."
+        if self.absent:
+            text += f"\nGold answers not compared, the data set is not here: {', '.join(self.absent)}."
+        return f"{text}\nNot shown by any of this: that the models wrote these completions."
+
+
+def verify_bundle(path: Path) -> Verification:
+    """Check everything in the bundle at `path` that can be checked without running a model.
+
+    Raises `UserError` when there is no such file, `StoreError` when the system refuses to read it.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file; name a bundle that `lrbench bundle` wrote")
+    bundle = _Bundle()
+    with storage_errors(path):
+        if not is_sealed(path):
+            bundle.findings.add(path.name, "its seal is broken: bytes were changed, cut off or added")
+        try:
+            for name, data in read_archive(path):
+                bundle.take(name, data)
+        except BundleDamageError as error:
+            bundle.findings.add(path.name, f"{error}. What follows was not read")
+        bundle.finish()
+    return bundle.verification()
+
+
+@dataclass
+class _Bundle:
+    """What was read so far. Items are graded as they come, so that memory does not grow with them."""
+
+    findings: Findings = field(default_factory=Findings)
+    data: BenchmarkData = field(default_factory=BenchmarkData)
+    index: dict[str, Any] | None = None
+    expected: dict[str, tuple[int, str]] = field(default_factory=dict)
+    last: str = ""
+    seen: dict[str, tuple[int, str]] = field(default_factory=dict)
+    ledger: dict[str, bytes] = field(default_factory=dict)
+    tables: dict[str, bytes] = field(default_factory=dict)
+    manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    provenances: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measured: dict[str, Regraded] = field(default_factory=dict)
+    recipes: tuple[RecipeRecord, ...] = ()
+    arms: tuple[ArmRecord, ...] = ()
+    scores: tuple[ScoreRecord, ...] = ()
+
+    def take(self, name: str, data: bytes) -> None:
+        """Read one file, in the order of the archive."""
+        if self.index is None:
+            self._open_index(name, data)
+            return
+        if name <= self.last:
+            self.findings.add(name, "is out of order, or there twice")
+        self.last = name
+        self.seen[name] = len(data), hashlib.sha256(data).hexdigest()
+        if name not in self.expected:
+            self.findings.add(name, f"is not in {INDEX}")
+        elif self.expected[name] != self.seen[name]:
+            self.findings.add(name, f"is not the file whose hash is in {INDEX}")
+        with self.findings.reading(name):
+            folder, *rest = name.split("/")
+            if name in LEDGER_FILES:
+                self.ledger[rest[0]] = data
+            elif folder == TABLES:
+                self.tables[name] = data
+            elif folder == STAGES and len(rest) >= 3:
+                self._take_of_stage(name, rest[0], rest[1], "/".join(rest[2:]), data)
+            else:
+                self.findings.add(name, "is no file of a bundle")
+
+    def finish(self) -> None:
+        """Hold everything that was read against each other."""
+        if self.index is None:
+            self.findings.add(INDEX, "cannot be read, so nothing else was")
+            return
+        for name in sorted(self.expected.keys() - self.seen.keys()):
+            self.findings.add(name, f"is in {INDEX} and not in the archive")
+        with self.findings.reading(STAGES):
+            for key, manifest in self.manifests.items():
+                self._check_stage(key, manifest)
+        self._read_ledger()
+        arms = {arm.arm_id: arm for arm in self.arms}
+        declared = {record.recipe: record.arm_ids for record in self.recipes}
+        self.findings.compare(INDEX, "the recipes", sorted(self.index.get("recipes", [])), sorted(declared))
+        meant = {arm_id for arm_ids in declared.values() for arm_id in arm_ids}
+        self.findings.compare(LEDGER, "the arms that the recipes mean", sorted(meant), sorted(arms))
+        for arm in self.arms:
+            with self.findings.reading(f"arm {arm.arm_id}"):
+                check_arm(arm, self.manifests, self.provenances, self.findings)
+        for score in self.scores:
+            with self.findings.reading(f"score of {score.arm_id} on {score.benchmark}"):
+                check_score(score, arms, self.manifests, self.provenances, self.measured, self.findings)
+        check_complete(self.scores, self.findings)
+        with self.findings.reading(TABLES):
+            self._check_tables()
+
+    def verification(self) -> Verification:
+        """The outcome."""
+        return Verification(
+            findings=tuple(self.findings),
+            arms=len(self.arms),
+            scores=len(self.scores),
+            completions=sum(len(items.ids) for items in self.measured.values()),
+            stages=len(self.manifests),
+            tables=len(self.tables),
+            compared=tuple(sorted(self.data.compared)),
+            absent=tuple(sorted(self.data.absent)),
+        )
+
+    def _open_index(self, name: str, data: bytes) -> None:
+        self.index = {}
+        if name != INDEX:
+            raise BundleDamageError(f"{name}: the first file of a bundle is {INDEX}")
+        with self.findings.reading(INDEX):
+            index = unseal(data, INDENT)
+            self.findings.compare(INDEX, "the format", index["format"], FORMAT)
+            self.expected = {file["name"]: (file["size"], file["sha256"]) for file in index["files"]}
+            self.index = index
+
+    def _take_of_stage(self, name: str, stage: str, key: str, file: str, data: bytes) -> None:
+        if file == MANIFEST:
+            manifest = unseal(data, MANIFEST_INDENT)
+            check_manifest(name, stage, key, manifest, self.findings)
+            self.manifests[key] = manifest
+            if stage == EVALUATE:
+                identity = manifest["identity"]
+                self.measured[key] = Regraded(identity["protocol"], identity["items"])
+        elif file == PROVENANCE:
+            self.provenances[key] = json.loads(data)
+        elif key in self.measured:
+            self.measured[key].take(name, data, self.findings)
+        else:
+            self.findings.add(name, "belongs to no evaluation of the bundle")
+
+    def _check_stage(self, key: str, manifest: dict[str, Any]) -> None:
+        """Whether the files of a stage are those of its manifest, and its inputs are there."""
+        folder = f"{STAGES}/{manifest['stage']}/{key}"
+        records = [manifest["provenance"], *(manifest["files"] if key in self.measured else [])]
+        listed = {f"{folder}/{record['name']}": (record["size"], record["sha256"]) for record in records}
+        there = {
+            name for name in self.seen if name.startswith(f"{folder}/") and name != f"{folder}/{MANIFEST}"
+        }
+        for name in sorted(listed.keys() | there):
+            if listed.get(name) != self.seen.get(name):
+                self.findings.add(name, "is not the file whose hash is in its manifest")
+        for role, needed in manifest["inputs"].items():
+            if needed not in self.manifests:
+                self.findings.add(folder, f"its input {role} ({needed[:16]}) is not in the bundle")
+        if key in self.measured:
+            items = self.measured[key]
+            for name, value in items.statistics.items():
+                self.findings.compare(folder, f"the statistic {name}", manifest["statistics"][name], value)
+            items.check_data(folder, self.data, self.findings)
+
+    def _read_ledger(self) -> None:
+        """The records, by the ledger's own reader, which wants files."""
+        with tempfile.TemporaryDirectory(prefix="lrbench-verify-") as folder:
+            for name, data in self.ledger.items():
+                (Path(folder) / name).write_bytes(data)
+            contents = Ledger(Path(folder)).read()
+        self.recipes, self.arms, self.scores = contents.recipes, contents.arms, contents.scores
+        for broken in contents.broken:
+            self.findings.add(f"{LEDGER}/{broken.path.name}:{broken.number}", broken.reason)
+        lines = sum(data.count(b"\n") for data in self.ledger.values())
+        kinds = (contents.recipes, contents.arms, contents.scores, contents.broken)
+        records = sum(map(len, kinds))
+        self.findings.compare(LEDGER, "the number of records", lines, records)
+
+    def _check_tables(self) -> None:
+        """Whether the tables, drawn again from the records, are the same to the byte."""
+        tables = rendered_tables(self.arms, self.scores)
+        made, here = (self.index or {}).get("made_with"), versions()
+        for name in sorted(tables.keys() | self.tables.keys()):
+            if tables.get(name) != self.tables.get(name):
+                told = "" if made == here else f" (made with {made}, drawn again with {here})"
+                self.findings.add(name, f"is not what the records of the bundle give{told}")

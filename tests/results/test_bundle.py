@@ -1,0 +1,603 @@
+"""A bundle holds what is behind a table; verifying it finds every flip and every edited score."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from lrbench.cli import app
+from lrbench.errors import RunError, UserError
+from lrbench.evaluation.grading import grade
+from lrbench.evaluation.items import choose_items
+from lrbench.evaluation.suites import SUITES, protocol
+from lrbench.recipe.identity import recipe_hash, resolved_yaml
+from lrbench.recipe.schema import Recipe
+from lrbench.results.bundle import archive
+from lrbench.results.bundle.archive import Entry, is_sealed, read_archive, write_archive
+from lrbench.results.bundle.contents import INDENT, INDEX, rendered_tables, write_bundle
+from lrbench.results.bundle.verifying import verify_bundle
+from lrbench.results.ledger import Ledger
+from lrbench.results.records import ArmRecord, Costs, RecipeRecord, ScoreRecord, items_hash
+from lrbench.store.artifact import INDENT as MANIFEST_INDENT
+from lrbench.store.canonical import seal, stable_hash, unseal
+from lrbench.store.keys import stage_key
+from lrbench.store.store import Store
+
+NOW = "2026-11-20T10:00:00+00:00"
+ENVIRONMENT = {"python": "3.11", "device": "cpu"}
+EXPERT = {"weights": "files:" + "e" * 64, "dtype": "float32"}
+BENCHMARKS = ("multi_step", "choice")
+ITEMS = 4
+
+Files = dict[str, bytes]
+
+
+def add_artifact(
+    store: Store,
+    stage: str,
+    identity: dict[str, Any],
+    inputs: dict[str, str],
+    files: Files,
+    **statistics: int,
+) -> str:
+    key = stage_key(stage, 1, identity, inputs)
+    with store.lock(stage, key):
+        draft = store.draft(stage, 1, key, identity, inputs)
+        for name, data in files.items():
+            draft.commit(name, partial(Path.write_bytes, data=data), 0.5)
+        draft.finish(statistics, environment=ENVIRONMENT)
+    return key
+
+
+def graded_rows(benchmark: str, right: int) -> list[dict[str, Any]]:
+    """Items of which the first `right` are answered well."""
+    rows = []
+    for place, row in enumerate(choose_items(benchmark, None, ITEMS)):
+        answer = row["answer"] if place < right else str(int(row["answer"]) + 1)
+        completion = f"so \\boxed{{{answer}}}"
+        verdict = grade(
+            benchmark=benchmark, completion=completion, gold=row["answer"], problem=row["problem"]
+        )
+        rows.append(
+            {
+                "id": row["id"],
+                "problem": row["problem"],
+                "completion": completion,
+                "gold": row["answer"],
+                "prediction": verdict.prediction,
+                "paper": verdict.correct,
+                "exact": verdict.exact,
+                "reason": str(verdict.reason),
+                "tokens": 7,
+                "truncated": False,
+            }
+        )
+    return rows
+
+
+def item_lines(rows: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def item_statistics(rows: list[dict[str, Any]]) -> dict[str, int]:
+    counts = {name: sum(row[name] for row in rows) for name in ("paper", "exact", "tokens", "truncated")}
+    return {"n": len(rows)} | counts
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A runs folder with the arms base and lightr, as a run leaves it, without models."""
+    runs = tmp_path_factory.mktemp("bundle") / "runs"
+    store, ledger = Store(runs / "store"), Ledger(runs / "ledger")
+    recipe = Recipe.model_validate(
+        {
+            "name": "small",
+            "pair": {"expert": {"model": "embedded/expert"}, "amateur": {"model": "embedded/amateur"}},
+            "data": {"train": "embedded/multi_step", "problems": 8},
+            "training": {"updates": 2, "rollouts_per_update": 4},
+            "arms": ["base", "lightr"],
+            "evaluation": {"suite": "embedded7", "benchmarks": BENCHMARKS, "limit": ITEMS},
+        }
+    )
+    rollouts = add_artifact(store, "rollouts", {"expert": EXPERT}, {}, {"part.parquet": b"r"}, tokens=90)
+    scores = add_artifact(store, "scores", {"alpha_min": 0.05}, {"rollouts": rollouts}, {"s": b"s"}, steps=90)
+    samples = add_artifact(
+        store,
+        "samples",
+        {"selector": "kl", "target": "contrast", "alpha": 0.2, "beta": 0.4},
+        {"rollouts": rollouts, "scores": scores},
+        {"steps.parquet": b"k"},
+        kept_steps=30,
+    )
+    train = add_artifact(
+        store, "train", {"seed": 0}, {"samples": samples}, {"adapter.safetensors": b"a"}, tuned_tokens=30
+    )
+    made = {"rollouts": rollouts, "scores": scores, "samples": samples, "train": train}
+    for arm, stages, right in (("base", {}, (1, 2)), ("lightr", made, (3, 2))):
+        ledger.append(recorded_arm(store, recipe, arm, stages, right))
+    arm_ids = ("id-of-base", "id-of-lightr")
+    ledger.append(
+        [
+            RecipeRecord(
+                recipe="small",
+                recipe_hash=recipe_hash(recipe),
+                recipe_yaml=resolved_yaml(recipe),
+                arm_ids=arm_ids,
+                claims=(),
+                command="lrbench run small.yaml",
+                recorded_at=NOW,
+            )
+        ]
+    )
+    return runs
+
+
+def recorded_arm(
+    store: Store, recipe: Recipe, arm: str, stages: dict[str, str], right: tuple[int, ...]
+) -> list[ArmRecord | ScoreRecord]:
+    trained = bool(stages)
+    settings = {"source": "greedy", "selector": "kl", "target": "contrast"}
+    made = {stage: store.look(stage, key) for stage, key in stages.items()}
+    records: list[ArmRecord | ScoreRecord] = [
+        ArmRecord(
+            arm_id=f"id-of-{arm}",
+            recipe=recipe.name,
+            recipe_hash=recipe_hash(recipe),
+            recipe_yaml=resolved_yaml(recipe),
+            arm=arm,
+            seed=0,
+            expert="embedded/expert",
+            amateur="embedded/amateur" if trained else None,
+            settings=settings | {"divergence": {"alpha": 0.2, "beta": 0.4}} if trained else {},
+            costs=Costs(
+                tuned_tokens=30 if trained else 0,
+                sampled_tokens=90 if trained else 0,
+                seconds={stage: round(found.seconds, 3) for stage, found in made.items() if found},
+            ),
+            statistics={"steps": 90, "kept_steps": 30, "tuned_tokens": 30} if trained else {},
+            stages=stages,
+            environment=ENVIRONMENT,
+            recorded_at=NOW,
+        )
+    ]
+    chosen = {benchmark: choose_items(benchmark, None, ITEMS) for benchmark in BENCHMARKS}
+    protocols = {
+        benchmark: protocol(SUITES["embedded7"], items, engine="hf", dtype="float32")
+        for benchmark, items in chosen.items()
+    }
+    for benchmark, count in zip(BENCHMARKS, right, strict=True):
+        rows = graded_rows(benchmark, count)
+        identity = {
+            "expert": EXPERT,
+            "protocol": protocols[benchmark],
+            "items": chosen[benchmark].items_hash,
+        }
+        inputs = {"adapter": stages["train"]} if trained else {}
+        files = {"part-00000.jsonl": item_lines(rows[:3]), "part-00001.jsonl": item_lines(rows[3:])}
+        key = add_artifact(store, "evaluate", identity, inputs, files, **item_statistics(rows))
+        found = store.look("evaluate", key)
+        assert found is not None
+        records.append(
+            ScoreRecord(
+                arm_id=f"id-of-{arm}",
+                recipe=recipe.name,
+                arm=arm,
+                seed=0,
+                expert="embedded/expert",
+                expert_weights=EXPERT["weights"],
+                suite="embedded7",
+                benchmark=benchmark,
+                protocol=protocols[benchmark],
+                protocol_hash=stable_hash(protocols[benchmark]),
+                suite_protocol={name: stable_hash(value) for name, value in protocols.items()},
+                items_hash=items_hash([row["id"] for row in rows]),
+                paper="".join(str(int(row["paper"])) for row in rows),
+                exact="".join(str(int(row["exact"])) for row in rows),
+                evaluation_key=key,
+                seconds=found.seconds,
+                recorded_at=NOW,
+            )
+        )
+    return records
+
+
+@pytest.fixture(scope="module")
+def bundle(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("written") / "small.tar.gz"
+    write_bundle(["small"], finished, path)
+    return path
+
+
+@pytest.fixture
+def runs(finished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished, tmp_path / "runs")
+
+
+@pytest.fixture
+def files(bundle: Path) -> Files:
+    return dict(read_archive(bundle))
+
+
+def packed(path: Path, files: Files, entries: list[Entry] | None = None) -> Path:
+    """A bundle of `files` as they are, under a seal that holds."""
+    with path.open("wb") as file:
+        write_archive(file, entries or [Entry.of(name, data) for name, data in files.items()])
+    return path
+
+
+def with_new_index(files: Files) -> Files:
+    """`files` with an index that fits them."""
+    rest = {name: data for name, data in sorted(files.items()) if name != INDEX}
+    index = unseal(files[INDEX], INDENT)
+    index["files"] = [
+        {"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in rest.items()
+    ]
+    return {INDEX: seal(index, INDENT).encode()} | rest
+
+
+def edit_ledger(files: Files, name: str, number: int, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Change a record of the ledger, with a checksum that fits it."""
+    lines = files[f"ledger/{name}"].splitlines()
+    record = json.loads(lines[number])["record"]
+    edit(record)
+    body = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
+    digest = hashlib.sha256(body).hexdigest().encode()
+    lines[number] = b'{"sha256": "%s", "record": %s}' % (digest, body)
+    files[f"ledger/{name}"] = b"\n".join(lines) + b"\n"
+
+
+def edit_manifest(files: Files, folder: str, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Change a manifest, with a content hash and a checksum that fit it."""
+    manifest = unseal(files[f"{folder}/manifest.json"], MANIFEST_INDENT)
+    edit(manifest)
+    content = {name: manifest[name] for name in ("stage", "key", "statistics", "files")}
+    manifest["content_hash"] = stable_hash(content)
+    files[f"{folder}/manifest.json"] = seal(manifest, MANIFEST_INDENT).encode()
+
+
+def edit_items(files: Files, number: int, edit: Callable[[list[dict[str, Any]]], None]) -> None:
+    """Change the items behind a score, and everything that is derived from them: the perfect forgery."""
+    score = json.loads(files["ledger/scores.jsonl"].splitlines()[number])["record"]
+    folder = f"stages/evaluate/{score['evaluation_key']}"
+    parts = [name for name in sorted(files) if name.startswith(f"{folder}/part")]
+    rows = [json.loads(line) for name in parts for line in files[name].splitlines()]
+    edit(rows)
+    files[parts[0]], files[parts[1]] = item_lines(rows[:3]), item_lines(rows[3:])
+
+    def statistics_and_hashes(manifest: dict[str, Any]) -> None:
+        manifest["statistics"] |= item_statistics(rows)
+        for record in manifest["files"]:
+            data = files[f"{folder}/{record['name']}"]
+            record |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+    def outcomes(record: dict[str, Any]) -> None:
+        record["items_hash"] = items_hash([row["id"] for row in rows])
+        for verdict in ("paper", "exact"):
+            record[verdict] = "".join(str(int(row[verdict])) for row in rows)
+
+    edit_manifest(files, folder, statistics_and_hashes)
+    edit_ledger(files, "scores.jsonl", number, outcomes)
+    draw_tables(files)
+
+
+def draw_tables(files: Files) -> None:
+    """Tables that fit the records."""
+    arms = [json.loads(line)["record"] for line in files["ledger/arms.jsonl"].splitlines()]
+    scores = [json.loads(line)["record"] for line in files["ledger/scores.jsonl"].splitlines()]
+    files |= rendered_tables(map(ArmRecord.model_validate, arms), map(ScoreRecord.model_validate, scores))
+
+
+def test_a_bundle_is_verified_where_nothing_else_is(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(bundle, elsewhere / "b.tar.gz")
+    monkeypatch.chdir(elsewhere)
+    found = verify_bundle(Path("b.tar.gz"))
+    assert found.findings == ()
+    assert (found.arms, found.scores, found.completions, found.stages, found.tables) == (2, 4, 16, 8, 2)
+    assert found.compared == tuple(sorted(BENCHMARKS))
+    assert "Not shown by any of this: that the models wrote these completions" in str(found)
+    assert [path.name for path in elsewhere.iterdir()] == ["b.tar.gz"]
+
+
+def test_equal_results_give_equal_bundles(finished: Path, bundle: Path, tmp_path: Path) -> None:
+    write_bundle(["small"], finished, tmp_path / "again.tar.gz")
+    assert (tmp_path / "again.tar.gz").read_bytes() == bundle.read_bytes()
+
+
+def test_ordinary_tools_read_a_bundle(bundle: Path, files: Files) -> None:
+    with tarfile.open(bundle) as opened:
+        assert opened.getnames() == list(files)
+        assert {member.mtime for member in opened} == {0}
+
+
+def test_its_ledger_lines_are_those_of_the_ledger(finished: Path, files: Files) -> None:
+    for name in ("recipes.jsonl", "arms.jsonl", "scores.jsonl"):
+        assert files[f"ledger/{name}"] == (finished / "ledger" / name).read_bytes()
+
+
+def test_a_flip_of_any_byte_breaks_the_seal(bundle: Path, tmp_path: Path) -> None:
+    data = bundle.read_bytes()
+    broken = tmp_path / "broken.tar.gz"
+    places = {*range(32), *range(32, len(data), 37), *range(len(data) - archive.SEAL_LENGTH, len(data))}
+    for place in places:
+        broken.write_bytes(data[:place] + bytes([data[place] ^ 16]) + data[place + 1 :])
+        assert not is_sealed(broken), place
+    for place in sorted(places)[:: len(places) // 10]:
+        broken.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        assert any("its seal is broken" in finding for finding in verify_bundle(broken).findings)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20, 500, -1])
+def test_a_bundle_cut_short_is_found(bundle: Path, tmp_path: Path, cut: int) -> None:
+    (tmp_path / "cut.tar.gz").write_bytes(bundle.read_bytes()[:cut])
+    assert verify_bundle(tmp_path / "cut.tar.gz").findings
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "index.json",
+        "ledger/recipes.jsonl",
+        "ledger/arms.jsonl",
+        "ledger/scores.jsonl",
+        "manifest.json",
+        "provenance.json",
+        "part-00000.jsonl",
+        "tables/board.md",
+        "tables/board.csv",
+    ],
+)
+def test_a_flip_in_any_kind_of_file_is_found_though_archive_and_index_are_sealed_again(
+    files: Files, tmp_path: Path, kind: str
+) -> None:
+    name = next(name for name in files if name.endswith(kind))
+    data = files[name]
+    place = len(data) // 2
+    files[name] = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+    resealed = files if name == INDEX else with_new_index(files)
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", resealed)).findings
+    assert any(finding.startswith(name) for finding in findings), findings
+
+
+def test_an_outcome_edited_in_the_ledger_is_found_by_grading_again(files: Files, tmp_path: Path) -> None:
+    edit_ledger(files, "scores.jsonl", 0, lambda record: record.update(paper="1111"))
+    draw_tables(files)
+    (finding,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert finding == (
+        "score of small/base (id-of-base) on multi_step: the paper verdicts of 3 items are not those of "
+        "their completions, the first is multi_step-test-1: 4 are recorded as right, 1 are"
+    )
+
+
+def test_an_outcome_edited_everywhere_with_every_checksum_made_to_fit_is_found(
+    files: Files, tmp_path: Path
+) -> None:
+    edit_items(files, 0, lambda rows: rows[3].update(paper=True, exact=True, reason="correct"))
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert any("part-00001.jsonl:1: multi_step-test-3 is recorded as paper 1, exact 1" in f for f in findings)
+    assert any("1 items are not those of their completions" in finding for finding in findings)
+    assert not any("hash" in finding for finding in findings)
+
+
+def test_a_gold_answer_edited_to_fit_is_found_where_the_data_set_is(files: Files, tmp_path: Path) -> None:
+    def make_right(rows: list[dict[str, Any]]) -> None:
+        rows[3].update(gold=rows[3]["prediction"], paper=True, exact=True, reason="correct")
+
+    edit_items(files, 0, make_right)
+    (finding,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert "problem or gold answer of multi_step-test-3 is not that of the data set" in finding
+
+
+def test_an_item_left_out_is_found_where_the_data_set_is(files: Files, tmp_path: Path) -> None:
+    edit_items(files, 0, lambda rows: rows.pop())
+    (finding,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert "its items are not those that multi_step has under this protocol" in finding
+
+
+def test_a_gold_answer_that_cannot_be_graded_is_a_finding(files: Files, tmp_path: Path) -> None:
+    edit_items(files, 0, lambda rows: rows[0].update(gold="many"))
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert any("multi_step-test-0 cannot be graded" in finding for finding in findings)
+
+
+def test_scores_of_another_model_are_found(files: Files, tmp_path: Path) -> None:
+    lines = [json.loads(line)["record"] for line in files["ledger/scores.jsonl"].splitlines()]
+    borrowed = {name: lines[2][name] for name in ("paper", "exact", "evaluation_key", "seconds")}
+    edit_ledger(files, "scores.jsonl", 0, lambda record: record.update(borrowed))
+    draw_tables(files)
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert any(
+        f.startswith("score of small/base") and "the adapter is recorded as None" in f for f in findings
+    )
+
+
+def test_an_arm_under_another_name_is_found(files: Files, tmp_path: Path) -> None:
+    edit_ledger(files, "arms.jsonl", 0, lambda record: record.update(arm="lightr"))
+    edit_ledger(files, "scores.jsonl", 0, lambda record: record.update(arm="lightr"))
+    edit_ledger(files, "scores.jsonl", 1, lambda record: record.update(arm="lightr"))
+    draw_tables(files)
+    (finding,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert finding.startswith("arm id-of-base (small/lightr): whether it is trained is recorded as True")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "finding"),
+    [
+        ("tuned_tokens", 3, "the number of tuned tokens is recorded as 3, but is 30"),
+        ("sampled_tokens", 3, "the number of sampled tokens is recorded as 3, but is 90"),
+        ("seconds", {"train": 1e-9}, "the seconds of train is recorded as 1e-09"),
+    ],
+)
+def test_edited_costs_are_found(
+    files: Files, tmp_path: Path, field: str, value: object, finding: str
+) -> None:
+    edit_ledger(files, "arms.jsonl", 1, lambda record: record["costs"].update({field: value}))
+    draw_tables(files)
+    (found,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert finding in found
+
+
+def test_an_edited_identity_is_no_longer_that_of_its_key(files: Files, tmp_path: Path) -> None:
+    name = next(name for name in files if "stages/train/" in name and name.endswith("manifest.json"))
+    edit_manifest(
+        files, name.removesuffix("/manifest.json"), lambda manifest: manifest["identity"].update(seed=1)
+    )
+    (finding,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert finding.startswith(f"{name}: the stage's key is recorded as")
+
+
+def test_what_is_left_out_or_put_in_is_found(files: Files, tmp_path: Path) -> None:
+    name = next(name for name in files if "stages/scores/" in name and name.endswith("manifest.json"))
+    without = {other: data for other, data in files.items() if not other.startswith(name[:80])}
+    findings = verify_bundle(packed(tmp_path / "a.tar.gz", with_new_index(without))).findings
+    assert any("its input scores" in finding and "is not in the bundle" in finding for finding in findings)
+    more = with_new_index(files | {"stages/evaluate/xx/extra.jsonl": b"{}\n"})
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", more)).findings
+    assert any("belongs to no evaluation of the bundle" in finding for finding in findings)
+    unlisted = files | {"tables/other.md": b"x"}
+    findings = verify_bundle(packed(tmp_path / "c.tar.gz", dict(sorted(unlisted.items())))).findings
+    assert any(finding == "tables/other.md: is not in index.json" for finding in findings)
+
+
+def test_an_arm_left_out_is_found(files: Files, tmp_path: Path) -> None:
+    files["ledger/arms.jsonl"] = files["ledger/arms.jsonl"].splitlines()[1] + b"\n"
+    files["ledger/scores.jsonl"] = b"\n".join(files["ledger/scores.jsonl"].splitlines()[2:]) + b"\n"
+    draw_tables(files)
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert any("the arms that the recipes mean" in finding for finding in findings)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"},
+        {"type": tarfile.LNKTYPE, "linkname": "index.json"},
+        {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3},
+        {"type": tarfile.DIRTYPE},
+        {"type": tarfile.FIFOTYPE},
+        {"name": "../../escaped.json"},
+        {"name": "/tmp/escaped.json"},
+        {"name": "ledger/../../escaped.json"},
+        {"name": "a" * 300},
+        {"mode": 0o4755},
+        {"uname": "root"},
+        {"pax_headers": {"comment": "x" * 1000}},
+    ],
+    ids=str,
+)
+def test_what_is_no_plain_file_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    member = tarfile.TarInfo("index.json")
+    member.mode = 0o644
+    for field, value in change.items():
+        setattr(member, field, value)
+    with tarfile.open(tmp_path / "evil.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as opened:
+        opened.addfile(member, io.BytesIO(b""))
+    findings = verify_bundle(tmp_path / "evil.tar.gz").findings
+    assert any("is no plain file of a bundle" in f or "no file of a bundle begins" in f for f in findings)
+    assert [path.name for path in tmp_path.iterdir()] == ["evil.tar.gz"]
+
+
+def test_absurd_sizes_are_refused_before_they_are_read(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = Entry("index.json", 8**11 - 1, "", b"")
+    path = tmp_path / "huge.tar.gz"
+    monkeypatch.setattr(archive, "END", archive._header(huge.name, huge.size))
+    with path.open("wb") as file:
+        write_archive(file, [])
+    monkeypatch.undo()
+    findings = verify_bundle(path).findings
+    assert any("its 8,589,934,591 bytes are more than a bundle may hold" in f for f in findings)
+    monkeypatch.setattr(archive, "LARGEST_BUNDLE", 1000)
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", files)).findings
+    assert any("are more than a bundle may hold" in finding for finding in findings)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_content_makes_verifying_fail_otherwise_than_by_findings(
+    bundle: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    files = dict(read_archive(bundle))
+    name = data.draw(st.sampled_from(sorted(files)))
+    replacement = data.draw(
+        st.one_of(
+            st.binary(max_size=40),
+            st.sampled_from([b"null\n", b"[]\n", b"{}\n", b'{"sha256": 1}\n', b"[" * 100_000, b"1e999\n"]),
+        )
+    )
+    if replacement != files[name]:
+        resealed = {**files, name: replacement}
+        resealed = resealed if name == INDEX else with_new_index(resealed)
+        assert verify_bundle(packed(tmp_path / "b.tar.gz", resealed)).findings
+
+
+def test_nothing_is_overwritten(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "there.tar.gz").write_text("mine")
+    with pytest.raises(UserError, match="is there already and is not overwritten"):
+        write_bundle(["small"], finished, tmp_path / "there.tar.gz")
+    assert (tmp_path / "there.tar.gz").read_text() == "mine"
+
+
+def test_an_unknown_recipe_is_said_with_those_there_are(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"named 'smal'; did you mean `small`\?\nThere are results of: small"):
+        write_bundle(["smal"], finished, tmp_path / "b.tar.gz")
+
+
+def test_everything_missing_is_listed_and_no_file_is_left(runs: Path, tmp_path: Path) -> None:
+    shutil.rmtree(next((runs / "store" / "train").glob("*")))
+    scores = (runs / "ledger" / "scores.jsonl").read_bytes().splitlines()
+    key = json.loads(scores[0])["record"]["evaluation_key"]
+    damaged = runs / "store" / "evaluate" / key / "part-00000.jsonl"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    (runs / "ledger" / "scores.jsonl").write_bytes(b"\n".join(scores[:-1]) + b"\n")
+    with pytest.raises(RunError) as caught:
+        write_bundle(["small"], runs, tmp_path / "b.tar.gz")
+    message = str(caught.value)
+    assert "small/lightr (id-of-lightr) has no score on choice in the ledger" in message
+    assert f"evaluate/{key} is damaged" in message
+    assert "is not in the store" in message
+    assert "the recipes are small" in message
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert damaged.exists()
+
+
+def test_an_arm_that_is_not_made_yet_is_missing(runs: Path, tmp_path: Path) -> None:
+    arms = (runs / "ledger" / "arms.jsonl").read_bytes().splitlines()
+    (runs / "ledger" / "arms.jsonl").write_bytes(arms[0] + b"\n")
+    with pytest.raises(RunError, match="the arm id-of-lightr is not made yet"):
+        write_bundle(["small"], runs, tmp_path / "b.tar.gz")
+
+
+def test_the_command_line_says_what_is_wrong_and_ends_with_1(
+    finished: Path, files: Files, tmp_path: Path
+) -> None:
+    path = tmp_path / "b.tar.gz"
+    written = CliRunner().invoke(app, ["bundle", "small", "--to", str(path), "--runs", str(finished)])
+    assert written.exit_code == 0
+    assert "2 arms, 4 scores and the 8 stages behind them" in written.output
+    good = CliRunner().invoke(app, ["verify", str(path)])
+    assert (good.exit_code, good.output.splitlines()[0][:9]) == (0, "Verified:")
+    edit_ledger(files, "scores.jsonl", 0, lambda record: record.update(exact="1111"))
+    draw_tables(files)
+    bad = CliRunner().invoke(app, ["verify", str(packed(tmp_path / "c.tar.gz", with_new_index(files)))])
+    assert bad.exit_code == 1
+    assert bad.output.splitlines()[-1] == "NOT verified: 1 disagreement."
+    with pytest.raises(UserError, match="there is no such file"):
+        verify_bundle(tmp_path / "none.tar.gz")
