@@ -1,0 +1,340 @@
+"""Claims set against results: supported, refuted, underpowered, or not measured.
+
+A claim is supported when its test shows it, refuted when its test shows the opposite, and underpowered
+otherwise. `first > second by m`: the 95% interval of the difference lies above m, or below. `first == second
+within m`: the 90% interval lies within the margin (two one-sided tests at 5%), or the 95% interval wholly
+outside. Claims judged together are a family: the chance that any is falsely supported is 5%, and so is
+that of any being falsely refuted (Holm over all of them; a claim not measured yet counts, so that
+measuring it takes nothing back).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil, sqrt
+from typing import Any, Literal
+
+from lrbench.evaluation.statistics import (
+    LEVEL,
+    POINTS,
+    POWER,
+    SIGNIFICANCE,
+    AverageDifference,
+    BenchmarkDifference,
+    DifferenceTest,
+    Interval,
+    SeedDifference,
+    count_flips,
+    holm,
+)
+from lrbench.recipe.claims import AVERAGE, Claim
+from lrbench.results.board import BASE, Row
+from lrbench.results.budgets import BudgetMatch, match_budgets
+
+Verdict = Literal["supported", "refuted", "underpowered", "unmeasured"]
+
+RUN = "lrbench run RECIPE"
+_MOST_ITEMS = 10**8
+_MOST_SEEDS = 1000
+_EXACT = "exact unconditional test of the paired difference (score statistic)"
+_COMBINED = "score intervals of the benchmarks' paired differences, combined (MOVER)"
+_OVER_SEEDS = "items and seeds paired: Student's t for the seeds, normal for the items"
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What would decide a claim with power 0.8, were the true difference the one measured.
+
+    `items` of the benchmark (of all benchmarks, each grown alike, for the average), the seeds as they are;
+    `seeds` with the items as they are. None where more of it alone would not, or absurdly much were needed.
+    """
+
+    items: int | None
+    seeds: int | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the verdict rests on. Differences are first minus second, in points.
+
+    `interval` has the level `level`: 0.95, or 0.9 for an equivalence claim, whose two one-sided tests it
+    shows. `p_one_sided`: of `>` and `<` against the claim and against its opposite; of `==` the two tests of
+    TOST, against "at or under -margin" and "at or over margin". `p_supported` and `p_refuted` decide: the
+    larger one-sided p for supporting `==`, two-sided for all else, and adjusted by Holm. `seeds` is empty
+    where nothing in either model is random.
+    `detectable`: how far from the margin a true difference had to lie for these data to decide with
+    power 0.8. `notes`: what the interval cannot know.
+    """
+
+    test: str
+    difference: float
+    interval: Interval
+    level: float
+    p_one_sided: tuple[float, float]
+    p_supported: float
+    p_refuted: float
+    n: int
+    seeds: tuple[int, ...]
+    detectable: float
+    needed: Needed | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim's verdict. `family` claims were judged together.
+
+    Where it is unmeasured there is no evidence: `missing` says what has no result, and `run` what makes it.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    family: int
+    evidence: Evidence | None = None
+    budgets: BudgetMatch | None = None
+    missing: tuple[str, ...] = ()
+    run: str = ""
+
+
+def judge_claims(claims: Sequence[Claim], rows: Iterable[Row], run: str = RUN) -> tuple[Judgement, ...]:
+    """Verdicts on `claims`, in their order, from one board's rows of one expert and recipe, all its seeds.
+
+    Of a sweep, pass what `by_point` gives for one point. Where an arm was made in several ways (an edited
+    recipe), rows made as its latest count, and the latest of each seed. `run` is the command that fills
+    what is missing. Raises `ValueError` for rows of several experts, recipes or points.
+    """
+    rows = list(rows)
+    if len({(row.expert_weights, row.recipe) for row in rows}) > 1:
+        raise ValueError("claims are judged on rows of one expert and one recipe")
+    if len(by_point(rows)) > 1:
+        raise ValueError("claims are judged on rows of one point of a sweep")
+    matches = [_match(claim, rows) for claim in claims]
+    tests = [match.test if isinstance(match, _Match) else None for match in matches]
+    supporting, refuting = [], []
+    for claim, test in zip(claims, tests, strict=True):
+        supported, refuted = (1.0, 1.0) if test is None else _p_values(claim, test)
+        supporting.append(supported)
+        refuting.append(refuted)
+    judgements = []
+    for claim, match, p_supported, p_refuted in zip(
+        claims, matches, holm(supporting), holm(refuting), strict=True
+    ):
+        if isinstance(match, _Match):
+            judgements.append(_judgement(claim, match, p_supported, p_refuted, len(claims)))
+        else:
+            judgements.append(Judgement(claim, "unmeasured", len(claims), missing=match, run=run))
+    return tuple(judgements)
+
+
+def by_point(rows: Sequence[Row]) -> list[tuple[Mapping[str, Any], list[Row]]]:
+    """The rows of each point of a sweep, with those that it does not change; one point without a sweep.
+
+    A row's point holds the swept fields that decide its model, so that of `base` is empty and goes with all.
+    """
+    points: list[Mapping[str, Any]] = []
+    for row in sorted(rows, key=lambda row: -len(row.point)):
+        if not any(row.point.items() <= point.items() for point in points):
+            points.append(row.point)
+    return [(point, [row for row in rows if row.point.items() <= point.items()]) for point in points]
+
+
+@dataclass(frozen=True)
+class _Match:
+    """Two arms' rows, run by run (one where nothing is random), and the benchmarks a claim is about."""
+
+    first: tuple[Row, ...]
+    second: tuple[Row, ...]
+    benchmarks: tuple[str, ...]
+    seeds: tuple[int, ...]
+    dropped: tuple[int, ...]
+
+    @cached_property
+    def test(self) -> DifferenceTest:
+        """The difference of the arms, exact where that can be had."""
+        if len(self.first) > 1:
+            return SeedDifference(self._outcomes(self.first), self._outcomes(self.second))
+        flips = tuple(
+            count_flips(_paper(self.first[0], name), _paper(self.second[0], name)) for name in self.benchmarks
+        )
+        return AverageDifference(flips) if len(flips) > 1 else BenchmarkDifference(flips[0])
+
+    @property
+    def n(self) -> int:
+        """Items of all benchmarks."""
+        return sum(self.first[0].cells[name].n for name in self.benchmarks)
+
+    def _outcomes(self, rows: tuple[Row, ...]) -> list[list[list[str]]]:
+        """Per benchmark and seed the one rerun."""
+        return [[[_paper(row, name)] for row in rows] for name in self.benchmarks]
+
+
+def _match(claim: Claim, rows: list[Row]) -> _Match | tuple[str, ...]:
+    """The rows that the claim is about, or what is missing of them, in words."""
+    first, second = (_by_seed(name, rows) for name in (claim.first, claim.second))
+    missing = tuple(
+        f"{name} has no result" for name, own in ((claim.first, first), (claim.second, second)) if not own
+    )
+    if missing:
+        return missing
+    wanted = tuple(sorted({name for row in rows for name in (*row.cells, *row.missing)}))
+    benchmarks = wanted if claim.where == AVERAGE else (claim.where,)
+    known = sorted({seed for seed in (*first, *second) if seed is not None})
+    seeds: list[int | None] = [*known] or [None]
+    for own in (first, second):
+        if None in own:
+            own |= dict.fromkeys(seeds, own[None])
+    absent: dict[str, list[str]] = {}
+    complete = []
+    for seed in seeds:
+        reasons = [
+            reason
+            for name, own in ((claim.first, first), (claim.second, second))
+            for reason in _absent(name, own.get(seed), benchmarks)
+        ]
+        for reason in reasons:
+            absent.setdefault(reason, []).append(str(seed))
+        if not reasons:
+            complete.append(seed)
+    if not complete:
+        return tuple(f"{reason} ({_seeds(of)})" if known else reason for reason, of in absent.items())
+    ours, theirs = (tuple(own[seed] for seed in complete) for own in (first, second))
+    for name in benchmarks:
+        if len({row.cells[name].score.items_hash for row in (*ours, *theirs)}) > 1:
+            return (f"{claim.first} and {claim.second} answered different items of {name}",)
+    measured = tuple(seed for seed in complete if seed is not None)
+    return _Match(ours, theirs, benchmarks, measured, tuple(seed for seed in known if seed not in measured))
+
+
+def _by_seed(name: str, rows: list[Row]) -> dict[int | None, Row]:
+    """The arm's latest row of every seed; under None that of an arm in which nothing is random."""
+    own = sorted((row for row in rows if row.arm == name), key=_age)
+    own = [row for row in own if row.made_alike == own[-1].made_alike]
+    # The base is not trained: what it answers is the same for every seed.
+    untrained = {None: own[-1]} if own and name == BASE else {}
+    return {row.seed: row for row in own} | untrained
+
+
+def _absent(name: str, row: Row | None, benchmarks: tuple[str, ...]) -> list[str]:
+    if row is None:
+        return [f"{name} has no result"]
+    return [f"{name} has no result on {benchmark}" for benchmark in benchmarks if benchmark not in row.cells]
+
+
+def _seeds(seeds: Sequence[object]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+
+
+def _age(row: Row) -> tuple[str, str]:
+    return row.recorded_at, row.arm_id
+
+
+def _paper(row: Row, benchmark: str) -> str:
+    return row.cells[benchmark].score.paper
+
+
+def _judgement(claim: Claim, match: _Match, p_supported: float, p_refuted: float, family: int) -> Judgement:
+    test = match.test
+    verdict: Verdict = "underpowered"
+    if p_supported <= SIGNIFICANCE:
+        verdict = "supported"
+    elif p_refuted <= SIGNIFICANCE:
+        verdict = "refuted"
+    level = 1 - 2 * SIGNIFICANCE if claim.relation == "==" else LEVEL
+    notes = ["one seed: how other seeds would compare is unknown"] if len(match.seeds) == 1 else []
+    if match.dropped:
+        notes.append(f"left out, since not measured for both: {_seeds(match.dropped)}")
+    planning = _Planning(claim, match, test, family)
+    evidence = Evidence(
+        test=_OVER_SEEDS if len(match.seeds) > 1 else _EXACT if len(match.benchmarks) == 1 else _COMBINED,
+        difference=test.difference,
+        interval=test.interval(level),
+        level=level,
+        p_one_sided=_one_sided(claim, test),
+        p_supported=p_supported,
+        p_refuted=p_refuted,
+        n=match.n,
+        seeds=match.seeds,
+        detectable=planning.detectable,
+        needed=planning.needed if verdict == "underpowered" else None,
+        notes=tuple(notes),
+    )
+    return Judgement(claim, verdict, family, evidence, match_budgets(match.first, match.second))
+
+
+def _one_sided(claim: Claim, test: DifferenceTest) -> tuple[float, float]:
+    """The one-sided p-values as `Evidence` holds them."""
+    if claim.relation == "==":
+        return test.p_above(-claim.margin), test.p_below(claim.margin)
+    if claim.relation == ">":
+        return test.p_above(claim.margin), test.p_below(claim.margin)
+    return test.p_below(-claim.margin), test.p_above(-claim.margin)
+
+
+def _p_values(claim: Claim, test: DifferenceTest) -> tuple[float, float]:
+    """p of supporting and of refuting the claim, each at 5%, before Holm."""
+    against, opposite = _one_sided(claim, test)
+    if claim.relation == "==":
+        outside = min(test.p_above(claim.margin), test.p_below(-claim.margin))
+        return max(against, opposite), min(1.0, 2 * outside)
+    return min(1.0, 2 * against), min(1.0, 2 * opposite)
+
+
+class _Planning:
+    """How much more would decide, from the variance measured; normal but for Student's t over seeds."""
+
+    def __init__(self, claim: Claim, match: _Match, test: DifferenceTest, family: int) -> None:
+        from scipy.special import ndtri
+
+        self.n, self.runs = match.n, len(match.first)
+        equivalence = claim.relation == "=="
+        margin = -claim.margin if claim.relation == "<" else claim.margin
+        inside = equivalence and abs(test.difference) < margin
+        self.gap = abs(abs(test.difference) - margin) if equivalence else abs(test.difference - margin)
+        # The first claim that Holm decides is tested at the level shared by the whole family.
+        self.error = SIGNIFICANCE / family / (1 if inside else 2)
+        # Equivalence has to be shown on both sides.
+        self.power = float(ndtri((1 + POWER) / 2 if inside else POWER))
+        self.z = float(-ndtri(self.error)) + self.power
+        if isinstance(test, SeedDifference):
+            self.item_part, self.run_part = test.variances
+        else:
+            self.item_part, self.run_part = _item_variance(match), 0.0
+
+    @property
+    def detectable(self) -> float:
+        return sqrt(self._t(self.runs) ** 2 * self.run_part + self.z**2 * self.item_part)
+
+    @property
+    def needed(self) -> Needed:
+        return Needed(self._items(), self._seeds() if self.runs > 1 else None)
+
+    def _items(self) -> int | None:
+        left = self.gap**2 - self._t(self.runs) ** 2 * self.run_part
+        if left <= 0 or self.z**2 * self.item_part * self.n > _MOST_ITEMS * left:
+            return None
+        return max(self.n + 1, ceil(self.n * self.z**2 * self.item_part / left))
+
+    def _seeds(self) -> int | None:
+        for seeds in range(self.runs + 1, _MOST_SEEDS + 1):
+            run_part = self.run_part * self.runs / seeds
+            if self._t(seeds) ** 2 * run_part + self.z**2 * self.item_part <= self.gap**2:
+                return seeds
+        return None
+
+    def _t(self, seeds: int) -> float:
+        """Student's quantile for so many seeds plus what the power asks; one seed has no part in it."""
+        from scipy.special import stdtrit
+
+        return 0.0 if seeds == 1 else float(-stdtrit(seeds - 1, self.error)) + self.power
+
+
+def _item_variance(match: _Match) -> float:
+    """Variance of the difference over items, points squared, half an item flipped either way at least."""
+    total = 0.0
+    for name in match.benchmarks:
+        flips = count_flips(_paper(match.first[0], name), _paper(match.second[0], name))
+        won, lost = max(flips.won, 0.5) / flips.n, max(flips.lost, 0.5) / flips.n
+        total += max(won + lost - (won - lost) ** 2, 0.0) / flips.n
+    return POINTS**2 * total / len(match.benchmarks) ** 2
