@@ -113,13 +113,13 @@ def _needs_amateur(arm: ArmPlan) -> bool:
 
 def _settings(arm: ArmPlan) -> dict[str, Any]:
     ingredients = arm.arm.ingredients
-    if ingredients is None:
+    if ingredients is None or arm.adapter is None:
         return {}
     sampling = output_fields(arm.recipe.sampling)
     if ingredients.source != "solutions":
         del sampling["solutions"]
     return {
-        "data": output_fields(arm.recipe.data),
+        "data": output_fields(arm.recipe.data) | {"texts": arm.adapter.samples.rollouts.identity["texts"]},
         "sampling": sampling,
         "source": ingredients.source,
         "selector": ingredients.selector,

@@ -17,10 +17,11 @@ from functools import cached_property
 from typing import Any
 
 from lrbench.evaluation.statistics import macro_average, wilson_interval
-from lrbench.results.board import build_boards
+from lrbench.results.board import Row, build_boards
+from lrbench.results.ledger import LedgerContents
 from lrbench.results.mlflow_place import without_secrets
 from lrbench.results.plots import Series, accuracy_plot, curve_plot, kl_histogram_plot
-from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.store.keys import stable_hash
 
@@ -76,8 +77,12 @@ class RunContent:
 
 @dataclass(frozen=True)
 class RecipeRun(RunContent):
-    """The parent run: one recipe as last resolved, and how its arms compare."""
+    """The parent run: a recipe as last declared, and how the arms it then means compare.
 
+    `children` are all arms ever made under its name.
+    """
+
+    recipe_yaml: str
     arms: tuple[ArmRecord, ...]
     scores: tuple[ScoreRecord, ...]
     children: tuple[ArmRun, ...]
@@ -87,14 +92,13 @@ class RecipeRun(RunContent):
         """Path -> content of the files kept with the run."""
         boards = build_boards(self.arms, self.scores)
         files = {
-            "recipe.yaml": _text(self.arms[-1].recipe_yaml),
+            "recipe.yaml": _text(self.recipe_yaml),
             "board.md": boards_to_markdown(boards).encode(),
             "board.csv": boards_to_csv(boards).encode(),
         }
         for position, board in enumerate(boards):
             series = [
-                Series(f"{row.arm}{_seed_words(row.seed)}", [row.on(column) for column in board.columns])
-                for row in board.rows
+                Series(_arm_name(row), [row.on(column) for column in board.columns]) for row in board.rows
             ]
             suffix = f"_{position + 1}" if position else ""
             files[f"plots/accuracy{suffix}.png"] = accuracy_plot(board.columns, series)
@@ -213,16 +217,17 @@ class ArmRun(RunContent):
         return dict(found)
 
 
-def recipe_runs(arms: Sequence[ArmRecord], scores: Iterable[ScoreRecord]) -> list[RecipeRun]:
+def recipe_runs(contents: LedgerContents) -> list[RecipeRun]:
     """Every measured recipe, with its arms' runs, in the order recorded."""
-    by_arm: dict[str, list[ScoreRecord]] = defaultdict(list)
-    for score in scores:
-        by_arm[score.arm_id].append(score)
+    declared = {record.recipe: record for record in contents.recipes}
+    scores: dict[str, list[ScoreRecord]] = defaultdict(list)
+    for score in contents.scores:
+        scores[score.arm_id].append(score)
     by_recipe: dict[str, list[ArmRecord]] = defaultdict(list)
-    for arm in arms:
-        if arm.arm_id in by_arm:
+    for arm in contents.arms:
+        if arm.arm_id in scores:
             by_recipe[arm.recipe].append(arm)
-    return [_recipe_run(members, by_arm) for members in by_recipe.values()]
+    return [_recipe_run(declared.get(name), arms, scores) for name, arms in by_recipe.items()]
 
 
 def arm_runs(arm: ArmRecord, scores: Iterable[ScoreRecord]) -> list[ArmRun]:
@@ -249,18 +254,31 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def _recipe_run(arms: Sequence[ArmRecord], scores: Mapping[str, list[ScoreRecord]]) -> RecipeRun:
-    first, last = arms[0], arms[-1]
+def _recipe_run(
+    declared: RecipeRecord | None, arms: Sequence[ArmRecord], scores: Mapping[str, list[ScoreRecord]]
+) -> RecipeRun:
+    """The run of the recipe that made `arms`; nobody may have said what it means, or means none of them."""
+    source = declared or arms[-1]
+    meant = [arm for arm in arms if declared is not None and arm.arm_id in declared.arm_ids] or arms
     children = tuple(child for arm in arms for child in arm_runs(arm, scores[arm.arm_id]))
-    key = f"recipe/{first.recipe}"
+    key = f"recipe/{source.recipe}"
+    declaration = "" if declared is None else declared.model_dump_json()
+    tags = {
+        "kind": "recipe",
+        "recipe": source.recipe,
+        "recipe_hash": source.recipe_hash,
+        "command": "" if declared is None else declared.command,
+        "claims": "" if declared is None else "\n".join(declared.claims),
+    }
     return RecipeRun(
         key=key,
-        digest=stable_hash([VERSION, key, *(child.digest for child in children)]),
-        name=shorten(first.recipe, LONGEST_NAME),
-        moment=_milliseconds(first.recorded_at),
-        tags=_tags({"kind": "recipe", "recipe": last.recipe, "recipe_hash": last.recipe_hash}),
-        arms=tuple(arms),
-        scores=tuple(score for arm in arms for score in scores[arm.arm_id]),
+        digest=stable_hash([VERSION, key, declaration, *(child.digest for child in children)]),
+        name=shorten(source.recipe, LONGEST_NAME),
+        moment=_milliseconds(arms[0].recorded_at),
+        tags=_tags(tags),
+        recipe_yaml=source.recipe_yaml,
+        arms=tuple(meant),
+        scores=tuple(score for arm in meant for score in scores[arm.arm_id]),
         children=children,
     )
 
@@ -270,7 +288,7 @@ def _arm_run(arm: ArmRecord, suite: str, protocol_hash: str, scores: tuple[Score
     run = ArmRun(
         key=key,
         digest=stable_hash([VERSION, key, *(record.model_dump_json() for record in (arm, *scores))]),
-        name=shorten(f"{arm.arm}{_seed_words(arm.seed)}", LONGEST_NAME),
+        name=shorten(_arm_name(arm), LONGEST_NAME),
         moment=_milliseconds(arm.recorded_at),
         tags={},
         arm=arm,
@@ -287,6 +305,7 @@ def _arm_run(arm: ArmRecord, suite: str, protocol_hash: str, scores: tuple[Score
         "recipe": arm.recipe,
         "recipe_hash": arm.recipe_hash,
         "seed": "" if arm.seed is None else str(arm.seed),
+        "point": _point_words(arm.point),
         "suite": suite,
         "protocol": protocol_hash,
         "non_finite": ", ".join(run.non_finite),
@@ -307,8 +326,14 @@ def _dataset(name: str, use: str, identity: Mapping[str, Any]) -> DatasetInput:
     )
 
 
-def _seed_words(seed: int | None) -> str:
-    return "" if seed is None else f" seed {seed}"
+def _arm_name(arm: ArmRecord | Row) -> str:
+    """What tells an arm from the others of its recipe, for people."""
+    seed = "" if arm.seed is None else f"seed {arm.seed}"
+    return " ".join(filter(None, [arm.arm, seed, _point_words(arm.point)]))
+
+
+def _point_words(point: Mapping[str, Any]) -> str:
+    return " ".join(f"{field}={value}" for field, value in point.items())
 
 
 def _tags(values: Mapping[str, str]) -> dict[str, str]:

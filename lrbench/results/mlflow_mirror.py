@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 EXPERIMENT = "lrbench"
+# Opens on runs and their charts; MLflow would guess that it is about conversations.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 KEY = "lrbench.key"
 DIGEST = "lrbench.digest"
 PARENT = "mlflow.parentRunId"
@@ -75,7 +77,7 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
     uri = tracking_uri or default_tracking_uri(runs)
     state = ledger_state(runs, uri)
     contents = Ledger(runs / "ledger").read()
-    recipes = recipe_runs(contents.arms, contents.scores)
+    recipes = recipe_runs(contents)
     outcomes: Counter[str] = Counter()
     # Without a result there is nothing to show, and no store is made.
     if recipes:
@@ -88,7 +90,7 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
             note_mirrored(runs, state)
         except Exception as error:
             raise RunError(_explanation(uri, error)) from error
-    measured = {arm.arm_id for recipe in recipes for arm in recipe.arms}
+    measured = {child.arm.arm_id for recipe in recipes for child in recipe.children}
     return MirrorReport(
         tracking_uri=without_secrets(uri),
         added=outcomes["added"],
@@ -158,7 +160,7 @@ class _Store:
         found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is None:
             location = None if is_server(uri) else artifact_folder(uri, runs).as_uri()
-            return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+            return str(self.client.create_experiment(EXPERIMENT, location, tags=EXPERIMENT_TAGS))
         if found.lifecycle_stage != "active":
             self.client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)

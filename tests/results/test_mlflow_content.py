@@ -8,6 +8,7 @@ import math
 import pytest
 
 from lrbench.evaluation.statistics import macro_average, wilson_interval
+from lrbench.results.ledger import LedgerContents
 from lrbench.results.mlflow_content import (
     LONGEST_PARAM,
     LONGEST_TAG,
@@ -16,6 +17,7 @@ from lrbench.results.mlflow_content import (
     safe_name,
     shorten,
 )
+from lrbench.results.records import RecipeRecord
 
 TWO = ("chain", "vary")
 
@@ -190,15 +192,49 @@ def test_the_digest_changes_with_any_record(arm_record, score_record):
 def test_arms_of_one_recipe_share_their_parent_which_sets_them_side_by_side(arm_record, score_record):
     arms = [arm_record("sft"), arm_record("lightr"), arm_record("sft", recipe="another")]
     scores = [score_record("chain", "1100", arm=arm.arm, recipe=arm.recipe, benchmarks=TWO) for arm in arms]
-    both, other = recipe_runs(arms, scores)
+    both, other = recipe_runs(LedgerContents(tuple(arms), tuple(scores), ()))
     assert [child.tags["lrbench.arm"] for child in both.children] == ["sft", "lightr"]
     assert len(other.children) == 1
     assert {"recipe.yaml", "board.md", "board.csv", "plots/accuracy.png"} == set(both.artifacts)
     for arm in ("sft", "lightr"):
         assert arm.encode() in both.artifacts["board.csv"]
-    (alone,) = recipe_runs(arms[:1], scores)
+    (alone,) = recipe_runs(LedgerContents(tuple(arms[:1]), tuple(scores), ()))
     assert alone.key == both.key
     assert alone.digest != both.digest
+
+
+def test_a_recipe_declared_anew_shows_the_arms_it_means_now(arm_record, score_record):
+    arms = tuple(arm_record(name) for name in ("base", "sft", "lightr"))
+    scores = tuple(score_record("chain", "1100", arm=arm.arm, benchmarks=TWO) for arm in arms)
+    declared = [
+        RecipeRecord(
+            recipe="quickstart",
+            recipe_hash=f"hash {number}",
+            recipe_yaml=f"seed: {number}\n",
+            arm_ids=meant,
+            claims=("lightr > base",),
+            command="lrbench run recipes/quickstart.yaml",
+            recorded_at="2026-11-20T10:00:00+00:00",
+        )
+        for number, meant in enumerate([("quickstart-base-0",), ("quickstart-base-0", "quickstart-sft-0")])
+    ]
+    (run,) = recipe_runs(LedgerContents(arms, scores, (), tuple(declared)))
+    assert [arm.arm for arm in run.arms] == ["base", "sft"]
+    assert len(run.children) == 3
+    assert run.artifacts["recipe.yaml"] == b"seed: 1\n"
+    assert b"lightr" not in run.artifacts["board.csv"]
+    assert run.tags["lrbench.command"] == "lrbench run recipes/quickstart.yaml"
+    assert run.tags["lrbench.claims"] == "lightr > base"
+    (before,) = recipe_runs(LedgerContents(arms, scores, (), tuple(declared[:1])))
+    assert (before.key, before.digest == run.digest) == (run.key, False)
+
+
+def test_the_place_in_a_sweep_is_in_the_name(content):
+    run = content(point={"divergence.beta": 0.3}, seed=None)
+    assert run.name == "lightr divergence.beta=0.3"
+    assert run.tags["lrbench.point"] == "divergence.beta=0.3"
+    assert "lrbench.seed" not in run.tags
+    assert "seed" not in run.params
 
 
 @pytest.mark.parametrize(
