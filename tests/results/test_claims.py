@@ -297,10 +297,10 @@ class TestSeeds:
                 results["lightr", seed] = {"chain": "1" * right + "0" * (500 - right) + "1" * 500}
             return rows(results)
 
-        few = judge("lightr > sft on chain by 0.5", seeds(4))
+        few = judge("lightr > sft on chain by 2", seeds(4))
         assert few.verdict == "underpowered"
         assert few.evidence.needed.seeds is not None
-        assert judge("lightr > sft on chain by 0.5", seeds(few.evidence.needed.seeds)).verdict == "supported"
+        assert judge("lightr > sft on chain by 2", seeds(few.evidence.needed.seeds)).verdict == "supported"
 
     def test_the_base_is_the_same_for_every_seed(self, three_seeds):
         once = [row for row in three_seeds if row.arm != "base" or row.seed == 1]
