@@ -23,14 +23,18 @@ def problem_html(message: str) -> str:
     return f'<p class="lr-note lr-problem" role="alert">{message}</p>'
 
 
-def table_html(head: Sequence[str], rows: Iterable[Sequence[str]], label: str) -> str:
-    """A table of cells that are HTML already; the first of each row names it."""
+def table_html(head: Sequence[str], rows: Iterable[Sequence[str]], label: str, kind: str = "") -> str:
+    """A table of cells that are HTML already; the first of each row names it. No `head`, no heading.
+
+    `kind` is a class of the style sheet.
+    """
     columns = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    heading = f"<thead><tr>{columns}</tr></thead>" if head else ""
     body = "".join(
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
         for first, *rest in rows
     )
     return (
         f'<div class="lv-scroll" tabindex="0" role="region" aria-label="{html.escape(label)}">'
-        f'<table class="lv-table"><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<table class="lv-table {kind}">{heading}<tbody>{body}</tbody></table></div>'
     )

@@ -157,7 +157,7 @@ def _gain_text(row: Row, before: Row, column: str) -> str:
 
 
 def _any_filter() -> bool:
-    return any(key in st.query_params for key in ("expert", "arm", "recipe"))
+    return any(key in st.query_params for key in ("arm", "recipe"))
 
 
 def _names(names: Iterable[str]) -> dict[str, str]:

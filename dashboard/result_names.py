@@ -1,0 +1,37 @@
+"""What results are called where any of the ledger can be chosen, measured or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard.loading import Results
+from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.text import plain
+
+LONGEST = 40
+
+
+def name_of(record: ArmRecord | ScoreRecord) -> str:
+    """`lightr, quickstart, seed 0, 2026-11-21`, with where it stands in a sweep; on one line, as text."""
+    parts = [plain(record.arm, LONGEST), plain(record.recipe, LONGEST)]
+    parts += [] if record.seed is None else [f"seed {record.seed}"]
+    parts += [
+        f"{plain(str(name), LONGEST)} {plain(str(value), LONGEST)}" for name, value in record.point.items()
+    ]
+    return ", ".join([*parts, record.recorded_at[:10]])
+
+
+def result_names(results: Results) -> dict[str, str]:
+    """arm_id -> name of everything made or measured, the latest first."""
+    return _names(results.stamp, results)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _names(stamp: Any, _results: Results) -> dict[str, str]:  # noqa: ARG001 - the key of the cache
+    contents = _results.contents
+    named: dict[str, ArmRecord | ScoreRecord] = {score.arm_id: score for score in contents.scores}
+    named |= {arm.arm_id: arm for arm in contents.arms}
+    latest_first = sorted(named.items(), key=lambda item: item[1].recorded_at, reverse=True)
+    return {arm_id: name_of(record) for arm_id, record in latest_first}
