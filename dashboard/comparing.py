@@ -9,7 +9,7 @@ from dashboard.items import BOTH, LOST, NEITHER, WON
 from dashboard.numbers import NONE, p_text, points_text
 from dashboard.text import name_html
 from lrbench.evaluation.statistics import Comparison, Flips, compare_averages, compare_benchmarks
-from lrbench.results.board import Board, Row, paired_flips
+from lrbench.results.board import AVERAGE, Board, Row, paired_flips
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def benchmarks_html(duel: Duel, names: tuple[str, str]) -> str:
     lines = [_average_line(duel, reach)] + [
         _line(duel, benchmark, reach) for benchmark in duel.board.benchmarks
     ]
-    head = "".join(f'<th scope="col">{name_html(name, 28)}</th>' for name in heads)
+    head = "".join(f'<th scope="col"{_wide(name)}>{name_html(name, 28)}</th>' for name in heads)
     return (
         f'<div class="lr-scroll"><table class="lr-board lr-duel" role="table"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
@@ -89,11 +89,7 @@ def flips_html(flips: Flips, names: tuple[str, str]) -> str:
 
 def _line(duel: Duel, benchmark: str, reach: float) -> str:
     flips = duel.flips.get(benchmark)
-    cells = [("n", f"{flips.n:,}" if flips else NONE)]
-    for name, row in (("first", duel.first), ("second", duel.second)):
-        cells.append(
-            (name, f"{100 * row.cells[benchmark].accuracy.value:.1f}" if benchmark in row.cells else NONE)
-        )
+    cells = [("n", f"{flips.n:,}" if flips else NONE), *_values(duel, benchmark)]
     cells += _difference_cells(duel.benchmarks.get(benchmark), reach)
     counts = (flips.won, flips.lost, flips.both, flips.neither) if flips else (None,) * 4
     cells += [
@@ -104,23 +100,29 @@ def _line(duel: Duel, benchmark: str, reach: float) -> str:
 
 
 def _average_line(duel: Duel, reach: float) -> str:
-    cells = [("n", NONE)]
-    for name, row in (("first", duel.first), ("second", duel.second)):
-        value = row.value("average")
-        cells.append((name, NONE if value is None else f"{100 * value:.1f}"))
-    cells += _difference_cells(duel.average, reach)
+    cells = [("n", NONE), *_values(duel, AVERAGE), *_difference_cells(duel.average, reach)]
     cells += [(name, NONE) for name in (WON, LOST, BOTH, NEITHER)]
     return _table_line("<b>average</b>", cells)
 
 
+def _values(duel: Duel, column: str) -> list[tuple[str, str]]:
+    values = (duel.first.value(column), duel.second.value(column))
+    return [("value", NONE if value is None else f"{100 * value:.1f}") for value in values]
+
+
 def _table_line(head: str, cells: list[tuple[str, str]]) -> str:
-    shown = "".join(f'<td role="cell" data-label="{label}"><div>{text}</div></td>' for label, text in cells)
+    shown = "".join(f'<td role="cell"{_wide(name)}><div>{text}</div></td>' for name, text in cells)
     return f'<tr role="row"><th scope="row" role="rowheader">{head}</th>{shown}</tr>'
+
+
+def _wide(name: str) -> str:
+    """Columns that a narrow screen has no room for; what they say stands below for one benchmark."""
+    return ' class="lr-wide"' if name in ("n", "", WON, LOST, BOTH, NEITHER) else ""
 
 
 def _difference_cells(found: Comparison | None, reach: float) -> list[tuple[str, str]]:
     if found is None:
-        return [("difference", NONE), ("interval", NONE), ("p", NONE)]
+        return [("difference", NONE), ("", NONE), ("p", NONE)]
     style = "lr-muted" if not found.separated else "lr-up" if found.difference > 0 else "lr-down"
     low, high, at = (
         50 + 50 * points / reach for points in (found.interval.low, found.interval.high, found.difference)
@@ -132,7 +134,7 @@ def _difference_cells(found: Comparison | None, reach: float) -> list[tuple[str,
     tie = "" if found.separated else " tie"
     return [
         ("difference", f'<span class="{style}">{points_text(found.difference)}{tie}</span>'),
-        ("interval", bar),
+        ("", bar),
         ("p", p_text(found.p_adjusted).removeprefix("p ")),
     ]
 

@@ -48,7 +48,7 @@ def _judgement_html(item: Item, name: str) -> str:
     answer = "no answer" if prediction is None else f"<b>{name_html(prediction, LONGEST_ANSWER)}</b>"
     length = f"{item['tokens']:,} tokens{', cut at the limit' if item['truncated'] else ''}"
     owed = cause(item)
-    reason = name_html(item["reason"]) + (f" ({owed})" if owed and owed != item["reason"] else "")
+    reason = name_html(item["reason"]) + (f", so <b>{owed}</b>" if owed else "")
     return (
         f'<h4 class="lr-side-name">{name_html(name)}</h4>'
         f'<p class="lr-judgement">{verdicts}<br>read: {answer}; {reason}; {length}</p>'

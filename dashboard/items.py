@@ -16,7 +16,7 @@ OUTCOMES = {
     (False, False): NEITHER,
 }
 # What a wrong answer is owed to, as far as its record tells.
-CUT, UNREAD, REASONED = "cut at the token limit", "no answer found", "another answer"
+TRUNCATION, EXTRACTION, REASONING = "truncation", "extraction", "reasoning"
 
 
 class Pair(NamedTuple):
@@ -48,8 +48,8 @@ def cause(item: Item) -> str | None:
     if item["paper"]:
         return None
     if item["truncated"]:
-        return CUT
-    return UNREAD if item["prediction"] is None else REASONED
+        return TRUNCATION
+    return EXTRACTION if item["prediction"] is None else REASONING
 
 
 def causes(items: Iterable[Item]) -> Counter[str]:

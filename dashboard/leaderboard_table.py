@@ -55,7 +55,7 @@ def table_html(view: View) -> str:
         for rows in _groups(view)
     )
     return (
-        f'<div class="lr-scroll"><table class="lr-board" role="table"><thead>{_header(view)}</thead>'
+        f'<div class="lr-scroll"><table class="lr-board lr-cards" role="table"><thead>{_header(view)}</thead>'
         f"{body}{_reported_body(view, reported, scales)}</table></div>"
         f'<p class="lr-legend">{LEGEND}</p>'
     )

@@ -156,7 +156,11 @@ def _causes_html(found: list[Pair], names: tuple[str, str], outcome: str) -> str
             lines += f"<li>{name_html(name)}: {said}</li>"
     if not lines:
         return f'<p class="lr-aside">{len(found):,} items {outcome}; no answer among them is wrong.</p>'
-    return f'<div class="lr-aside">{len(found):,} items {outcome}. Wrong answers:<ul>{lines}</ul></div>'
+    return (
+        f'<div class="lr-aside">{len(found):,} items {outcome}. Wrong answers by cause:<ul>{lines}</ul>'
+        "truncation: cut at the token limit; extraction: no answer could be read; reasoning: another answer "
+        "was read.</div>"
+    )
 
 
 main()
