@@ -22,6 +22,7 @@ from lrbench.errors import InterruptedRunError, LrbenchError, UserError
 
 if TYPE_CHECKING:
     from lrbench.recipe.schema import Recipe
+    from lrbench.recipe.study import LoadedEdition
     from lrbench.results.records import ArmRecord, ScoreRecord
 
 app = typer.Typer(
@@ -49,6 +50,9 @@ Runs = Annotated[
     ),
 ]
 RUNS = Path("runs")
+Tables = Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of tables and figures.")]
+TABLES = Path("tables")
+EXPERIMENTS = Path("experiments")
 
 
 class TableFormat(StrEnum):
@@ -65,6 +69,13 @@ class ModelDtype(StrEnum):
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
     FLOAT32 = "float32"
+
+
+class EditionName(StrEnum):
+    """The editions of a study."""
+
+    PAPER = "paper"
+    EMBEDDED = "embedded"
 
 
 class SamplesFormat(StrEnum):
@@ -134,6 +145,55 @@ def results(
 ) -> None:
     """Print the leaderboard: arms x benchmarks with intervals and paired tests."""
     _print_results(runs, lambda record: recipe in (None, record.recipe), format_)
+
+
+@app.command()
+def study(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study in experiments/, or its file.")],
+    edition: Annotated[EditionName, typer.Option("--edition", help="Which models.")] = EditionName.EMBEDDED,
+    out: Tables = TABLES,
+    runs: Runs = RUNS,
+) -> None:
+    """Run what is missing of a study, then make its tables."""
+    from rich.console import Console
+
+    from lrbench.pipeline.progress import TerminalReporter
+    from lrbench.pipeline.studying import run_edition
+    from lrbench.recipe.study import find_study, load_study
+
+    loaded = load_study(find_study(study, EXPERIMENTS), (edition.value,))[edition.value]
+    try:
+        with TerminalReporter(Console()) as reporter:
+            run_edition(loaded, runs, reporter)
+    except KeyboardInterrupt:
+        elsewhere = [] if runs == RUNS else ["--runs", str(runs)]
+        command = shlex.join(["lrbench", "study", study, "--edition", edition.value, *elsewhere])
+        raise InterruptedRunError(
+            f"Stopped. Everything finished is kept in {runs}; go on with:\n  {command}"
+        ) from None
+    _print_tables([loaded], runs, out)
+
+
+@app.command()
+def tables(
+    studies: Annotated[
+        list[str] | None, typer.Argument(metavar="[STUDY]...", help="Studies in experiments/; all of them.")
+    ] = None,
+    edition: Annotated[
+        EditionName | None, typer.Option("--edition", help="Which models; both if not given.")
+    ] = None,
+    out: Tables = TABLES,
+    runs: Runs = RUNS,
+) -> None:
+    """Make the tables and figures of studies from the ledger, measured beside reported; runs nothing."""
+    from lrbench.recipe.study import EDITIONS, find_study, load_study, study_files
+
+    names = (edition.value,) if edition else EDITIONS
+    files = [find_study(name, EXPERIMENTS) for name in studies or ()] or study_files(EXPERIMENTS)
+    if not files:
+        raise UserError(f"no study in {EXPERIMENTS}/; change to the project's folder, or name a study's file")
+    loaded = [load_study(file, names) for file in files]
+    _print_tables([editions[name] for name in names for editions in loaded], runs, out)
 
 
 @app.command()
@@ -311,6 +371,22 @@ def _print_results(
     else:
         render = boards_to_markdown if format_ is TableFormat.MARKDOWN else boards_to_csv
         typer.echo(render(boards), nl=False)
+
+
+def _print_tables(editions: list[LoadedEdition], runs: Path, out: Path) -> None:
+    from rich.console import Console
+
+    from lrbench.pipeline.studying import make_tables
+    from lrbench.results.studies.terminal import show_files, show_report
+
+    reports, broken = make_tables(editions, runs, out)
+    for line in broken:
+        typer.echo(f"warning: {line}", err=True)
+    console = Console()
+    for report, _ in reports:
+        show_report(report, console)
+        console.print()
+    show_files(reports, console)
 
 
 def _write_crash_report() -> str:

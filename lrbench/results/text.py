@@ -22,9 +22,9 @@ def plain(text: str, longest: int = 200) -> str:
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
-def markdown(text: str) -> str:
+def markdown(text: str, longest: int = 200) -> str:
     """`text` for a Markdown table cell: no markup, no HTML, no cell border."""
-    escaped = _MARKDOWN.sub(lambda match: "\\" + match.group(), plain(text))
+    escaped = _MARKDOWN.sub(lambda match: "\\" + match.group(), plain(text, longest))
     return "".join(_ENTITIES.get(character, character) for character in escaped)
 
 

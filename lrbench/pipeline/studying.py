@@ -1,0 +1,41 @@
+"""Studies: running what is missing of one, and making its tables from the ledger."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from lrbench.pipeline.progress import Reporter
+from lrbench.pipeline.run import run_recipe
+from lrbench.recipe.study import LoadedEdition
+from lrbench.results.ledger import Ledger
+from lrbench.results.studies.content import Report
+from lrbench.results.studies.report import build_report
+from lrbench.results.studies.writing import write_report
+
+
+def run_edition(edition: LoadedEdition, runs: Path, reporter: Reporter) -> int:
+    """Run every recipe of `edition`, doing only what no earlier run has done; returns the stages worked on.
+
+    Raises `LrbenchError` subclasses for all that can go wrong; what is finished stays.
+    """
+    worked = 0
+    for source in edition.recipes:
+        command = shlex.join(["lrbench", "run", source.path, *source.overrides])
+        reporter.say(f"{edition.study}: {command}")
+        worked += run_recipe(source.recipe, runs, reporter, command).worked
+    return worked
+
+
+def make_tables(
+    editions: Iterable[LoadedEdition], runs: Path, folder: Path
+) -> tuple[list[tuple[Report, list[Path]]], list[str]]:
+    """The report of each edition with the files written for it below `folder`, and the ledger's broken lines.
+
+    Raises `StoreError` or `LedgerError` when the ledger cannot be read or a file not be written.
+    """
+    contents = Ledger(runs / "ledger").read()
+    reports = [build_report(edition, contents, runs) for edition in editions]
+    written = [(report, write_report(report, folder)) for report in reports]
+    return written, [str(broken) for broken in contents.broken]

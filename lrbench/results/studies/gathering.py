@@ -1,0 +1,235 @@
+"""Which results of the ledger belong to a study as declared, and what is not there yet."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from lrbench.recipe.arms import Arm, resolve_arms
+from lrbench.recipe.catalogue import SUITES
+from lrbench.recipe.expanding import Variant, expand
+from lrbench.recipe.identity import recipe_hash
+from lrbench.recipe.schema import Evaluation, Recipe
+from lrbench.recipe.study import LoadedEdition, LoadedRecipe
+from lrbench.results.board import Board, Row, build_boards
+from lrbench.results.ledger import LedgerContents
+from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.studies.content import Missing
+from lrbench.store.keys import canonical_json
+
+DEFAULT_RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One arm of one recipe at one point of its sweep.
+
+    `seeds` are those declared, `rows` and `records` what the ledger holds of them, in the order of the
+    seeds. The untrained expert has no seed: it is one line per expert, whichever recipe declares it.
+    """
+
+    source: LoadedRecipe
+    recipe: Recipe
+    arm: Arm
+    point: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    rows: tuple[Row, ...]
+    records: tuple[ArmRecord, ...]
+
+    @property
+    def expert(self) -> str:
+        """The expert as the recipe names it."""
+        return self.recipe.pair.expert.model
+
+    @property
+    def amateur(self) -> str | None:
+        """The amateur, where the arm learns from one."""
+        needed = self.arm.ingredients is not None and self.arm.ingredients.needs_scores
+        return self.recipe.pair.amateur.model if needed and self.recipe.pair.amateur else None
+
+    @property
+    def missing_seeds(self) -> tuple[int, ...]:
+        """Declared seeds without a complete row."""
+        there = {row.seed for row in self.rows if not row.missing}
+        return () if None in there else tuple(seed for seed in self.seeds if seed not in there)
+
+    @property
+    def label(self) -> str:
+        """The arm, with its point where the recipe sweeps."""
+        point = ", ".join(f"{field} {canonical_json(value)}" for field, value in self.point.items())
+        return f"{self.arm.name} ({point})" if point else self.arm.name
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The lines of an edition by recipe, then by arm; `left_out` counts rows of other protocols."""
+
+    lines: tuple[Line, ...]
+    left_out: int
+
+    def by_expert(self) -> Iterator[tuple[str, list[Line]]]:
+        """The lines of each expert, experts in the order declared."""
+        order = list(dict.fromkeys(line.expert for line in self.lines))
+        ranked = sorted(self.lines, key=lambda line: order.index(line.expert))
+        for expert, lines in groupby(ranked, key=lambda line: line.expert):
+            yield expert, list(lines)
+
+    def base_of(self, expert: str) -> Line | None:
+        """The line of the untrained expert."""
+        untrained = (line for line in self.lines if line.expert == expert and line.arm.ingredients is None)
+        return next(untrained, None)
+
+    def sibling(self, line: Line, arm: str) -> Line | None:
+        """The line of `arm` that `line` is to be set against: of its recipe and point, or of its expert."""
+        if line.arm.name == arm:
+            return None
+        same_expert = [other for other in self.lines if other.expert == line.expert and other.arm.name == arm]
+        same_recipe = [other for other in same_expert if other.source is line.source]
+        at_point = [other for other in same_recipe if other.point == line.point]
+        return next(iter([*at_point, *same_recipe, *same_expert]), None)
+
+
+def gather(edition: LoadedEdition, contents: LedgerContents) -> Gathered:
+    """The lines that `edition` declares, with what `contents` holds of them.
+
+    A result belongs to a line when its recipe was run as declared (fields that cannot change a result set
+    aside) and its benchmarks were measured as declared; of several protocols the latest counts.
+    """
+    found = [
+        _Declared(source, point, tuple(variants), _arm_ids(contents, source.recipe, variants))
+        for source in edition.recipes
+        for point, variants in _by_point(expand(source.recipe))
+    ]
+    arm_ids = set().union(*(declared.arm_ids for declared in found))
+    records = {record.arm_id: record for record in contents.arms if record.arm_id in arm_ids}
+    evaluation = edition.recipes[0].recipe.evaluation
+    scores = [score for score in contents.scores if score.arm_id in arm_ids and _fits(score, evaluation)]
+    boards = build_boards(records.values(), scores)
+    latest = max(boards, key=_age, default=None)
+    rows = {} if latest is None else {row.arm_id: row for row in latest.rows}
+    others = {row.arm_id for board in boards for row in board.rows} - rows.keys()
+    lines: list[Line] = []
+    for declared in found:
+        for arm in _shown(edition, declared.variants[0].recipe):
+            _add(lines, declared.line(arm, records, rows))
+    return Gathered(tuple(lines), len(others))
+
+
+def command_for(line: Line, runs: Path) -> str:
+    """The command that measures what is missing of a line; finished work is not done again."""
+    elsewhere = [] if runs == DEFAULT_RUNS else ["--runs", str(runs)]
+    return shlex.join(["lrbench", "run", line.source.path, *line.source.overrides, *elsewhere])
+
+
+def missing_of(lines: Iterable[Line], runs: Path) -> Iterator[Missing]:
+    """What is missing of the lines, one entry per command."""
+    by_command: dict[str, list[str]] = {}
+    for line in lines:
+        if line.missing_seeds:
+            seeds = "" if len(line.seeds) == 1 else f" (seeds {', '.join(map(str, line.missing_seeds))})"
+            by_command.setdefault(command_for(line, runs), []).append(f"{line.label}{seeds}")
+    for command, what in by_command.items():
+        yield Missing(", ".join(what), command)
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """One recipe at one point of its sweep: a variant per seed, and the arms made of them."""
+
+    source: LoadedRecipe
+    point: Mapping[str, Any]
+    variants: tuple[Variant, ...]
+    arm_ids: frozenset[str]
+
+    def line(self, arm: Arm, records: Mapping[str, ArmRecord], rows: Mapping[str, Row]) -> Line:
+        """The line of `arm`; where an arm was made again by other code, the latest counts."""
+        by_seed: dict[int | None, ArmRecord] = {}
+        for arm_id in self.arm_ids & records.keys():
+            record = records[arm_id]
+            earlier = by_seed.get(record.seed)
+            if (
+                record.arm == arm.name
+                and _at(record.point, self.point)
+                and (earlier is None or _made(earlier) < _made(record))
+            ):
+                by_seed[record.seed] = record
+        seeds = tuple(variant.recipe.seed for variant in self.variants)
+        if arm.ingredients is None or None in by_seed:
+            # Nothing random: all seeds are one model, and so one measurement.
+            seeds = seeds[:1]
+        made = [by_seed[seed] for seed in (None, *seeds) if seed in by_seed]
+        return Line(
+            source=self.source,
+            recipe=self.variants[0].recipe,
+            arm=arm,
+            point=self.point,
+            seeds=seeds,
+            rows=tuple(rows[record.arm_id] for record in made if record.arm_id in rows),
+            records=tuple(made),
+        )
+
+
+def _by_point(variants: Iterable[Variant]) -> list[tuple[Mapping[str, Any], list[Variant]]]:
+    """The variants by their point, each over its seeds."""
+    points: dict[str, list[Variant]] = {}
+    for variant in variants:
+        points.setdefault(canonical_json(dict(variant.point)), []).append(variant)
+    return [(group[0].point, group) for group in points.values()]
+
+
+def _arm_ids(contents: LedgerContents, recipe: Recipe, variants: list[Variant]) -> frozenset[str]:
+    """The arms that `recipe` as declared means, run as a whole or one of its seeds and points by itself."""
+    hashes = {recipe_hash(recipe), *(recipe_hash(variant.recipe) for variant in variants)}
+    last = {
+        record.recipe_hash: record
+        for record in contents.recipes
+        if record.recipe == recipe.name and record.recipe_hash in hashes
+    }
+    return frozenset(arm_id for record in last.values() for arm_id in record.arm_ids)
+
+
+def _at(recorded: Mapping[str, Any], point: Mapping[str, Any]) -> bool:
+    """Whether an arm recorded with its deciding fields is the one at `point`."""
+    return all(field in point and point[field] == value for field, value in recorded.items())
+
+
+def _fits(score: ScoreRecord, evaluation: Evaluation) -> bool:
+    """Whether a score was measured as `evaluation` declares it."""
+    benchmarks = evaluation.benchmarks or SUITES[evaluation.suite]
+    if score.suite != evaluation.suite or set(score.suite_protocol) != set(benchmarks):
+        return False
+    limit = score.protocol.get("limit")
+    # A limit that leaves nothing out is recorded as none.
+    as_limited = limit == evaluation.limit or (limit is None and score.n <= (evaluation.limit or 0))
+    listed = score.protocol.get("items") is not None
+    engine = score.protocol.get("engine", evaluation.engine.name)
+    return as_limited and listed == (evaluation.items is not None) and engine == evaluation.engine.name
+
+
+def _shown(edition: LoadedEdition, recipe: Recipe) -> list[Arm]:
+    """The arms of `recipe` that the edition shows, in the edition's order."""
+    arms = {arm.name: arm for arm in resolve_arms(recipe)}
+    return [arms[name] for name in edition.arms if name in arms]
+
+
+def _add(lines: list[Line], line: Line) -> None:
+    """Add `line`, unless it is an untrained expert that is there already; then what was found is kept."""
+    if line.arm.ingredients is None:
+        for place, other in enumerate(lines):
+            if other.arm.ingredients is None and other.expert == line.expert:
+                if line.rows and not other.rows:
+                    lines[place] = line
+                return
+    lines.append(line)
+
+
+def _made(record: ArmRecord) -> tuple[str, str]:
+    return record.recorded_at, record.arm_id
+
+
+def _age(board: Board) -> tuple[str, str]:
+    return max(row.recorded_at for row in board.rows), board.protocol_hash

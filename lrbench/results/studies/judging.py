@@ -1,0 +1,66 @@
+"""The claims of a study and of its recipes, judged on the benchmarks that the study shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lrbench.recipe.claims import parse_claim
+from lrbench.recipe.study import LoadedEdition
+from lrbench.results.board import Row
+from lrbench.results.claim_words import claim_lines
+from lrbench.results.claims import judge_claims
+from lrbench.results.studies.content import Judged
+from lrbench.results.studies.gathering import Gathered, Line, command_for
+
+
+def judged_claims(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Iterator[Judged]:
+    """Every claim for every recipe and point that declares both of its arms, one family per recipe."""
+    for lines in _by_recipe_and_point(gathered):
+        first = lines[0]
+        arms = {line.arm.name for line in lines} | {
+            line.arm.name
+            for line in gathered.lines
+            if line.expert == first.expert and not line.arm.ingredients
+        }
+        texts = dict.fromkeys((*edition.claims, *first.source.recipe.claims))
+        claims = [
+            claim
+            for claim in map(parse_claim, texts)
+            if {claim.first, claim.second} <= arms and claim.where in ("average", *edition.columns)
+        ]
+        if claims:
+            rows = list(_rows(lines, gathered, edition.columns))
+            judgements = judge_claims(claims, rows, command_for(first, runs))
+            yield Judged(_title(first), tuple(tuple(claim_lines(judgement)) for judgement in judgements))
+
+
+def _by_recipe_and_point(gathered: Gathered) -> Iterator[list[Line]]:
+    groups: dict[tuple[str, tuple[str, ...], str], list[Line]] = {}
+    for line in gathered.lines:
+        if line.arm.ingredients is not None:
+            key = (line.source.path, line.source.overrides, repr(sorted(line.point.items())))
+            groups.setdefault(key, []).append(line)
+    yield from groups.values()
+
+
+def _rows(lines: Sequence[Line], gathered: Gathered, columns: Sequence[str]) -> Iterator[Row]:
+    """The rows of the lines and of their untrained expert, with the shown benchmarks alone."""
+    base = gathered.base_of(lines[0].expert)
+    for line in (*lines, *([base] if base is not None else [])):
+        for row in line.rows:
+            yield replace(
+                row,
+                # The untrained expert is the same under every recipe's name.
+                recipe=lines[0].recipe.name,
+                cells={name: row.cells[name] for name in columns if name in row.cells},
+                missing=tuple(name for name in row.missing if name in columns),
+            )
+
+
+def _title(line: Line) -> str:
+    point = line.label.removeprefix(line.arm.name).strip()
+    amateur = line.recipe.pair.amateur
+    pair = line.expert if amateur is None else f"{line.expert} with {amateur.model}"
+    return f"Claims for {pair} {point}".strip()

@@ -1,0 +1,120 @@
+"""A study's report as Markdown, LaTeX and CSV. Everything that came from a recipe or a model is escaped."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from lrbench.results.latex import PREAMBLE, latex, latex_table
+from lrbench.results.studies.content import Number, Report, Strong, Table
+from lrbench.results.text import markdown, plain, spreadsheet
+
+LONGEST = 4000
+NOTHING_MISSING = "Everything declared is measured."
+MISSING = "Not measured yet; each command fills its part, and finished work is not done again"
+
+
+def report_to_markdown(report: Report) -> str:
+    """The report for people: tables, figures beside this file, cases, notes, and what is missing."""
+    edition = report.edition
+    parts = [f"# {_text(edition.title)} ({edition.edition} edition)"]
+    if edition.description:
+        parts.append(_text(edition.description))
+    for table in report.tables:
+        parts.append(f"## {_text(table.caption)}")
+        parts.append(_markdown_table(table))
+    parts += [f"![{_text(edition.title)}: {name}]({name}.svg)" for name in report.figures]
+    for judged in report.claims:
+        parts.append(f"## {_text(judged.title)}")
+        for first, *rest in judged.claims:
+            parts.append("\n".join([f"- {_text(first)}", *(f"  - {_text(line.strip())}" for line in rest)]))
+    for passage in report.passages:
+        parts.append(f"## {_text(passage.title)}")
+        parts += [f"**{name}:** {_text(text)}" for name, text in passage.parts]
+    parts.append("\n".join(f"- {_text(note)}" for note in report.notes))
+    if report.missing:
+        parts.append(f"## {MISSING.partition(';')[0]}")
+        parts.append(f"{MISSING}.")
+        parts.append("\n".join(f"- {_text(one.what)}: {_code(one.command)}" for one in report.missing))
+    else:
+        parts.append(NOTHING_MISSING)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def report_to_latex(report: Report) -> str:
+    """The tables in booktabs, with notes and cases as paragraphs and the missing commands as comments."""
+    edition = report.edition
+    parts = [PREAMBLE, f"% {plain(edition.title)} ({edition.edition} edition)"]
+    for table in report.tables:
+        header = [latex(cell) for cell in table.header]
+        lines = [[_latex_cell(cell) for cell in line] for line in table.lines]
+        parts.append(latex_table(header, lines, latex(table.caption)))
+    for judged in report.claims:
+        parts.append(rf"\paragraph{{{_long(judged.title)}}}")
+        parts += [
+            rf"\noindent {'; '.join(_long(line.strip()) for line in claim)}\par" for claim in judged.claims
+        ]
+    for passage in report.passages:
+        parts.append(rf"\paragraph{{{_long(passage.title)}}}")
+        parts += [rf"\noindent\textbf{{{latex(name)}:}} {_long(text)}\par" for name, text in passage.parts]
+    parts += [rf"\noindent {_long(note)}\par" for note in report.notes]
+    if report.missing:
+        commands = [f"%   {plain(one.command, LONGEST)}" for one in report.missing]
+        parts.append("\n".join([f"% {MISSING}:", *commands]))
+    return "\n\n".join(parts) + "\n"
+
+
+def report_to_csv(report: Report) -> str:
+    """The numbers behind the tables, one line each, to six digits; empty where there is no number."""
+    stream = io.StringIO()
+    if report.rows:
+        names = ["study", "edition", *report.rows[0]]
+        writer = csv.DictWriter(stream, names, lineterminator="\n")
+        writer.writeheader()
+        place = {"study": report.edition.study, "edition": report.edition.edition}
+        for row in report.rows:
+            writer.writerow({name: _csv_value(value) for name, value in (place | dict(row)).items()})
+    return stream.getvalue()
+
+
+def _markdown_table(table: Table) -> str:
+    rule = ["---", *["---:"] * (len(table.header) - 1)]
+    lines: Iterator[list[str]] = (
+        [_markdown_cell(cell) for cell in line] or [""] * len(table.header) for line in table.lines
+    )
+    rows = [[_text(cell) for cell in table.header], rule, *lines]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+
+
+def _markdown_cell(cell: str) -> str:
+    return f"**{_text(cell)}**" if isinstance(cell, Strong) and cell else _text(cell)
+
+
+def _latex_cell(cell: str) -> str:
+    return rf"\textbf{{{latex(cell)}}}" if isinstance(cell, Strong) and cell else latex(cell)
+
+
+def _long(text: str) -> str:
+    return latex(text, LONGEST)
+
+
+def _text(text: str) -> str:
+    return markdown(text, LONGEST)
+
+
+def _code(command: str) -> str:
+    """A command as code; backticks inside would end it, so a longer fence is put around it."""
+    shown = plain(command, LONGEST)
+    fence = "`"
+    while fence in shown:
+        fence += "`"
+    return f"{fence}{shown}{fence}" if fence == "`" else f"{fence} {shown} {fence}"
+
+
+def _csv_value(value: Number) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return spreadsheet(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,61 @@
+"""How a study's numbers and caveats are put into words."""
+
+from __future__ import annotations
+
+from lrbench.evaluation.statistics import Comparison, Interval
+from lrbench.results.studies.measures import Accuracy
+
+REPORTED_NOTE = (
+    "Rows marked reported are the paper's numbers ({source}), not measurements. Measured is set against "
+    "reported as two independent proportions (Newcombe's interval, score test, Holm over the benchmarks), "
+    "since of the reported side only the rate and the size of the public test set are known. The protocols "
+    "may differ: prompt, answer extraction, engine and precision of the paper's evaluation are not those of "
+    "the suite."
+)
+ACCURACY_NOTE = (
+    "Accuracy in percent with its 95% interval. One seed: Wilson, for the average the stratified bootstrap; "
+    "they say nothing of other seeds. Several seeds: mean over the seeds, with an interval that counts the "
+    "variance between seeds beside that of the items."
+)
+DIFFERENCE_NOTE = (
+    "Differences in points on the same items with their 95% interval. One seed: exact McNemar, for the "
+    "average sign-flip permutation; several: seeds paired, variance of items and seeds. Holm over the "
+    "benchmarks. tie: not separated at 5%."
+)
+
+
+def share_text(value: float, interval: Interval) -> str:
+    """`71.6 [68.6, 74.4]`, in percent."""
+    return f"{100 * value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def accuracy_text(accuracy: Accuracy | None) -> str:
+    """An accuracy with its interval; empty where nothing was measured."""
+    return "" if accuracy is None else share_text(accuracy.value, accuracy.interval)
+
+
+def comparison_text(comparison: Comparison | None) -> str:
+    """`+9.7 [+7.1, +12.3] p 0.002` where separated, `tie: +0.4 [-1.0, +1.8]` otherwise; empty for None."""
+    if comparison is None:
+        return ""
+    low, high = comparison.interval.low, comparison.interval.high
+    text = f"{_signed(comparison.difference)} [{_signed(low)}, {_signed(high)}]"
+    if not comparison.separated:
+        return f"tie: {text}"
+    p = comparison.p_adjusted
+    return f"{text} p {'<0.001' if p < 0.001 else f'{p:.3f}'}"
+
+
+def verdict(comparison: Comparison) -> str:
+    """`separated` or `tie`."""
+    return "separated" if comparison.separated else "tie"
+
+
+def short_model(name: str) -> str:
+    """A model's name without its owner."""
+    return name.rpartition("/")[2] or name
+
+
+def _signed(points: float) -> str:
+    rounded = round(points, 1)
+    return f"{rounded:+.1f}" if rounded else "0.0"

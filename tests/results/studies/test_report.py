@@ -1,0 +1,259 @@
+"""What each kind of study says of made-up ledgers: measured beside reported, ties, missing cells."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from lrbench.recipe.loading import load_recipe
+from lrbench.results.studies.content import Strong
+from lrbench.results.studies.convergence import settled_at
+from lrbench.results.studies.report import build_report
+
+RUNS = Path("runs")
+REPORTED_PAIR = """\
+name: small
+pair:
+  expert: {model: Qwen/Qwen2.5-Math-1.5B, revision: 4a83ca6e4526a4f2da3aa259ec36c259f66b2ab2}
+  amateur: {model: Qwen/Qwen2.5-0.5B, revision: 4a83ca6e4526a4f2da3aa259ec36c259f66b2ab2}
+data: {train: gsm8k/train, problems: 8}
+training: {updates: 2, rollouts_per_update: 4}
+arms: [base, sft, lightr]
+evaluation: {suite: math7, limit: 100}
+"""
+KL = {
+    "steps": 4112,
+    "share_kl_below_0.1": 0.699,
+    "share_kl_above_0.4": 0.214,
+    "share_kept": 0.214,
+    "top1_agreement": 0.852,
+    "mean_kl": 0.272,
+    "mean_kl_where_top1_agrees": 0.121,
+    "mean_kl_where_top1_differs": 1.144,
+    "kl_histogram": {"edges": [0.0, 0.1, 0.4, 32.0], "counts": [2874, 358, 880]},
+}
+
+
+def table_of(report, caption):
+    (found,) = [table for table in report.tables if caption in table.caption]
+    return found
+
+
+def lines_of(report, caption):
+    return {line[0]: line for line in table_of(report, caption).lines if line}
+
+
+class TestMainResults:
+    def test_arms_have_their_accuracy_by_column_and_the_separated_best_stands_out(self, declared, ledger_of):
+        edition = declared(columns="[formal, multi_step]")
+        lines = lines_of(build_report(edition, ledger_of(edition), RUNS), "accuracy in percent")
+        header = table_of(build_report(edition, ledger_of(edition), RUNS), "accuracy in percent").header
+        assert header == ("arm", "seeds", "average", "formal, n 100", "multi_step, n 100")
+        assert lines["lightr"] == ("lightr", "1", "90.0 [86.0, 94.0]", *["90.0 [82.6, 94.5]"] * 2)
+        assert isinstance(lines["lightr"][2], Strong)
+        assert not isinstance(lines["sft"][2], Strong)
+
+    def test_differences_are_paired_and_a_small_one_is_a_tie(self, declared, ledger_of):
+        edition = declared()
+        correct = {"base": 40, "sft": 88, "lightr": 89}
+        report = build_report(edition, ledger_of(edition, lambda made: correct[made.arm]), RUNS)
+        assert lines_of(report, "difference from base")["lightr"][2].startswith("+49.0 [")
+        assert lines_of(report, "difference from sft")["lightr"][2].startswith("tie: +1.0 [")
+        assert "base" not in lines_of(report, "difference from sft")
+
+    def test_over_seeds_the_mean_is_shown_with_an_interval_that_knows_the_seeds(self, declared, ledger_of):
+        edition = declared(overrides='"seeds=[0,1,2]"')
+        by_seed = {0: 80, 1: 90, 2: 70}
+        report = build_report(edition, ledger_of(edition, lambda made: by_seed[made.seed]), RUNS)
+        line = lines_of(report, "accuracy in percent")["lightr"]
+        assert line[1] == "3"
+        mean, low, high = map(float, re.findall(r"[\d.]+", line[2]))
+        assert mean == 80.0
+        assert high - low > 30
+        (row,) = [row for row in report.rows if (row["arm"], row["benchmark"]) == ("lightr", "average")]
+        assert row["by_seed"] == "80.00 90.00 70.00"
+
+    def test_measured_stands_beside_reported_as_independent_proportions(self, declared, ledger_of):
+        edition = declared(recipe=REPORTED_PAIR)
+        correct = {"base": 42, "sft": 70, "lightr": 90}
+        report = build_report(edition, ledger_of(edition, lambda made: correct[made.arm]), RUNS)
+        lines = lines_of(report, "accuracy in percent")
+        assert lines["lightr, reported"][2:5] == ("54.2", "70.6", "59.3")
+        compared = {line[1:3]: line for line in table_of(report, "Measured against reported").lines}
+        _, _, _, n, measured, reported, difference, verdict = compared["lightr", "gsm8k"]
+        assert n == "100 and 1319"
+        assert (measured[:4], reported) == ("90.0", "70.6 [68.1, 73.0]")
+        assert difference.startswith("+19.4 [")
+        assert verdict == "separated"
+        assert compared["base", "gsm8k"][-1] == "tie"
+        assert any("arXiv 2510.07962" in note and "not measurements" in note for note in report.notes)
+
+    def test_with_nothing_measured_every_reported_number_is_there_and_the_command(self, declared, nothing):
+        report = build_report(declared(recipe=REPORTED_PAIR), nothing, RUNS)
+        lines = lines_of(report, "accuracy in percent")
+        assert lines["lightr"][1:] == ("0 of 1", *[""] * 8)
+        assert lines["lightr, reported"][2:] == (
+            "54.2", "70.6", "59.3", "76.0", "79.8", "11.4", "27.1", "54.9",
+        )  # fmt: skip
+        assert [one.command for one in report.missing] == ["lrbench run small.yaml"]
+        rows = [row for row in report.rows if row["benchmark"] == "gsm8k"]
+        assert [row["reported"] for row in rows] == [42.5, 69.2, 70.6]
+        assert all(row["command"] == "lrbench run small.yaml" for row in rows)
+
+    def test_a_command_for_what_is_missing_declares_the_same_again(self, declared, nothing):
+        edition = declared(overrides='"seeds=[0,1]", "pair.amateur.model=embedded/peer", "name=it-s"')
+        (missing,) = build_report(edition, nothing, RUNS).missing
+        program, command, path, *overrides = shlex.split(missing.command)
+        assert (program, command) == ("lrbench", "run")
+        assert load_recipe(path, overrides) == edition.recipes[0].recipe
+
+    def test_claims_are_judged_on_the_benchmarks_shown(self, declared, ledger_of, nothing):
+        edition = declared(claims='lightr > base on average by 10, "lightr == sft on formal within 1"')
+        (judged,) = build_report(edition, ledger_of(edition), RUNS).claims
+        assert [claim[0].partition(":")[0] for claim in judged.claims] == ["supported", "refuted"]
+        (unmeasured,) = build_report(edition, nothing, RUNS).claims
+        assert [claim[0].partition(":")[0] for claim in unmeasured.claims] == ["unmeasured"] * 2
+        assert any("lrbench run small.yaml" in line for line in unmeasured.claims[0])
+
+    def test_figures_hold_measured_and_reported_apart(self, declared, ledger_of):
+        edition = declared(recipe=REPORTED_PAIR)
+        radar = build_report(edition, ledger_of(edition), RUNS).figures["radar"]
+        series = {one.label: one for one in radar.panels[0].series}
+        assert series["lightr"].values == (90.0,) * 7
+        assert series["lightr, reported"].values[0] == 70.6
+        assert series["lightr, reported"].reported
+
+
+class TestExpertiseGap:
+    RECIPES = """[
+        {recipe: small.yaml, overrides: [
+          "sweep={points: [{pair.amateur.model: embedded/amateur}, {pair.amateur.model: embedded/peer}]}"]},
+        {recipe: small.yaml, overrides: [name=amateur, "arms=[base]", pair.expert.model=embedded/amateur]},
+        {recipe: small.yaml, overrides: [name=peer, "arms=[base]", pair.expert.model=embedded/peer]}]"""
+
+    def correct(self, made):
+        if made.arm == "base":
+            return {"embedded/amateur": 5, "embedded/peer": 43, "embedded/expert": 40}[made.expert]
+        return 90 if made.amateur == "embedded/amateur" else 40
+
+    def test_gaps_come_from_the_amateurs_own_measurements_the_widest_first(self, declared, ledger_of):
+        edition = declared("expertise_gap", recipes=self.RECIPES)
+        report = build_report(edition, ledger_of(edition, self.correct), RUNS)
+        lines = table_of(report, "gain by expertise gap").lines
+        assert [line[:2] for line in lines] == [("embedded/amateur", "+35.0"), ("embedded/peer", "-3.0")]
+        assert lines[0][5].startswith("+50.0 [")
+        assert lines[1][5].startswith("tie: 0.0 [")
+        assert not any("embedded/peer: " in table.caption for table in report.tables)
+        (farther,) = [table for table in report.tables if "the widest gap" in table.caption]
+        assert farther.lines[0][1].startswith("-50.0 [")
+
+    def test_points_are_never_joined(self, declared, ledger_of):
+        edition = declared("expertise_gap", recipes=self.RECIPES)
+        scatter = build_report(edition, ledger_of(edition, self.correct), RUNS).figures["gap"]
+        ((_, points, base),) = scatter.panels
+        assert [(point.label, round(point.across, 6), point.up) for point in points] == [
+            ("amateur", 35.0, 90.0),
+            ("peer", -3.0, 40.0),
+        ]
+        assert base == 40.0
+
+    def test_without_the_amateurs_own_measurement_there_is_no_gap(self, declared, ledger_of):
+        edition = declared("expertise_gap", recipes=self.RECIPES)
+        report = build_report(
+            edition, ledger_of(edition, lambda made: None if made.recipe == "peer" else 50), RUNS
+        )
+        gaps = {line[0]: line[1] for line in table_of(report, "gain by").lines}
+        assert gaps["embedded/peer"] == ""
+        assert [one.command for one in report.missing] == [
+            "lrbench run small.yaml name=peer 'arms=[base]' pair.expert.model=embedded/peer"
+        ]
+
+
+class TestEfficiency:
+    def test_costs_stand_beside_reported_with_how_many_times_more(self, declared, ledger_of, arm_record):
+        edition = declared("efficiency", recipe=REPORTED_PAIR)
+        costs = arm_record("lightr").costs
+        dear = costs.model_copy(update={"tuned_tokens": 10 * costs.tuned_tokens, "seconds": {"train": 477.5}})
+        contents = ledger_of(edition, changes=lambda made: {"costs": dear} if made.arm == "sft" else {})
+        report = build_report(edition, contents, RUNS)
+        lines = lines_of(report, "costs and gain")
+        assert lines["lightr"][1:7] == ("47.8", "1,800", "256", "1,000", "1,712", "20,000")
+        assert lines["lightr"][-1] == "+11.8"
+        assert lines["sft / lightr"][1:7] == (
+            "10.0 times", "8.0 times", "1.0 times", "4.0 times", "10.0 times", "88.5 times",
+        )  # fmt: skip
+        assert report.rows[1]["tuned_tokens_tokens"] == 1712
+
+    def test_with_nothing_measured_the_reported_costs_are_there(self, declared, nothing):
+        report = build_report(declared("efficiency", recipe=REPORTED_PAIR), nothing, RUNS)
+        assert lines_of(report, "costs and gain")["sft"][1:] == (
+            "", "14,400", "", "3,952", "", "1,770,000", "", "+7.7",
+        )  # fmt: skip
+        assert [series.label for series in report.figures["costs"].panels[0].series] == [
+            "sft, reported",
+            "lightr, reported",
+        ]
+
+
+class TestDivergence:
+    def test_statistics_stand_beside_those_of_the_papers_pair(self, declared, ledger_of):
+        edition = declared("divergence_statistics", recipe=REPORTED_PAIR)
+        report = build_report(
+            edition, ledger_of(edition, changes=lambda _: {"statistics": {"divergence": KL}}), RUNS
+        )
+        lines = lines_of(report, "Divergence of the pairs")
+        assert lines["steps"] == ("steps", "4,112", "")
+        assert lines["steps with KL above 0.4"][1:] == ("21.4%", "20.0%")
+        assert lines["mean KL where they differ, nats"][1:] == ("1.144", "1.990")
+        assert report.figures["kl"].panels == (
+            ("Qwen2.5-Math-1.5B / Qwen2.5-0.5B", (0.0, 0.1, 0.4, 32.0), (2874, 358, 880)),
+        )
+
+    def test_another_pair_has_nothing_reported(self, declared, nothing):
+        report = build_report(declared("divergence_statistics"), nothing, RUNS)
+        assert table_of(report, "Divergence").header == ("over all steps", "expert / amateur")
+
+
+class TestConvergence:
+    def test_curves_are_summed_up_over_seeds(self, declared, ledger_of):
+        edition = declared("convergence", overrides='"seeds=[0,1]"')
+        curve = [(0, 4.0), (20, 2.5), (40, 2.01), (60, 2.0)]
+        report = build_report(
+            edition, ledger_of(edition, changes=lambda _: {"curves": {"held_out_perplexity": curve}}), RUNS
+        )
+        assert lines_of(report, "held-out solutions")["lightr"] == (
+            "lightr", "2", "60", "4.000", "2.000", "2.000", "40",
+        )  # fmt: skip
+        assert len(report.figures["perplexity"].panels[0][1]) == 4
+        assert len(report.rows) == 2 * 2 * 4
+
+    def test_an_arm_without_a_curve_has_the_command(self, declared, nothing):
+        report = build_report(declared("convergence"), nothing, RUNS)
+        assert lines_of(report, "held-out")["sft"] == ("sft", "0", *[""] * 5)
+        assert report.rows[0]["command"] == "lrbench run small.yaml"
+
+    @pytest.mark.parametrize(
+        ("curve", "settled"),
+        [([(0, 2.0)], 0), ([(0, 3.0), (1, 2.0), (2, 3.0), (3, 2.0)], 3), ([(0, 2.01), (9, 2.0)], 0)],
+    )
+    def test_settled_is_where_the_rest_stays_within_one_percent(self, curve, settled):
+        assert settled_at(curve) == settled
+
+
+class TestCases:
+    def test_items_won_and_lost_are_counted_and_a_store_that_is_gone_is_told(self, declared, ledger_of):
+        edition = declared("case_study", columns="[formal]")
+        report = build_report(edition, ledger_of(edition), Path("gone"))
+        assert lines_of(report, "items of lightr against base")["formal"][1] == "100"
+        won, lost = map(int, lines_of(report, "items of lightr")["formal"][2:4])
+        assert won - lost == 50
+        assert report.passages == ()
+        assert any("no texts" in note for note in report.notes)
+
+    def test_with_nothing_measured_counts_are_empty(self, declared, nothing):
+        report = build_report(declared("case_study", columns="[formal]"), nothing, RUNS)
+        assert lines_of(report, "items of")["formal"] == ("formal", *[""] * 5)
+        assert report.rows[0]["command"] == "lrbench run small.yaml"
