@@ -29,9 +29,10 @@ from lrbench.evaluation.statistics import (
     count_flips,
     holm,
 )
-from lrbench.recipe.claims import AVERAGE, Claim
-from lrbench.results.board import BASE, Row
+from lrbench.recipe.claims import AVERAGE, Claim, parse_claim
+from lrbench.results.board import BASE, Board, Row
 from lrbench.results.budgets import BudgetMatch, match_budgets
+from lrbench.results.records import RecipeRecord
 
 Verdict = Literal["supported", "refuted", "underpowered", "unmeasured"]
 
@@ -126,6 +127,20 @@ def judge_claims(claims: Sequence[Claim], rows: Iterable[Row], run: str = RUN) -
         else:
             judgements.append(Judgement(claim, "unmeasured", len(claims), missing=match, run=run))
     return tuple(judgements)
+
+
+def judge_recipe(recipe: RecipeRecord, board: Board) -> list[tuple[Mapping[str, Any], tuple[Judgement, ...]]]:
+    """Verdicts on the claims of a recipe as it was declared, for every point of its sweep.
+
+    Each point's claims are a family of their own. Only rows of the arms that the recipe means now count.
+    A recipe without claims, or none of whose arms is on the board, gives nothing.
+    """
+    claims = [parse_claim(text) for text in recipe.claims]
+    rows = [row for row in board.rows if row.arm_id in recipe.arm_ids]
+    if not claims:
+        return []
+    run = recipe.command or RUN
+    return [(point, judge_claims(claims, of_point, run)) for point, of_point in by_point(rows)]
 
 
 def by_point(rows: Sequence[Row]) -> list[tuple[Mapping[str, Any], list[Row]]]:

@@ -19,8 +19,8 @@ from lrbench.recipe.claims import parse_claim
 from lrbench.results.board import build_boards
 from lrbench.results.budgets import match_budgets
 from lrbench.results.claim_words import budget_label, claim_lines, claim_sentence
-from lrbench.results.claims import by_point, judge_claims
-from lrbench.results.records import Costs
+from lrbench.results.claims import by_point, judge_claims, judge_recipe
+from lrbench.results.records import Costs, RecipeRecord
 from tests.results.conftest import make_score
 
 TWO = ("chain", "vary")
@@ -362,6 +362,55 @@ class TestSweeps:
     def test_without_a_sweep_there_is_one_point(self, far_apart):
         assert by_point(far_apart) == [({}, list(far_apart))]
         assert by_point([]) == []
+
+
+class TestRecipe:
+    @staticmethod
+    def declared(arm_ids, claims=("lightr > sft on chain",), command="lrbench run recipes/sweep.yaml"):
+        return RecipeRecord(
+            recipe="quickstart",
+            recipe_hash="hash",
+            recipe_yaml="name: quickstart\n",
+            arm_ids=tuple(arm_ids),
+            claims=claims,
+            command=command,
+            recorded_at="2026-11-20T10:00:00+00:00",
+        )
+
+    @pytest.fixture
+    def board(self, score_record):
+        arms = (("sft", {}, "1000"), ("lightr", {"alpha": 0.1}, "1100"), ("lightr", {"alpha": 0.2}, "1110"))
+        scores = [
+            score_record(
+                "chain",
+                paper,
+                arm=arm,
+                benchmarks=("chain",),
+                arm_id=f"{arm}{point.get('alpha', '')}",
+                point=point,
+            )
+            for arm, point, paper in arms
+        ]
+        (board,) = build_boards([], scores)
+        return board
+
+    def test_its_claims_are_judged_at_every_point(self, board):
+        judged = judge_recipe(self.declared(["sft", "lightr0.1", "lightr0.2"]), board)
+        assert [point for point, _ in judged] == [{"alpha": 0.1}, {"alpha": 0.2}]
+        differences = [judgement.evidence.difference for _, (judgement,) in judged]
+        assert differences == pytest.approx([25.0, 50.0])
+
+    def test_arms_that_it_no_longer_means_do_not_count(self, board):
+        ((_, (judgement,)),) = judge_recipe(self.declared(["lightr0.1"]), board)
+        assert judgement.verdict == "unmeasured"
+        assert (judgement.missing, judgement.run) == (
+            ("sft has no result",),
+            "lrbench run recipes/sweep.yaml",
+        )
+
+    def test_without_claims_or_rows_there_is_nothing_to_judge(self, board):
+        assert judge_recipe(self.declared(["sft"], claims=()), board) == []
+        assert judge_recipe(self.declared(["unheard-of"]), board) == []
 
 
 class TestBudgets:
