@@ -76,7 +76,7 @@ def needed_text(needed: Needed) -> str:
     return f"{' or '.join(ways)} would decide it with power 0.8, if the true difference is the one measured"
 
 
-def seeds_text(seeds: tuple[int, ...]) -> str:
+def _seed_count(seeds: tuple[int, ...]) -> str:
     """`3 seeds`, or that there is nothing random in the models."""
     if not seeds:
         return "no seed in either model"
@@ -87,7 +87,7 @@ def _evidence_lines(judgement: Judgement, evidence: Evidence) -> list[str]:
     claim = judgement.claim
     arms = f"{plain(claim.first, _LONGEST)} - {plain(claim.second, _LONGEST)}"
     interval = f"[{evidence.interval.low:+.1f}, {evidence.interval.high:+.1f}] ({100 * evidence.level:.0f}%)"
-    counts = f"n {evidence.n:,}, {seeds_text(evidence.seeds)}"
+    counts = f"n {evidence.n:,}, {_seed_count(evidence.seeds)}"
     lines = [
         f"  {arms}: {evidence.difference:+.1f} points {interval}, {counts}",
         f"  {evidence.test}; {_p_text(judgement, evidence)}",

@@ -12,26 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import ceil, sqrt
 from typing import Any, Literal
 
 from lrbench.evaluation.statistics import (
     LEVEL,
-    POINTS,
     POWER,
     SIGNIFICANCE,
-    AverageDifference,
-    BenchmarkDifference,
     DifferenceTest,
     Interval,
-    SeedDifference,
-    count_flips,
     holm,
 )
-from lrbench.recipe.claims import AVERAGE, Claim, parse_claim
-from lrbench.results.board import BASE, Board, Row
+from lrbench.recipe.claims import Claim, parse_claim
+from lrbench.results.board import Board, Row
 from lrbench.results.budgets import BudgetMatch, match_budgets
+from lrbench.results.claim_rows import Match, by_point, match_rows, seeds_text
 from lrbench.results.records import RecipeRecord
 
 Verdict = Literal["supported", "refuted", "underpowered", "unmeasured"]
@@ -111,8 +106,8 @@ def judge_claims(claims: Sequence[Claim], rows: Iterable[Row], run: str = RUN) -
         raise ValueError("claims are judged on rows of one expert and one recipe")
     if len(by_point(rows)) > 1:
         raise ValueError("claims are judged on rows of one point of a sweep")
-    matches = [_match(claim, rows) for claim in claims]
-    tests = [match.test if isinstance(match, _Match) else None for match in matches]
+    matches = [match_rows(claim, rows) for claim in claims]
+    tests = [match.test if isinstance(match, Match) else None for match in matches]
     supporting, refuting = [], []
     for claim, test in zip(claims, tests, strict=True):
         supported, refuted = (1.0, 1.0) if test is None else _p_values(claim, test)
@@ -122,7 +117,7 @@ def judge_claims(claims: Sequence[Claim], rows: Iterable[Row], run: str = RUN) -
     for claim, match, p_supported, p_refuted in zip(
         claims, matches, holm(supporting), holm(refuting), strict=True
     ):
-        if isinstance(match, _Match):
+        if isinstance(match, Match):
             judgements.append(_judgement(claim, match, p_supported, p_refuted, len(claims)))
         else:
             judgements.append(Judgement(claim, "unmeasured", len(claims), missing=match, run=run))
@@ -143,113 +138,7 @@ def judge_recipe(recipe: RecipeRecord, board: Board) -> list[tuple[Mapping[str, 
     return [(point, judge_claims(claims, of_point, run)) for point, of_point in by_point(rows)]
 
 
-def by_point(rows: Sequence[Row]) -> list[tuple[Mapping[str, Any], list[Row]]]:
-    """The rows of each point of a sweep, with those that it does not change; one point without a sweep.
-
-    A row's point holds the swept fields that decide its model, so that of `base` is empty and goes with all.
-    """
-    points: list[Mapping[str, Any]] = []
-    for row in sorted(rows, key=lambda row: -len(row.point)):
-        if not any(row.point.items() <= point.items() for point in points):
-            points.append(row.point)
-    return [(point, [row for row in rows if row.point.items() <= point.items()]) for point in points]
-
-
-@dataclass(frozen=True)
-class _Match:
-    """Two arms' rows, run by run (one where nothing is random), and the benchmarks a claim is about."""
-
-    first: tuple[Row, ...]
-    second: tuple[Row, ...]
-    benchmarks: tuple[str, ...]
-    seeds: tuple[int, ...]
-    dropped: tuple[int, ...]
-
-    @cached_property
-    def test(self) -> DifferenceTest:
-        """The difference of the arms, exact where that can be had."""
-        if len(self.first) > 1:
-            return SeedDifference(self._outcomes(self.first), self._outcomes(self.second))
-        flips = tuple(
-            count_flips(_paper(self.first[0], name), _paper(self.second[0], name)) for name in self.benchmarks
-        )
-        return AverageDifference(flips) if len(flips) > 1 else BenchmarkDifference(flips[0])
-
-    @property
-    def n(self) -> int:
-        """Items of all benchmarks."""
-        return sum(self.first[0].cells[name].n for name in self.benchmarks)
-
-    def _outcomes(self, rows: tuple[Row, ...]) -> list[list[list[str]]]:
-        """Per benchmark and seed the one rerun."""
-        return [[[_paper(row, name)] for row in rows] for name in self.benchmarks]
-
-
-def _match(claim: Claim, rows: list[Row]) -> _Match | tuple[str, ...]:
-    """The rows that the claim is about, or what is missing of them, in words."""
-    first, second = (_by_seed(name, rows) for name in (claim.first, claim.second))
-    missing = tuple(
-        f"{name} has no result" for name, own in ((claim.first, first), (claim.second, second)) if not own
-    )
-    if missing:
-        return missing
-    wanted = tuple(sorted({name for row in rows for name in (*row.cells, *row.missing)}))
-    benchmarks = wanted if claim.where == AVERAGE else (claim.where,)
-    known = sorted({seed for seed in (*first, *second) if seed is not None})
-    seeds: list[int | None] = [*known] or [None]
-    for own in (first, second):
-        if None in own:
-            own |= dict.fromkeys(seeds, own[None])
-    absent: dict[str, list[str]] = {}
-    complete = []
-    for seed in seeds:
-        reasons = [
-            reason
-            for name, own in ((claim.first, first), (claim.second, second))
-            for reason in _absent(name, own.get(seed), benchmarks)
-        ]
-        for reason in reasons:
-            absent.setdefault(reason, []).append(str(seed))
-        if not reasons:
-            complete.append(seed)
-    if not complete:
-        return tuple(f"{reason} ({_seeds(of)})" if known else reason for reason, of in absent.items())
-    ours, theirs = (tuple(own[seed] for seed in complete) for own in (first, second))
-    for name in benchmarks:
-        if len({row.cells[name].score.items_hash for row in (*ours, *theirs)}) > 1:
-            return (f"{claim.first} and {claim.second} answered different items of {name}",)
-    measured = tuple(seed for seed in complete if seed is not None)
-    return _Match(ours, theirs, benchmarks, measured, tuple(seed for seed in known if seed not in measured))
-
-
-def _by_seed(name: str, rows: list[Row]) -> dict[int | None, Row]:
-    """The arm's latest row of every seed; under None that of an arm in which nothing is random."""
-    own = sorted((row for row in rows if row.arm == name), key=_age)
-    own = [row for row in own if row.made_alike == own[-1].made_alike]
-    # The base is not trained: what it answers is the same for every seed.
-    untrained = {None: own[-1]} if own and name == BASE else {}
-    return {row.seed: row for row in own} | untrained
-
-
-def _absent(name: str, row: Row | None, benchmarks: tuple[str, ...]) -> list[str]:
-    if row is None:
-        return [f"{name} has no result"]
-    return [f"{name} has no result on {benchmark}" for benchmark in benchmarks if benchmark not in row.cells]
-
-
-def _seeds(seeds: Sequence[object]) -> str:
-    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
-
-
-def _age(row: Row) -> tuple[str, str]:
-    return row.recorded_at, row.arm_id
-
-
-def _paper(row: Row, benchmark: str) -> str:
-    return row.cells[benchmark].score.paper
-
-
-def _judgement(claim: Claim, match: _Match, p_supported: float, p_refuted: float, family: int) -> Judgement:
+def _judgement(claim: Claim, match: Match, p_supported: float, p_refuted: float, family: int) -> Judgement:
     test = match.test
     verdict: Verdict = "underpowered"
     if p_supported <= SIGNIFICANCE:
@@ -259,7 +148,7 @@ def _judgement(claim: Claim, match: _Match, p_supported: float, p_refuted: float
     level = 1 - 2 * SIGNIFICANCE if claim.relation == "==" else LEVEL
     notes = ["one seed: how other seeds would compare is unknown"] if len(match.seeds) == 1 else []
     if match.dropped:
-        notes.append(f"left out, since not measured for both: {_seeds(match.dropped)}")
+        notes.append(f"left out, since not measured for both: {seeds_text(match.dropped)}")
     planning = _Planning(claim, match, test, family)
     evidence = Evidence(
         test=_OVER_SEEDS if len(match.seeds) > 1 else _EXACT if len(match.benchmarks) == 1 else _COMBINED,
@@ -299,7 +188,7 @@ def _p_values(claim: Claim, test: DifferenceTest) -> tuple[float, float]:
 class _Planning:
     """How much more would decide, from the variance measured; normal but for Student's t over seeds."""
 
-    def __init__(self, claim: Claim, match: _Match, test: DifferenceTest, family: int) -> None:
+    def __init__(self, claim: Claim, match: Match, test: DifferenceTest, family: int) -> None:
         from scipy.special import ndtri
 
         self.n, self.runs = match.n, len(match.first)
@@ -312,10 +201,7 @@ class _Planning:
         # Equivalence has to be shown on both sides.
         self.power = float(ndtri((1 + POWER) / 2 if inside else POWER))
         self.z = float(-ndtri(self.error)) + self.power
-        if isinstance(test, SeedDifference):
-            self.item_part, self.run_part = test.variances
-        else:
-            self.item_part, self.run_part = _item_variance(match), 0.0
+        self.item_part, self.run_part = match.variances
 
     @property
     def detectable(self) -> float:
@@ -343,13 +229,3 @@ class _Planning:
         from scipy.special import stdtrit
 
         return 0.0 if seeds == 1 else float(-stdtrit(seeds - 1, self.error)) + self.power
-
-
-def _item_variance(match: _Match) -> float:
-    """Variance of the difference over items, points squared, half an item flipped either way at least."""
-    total = 0.0
-    for name in match.benchmarks:
-        flips = count_flips(_paper(match.first[0], name), _paper(match.second[0], name))
-        won, lost = max(flips.won, 0.5) / flips.n, max(flips.lost, 0.5) / flips.n
-        total += max(won + lost - (won - lost) ** 2, 0.0) / flips.n
-    return POINTS**2 * total / len(match.benchmarks) ** 2

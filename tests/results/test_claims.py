@@ -18,8 +18,9 @@ from lrbench.evaluation.statistics import (
 from lrbench.recipe.claims import parse_claim
 from lrbench.results.board import build_boards
 from lrbench.results.budgets import match_budgets
+from lrbench.results.claim_rows import by_point
 from lrbench.results.claim_words import budget_label, claim_lines, claim_sentence
-from lrbench.results.claims import by_point, judge_claims, judge_recipe
+from lrbench.results.claims import judge_claims, judge_recipe
 from lrbench.results.records import Costs, RecipeRecord
 from tests.results.conftest import make_score
 
