@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from dashboard.numbers import p_text, points_text
 from dashboard.text import name_html
-from lrbench.evaluation.statistics import Comparison
+from lrbench.evaluation.statistics import Comparison, SeedDifference
+from lrbench.recipe.expanding import point_text
 from lrbench.results.board import BASE, SFT, Board, Delta, Row
 from lrbench.results.wording import expert_label
 
 SUBJECT = "lightr"
 MOST_EXPERTS = 6
-MOST_SEEDS = 5
 
 
 def answers_html(board: Board) -> str:
@@ -32,36 +32,34 @@ def _answer(board: Board, rows: Sequence[Row]) -> str:
     if not subjects:
         arms = ", ".join(name_html(arm) for arm in dict.fromkeys(row.arm for row in rows))
         return f"<li>{expert}<p>{arms} measured; no {SUBJECT} result yet.</p></li>"
-    verdict, sentence = _sentence(subjects)
-    where = f"recipe {name_html(subjects[0].recipe)}"
+    verdict, sentence = _sentence(board, subjects)
+    parts = [f"recipe {subjects[0].recipe}", point_text(subjects[0].point)]
     if len(subjects) == 1 and subjects[0].seed is not None:
-        where += f", seed {subjects[0].seed}"
+        parts.append(f"seed {subjects[0].seed}")
+    where = ", ".join(name_html(part) for part in parts if part)
     text = f'<p>{sentence} <span class="lr-muted">{where}</span></p>'
     return f'<li class="lr-verdict-{verdict}">{expert}{text}</li>'
 
 
 def _subjects(rows: Sequence[Row]) -> list[Row]:
-    """The rows asked about: of the recipe measured last, one per seed, the latest of each."""
+    """The rows asked about: the one measured last, and those that differ from it by the seed alone."""
     candidates = [row for row in rows if row.arm == SUBJECT]
     if not candidates:
         return []
     latest = max(candidates, key=lambda row: row.recorded_at)
-    by_seed: dict[int | None, Row] = {}
-    for row in sorted(candidates, key=lambda row: row.recorded_at):
-        if row.recipe == latest.recipe:
-            by_seed[row.seed] = row
-    return list(by_seed.values())[-MOST_SEEDS:]
+    return [row for row in candidates if row.group == latest.group]
 
 
-def _sentence(subjects: Sequence[Row]) -> tuple[str, str]:
+def _sentence(board: Board, subjects: Sequence[Row]) -> tuple[str, str]:
     """What is said and whether that is `up`, `down` or a `tie`, or `none` where nothing can be compared."""
     for baseline in (SFT, BASE):
-        deltas = [delta for row in subjects if (delta := _delta(row, baseline)) and delta.average]
+        deltas = [(row, delta) for row in subjects if (delta := _delta(row, baseline)) and delta.complete]
         if deltas:
             break
     else:
         return "none", f"<b>{SUBJECT}</b> has no baseline measured on the same items."
-    verdict, sentence = _one(deltas[0], baseline) if len(deltas) == 1 else _several(deltas, baseline)
+    several = _over_seeds(board, deltas, baseline) if len(deltas) > 1 else None
+    verdict, sentence = several or _one(deltas[-1][1], baseline)
     if baseline == SFT and len(subjects) == 1 and (to_base := subjects[0].to_base) and to_base.average:
         sentence += f" Against {BASE}: {_difference(to_base.average)}."
     return verdict, sentence
@@ -80,19 +78,29 @@ def _one(delta: Delta, baseline: str) -> tuple[str, str]:
     return verdict, f"{said}; {_benchmarks(delta)}."
 
 
-def _several(deltas: Sequence[Delta], baseline: str) -> tuple[str, str]:
-    found = [delta.average for delta in deltas if delta.average]
-    verdicts = [_verdict(comparison) for comparison in found]
-    mean = sum(comparison.difference for comparison in found) / len(found)
-    counts = {
-        "above it": verdicts.count("up"),
-        "a tie": verdicts.count("tie"),
-        "below it": verdicts.count("down"),
-    }
-    said = ", ".join(f"{what} in {count}" for what, count in counts.items() if count)
-    every = next(iter(set(verdicts))) if len(set(verdicts)) == 1 else "tie"
-    sentence = f"<b>{SUBJECT} against {baseline}, {len(found)} seeds: {said}</b>"
-    return every, f"{sentence} (mean {points_text(mean)} points on average over benchmarks)."
+def _over_seeds(board: Board, deltas: Sequence[tuple[Row, Delta]], baseline: str) -> tuple[str, str] | None:
+    """The difference for seeds like these; None where the seeds do not meet baselines of their own."""
+    by_id = {row.arm_id: row for row in board.rows}
+    pairs = [(row, other) for row, delta in deltas if (other := by_id.get(delta.baseline)) is not None]
+    if len({other.arm_id for _, other in pairs}) < len(deltas):
+        return None
+    difference = SeedDifference(
+        [[[row.cells[name].score.paper] for row, _ in pairs] for name in board.benchmarks],
+        [[[other.cells[name].score.paper] for _, other in pairs] for name in board.benchmarks],
+    )
+    interval, points = difference.interval(), abs(difference.difference)
+    p = min(1.0, 2 * min(difference.p_above(0), difference.p_below(0)))
+    seeds = f"over {len(pairs)} seeds"
+    bounds = f"95% interval {points_text(interval.low)} to {points_text(interval.high)}, {p_text(p)}"
+    if 0 in interval:
+        signed = points_text(difference.difference)
+        return (
+            "tie",
+            f"<b>{SUBJECT} and {baseline} are a tie</b> {seeds} on average ({signed} points, {bounds}).",
+        )
+    way = "above" if difference.difference > 0 else "below"
+    sentence = f"<b>{SUBJECT} is {points:.1f} points {way} {baseline}</b> {seeds} on average ({bounds})."
+    return ("up" if way == "above" else "down"), sentence
 
 
 def _benchmarks(delta: Delta) -> str:

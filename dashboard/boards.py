@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import state
 from dashboard.loading import Results
 from dashboard.text import name_html
+from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board, Row
 from lrbench.results.protocols import Difference, differing_suites
 from lrbench.results.text import plain
@@ -82,14 +83,14 @@ def result_labels(board: Board) -> dict[str, str]:
 
 def row_parts(row: Row) -> list[str]:
     """Arm, recipe, seed and variant of a row, as plain text."""
-    parts = [plain(row.arm, LONGEST_NAME), plain(row.recipe, LONGEST_NAME)]
-    if row.seed is not None:
-        parts.append(f"seed {row.seed}")
-    parts += [
-        f"{plain(str(name))} {plain(str(value))}"
-        for name, value in (getattr(row, "point", None) or {}).items()
-    ]
+    parts = [plain(row.arm, LONGEST_NAME), plain(row.recipe, LONGEST_NAME), *setting_parts(row)]
     return [*parts, f"#{plain(row.variant)}"] if row.variant else parts
+
+
+def setting_parts(row: Row) -> list[str]:
+    """The point of a sweep and the seed of a row, as far as it has them, as plain text."""
+    seed = [] if row.seed is None else [f"seed {row.seed}"]
+    return [plain(point_text(row.point), LONGEST_NAME), *seed] if row.point else seed
 
 
 def _one_per_expert(board: Board) -> list[Row]:

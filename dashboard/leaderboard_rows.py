@@ -93,7 +93,7 @@ def _leaders(board: Board, rows: Iterable[Row], decided: set[str]) -> dict[str, 
     leaders = {}
     for column in board.columns:
         ranked = [(value, row) for row in rows if (value := row.value(column)) is not None]
-        if column not in decided and len({(row.recipe, row.arm) for _, row in ranked}) > 1:
+        if column not in decided and len({row.group for _, row in ranked}) > 1:
             leaders[column] = max(ranked, key=lambda pair: pair[0])[1]
     return leaders
 

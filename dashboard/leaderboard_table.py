@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from dashboard import state
+from dashboard.boards import setting_parts
 from dashboard.numbers import NONE, PENDING, Scale, accuracy_html, difference_html, scale_of
 from dashboard.text import name_html
 from dashboard.theme import arm_color_css
-from lrbench.evaluation.statistics import Estimate
-from lrbench.results.board import AVERAGE, BASE, SFT, Board, Row
+from lrbench.evaluation.statistics import Estimate, SeedMean
+from lrbench.results.board import AVERAGE, BASE, SFT, Board, Group, Row
 from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.wording import COSTS, cost_texts, expert_label, size_text
 
@@ -21,7 +22,8 @@ LEGEND = (
     "on the same items; <i>tie</i>: not separated at 5% (exact McNemar with Holm over the benchmarks; for "
     "the average, sign-flip permutation). <span class='lr-best'>best</span> of its expert among the "
     "rows chosen, and separated from the best of its other arms; <span class='lr-tied'>tied</span> "
-    "with the highest where nothing is separated."
+    "with the highest where nothing is separated. Means of seeds: for other items and seeds like these, which "
+    "two seeds say little of."
 )
 
 
@@ -51,7 +53,7 @@ def table_html(view: View) -> str:
     scales = {column: _scale(view, column, reported) for column in view.board.columns}
     body = "".join(
         f"<tbody>{_group_header(view, list(rows)) if view.grouped else ''}"
-        f"{''.join(_line(view, row, scales) for row in rows)}</tbody>"
+        f"{_lines(view, list(rows), scales)}</tbody>"
         for rows in _groups(view)
     )
     return (
@@ -88,6 +90,35 @@ def _group_header(view: View, rows: list[Row]) -> str:
     )
 
 
+def _lines(view: View, rows: Sequence[Row], scales: Mapping[str, Scale]) -> str:
+    """The rows, and below the last seed of an arm their mean."""
+    ends = {group.rows[-1].arm_id: group for group in view.board.groups if len(group.rows) > 1}
+    lines = ""
+    for row in rows:
+        lines += _line(view, row, scales)
+        if view.grouped and row.arm_id in ends:
+            lines += _mean_line(view, ends[row.arm_id], scales)
+    return lines
+
+
+def _mean_line(view: View, group: Group, scales: Mapping[str, Scale]) -> str:
+    arm = group.rows[0].arm
+    name = f'<i class="lr-dot lr-hollow" style="border-color:{arm_color_css(arm)}"></i>{name_html(arm)}'
+    found = {column: group.on(column) for column in view.board.columns}
+    cells = [_cell(AVERAGE, _mean_html(found[AVERAGE], scales[AVERAGE]), "lr-average")]
+    cells += [_cell(f"average against {baseline}", NONE) for baseline in (BASE, SFT)]
+    cells += [_cell(column, _mean_html(found[column], scales[column])) for column in view.board.benchmarks]
+    cells += [_cell(cost, NONE, f"lr-cost lr-{cost.partition(' ')[0]}") for cost in COSTS]
+    return (
+        f'<tr role="row" class="lr-mean"><th scope="row" role="rowheader">{name}<br>'
+        f'<small class="lr-muted">mean of {len(group.rows)} seeds</small></th>{"".join(cells)}</tr>'
+    )
+
+
+def _mean_html(found: SeedMean | None, scale: Scale) -> str:
+    return accuracy_html(None if found is None else Estimate(found.value, found.interval), scale)
+
+
 def _line(view: View, row: Row, scales: Mapping[str, Scale]) -> str:
     cells = [_cell("average", _accuracy(view, row, AVERAGE, scales), "lr-average")]
     for baseline, delta in ((BASE, row.to_base), (SFT, row.to_sft)):
@@ -112,13 +143,11 @@ def _line(view: View, row: Row, scales: Mapping[str, Scale]) -> str:
 
 
 def _row_header(view: View, row: Row) -> str:
-    parts = [] if view.grouped else [name_html(row.recipe), name_html(expert_label(row, view.board))]
-    if row.seed is not None:
-        parts.insert(0, f"seed {row.seed}")
+    parts = [name_html(part) for part in setting_parts(row)]
+    if not view.grouped:
+        parts += [name_html(row.recipe), name_html(expert_label(row, view.board))]
     if row.variant:
         parts.append(f"#{name_html(row.variant)}")
-    point = getattr(row, "point", None) or {}
-    parts += [f"{name_html(str(name))} {name_html(str(value))}" for name, value in point.items()]
     baseline = row.to_sft or row.to_base
     name = f'<i class="lr-dot" style="background:{arm_color_css(row.arm)}"></i>{name_html(row.arm)}'
     if baseline is not None:
@@ -150,7 +179,12 @@ def _cell(label: str, shown: str, style: str = "") -> str:
 
 def _scale(view: View, column: str, reported: Sequence[ReportedResult]) -> Scale:
     estimates = [found for row in view.rows if (found := view.estimate(row, column)) is not None]
-    return scale_of(estimates + [_reported_on(row, column, view.board) for row in reported])
+    estimates += [_reported_on(row, column, view.board) for row in reported]
+    if view.grouped:
+        shown = {row.arm_id for row in view.rows}
+        means = [group.on(column) for group in view.board.groups if group.rows[-1].arm_id in shown]
+        estimates += [Estimate(mean.value, mean.interval) for mean in means if mean is not None]
+    return scale_of(estimates)
 
 
 def _reported(view: View) -> list[ReportedResult]:

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard.text import text_html
 from lrbench.results.board import Board, build_boards
 from lrbench.results.inspection import Inspector
-from lrbench.results.ledger import ARMS, SCORES, Ledger, LedgerContents
+from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
 from lrbench.results.records import ArmRecord
 
 RUNS_VARIABLE = "LRBENCH_DASHBOARD_RUNS"
@@ -63,7 +63,7 @@ def load_results() -> Results:
 
 def ledger_stamp(runs: Path) -> Stamp:
     """Sizes and times of the ledger's files: while they stay, so do its contents."""
-    return tuple(_stamp(runs / LEDGER / name) for name in (ARMS, SCORES))
+    return tuple(_stamp(runs / LEDGER / name) for name in (RECIPES, ARMS, SCORES))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the ledger")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import state
-from dashboard.boards import choose_board, result_labels
+from dashboard.boards import choose_board, result_labels, setting_parts
 from dashboard.comparing import Duel, benchmarks_html, flips_html, sentence_html
 from dashboard.item_view import show_item
 from dashboard.items import BOTH, LOST, NEITHER, WON, Item, Pair, causes, chosen, paired
@@ -15,6 +15,7 @@ from dashboard.text import name_html
 from dashboard.theme import is_dark
 from lrbench.errors import StoreError
 from lrbench.results.board import Board, Row
+from lrbench.results.records import ScoreRecord
 from lrbench.results.text import plain
 
 VIEWS = {"differences": "text, differences marked", "maths": "formulas typeset"}
@@ -82,15 +83,16 @@ def _defaults(board: Board) -> tuple[str, str]:
 
 def _short_names(duel: Duel) -> tuple[str, str]:
     """Both arms, with what tells them apart where the arm does not."""
-    first, second = duel.first, duel.second
-    names = [plain(row.arm, 32) for row in (first, second)]
-    for attribute in ("seed", "recipe", "expert", "variant"):
-        values = [getattr(row, attribute) for row in (first, second)]
-        if values[0] != values[1] and names[0] == names[1]:
-            names = [
-                f"{name}, {attribute} {plain(str(value), 32)}"
-                for name, value in zip(names, values, strict=True)
-            ]
+    rows = (duel.first, duel.second)
+    names = [plain(row.arm, 32) for row in rows]
+    for more in (
+        [", ".join(setting_parts(row)) for row in rows],
+        [f"recipe {plain(row.recipe, 32)}" for row in rows],
+        [plain(row.expert, 40) for row in rows],
+        [f"#{plain(row.variant or row.arm_id[:8])}" for row in rows],
+    ):
+        if names[0] == names[1] and more[0] != more[1]:
+            names = [f"{name}, {part}" if part else name for name, part in zip(names, more, strict=True)]
     return names[0], names[1]
 
 
@@ -133,17 +135,12 @@ def _pairs(results: Results, duel: Duel, benchmark: str) -> list[Pair] | None:
 
 def _read(results: Results, row: Row, benchmark: str) -> list[Item]:
     score = row.cells[benchmark].score
-    return _items_of(str(results.runs), score.evaluation_key, benchmark, row.arm_id, results)
+    return _items_of(str(results.runs), score.evaluation_key, score)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the items")
-def _items_of(runs: str, key: str, benchmark: str, arm_id: str, _results: Results) -> list[Item]:
-    score = next(
-        score
-        for score in _results.contents.scores
-        if (score.evaluation_key, score.benchmark, score.arm_id) == (key, benchmark, arm_id)
-    )
-    return inspector(runs).items(score)
+def _items_of(runs: str, key: str, _score: ScoreRecord) -> list[Item]:  # noqa: ARG001 - what is cached by
+    return inspector(runs).items(_score)
 
 
 def _causes_html(found: list[Pair], names: tuple[str, str], outcome: str) -> str:
