@@ -85,21 +85,23 @@ def show_curve(lines: Sequence[Line], name: str, palette: Palette) -> None:
 def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, Any]:
     """The chart as a Vega-Lite specification."""
     title, decades = CURVES[name]
-    values = [
-        {
-            "update": update,
-            "value": value,
+    averaged = {line.row.group for line in lines if line.mean}
+    values = []
+    for line in lines:
+        thin = not line.mean and line.row.group in averaged
+        same = {
             "line": f"{line.row.arm_id}{'/mean' if line.mean else ''}",
             "name": _name(line),
             "color": palette.color(line.row.arm),
-            "width": 1 if _thin(line, lines) else 2,
-            "opacity": 0.45 if _thin(line, lines) else 1,
+            "width": 1 if thin else 2,
+            "opacity": 0.45 if thin else 1,
             "dash": palette.place(line.row.recipe) % len(DASHES),
         }
-        for line in lines
-        for update, value in line.points
-        if value > 0 or not decades
-    ]
+        values += [
+            {"update": update, "value": value, **same}
+            for update, value in line.points
+            if value > 0 or not decades
+        ]
     updates = [value["update"] for value in values]
     smallest = min((value["value"] for value in values), default=0.0)
     largest = max((value["value"] for value in values), default=1.0)
@@ -140,11 +142,6 @@ def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, 
             ],
         },
     }
-
-
-def _thin(line: Line, lines: Sequence[Line]) -> bool:
-    """Whether a mean is drawn over this line."""
-    return not line.mean and any(other.mean and other.row.group == line.row.group for other in lines)
 
 
 def _name(line: Line) -> str:

@@ -48,7 +48,7 @@ def prompt_text(microscope: Microscope, place: int) -> str:
 
 def _label(token: str, microscope: Microscope, place: int, shared: tuple[int, int]) -> str:
     ids = microscope.rollouts[place].prompt_ids
-    problem = _read(microscope, ids[shared[0] : len(ids) - shared[1]]).strip()
+    problem = _read(microscope, ids[shared[0] : len(ids) - shared[1]][:LONGEST_PROBLEM]).strip()
     return f"{plain(token, 40)} · {plain(problem, LONGEST_PROBLEM)} · KL {microscope.mean_kl[place]:.2f}"
 
 

@@ -22,7 +22,10 @@ from lrbench.results.wording import accuracy_text, comparison_text
 
 # Intervals of averages are drawn by resampling, some 15 ms each.
 MOST_INTERVALS = 100
+NOTHING = "–"
 MOST_CURVES = 40
+# A test of averages takes some 60 ms.
+MOST_TESTS = 16
 
 
 def main() -> None:
@@ -43,10 +46,15 @@ def main() -> None:
         st.html('<p class="lr-note" role="status">No result passes these filters.</p>')
         return
     palette = palette_of(rows)
-    show_points(rows, kind, column, palette)
+    points = show_points(rows, kind, column, palette)
+    st.html("<h2>The frontier</h2>")
+    table = st.empty()
+    table.html(frontier_html(points, kind, column, tested=False))
     st.html("<h2>Training</h2>")
     show_training(rows, results, palette)
     show_differing(results, board)
+    # Tests of averages take a while: all else is seen before.
+    table.html(frontier_html(points, kind, column, tested=True))
 
 
 def choose_rows(board: Board) -> list[Row]:
@@ -66,8 +74,8 @@ def choose_rows(board: Board) -> list[Row]:
     return [row for row in rows if (not arms or row.arm in arms) and (not recipes or row.recipe in recipes)]
 
 
-def show_points(rows: Sequence[Row], kind: str, column: str, palette: Palette) -> None:
-    """The chart, its legend, and the frontier in words."""
+def show_points(rows: Sequence[Row], kind: str, column: str, palette: Palette) -> list[Point]:
+    """The chart with its legend, and what is not in it; returns the points drawn."""
     points = points_of(rows, kind, column)
     st.html(palette.legend_html(with_dashes=False))
     chart = st.empty()
@@ -86,22 +94,24 @@ def show_points(rows: Sequence[Row], kind: str, column: str, palette: Palette) -
         f'<p class="lv-caption">{interval}Thin lines tie the seeds of one arm together. The dashed line is '
         "the frontier: nothing cheaper scores higher. What cost nothing stands apart on the left.</p>"
     )
-    st.html("<h2>The frontier</h2>" + frontier_html(points, kind, column, few))
+    return points
 
 
-def frontier_html(points: Sequence[Point], kind: str, column: str, with_statistics: bool) -> str:
+def frontier_html(points: Sequence[Point], kind: str, column: str, tested: bool) -> str:
     """The results that nothing beats at the same or a lower cost, each set against the one before."""
     lines = []
     before: Row | None = None
-    for point in frontier(points):
-        estimate = point.row.on(column) if with_statistics else None
+    best = frontier(points)
+    tested = tested and len(best) <= MOST_TESTS
+    for point in best:
+        estimate = point.row.on(column) if tested else None
         where = state.link("provenance", arm=point.row.arm_id)
         lines.append(
             [
                 f'<a href="{html.escape(where)}" target="_self">{_name(point.row)}</a>',
                 cost_text(point.cost, kind),
                 f"{100 * point.accuracy:.1f}" if estimate is None else accuracy_text(estimate),
-                _gain_text(point.row, before, column) if with_statistics and before else "",
+                _gain_text(point.row, before, column) if tested and before else NOTHING,
             ]
         )
         before = point.row
