@@ -18,14 +18,22 @@ SECONDS_FOR_GIT = 5
 
 
 def environment() -> dict[str, str]:
-    """Versions of what decides results, by name; those of vLLM and of a checkout only where there is one."""
+    """Versions of what decides results, by name; those of vLLM and of a checkout only where there is one.
+
+    Looked up once: what is installed later does not change what this process runs.
+    """
+    return dict(_environment())
+
+
+@cache
+def _environment() -> tuple[tuple[str, str], ...]:
     found = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
     found |= {package: _version(package) or "not installed" for package in PACKAGES}
     optional = {
         "vllm": next(filter(None, map(_version, VLLM)), None),
         "commit": commit_of(Path(lrbench.__file__).parents[1]),
     }
-    return found | {name: known for name, known in optional.items() if known}
+    return (*found.items(), *((name, known) for name, known in optional.items() if known))
 
 
 def _version(package: str) -> str | None:

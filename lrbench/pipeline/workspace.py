@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.models.source import LocatedModel
 from lrbench.recipe.schema import EngineChoice, Runtime
+from lrbench.store.artifact import Artifact
 
 if TYPE_CHECKING:
     from lrbench.models.vocabulary import SharedVocabulary
@@ -36,6 +37,7 @@ class Workspace:
         self.runtime = runtime
         self.largest_rank = largest_rank
         self._servers: dict[EngineChoice, ServedModel] = {}
+        self._read: dict[str, tuple[str, Any]] = {}
 
     @cached_property
     def device(self) -> Any:
@@ -123,6 +125,17 @@ class Workspace:
     def detach(self, adapted: Any) -> None:
         """Give the expert back as it was before an adapter was attached."""
         self.__dict__["expert"] = adapted.unload()
+
+    def read_once(self, artifact: Artifact, read: Callable[[Artifact], Any]) -> Any:
+        """What `read` gives for the artifact, kept until another one of its stage is read.
+
+        A sweep reads the same scores for every one of its points.
+        """
+        key, value = self._read.get(artifact.stage, ("", None))
+        if key != artifact.key:
+            value = read(artifact)
+            self._read[artifact.stage] = artifact.key, value
+        return value
 
     def release_amateur(self) -> None:
         """Free the amateur's memory; it is loaded again should more be scored."""

@@ -90,7 +90,8 @@ def write_steps(path: Path, samples: Samples) -> None:
         },
         schema=SCHEMA,
     )
-    pq.write_table(table, path, compression="zstd")
+    # Few values repeat exactly; dictionaries of them would take longer to write and more room.
+    pq.write_table(table, path, compression="zstd", use_dictionary=False)
 
 
 def read_samples(rollouts_path: Path, steps_path: Path) -> Samples:

@@ -147,8 +147,12 @@ class ArmSamples(Stage):
         from lrbench.sampling.scores import read_scores
 
         started = time.monotonic()
-        rollouts = read_artifact_rollouts(inputs["rollouts"])
-        scores = read_scores(parquet_files(inputs["scores"])) if "scores" in inputs else None
+        rollouts = workspace.read_once(inputs["rollouts"], read_artifact_rollouts)
+        scores = (
+            workspace.read_once(inputs["scores"], lambda artifact: read_scores(parquet_files(artifact)))
+            if "scores" in inputs
+            else None
+        )
         samples = build_samples(rollouts, scores, self.ingredients, self.divergence)
         draft.commit(ROLLOUTS_FILE, lambda path: write_rollouts(path, rollouts))
         draft.commit(STEPS_FILE, lambda path: write_steps(path, samples), time.monotonic() - started)
