@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 RECIPE ?= recipes/quickstart.yaml
+EDITION ?= embedded
 # One thread: on shared cores a second one spins more than it works for models this small.
 export OMP_NUM_THREADS ?= 1
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -36,6 +37,14 @@ results: environment ## Print the leaderboard
 .PHONY: mlflow
 mlflow: environment ## Open MLflow on the same store: make mlflow [RUNS=runs] [PORT=5000]
 	@$(BIN)/lrbench mlflow $(if $(RUNS),--runs $(RUNS)) $(if $(PORT),--port $(PORT))
+
+.PHONY: study
+study: environment ## Run what is missing of a study, then its tables: make study STUDY=ablations EDITION=embedded
+	@$(BIN)/lrbench study $(STUDY) --edition $(EDITION)
+
+.PHONY: tables
+tables: environment ## Tables and figures of every study from what was measured, or of one: make tables STUDY=...
+	@$(BIN)/lrbench tables $(STUDY)
 
 .PHONY: test
 test: check ## Check the code and run every test

@@ -114,7 +114,7 @@ class DivergenceTables:
             if found:
                 panels.append((_pair(line), tuple(found["edges"]), tuple(found["counts"])))
         beta = self.lines[0].arm.divergence.beta if self.lines else None
-        return Histogram("KL(expert || amateur), nats", "steps", tuple(panels), beta)
+        return Histogram("KL(expert || amateur), nats", "steps, percent", tuple(panels), beta)
 
 
 def _measured(line: Line) -> Mapping[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from math import pi
+from itertools import pairwise
+from math import cos, floor, log10, pi, sin
 from typing import TYPE_CHECKING, Any
 
 from lrbench.results.studies.figures import (
@@ -31,6 +32,8 @@ FORMATS = ("png", "svg", "pdf")
 # Raised whenever the same data would be drawn otherwise.
 VERSION = 1
 DOTS_PER_INCH = 130
+# Inches at the bottom of every figure.
+LEGEND = 0.5
 LONGEST_LABEL = 40
 NOTHING = "nothing measured yet"
 SETTINGS = {
@@ -55,6 +58,7 @@ COLOURS = {
     "measured": "#0072b2",
     "reported": "#8c8c8c",
 }
+POINTS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 OTHERS = ("#332288", "#88ccee", "#117733", "#ddcc77", "#aa4499", "#882255")
 REPORTED = ", reported"
 _METADATA: dict[str, dict[str, Any]] = {
@@ -99,61 +103,94 @@ def _drawing(width: float, height: float) -> Drawing:
     return drawing
 
 
-def _grid(count: int, width: float, height: float, polar: bool = False) -> tuple[Drawing, list[Axes]]:
-    """A drawing with `count` panels of so many inches each, three in a row, and room for a legend below."""
+def _grid(count: int, width: float, height: float, under: float = 0.5) -> tuple[Drawing, list[Axes]]:
+    """A drawing with `count` panels of so many inches each, three in a row, and room for a legend below.
+
+    `under` is the room for what stands under an axis.
+    """
     across = min(count, 3) or 1
     down = -(-count // across) or 1
-    legend = 0.62
-    total = height * down + legend
+    total = height * down + LEGEND
     drawing = _drawing(max(width * across, 4.2), total)
-    settings = {"projection": "polar"} if polar else {}
-    axes = [drawing.add_subplot(down, across, place + 1, **settings) for place in range(max(count, 1))]
+    axes = [drawing.add_subplot(down, across, place + 1) for place in range(max(count, 1))]
+    inner = height - under - 0.4
     drawing.subplots_adjust(
-        left=0.62 / drawing.get_figwidth(),
+        left=0.82 / drawing.get_figwidth(),
         right=1 - 0.2 / drawing.get_figwidth(),
-        top=1 - 0.42 / total,
-        bottom=(legend + 0.52) / total,
+        top=1 - 0.4 / total,
+        bottom=(LEGEND + under) / total,
         wspace=0.34,
-        hspace=0.62,
+        hspace=(under + 0.4) / inner,
     )
     return drawing, axes
 
 
 def _radar(figure: Radar) -> Drawing:
-    drawing, panels = _grid(len(figure.panels), 3.1, 2.9, polar=True)
-    axes: Any
+    # By hand: matplotlib's polar axes take ten times as long to draw.
+    drawing, panels = _grid(len(figure.panels), 3.3, 3.1, under=0.25)
     for axes, panel in zip(panels, figure.panels, strict=False):
-        angles = [2 * pi * place / len(panel.across) for place in range(len(panel.across))]
+        around = [
+            (sin(2 * pi * place / len(panel.across)), cos(2 * pi * place / len(panel.across)))
+            for place in range(len(panel.across))
+        ]
+        for ring in (25, 50, 75, 100):
+            _polygon(axes, around, [ring] * len(around), color="#cccccc", linewidth=0.6)
+            axes.text(0, ring, str(ring), fontsize=6, color="#777777", ha="center", va="center")
+        for (right, up), name in zip(around, panel.across, strict=True):
+            axes.plot([0, 100 * right], [0, 100 * up], color="#cccccc", linewidth=0.6)
+            side = "center" if abs(right) < 0.1 else "left" if right > 0 else "right"
+            axes.text(108 * right, 112 * up, _label(name), fontsize=7.5, ha=side, va="center")
         for series in panel.series:
             values = [float("nan") if value is None else value for value in series.values]
-            style = _line_style(series)
-            axes.plot([*angles, angles[0]], [*values, values[0]], label=_label(series.label), **style)
-        axes.set_theta_offset(pi / 2)
-        axes.set_theta_direction(-1)
-        axes.set_xticks(angles, [_label(name) for name in panel.across], fontsize=7.5)
-        axes.tick_params(axis="x", pad=1)
-        axes.set_ylim(0, 100)
-        axes.set_yticks([25, 50, 75, 100], ["25", "50", "75", "100"], fontsize=6.5, color="#666666")
-        axes.grid(alpha=0.35)
-        axes.set_title(_label(panel.title), pad=12)
+            _polygon(axes, around, values, label=_label(series.label), **_line_style(series))
+        axes.set(xlim=(-150, 150), ylim=(-112, 125), aspect="equal")
+        axes.set_axis_off()
+        _title(axes, panel.title)
         _if_empty(axes, panel.series)
     _legend(drawing, panels)
     return drawing
+
+
+def _polygon(axes: Axes, around: list[tuple[float, float]], values: list[float], **style: Any) -> None:
+    """A closed line through `values` in the directions `around`."""
+    across = [value * right for value, (right, _) in zip(values, around, strict=True)]
+    upwards = [value * up for value, (_, up) in zip(values, around, strict=True)]
+    axes.plot([*across, across[0]], [*upwards, upwards[0]], **style)
 
 
 def _bars(figure: Bars) -> Drawing:
     bars = max((len(panel.across) * len(panel.series) for panel in figure.panels), default=1)
-    drawing, panels = _grid(len(figure.panels), max(3.1, min(6.5, 0.9 + 0.34 * bars)), 2.9)
+    width = max(3.1, min(9.0 / min(max(len(figure.panels), 1), 2), 0.9 + 0.34 * bars))
+    longest = max(
+        (len(name) for panel in figure.panels if _turned(panel) for name in panel.across), default=0
+    )
+    under = 0.35 + 0.028 * min(longest, LONGEST_LABEL)
+    drawing, panels = _grid(len(figure.panels), width, 2.4 + under, under)
     for axes, panel in zip(panels, figure.panels, strict=False):
         _draw_bars(axes, panel)
-        axes.set_title(_label(panel.title))
+        _title(axes, panel.title)
         axes.set_ylabel(_label(panel.unit))
         if figure.logarithmic and panel.series:
-            axes.set_yscale("log")
+            _logarithmic(axes, [value for series in panel.series for value in series.values if value])
         _plain_axes(axes)
         _if_empty(axes, panel.series)
     _legend(drawing, panels)
     return drawing
+
+
+def _turned(panel: Panel) -> bool:
+    """Whether the names under the bars need to be turned to stand side by side."""
+    return max(map(len, panel.across), default=0) * len(panel.across) > 30
+
+
+def _logarithmic(axes: Axes, values: list[float]) -> None:
+    """A logarithmic axis from the power of ten below the smallest value, with plain numbers."""
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=10 ** floor(log10(min(values) / 1.5)) if values else None)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _draw_bars(axes: Axes, panel: Panel) -> None:
@@ -195,17 +232,20 @@ def _draw_bars(axes: Axes, panel: Panel) -> None:
                 elinewidth=0.9,
                 capsize=2,
             )
-    turned = max(map(len, panel.across), default=0) * len(panel.across) > 30
-    turning: dict[str, Any] = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if turned else {}
+    turned: dict[str, Any] = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(panel.across)))
-    axes.set_xticklabels([_label(name) for name in panel.across], fontsize=7.5, **turning)
+    axes.set_xticklabels(
+        [_label(name) for name in panel.across], fontsize=7.5, **(turned if _turned(panel) else {})
+    )
 
 
 def _scatter(figure: Scatter) -> Drawing:
-    drawing, panels = _grid(len(figure.panels), 3.6, 3.0)
+    drawing, panels = _grid(len(figure.panels), 4.2, 3.0)
+    names = dict.fromkeys(point.label for _, points, _ in figure.panels for point in points)
+    colours = {name: POINTS[place % len(POINTS)] for place, name in enumerate(names)}
     for axes, (title, points, base) in zip(panels, figure.panels, strict=False):
         for point in points:
-            colour = COLOURS["reported" if point.reported else "measured"]
+            colour = colours[point.label]
             errors = None
             if point.low is not None and point.high is not None:
                 errors = [[point.up - point.low], [point.high - point.up]]
@@ -217,19 +257,13 @@ def _scatter(figure: Scatter) -> Drawing:
                 color=colour,
                 markerfacecolor="white" if point.reported else colour,
                 capsize=2,
-                label="reported" if point.reported else "measured",
-            )
-            axes.annotate(
-                _label(point.label),
-                (point.across, point.up),
-                xytext=(4, 5),
-                textcoords="offset points",
-                fontsize=7,
+                label=_label(point.label) + (REPORTED if point.reported else ""),
             )
         if base is not None:
             axes.axhline(base, color=COLOURS["base"], linewidth=0.9, linestyle=":", label="base")
-        axes.margins(x=0.28, y=0.22)
-        axes.set(title=_label(title), xlabel=_label(figure.across), ylabel=_label(figure.up))
+        axes.margins(x=0.15, y=0.22)
+        _title(axes, title)
+        axes.set(xlabel=_label(figure.across), ylabel=_label(figure.up))
         _plain_axes(axes)
         _if_empty(axes, points)
     _legend(drawing, panels)
@@ -237,22 +271,32 @@ def _scatter(figure: Scatter) -> Drawing:
 
 
 def _histogram(figure: Histogram) -> Drawing:
-    drawing, panels = _grid(len(figure.panels), 3.8, 2.8)
+    drawing, panels = _grid(len(figure.panels), 4.2, 2.9)
     for axes, (title, edges, counts) in zip(panels, figure.panels, strict=False):
-        axes.stairs(counts, edges, fill=True, color=COLOURS["measured"], label="steps")
-        axes.set_xlim(edges[0], _last_filled(edges, counts))
-        if any(counts):
-            axes.set_yscale("log")
+        # Bins are not equally wide, so each is drawn as wide as any other and its edges are named.
+        shares = [100 * count / max(sum(counts), 1) for count in counts]
+        axes.bar([place + 0.5 for place in range(len(counts))], shares, 0.94, color=COLOURS["measured"])
+        axes.set_xticks(range(len(edges)))
+        axes.set_xticklabels([f"{edge:g}" for edge in edges], fontsize=6.5)
         if figure.mark is not None:
-            axes.axvline(
-                figure.mark, color="black", linewidth=0.9, linestyle="--", label=f"beta {figure.mark:g}"
-            )
-        axes.set(title=_label(title), xlabel=_label(figure.across), ylabel=_label(figure.up))
+            mark = f"beta {figure.mark:g}"
+            place = _place_of(figure.mark, edges)
+            axes.axvline(place, color="black", linewidth=0.9, linestyle="--", label=mark)
+        _title(axes, title)
+        axes.set(xlabel=_label(figure.across), ylabel=_label(figure.up))
         _plain_axes(axes)
     if not figure.panels:
         _if_empty(panels[0], ())
     _legend(drawing, panels)
     return drawing
+
+
+def _place_of(value: float, edges: tuple[float, ...]) -> float:
+    """Where `value` lies when every bin is one wide."""
+    for place, (low, high) in enumerate(pairwise(edges)):
+        if low <= value <= high:
+            return place + (value - low) / (high - low)
+    return 0.0 if value < edges[0] else len(edges) - 1.0
 
 
 def _lines(figure: Lines) -> Drawing:
@@ -266,7 +310,8 @@ def _lines(figure: Lines) -> Drawing:
                 linewidth=1.1,
                 label=_label(label),
             )
-        axes.set(title=_label(title), xlabel=_label(figure.across), ylabel=_label(figure.up))
+        _title(axes, title)
+        axes.set(xlabel=_label(figure.across), ylabel=_label(figure.up))
         _plain_axes(axes)
         _if_empty(axes, curves)
     _legend(drawing, panels)
@@ -289,9 +334,9 @@ def _label(text: str) -> str:
     return plain(text, LONGEST_LABEL)
 
 
-def _last_filled(edges: tuple[float, ...], counts: tuple[int, ...]) -> float:
-    filled = [place for place, count in enumerate(counts) if count]
-    return edges[filled[-1] + 1] if filled else edges[-1]
+def _title(axes: Axes, text: str) -> None:
+    # At a fixed height: looking for a free one measures every label of the axes each time.
+    axes.set_title(_label(text), y=1.02)
 
 
 def _plain_axes(axes: Axes) -> None:
@@ -316,7 +361,7 @@ def _legend(drawing: Drawing, panels: list[Axes]) -> None:
             entries.values(),
             entries.keys(),
             loc="lower center",
-            ncols=min(len(entries), max(2, int(drawing.get_figwidth() / 1.35))),
+            ncols=min(len(entries), max(2, int(drawing.get_figwidth() / 1.6))),
             frameon=False,
             fontsize=7.5,
         )

@@ -69,7 +69,7 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts between edges, a panel per pair: (title, edges, counts); `mark` is a threshold."""
+    """Shares of counts between edges, a panel per pair: (title, edges, counts); `mark` is a threshold."""
 
     across: str
     up: str

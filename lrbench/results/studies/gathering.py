@@ -24,7 +24,7 @@ from lrbench.store.keys import canonical_json
 DEFAULT_RUNS = Path("runs")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Line:
     """One arm of one recipe at one point of its sweep.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from lrbench.evaluation.statistics import (
     Comparison,
@@ -39,7 +40,8 @@ class Accuracy:
         return 100 * self.value, 100 * self.interval.low, 100 * self.interval.high
 
 
-def accuracy(line: Line, column: str, benchmarks: Sequence[str]) -> Accuracy | None:
+@lru_cache(maxsize=4096)
+def accuracy(line: Line, column: str, benchmarks: tuple[str, ...]) -> Accuracy | None:
     """What `line` scored on `column`, one of `benchmarks` or their average; None where nothing is there.
 
     The interval counts the seeds' variance beside the items' as soon as there are two seeds.
@@ -53,7 +55,8 @@ def accuracy(line: Line, column: str, benchmarks: Sequence[str]) -> Accuracy | N
     return Accuracy(mean.value, mean.interval, sum(rows[0].cells[name].n for name in names), by_seed)
 
 
-def difference(line: Line, other: Line, column: str, benchmarks: Sequence[str]) -> Comparison | None:
+@lru_cache(maxsize=4096)
+def difference(line: Line, other: Line, column: str, benchmarks: tuple[str, ...]) -> Comparison | None:
     """`line` minus `other` on the same items, in points; None where no seed of both answered the same.
 
     One seed: exact McNemar, for the average sign-flip permutation. Several: seeds are paired, the test
@@ -79,7 +82,7 @@ def difference(line: Line, other: Line, column: str, benchmarks: Sequence[str]) 
     return Comparison(test.difference, test.interval(), p, p)
 
 
-def differences(line: Line, other: Line, benchmarks: Sequence[str]) -> dict[str, Comparison]:
+def differences(line: Line, other: Line, benchmarks: tuple[str, ...]) -> dict[str, Comparison]:
     """`difference` by column, the average first; Holm over the benchmarks, the average stands alone."""
     found = {
         column: comparison
@@ -89,7 +92,7 @@ def differences(line: Line, other: Line, benchmarks: Sequence[str]) -> dict[str,
     return _holm_adjusted(found)
 
 
-def from_reported(line: Line, reported: ReportedResult, benchmarks: Sequence[str]) -> dict[str, Comparison]:
+def from_reported(line: Line, reported: ReportedResult, benchmarks: tuple[str, ...]) -> dict[str, Comparison]:
     """`line` minus what is reported, by benchmark: two independent proportions, Holm over the benchmarks.
 
     Of the reported side only a rate and n are known, so items cannot be paired. Seeds are averaged.
@@ -107,7 +110,7 @@ def from_reported(line: Line, reported: ReportedResult, benchmarks: Sequence[str
     return _holm_adjusted(found)
 
 
-def best_line(lines: Sequence[Line], column: str, benchmarks: Sequence[str]) -> Line | None:
+def best_line(lines: Sequence[Line], column: str, benchmarks: tuple[str, ...]) -> Line | None:
     """The line that is best on `column` and separated from the second; None where that is a tie."""
     scored = [(found.value, line) for line in lines if (found := accuracy(line, column, benchmarks))]
     ranked = [line for _, line in sorted(scored, key=lambda pair: -pair[0])]
@@ -123,8 +126,8 @@ def _holm_adjusted(found: dict[str, Comparison]) -> dict[str, Comparison]:
     return found | {name: replace(found[name], p_adjusted=p) for name, p in zip(names, adjusted, strict=True)}
 
 
-def _benchmarks_in(column: str, benchmarks: Sequence[str]) -> tuple[str, ...]:
-    return tuple(benchmarks) if column == AVERAGE else (column,)
+def _benchmarks_in(column: str, benchmarks: tuple[str, ...]) -> tuple[str, ...]:
+    return benchmarks if column == AVERAGE else (column,)
 
 
 def _pairs(line: Line, other: Line) -> list[tuple[Row, Row]]:
