@@ -3,9 +3,9 @@
 Both are run over real prompts and completions, those of the result's own evaluation, and their logits
 are compared position by position. The reference is the expert with its adapter in float32.
 
-In float32 a merge changes nothing but the order of additions, so the bound is absolute. A cast to
-fewer bits changes every model it is done to; how much is measured on the expert alone, and the merged
-model may lose no more than `CAST_FACTOR` times what the expert loses.
+In float32 a merge changes nothing but the order of additions, so the bound is absolute and every merge
+has to keep to it before it is cast. A cast to fewer bits changes every model it is done to; how much is
+measured on the expert alone, and the model as written may lose no more than `CAST_FACTOR` times that.
 
 Shapes: N positions, V vocabulary.
 """
@@ -34,10 +34,10 @@ LONGEST_PROBE = 512
 
 FLOAT32_DIFFERENCE = 1e-3
 FLOAT32_TOP1 = 0.998
-CAST_FACTOR = 2.0
+CAST_FACTOR = 3.0
 CAST_TOP1_SLACK = 0.02
 
-REFUSED = "nothing was published: the merged model as written"
+REFUSED = "nothing was published: the merged model"
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,9 @@ class Bounds:
         return found.difference <= self.difference and found.top1 >= self.top1
 
 
+FLOAT32_BOUNDS = Bounds(FLOAT32_DIFFERENCE, FLOAT32_TOP1)
+
+
 @dataclass(frozen=True)
 class Yardstick:
     """What a written model is measured with.
@@ -89,7 +92,7 @@ class Yardstick:
     def bounds(self) -> Bounds:
         """What a written model has to keep to."""
         if self.expert_cast is None:
-            return Bounds(FLOAT32_DIFFERENCE, FLOAT32_TOP1)
+            return FLOAT32_BOUNDS
         return Bounds(
             max(CAST_FACTOR * self.expert_cast.difference, FLOAT32_DIFFERENCE),
             self.expert_cast.top1 - CAST_TOP1_SLACK,
@@ -152,17 +155,21 @@ def check_written(folder: Path, dtype: str, yardstick: Yardstick) -> Agreement:
         if build_probes(tokenizer, yardstick.items, yardstick.system_prompt, yardstick.longest) != [
             *yardstick.probes
         ]:
-            raise RunError(f"{REFUSED} reads its prompts as other tokens than the expert does")
+            raise RunError(f"{REFUSED} as written reads prompts as other tokens than the expert")
         found_NV = probe_logits(load_model(written, choose_device("auto")), yardstick.probes)
     except ModelError as error:
-        raise RunError(f"{REFUSED} does not load: {error}") from error
+        raise RunError(f"{REFUSED} as written does not load: {error}") from error
     found = compare_logits(yardstick.expected, found_NV)
-    bounds = yardstick.bounds
+    require(found, yardstick.bounds, "as written")
+    return found
+
+
+def require(found: Agreement, bounds: Bounds, state: str) -> None:
+    """Raise `RunError`, which says by how much, unless `found` is within `bounds`; `state` says of what."""
     if not bounds.allow(found):
         raise RunError(
-            f"{REFUSED} is not expert and adapter: its logits differ by up to {found.difference:.3g} "
+            f"{REFUSED} {state} is not expert and adapter: its logits differ by up to {found.difference:.3g} "
             f"(allowed {bounds.difference:.3g}) and its likeliest token is the same at {found.top1:.2%} of "
             f"{found.positions} positions (needed {bounds.top1:.2%}). Export again; if that does not help, "
             "use --dtype float32, or export the adapter without --merge."
         )
-    return found

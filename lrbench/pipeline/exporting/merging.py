@@ -22,10 +22,12 @@ from lrbench.models.loading import (
 )
 from lrbench.models.source import LocatedModel
 from lrbench.pipeline.exporting.gate import (
+    FLOAT32_BOUNDS,
     Yardstick,
     build_probes,
     compare_logits,
     probe_logits,
+    require,
 )
 from lrbench.store.files import writing_errors
 from lrbench.training.adapters import load_adapter
@@ -57,7 +59,8 @@ def write_merged(
 ) -> Yardstick:
     """Write expert and adapter as one model of `dtype` into `folder`.
 
-    Returns what the model as written has to be measured with. One model is in memory at a time.
+    Returns what the model as written has to be measured with. One model is in memory at a time. Raises
+    `RunError` when the merge itself is not expert and adapter.
     """
     device = choose_device("auto")
     tokenizer = load_tokenizer(expert)
@@ -73,7 +76,11 @@ def write_merged(
 
     adapted = load_adapter(load_model(exact, device), adapter)
     expected_NV = probe_logits(adapted, probes)
-    write_model(adapted.merge_and_unload(safe_merge=True), tokenizer, expert.folder, folder, dtype)
+    merged = adapted.merge_and_unload(safe_merge=True)
+    if dtype != MERGED_IN:
+        # A cast is allowed differences that a small mistake of the merge could hide in.
+        require(compare_logits(expected_NV, probe_logits(merged, probes)), FLOAT32_BOUNDS, "before its cast")
+    write_model(merged, tokenizer, expert.folder, folder, dtype)
     return Yardstick(items, system_prompt, longest, probes, expected_NV, expert_cast)
 
 
