@@ -31,6 +31,8 @@ def cost_spec(
     costs = [point.cost for point in points if point.cost > 0]
     ticks = log_ticks(min(costs, default=1), max(costs, default=10))
     nothing = ticks[0] / 2.2
+    # A point at the very edge would be cut in half.
+    end = max(ticks[-1], 1.15 * max(costs, default=1))
     values = [_value(point, column, kind, palette, nothing, with_intervals) for point in points]
     low = min((value["low"] for value in values), default=0)
     high = max((value["high"] for value in values), default=100)
@@ -39,7 +41,7 @@ def cost_spec(
         "field": "cost",
         "type": "quantitative",
         "title": f"{COSTS[kind]} (logarithmic)",
-        "scale": {"type": "log", "domain": [nothing / 1.5, ticks[-1]], "nice": False},
+        "scale": {"type": "log", "domain": [nothing / 1.5, end], "nice": False},
         "axis": {"values": [nothing, *ticks], "labelExpr": _label(kind, nothing), "grid": False},
     }
     up = {
@@ -51,7 +53,7 @@ def cost_spec(
     seeds = {"groupby": ["group"], "frame": [None, None], "window": [{"op": "count", "as": "seeds"}]}
     layers: list[dict[str, Any]] = [
         {
-            "data": {"values": _frontier(points, nothing, ticks[-1])},
+            "data": {"values": _frontier(points, nothing, end)},
             "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "opacity": 0.8},
             "encoding": {
                 "x": across,
@@ -103,8 +105,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     ticks = [factor * 10.0**power for power in range(first, last + 1) for factor in factors]
     begin = max((place for place, tick in enumerate(ticks) if tick <= low), default=0)
     end = next((place for place, tick in enumerate(ticks) if tick >= high), len(ticks) - 1)
-    # A point at the very edge would be cut in half.
-    return ticks[begin : max(end, begin + 1) + 1] + ([] if ticks[end] > high else [ticks[end] * 1.3])
+    return ticks[begin : max(end, begin + 1) + 1]
 
 
 def cost_text(cost: float, kind: str) -> str:

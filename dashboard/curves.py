@@ -73,7 +73,9 @@ def without_numbers(rows: Iterable[Row], arms: dict[str, ArmRecord]) -> list[str
         for name, curve in arms[row.arm_id].curves.items() if row.arm_id in arms else ():
             count = sum(not math.isfinite(value) for _, value in curve)
             if name in CURVES and count:
-                found.append(f"{', '.join(row_parts(row))}: {count} values of {name} are not finite.")
+                found.append(
+                    f"{', '.join(row_parts(row))}: {name} is not finite at {count} of {len(curve)} updates."
+                )
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +13,7 @@ from lrbench.results.text import plain
 DIVERGENT, SAMPLED = "divergent", "sampled"
 ORDERS = {DIVERGENT: "Most divergent first", SAMPLED: "As sampled"}
 LONGEST_PROBLEM = 90
+LONGEST_TOKEN = 60
 
 
 def rollouts_in(order: str, microscope: Microscope) -> dict[str, int]:
@@ -25,7 +27,7 @@ def rollouts_in(order: str, microscope: Microscope) -> dict[str, int]:
     for place in map(int, places):
         rollout = microscope.rollouts[place]
         if rollout.steps:
-            name = rollout.problem_id if rollout.sample == 0 else f"{rollout.problem_id}:{rollout.sample}"
+            name = _url_token(rollout.problem_id, rollout.sample)
             found[name if name not in found else f"{name}@{place}"] = place
     return found
 
@@ -33,7 +35,7 @@ def rollouts_in(order: str, microscope: Microscope) -> dict[str, int]:
 def labels(places: Mapping[str, int], microscope: Microscope) -> dict[str, str]:
     """Token -> what the reader chooses by: the problem's name, its text, its mean KL."""
     shared = _shared_ends([rollout.prompt_ids for rollout in microscope.rollouts])
-    return {token: _label(token, microscope, place, shared) for token, place in places.items()}
+    return {token: _label(microscope, place, shared) for token, place in places.items()}
 
 
 def most_divergent_step(view: RolloutView) -> int:
@@ -46,10 +48,18 @@ def prompt_text(microscope: Microscope, place: int) -> str:
     return _read(microscope, microscope.rollouts[place].prompt_ids)
 
 
-def _label(token: str, microscope: Microscope, place: int, shared: tuple[int, int]) -> str:
+def _url_token(name: str, sample: int) -> str:
+    """The problem's name, or a hash where that is nothing for a URL; with the sample where it has several."""
+    if len(name) > LONGEST_TOKEN or not name.isprintable():
+        name = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return name if sample == 0 else f"{name}:{sample}"
+
+
+def _label(microscope: Microscope, place: int, shared: tuple[int, int]) -> str:
     ids = microscope.rollouts[place].prompt_ids
     problem = _read(microscope, ids[shared[0] : len(ids) - shared[1]][:LONGEST_PROBLEM]).strip()
-    return f"{plain(token, 40)} · {plain(problem, LONGEST_PROBLEM)} · KL {microscope.mean_kl[place]:.2f}"
+    name = plain(microscope.rollouts[place].problem_id, 40)
+    return f"{name} · {plain(problem, LONGEST_PROBLEM)} · KL {microscope.mean_kl[place]:.2f}"
 
 
 def _read(microscope: Microscope, ids: tuple[int, ...]) -> str:

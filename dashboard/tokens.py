@@ -12,6 +12,8 @@ from lrbench.results.text import plain
 LONGEST = 60
 SPACE, LINE_FEED, TAB = "␣", "↵", "⇥"
 _CARRIER = "◌"
+# Accents stack without end; beyond these they would cover the lines above.
+MOST_ACCENTS = 3
 
 
 def token_text(text: str, longest: int = LONGEST) -> str:
@@ -26,7 +28,11 @@ def token_name(text: str, longest: int = LONGEST) -> str:
 
 def _shown(text: str, longest: int, space: str) -> str:
     marks = {" ": space, "\n": LINE_FEED, "\t": TAB}
-    shown = "".join(marks.get(character) or plain(character) for character in text[:longest])
+    shown, accents = "", 0
+    for character in text[:longest]:
+        accents = accents + 1 if unicodedata.combining(character) else 0
+        if accents <= MOST_ACCENTS:
+            shown += marks.get(character) or plain(character)
     # A mark that joins to the letter before it would join to whatever the page shows there.
     if unicodedata.combining(text[:1] or " "):
         shown = _CARRIER + shown

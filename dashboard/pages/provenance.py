@@ -28,6 +28,8 @@ from lrbench.results.text import plain
 
 NONE = "none"
 RESOLVED = "resolved.yaml"
+# In pixels, of a recipe with more lines than these.
+RECIPE_HEIGHT, RECIPE_LINES = 440, 18
 
 
 def main() -> None:
@@ -110,8 +112,8 @@ def show_recipe(arm: ArmRecord, results: Results, names: dict[str, str]) -> None
     others |= {other: name for other, name in names.items() if other != arm.arm_id and other in results.arms}
     chosen = state.choice("Show how it differs from", others, key="other", default=NONE)
     if chosen == NONE:
-        with st.container(height=420, border=False):
-            st.code(code_text(arm.recipe_yaml), language="yaml", line_numbers=True)
+        height = RECIPE_HEIGHT if arm.recipe_yaml.count("\n") > RECIPE_LINES else "content"
+        st.code(code_text(arm.recipe_yaml), language="yaml", line_numbers=True, height=height)
         return
     other = results.arms[chosen]
     found = difference(other.recipe_yaml, arm.recipe_yaml, (name_of(other), name_of(arm)))
