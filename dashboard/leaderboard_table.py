@@ -22,8 +22,8 @@ LEGEND = (
     "on the same items; <i>tie</i>: not separated at 5% (exact McNemar with Holm over the benchmarks; for "
     "the average, sign-flip permutation). <span class='lr-best'>best</span> of its expert among the "
     "rows chosen, and separated from the best of its other arms; <span class='lr-tied'>tied</span> "
-    "with the highest where nothing is separated. Means of seeds: for other items and seeds like these, which "
-    "two seeds say little of."
+    "with the highest where nothing is separated. Means of seeds are for items and seeds like these; "
+    "two seeds say little of others."
 )
 
 

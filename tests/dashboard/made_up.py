@@ -170,6 +170,23 @@ def _arm(arm: str, names: str, seed: int, stages: dict[str, str]) -> ArmRecord:
     )
 
 
+def _item(identifier: str, names: str, arm: str, right: bool) -> dict[str, Any]:
+    """A graded item; the completion of the last one is as long as `names`."""
+    longest = len(names) if identifier.endswith("-99") else 1000
+    return {
+        "id": identifier,
+        "problem": f"What is 6 * 7? {names[:1000]}",
+        "completion": f"{arm[:20]} says {names[:longest]} so \\boxed{{{42 if right else 41}}}",
+        "gold": "42",
+        "prediction": names[:1000] if not right else "42",
+        "paper": right,
+        "exact": right,
+        "reason": "correct" if right else "not equivalent",
+        "tokens": 12,
+        "truncated": not right and identifier.endswith("8"),
+    }
+
+
 def _scores(runs: Path, arm: ArmRecord, names: str) -> list[ScoreRecord]:
     benchmarks = BENCHMARKS if names == "lightr" else (f"chain {names[:100]}", "vary")
     hashes = {benchmark: stable_hash(benchmark) for benchmark in benchmarks}
@@ -178,7 +195,7 @@ def _scores(runs: Path, arm: ArmRecord, names: str) -> list[ScoreRecord]:
         right = 30 if not arm.stages else 60 + place + 5 * (arm.seed or 0)
         outcomes = "1" * right + "0" * (100 - right)
         identity = {"arm": arm.arm_id, "benchmark": benchmark}
-        items = [{"id": f"{place}-{number}", "problem": names[:1000]} for number in range(100)]
+        items = [_item(f"{place}-{number}", names, arm.arm, outcomes[number] == "1") for number in range(100)]
         artifact = _artifact(
             Store(runs / "store"),
             "evaluate",

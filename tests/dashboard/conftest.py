@@ -1,0 +1,120 @@
+"""Runs folders to look at, a real one among them, and servers and a browser to look with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from streamlit.testing.v1 import AppTest
+
+from dashboard.loading import RUNS_VARIABLE
+
+ROOT = Path(__file__).parents[2]
+APP = ROOT / "dashboard" / "app.py"
+START_SECONDS = 60
+
+CHROMIUM_ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def quickstart_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The quickstart recipe, really run once for all of a test session's processes; takes a minute."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    runs = shared / "quickstart-runs"
+    with FileLock(shared / "quickstart-runs.lock"):
+        if not runs.exists():
+            unfinished = shared / "quickstart-unfinished"
+            command = [sys.executable, "-c", "from lrbench.cli import main; main()", "run"]
+            subprocess.run(
+                [*command, "recipes/quickstart.yaml", "--runs", str(unfinished)],
+                cwd=ROOT,
+                env=os.environ | {"LRBENCH_MLFLOW": "off", "OMP_NUM_THREADS": "1"},
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            unfinished.rename(runs)
+    return runs
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """Opens a page of the app over a runs folder, its URL's query given, and runs it."""
+
+    def opened(runs: Path, name: str = "leaderboard", /, **query: str | list[str]) -> AppTest:
+        monkeypatch.setenv(RUNS_VARIABLE, str(runs))
+        app = AppTest.from_file(str(APP), default_timeout=60)
+        for key, value in query.items():
+            app.query_params[key] = value
+        if name != "leaderboard":
+            app.switch_page(f"pages/{name}.py")
+        return app.run()
+
+    return opened
+
+
+@contextmanager
+def served(runs: Path, log: Path) -> Iterator[str]:
+    """The dashboard of `runs`, served as `make leaderboard` does; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "dashboard", "--runs", str(runs), "--port", str(port)]
+    address = f"http://127.0.0.1:{port}"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=output, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )
+        try:
+            _wait_until_healthy(address, server, log)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def _wait_until_healthy(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert server.poll() is None, f"the dashboard ended: {log.read_text()}"
+        try:
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"the dashboard did not start: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium, Debian's or that of the CHROMIUM variable, with a fresh profile."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    if not Path(path).exists():
+        pytest.skip("no Chromium: install Debian's `chromium` or set CHROMIUM to one")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_ARGUMENTS))
+        yield browser
+        browser.close()

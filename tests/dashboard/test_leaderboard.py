@@ -1,0 +1,196 @@
+"""The leaderboard: what is shown, in which order, what is marked, and that links open the same view."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.answers import answers_html
+from dashboard.leaderboard_rows import Filters, filtered, in_order, marks, sort_columns
+from experiments.bench.synthetic_ledger import write_synthetic_ledger
+from lrbench.results.board import AVERAGE, Board, build_boards
+from lrbench.results.ledger import Ledger
+from lrbench.results.records import ScoreRecord
+from lrbench.store.keys import stable_hash
+
+OpenPage = Callable[..., AppTest]
+SCORES = 7 * 7 * 5 * 2
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two experts, seven arms, five seeds; and two of its arms measured in another way as well."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    write_synthetic_ledger(folder, SCORES)
+    ledger = Ledger(folder / "ledger")
+    ledger.append(_with_other_shots(score) for score in ledger.read().scores[: 2 * 7])
+    return folder
+
+
+def _with_other_shots(score: ScoreRecord) -> ScoreRecord:
+    hashes = {name: stable_hash([name, "four shots"]) for name in score.suite_protocol}
+    changes = {
+        "protocol": score.protocol | {"shots": 4},
+        "protocol_hash": hashes[score.benchmark],
+        "suite_protocol": hashes,
+        "evaluation_key": stable_hash([score.evaluation_key, "four shots"]),
+        "recorded_at": "2025-01-01T00:00:00+00:00",
+    }
+    return score.model_copy(update=changes)
+
+
+@pytest.fixture(scope="module")
+def board(runs: Path) -> Board:
+    contents = Ledger(runs / "ledger").read()
+    return max(build_boards(contents.arms, contents.scores), key=lambda board: len(board.rows))
+
+
+def table(app: AppTest) -> str:
+    return next(body for element in app.get("html") if "lr-board" in (body := element.proto.body))
+
+
+def arms_shown(app: AppTest) -> list[str]:
+    lines = re.findall(r"<tr role=.row.>(.*?)</tr>", table(app))
+    return [re.sub(r"<[^>]*>", " ", line).split()[0] for line in lines if "reported" not in line]
+
+
+@pytest.mark.parametrize(
+    ("filters", "kept"),
+    [
+        (Filters(), 70),
+        (Filters(experts=("Qwen/Qwen2.5-Math-1.5B",)), 35),
+        (Filters(arms=("lightr", "sft")), 20),
+        (Filters(arms=("lightr",), experts=("Qwen/Qwen2.5-Math-1.5B-Instruct",)), 5),
+        (Filters(recipes=("another",)), 0),
+        (Filters(first_day=date(2026, 3, 1)), 14),
+        (Filters(first_day=date(2026, 1, 2), last_day=date(2026, 1, 3)), 2),
+        (Filters(last_day=date(2025, 12, 31)), 0),
+    ],
+)
+def test_filters(board: Board, filters: Filters, kept: int) -> None:
+    shown = filtered(board, filters)
+    assert len(shown.rows) == kept
+    assert [row for row in board.rows if row in shown.rows] == list(shown.rows)
+
+
+def test_every_column_orders_both_ways_and_loses_no_row(board: Board) -> None:
+    for column in sort_columns(board):
+        for ascending in (True, False):
+            ordered = in_order(board, column, ascending)
+            assert sorted(row.arm_id for row in ordered) == sorted(row.arm_id for row in board.rows)
+    down = [row.value("gsm8k") for row in in_order(board, "gsm8k", False)]
+    assert down == sorted(down, reverse=True)
+    by_difference = in_order(board, "difference sft", False)
+    assert by_difference[0].to_sft is not None
+    assert by_difference[-1].to_sft is None
+
+
+def test_best_is_what_the_board_says_and_ties_are_what_no_test_separates(board: Board) -> None:
+    found = marks(board, board.rows)
+    assert {mark for mark, kind in found.items() if kind == "best"} == board.best
+    decided = {
+        (row.expert_weights, column) for row in board.rows for arm, column in board.best if arm == row.arm_id
+    }
+    for rows in board.by_expert.values():
+        for column in board.columns:
+            tied = [row for row in rows if found.get((row.arm_id, column)) == "tied"]
+            if (rows[0].expert_weights, column) in decided:
+                assert not tied
+            else:
+                leader = max(rows, key=lambda row: row.value(column) or 0)
+                assert leader in tied
+                lowest = min(row.value(column) or 0 for row in tied)
+                assert lowest <= (leader.value(column) or 0)
+
+
+def test_marks_of_a_page_are_those_of_the_whole_board(board: Board) -> None:
+    page = board.rows[10:20]
+    whole = marks(board, board.rows)
+    ids = {row.arm_id for row in page}
+    of_page = {mark: kind for mark, kind in marks(board, page).items() if mark[0] in ids}
+    assert of_page == {mark: kind for mark, kind in whole.items() if mark[0] in ids}
+
+
+def test_the_answer_says_what_the_tests_say(board: Board) -> None:
+    one_seed = filtered(board, Filters(experts=("Qwen/Qwen2.5-Math-1.5B",)))
+    (row,) = [row for row in one_seed.rows if row.arm == "lightr" and row.seed == 0]
+    alone = filtered(board, Filters(experts=("Qwen/Qwen2.5-Math-1.5B",), last_day=date(2026, 1, 7)))
+    assert alone.rows[-1].arm_id != row.arm_id or row in alone.rows
+    said = answers_html(alone)
+    assert row.to_sft is not None
+    assert row.to_sft.average is not None
+    points = f"{abs(row.to_sft.average.difference):.1f} points"
+    assert ("are a tie" if not row.to_sft.average.separated else points) in said
+    assert "over 5 seeds" in answers_html(one_seed)
+    assert "no lightr result yet" in answers_html(filtered(board, Filters(arms=("sft", "base"))))
+
+
+def test_the_page_shows_the_latest_protocol_and_every_column(runs: Path, open_page: OpenPage) -> None:
+    app = open_page(runs)
+    assert not app.exception
+    shown = table(app)
+    for column in ("gsm8k", "minerva_math", "tuned tokens", "sampled problems", "time", "n 600"):
+        assert column in shown
+    assert "mean of 5 seeds" in shown
+    assert "…" not in shown, "nothing is left pending"
+    assert arms_shown(app) == ["base"] * 5 + ["sft"] * 5 + ["lightr"] * 4
+
+
+def test_published_numbers_are_marked_and_set_apart(runs: Path, open_page: OpenPage) -> None:
+    shown = table(open_page(runs))
+    measured, published = shown.split('<tbody class="lr-published">')
+    assert "Reported, not measured here" in published
+    assert published.count(">reported</span>") == 3
+    assert ">54.2<" in published
+    assert ">reported</span>" not in measured
+
+
+def test_protocols_never_mix_and_what_differs_is_listed(runs: Path, open_page: OpenPage) -> None:
+    app = open_page(runs)
+    other = app.selectbox(key="differs").options[1]
+    assert "2 results" in other
+    app.selectbox(key="differs").select_index(1).run()
+    differing = next(body for element in app.get("html") if "not comparable" in (body := element.proto.body))
+    assert "shots" in differing
+    assert "<td>0</td><td>4</td><td>all</td>" in differing
+    token = str(app.query_params["differs"])
+    again = open_page(runs, protocol=token)
+    assert arms_shown(again) == ["base", "sft"]
+
+
+def test_a_link_brings_back_filters_order_and_page(runs: Path, open_page: OpenPage) -> None:
+    app = open_page(runs, sort="average", arm=["lightr", "sft"], expert="Qwen/Qwen2.5-Math-1.5B")
+    assert len(arms_shown(app)) == 10
+    assert app.multiselect(key="arm").value == ["lightr", "sft"]
+    values = [
+        float(value)
+        for value in re.findall(r'lr-average"><div><span class="lr-value">[^\d]*([\d.]+)', table(app))
+    ]
+    assert values[:10] == sorted(values[:10], reverse=True)
+    second = open_page(runs, page="2", order="up", sort="time")
+    assert len(arms_shown(second)) == 14
+    app.multiselect(key="arm").unselect("sft").run()
+    assert app.query_params["arm"] == "lightr"
+    assert set(arms_shown(app)) == {"lightr"}
+
+
+def test_filters_that_keep_nothing_say_so(runs: Path, open_page: OpenPage) -> None:
+    app = open_page(runs, **{"from": "2030-01-01"})
+    assert not app.exception
+    assert any("No result passes" in element.proto.body for element in app.get("html"))
+
+
+def test_a_row_that_lacks_a_benchmark_has_no_average(tmp_path: Path, open_page: OpenPage) -> None:
+    write_synthetic_ledger(tmp_path, 7 * 7)
+    scores = tmp_path / "ledger" / "scores.jsonl"
+    scores.write_text("".join(scores.read_text().splitlines(keepends=True)[:-1]))
+    app = open_page(tmp_path)
+    assert not app.exception
+    last = re.findall(r"<tr role=.row.>(.*?)</tr>", table(app).partition("lr-published")[0])[-1]
+    assert last.partition("average")[2].startswith('" class="lr-average"><div><span class="lr-muted">–')
+    assert AVERAGE in table(app)
