@@ -111,7 +111,7 @@ class TestBenchmarkDifference:
             assert chance[p <= 0.05].sum() <= 0.05
             assert chance[p <= 0.025].sum() <= 0.025
 
-    @pytest.mark.parametrize(("n", "winning", "losing"), [(100, 0.18, 0.1), (500, 0.08, 0.06)])
+    @pytest.mark.parametrize(("n", "winning", "losing"), [(100, 0.18, 0.1), (300, 0.08, 0.06)])
     def test_covers_the_true_difference_94_to_96_times_in_100(self, n, winning, losing):
         drawn = np.random.default_rng(RNG_SEED).multinomial(n, [winning, losing, 1 - winning - losing], 2000)
         truth = 100 * (winning - losing)
@@ -179,7 +179,7 @@ class TestAverageDifference:
         assert (interval.low, interval.high) == pytest.approx((bootstrap.low, bootstrap.high), abs=1.0)
 
     @given(st.lists(tables, min_size=1, max_size=5).map(tuple), margins)
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=20, deadline=None)
     def test_turns_around_and_its_p_values_are_its_interval(self, flips, margin):
         test = AverageDifference(flips)
         back = AverageDifference(tuple(map(mirrored, flips)))

@@ -205,8 +205,8 @@ class TestBootstrapDifference:
         assert estimate.value == comparison.difference == pytest.approx(100 * (0.12 - 0.04) / 2)
         assert estimate.interval == comparison.interval
 
-    @pytest.mark.parametrize(("n", "cells"), [(500, [0.12, 0.08, 0.5, 0.3]), (1319, [0.08, 0.07, 0.6, 0.25])])
-    def test_covers_the_true_difference_94_to_96_times_in_100(self, n, cells):
+    def test_covers_the_true_difference_94_to_96_times_in_100(self):
+        n, cells = 1319, [0.08, 0.07, 0.6, 0.25]
         generator = np.random.default_rng(RNG_SEED)
         tables = [Flips(*table) for table in generator.multinomial(n, cells, size=2000).tolist()]
         truth = 100 * (cells[0] - cells[1])
