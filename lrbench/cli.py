@@ -283,6 +283,20 @@ def rebuild(runs: Runs = RUNS) -> None:
 
 
 @app.command()
+def register(
+    result: Annotated[
+        str,
+        typer.Argument(metavar="RESULT", help="Its id, the start of its id, RECIPE/ARM or RECIPE/ARM/SEED."),
+    ],
+    runs: Runs = RUNS,
+) -> None:
+    """Register a trained arm's adapter as a model in MLflow, with its model card and signature."""
+    from lrbench.pipeline.exporting.registering import register_result
+
+    typer.echo(str(register_result(result, runs)))
+
+
+@app.command()
 def mlflow(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where, on this machine.")] = 5000,
     runs: Runs = RUNS,

@@ -89,7 +89,7 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
                     outcomes.update(store.bring_up_to_date(recipe))
             note_mirrored(runs, state)
         except Exception as error:
-            raise RunError(_explanation(uri, error)) from error
+            raise RunError(explanation(uri, error)) from error
     measured = {child.arm.arm_id for recipe in recipes for child in recipe.children}
     return MirrorReport(
         tracking_uri=without_secrets(uri),
@@ -211,7 +211,8 @@ def _batches(items: Any, size: int) -> Iterator[list[Any]]:
         yield batch
 
 
-def _explanation(uri: str, error: Exception) -> str:
+def explanation(uri: str, error: Exception) -> str:
+    """What to tell a person when MLflow at `uri` failed with `error`; holds no password."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return (
         f"MLflow at {without_secrets(uri)} could not be brought up to date: {without_secrets(reason)[:300]}. "
