@@ -99,8 +99,10 @@ def gather(edition: LoadedEdition, contents: LedgerContents) -> Gathered:
     A result belongs to a line when its recipe was run as declared (fields that cannot change a result set
     aside) and its benchmarks were measured as declared; of several protocols the latest counts.
     """
+    # Of several records of one recipe as declared, the last says what it means.
+    meant = {(record.recipe, record.recipe_hash): record.arm_ids for record in contents.recipes}
     found = [
-        _Declared(source, point, tuple(variants), _arm_ids(contents, source.recipe, variants))
+        _Declared(source, point, tuple(variants), _arm_ids(meant, source.recipe, variants))
         for source in edition.recipes
         for point, variants in _by_point(expand(source.recipe))
     ]
@@ -181,15 +183,15 @@ def _by_point(variants: Iterable[Variant]) -> list[tuple[Mapping[str, Any], list
     return [(group[0].point, group) for group in points.values()]
 
 
-def _arm_ids(contents: LedgerContents, recipe: Recipe, variants: list[Variant]) -> frozenset[str]:
-    """The arms that `recipe` as declared means, run as a whole or one of its seeds and points by itself."""
+def _arm_ids(
+    meant: Mapping[tuple[str, str], tuple[str, ...]], recipe: Recipe, variants: list[Variant]
+) -> frozenset[str]:
+    """The arms that `recipe` as declared means, run as a whole or one of its seeds and points by itself.
+
+    `meant` maps a recipe's name and hash to its arms.
+    """
     hashes = {recipe_hash(recipe), *(recipe_hash(variant.recipe) for variant in variants)}
-    last = {
-        record.recipe_hash: record
-        for record in contents.recipes
-        if record.recipe == recipe.name and record.recipe_hash in hashes
-    }
-    return frozenset(arm_id for record in last.values() for arm_id in record.arm_ids)
+    return frozenset(arm_id for found in hashes for arm_id in meant.get((recipe.name, found), ()))
 
 
 def _at(recorded: Mapping[str, Any], point: Mapping[str, Any]) -> bool:
