@@ -237,14 +237,17 @@ def export(
 
 @app.command()
 def bundle(
-    recipes: Annotated[list[str], typer.Argument(metavar="NAME...", help="Recipes with results, by name.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="A study in experiments/, or recipes with results.")
+    ],
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file, such as results.tar.gz.")],
+    edition: Annotated[EditionName, typer.Option("--edition", help="Of a study.")] = EditionName.EMBEDDED,
     runs: Runs = RUNS,
 ) -> None:
-    """Pack everything behind the tables of recipes into one file that `verify` checks anywhere."""
-    from lrbench.results.bundle.contents import write_bundle
+    """Pack everything behind the tables of a study, or of recipes, into one file for `verify`."""
+    from lrbench.results.bundle.contents import bundle_by_name
 
-    typer.echo(str(write_bundle(recipes, runs, to)))
+    typer.echo(str(bundle_by_name(names, edition.value, EXPERIMENTS, runs, to)))
 
 
 @app.command()

@@ -26,9 +26,9 @@ from lrbench.recipe.identity import recipe_hash, resolved_yaml
 from lrbench.recipe.schema import Recipe
 from lrbench.results.bundle import archive
 from lrbench.results.bundle.archive import Entry, is_sealed, read_archive, write_archive
-from lrbench.results.bundle.contents import INDENT, INDEX, rendered_tables, write_bundle
+from lrbench.results.bundle.contents import INDENT, INDEX, bundle_by_name, rendered_tables, write_bundle
 from lrbench.results.bundle.verifying import verify_bundle
-from lrbench.results.ledger import Ledger
+from lrbench.results.ledger import Ledger, LedgerContents
 from lrbench.results.records import ArmRecord, Costs, RecipeRecord, ScoreRecord, items_hash
 from lrbench.store.artifact import INDENT as MANIFEST_INDENT
 from lrbench.store.canonical import seal, stable_hash, unseal
@@ -297,7 +297,8 @@ def draw_tables(files: Files) -> None:
     """Tables that fit the records."""
     arms = [json.loads(line)["record"] for line in files["ledger/arms.jsonl"].splitlines()]
     scores = [json.loads(line)["record"] for line in files["ledger/scores.jsonl"].splitlines()]
-    files |= rendered_tables(map(ArmRecord.model_validate, arms), map(ScoreRecord.model_validate, scores))
+    made, measured = map(ArmRecord.model_validate, arms), map(ScoreRecord.model_validate, scores)
+    files |= rendered_tables(LedgerContents(tuple(made), tuple(measured), broken=()), None)
 
 
 def test_a_bundle_is_verified_where_nothing_else_is(
@@ -583,6 +584,45 @@ def test_an_arm_that_is_not_made_yet_is_missing(runs: Path, tmp_path: Path) -> N
     (runs / "ledger" / "arms.jsonl").write_bytes(arms[0] + b"\n")
     with pytest.raises(RunError, match="the arm id-of-lightr is not made yet"):
         write_bundle(["small"], runs, tmp_path / "b.tar.gz")
+
+
+@pytest.fixture
+def studies(runs: Path, tmp_path: Path) -> Path:
+    """A folder with the study `mine`, whose one recipe is that of the runs."""
+    folder = tmp_path / "experiments"
+    folder.mkdir()
+    (record,) = Ledger(runs / "ledger").read().recipes
+    (folder / "small.yaml").write_text(record.recipe_yaml)
+    edition = "{recipes: [small.yaml], claims: [lightr > base on multi_step by 2]}"
+    (folder / "mine.yaml").write_text(
+        f"title: Mine\ntable: ablations\neditions: {{paper: {edition}, embedded: {edition}}}\n"
+    )
+    return folder
+
+
+def test_a_study_is_bundled_with_its_tables_and_they_are_drawn_again(
+    runs: Path, studies: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "b.tar.gz"
+    bundle_by_name(["mine"], "embedded", studies, runs, path)
+    found = verify_bundle(path)
+    assert (found.findings, found.tables, found.arms) == ((), 5, 2)
+    files = dict(read_archive(path))
+    assert b"base on multi_step by 2" in files["tables/study.md"]
+    files["tables/study.md"] = files["tables/study.md"].replace(b"Mine", b"Ours")
+    (finding,) = verify_bundle(packed(tmp_path / "c.tar.gz", with_new_index(files))).findings
+    assert finding.startswith("tables/study.md: is not what the records of the bundle give")
+    files["study.json"] = files["study.json"].replace(b"Mine", b"Ours")
+    assert verify_bundle(packed(tmp_path / "d.tar.gz", with_new_index(files))).findings
+
+
+def test_what_a_study_lacks_is_said_with_the_command_that_makes_it(
+    runs: Path, studies: Path, tmp_path: Path
+) -> None:
+    arms = (runs / "ledger" / "arms.jsonl").read_bytes().splitlines()
+    (runs / "ledger" / "arms.jsonl").write_bytes(arms[0] + b"\n")
+    with pytest.raises(RunError, match=r"lightr: `lrbench run \S*small.yaml"):
+        bundle_by_name(["mine"], "embedded", studies, runs, tmp_path / "b.tar.gz")
 
 
 def test_the_command_line_says_what_is_wrong_and_ends_with_1(

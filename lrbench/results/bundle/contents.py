@@ -5,14 +5,15 @@ ledger/{recipes,arms,scores}.jsonl     the lines concerned, as they stand in the
 stages/STAGE/KEY/manifest.json        of every stage behind the arms: identity, inputs, files, statistics
 stages/STAGE/KEY/provenance.json      when and where that work was done
 stages/evaluate/KEY/part-00000.jsonl  every graded completion with its problem and gold answer
-tables/board.md, board.csv            the tables that these records give
+study.json                            what a study declares, where one was bundled
+tables/board.md, study.tex, ...       the tables that these records give
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,8 +22,10 @@ from platform import python_version
 
 from lrbench.errors import RunError, StoreError, UserError
 from lrbench.recipe.messages import did_you_mean
+from lrbench.recipe.study import LoadedEdition
 from lrbench.results.board import build_boards
 from lrbench.results.bundle.archive import Entry, write_archive
+from lrbench.results.bundle.studies import STUDY, study_as_json, study_tables
 from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
@@ -77,53 +80,91 @@ def arms_of_recipes(names: Sequence[str], contents: LedgerContents) -> list[str]
     return list(dict.fromkeys(arm_id for name in names for arm_id in recipes[name].arm_ids))
 
 
-def write_bundle(recipes: Sequence[str], runs: Path, to: Path) -> Bundled:
-    """Write a bundle of all arms of these recipes, by their names, to the new file `to`.
+def write_bundle(names: Sequence[str], runs: Path, to: Path) -> Bundled:
+    """Write a bundle of all arms of the recipes called `names` to the new file `to`.
 
     Raises `UserError` when `to` is there already, and `RunError`, which lists what is missing or damaged
     and leaves no file, when not everything behind the results can be had.
     """
+    contents = Ledger(runs / "ledger").read()
+    arm_ids = arms_of_recipes(names, contents)
+    unmade = sorted(set(arm_ids) - {arm.arm_id for arm in contents.arms})
+    missing = [f"the arm {arm_id} is not made yet" for arm_id in unmade]
+    return _pack(_part(contents, names, arm_ids), None, missing, runs, to)
+
+
+def write_study_bundle(edition: LoadedEdition, runs: Path, to: Path) -> Bundled:
+    """Write a bundle of everything behind one edition of a study, its tables included; as `write_bundle`."""
+    from lrbench.results.studies.gathering import gather, missing_of
+
+    contents = Ledger(runs / "ledger").read()
+    lines = gather(edition, contents).lines
+    arm_ids = [record.arm_id for line in lines for record in line.records]
+    missing = [plain(f"{lack.what}: `{lack.command}`") for lack in missing_of(lines, runs)]
+    names = [source.recipe.name for source in edition.recipes]
+    return _pack(_part(contents, names, arm_ids), edition, missing, runs, to)
+
+
+def bundle_by_name(names: Sequence[str], edition: str, studies: Path, runs: Path, to: Path) -> Bundled:
+    """Bundle the study in the folder `studies` that is called so, or recipes by their names."""
+    from lrbench.recipe.study import find_study, load_study, study_files
+
+    if len(names) == 1 and names[0] in {file.stem for file in study_files(studies)}:
+        loaded = load_study(find_study(names[0], studies), (edition,))[edition]
+        return write_study_bundle(loaded, runs, to)
+    return write_bundle(names, runs, to)
+
+
+def _part(contents: LedgerContents, names: Collection[str], arm_ids: Collection[str]) -> LedgerContents:
+    """What the ledger says of these recipes and arms."""
+    return LedgerContents(
+        recipes=tuple(record for record in contents.recipes if record.recipe in names),
+        arms=tuple(arm for arm in contents.arms if arm.arm_id in arm_ids),
+        scores=tuple(score for score in contents.scores if score.arm_id in arm_ids),
+        broken=(),
+    )
+
+
+def _pack(
+    contents: LedgerContents, study: LoadedEdition | None, missing: Sequence[str], runs: Path, to: Path
+) -> Bundled:
+    """Write what is behind `contents`, unless something is missing."""
     with storage_errors(to):
         if to.exists() or to.is_symlink():
             raise UserError(f"{to} is there already and is not overwritten; name a new file")
-    ledger = Ledger(runs / "ledger")
-    contents = ledger.read()
-    arm_ids = arms_of_recipes(recipes, contents)
-    arms = [arm for arm in contents.arms if arm.arm_id in arm_ids]
-    scores = [score for score in contents.scores if score.arm_id in arm_ids]
-    artifacts, missing = _stages_behind(arms, scores, Store(runs / "store"))
-    unmade = sorted(set(arm_ids) - {arm.arm_id for arm in arms})
-    missing = [
-        *(f"the arm {arm_id} is not made yet" for arm_id in unmade),
-        *_unscored(arms, scores),
-        *missing,
-    ]
-    if missing:
+    artifacts, absent = _stages_behind(contents.arms, contents.scores, Store(runs / "store"))
+    missing = [*missing, *_unscored(contents.arms, contents.scores), *absent]
+    names = list(dict.fromkeys(record.recipe for record in contents.recipes))
+    if missing or not contents.arms:
         more = f"\n  and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         raise RunError(
             "the bundle was not written, since not everything behind the results is there:\n  "
             + "\n  ".join(missing[:SHOWN])
-            + f"{more}\n`lrbench run` makes what is missing; the recipes are {', '.join(recipes)}."
+            + f"{more}\n`lrbench run` makes what is missing; the recipes are {', '.join(names)}."
         )
+    arm_ids = {arm.arm_id for arm in contents.arms}
+    declared = [] if study is None else [Entry.of(STUDY, study_as_json(study))]
     entries = sorted(
         [
-            *_ledger_lines(ledger.folder, set(recipes), set(arm_ids)),
+            *_ledger_lines(runs / "ledger", set(names), arm_ids),
             *(entry for artifact in artifacts for entry in _stage_files(artifact)),
-            *(Entry.of(name, data) for name, data in rendered_tables(arms, scores).items()),
+            *declared,
+            *(Entry.of(name, data) for name, data in rendered_tables(contents, study).items()),
         ],
         key=lambda entry: entry.name,
     )
-    _publish(to, [_index(recipes, entries), *entries])
-    return Bundled(to, len(arms), len(scores), len(artifacts), to.stat().st_size)
+    _publish(to, [_index(names, entries), *entries])
+    return Bundled(to, len(contents.arms), len(contents.scores), len(artifacts), to.stat().st_size)
 
 
-def rendered_tables(arms: Iterable[ArmRecord], scores: Iterable[ScoreRecord]) -> dict[str, bytes]:
+def rendered_tables(contents: LedgerContents, study: LoadedEdition | None) -> dict[str, bytes]:
     """The tables that these records give, by their names in a bundle."""
-    boards = build_boards(arms, scores)
-    return {
+    boards = build_boards(contents.arms, contents.scores)
+    tables = {
         f"{TABLES}/board.csv": boards_to_csv(boards).encode(),
         f"{TABLES}/board.md": boards_to_markdown(boards).encode(),
     }
+    return tables if study is None else tables | study_tables(study, contents)
 
 
 def versions() -> dict[str, str]:

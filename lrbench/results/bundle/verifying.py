@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.errors import UserError
+from lrbench.recipe.study import LoadedEdition
 from lrbench.results.bundle.archive import BundleDamageError, is_sealed, read_archive
 from lrbench.results.bundle.consistency import check_arm, check_complete, check_manifest, check_score
 from lrbench.results.bundle.contents import (
@@ -29,14 +30,15 @@ from lrbench.results.bundle.contents import (
 )
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.bundle.regrading import BenchmarkData, Regraded
-from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger
-from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
+from lrbench.results.bundle.studies import STUDY, study_from_json
+from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
 from lrbench.store.artifact import INDENT as MANIFEST_INDENT
 from lrbench.store.artifact import MANIFEST, PROVENANCE
 from lrbench.store.canonical import unseal
 from lrbench.store.files import storage_errors
 
 LEDGER_FILES = tuple(f"{LEDGER}/{name}" for name in (RECIPES, ARMS, SCORES))
+NOTHING = LedgerContents(arms=(), scores=(), broken=())
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,8 @@ class _Bundle:
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
     provenances: dict[str, dict[str, Any]] = field(default_factory=dict)
     measured: dict[str, Regraded] = field(default_factory=dict)
-    recipes: tuple[RecipeRecord, ...] = ()
-    arms: tuple[ArmRecord, ...] = ()
-    scores: tuple[ScoreRecord, ...] = ()
+    contents: LedgerContents = NOTHING
+    study: LoadedEdition | None = None
 
     def take(self, name: str, data: bytes) -> None:
         """Read one file, in the order of the archive."""
@@ -127,6 +128,8 @@ class _Bundle:
             folder, *rest = name.split("/")
             if name in LEDGER_FILES:
                 self.ledger[rest[0]] = data
+            elif name == STUDY:
+                self.study = study_from_json(data)
             elif folder == TABLES:
                 self.tables[name] = data
             elif folder == STAGES and len(rest) >= 3:
@@ -145,18 +148,19 @@ class _Bundle:
             for key, manifest in self.manifests.items():
                 self._check_stage(key, manifest)
         self._read_ledger()
-        arms = {arm.arm_id: arm for arm in self.arms}
-        declared = {record.recipe: record.arm_ids for record in self.recipes}
+        arms = {arm.arm_id: arm for arm in self.contents.arms}
+        declared = {record.recipe: record.arm_ids for record in self.contents.recipes}
         self.findings.compare(INDEX, "the recipes", sorted(self.index.get("recipes", [])), sorted(declared))
         meant = {arm_id for arm_ids in declared.values() for arm_id in arm_ids}
-        self.findings.compare(LEDGER, "the arms that the recipes mean", sorted(meant), sorted(arms))
-        for arm in self.arms:
+        if self.study is None:
+            self.findings.compare(LEDGER, "the arms that the recipes mean", sorted(meant), sorted(arms))
+        for arm in self.contents.arms:
             with self.findings.reading(f"arm {arm.arm_id}"):
                 check_arm(arm, self.manifests, self.provenances, self.findings)
-        for score in self.scores:
+        for score in self.contents.scores:
             with self.findings.reading(f"score of {score.arm_id} on {score.benchmark}"):
                 check_score(score, arms, self.manifests, self.provenances, self.measured, self.findings)
-        check_complete(self.scores, self.findings)
+        check_complete(self.contents.scores, self.findings)
         with self.findings.reading(TABLES):
             self._check_tables()
 
@@ -164,8 +168,8 @@ class _Bundle:
         """The outcome."""
         return Verification(
             findings=tuple(self.findings),
-            arms=len(self.arms),
-            scores=len(self.scores),
+            arms=len(self.contents.arms),
+            scores=len(self.contents.scores),
             completions=sum(len(items.ids) for items in self.measured.values()),
             stages=len(self.manifests),
             tables=len(self.tables),
@@ -223,8 +227,7 @@ class _Bundle:
         with tempfile.TemporaryDirectory(prefix="lrbench-verify-") as folder:
             for name, data in self.ledger.items():
                 (Path(folder) / name).write_bytes(data)
-            contents = Ledger(Path(folder)).read()
-        self.recipes, self.arms, self.scores = contents.recipes, contents.arms, contents.scores
+            self.contents = contents = Ledger(Path(folder)).read()
         for broken in contents.broken:
             self.findings.add(f"{LEDGER}/{broken.path.name}:{broken.number}", broken.reason)
         lines = sum(data.count(b"\n") for data in self.ledger.values())
@@ -234,7 +237,7 @@ class _Bundle:
 
     def _check_tables(self) -> None:
         """Whether the tables, drawn again from the records, are the same to the byte."""
-        tables = rendered_tables(self.arms, self.scores)
+        tables = rendered_tables(self.contents, self.study)
         made, here = (self.index or {}).get("made_with"), versions()
         for name in sorted(tables.keys() | self.tables.keys()):
             if tables.get(name) != self.tables.get(name):
