@@ -21,8 +21,8 @@ def runs_folder() -> Path:
 
 
 def plan(recipe: Recipe, runs: Path | None = None) -> Plan:
-    """The stages `recipe` needs; loads no weights. See `lrbench.pipeline.plan.plan_recipe`."""
-    return plan_recipe(recipe, runs or runs_folder())
+    """The stages `recipe` needs; fetches and loads nothing. See `lrbench.pipeline.plan.plan_recipe`."""
+    return plan_recipe(recipe, runs or runs_folder(), fetch=False)
 
 
 def run(recipe: Recipe, runs: Path | None = None, reporter: Reporter | None = None) -> RunReport:

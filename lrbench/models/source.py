@@ -40,7 +40,8 @@ DOWNLOAD_PATTERNS = [*IDENTITY_PATTERNS, "*.jinja"]
 class LocatedModel:
     """A model on this machine: what the recipe calls it, its folder, and its weights' identity.
 
-    `stamp` is the state of its files when they were identified; `check_unchanged` compares it later.
+    `stamp` is the state of its files when they were identified; `check_unchanged` compares it later. A model
+    that is not `here` has an empty stamp and no folder; its identity holds the revision as it was written.
     """
 
     name: str
@@ -48,16 +49,20 @@ class LocatedModel:
     identity: str
     dtype: str
     stamp: tuple[tuple[str, int, int, int], ...] = field(repr=False)
+    here: bool = True
 
 
-def locate(reference: ModelReference, hashes: FileHashes) -> LocatedModel:
+def locate(reference: ModelReference, hashes: FileHashes, offline: bool = False) -> LocatedModel:
     """Find the model a reference names, fetching it from the hub where it is not yet here.
+
+    Without a revision a model of the hub is what its `main` points at now; `offline`, what it pointed at when
+    it was last fetched.
 
     Raises `ModelError` when it cannot be found, or holds no safetensors weights.
     """
     origin = origin_of_model(reference.model)
     if origin is Origin.HUB:
-        folder = _fetch(reference)
+        folder = _fetch(reference, offline)
         # The hub's cache names a snapshot's folder by its commit.
         identity = f"hub:{reference.model}@{folder.name}"
     else:
@@ -75,6 +80,17 @@ def locate(reference: ModelReference, hashes: FileHashes) -> LocatedModel:
         )
     _check_index(reference.model, folder)
     return LocatedModel(reference.model, folder, identity, reference.dtype, _stamp(folder))
+
+
+def expect(reference: ModelReference, hashes: FileHashes) -> LocatedModel:
+    """`locate` without the network: a model of the hub that is not in its cache is said not to be `here`.
+
+    Raises `ModelError` as `locate` does.
+    """
+    if origin_of_model(reference.model) is not Origin.HUB or _cached(reference) is not None:
+        return locate(reference, hashes, offline=True)
+    identity = f"hub:{reference.model}@{reference.revision or 'main'}, not here yet"
+    return LocatedModel(reference.model, Path(), identity, reference.dtype, (), here=False)
 
 
 def check_unchanged(model: LocatedModel) -> None:
@@ -126,14 +142,26 @@ def _folder(reference: ModelReference, origin: Origin) -> Path:
     return folder
 
 
-def _fetch(reference: ModelReference) -> Path:
+def _cached(reference: ModelReference) -> Path | None:
+    """The folder of a model in the hub's cache, where its weights are there too."""
+    try:
+        folder = _fetch(reference, offline=True)
+    except ModelError:
+        return None
+    return folder if any(folder.glob("*.safetensors")) else None
+
+
+def _fetch(reference: ModelReference, offline: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(
             snapshot_download(
-                reference.model, revision=reference.revision, allow_patterns=list(DOWNLOAD_PATTERNS)
+                reference.model,
+                revision=reference.revision,
+                allow_patterns=list(DOWNLOAD_PATTERNS),
+                local_files_only=offline,
             )
         )
     except HFValidationError as error:

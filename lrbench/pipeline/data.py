@@ -14,7 +14,7 @@ from lrbench.recipe.schema import Evaluation, Recipe
 
 def check_data(recipe: Recipe) -> None:
     """Raise `DataError` unless all public data of `recipe` is here or can be fetched; fetches nothing."""
-    require(_public_sets(recipe), recipe.runtime.data_root)
+    require(public_sets(recipe), recipe.runtime.data_root)
 
 
 def measured_items(recipe: Recipe) -> tuple[ItemSet, ...]:
@@ -27,23 +27,25 @@ def measured_items(recipe: Recipe) -> tuple[ItemSet, ...]:
     if SUITES[wanted.suite].shots:
         open_examples(MMLU_STEM_EXAMPLES, data_root)
     item_sets = tuple(
-        choose_items(benchmark, data_root, wanted.limit, wanted.items) for benchmark in _benchmarks(wanted)
+        choose_items(benchmark, data_root, wanted.limit, wanted.items) for benchmark in benchmarks_of(wanted)
     )
     if wanted.items is not None:
         check_listed(wanted.items, item_sets)
     return item_sets
 
 
-def _benchmarks(wanted: Evaluation) -> Iterator[str]:
+def benchmarks_of(wanted: Evaluation) -> Iterator[str]:
+    """The benchmarks that are measured, in the suite's order."""
     for benchmark in SUITES[wanted.suite].benchmarks:
         if wanted.benchmarks is None or benchmark in wanted.benchmarks:
             yield benchmark
 
 
-def _public_sets(recipe: Recipe) -> Iterator[AnySet]:
+def public_sets(recipe: Recipe) -> Iterator[AnySet]:
+    """The public data sets that `recipe` reads."""
     if recipe.data.train in TRAINING_SETS and any(arm.ingredients for arm in resolve_arms(recipe)):
         yield TRAINING_SETS[recipe.data.train]
-    for benchmark in _benchmarks(recipe.evaluation):
+    for benchmark in benchmarks_of(recipe.evaluation):
         if f"{benchmark}_test" in DATA_SETS:
             yield DATA_SETS[f"{benchmark}_test"]
     if SUITES[recipe.evaluation.suite].shots:

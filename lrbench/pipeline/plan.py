@@ -9,11 +9,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from lrbench.data.access import is_here
+from lrbench.data.sets import TRAINING_SETS
 from lrbench.errors import DataError
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import SUITES
-from lrbench.models.source import LocatedModel, locate, model_identity
+from lrbench.models.source import LocatedModel, expect, locate, model_identity
 from lrbench.pipeline.data import measured_items
+from lrbench.pipeline.expecting import absent_sets, expected_items, expected_problems
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.rollouts import CheckedSolutions, GreedyRollouts, ReferenceRollouts
@@ -32,13 +35,15 @@ HASH_CACHE = "file-hashes.json"
 class ArmPlan:
     """The stages that make and measure one model; variants that share the model share its plan.
 
-    `recipe` is that of the first such variant; `amateur` is None when none of its arms needs one. `adapter`
+    `title` says which arm it is: its name, its point, and its seed where the recipe has several. `recipe` is
+    that of the first such variant; `amateur` is None when none of its arms needs one. `adapter`
     is None for the untrained expert, and `seed` where nothing in the model is random. `point` holds the
     swept fields that all variants with this model agree on, and so no field that is nothing to it.
     `evaluations` are measurements of the whole suite; there are several only where a sweep changes what is
     measured.
     """
 
+    title: str
     arm: Arm
     recipe: Recipe
     expert: LocatedModel
@@ -68,12 +73,14 @@ class ArmPlan:
 class Plan:
     """All the work of one recipe: its variants, and a plan for every different model among their arms.
 
-    Arms with the same pair of models come together, so that each pair is loaded once.
+    Arms with the same pair of models come together, so that each pair is loaded once. `absent` says, in
+    words, what a run fetches first.
     """
 
     recipe: Recipe
     variants: tuple[Variant, ...]
     arms: tuple[ArmPlan, ...]
+    absent: tuple[str, ...] = ()
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -82,14 +89,15 @@ class Plan:
         return tuple(distinct.values())
 
 
-def plan_recipe(recipe: Recipe, runs: Path) -> Plan:
+def plan_recipe(recipe: Recipe, runs: Path, fetch: bool = True) -> Plan:
     """The work `recipe` asks for. Hashes model files (once, cached under `runs`); loads no weights.
 
-    Public data that is not here is fetched. Raises `ModelError` or `DataError` when a model or data
-    cannot be found.
+    Models of the hub and public data that are not here are fetched; without `fetch` they are planned with as
+    far as they are known, and what depends on them has keys that are not final. Raises `ModelError` or
+    `DataError` when a model or data cannot be found.
     """
     variants = expand(recipe)
-    materials = _Materials(FileHashes(runs / HASH_CACHE), recipe.runtime.data_root)
+    materials = _Materials(FileHashes(runs / HASH_CACHE), recipe.runtime.data_root, fetch)
     arms: dict[tuple[str, str], list[tuple[Variant, ArmPlan]]] = {}
     for variant in variants:
         for arm in materials.builder(variant.recipe).plans():
@@ -97,7 +105,8 @@ def plan_recipe(recipe: Recipe, runs: Path) -> Plan:
     varying = _varying_fields(variants)
     merged = [_merged(same, varying, len(recipe.seeds or ())) for same in arms.values()]
     pairs = list(dict.fromkeys(_pair(arm) for arm in merged))
-    return Plan(recipe, variants, tuple(sorted(merged, key=lambda arm: pairs.index(_pair(arm)))))
+    ordered = sorted(merged, key=lambda arm: pairs.index(_pair(arm)))
+    return Plan(recipe, variants, tuple(ordered), tuple(materials.absent))
 
 
 def _pair(arm: ArmPlan) -> tuple[LocatedModel, LocatedModel | None]:
@@ -117,11 +126,12 @@ def _merged(same: list[tuple[Variant, ArmPlan]], varying: list[str], seeds: int)
     agreed = [field for field in varying if all(point[field] == points[0][field] for point in points)]
     point = {field: points[0][field] for field in agreed}
     seed = f"seed {arm.seed}" if arm.seed is not None and seeds > 1 else ""
-    title = " ".join(filter(None, [arm.arm.name, point_text(point), seed]))
+    title = " ".join(filter(None, [arm.title, point_text(point), seed]))
     adapter = arm.adapter and replace(arm.adapter, arm=title)
     evaluations = {tuple(score.key for score in other.scores): other.scores for _, other in same}
     return replace(
         arm,
+        title=title,
         adapter=adapter,
         point=point,
         evaluations=tuple(
@@ -137,6 +147,8 @@ class _Materials:
 
     hashes: FileHashes
     data_root: str | None
+    fetch: bool
+    absent: dict[str, None] = field(default_factory=dict)
     models: dict[ModelReference, LocatedModel] = field(default_factory=dict)
     problems: dict[Data, tuple[Problems, Problems | None]] = field(default_factory=dict)
     items: dict[Evaluation, tuple[ItemSet, ...]] = field(default_factory=dict)
@@ -148,22 +160,32 @@ class _Materials:
         trained = any(arm.ingredients is not None for arm in arms)
         expert = self._model(recipe.pair.expert)
         amateur = self._model(recipe.pair.amateur) if needs_amateur and recipe.pair.amateur else None
+        if not self.fetch:
+            self.absent.update({f"the data set {found.name}": None for found in absent_sets(recipe)})
         problems, solutions = self._problems(recipe.data) if trained else (None, None)
         held_out = None if solutions is None else ReferenceRollouts(expert, solutions, recipe.sampling)
         if recipe.evaluation not in self.items:
-            self.items[recipe.evaluation] = measured_items(recipe)
+            self.items[recipe.evaluation] = (measured_items if self.fetch else expected_items)(recipe)
         return _Builder(recipe, arms, expert, amateur, problems, held_out, self.items[recipe.evaluation])
 
     def _model(self, reference: ModelReference) -> LocatedModel:
         if reference not in self.models:
-            self.models[reference] = locate(reference, self.hashes)
+            found = locate(reference, self.hashes) if self.fetch else expect(reference, self.hashes)
+            if not found.here:
+                self.absent[f"the model {found.name}"] = None
+            self.models[reference] = found
         return self.models[reference]
 
     def _problems(self, data: Data) -> tuple[Problems, Problems | None]:
-        if data not in self.problems:
+        if data not in self.problems and not self.fetch and self._is_absent(data):
+            self.problems[data] = expected_problems(data)
+        elif data not in self.problems:
             held_out = load_held_out(data, self.data_root) if data.held_out else None
             self.problems[data] = load_problems(data, self.data_root), held_out
         return self.problems[data]
+
+    def _is_absent(self, data: Data) -> bool:
+        return data.train in TRAINING_SETS and not is_here(TRAINING_SETS[data.train], self.data_root)
 
 
 @dataclass(frozen=True)
@@ -186,7 +208,7 @@ class _Builder:
                 BenchmarkScore(arm.name, self.expert, adapter, suite, items, engine) for items in self.items
             )
             seed = None if adapter is None else self.recipe.seed
-            yield ArmPlan(arm, self.recipe, self.expert, self.amateur, adapter, seed, {}, (scores,))
+            yield ArmPlan(arm.name, arm, self.recipe, self.expert, self.amateur, adapter, seed, {}, (scores,))
 
     def _adapter(self, arm: Arm) -> TrainedAdapter | None:
         if arm.ingredients is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -10,35 +12,89 @@ from rich.table import Table
 from rich.text import Text
 
 from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.evaluation import BenchmarkScore
+from lrbench.pipeline.stages.training import TrainedAdapter
+from lrbench.recipe.expanding import point_text
 from lrbench.store.store import Store
+
+MOST_VALUES = 8
 
 
 def show_plan(plan: Plan, runs: Path) -> None:
-    """Print every stage: finished, begun or to run, with an upper bound of the tokens it takes."""
+    """Print what the recipe stands for, and its stages: finished, begun or to run, and their most tokens.
+
+    Stages of one kind that differ only in where among seeds and points they stand share a line.
+    """
+    console = Console()
+    if len(plan.variants) > 1:
+        console.print(Text(_variants_text(plan)))
+        console.print()
     store = Store(runs / "store")
     begun = {(draft.stage, draft.key): draft.committed_files for draft in store.drafts()}
+    waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
+    unfinished = {stage.key for stage in waiting}
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("stage", no_wrap=True)
     table.add_column("what")
     table.add_column("state", no_wrap=True)
     table.add_column("new tokens, at most", justify="right", no_wrap=True)
     table.add_column("key", no_wrap=True, style="dim")
-    waiting = tokens = 0
-    for stage in plan.stages:
-        address = (stage.name, stage.key)
-        if store.exists(*address):
-            state = Text("finished", style="green")
-        else:
-            files = begun.get(address, 0)
-            state = Text(f"begun ({files} files)" if files else "to run", style="yellow")
-            waiting += 1
-            tokens += stage.most_tokens
-        most = f"{stage.most_tokens:,}" if stage.most_tokens else ""
-        table.add_row(stage.name, Text(stage.label), state, most, stage.key[:8])
-    console = Console()
+    for (name, label), alike in _lines(plan).items():
+        to_run = [stage for stage in alike if stage.key in unfinished]
+        files = sum(begun.get((stage.name, stage.key), 0) for stage in to_run)
+        most = sum(stage.most_tokens for stage in alike)
+        table.add_row(
+            name,
+            Text(label if len(alike) == 1 else f"{label} x {len(alike)}"),
+            _state(len(alike), len(to_run), files),
+            f"{most:,}" if most else "",
+            alike[0].key[:8] if len(alike) == 1 else "",
+        )
     console.print(table)
+    tokens = sum(stage.most_tokens for stage in waiting)
     console.print(
-        f"\n{len(plan.stages)} stages: {len(plan.stages) - waiting} finished, {waiting} to run "
+        f"\n{len(plan.stages)} stages: {len(plan.stages) - len(waiting)} finished, {len(waiting)} to run "
         f"(at most {tokens:,} new tokens).",
         highlight=False,
     )
+    if plan.absent:
+        console.print(Text(f"Not here yet, a run fetches first: {', '.join(plan.absent)}."))
+        console.print("Keys of what depends on them change once they are here.", style="dim")
+
+
+def _variants_text(plan: Plan) -> str:
+    """`6 variants: 3 seeds x 2 points (beta 0.2, 0.8)`, shortened where there are many values."""
+    seeds = len(plan.recipe.seeds or [0])
+    points = len(plan.variants) // seeds
+    counts = [f"{seeds} seeds"] * (seeds > 1) + [f"{points} points"] * (points > 1)
+    values: dict[str, dict[str, None]] = {}
+    for variant in plan.variants:
+        for field, value in variant.point.items():
+            values.setdefault(field, {})[point_text({field: value}).partition("=")[2]] = None
+    swept = [f"{field} {_shortened(list(known))}" for field, known in values.items() if len(known) > 1]
+    text = f"{len(plan.variants)} variants: {' x '.join(counts)}"
+    return f"{text} ({'; '.join(swept)})" if swept else text
+
+
+def _shortened(values: list[str]) -> str:
+    return ", ".join(values if len(values) <= MOST_VALUES else [*values[: MOST_VALUES - 1], "..."])
+
+
+def _lines(plan: Plan) -> dict[tuple[str, str], list[Stage]]:
+    """The stages of each line, under the stage's name and what it makes."""
+    titles = {arm.title: arm.arm.name for arm in plan.arms}
+    lines: dict[tuple[str, str], list[Stage]] = defaultdict(list)
+    for stage in plan.stages:
+        label = stage.label
+        if isinstance(stage, TrainedAdapter | BenchmarkScore):
+            label = replace(stage, arm=titles[stage.arm]).label
+        lines[stage.name, label].append(stage)
+    return lines
+
+
+def _state(count: int, to_run: int, files: int) -> Text:
+    if not to_run:
+        return Text("finished", style="green")
+    begun = f"begun ({files} files)" if files else "to run"
+    return Text(begun if to_run == count else f"{to_run} of {count} {begun}", style="yellow")

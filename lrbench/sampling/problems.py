@@ -76,22 +76,27 @@ def load_held_out(data: Data, data_root: str | None = None) -> Problems:
     return held_out
 
 
+def check_size(data: Data, rows: int) -> None:
+    """Raise `DataError` unless a set of so many rows has the problems that `data` selects and holds out."""
+    if rows < data.problems:
+        raise DataError(
+            f"{data.train}: has {rows} problems, data.problems asks for {data.problems}; "
+            f"set data.problems to {rows} or fewer"
+        )
+    if rows < data.problems + data.held_out:
+        raise DataError(
+            f"{data.train}: has {rows} problems, data.problems takes {data.problems} of them and "
+            f"data.held_out asks for {data.held_out} more; set data.held_out to {rows - data.problems} "
+            "or fewer"
+        )
+
+
 def _selected(data: Data, data_root: str | None, start: int, stop: int) -> Problems:
     """Those that come `start`th to `stop`th in the order in which `data` selects."""
     benchmark, rows = _all_rows(data.train, data_root)
     if not rows:
         raise DataError(f'{data.train}: has no problems; each line must be an object with a "problem"')
-    if len(rows) < data.problems:
-        raise DataError(
-            f"{data.train}: has {len(rows)} problems, data.problems asks for {data.problems}; "
-            f"set data.problems to {len(rows)} or fewer"
-        )
-    if len(rows) < stop:
-        raise DataError(
-            f"{data.train}: has {len(rows)} problems, data.problems takes {data.problems} of them and "
-            f"data.held_out asks for {data.held_out} more; set data.held_out to {len(rows) - data.problems} "
-            "or fewer"
-        )
+    check_size(data, len(rows))
     order = _lots(rows, data.seed) if data.selection == "sample" else list(range(len(rows)))
     chosen = [rows[index] for index in sorted(order[start:stop])]
     return Problems(

@@ -1,0 +1,67 @@
+"""Planning with public data that is not on this machine yet: what is known of it stands in for it.
+
+How many rows a public set has, and their hash, is known without having it; texts and ids are not. Keys of
+stages that read them change once the data is there, and nothing is ever made under keys like these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrbench.data.access import AnySet, is_here
+from lrbench.data.sets import DATA_SETS, TRAINING_SETS
+from lrbench.evaluation.items import ItemSet, choose_items
+from lrbench.pipeline.data import benchmarks_of, public_sets
+from lrbench.recipe.schema import Data, Recipe
+from lrbench.sampling.problems import Problems, check_size
+
+UNKNOWN = "not here yet"
+
+
+def absent_sets(recipe: Recipe) -> Iterator[AnySet]:
+    """The public data sets that `recipe` reads and a run would fetch first."""
+    return (found for found in public_sets(recipe) if not is_here(found, recipe.runtime.data_root))
+
+
+def expected_problems(data: Data) -> tuple[Problems, Problems | None]:
+    """Stand-ins for the training problems of a public set, and for those held out where there are any.
+
+    Raises `DataError` when the set has fewer.
+    """
+    data_set = TRAINING_SETS[data.train]
+    check_size(data, data_set.rows)
+
+    def some(what: str, count: int) -> Problems:
+        ids = [f"{data.train} {data.selection} {data.seed} {what} {number}" for number in range(count)]
+        return Problems(data_set.benchmark, ids, list(ids), list(ids), list(ids))
+
+    held_out = some("held out", data.held_out) if data.held_out else None
+    return some("problem", data.problems), held_out
+
+
+def expected_items(recipe: Recipe) -> tuple[ItemSet, ...]:
+    """The items of every benchmark that `recipe` measures, with stand-ins for sets that are not here.
+
+    Listed items of such a benchmark are taken to be in it.
+    """
+    wanted, data_root = recipe.evaluation, recipe.runtime.data_root
+    found = []
+    for benchmark in benchmarks_of(wanted):
+        data_set = DATA_SETS.get(f"{benchmark}_test")
+        if data_set is None or is_here(data_set, data_root):
+            found.append(choose_items(benchmark, data_root, wanted.limit, wanted.items))
+            continue
+        whole = wanted.items is None and (wanted.limit is None or wanted.limit >= data_set.rows)
+        ids = wanted.items or [f"{benchmark} {number}" for number in range(wanted.limit or data_set.rows)]
+        found.append(
+            ItemSet(
+                benchmark,
+                (),
+                tuple(ids[: data_set.rows]),
+                data_hash=data_set.content_hash,
+                items_hash=data_set.content_hash if whole else UNKNOWN,
+                limit=None if whole else wanted.limit,
+                listed=wanted.items is not None,
+            )
+        )
+    return tuple(found)
