@@ -31,7 +31,7 @@ def report_to_markdown(report: Report) -> str:
             parts.append("\n".join([f"- {_text(first)}", *(f"  - {_text(line.strip())}" for line in rest)]))
     for passage in report.passages:
         parts.append(f"## {_text(passage.title)}")
-        parts += [f"**{name}:** {_text(text)}" for name, text in passage.parts]
+        parts += [f"**{name}:** {'<br>'.join(map(_text, lines_of(text)))}" for name, text in passage.parts]
     parts.append("\n".join(f"- {_text(note)}" for note in report.notes))
     if report.missing:
         parts.append(f"## {MISSING.partition(';')[0]}")
@@ -57,7 +57,9 @@ def report_to_latex(report: Report) -> str:
         ]
     for passage in report.passages:
         parts.append(rf"\paragraph{{{_long(passage.title)}}}")
-        parts += [rf"\noindent\textbf{{{latex(name)}:}} {_long(text)}\par" for name, text in passage.parts]
+        for name, text in passage.parts:
+            shown = r"\newline ".join(map(_long, lines_of(text)))
+            parts.append(rf"\noindent\textbf{{{latex(name)}:}} {shown}\par")
     parts += [rf"\noindent {_long(note)}\par" for note in report.notes]
     if report.missing:
         commands = [f"%   {plain(one.command, LONGEST)}" for one in report.missing]
@@ -76,6 +78,12 @@ def report_to_csv(report: Report) -> str:
         for row in report.rows:
             writer.writerow({name: _csv_value(value) for name, value in (place | dict(row)).items()})
     return stream.getvalue()
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a longer text that are not empty, at most `LONGEST` characters in all."""
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return [line for line in shown.splitlines() if line.strip()] or [""]
 
 
 def _markdown_table(table: Table) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from lrbench.results.studies.content import Report, Strong, Table
-from lrbench.results.studies.rendering import LONGEST, MISSING, NOTHING_MISSING
+from lrbench.results.studies.rendering import LONGEST, MISSING, NOTHING_MISSING, lines_of
 from lrbench.results.text import plain
 
 UNBOUNDED = 10_000
@@ -37,7 +37,9 @@ def show_report(report: Report, console: Console) -> None:
         console.print()
         console.print(Text(plain(passage.title, LONGEST), style="bold cyan"))
         for name, text in passage.parts:
-            console.print(Text.assemble((f"{name}: ", "dim"), plain(text, LONGEST)))
+            console.print(Text(f"{name}:", style="dim"))
+            for line in lines_of(text):
+                console.print(Text(f"  {plain(line, LONGEST)}"))
     console.print()
     for note in report.notes:
         console.print(Text(plain(note, LONGEST), style="dim"))

@@ -96,6 +96,15 @@ class TestEscaping:
             assert "\\x1b[31m" in stream.getvalue()
 
 
+def test_a_completion_keeps_its_lines_and_a_megabyte_is_cut(declared):
+    passage = Passage("case", (("base", "First 1+1=2.\n\nThen |2| is it.\n"), ("lightr", "x" * 1_000_000)))
+    report = Report(declared(), tables=(), rows=(), passages=(passage,))
+    text = report_to_markdown(report)
+    assert "**base:** First 1+1=2.<br>Then \\|2\\| is it.\n" in text
+    assert len(text) < 10_000
+    assert r"First 1+1=2.\newline Then" in report_to_latex(report)
+
+
 class TestTerminal:
     def test_in_a_narrow_window_no_number_is_broken(self, declared, ledger_of):
         edition = declared()
