@@ -114,7 +114,7 @@ def plan(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> 
     from lrbench.pipeline.plan import plan_recipe
     from lrbench.pipeline.showing import show_plan
 
-    show_plan(plan_recipe(_load(recipe, overrides), runs), runs)
+    show_plan(plan_recipe(_load(recipe, overrides), runs, fetch=False), runs)
 
 
 @app.command()
