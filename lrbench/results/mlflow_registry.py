@@ -86,7 +86,7 @@ def _register(client: MlflowClient, shown: str, arm: ArmRecord, folder: Path) ->
         source=model.artifact_location,
         run_id=run.info.run_id,
         tags=tags,
-        description=shorten((folder / CARD).read_text(encoding="utf-8"), LONGEST_DESCRIPTION),
+        description=shorten(_card(folder), LONGEST_DESCRIPTION),
         model_id=model.model_id,
     )
     return Registered(name, str(version.version), shown, new=True)
@@ -99,6 +99,12 @@ def _run_of(client: MlflowClient, arm: ArmRecord) -> Run:
     if not found:
         raise RunError("the arm has no scores, and so no run")
     return found[-1]
+
+
+def _card(folder: Path) -> str:
+    """The model card without the fields that model hubs read above it."""
+    text = (folder / CARD).read_text(encoding="utf-8")
+    return text.split("---\n", 2)[-1].lstrip() if text.startswith("---\n") else text
 
 
 def _describe(folder: Path, arm: ArmRecord, model_id: str, run_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -247,3 +248,36 @@ def test_names_are_made_of_what_mlflow_allows(name, safe):
 def test_shortening_leaves_what_fits_alone():
     assert shorten("abc", 3) == "abc"
     assert shorten("abcd", 3) == "ab…"
+
+
+def test_every_name_is_documented(arm_record, score_record):
+    page = (Path(__file__).parents[2] / "docs" / "mlflow.md").read_text(encoding="utf-8")
+    curves = {name: [(0, 1.0)] for name in ("loss", "learning_rate", "gradient_norm", "steps")}
+    histogram = {"edges": [0, 1], "counts": [1]}
+    arm = arm_record(
+        settings={
+            "source": "greedy", "selector": "kl", "target": "contrast", "data": {"train": "x"},
+            "sampling": {"max_new_tokens": 8}, "divergence": {"alpha": 0.2}, "training": {"updates": 60},
+        },
+        curves=curves | {"held_out_perplexity": [(0, math.nan), (1, 2.0)]},
+        statistics={"steps": 3, "divergence": {"mean_kl": 1.0, "kl_histogram": histogram}},
+        point={"divergence.beta": 0.3},
+    )  # fmt: skip
+    (recipe,) = recipe_runs(LedgerContents((arm,), (score_record("chain", "10", benchmarks=("chain",)),), ()))
+    (run,) = recipe.children
+    names = {*run.tags, *run.params, *run.artifacts, *recipe.tags, *recipe.artifacts}
+    names |= {metric.name for metric in run.metrics}
+    undocumented = [name for name in sorted(names) if not any(f"`{form}`" in page for form in _forms(name))]
+    assert undocumented == []
+
+
+def _forms(name):
+    """How the page may write a name: itself, its group, or with the benchmark or stage left open."""
+    for separator in ("/", "."):
+        above, _, last = name.rpartition(separator)
+        yield f"{above}{separator}*"
+        yield f"{above}{separator}STAGE"
+        yield f"{above}{separator}BENCHMARK"
+        if last in ("chain", "average"):
+            yield f"{above}{separator}B"
+    yield name

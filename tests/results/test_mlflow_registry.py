@@ -26,7 +26,7 @@ def folder(tmp_path):
     place.mkdir()
     (place / "adapter_config.json").write_text(json.dumps({"r": 8}))
     (place / "adapter_model.safetensors").write_bytes(b"weights")
-    (place / "README.md").write_text("# A card\n")
+    (place / "README.md").write_text("---\nlicense: mit\n---\n\n# A card\n")
     return place
 
 
