@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -614,6 +615,21 @@ def test_a_study_is_bundled_with_its_tables_and_they_are_drawn_again(
     assert finding.startswith("tables/study.md: is not what the records of the bundle give")
     files["study.json"] = files["study.json"].replace(b"Mine", b"Ours")
     assert verify_bundle(packed(tmp_path / "d.tar.gz", with_new_index(files))).findings
+
+
+def test_a_study_that_asks_for_endless_work_is_refused(runs: Path, studies: Path, tmp_path: Path) -> None:
+    bundle_by_name(["mine"], "embedded", studies, runs, tmp_path / "b.tar.gz")
+    files = dict(read_archive(tmp_path / "b.tar.gz"))
+    study = json.loads(files["study.json"])
+    values = "[" + ", ".join(str(number / 1000) for number in range(500)) + "]"
+    recipe = yaml.safe_load(study["recipes"][0]["recipe"])
+    recipe["sweep"] = {
+        "grid": {"divergence.alpha": json.loads(values), "divergence.beta": json.loads(values)}
+    }
+    study["recipes"][0]["recipe"] = yaml.safe_dump(recipe)
+    files["study.json"] = json.dumps(study).encode()
+    findings = verify_bundle(packed(tmp_path / "c.tar.gz", with_new_index(files))).findings
+    assert any("study.json" in f and "more than 10,000 points" in f for f in findings), findings
 
 
 def test_what_a_study_lacks_is_said_with_the_command_that_makes_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import prod
 from typing import get_args
 
 from lrbench.recipe.identity import resolved_yaml
@@ -16,6 +17,8 @@ from lrbench.results.studies.report import build_report
 STUDY = "study.json"
 # Its table shows completions, which verifying reads one after the other and does not keep.
 NOT_DRAWN = "case_study"
+# A few words can ask for any number of points; no bundle holds the arms of so many.
+MOST_POINTS = 10_000
 
 
 def study_as_json(edition: LoadedEdition) -> bytes:
@@ -37,6 +40,10 @@ def study_from_json(data: bytes) -> LoadedEdition:
         LoadedRecipe(source["path"], tuple(source["overrides"]), recorded_recipe(source["recipe"], STUDY))
         for source in declared.pop("recipes")
     )
+    for source in recipes:
+        grid = source.recipe.sweep.grid if source.recipe.sweep else None
+        if grid and prod(map(len, grid.values())) > MOST_POINTS:
+            raise ValueError(f"the sweep of {source.path} has more than {MOST_POINTS:,} points")
     for name in ("columns", "arms", "claims"):
         declared[name] = tuple(declared[name])
     return LoadedEdition(**declared, recipes=recipes)
