@@ -110,7 +110,8 @@ class CostTables:
                     values = tuple(None if row is None else quantity.reported(row) for row in rows)
                     series.append(Series(f"{arm}, reported", values, reported=True))
             names = tuple(short_model(expert) for expert, _ in experts)
-            panels.append(Panel(quantity.name, names, tuple(series), quantity.unit))
+            title = quantity.name if quantity.unit in quantity.name else f"{quantity.name}, {quantity.unit}"
+            panels.append(Panel(title, names, tuple(series)))
         return Bars(tuple(panels), logarithmic=True)
 
     def _costs(self, line: Line) -> tuple[str, ...]:

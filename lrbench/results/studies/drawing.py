@@ -18,6 +18,7 @@ from lrbench.results.studies.figures import (
     Histogram,
     Lines,
     Panel,
+    Point,
     Radar,
     Scatter,
     Series,
@@ -32,8 +33,6 @@ FORMATS = ("png", "svg", "pdf")
 # Raised whenever the same data would be drawn otherwise.
 VERSION = 1
 DOTS_PER_INCH = 130
-# Inches at the bottom of every figure.
-LEGEND = 0.5
 LONGEST_LABEL = 40
 NOTHING = "nothing measured yet"
 SETTINGS = {
@@ -103,22 +102,27 @@ def _drawing(width: float, height: float) -> Drawing:
     return drawing
 
 
-def _grid(count: int, width: float, height: float, under: float = 0.5) -> tuple[Drawing, list[Axes]]:
+def _grid(
+    count: int, width: float, height: float, named: Iterable[str], under: float = 0.5
+) -> tuple[Drawing, list[Axes]]:
     """A drawing with `count` panels of so many inches each, three in a row, and room for a legend below.
 
-    `under` is the room for what stands under an axis.
+    `named` are the legend's names; `under` is the room for what stands under an axis.
     """
     across = min(count, 3) or 1
     down = -(-count // across) or 1
-    total = height * down + LEGEND
-    drawing = _drawing(max(width * across, 4.2), total)
+    whole = max(width * across, 4.2)
+    names = list(dict.fromkeys(map(_label, named)))
+    legend = 0.2 + 0.19 * -(-len(names) // _legend_columns(names, whole))
+    total = height * down + legend
+    drawing = _drawing(whole, total)
     axes = [drawing.add_subplot(down, across, place + 1) for place in range(max(count, 1))]
     inner = height - under - 0.4
     drawing.subplots_adjust(
         left=0.82 / drawing.get_figwidth(),
         right=1 - 0.2 / drawing.get_figwidth(),
         top=1 - 0.4 / total,
-        bottom=(LEGEND + under) / total,
+        bottom=(legend + under) / total,
         wspace=0.34,
         hspace=(under + 0.4) / inner,
     )
@@ -127,7 +131,7 @@ def _grid(count: int, width: float, height: float, under: float = 0.5) -> tuple[
 
 def _radar(figure: Radar) -> Drawing:
     # By hand: matplotlib's polar axes take ten times as long to draw.
-    drawing, panels = _grid(len(figure.panels), 3.3, 3.1, under=0.25)
+    drawing, panels = _grid(len(figure.panels), 3.3, 3.1, _series_names(figure.panels), under=0.25)
     for axes, panel in zip(panels, figure.panels, strict=False):
         around = [
             (sin(2 * pi * place / len(panel.across)), cos(2 * pi * place / len(panel.across)))
@@ -165,11 +169,11 @@ def _bars(figure: Bars) -> Drawing:
         (len(name) for panel in figure.panels if _turned(panel) for name in panel.across), default=0
     )
     under = 0.35 + 0.028 * min(longest, LONGEST_LABEL)
-    drawing, panels = _grid(len(figure.panels), width, 2.4 + under, under)
+    drawing, panels = _grid(len(figure.panels), width, 2.4 + under, _series_names(figure.panels), under)
     for axes, panel in zip(panels, figure.panels, strict=False):
         _draw_bars(axes, panel)
         _title(axes, panel.title)
-        axes.set_ylabel(_label(panel.unit))
+        _name_axes(axes, "", panel.unit)
         if figure.logarithmic and panel.series:
             _logarithmic(axes, [value for series in panel.series for value in series.values if value])
         _plain_axes(axes)
@@ -240,9 +244,10 @@ def _draw_bars(axes: Axes, panel: Panel) -> None:
 
 
 def _scatter(figure: Scatter) -> Drawing:
-    drawing, panels = _grid(len(figure.panels), 4.2, 3.0)
     names = dict.fromkeys(point.label for _, points, _ in figure.panels for point in points)
     colours = {name: POINTS[place % len(POINTS)] for place, name in enumerate(names)}
+    listed = [_point_name(point) for _, points, _ in figure.panels for point in points]
+    drawing, panels = _grid(len(figure.panels), 4.2, 3.0, ["base", *listed])
     for axes, (title, points, base) in zip(panels, figure.panels, strict=False):
         for point in points:
             colour = colours[point.label]
@@ -257,33 +262,41 @@ def _scatter(figure: Scatter) -> Drawing:
                 color=colour,
                 markerfacecolor="white" if point.reported else colour,
                 capsize=2,
-                label=_label(point.label) + (REPORTED if point.reported else ""),
+                label=_label(_point_name(point)),
             )
         if base is not None:
             axes.axhline(base, color=COLOURS["base"], linewidth=0.9, linestyle=":", label="base")
         axes.margins(x=0.15, y=0.22)
         _title(axes, title)
-        axes.set(xlabel=_label(figure.across), ylabel=_label(figure.up))
+        _name_axes(axes, figure.across, figure.up)
         _plain_axes(axes)
         _if_empty(axes, points)
     _legend(drawing, panels)
     return drawing
 
 
+def _point_name(point: Point) -> str:
+    return f"{point.label}{REPORTED}" if point.reported else point.label
+
+
+def _series_names(panels: Iterable[Panel]) -> list[str]:
+    return [series.label for panel in panels for series in panel.series]
+
+
 def _histogram(figure: Histogram) -> Drawing:
-    drawing, panels = _grid(len(figure.panels), 4.2, 2.9)
+    drawing, panels = _grid(len(figure.panels), 4.2, 2.9, ["beta"])
     for axes, (title, edges, counts) in zip(panels, figure.panels, strict=False):
         # Bins are not equally wide, so each is drawn as wide as any other and its edges are named.
         shares = [100 * count / max(sum(counts), 1) for count in counts]
         axes.bar([place + 0.5 for place in range(len(counts))], shares, 0.94, color=COLOURS["measured"])
-        axes.set_xticks(range(len(edges)))
-        axes.set_xticklabels([f"{edge:g}" for edge in edges], fontsize=6.5)
+        axes.set_xticks(range(0, len(edges), 2))
+        axes.set_xticklabels([f"{edge:g}" for edge in edges[::2]], fontsize=7)
         if figure.mark is not None:
             mark = f"beta {figure.mark:g}"
             place = _place_of(figure.mark, edges)
             axes.axvline(place, color="black", linewidth=0.9, linestyle="--", label=mark)
         _title(axes, title)
-        axes.set(xlabel=_label(figure.across), ylabel=_label(figure.up))
+        _name_axes(axes, figure.across, figure.up)
         _plain_axes(axes)
     if not figure.panels:
         _if_empty(panels[0], ())
@@ -300,7 +313,8 @@ def _place_of(value: float, edges: tuple[float, ...]) -> float:
 
 
 def _lines(figure: Lines) -> Drawing:
-    drawing, panels = _grid(len(figure.panels), 3.8, 2.9)
+    names = [label for _, curves in figure.panels for label, _ in curves]
+    drawing, panels = _grid(len(figure.panels), 3.8, 2.9, names)
     for axes, (title, curves) in zip(panels, figure.panels, strict=False):
         for label, points in curves:
             axes.plot(
@@ -311,7 +325,7 @@ def _lines(figure: Lines) -> Drawing:
                 label=_label(label),
             )
         _title(axes, title)
-        axes.set(xlabel=_label(figure.across), ylabel=_label(figure.up))
+        _name_axes(axes, figure.across, figure.up)
         _plain_axes(axes)
         _if_empty(axes, curves)
     _legend(drawing, panels)
@@ -339,6 +353,15 @@ def _title(axes: Axes, text: str) -> None:
     axes.set_title(_label(text), y=1.02)
 
 
+def _name_axes(axes: Axes, across: str, up: str) -> None:
+    # In fixed places, as the title is.
+    axes.set_xlabel(_label(across))
+    axes.set_ylabel(_label(up))
+    box = axes.get_window_extent()
+    axes.xaxis.set_label_coords(0.5, -0.27 * DOTS_PER_INCH / box.height)
+    axes.yaxis.set_label_coords(-0.56 * DOTS_PER_INCH / box.width, 0.5)
+
+
 def _plain_axes(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
@@ -348,6 +371,12 @@ def _plain_axes(axes: Axes) -> None:
 def _if_empty(axes: Axes, shown: Iterable[object]) -> None:
     if not list(shown):
         axes.text(0.5, 0.5, NOTHING, transform=axes.transAxes, ha="center", va="center", color="#666666")
+
+
+def _legend_columns(names: list[str], width: float) -> int:
+    """How many names of a legend stand side by side in so many inches."""
+    widest = 0.55 + 0.066 * max(map(len, names), default=0)
+    return max(1, min(len(names), int(width / widest)))
 
 
 def _legend(drawing: Drawing, panels: list[Axes]) -> None:
@@ -361,7 +390,7 @@ def _legend(drawing: Drawing, panels: list[Axes]) -> None:
             entries.values(),
             entries.keys(),
             loc="lower center",
-            ncols=min(len(entries), max(2, int(drawing.get_figwidth() / 1.6))),
+            ncols=_legend_columns(list(entries), drawing.get_figwidth()),
             frameon=False,
             fontsize=7.5,
         )
