@@ -14,7 +14,7 @@ import pytest
 from lrbench.errors import LrbenchError
 from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_mirror import DIGEST, mirror
-from lrbench.results.mlflow_place import default_tracking_uri
+from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored
 from tests.results.mlflow_contents import contents_of
 
 CURVE = [(update, 1 / (update + 1)) for update in range(1200)]
@@ -141,6 +141,33 @@ def test_an_empty_ledger_makes_no_store(tmp_path):
     report = mirror(tmp_path)
     assert report.added == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_values_are_told_in_batches_and_files_of_a_lost_database_go(
+    tmp_path, arm_record, score_records, monkeypatch
+):
+    from mlflow.tracking import MlflowClient
+
+    calls = []
+    log_batch = MlflowClient.log_batch
+
+    def counted(self, *arguments, **options):
+        calls.append(options)
+        return log_batch(self, *arguments, **options)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", counted)
+    for one in ("log_param", "log_metric", "set_tag"):
+        monkeypatch.setattr(MlflowClient, one, lambda *_, **__: pytest.fail("told one by one"))
+    lost = tmp_path / "mlflow-artifacts" / "lost" / "artifacts"
+    lost.mkdir(parents=True)
+    arm = arm_record(curves={"loss": CURVE})
+    Ledger(tmp_path / "ledger").append([arm, *score_records({"chain": 50, "vary": 60})])
+    assert mirror(tmp_path).sentence == f"MLflow at sqlite:///{tmp_path}/mlflow.db holds 1 arm: 1 added."
+    assert is_mirrored(tmp_path)
+    # Parameters; 1200 points of a curve with the other metrics; the closing tags of arm and recipe.
+    assert len(calls) == 5
+    assert not lost.exists()
 
 
 @pytest.fixture
