@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrbench.errors import ModelError
 from lrbench.models.source import LocatedModel
 from lrbench.recipe.schema import EngineChoice, Runtime
 from lrbench.store.artifact import Artifact
@@ -41,7 +42,10 @@ class Workspace:
 
     @cached_property
     def device(self) -> Any:
-        """Where models live; also makes torch deterministic and sets its threads."""
+        """Where models live; also makes torch deterministic and sets its threads.
+
+        Raises `ModelError` when the machine has no such device, or too few for the training processes.
+        """
         import torch
 
         from lrbench.models.loading import choose_device
@@ -49,7 +53,14 @@ class Workspace:
         torch.use_deterministic_algorithms(True, warn_only=True)
         if self.runtime.threads is not None:
             torch.set_num_threads(self.runtime.threads)
-        return choose_device(self.runtime.device)
+        device = choose_device(self.runtime.device)
+        processes, devices = self.runtime.processes, torch.cuda.device_count()
+        if device.type == "cuda" and processes > devices:
+            raise ModelError(
+                f"runtime.processes is {processes}, but only {devices} CUDA devices are visible here, and "
+                f"each process needs its own; set it to {devices} or fewer"
+            )
+        return device
 
     @property
     def hardware(self) -> dict[str, str]:

@@ -123,6 +123,8 @@ def _words(node: JsonSchema) -> str:
             return _ranged("a whole number", node)
         case "number":
             return _ranged("a number", node)
+        case "boolean":
+            return "true or false"
         case "string" if node.get("pattern") == SAFE_NAME:
             letters = f"up to {node['maxLength']} letters, digits, `.`, `_` and `-`"
             return f"a name of {letters} that begins with a letter or digit"

@@ -207,7 +207,8 @@ class Runtime(Section):
     """How the work is done on this machine; nothing here can change what a stage produces.
 
     `data_root` is a folder of the public data sets, whose content is verified (null: LRBENCH_DATA, or
-    fetched once).
+    fetched once). Training takes `tokens_per_forward` at once (null: by device), may keep fewer activations
+    (`gradient_checkpointing`), may be compiled by torch, and may be done by several `processes`.
     """
 
     data_root: Annotated[str, Field(min_length=1)] | None = None
@@ -215,6 +216,10 @@ class Runtime(Section):
     threads: Count | None = None
     batch_size: Count = 64
     updates_between_saves: Count = 20
+    tokens_per_forward: Count | None = None
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    processes: Count = 1
 
 
 class Sweep(Section):

@@ -13,28 +13,21 @@ from torch import Tensor
 
 from lrbench.errors import NonFiniteLossError
 from lrbench.models.vocabulary import SharedVocabulary
-from lrbench.recipe.schema import Training
+from lrbench.recipe.schema import Runtime, Training
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import Samples
 from lrbench.training.adapters import adapter_state, attach_adapter, restore_adapter
 from lrbench.training.batches import update_batches
+from lrbench.training.checkpoints import Checkpoint, Points
+from lrbench.training.dropout import TokenDropout
+from lrbench.training.gradients import Gradients, ways_of_computing
 from lrbench.training.held_out import perplexity
-from lrbench.training.loss import batch_losses
+from lrbench.training.team import Team
 
 # Measurements of the held-out perplexity after the one before the first update.
 MEASUREMENTS = 20
 
-Points = list[tuple[int, float]]
-
-
-@dataclass
-class Checkpoint:
-    """All that is needed to go on after `update` updates, which took `seconds`."""
-
-    update: int
-    tensors: dict[str, Tensor]
-    curves: dict[str, Points]
-    seconds: float
+ALONE = Team()
 
 
 @dataclass
@@ -78,21 +71,23 @@ def train(
     training: Training,
     *,
     seed: int,
-    updates_between_saves: int,
+    runtime: Runtime,
     save: Callable[[Checkpoint], None],
     resume: Checkpoint | None = None,
     progress: Callable[[int, float], None] | None = None,
     seconds: float | None = None,
     held_out: Sequence[Rollout] = (),
     clock: Callable[[], float] = time.monotonic,
+    team: Team = ALONE,
 ) -> Trained:
     """Train a fresh adapter on `samples`; `resume` continues exactly where a checkpoint stopped.
 
     `training.updates` is the length of the schedule. Once updates have taken `seconds`, none begins any
     more; the learning rate falls with the larger share of the two, so that it ends at zero either way. The
     perplexity of `held_out` is measured at the beginning, the end and 19 times between; that changes no bit
-    of the adapter. Randomness (dropout) is seeded per update, so an interrupted and an uninterrupted run
-    without `seconds` end with the same bytes. Raises `NonFiniteLossError` naming the batch when the loss,
+    of the adapter. Randomness (dropout) depends on the update, the rollout and the position alone, so an
+    interrupted and an uninterrupted run without `seconds` end with the same bytes, and sizes in `runtime` or
+    the processes of `team` change rounding alone. Raises `NonFiniteLossError` naming the batch when the loss,
     its gradient or a weight is not a number.
     """
     adapted = attach_adapter(model, training.lora, seed)
@@ -101,6 +96,9 @@ def train(
     optimizer = torch.optim.AdamW(
         parameters.values(), lr=training.learning_rate, weight_decay=training.weight_decay
     )
+
+    dropout = TokenDropout(adapted, seed)
+    gradients = Gradients(expert, vocabulary, samples, list(parameters.values()), dropout, runtime, team)
 
     def share(updates: int) -> float:
         return max(updates / training.updates, 0.0 if seconds is None else spent / seconds)
@@ -118,40 +116,36 @@ def train(
     else:
         curves, done, spent = Curves(**resume.curves), resume.update, resume.seconds
         _restore(adapted, optimizer, parameters, resume)
-    for update, batch in _remaining(update_batches(samples, training, seed), done):
-        if share(update) >= 1:
-            break
-        started = clock()
-        before = share(update)
-        learning_rate = training.learning_rate * (1 - before)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
-        torch.manual_seed(seed * 1_000_003 + update)
-        optimizer.zero_grad(set_to_none=True)
-        loss = torch.zeros((), device=expert.device)
-        for part in batch_losses(expert, vocabulary, samples, batch):
-            torch.autograd.backward(part)
-            loss += part.detach()
-        norm = torch.nn.utils.clip_grad_norm_(parameters.values(), training.max_gradient_norm)
-        if not (torch.isfinite(loss) and torch.isfinite(norm)):
-            raise NonFiniteLossError(_describe(loss, norm, update, batch, samples))
-        optimizer.step()
-        curves.loss.append((update, loss.item()))
-        curves.learning_rate.append((update, learning_rate))
-        curves.gradient_norm.append((update, norm.item()))
-        curves.steps.append((update, len(batch)))
-        done = update + 1
-        spent += clock() - started
-        if progress is not None:
-            progress(done, loss.item())
-        ends = share(done) >= 1
-        if ends or int(share(done) * MEASUREMENTS) > int(before * MEASUREMENTS):
-            measure(done)
-        if ends or done % updates_between_saves == 0:
-            if not all(torch.isfinite(weight).all() for weight in parameters.values()):
+    with ways_of_computing(expert, runtime):
+        for update, batch in _remaining(update_batches(samples, training, seed), done):
+            before = share(update)
+            if before >= 1:
+                break
+            started = clock()
+            learning_rate = training.learning_rate * (1 - before)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            loss = gradients.of(update, batch)
+            norm = torch.nn.utils.clip_grad_norm_(parameters.values(), training.max_gradient_norm)
+            if not (torch.isfinite(loss) and torch.isfinite(norm)):
                 raise NonFiniteLossError(_describe(loss, norm, update, batch, samples))
-            if not ends:
-                save(Checkpoint(done, _tensors(adapted, optimizer, parameters), curves.measured, spent))
+            optimizer.step()
+            curves.loss.append((update, loss.item()))
+            curves.learning_rate.append((update, learning_rate))
+            curves.gradient_norm.append((update, norm.item()))
+            curves.steps.append((update, len(batch)))
+            done = update + 1
+            spent = team.agreed(spent + clock() - started, expert.device)
+            if progress is not None:
+                progress(done, loss.item())
+            ends = share(done) >= 1
+            if ends or int(share(done) * MEASUREMENTS) > int(before * MEASUREMENTS):
+                measure(done)
+            if ends or done % runtime.updates_between_saves == 0:
+                if not all(torch.isfinite(weight).all() for weight in parameters.values()):
+                    raise NonFiniteLossError(_describe(loss, norm, update, batch, samples))
+                if not ends:
+                    save(Checkpoint(done, _tensors(adapted, optimizer, parameters), curves.measured, spent))
     adapted.eval()
     return Trained(adapted, curves, spent, "updates" if done == training.updates else "seconds")
 

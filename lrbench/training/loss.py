@@ -1,12 +1,13 @@
 """The objective: mean over kept steps of KL(target || model), with logits at kept positions only.
 
-Shapes: B rollouts, T tokens, D hidden, N kept steps of an update, P those of one forward, C those of a
+Shapes: B rows, T tokens, D hidden, N kept steps of an update, P those of one forward, C those of a
 chunk, V shared vocabulary, M target tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,17 +15,45 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from lrbench.models.forward import (
-    POSITIONS_PER_CHUNK,
-    TOKENS_PER_FORWARD,
-    hidden_states,
-    length_batches,
-    log_probabilities,
-    pad_right,
-)
+from lrbench.models.forward import POSITIONS_PER_CHUNK, TOKENS_PER_FORWARD, log_probabilities
 from lrbench.models.loading import Model
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.samples import Samples
+from lrbench.training.dropout import TokenDropout
+from lrbench.training.packing import Forward, forwards_of, packed_hidden_states
+
+# Below this many positions a chunk is small beside one forward.
+FEWEST_POSITIONS = 16
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """How much of an update is in memory at once: tokens of a forward, positions with log-probabilities."""
+
+    tokens: int
+    positions: int = POSITIONS_PER_CHUNK
+
+    @classmethod
+    def usual(cls, device: torch.device) -> Pieces:
+        """The sizes that are used as long as they fit."""
+        return cls(TOKENS_PER_FORWARD[device.type])
+
+    def halved(self) -> Pieces:
+        """Pieces of half the size."""
+        return Pieces(max(1, self.tokens // 2), max(FEWEST_POSITIONS, self.positions // 2))
+
+
+def needed_tokens(samples: Samples, batch: Sequence[int]) -> dict[int, int]:
+    """For each rollout with a step in `batch`, how many of its tokens have to be read.
+
+    What follows a rollout's last kept step is never looked at.
+    """
+    needed: dict[int, int] = {}
+    steps_N = np.asarray(batch, dtype=np.int64)
+    for rollout, step in zip(samples.rollout[steps_N].tolist(), samples.step[steps_N].tolist(), strict=True):
+        length = len(samples.rollouts[rollout].prompt_ids) + step
+        needed[rollout] = max(needed.get(rollout, 0), length)
+    return needed
 
 
 def batch_losses(
@@ -33,76 +62,113 @@ def batch_losses(
     samples: Samples,
     batch: Sequence[int],
     *,
-    tokens_per_forward: int | None = None,
-    positions_per_chunk: int = POSITIONS_PER_CHUNK,
+    pieces: Pieces | None = None,
+    pack: bool = False,
+    dropout: TokenDropout | None = None,
+    share: slice = slice(None),
 ) -> Iterator[Tensor]:
     """Parts of the loss of the kept steps `batch`, in nats per step (paper, equation 6).
 
     The parts sum to the mean over all steps of the batch; each is one forward over rollouts of similar
-    length, to be sent backward before the next is made, so that memory holds one at a time. One forward
-    per rollout serves all of its kept steps, and log-probabilities exist for one chunk of positions at a
-    time, in the backward pass too. Equal to one row per (prefix, token) with dropout off.
+    length, or with `pack` over rows that several rollouts share, to be sent backward before the next is
+    made, so that memory holds one at a time. One forward per rollout serves all of its kept steps, and
+    log-probabilities exist for one chunk of positions at a time, in the backward pass too. Equal to one row
+    per (prefix, token) with dropout off. `share` picks the rollouts of one process of several; the parts of
+    all processes sum to the mean.
     """
-    steps_N = np.asarray(batch)
-    rollout_N = samples.rollout[steps_N]
-    needed: dict[int, int] = {}
-    for rollout, step in zip(rollout_N.tolist(), samples.step[steps_N].tolist(), strict=True):
-        # What follows a rollout's last kept step is never looked at.
-        length = len(samples.rollouts[rollout].prompt_ids) + step
-        needed[rollout] = max(needed.get(rollout, 0), length)
-    rollouts = list(needed)
-    limit = tokens_per_forward or TOKENS_PER_FORWARD[model.device.type]
-    for indices in length_batches([needed[rollout] for rollout in rollouts], len(rollouts), limit):
-        part = [rollouts[index] for index in indices]
-        ids_BT = pad_right(
-            [samples.rollouts[rollout].token_ids[: needed[rollout]] for rollout in part], model.device
-        )
-        steps_P = steps_N[np.isin(rollout_N, part)]
-        loss = _part_divergence(model, vocabulary, samples, part, ids_BT, steps_P, positions_per_chunk)
-        yield loss / len(steps_N)
+    needed = needed_tokens(samples, batch)
+    # Longest first, so that the shares of several processes are about equal.
+    mine = sorted(needed, key=lambda rollout: (-needed[rollout], rollout))[share]
+    pieces = pieces or Pieces.usual(model.device)
+    steps_N = np.asarray(batch, dtype=np.int64)
+    for forward in forwards_of([needed[rollout] for rollout in mine], pieces.tokens, pack):
+        part = _Part(samples, [[mine[index] for index in row] for row in forward], needed)
+        steps_P = steps_N[np.isin(samples.rollout[steps_N], list(part.places))]
+        yield part.divergence(model, vocabulary, steps_P, pieces.positions, dropout) / len(steps_N)
 
 
-def _part_divergence(
-    model: Model,
-    vocabulary: SharedVocabulary,
-    samples: Samples,
-    rollouts: Sequence[int],
-    ids_BT: Tensor,
-    steps_P: NDArray[np.int64],
-    positions_per_chunk: int,
-) -> Tensor:
-    """Sum of KL(target || model) over the kept steps P of `rollouts`, whose tokens are `ids_BT`."""
-    row_of = {rollout: row for row, rollout in enumerate(rollouts)}
-    rollout_P = samples.rollout[steps_P].tolist()
-    rows_P = [row_of[rollout] for rollout in rollout_P]
-    prompts = [len(samples.rollouts[rollout].prompt_ids) for rollout in rollout_P]
-    columns_P = np.array(prompts) - 1 + samples.step[steps_P]
-    hidden_BTD = hidden_states(model, ids_BT)
-    hidden_PD = hidden_BTD[
-        torch.as_tensor(rows_P, device=model.device), torch.as_tensor(columns_P, device=model.device)
-    ]
-    total = torch.zeros((), device=model.device)
-    for start in range(0, len(steps_P), positions_per_chunk):
-        chunk = slice(start, start + positions_per_chunk)
-        total = total + checkpoint(
-            _chunk_divergence,
-            model,
-            vocabulary,
-            hidden_PD[chunk],
-            *_targets(samples, steps_P[chunk], model.device),
-            use_reentrant=False,
-        )
-    return total
+class _Part:
+    """The rollouts of one forward: by row, each with the row and the column at which it begins."""
+
+    def __init__(self, samples: Samples, rows: Forward, needed: dict[int, int]) -> None:
+        self.samples = samples
+        self.rows = rows
+        self.needed = needed
+        self.places: dict[int, tuple[int, int]] = {}
+        for row, rollouts in enumerate(rows):
+            column = 0
+            for rollout in rollouts:
+                self.places[rollout] = row, column
+                column += needed[rollout]
+
+    def divergence(
+        self,
+        model: Model,
+        vocabulary: SharedVocabulary,
+        steps_P: NDArray[np.int64],
+        positions_per_chunk: int,
+        dropout: TokenDropout | None,
+    ) -> Tensor:
+        """Sum of KL(target || model) over the kept steps P."""
+        samples = self.samples
+        rollout_P = samples.rollout[steps_P].astype(np.int64)
+        prompts = [len(samples.rollouts[rollout].prompt_ids) for rollout in rollout_P]
+        position_P = np.array(prompts, dtype=np.int64) - 1 + samples.step[steps_P]
+        rows_P, starts_P = np.array([self.places[rollout] for rollout in rollout_P.tolist()]).T
+        if dropout is not None:
+            dropout.rows_BT = self._keys(dropout, model.device)
+        tokens = [
+            [samples.rollouts[rollout].token_ids[: self.needed[rollout]] for rollout in row]
+            for row in self.rows
+        ]
+        hidden_BTD = packed_hidden_states(model, tokens)
+        hidden_PD = hidden_BTD[
+            torch.as_tensor(rows_P, device=model.device),
+            torch.as_tensor(starts_P + position_P, device=model.device),
+        ]
+        total = torch.zeros((), device=model.device)
+        for start in range(0, len(steps_P), positions_per_chunk):
+            chunk = slice(start, start + positions_per_chunk)
+            keys_C = None
+            if dropout is not None:
+                keys_C = dropout.keys(rollout_P[chunk], position_P[chunk], model.device)
+            total = total + checkpoint(
+                _chunk_divergence,
+                model,
+                vocabulary,
+                dropout,
+                keys_C,
+                hidden_PD[chunk],
+                *_targets(samples, steps_P[chunk], model.device),
+                use_reentrant=False,
+            )
+        return total
+
+    def _keys(self, dropout: TokenDropout, device: torch.device) -> Tensor:
+        """(B, T) the key of every token; padding has those of a rollout that there is not."""
+        width = max(sum(self.needed[rollout] for rollout in row) for row in self.rows)
+        rollouts_BT = np.full((len(self.rows), width), -1, dtype=np.int64)
+        columns_BT = np.zeros_like(rollouts_BT)
+        for rollout, (row, column) in self.places.items():
+            span = slice(column, column + self.needed[rollout])
+            rollouts_BT[row, span] = rollout
+            columns_BT[row, span] = np.arange(self.needed[rollout])
+        return dropout.keys(rollouts_BT, columns_BT, device)
 
 
 def _chunk_divergence(
     model: Model,
     vocabulary: SharedVocabulary,
+    dropout: TokenDropout | None,
+    keys_C: Tensor | None,
     hidden_CD: Tensor,
     rows_M: Tensor,
     ids_M: Tensor,
     weights_M: Tensor,
 ) -> Tensor:
+    if dropout is not None:
+        # Set here, since the backward pass computes every chunk again.
+        dropout.chunk_C = keys_C
     log_p_CV = log_probabilities(model, hidden_CD, vocabulary)
     # A weight can underflow to 0, where w log w is 0 by continuity.
     log_weights_M = weights_M.clamp_min(torch.finfo(torch.float32).tiny).log()

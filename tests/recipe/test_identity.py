@@ -39,6 +39,10 @@ RUNTIME = {
     ("runtime", "threads"),
     ("runtime", "batch_size"),
     ("runtime", "updates_between_saves"),
+    ("runtime", "tokens_per_forward"),
+    ("runtime", "gradient_checkpointing"),
+    ("runtime", "compile"),
+    ("runtime", "processes"),
 }
 
 # Another valid value for the fields where none follows from the type alone.
@@ -86,6 +90,8 @@ def another_value(path: FieldPath, now: Any) -> object:
     match node["type"]:
         case "integer":
             return (now or 6) + 1
+        case "boolean":
+            return not now
         case "number":
             return 0.5 if now is None else now / 2 + 0.25
         case "array":

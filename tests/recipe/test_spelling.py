@@ -134,6 +134,10 @@ runtime:
   threads: null
   batch_size: 64
   updates_between_saves: 20
+  tokens_per_forward: null
+  gradient_checkpointing: false
+  compile: false
+  processes: 1
 """
     written = {path for path, _ in keys_of(text)}
     assert set(leaf_paths()) <= written, "the recipe above has to give every field of the schema"

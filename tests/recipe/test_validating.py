@@ -61,6 +61,11 @@ NAME = "allowed is a name of up to 100 letters, digits, `.`, `_` and `-` that be
             "seed: 99999999999",
             "2:7: seed: found 99999999999, allowed is a whole number in [0, 2147483648)",
         ),
+        (
+            "seed: 0",
+            "runtime: {compile: yes}",
+            '2:20: runtime.compile: found the text "yes", allowed is true or false',
+        ),
         ("name: small", "name: a/b", f'1:7: name: found the text "a/b", {NAME}'),
         ("name: small", "name: a\\b", f'1:7: name: found the text "a\\b", {NAME}'),
         ("name: small", "name: ..", f'1:7: name: found the text "..", {NAME}'),

@@ -12,10 +12,11 @@ import torch
 
 from lrbench.errors import NonFiniteLossError
 from lrbench.recipe.arms import KNOWN_ARMS
-from lrbench.recipe.schema import Divergence, Lora, Training
+from lrbench.recipe.schema import Divergence, Lora, Runtime, Training
 from lrbench.sampling.samples import Samples, build_samples
 from lrbench.training.adapters import adapter_state
-from lrbench.training.loop import Checkpoint, Trained, train
+from lrbench.training.checkpoints import Checkpoint
+from lrbench.training.loop import Trained, train
 from tests.training.conftest import VOCABULARY, random_rollouts
 
 TRAINING = Training(updates=12, rollouts_per_update=4, learning_rate=5e-3, lora=Lora(r=4, dropout=0.1))
@@ -31,7 +32,7 @@ def run(
         samples,
         training,
         seed=options.pop("seed", 0),
-        updates_between_saves=5,
+        runtime=options.pop("runtime", Runtime(updates_between_saves=5)),
         # What is saved must not change while training goes on.
         save=lambda state: saved.append(deepcopy(state)),
         **options,

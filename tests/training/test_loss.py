@@ -12,7 +12,7 @@ from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.recipe.schema import Divergence, Lora
 from lrbench.sampling.samples import Samples, build_samples
 from lrbench.training.adapters import attach_adapter
-from lrbench.training.loss import batch_losses
+from lrbench.training.loss import Pieces, batch_losses
 from tests.oracles import training as oracle
 from tests.training.conftest import VOCABULARY
 
@@ -28,8 +28,8 @@ def adapted(tiny_model: Callable[..., Any]) -> Any:
     return model.get_base_model()
 
 
-def batch_loss(model: Any, samples: Samples, batch: list[int], **limits: int) -> torch.Tensor:
-    return sum(batch_losses(model, VOCABULARY, samples, batch, **limits), torch.zeros(()))
+def batch_loss(model: Any, samples: Samples, batch: list[int], **options: Any) -> torch.Tensor:
+    return sum(batch_losses(model, VOCABULARY, samples, batch, **options), torch.zeros(()))
 
 
 def loss_and_gradients(model: Any, compute: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
@@ -42,14 +42,16 @@ def loss_and_gradients(model: Any, compute: Callable[[], torch.Tensor]) -> tuple
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 10_000])
 @pytest.mark.parametrize("tokens", [1, 40, 10_000])
+@pytest.mark.parametrize("pack", [False, True])
 def test_loss_and_gradients_equal_one_row_per_prefix(
-    tiny_model: Callable[..., Any], samples: Samples, chunk: int, tokens: int
+    tiny_model: Callable[..., Any], samples: Samples, chunk: int, tokens: int, pack: bool
 ) -> None:
     model = adapted(tiny_model)
     batch = list(range(0, len(samples), 2))
     expected = loss_and_gradients(model, lambda: oracle.loss(model, VOCABULARY, samples, batch))
-    limits = {"positions_per_chunk": chunk, "tokens_per_forward": tokens}
-    found = loss_and_gradients(model, lambda: batch_loss(model, samples, batch, **limits))
+    found = loss_and_gradients(
+        model, lambda: batch_loss(model, samples, batch, pieces=Pieces(tokens, chunk), pack=pack)
+    )
     assert found[0] == pytest.approx(expected[0], abs=1e-6)
     assert expected[1].abs().max() > 1e-3
     torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=1e-6)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.models.source import LocatedModel, model_identity
@@ -20,7 +19,7 @@ from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
 if TYPE_CHECKING:
-    from lrbench.training.loop import Checkpoint
+    from lrbench.training.checkpoints import Checkpoint
 
 SAVE_FILE = "save.safetensors"
 CURVES_FILE = "curves.json"
@@ -36,7 +35,7 @@ class TrainedAdapter(Stage):
     """
 
     name: ClassVar[str] = "train"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     arm: str
     expert: LocatedModel
@@ -91,7 +90,10 @@ class TrainedAdapter(Stage):
         from lrbench.training.adapters import write_adapter_config, write_adapter_weights
         from lrbench.training.batches import update_batches
         from lrbench.training.budget import first_samples, learnt_problems
+        from lrbench.training.checkpoints import read_checkpoint, write_checkpoint
+        from lrbench.training.helper import Helper
         from lrbench.training.loop import train
+        from lrbench.training.team import team_of
 
         limits = self._limits(inputs)
         training = self.training.model_copy(update={"updates": limits.pop("updates", self.training.updates)})
@@ -100,7 +102,8 @@ class TrainedAdapter(Stage):
             tuned_tokens=limits.get("tuned_tokens"),
             problems=limits.get("problems"),
         )
-        resume = _read_save(draft.path(SAVE_FILE)) if draft.has(SAVE_FILE) else None
+        saved = draft.path(SAVE_FILE) if draft.has(SAVE_FILE) else None
+        resume = None if saved is None else read_checkpoint(saved)
         if resume is not None:
             progress.advance(resume.update)
 
@@ -108,19 +111,27 @@ class TrainedAdapter(Stage):
             """Of all seconds of training those that no commit stands for yet."""
             return max(0.0, seconds - draft.spent_seconds)
 
-        trained = train(
-            workspace.expert,
-            workspace.vocabulary,
-            samples,
-            training,
-            seed=self.seed,
-            updates_between_saves=workspace.runtime.updates_between_saves,
-            save=lambda state: _commit_save(draft, state, unaccounted(state.seconds)),
-            resume=resume,
-            progress=lambda _update, loss: progress.advance(1, note=f"loss {loss:.3f}"),
-            seconds=limits.get("seconds"),
-            held_out=read_artifact_rollouts(inputs["held_out"]) if "held_out" in inputs else (),
-        )
+        def save(state: Checkpoint) -> None:
+            draft.commit(SAVE_FILE, lambda path: write_checkpoint(path, state), unaccounted(state.seconds))
+
+        expert, vocabulary, runtime = workspace.expert, workspace.vocabulary, workspace.runtime
+        seconds = limits.get("seconds")
+        helper = Helper(self.expert, vocabulary, samples, training, self.seed, runtime, seconds, saved)
+        with team_of(runtime.processes, workspace.device, helper) as team:
+            trained = train(
+                expert,
+                vocabulary,
+                samples,
+                training,
+                seed=self.seed,
+                runtime=runtime,
+                save=save,
+                resume=resume,
+                progress=lambda _update, loss: progress.advance(1, note=f"loss {loss:.3f}"),
+                seconds=seconds,
+                held_out=read_artifact_rollouts(inputs["held_out"]) if "held_out" in inputs else (),
+                team=team,
+            )
         draft.commit(
             ADAPTER_FILES[0],
             lambda path: write_adapter_config(path, self.training.lora, self.expert.identity),
@@ -153,29 +164,3 @@ class TrainedAdapter(Stage):
             used = inputs["matched"].statistics | {"seconds": inputs["matched"].seconds}
             limits[str(budget.on)] = used[str(budget.on)]
         return limits
-
-
-def _commit_save(draft: Draft, state: Checkpoint, seconds: float) -> None:
-    from safetensors.torch import save_file
-
-    facts = {
-        "update": str(state.update),
-        "curves": json.dumps(state.curves),
-        "seconds": repr(state.seconds),
-    }
-    draft.commit(SAVE_FILE, lambda path: save_file(state.tensors, path, metadata=facts), seconds)
-
-
-def _read_save(path: Path) -> Checkpoint:
-    from safetensors import safe_open
-
-    from lrbench.training.loop import Checkpoint
-
-    with safe_open(path, framework="pt") as opened:
-        facts = opened.metadata()
-        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
-    curves = {
-        name: [(int(update), float(value)) for update, value in points]
-        for name, points in json.loads(facts["curves"]).items()
-    }
-    return Checkpoint(int(facts["update"]), tensors, curves, float(facts["seconds"]))

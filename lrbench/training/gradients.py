@@ -1,0 +1,132 @@
+"""The gradient of one update: in pieces that fit into memory, by one process or several."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from lrbench.errors import RunError
+from lrbench.models.loading import Model
+from lrbench.models.vocabulary import SharedVocabulary
+from lrbench.recipe.schema import Runtime
+from lrbench.sampling.samples import Samples
+from lrbench.training.dropout import TokenDropout
+from lrbench.training.loss import FEWEST_POSITIONS, Pieces, batch_losses, needed_tokens
+from lrbench.training.packing import supports_packing
+from lrbench.training.team import Team
+
+logger = logging.getLogger(__name__)
+
+
+class Gradients:
+    """Accumulates over forwards, and halves these when memory runs out: the sum stays what it is.
+
+    However the rollouts of an update are cut into forwards or dealt out to processes, loss and gradient
+    differ by rounding alone, dropout included.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        vocabulary: SharedVocabulary,
+        samples: Samples,
+        parameters: Sequence[Tensor],
+        dropout: TokenDropout,
+        runtime: Runtime,
+        team: Team,
+    ) -> None:
+        self.model = model
+        self.vocabulary = vocabulary
+        self.samples = samples
+        self.parameters = parameters
+        self.dropout = dropout
+        self.team = team
+        self.pieces = Pieces.usual(model.device)
+        if runtime.tokens_per_forward is not None:
+            self.pieces = Pieces(runtime.tokens_per_forward)
+        self.pack = supports_packing(model)
+
+    def of(self, update: int, batch: Sequence[int]) -> Tensor:
+        """The loss of `batch`, whose gradient is left in `grad` of the parameters, dropout on.
+
+        Raises `RunError` when the smallest piece of it does not fit into memory.
+        """
+        while (loss := self._tried(update, batch)) is None:
+            self.pieces = self.pieces.halved()
+            logger.warning(
+                "out of memory while training: going on with %d tokens at once", self.pieces.tokens
+            )
+            if self.model.device.type == "cuda":
+                torch.cuda.empty_cache()
+        gradients = [
+            torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in self.parameters
+        ]
+        self.team.sum([loss, *gradients])
+        for weight, gradient in zip(self.parameters, gradients, strict=True):
+            weight.grad = gradient
+        return loss
+
+    def _tried(self, update: int, batch: Sequence[int]) -> Tensor | None:
+        """The loss of this process's share, or None when memory ran out on the way."""
+        torch.manual_seed(self.dropout.seed * 1_000_003 + update)
+        self.dropout.update = update
+        for weight in self.parameters:
+            weight.grad = None
+        loss = torch.zeros((), device=self.model.device)
+        try:
+            for part in batch_losses(
+                self.model,
+                self.vocabulary,
+                self.samples,
+                batch,
+                pieces=self.pieces,
+                pack=self.pack,
+                dropout=self.dropout,
+                share=self.team.share,
+            ):
+                torch.autograd.backward(part)
+                loss += part.detach()
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            longest = max(needed_tokens(self.samples, batch).values())
+            if self.pieces.tokens <= longest and self.pieces.positions <= FEWEST_POSITIONS:
+                raise RunError(self._too_large(longest)) from error
+            return None
+        return loss
+
+    def _too_large(self, longest: int) -> str:
+        dtype = str(self.model.dtype).removeprefix("torch.")
+        millions = sum(weight.numel() for weight in self.model.parameters()) / 1e6
+        return (
+            f"out of memory on {self.model.device}: one rollout of {longest} tokens alone is too much to "
+            f"train on, with a model of {millions:,.0f} million parameters in {dtype} and a vocabulary of "
+            f"{self.vocabulary.size:,} tokens. Set runtime.gradient_checkpointing, lower "
+            "sampling.max_new_tokens, or use a smaller expert or a smaller dtype."
+        )
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether `error` is a failed allocation; on a CPU torch reports that as a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+
+
+@contextmanager
+def ways_of_computing(model: Model, runtime: Runtime) -> Iterator[None]:
+    """Gradient checkpointing and compilation of `model` where `runtime` asks for them, within the context."""
+    body = model.base_model
+    if runtime.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if runtime.compile:
+        body.compile(dynamic=True)
+    try:
+        yield
+    finally:
+        if runtime.gradient_checkpointing:
+            model.gradient_checkpointing_disable()
+        if runtime.compile:
+            body._compiled_call_impl = None
