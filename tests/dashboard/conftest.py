@@ -38,7 +38,12 @@ CHROMIUM_ARGUMENTS = (
 
 @pytest.fixture(scope="session")
 def quickstart_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The quickstart recipe, really run once for all of a test session's processes; takes a minute."""
+    """The quickstart recipe, really run once for all of a test session's processes; takes a minute.
+
+    LRBENCH_QUICKSTART_RUNS names a folder where that was done before, for who works on the pages.
+    """
+    if done := os.environ.get("LRBENCH_QUICKSTART_RUNS"):
+        return Path(done)
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent

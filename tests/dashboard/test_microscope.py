@@ -27,6 +27,8 @@ from lrbench.results.records import ArmRecord
 from tests.dashboard.made_up import HOSTILE, MEGABYTE, PLAIN, write_runs
 
 OpenPage = Callable[..., AppTest]
+TEXT_TAGS = {"section", "h3", "p", "div", "span", "code", "sub"}
+OUR_TAGS = TEXT_TAGS | {"table", "thead", "tbody", "tr", "th", "td"}
 
 
 def bodies(app: AppTest) -> str:
@@ -164,9 +166,7 @@ def test_hostile_tokens_and_names_stay_text(tmp_path: Path, open_page: OpenPage)
     view = microscope.rollout(0, microscope.trained)
     for step in range(view.rollout.steps):
         drawn = step_html(view.step(step), step, microscope.texts, "rule", learnt=True)
-        assert set(re.findall(r"</?([a-z0-9]+)", drawn)) <= set(
-            ["section", "h3", "code", "span", "p", "div", "table", "thead", "tbody", "tr", "th", "td", "sub"]
-        )
+        assert set(re.findall(r"</?([a-z0-9]+)", drawn)) <= OUR_TAGS
     sent = content(view, microscope.texts, 0)
     for token in sent["tokens"]:
         assert all(len(text) < 400 for text in (token["text"], *token["lines"]))

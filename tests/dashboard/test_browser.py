@@ -1,0 +1,118 @@
+"""Every page in a real browser, over a real store: what it shows, asks for, and looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.dashboard.conftest import served
+from tests.dashboard.looking import look
+from tests.dashboard.made_up import HOSTILE, MEGABYTE, PLAIN, write_runs
+
+pytestmark = pytest.mark.slow
+
+# What each page says of the quickstart, at its own address.
+PAGES = {
+    "leaderboard": ("", ("Leaderboard", "points above", "multi_step", "tuned tokens", "878", "Markdown")),
+    "compare": ("compare", ("Compare two", "Items by who is right", "gold answer", "paper: right")),
+    "microscope": ("microscope", ("Divergence microscope",)),
+    "cost": ("cost", ("Cost and quality",)),
+    "provenance": ("provenance", ("Provenance",)),
+}
+
+
+@pytest.fixture(scope="module")
+def address(quickstart_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(quickstart_runs, tmp_path_factory.mktemp("server") / "log") as found:
+        yield found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 420])
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_shows_its_content_offline_and_fits_the_window(
+    address: str, chromium: Any, name: str, width: int, scheme: str
+) -> None:
+    path, expected = PAGES[name]
+    with look(chromium, width, scheme) as view:
+        view.go(f"{address}/{path}")
+        view.keep_picture(f"{name}-{width}-{scheme}")
+        for text in expected:
+            assert text in view.text
+        assert "Traceback" not in view.text
+        assert view.page.locator(".stException").count() == 0
+        assert view.outside == []
+        assert view.complaints == []
+        assert view.width_used <= width
+
+
+def test_the_address_follows_the_widgets_and_going_back_follows_the_address(
+    address: str, chromium: Any
+) -> None:
+    with look(chromium) as view:
+        view.go(address)
+        view.page.get_by_role("combobox", name="Sort by").click()
+        view.page.get_by_role("option", name="average", exact=True).click()
+        view.settle()
+        query = parse_qs(urlsplit(view.page.url).query)
+        assert query["sort"] == ["average"]
+        sorted_table = view.page.inner_text(".lr-board")
+        with look(chromium) as other:
+            other.go(view.page.url)
+            assert other.page.inner_text(".lr-board") == sorted_table
+        view.page.go_back()
+        view.settle()
+        assert view.page.inner_text(".lr-board") != sorted_table
+
+
+def test_a_row_leads_to_its_comparison(address: str, chromium: Any) -> None:
+    with look(chromium) as view:
+        view.go(address)
+        view.page.get_by_role("link", name="lightr").click()
+        view.page.wait_for_selector("text=Items by who is right", timeout=60_000)
+        assert "lightr is" in view.text
+        assert urlsplit(view.page.url).path == "/compare"
+
+
+def test_the_table_is_one_for_a_screen_reader_on_every_screen(address: str, chromium: Any) -> None:
+    for width in (1280, 420):
+        with look(chromium, width) as view:
+            view.go(address)
+            board = view.page.get_by_role("table").first
+            assert board.get_by_role("row").count() >= 3
+            assert board.get_by_role("rowheader", name="lightr").count() == 1
+            assert board.get_by_role("cell", name="best").count() == 1
+
+
+@pytest.mark.parametrize("names", [" ".join(HOSTILE), MEGABYTE], ids=["markup", "megabyte"])
+def test_text_that_wants_to_act_is_shown(tmp_path: Path, chromium: Any, names: str) -> None:
+    write_runs(tmp_path / "runs", tokens=(*HOSTILE, *PLAIN[-1:]), names=names)
+    with served(tmp_path / "runs", tmp_path / "log") as address:
+        for name, (path, _) in PAGES.items():
+            views = ["", "?view=maths", "?items=both&item=30"] if name == "compare" else [""]
+            for query in views:
+                with look(chromium) as view:
+                    view.go(f"{address}/{path}{query}")
+                    view.keep_picture(f"hostile-{name}")
+                    assert view.page.evaluate("window.acted") is None
+                    assert view.page.locator(".stHtml script, .stHtml img, .stMarkdown img").count() == 0
+                    assert view.page.locator("a[href^='javascript']").count() == 0
+                    assert view.page.locator(".stMarkdown a").count() == 0
+                    assert view.page.locator(".stException").count() == 0
+                    assert view.outside == []
+                    assert view.complaints == []
+                    assert view.width_used <= 1280
+
+
+def test_without_results_the_page_says_what_to_run(tmp_path: Path, chromium: Any) -> None:
+    with served(tmp_path / "absent", tmp_path / "log") as address, look(chromium, 420) as view:
+        view.go(address)
+        view.keep_picture("empty-420-light")
+        assert "No results yet" in view.text
+        assert "make experiment" in view.text
+        assert view.complaints == []
+        assert view.width_used <= 420
