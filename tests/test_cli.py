@@ -50,7 +50,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_finished_recipe_says_so_and_shows_its_results(runs: Path) -> None:
     found = lrbench("run", QUICKSTART, *SMALL, "--runs", runs)
     assert found.returncode == 0
-    assert "Nothing to do: all 28 stages of quickstart are finished." in found.stdout
+    assert "Nothing to do: all 29 stages of quickstart are finished." in found.stdout
     assert "average" in found.stdout
     assert "\x1b[" not in found.stdout
 
@@ -58,9 +58,9 @@ def test_a_finished_recipe_says_so_and_shows_its_results(runs: Path) -> None:
 @pytest.mark.slow
 def test_plan_shows_what_is_finished_and_what_is_not(runs: Path) -> None:
     finished = lrbench("plan", QUICKSTART, *SMALL, "--runs", runs)
-    assert "28 stages: 28 finished, 0 to run (at most 0 new tokens)." in finished.stdout
+    assert "29 stages: 29 finished, 0 to run (at most 0 new tokens)." in finished.stdout
     changed = lrbench("plan", QUICKSTART, *SMALL, "divergence.beta=0.8", "--runs", runs)
-    assert "28 stages: 19 finished, 9 to run" in changed.stdout
+    assert "29 stages: 20 finished, 9 to run" in changed.stdout
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from lrbench.recipe.extending import Extending
 from lrbench.recipe.identity import recipe_hash
 from lrbench.recipe.interpolating import interpolate
 from lrbench.recipe.known import unknown_things
-from lrbench.recipe.messages import Problem, dotted, in_reading_order, recipe_error
+from lrbench.recipe.messages import OVERRIDE, Problem, dotted, in_reading_order, recipe_error
 from lrbench.recipe.nodes import Fields, find, key_position, value_position
 from lrbench.recipe.overriding import apply_override
 from lrbench.recipe.schema import Recipe
@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe in the file `path` with everything it extends, and `overrides` (`key.path=value`) applied.
 
-    Settings that have no effect are logged as warnings. Nothing is read but the recipe files; models and
-    problem files are only looked for.
+    Settings of this file or of an override that have no effect are logged as warnings. Nothing is read but
+    the recipe files; models and problem files are only looked for.
 
     Raises `RecipeError`, whose message lists every problem with its file, line, column and field.
     """
@@ -54,7 +54,13 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
     if recipe is None or problems:
         raise recipe_error(problems, source)
     warnings = _ignored([variant.recipe for variant in variants] or [written], checked or [recipe])
-    return recipe, [str(warning) for warning in in_reading_order(warnings, source)]
+    # What an extended file sets is meant for all that extend it, and may well be nothing to this one.
+    own = [found for found in warnings if _is_own(found, source)]
+    return recipe, [str(warning) for warning in in_reading_order(own, source)]
+
+
+def _is_own(warning: Problem, source: str) -> bool:
+    return warning.position.source == source or warning.position.source.startswith(OVERRIDE)
 
 
 def _checked(written: Fields, problems: list[Problem]) -> Recipe | None:

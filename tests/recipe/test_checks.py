@@ -207,3 +207,13 @@ def test_settings_without_effect_are_warned_about(
 ) -> None:
     (folder / "r.yaml").write_text(changed(*changes))
     assert load_with_warnings("r.yaml")[1] == [f"r.yaml:{warning}" for warning in warnings]
+
+
+def test_what_an_extended_file_sets_may_have_no_effect_without_a_warning(folder: Path, small: str) -> None:
+    (folder / "base.yaml").write_text(small)
+    (folder / "r.yaml").write_text("extends: base.yaml\narms: [base, sft]\ndivergence: {alpha: 0.3}\n")
+    _, warnings = load_with_warnings("r.yaml", ["divergence.beta=0.5"])
+    assert warnings == [
+        "r.yaml:3:21: divergence.alpha: ignored, because no arm has the target `contrast`",
+        "override 'divergence.beta=0.5':1:17: divergence.beta: ignored, because no arm has the selector `kl`",
+    ]

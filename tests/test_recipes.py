@@ -1,0 +1,112 @@
+"""Every recipe that is shipped loads without a warning and is planned without network, weights or data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.recipe.loading import load_with_warnings
+
+REPOSITORY = Path(__file__).parents[1]
+SHIPPED = sorted(path for path in (REPOSITORY / "recipes").rglob("*.yaml") if path.parent.name != "shared")
+PAPER = REPOSITORY / "recipes" / "paper"
+
+
+@pytest.fixture(autouse=True)
+def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty caches, no network, and no way to load weights or to fetch."""
+    import huggingface_hub.constants
+
+    monkeypatch.delenv("LRBENCH_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    for name in ("lrbench.data.access.fetch_rows", "lrbench.data.access.fetch_examples"):
+        monkeypatch.delattr(name)
+    monkeypatch.delattr("lrbench.models.loading.load_model")
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Any:
+    def plan(path: Path) -> Plan:
+        recipe, warnings = load_with_warnings(path)
+        assert warnings == []
+        return plan_recipe(recipe, tmp_path / "runs", fetch=False)
+
+    return plan
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(REPOSITORY / "recipes")))
+def test_a_shipped_recipe_is_planned(path: Path, planned: Any) -> None:
+    plan = planned(path)
+    assert plan.stages
+    # The command in its first comment is the one that runs it.
+    assert f"#   make experiment RECIPE={path.relative_to(REPOSITORY)}\n" in path.read_text()
+
+
+def test_names_of_recipes_are_their_own() -> None:
+    names = [load_with_warnings(path)[0].name for path in SHIPPED]
+    assert len(set(names)) == len(names)
+
+
+def test_the_papers_recipes_have_its_hyper_parameters(shared: Path) -> None:
+    published = yaml.safe_load((shared / "paper" / "reported.yaml").read_text())
+    sampling, training = (published["hyperparameters"][name] for name in ("sampling", "training"))
+    experts = Counter()
+    for path in PAPER.glob("*.yaml"):
+        recipe, _ = load_with_warnings(path)
+        experts[recipe.pair.expert.model] += 1
+        assert recipe.data.train == published["paper"]["train_set"]
+        assert (recipe.divergence.alpha, recipe.divergence.beta) == (sampling["alpha"], sampling["beta"])
+        assert recipe.sampling.max_new_tokens == sampling["max_new_tokens"]
+        assert recipe.sampling.system_prompt == sampling["system_prompt"]
+        assert recipe.training.updates == training["steps"]
+        assert recipe.training.steps_per_update == training["samples_per_step"]
+        assert recipe.training.learning_rate == training["learning_rate"]
+        lora = recipe.training.lora
+        assert (lora.r, lora.alpha, lora.dropout) == (
+            training["lora_r"], training["lora_alpha"], training["lora_dropout"],
+        )  # fmt: skip
+        assert list(lora.target_modules) == training["target_modules"]
+        assert recipe.pair.expert.dtype == training["precision"]
+        assert recipe.evaluation.suite == "math7"
+        if path.stem.endswith("_sft"):
+            expected = published["efficiency"][recipe.pair.expert.model]["sft"]["problems"]
+        else:
+            expected = sampling["problems"]
+            assert (
+                recipe.pair.amateur is None
+                or recipe.pair.amateur.model == published["paper"]["amateur_default"]
+            )
+        assert recipe.data.problems == expected
+    assert set(experts) == set(published["main_results"])
+
+
+@pytest.mark.parametrize("expert", ["qwen2.5-math-1.5b", "qwen2.5-math-7b"])
+def test_the_papers_gap_has_the_published_amateurs(expert: str, planned: Any, shared: Path) -> None:
+    published = yaml.safe_load((shared / "paper" / "reported.yaml").read_text())["expertise_gap"]
+    plan = planned(PAPER / f"{expert}_gap.yaml")
+    amateurs = {arm.amateur.name for arm in plan.arms if arm.adapter is not None and arm.amateur}
+    assert amateurs == set(published[plan.recipe.pair.expert.model]) - {"base"}
+
+
+def test_the_papers_ablations_are_the_published_ones(planned: Any, shared: Path) -> None:
+    published = yaml.safe_load((shared / "paper" / "reported.yaml").read_text())["ablations"]
+    plan = planned(PAPER / "qwen2.5-math-1.5b_ablations.yaml")
+    assert len({arm.arm.name for arm in plan.arms}) == len(published)
+
+
+def test_recipes_of_one_expert_share_what_is_the_same(planned: Any) -> None:
+    main, ablations, gap = (
+        {stage.key for stage in planned(PAPER / f"qwen2.5-math-1.5b{kind}.yaml").stages}
+        for kind in ("", "_ablations", "_gap")
+    )
+    # Nothing of the three arms that both have is done twice: six of seven benchmarks, and all training.
+    assert len(main - ablations) == 3
+    # The base on five benchmarks, and LightReasoner with the default amateur.
+    assert len(main & gap) == 5 + 5 + 5
