@@ -46,6 +46,10 @@ study: environment ## Run what is missing of a study, then its tables: make stud
 tables: environment ## Tables and figures of every study from what was measured, or of one: make tables STUDY=...
 	@$(BIN)/lrbench tables $(STUDY)
 
+.PHONY: leaderboard
+leaderboard: environment ## Open the leaderboard in a browser: make leaderboard [RUNS=runs] [PORT=8501]
+	@$(BIN)/python -m dashboard $(if $(RUNS),--runs $(RUNS)) $(if $(PORT),--port $(PORT))
+
 .PHONY: test
 test: check ## Check the code and run every test
 	@$(BIN)/pytest -n 2 --dist worksteal

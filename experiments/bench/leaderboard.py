@@ -1,0 +1,94 @@
+"""What the leaderboard costs at 10,000 scores: `python -m experiments.bench.leaderboard`.
+
+The page is run as Streamlit runs it, without a browser, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from experiments.bench.measuring import seconds, spread
+from experiments.bench.synthetic_ledger import write_synthetic_ledger
+
+ROOT = Path(__file__).parents[2]
+SCORES = 10_000
+QUERIES = 5
+# What a reader does one after the other: every one shows rows that were not shown before.
+INTERACTIONS: tuple[dict[str, Any], ...] = (
+    {"sort": "average"},
+    {"order": "up"},
+    {"under": "base"},
+    {"sort": "gsm8k"},
+    {"arm": ["lightr", "sft"]},
+    {"expert": ["Qwen/Qwen2.5-Math-7B"]},
+    {"sort": "difference sft"},
+)
+
+
+def leaderboard(scores: int = SCORES) -> Iterator[str]:
+    """Lines on the query behind the board, its memory, opening the page and changing what it shows."""
+    with tempfile.TemporaryDirectory() as folder:
+        recorded = write_synthetic_ledger(Path(folder), scores)
+        command = [sys.executable, "-m", "experiments.bench.leaderboard", folder]
+        environment = os.environ | {"LRBENCH_DASHBOARD_RUNS": folder}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+    found = json.loads(done.stdout)
+    of = f"of {recorded:,} scores"
+    yield (
+        f"board {of}, read and built: {spread(found['query'])} s (wanted: under 1), "
+        f"peak {found['peak_mib']:.0f} MiB (under 500)"
+    )
+    yield f"leaderboard {of}, opened the first time: {found['open']:.2f} s (wanted: under 3)"
+    yield f"leaderboard {of}, filtered or sorted: {spread(found['interactions'])} s (wanted: under 0.5)"
+
+
+def measure(runs: Path) -> dict[str, Any]:
+    """Seconds of queries, of opening and of each interaction, and the memory that a query needs."""
+    from lrbench.results.board import build_boards
+    from lrbench.results.ledger import Ledger
+
+    def query() -> None:
+        contents = Ledger(runs / "ledger").read()
+        build_boards(contents.arms, contents.scores)
+
+    queries = [seconds(query)]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    queries += [seconds(query) for _ in range(QUERIES - 1)]
+
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+    opened = seconds(app.run)
+    assert not app.exception
+    return {
+        "query": queries,
+        "peak_mib": peak,
+        "open": opened,
+        "interactions": [seconds(lambda change=change: _interact(app, change)) for change in INTERACTIONS],
+    }
+
+
+def _interact(app: Any, change: dict[str, Any]) -> None:
+    """Change widgets by their keys and run the page."""
+    for key, value in change.items():
+        kind = app.multiselect if isinstance(value, list) else app.selectbox
+        kind(key=key).set_value(value)
+    app.run()
+    assert not app.exception
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(measure(Path(sys.argv[1]))))
+    else:
+        print(*leaderboard(), sep="\n")
