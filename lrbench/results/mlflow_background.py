@@ -31,8 +31,8 @@ END = b"e"
 SECONDS_AT_END = 15.0
 # A store that failed is tried again at the next arm, but not while it has most likely not changed.
 SECONDS_BETWEEN_TRIES = 60.0
-# Of 19. On one core it gets a tenth of the time, so that most is done before the run's end.
-NICENESS = 10
+# Of 19. On one core it gets a quarter of the time, so that most is done before the run's end.
+NICENESS = 5
 
 LATER = "Every result is safe in the ledger; `lrbench rebuild` brings MLflow up to date."
 
