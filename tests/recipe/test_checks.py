@@ -215,5 +215,5 @@ def test_what_an_extended_file_sets_may_have_no_effect_without_a_warning(folder:
     _, warnings = load_with_warnings("r.yaml", ["divergence.beta=0.5"])
     assert warnings == [
         "r.yaml:3:21: divergence.alpha: ignored, because no arm has the target `contrast`",
-        "override 'divergence.beta=0.5':1:17: divergence.beta: ignored, because no arm has the selector `kl`",
+        "override 'divergence.beta=0.5':17: divergence.beta: ignored, because no arm has the selector `kl`",
     ]
