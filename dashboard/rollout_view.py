@@ -17,7 +17,7 @@ from lrbench.results.microscope import RolloutView
 HOTTEST = 4.0
 TICKS = (0.0, 0.1, 0.4, 1.0, 2.0, 4.0)
 # From where on text in the dark theme is dark, and text in the light theme is light: contrast is best so.
-DEEP, DEEPEST = 0.54, 0.7
+DEEP, DEEPEST = 0.54, 0.67
 HOVERED_TOKENS = 3
 
 _HERE = Path(__file__).parent

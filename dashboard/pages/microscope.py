@@ -8,12 +8,13 @@ import streamlit as st
 
 from dashboard import state
 from dashboard.loading import inspector, load_results
-from dashboard.look import begin_page
+from dashboard.look import begin_page, problem_html
 from dashboard.microscope_view import show_histogram, statistics_html
 from dashboard.rollout_choice import ORDERS, labels, most_divergent_step, prompt_text, rollouts_in
 from dashboard.rollout_view import show_rollout
 from dashboard.step_view import rule_text, step_html
 from dashboard.text import text_html
+from lrbench.errors import StoreError
 from lrbench.recipe.schema import Divergence
 from lrbench.results.microscope import Microscope, open_microscope
 from lrbench.results.records import ArmRecord
@@ -39,7 +40,11 @@ def main() -> None:
         )
         return
     arm = arms[choose_arm(arms)]
-    microscope = _open(str(results.runs), arm.arm_id, results.stamp, arm)
+    try:
+        microscope = _open(str(results.runs), arm.arm_id, results.stamp, arm)
+    except StoreError as error:
+        st.html(problem_html(text_html(str(error))))
+        return
     if not microscope.rollouts or not len(microscope.scores):
         st.html('<p class="lr-note">This arm has scored rollouts, but not a single step in them.</p>')
         return

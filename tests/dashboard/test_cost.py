@@ -1,0 +1,137 @@
+"""The cost page: every result of one protocol is drawn once, what cost nothing apart, curves by update."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+
+from dashboard.charts import palette_of
+from dashboard.cost_chart import cost_spec, log_ticks
+from dashboard.curves import MOST_POINTS, curve_spec, lines_of, thinned
+from lrbench.results.board import AVERAGE, Board, build_boards
+from lrbench.results.frontier import COSTS, points_of
+from lrbench.results.ledger import Ledger
+from tests.dashboard.made_up import HOSTILE, MEGABYTE, write_runs
+
+OpenPage = Callable[..., AppTest]
+
+
+def bodies(app: AppTest) -> str:
+    return "".join(element.proto.body for element in app.get("html"))
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    write_runs(tmp_path, seeds=(0, 1))
+    return tmp_path
+
+
+def board_of(runs: Path) -> tuple[Board, dict[str, Any]]:
+    contents = Ledger(runs / "ledger").read()
+    (board,) = build_boards(contents.arms, contents.scores)
+    return board, {arm.arm_id: arm for arm in contents.arms}
+
+
+def test_every_result_is_a_point_with_its_interval_and_the_free_one_stands_apart(runs: Path) -> None:
+    board, _ = board_of(runs)
+    for kind in COSTS:
+        points = points_of(board.rows, kind, AVERAGE)
+        spec = cost_spec(points, kind, AVERAGE, palette_of(board.rows), with_intervals=True)
+        drawn = spec["data"]["values"]
+        assert len(drawn) == len(board.rows)
+        free = [value for value in drawn if value["cost_text"] in ("0", "0:00")]
+        paid = [value for value in drawn if value not in free]
+        assert len(free) == 2
+        assert max(value["cost"] for value in free) < min(value["cost"] for value in paid)
+        assert all(value["low"] < value["accuracy"] < value["high"] for value in drawn)
+        assert len({value["group"] for value in paid}) == 1
+        json.dumps(spec)
+
+
+def test_without_intervals_nothing_is_resampled(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board, _ = board_of(runs)
+    monkeypatch.setattr("lrbench.results.board.macro_average", pytest.fail)
+    points = points_of(board.rows, "tuned", AVERAGE)
+    cost_spec(points, "tuned", AVERAGE, palette_of(board.rows), with_intervals=False)
+
+
+@given(st.floats(1e-3, 1e9), st.floats(1, 1e6))
+def test_ticks_reach_around_what_they_measure(low: float, factor: float) -> None:
+    ticks = log_ticks(low, low * factor)
+    assert ticks == sorted(set(ticks))
+    assert ticks[0] <= low * (1 + 1e-9)
+    assert ticks[-1] >= low * factor * (1 - 1e-9)
+    assert 2 <= len(ticks) <= 14
+
+
+def test_seeds_are_thin_and_their_mean_is_thick(runs: Path) -> None:
+    board, arms = board_of(runs)
+    lines = lines_of(board.rows, arms, "loss")
+    assert [line.mean for line in lines] == [False, False, True]
+    first, second, mean = (dict(line.points) for line in lines)
+    assert mean == {update: pytest.approx((first[update] + second[update]) / 2) for update in first}
+    spec = curve_spec(lines, "loss", palette_of(board.rows))
+    widths = {value["line"]: value["width"] for value in spec["data"]["values"]}
+    assert sorted(widths.values()) == [1, 1, 2]
+    assert lines_of(board.rows, arms, "held_out_perplexity")
+    assert lines_of(board.rows, arms, "unheard of") == []
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=1000))
+def test_a_thinned_curve_is_finite_in_order_and_short(values: list[float]) -> None:
+    curve = thinned([(float(update), value) for update, value in enumerate(values)])
+    assert len(curve) <= MOST_POINTS
+    assert [update for update, _ in curve] == sorted(update for update, _ in curve)
+    finite = [value for value in values if abs(value) < 1e300]
+    if len(finite) == len(values):
+        assert all(
+            min(finite) - 1e-6 * abs(min(finite)) <= v <= max(finite) + 1e-6 * abs(max(finite))
+            for _, v in curve
+        )
+
+
+def test_the_page_draws_one_protocol_and_its_curves(runs: Path, open_page: OpenPage) -> None:
+    app = open_page(runs, "cost", cost="time", column="chain")
+    assert not app.exception
+    shown = bodies(app)
+    assert "The frontier" in shown
+    assert "lightr" in shown
+    assert "p &lt;0.001" in shown
+    assert "gradient_norm is not finite at 1 of 30 updates" in shown
+
+
+def test_filters_leave_out_and_say_when_nothing_is_left(runs: Path, open_page: OpenPage) -> None:
+    app = open_page(runs, "cost", arm="base")
+    assert not app.exception
+    assert "None of these results was trained" in bodies(app)
+    app = open_page(runs, "cost", arm="nonsense")
+    assert not app.exception
+    assert "nonsense, which is not among these results" in bodies(app)
+
+
+def test_a_result_without_a_record_of_its_making_is_named_and_not_drawn(
+    runs: Path, open_page: OpenPage
+) -> None:
+    arms = runs / "ledger" / "arms.jsonl"
+    arms.write_text("".join(arms.read_text().splitlines(keepends=True)[:-1]))
+    app = open_page(runs, "cost")
+    assert not app.exception
+    assert "Not drawn: lightr, lightr, seed 1, no record of what it cost." in bodies(app)
+
+
+def test_hostile_names_stay_text(tmp_path: Path, open_page: OpenPage) -> None:
+    for folder, names in (("hostile", " ".join(HOSTILE)), ("long", MEGABYTE)):
+        write_runs(tmp_path / folder, names=names)
+        app = open_page(tmp_path / folder, "cost")
+        assert not app.exception
+        shown = bodies(app)
+        for text in ("<script", "<img", "\x1b", "\u202e"):
+            assert text not in shown
+        assert len(shown) < 50_000
