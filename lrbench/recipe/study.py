@@ -48,12 +48,19 @@ Words = Annotated[str, Field(min_length=1, description="text that is not empty")
 
 
 class StudyRecipe(Section):
-    """One recipe of an edition with the fields it sets, as `lrbench run RECIPE KEY=VALUE...` takes them."""
+    """One recipe of an edition with the fields it sets, as `lrbench run RECIPE KEY=VALUE...` takes them.
+
+    `arms` are those of its arms that are shown (null: those that the edition shows).
+    """
 
     recipe: Annotated[str, Field(min_length=1, description="the path of a recipe, from this file's folder")]
     overrides: Annotated[
         tuple[Words, ...], Field(strict=False, description="a list of fields to set, such as [limit=100]")
     ] = ()
+    arms: Annotated[
+        tuple[Words, ...] | None,
+        Field(min_length=1, strict=False, description="a list of arms that is not empty, or null"),
+    ] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -100,11 +107,15 @@ class Study(Section):
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A recipe as a study declares it. `path` is from the working directory, for commands."""
+    """A recipe as a study declares it. `path` is from the working directory, for commands.
+
+    `arms` are those of its arms that the study shows, in the study's order.
+    """
 
     path: str
     overrides: tuple[str, ...]
     recipe: Recipe
+    arms: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -252,7 +263,12 @@ class _Loading:
             except RecipeError as error:
                 self._add((*at, "recipes", place), f"this recipe cannot be used:\n{error}")
                 continue
-            yield LoadedRecipe(path, named.overrides, recipe)
+            declared = [arm.name for arm in recipe.arms]
+            self._check_names(named.arms, declared, (*at, "recipes", place, "arms"), "arm")
+            shown = named.arms or declared
+            order = edition.arms or declared
+            arms = tuple(name for name in order if name in shown and name in declared)
+            yield LoadedRecipe(path, named.overrides, recipe, arms)
 
     def _check_evaluations(self, recipes: tuple[LoadedRecipe, ...], at: FieldPath) -> None:
         for place, loaded in enumerate(recipes):

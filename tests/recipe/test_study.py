@@ -74,6 +74,14 @@ def test_paths_of_recipes_start_from_the_studys_folder(written, tmp_path):
     assert load_study("studies/study.yaml")["paper"].recipes[0].path == "small.yaml"
 
 
+def test_a_recipe_shows_its_own_arms_in_the_editions_order(written):
+    loaded = load_study(
+        written("[seed=1]\n", "[seed=1]\n        arms: [lightr, base]\n    arms: [sft, base, lightr]\n")
+    )
+    assert loaded["embedded"].recipes[0].arms == ("base", "lightr")
+    assert loaded["paper"].recipes[0].arms == ("base", "sft", "lightr")
+
+
 def test_one_edition_can_be_loaded_alone(written):
     path = written("paper:\n    recipes: [small.yaml]", "paper:\n    recipes: [absent.yaml]")
     assert list(load_study(path, ("embedded",))) == ["embedded"]
@@ -111,6 +119,11 @@ def test_one_edition_can_be_loaded_alone(written):
         ),
         ("[formal, multi_step]", "[formal, formal]", "columns.1: `formal` stands twice in the list"),
         ("    columns:", "    arms: [sft, lighter]\n    columns:", "`lighter` is no arm of these recipes"),
+        (
+            "[seed=1]\n",
+            "[seed=1]\n        arms: [lighter]\n",
+            "embedded.recipes.0.arms.0: `lighter` is no arm",
+        ),
         ("lightr > base", "lightr => base", "11:14: editions.embedded.claims.0: found the text"),
         ("lightr > base", "lighter > base", "claims.0: `lighter` is no arm of these recipes; did you mean"),
         ("on average", "on gsm8k", "claims.0: `gsm8k` is no benchmark of these recipes, nor `average`"),

@@ -25,7 +25,12 @@ def study_as_json(edition: LoadedEdition) -> bytes:
     """What an edition declares, its recipes complete."""
     declared = {name: value for name, value in vars(edition).items() if name != "recipes"}
     declared["recipes"] = [
-        {"path": source.path, "overrides": source.overrides, "recipe": resolved_yaml(source.recipe)}
+        {
+            "path": source.path,
+            "overrides": source.overrides,
+            "recipe": resolved_yaml(source.recipe),
+            "arms": source.arms,
+        }
         for source in edition.recipes
     ]
     return (json.dumps(declared, indent=1, sort_keys=True) + "\n").encode()
@@ -37,7 +42,12 @@ def study_from_json(data: bytes) -> LoadedEdition:
     if declared["table"] not in get_args(Kind):
         raise ValueError(f"there is no kind of table {declared['table']!r}")
     recipes = tuple(
-        LoadedRecipe(source["path"], tuple(source["overrides"]), recorded_recipe(source["recipe"], STUDY))
+        LoadedRecipe(
+            source["path"],
+            tuple(source["overrides"]),
+            recorded_recipe(source["recipe"], STUDY),
+            tuple(source["arms"]),
+        )
         for source in declared.pop("recipes")
     )
     for source in recipes:

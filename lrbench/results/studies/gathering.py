@@ -116,7 +116,7 @@ def gather(edition: LoadedEdition, contents: LedgerContents) -> Gathered:
     others = {row.arm_id for board in boards for row in board.rows} - rows.keys()
     lines: list[Line] = []
     for declared in found:
-        for arm in _shown(edition, declared.variants[0].recipe):
+        for arm in _shown(declared.source, declared.variants[0].recipe):
             _add(lines, declared.line(arm, records, rows))
     return Gathered(tuple(lines), len(others))
 
@@ -212,10 +212,10 @@ def _fits(score: ScoreRecord, evaluation: Evaluation) -> bool:
     return as_limited and listed == (evaluation.items is not None) and engine == evaluation.engine.name
 
 
-def _shown(edition: LoadedEdition, recipe: Recipe) -> list[Arm]:
-    """The arms of `recipe` that the edition shows, in the edition's order."""
+def _shown(source: LoadedRecipe, recipe: Recipe) -> list[Arm]:
+    """The arms of `recipe` that the study shows, in the study's order."""
     arms = {arm.name: arm for arm in resolve_arms(recipe)}
-    return [arms[name] for name in edition.arms if name in arms]
+    return [arms[name] for name in source.arms]
 
 
 def _add(lines: list[Line], line: Line) -> None:
