@@ -384,7 +384,7 @@ def _print_results(
 
     boards = build_boards(filter(wanted, contents.arms), filter(wanted, contents.scores))
     if format_ is TableFormat.TABLE:
-        show_boards(boards, Console())
+        show_boards(boards, Console(), contents.recipes)
     else:
         render = boards_to_markdown if format_ is TableFormat.MARKDOWN else boards_to_csv
         typer.echo(render(boards), nl=False)

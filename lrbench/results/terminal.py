@@ -6,7 +6,8 @@ per benchmark with a line per arm. Names are shown as text whatever they hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -14,7 +15,11 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from lrbench.recipe.expanding import point_text
 from lrbench.results.board import AVERAGE, Board, Group, Row
+from lrbench.results.claim_words import claim_lines
+from lrbench.results.claims import judge_recipe
+from lrbench.results.records import RecipeRecord
 from lrbench.results.text import plain
 from lrbench.results.wording import (
     BASELINES,
@@ -41,8 +46,12 @@ from lrbench.results.wording import (
 UNBOUNDED = 10_000
 
 
-def show_boards(boards: Sequence[Board], console: Console) -> None:
-    """Print the boards to fit `console`; plain text where it is no terminal."""
+def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[RecipeRecord] = ()) -> None:
+    """Print the boards to fit `console`, with the claims of `recipes`; plain text where it is no terminal.
+
+    Of several records of one recipe the last counts.
+    """
+    declared = {recipe.recipe: recipe for recipe in recipes}
     if not boards:
         console.print(Text(NOTHING))
         return
@@ -62,6 +71,8 @@ def show_boards(boards: Sequence[Board], console: Console) -> None:
                 console.print(Text(MEANS))
                 console.print()
                 console.print(_means_matrix(board, means) if fits else _means_blocks(board, means))
+            if section[0].recipe in declared:
+                _show_claims(declared[section[0].recipe], replace(board, rows=tuple(section)), console)
         console.print()
         notes = list(notes_on(board, boards[0] if position else None))
         for note in notes:
@@ -70,6 +81,17 @@ def show_boards(boards: Sequence[Board], console: Console) -> None:
             console.print()
     for line in LEGEND:
         console.print(Text(line, style="dim"))
+
+
+def _show_claims(recipe: RecipeRecord, board: Board, console: Console) -> None:
+    """The verdicts on the recipe's claims by the rows of `board`, which are those of the recipe."""
+    for point, judgements in judge_recipe(recipe, board):
+        of_point = f" at {plain(point_text(point), LONGEST_NAME)}" if point else ""
+        console.print()
+        console.print(Text(f"Claims{of_point}", style="bold"))
+        for judgement in judgements:
+            for line in claim_lines(judgement):
+                console.print(Text(f"  {line}"))
 
 
 def _title(board: Board) -> Text:
