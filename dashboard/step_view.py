@@ -15,10 +15,11 @@ MOST_ROWS = 16
 WIDEST_CONTRAST = 5.0
 
 
-def step_html(step: Step, number: int, texts: Mapping[int, str], rule: str, learnt: bool) -> str:
-    """The heading and table of a step; `rule` says why it is kept or not, `learnt` whether it is."""
+def step_html(step: Step, number: int, texts: Mapping[int, str], rule: str, masked: bool) -> str:
+    """The heading and table of a step; `rule` says why it is kept or not, `masked` whether alpha is used."""
+    learnt = step.kept
     written = _code(text_of(texts, step.written))
-    rows = "".join(_row(candidate, step, texts) for candidate in step.candidates[:MOST_ROWS])
+    rows = "".join(_row(candidate, step, texts, masked) for candidate in step.candidates[:MOST_ROWS])
     rest = step.candidates[MOST_ROWS:]
     return (
         f'<section class="lv-step" aria-live="polite"><h3>Step {number}: {written} '
@@ -29,9 +30,9 @@ def step_html(step: Step, number: int, texts: Mapping[int, str], rule: str, lear
         '<table class="lv-table">'
         '<thead><tr><th scope="col">token</th><th scope="col">expert</th><th scope="col">amateur</th>'
         '<th scope="col">contrast<span class="lv-unit"> log p<sub>E</sub> − log p<sub>A</sub></span></th>'
-        '<th scope="col">plausible<span class="lv-unit"> (α mask)</span></th>'
+        f"{_mask('<th scope=col>plausible<span class=lv-unit> (α mask)</span></th>', masked)}"
         f'<th scope="col">target{"" if learnt else "<span class=lv-unit> if it were kept</span>"}</th>'
-        f"</tr></thead><tbody>{rows}{_others(rest, step)}</tbody></table></div></section>"
+        f"</tr></thead><tbody>{rows}{_others(rest, step, masked)}</tbody></table></div></section>"
     )
 
 
@@ -50,7 +51,7 @@ def _agreement(step: Step, texts: Mapping[int, str]) -> str:
     return f"The expert would first write {expert}, the amateur {amateur}."
 
 
-def _row(candidate: Candidate, step: Step, texts: Mapping[int, str]) -> str:
+def _row(candidate: Candidate, step: Step, texts: Mapping[int, str], masked: bool) -> str:
     marks = [
         mark
         for mark, holds in {
@@ -62,11 +63,13 @@ def _row(candidate: Candidate, step: Step, texts: Mapping[int, str]) -> str:
     ]
     notes = f'<span class="lv-marks">{", ".join(marks)}</span>' if marks else ""
     weight = _share(candidate.weight, "target") if candidate.weight else "<td>–</td>"
+    inside = f"<td>{'● yes' if candidate.plausible else '○ no'}</td>"
     return (
-        f'<tr class="{"" if candidate.plausible else "lv-implausible"}">'
+        f'<tr class="{"" if candidate.plausible or not masked else "lv-implausible"}">'
         f'<th scope="row">{_code(text_of(texts, candidate.token))} {notes}</th>'
         f"{_probability(candidate.log_p_expert, 'expert')}{_probability(candidate.log_p_amateur, 'amateur')}"
-        f"{_contrast(candidate.contrast)}<td>{'● yes' if candidate.plausible else '○ no'}</td>{weight}</tr>"
+        f"{_contrast(candidate.contrast)}"
+        f"{_mask(inside, masked)}{weight}</tr>"
     )
 
 
@@ -94,7 +97,7 @@ def _contrast(contrast: float | None) -> str:
     )
 
 
-def _others(rest: tuple[Candidate, ...], step: Step) -> str:
+def _others(rest: tuple[Candidate, ...], step: Step, masked: bool) -> str:
     """What the rows above leave: stored tokens beyond the first rows, and all that is not stored."""
     if not rest and max(step.elsewhere_expert, step.elsewhere_amateur) < 5e-4:
         return ""
@@ -108,7 +111,7 @@ def _others(rest: tuple[Candidate, ...], step: Step) -> str:
     weight = sum(candidate.weight for candidate in rest)
     return (
         f'<tr class="lv-implausible"><th scope="row">all other tokens</th>{_share(expert, "expert")}'
-        f"{_share(amateur, 'amateur')}<td>–</td><td>–</td>"
+        f"{_share(amateur, 'amateur')}<td>–</td>{_mask('<td>–</td>', masked)}"
         f"{_share(weight, 'target') if weight else '<td>–</td>'}</tr>"
     )
 
@@ -120,6 +123,11 @@ def _share_text(value: float) -> str:
     if 0.9995 <= value < 1:
         return "&gt;0.999"
     return f"{value:.3f}"
+
+
+def _mask(cell: str, masked: bool) -> str:
+    """The cell of the alpha mask, which a target without one has no use for."""
+    return cell if masked else ""
 
 
 def _code(token: str) -> str:

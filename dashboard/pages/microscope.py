@@ -10,6 +10,7 @@ from dashboard import state
 from dashboard.loading import inspector, load_results
 from dashboard.look import begin_page, problem_html
 from dashboard.microscope_view import show_histogram, statistics_html
+from dashboard.result_names import name_of
 from dashboard.rollout_choice import ORDERS, labels, most_divergent_step, prompt_text, rollouts_in
 from dashboard.rollout_view import show_rollout
 from dashboard.step_view import rule_text, step_html
@@ -18,8 +19,8 @@ from lrbench.errors import StoreError
 from lrbench.recipe.schema import Divergence
 from lrbench.results.microscope import Microscope, open_microscope
 from lrbench.results.records import ArmRecord
-from lrbench.results.text import plain
 
+METHOD = {"selector": "kl", "target": "contrast"}
 OF_AN_ARM = ("rollout", "step", "alpha", "beta")
 
 
@@ -52,14 +53,14 @@ def main() -> None:
 
 
 def choose_arm(arms: dict[str, ArmRecord]) -> str:
-    """The arm to look at; another arm has its own rollouts and thresholds."""
-    names = {arm_id: arm_label(record) for arm_id, record in arms.items()}
-    return state.choice("Arm", names, key="arm", on_change=_forget, args=(OF_AN_ARM,))
+    """The arm to look at, the latest that selects and contrasts unless asked otherwise.
 
-
-def arm_label(arm: ArmRecord) -> str:
-    """`lightr · quickstart · seed 0 · 2026-11-21`."""
-    return f"{plain(arm.arm, 40)} · {plain(arm.recipe, 40)} · seed {arm.seed} · {arm.recorded_at[:10]}"
+    Another arm has its own rollouts and thresholds.
+    """
+    names = {arm_id: name_of(record) for arm_id, record in arms.items()}
+    own = (arm_id for arm_id, arm in arms.items() if arm.settings.items() >= METHOD.items())
+    first = next(own, None)
+    return state.choice("Arm", names, key="arm", default=first, on_change=_forget, args=(OF_AN_ARM,))
 
 
 def look(microscope: Microscope, arm: ArmRecord) -> None:
@@ -81,7 +82,8 @@ def look(microscope: Microscope, arm: ArmRecord) -> None:
         show_rollout(view, microscope.texts, number, _choose_step)
     step = view.step(number)
     rule = rule_text(step, microscope.ingredients.selector, thresholds.beta)
-    st.html(step_html(step, number, microscope.texts, rule, step.kept))
+    masked = microscope.ingredients.target == "contrast"
+    st.html(step_html(step, number, microscope.texts, rule, masked))
 
     st.html("<h2>This rollout and all of them</h2>")
     columns = {"this rollout": view.summary, f"all {len(microscope.rollouts):,}": whole}
@@ -89,7 +91,7 @@ def look(microscope: Microscope, arm: ArmRecord) -> None:
         columns["all, as trained"] = microscope.summary(microscope.trained)
     table, chart = st.columns([1, 1], gap="large")
     with table:
-        st.html(statistics_html(columns, microscope.ingredients.target == "contrast"))
+        st.html(statistics_html(columns, masked))
         st.html(
             f'<p class="lv-caption">In training {arm.costs.tuned_tokens:,} of these tokens were tuned: the '
             "kept steps that the updates got to.</p>"

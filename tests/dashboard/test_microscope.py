@@ -165,7 +165,7 @@ def test_hostile_tokens_and_names_stay_text(tmp_path: Path, open_page: OpenPage)
     microscope = microscope_of(tmp_path)
     view = microscope.rollout(0, microscope.trained)
     for step in range(view.rollout.steps):
-        drawn = step_html(view.step(step), step, microscope.texts, "rule", learnt=True)
+        drawn = step_html(view.step(step), step, microscope.texts, "rule", masked=True)
         assert set(re.findall(r"</?([a-z0-9]+)", drawn)) <= OUR_TAGS
     sent = content(view, microscope.texts, 0)
     for token in sent["tokens"]:

@@ -70,7 +70,11 @@ def test_at_its_own_thresholds_an_arm_shows_exactly_the_steps_and_targets_it_was
             shown.append((index, step, {c.token: c.weight for c in seen.candidates if c.weight}))
     assert shown == list(_trained(samples))
     summary = microscope.summary(microscope.trained)
-    assert summary.divergence == artifact.statistics["divergence"]
+    recorded = dict(artifact.statistics["divergence"])
+    shown_statistics = dict(summary.divergence)
+    assert shown_statistics.pop("kl_histogram") == recorded.pop("kl_histogram")
+    # Sums over parts of the scores may round otherwise.
+    assert shown_statistics == pytest.approx(recorded)
     assert summary.divergence["kept_steps"] == artifact.statistics["kept_steps"] == len(shown)
 
 
