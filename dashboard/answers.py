@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from dashboard.numbers import p_text, points_text
 from dashboard.text import name_html
-from lrbench.evaluation.statistics import Comparison, SeedDifference
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import BASE, SFT, Board, Delta, Row
+from lrbench.results.statistics import Comparison, SeedDifference
 from lrbench.results.wording import expert_label
 
 SUBJECT = "lightr"

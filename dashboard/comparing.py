@@ -8,8 +8,8 @@ from functools import cached_property
 from dashboard.items import BOTH, LOST, NEITHER, WON
 from dashboard.numbers import NONE, p_text, points_text
 from dashboard.text import name_html
-from lrbench.evaluation.statistics import Comparison, Flips, compare_averages, compare_benchmarks
 from lrbench.results.board import AVERAGE, Board, Row, paired_flips
+from lrbench.results.statistics import Comparison, Flips, compare_averages, compare_benchmarks
 
 
 @dataclass(frozen=True)

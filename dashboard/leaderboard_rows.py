@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
-from lrbench.evaluation.statistics import Flips, compare_averages, compare_benchmarks
 from lrbench.results.board import AVERAGE, SFT, Board, Row, paired_flips
+from lrbench.results.statistics import Flips, compare_averages, compare_benchmarks, macro_average
 
 DECLARED = "declared"
 COST_COLUMNS = ("tuned tokens", "sampled problems", "time")
 NEWEST = "recorded"
+MOST_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,24 @@ def sort_columns(board: Board) -> dict[str, str]:
         **{column: column for column in COST_COLUMNS},
         NEWEST: "date",
     }
+
+
+def draw_averages(rows: Iterable[Row]) -> None:
+    """Draw what the averages of `rows` and their differences are estimated from, on all processors at once.
+
+    Estimates remember what they were made from, so that the rows find theirs ready; numpy draws without
+    holding other threads up.
+    """
+    tasks: list[Callable[[], object]] = []
+    for row in rows:
+        if not row.missing:
+            counts = tuple((cell.correct, cell.n) for cell in row.cells.values())
+            tasks.append(partial(macro_average, counts))
+        for delta in (row.to_base, row.to_sft):
+            if delta is not None and delta.complete:
+                tasks.append(partial(compare_averages, tuple(delta.flips.values())))
+    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        list(pool.map(lambda task: task(), tasks))
 
 
 def marks(board: Board, rows: Iterable[Row]) -> Mapping[tuple[str, str], str]:

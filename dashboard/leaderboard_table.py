@@ -11,9 +11,9 @@ from dashboard.boards import setting_parts
 from dashboard.numbers import NONE, PENDING, Scale, accuracy_html, difference_html, scale_of
 from dashboard.text import name_html
 from dashboard.theme import arm_color_css
-from lrbench.evaluation.statistics import Estimate, SeedMean
 from lrbench.results.board import AVERAGE, BASE, SFT, Board, Group, Row
 from lrbench.results.reported import ReportedResult, reported_for
+from lrbench.results.statistics import Estimate, SeedMean
 from lrbench.results.wording import COSTS, cost_texts, expert_label, size_text
 
 INTERVAL = "interval"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor
 
-from lrbench.evaluation.statistics import Comparison, Estimate
+from lrbench.results.statistics import Comparison, Estimate
 from lrbench.results.wording import interval_text
 
 PENDING = '<span class="lr-muted">…</span>'

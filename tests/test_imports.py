@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "lrbench"
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "lrbench"
+DASHBOARD = sorted((ROOT / "dashboard").rglob("*.py"))
 LAYERS = [
     ["errors"],
     ["store"],
@@ -31,14 +34,18 @@ HEAVY = ("torch", "transformers", "mlflow", "streamlit", "pandas", "pyarrow", "s
 
 
 def imported_layers(path: Path) -> set[str]:
-    found = set()
+    return {name.split(".")[1] for name in imported_modules(path) if name.startswith("lrbench.")}
+
+
+def imported_modules(path: Path) -> set[str]:
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("lrbench.")}
+        found |= set(names)
     return found
 
 
@@ -55,4 +62,37 @@ def test_a_module_imports_only_its_own_layer_and_those_below(module: Path) -> No
 def test_nothing_heavy_is_imported_before_it_is_needed(module: str) -> None:
     code = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("module", DASHBOARD, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_dashboard_knows_results_and_recipes_alone(module: Path) -> None:
+    assert imported_layers(module) <= {"results", "recipe", "errors"}
+    packages = {name.split(".")[0] for name in imported_modules(module)}
+    assert packages - set(sys.stdlib_module_names) <= {"lrbench", "dashboard", "streamlit", "numpy"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["leaderboard", "compare", "microscope", "cost", "provenance"])
+def test_no_model_is_loaded_to_show_results(page: str, tmp_path: Path) -> None:
+    """In a process of its own: runs a page over a real ledger, then looks at what was imported."""
+    code = f"""
+import os, sys
+from pathlib import Path
+from tests.dashboard.made_up import write_runs
+from streamlit.testing.v1 import AppTest
+write_runs(Path({str(tmp_path)!r}))
+app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
+app = app.switch_page("pages/{page}.py").run() if {page!r} != "leaderboard" else app
+assert not app.exception, app.exception
+print(*[name for name in ("torch", "transformers", "mlflow", "lm_eval") if name in sys.modules])
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=os.environ | {"LRBENCH_DASHBOARD_RUNS": str(tmp_path)},
+    )
     assert found.stdout.strip() == ""

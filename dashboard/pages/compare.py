@@ -18,6 +18,8 @@ from lrbench.results.board import Board, Row
 from lrbench.results.records import ScoreRecord
 from lrbench.results.text import plain
 
+# A radar of fewer axes is a line.
+LEAST_AXES = 3
 VIEWS = {"differences": "text, differences marked", "maths": "formulas typeset"}
 
 
@@ -34,22 +36,29 @@ def main() -> None:
         return
     names = _short_names(duel)
     sentence.html(sentence_html(duel, names))
-    left, right = st.columns([2, 3], vertical_alignment="center")
-    with left:
-        described = f"Radar of {names[0]} and {names[1]} over the benchmarks; the numbers are in the table."
-        st.echarts_chart(
-            radar_options(board, duel.first, duel.second, names, is_dark()),
-            height=380,
-            renderer="svg",
-            theme=None,
-            alt=described,
-        )
-    with right:
-        st.html(benchmarks_html(duel, names))
+    _overview(duel, names)
     if duel.flips:
         _items(results, duel, names)
     else:
         st.html('<p class="lr-note" role="status">These two answered no item in common.</p>')
+
+
+def _overview(duel: Duel, names: tuple[str, str]) -> None:
+    table = benchmarks_html(duel, names)
+    if len(duel.first.cells.keys() & duel.second.cells.keys()) < LEAST_AXES:
+        st.html(table)
+        return
+    left, right = st.columns([2, 3], vertical_alignment="center")
+    with left:
+        st.echarts_chart(
+            radar_options(duel.board, duel.first, duel.second, names, is_dark()),
+            height=380,
+            renderer="svg",
+            theme=None,
+            alt=f"Radar of {names[0]} and {names[1]} over the benchmarks; the numbers are in the table.",
+        )
+    with right:
+        st.html(table)
 
 
 def _choose(board: Board) -> Duel | None:

@@ -10,7 +10,15 @@ import streamlit as st
 from dashboard import state
 from dashboard.answers import answers_html
 from dashboard.boards import NARROW, choose_board, show_differing
-from dashboard.leaderboard_rows import DECLARED, Filters, filtered, in_order, marks, sort_columns
+from dashboard.leaderboard_rows import (
+    DECLARED,
+    Filters,
+    draw_averages,
+    filtered,
+    in_order,
+    marks,
+    sort_columns,
+)
 from dashboard.leaderboard_table import INTERVAL, View, table_html
 from dashboard.loading import load_results
 from lrbench.results.board import BASE, SFT, Board
@@ -47,6 +55,7 @@ def main() -> None:
     # What needs no random draws is seen at once; the rest follows.
     grouped = column == DECLARED
     table.html(table_html(View(board, rows, baseline, grouped, complete=False)))
+    draw_averages(rows)
     table.html(table_html(View(board, rows, baseline, grouped, complete=True, marks=marks(board, rows))))
     answers.html(answers_html(board))
     _downloads(board)

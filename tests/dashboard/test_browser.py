@@ -93,7 +93,9 @@ def test_text_that_wants_to_act_is_shown(tmp_path: Path, chromium: Any, names: s
     write_runs(tmp_path / "runs", tokens=(*HOSTILE, *PLAIN[-1:]), names=names)
     with served(tmp_path / "runs", tmp_path / "log") as address:
         for name, (path, _) in PAGES.items():
-            views = ["?items=neither&item=40", "?items=neither&item=40&view=maths"] if name == "compare" else [""]
+            views = (
+                ["?items=neither&item=40", "?items=neither&item=40&view=maths"] if name == "compare" else [""]
+            )
             for query in views:
                 with look(chromium) as view:
                     view.go(f"{address}/{path}{query}")

@@ -11,11 +11,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.answers import answers_html
-from dashboard.leaderboard_rows import Filters, filtered, in_order, marks, sort_columns
+from dashboard.leaderboard_rows import Filters, draw_averages, filtered, in_order, marks, sort_columns
 from experiments.bench.synthetic_ledger import write_synthetic_ledger
 from lrbench.results.board import AVERAGE, Board, build_boards
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import ScoreRecord
+from lrbench.results.statistics import compare_averages, macro_average
 from lrbench.store.keys import stable_hash
 
 OpenPage = Callable[..., AppTest]
@@ -114,6 +115,20 @@ def test_marks_of_a_page_are_those_of_the_whole_board(board: Board) -> None:
     ids = {row.arm_id for row in page}
     of_page = {mark: kind for mark, kind in marks(board, page).items() if mark[0] in ids}
     assert of_page == {mark: kind for mark, kind in whole.items() if mark[0] in ids}
+
+
+def test_averages_drawn_in_parallel_are_those_drawn_alone(board: Board) -> None:
+    rows = board.rows[20:24]
+    macro_average.cache_clear()
+    compare_averages.cache_clear()
+    draw_averages(rows)
+    drawn = macro_average.cache_info().misses, compare_averages.cache_info().misses
+    found = [(row.average, row.to_base and row.to_base.average) for row in rows]
+    assert (macro_average.cache_info().misses, compare_averages.cache_info().misses) == drawn
+    for row, (average, difference) in zip(rows, found, strict=True):
+        assert average == macro_average.__wrapped__(tuple((c.correct, c.n) for c in row.cells.values()))
+        if row.to_base is not None:
+            assert difference == compare_averages.__wrapped__(tuple(row.to_base.flips.values()))
 
 
 def test_the_answer_says_what_the_tests_say(board: Board) -> None:
