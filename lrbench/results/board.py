@@ -222,7 +222,8 @@ class Board:
             if not ranked:
                 continue
             leader = ranked[0][1]
-            rival = next((row for _, row in ranked if _competes(row, leader)), None)
+            own = {row.group for row in rows if _is_same_model(row, leader)}
+            rival = next((row for _, row in ranked if row.group not in own), None)
             if rival is None:
                 continue
             paired = paired_flips(leader.cells, rival.cells)
@@ -351,11 +352,14 @@ def paired_flips(first: Mapping[str, Cell], second: Mapping[str, Cell]) -> dict[
     }
 
 
-def _competes(row: Row, leader: Row) -> bool:
-    """Whether two rows are different arms, and different models at that."""
-    shared = row.cells.keys() & leader.cells.keys()
-    return row.group != leader.group and any(
-        row.cells[name].score.evaluation_key != leader.cells[name].score.evaluation_key for name in shared
+def _is_same_model(row: Row, other: Row) -> bool:
+    """Whether two rows are one measurement, maybe under two names."""
+    shared = row.cells.keys() & other.cells.keys()
+    return row is other or (
+        bool(shared)
+        and all(
+            row.cells[name].score.evaluation_key == other.cells[name].score.evaluation_key for name in shared
+        )
     )
 
 
