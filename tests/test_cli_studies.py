@@ -15,6 +15,7 @@ from lrbench.cli import app
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.study import EDITIONS, load_study, study_files
 from lrbench.results.ledger import LedgerContents
+from lrbench.results.reported import reported_costs, reported_results
 from lrbench.results.studies.rendering import report_to_csv, report_to_latex, report_to_markdown
 from lrbench.results.studies.report import build_report
 
@@ -145,3 +146,37 @@ def test_every_study_renders_of_an_empty_ledger(
     assert loaded.recipes[0].path in report_to_markdown(report)
     assert loaded.recipes[0].path in report_to_latex(report)
     assert loaded.recipes[0].path in report_to_csv(report)
+
+
+@pytest.mark.parametrize("table", ["main_results", "ablations", "expertise_gap"])
+def test_the_paper_edition_shows_every_reported_number_before_anything_is_measured(
+    table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    loaded = load_study(Path("experiments") / f"{table}.yaml", ("paper",))["paper"]
+    report = build_report(loaded, NOTHING, RUNS)
+    shown = {
+        (row["expert"], str(row["arm"]).partition(" ")[0], row["amateur"], row["benchmark"]): row["reported"]
+        for row in report.rows
+    }
+    for row in reported_results(table):
+        for benchmark, value in (*row.accuracies.items(), ("average", row.average)):
+            assert shown[row.expert, row.arm, row.amateur, benchmark] == value
+    cells = [line for found in report.tables for line in found.lines]
+    printed = [line for line in cells if ", reported" in line[0]]
+    assert len(printed) == len(reported_results(table))
+    assert all(row["accuracy"] is None and row["command"] for row in report.rows)
+
+
+def test_the_paper_edition_shows_every_reported_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    loaded = load_study(Path("experiments/efficiency.yaml"), ("paper",))["paper"]
+    report = build_report(loaded, NOTHING, RUNS)
+    shown = {(row["expert"], row["arm"]): row for row in report.rows}
+    assert len(shown) == len(reported_costs())
+    for costs in reported_costs():
+        row = shown[costs.expert, costs.arm]
+        assert row["time_seconds_reported"] == 3600 * costs.hours
+        assert row["problems_reported"] == costs.problems
+        assert row["tuned_tokens_reported"] == costs.tuned_tokens
+        assert row["gain_reported"] == costs.gain

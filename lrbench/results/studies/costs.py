@@ -33,6 +33,11 @@ class Quantity:
     measured: Callable[[Costs], float]
     reported: Callable[[ReportedCosts], float]
 
+    @property
+    def title(self) -> str:
+        """The name with its unit, unless that says it."""
+        return self.name if self.unit in self.name else f"{self.name}, {self.unit}"
+
 
 QUANTITIES = (
     Quantity("time", "seconds", lambda costs: sum(costs.seconds.values()), lambda row: 3600 * row.hours),
@@ -53,7 +58,7 @@ class CostTables:
         """Per expert every trained arm's costs and gain, then how many times as much as lightr it takes."""
         header = ["arm"]
         for quantity in QUANTITIES:
-            header += [f"{quantity.name}, {quantity.unit}", f"{quantity.name}, reported"]
+            header += [quantity.title, f"{quantity.name}, reported"]
         for expert, lines in self.gathered.by_expert():
             trained = [line for line in lines if line.arm.ingredients is not None]
             cells = [self._costs(line) for line in trained]
@@ -77,7 +82,7 @@ class CostTables:
                 "seeds": len(line.records),
             }
             for quantity in QUANTITIES:
-                name = f"{quantity.name.replace(' ', '_')}_{quantity.unit}".removesuffix("_problems")
+                name = quantity.title.replace(", ", "_").replace(" ", "_")
                 row[name] = _mean(quantity, line)
                 row[f"{name}_reported"] = None if reported is None else quantity.reported(reported)
             base = self.gathered.sibling(line, BASE)
@@ -110,8 +115,7 @@ class CostTables:
                     values = tuple(None if row is None else quantity.reported(row) for row in rows)
                     series.append(Series(f"{arm}, reported", values, reported=True))
             names = tuple(short_model(expert) for expert, _ in experts)
-            title = quantity.name if quantity.unit in quantity.name else f"{quantity.name}, {quantity.unit}"
-            panels.append(Panel(title, names, tuple(series)))
+            panels.append(Panel(quantity.title, names, tuple(series)))
         return Bars(tuple(panels), logarithmic=True)
 
     def _costs(self, line: Line) -> tuple[str, ...]:

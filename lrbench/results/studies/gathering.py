@@ -186,11 +186,13 @@ def _by_point(variants: Iterable[Variant]) -> list[tuple[Mapping[str, Any], list
 def _arm_ids(
     meant: Mapping[tuple[str, str], tuple[str, ...]], recipe: Recipe, variants: list[Variant]
 ) -> frozenset[str]:
-    """The arms that `recipe` as declared means, run as a whole or one of its seeds and points by itself.
+    """The arms that `recipe` as declared means, run as a whole, one of its seeds alone, or at one point.
 
     `meant` maps a recipe's name and hash to its arms.
     """
-    hashes = {recipe_hash(recipe), *(recipe_hash(variant.recipe) for variant in variants)}
+    alone = [variant.recipe for variant in variants]
+    seeds = [recipe.model_copy(update={"seed": variant.seed, "seeds": None}) for variant in alone]
+    hashes = {recipe_hash(run) for run in (recipe, *seeds, *alone)}
     return frozenset(arm_id for found in hashes for arm_id in meant.get((recipe.name, found), ()))
 
 

@@ -52,6 +52,16 @@ def test_one_seed_run_by_itself_counts(declared, ledger_of):
     assert gathered.lines[2].missing_seeds == (0, 2)
 
 
+def test_one_seed_of_a_sweep_run_by_itself_counts_at_every_point(declared, ledger_of):
+    sweep = '"sweep={grid: {divergence.beta: [0.2, 0.6]}}"'
+    edition = declared(overrides=f'{sweep}, "seeds=[0,1]"')
+    gathered = gather(edition, ledger_of(declared(overrides=f"{sweep}, seed=1")))
+    assert [(line.label, line.missing_seeds) for line in gathered.lines if line.arm.name == "lightr"] == [
+        ("lightr (divergence.beta 0.2)", (0,)),
+        ("lightr (divergence.beta 0.6)", (0,)),
+    ]
+
+
 def test_a_recipe_run_with_another_setting_does_not_count(declared, ledger_of):
     edition = declared()
     other = declared(overrides="divergence.beta=0.8")

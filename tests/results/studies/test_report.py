@@ -185,7 +185,7 @@ class TestEfficiency:
         assert lines["sft / lightr"][1:7] == (
             "10.0 times", "8.0 times", "1.0 times", "4.0 times", "10.0 times", "88.5 times",
         )  # fmt: skip
-        assert report.rows[1]["tuned_tokens_tokens"] == 1712
+        assert report.rows[1]["tuned_tokens"] == 1712
 
     def test_with_nothing_measured_the_reported_costs_are_there(self, declared, nothing):
         report = build_report(declared("efficiency", recipe=REPORTED_PAIR), nothing, RUNS)
