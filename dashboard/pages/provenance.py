@@ -70,7 +70,7 @@ def show_identity(arm: ArmRecord) -> None:
         "recorded": arm.recorded_at,
         "arm id": arm.arm_id,
         "recipe hash": arm.recipe_hash,
-        "commit": commit_of(arm) or "not recorded: not run from a checkout of the source",
+        "commit": commit_of(arm) or "not recorded",
     }
     st.html(f"<h2>{html.escape(name_of(arm))}</h2>" + facts_html(facts, "This result"))
 
