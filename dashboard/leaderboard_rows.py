@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -110,12 +110,13 @@ def marks(board: Board, rows: Iterable[Row]) -> Mapping[tuple[str, str], str]:
     return found
 
 
-def _leaders(board: Board, rows: Iterable[Row], decided: set[str]) -> dict[str, Row]:
+def _leaders(board: Board, rows: Sequence[Row], decided: set[str]) -> dict[str, Row]:
     """The row ahead in every column that is not decided and that more than one arm has a value in."""
     leaders = {}
+    groups = {row.arm_id: row.group for row in rows}
     for column in board.columns:
         ranked = [(value, row) for row in rows if (value := row.value(column)) is not None]
-        if column not in decided and len({row.group for _, row in ranked}) > 1:
+        if column not in decided and len({groups[row.arm_id] for _, row in ranked}) > 1:
             leaders[column] = max(ranked, key=lambda pair: pair[0])[1]
     return leaders
 

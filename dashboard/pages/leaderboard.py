@@ -26,7 +26,8 @@ from lrbench.results.latex import boards_to_latex
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.text import plain
 
-ROWS_PER_PAGE = 14
+# Few enough that a page of rows never seen before is estimated in half a second.
+ROWS_PER_PAGE = 10
 SECONDS_PER_ROW = 0.06
 UNDER = {SFT: "difference from sft", BASE: "difference from base", INTERVAL: "interval"}
 
@@ -42,7 +43,8 @@ def main() -> None:
         orders = {"down": "highest first", "up": "lowest first"}
         ascending = state.choice("Order", orders, key="order", default="down", width=NARROW) == "up"
         baseline = state.choice("Under each benchmark", UNDER, key="under", default=SFT, width=NARROW)
-    board = filtered(whole, _filters(whole))
+    filters = _filters(whole)
+    board = filtered(whole, filters)
     ordered = in_order(board, column, ascending)
     if not ordered:
         st.html('<p class="lr-note" role="status">No result passes these filters.</p>')
@@ -57,7 +59,7 @@ def main() -> None:
     table.html(table_html(View(board, rows, baseline, grouped, complete=False)))
     draw_averages(rows)
     table.html(table_html(View(board, rows, baseline, grouped, complete=True, marks=marks(board, rows))))
-    answers.html(answers_html(board))
+    answers.html(_answers((results.stamp, board.suite, board.protocol_hash, filters), board))
     _downloads(board)
     show_differing(results, whole)
 
@@ -74,6 +76,11 @@ def _filters(board: Board) -> Filters:
         with right:
             recipes = state.choices("Recipes", _names(row.recipe for row in board.rows), key="recipe")
     return Filters(tuple(experts), tuple(recipes), tuple(arms), first_day, last_day)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _answers(which: tuple[object, ...], _board: Board) -> str:  # noqa: ARG001 - what is cached by
+    return answers_html(_board)
 
 
 def _downloads(board: Board) -> None:
