@@ -168,7 +168,7 @@ class _Declared:
             source=self.source,
             recipe=self.variants[0].recipe,
             arm=arm,
-            point=self.point,
+            point={} if arm.ingredients is None else self.point,
             seeds=seeds,
             rows=tuple(rows[record.arm_id] for record in made if record.arm_id in rows),
             records=tuple(made),

@@ -12,7 +12,8 @@ from lrbench.results.text import markdown, plain, spreadsheet
 
 LONGEST = 4000
 NOTHING_MISSING = "Everything declared is measured."
-MISSING = "Not measured yet; each command fills its part, and finished work is not done again"
+MISSING = "Not measured yet"
+FILLING = "Each command fills its part; finished work is not done again."
 
 
 def report_to_markdown(report: Report) -> str:
@@ -34,8 +35,7 @@ def report_to_markdown(report: Report) -> str:
         parts += [f"**{name}:** {'<br>'.join(map(_text, lines_of(text)))}" for name, text in passage.parts]
     parts.append("\n".join(f"- {_text(note)}" for note in report.notes))
     if report.missing:
-        parts.append(f"## {MISSING.partition(';')[0]}")
-        parts.append(f"{MISSING}.")
+        parts += [f"## {MISSING}", FILLING]
         parts.append("\n".join(f"- {_text(one.what)}: {_code(one.command)}" for one in report.missing))
     else:
         parts.append(NOTHING_MISSING)
@@ -63,7 +63,7 @@ def report_to_latex(report: Report) -> str:
     parts += [rf"\noindent {_long(note)}\par" for note in report.notes]
     if report.missing:
         commands = [f"%   {plain(one.command, LONGEST)}" for one in report.missing]
-        parts.append("\n".join([f"% {MISSING}:", *commands]))
+        parts.append("\n".join([f"% {MISSING}. {FILLING}", *commands]))
     return "\n\n".join(parts) + "\n"
 
 

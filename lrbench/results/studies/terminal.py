@@ -13,7 +13,7 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from lrbench.results.studies.content import Report, Strong, Table
-from lrbench.results.studies.rendering import LONGEST, MISSING, NOTHING_MISSING, lines_of
+from lrbench.results.studies.rendering import FILLING, LONGEST, MISSING, NOTHING_MISSING, lines_of
 from lrbench.results.text import plain
 
 UNBOUNDED = 10_000
@@ -47,7 +47,7 @@ def show_report(report: Report, console: Console) -> None:
     if not report.missing:
         console.print(Text(NOTHING_MISSING))
         return
-    console.print(Text(f"{MISSING}:", style="yellow"))
+    console.print(Text(f"{MISSING}. {FILLING}", style="yellow"))
     for one in report.missing:
         console.print(Text(f"  {plain(one.what, LONGEST)}"))
         # A command is copied: no line of it is broken.
