@@ -21,6 +21,13 @@ UNUSED_LOGIT = -1e30
 # small forwards stay in a CPU's cache, a GPU needs large ones to be busy.
 TOKENS_PER_FORWARD = {"cpu": 1024, "cuda": 16384}
 POSITIONS_PER_CHUNK = 256
+# Blocks above 32 MiB are given back to the system when freed; below, glibc keeps them and fragments.
+LOGITS_PER_CHUNK = 2**24
+
+
+def chunk_size(vocabulary: SharedVocabulary) -> int:
+    """Positions whose distributions are held at once: at most 64 MiB of float32 for one tensor of them."""
+    return max(1, min(POSITIONS_PER_CHUNK, LOGITS_PER_CHUNK // vocabulary.size))
 
 
 def length_batches(lengths: Sequence[int], rows: int, tokens: int) -> list[list[int]]:
@@ -57,7 +64,7 @@ def log_probabilities(model: Model, hidden_ND: Tensor, vocabulary: SharedVocabul
     logits_NV = model.get_output_embeddings()(hidden_ND)[:, : vocabulary.size].float()
     if vocabulary.unused:
         unused_U = torch.tensor(vocabulary.unused, device=logits_NV.device)
-        logits_NV = logits_NV.index_fill(1, unused_U, UNUSED_LOGIT)
+        logits_NV = logits_NV.index_fill_(1, unused_U, UNUSED_LOGIT)
     return torch.log_softmax(logits_NV, dim=-1)
 
 

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from lrbench.errors import RunError
 from lrbench.models.forward import (
-    POSITIONS_PER_CHUNK,
     TOKENS_PER_FORWARD,
+    chunk_size,
     hidden_states,
     length_batches,
     log_probabilities,
@@ -48,17 +48,18 @@ def score_rollouts(
     alpha_min: float,
     first_index: int = 0,
     tokens_per_forward: int | None = None,
-    positions_per_chunk: int = POSITIONS_PER_CHUNK,
+    positions_per_chunk: int | None = None,
 ) -> Scores:
     """Scores of every step of `rollouts`, which are numbered from `first_index` on.
 
     D_t = KL(p_E || p_A) over the shared vocabulary in float32 (paper, equation 1). Only one chunk of
-    `positions_per_chunk` x V log-probabilities per model is in memory at a time. Raises `RunError` where
-    a divergence is not a number.
+    `positions_per_chunk` x V log-probabilities per model, by default at most 64 MiB, is in memory at a time.
+    Raises `RunError` where a divergence is not a number.
     """
     parts = []
     lengths = [len(rollout.token_ids) for rollout in rollouts]
     tokens = tokens_per_forward or TOKENS_PER_FORWARD[pair.expert.device.type]
+    positions = positions_per_chunk or chunk_size(pair.vocabulary)
     for indices in length_batches(lengths, len(rollouts), tokens):
         batch = [rollouts[index] for index in indices]
         expert_ND = _step_hidden_states(pair.expert, batch)
@@ -66,8 +67,8 @@ def score_rollouts(
         chunks = [
             _score_chunk(pair, expert_CD, amateur_CD, alpha_min)
             for expert_CD, amateur_CD in zip(
-                torch.split(expert_ND, positions_per_chunk),
-                torch.split(amateur_ND, positions_per_chunk),
+                torch.split(expert_ND, positions),
+                torch.split(amateur_ND, positions),
                 strict=True,
             )
         ]
@@ -97,14 +98,19 @@ def _score_chunk(
 ) -> dict[str, NDArray[Any]]:
     expert_CV = log_probabilities(pair.expert, expert_CD, pair.vocabulary)
     amateur_CV = log_probabilities(pair.amateur, amateur_CD, pair.vocabulary).to(expert_CV.device)
+    # At most four tensors as wide as the vocabulary live at once; each is worked on where it lies.
     p_expert_CV = expert_CV.exp()
+    kl_C = (expert_CV - amateur_CV).mul_(p_expert_CV).sum(-1)
+    entropy_expert_C = -p_expert_CV.mul_(expert_CV).sum(-1)
+    del p_expert_CV
+    entropy_amateur_C = -amateur_CV.exp().mul_(amateur_CV).sum(-1)
     top_expert_C, top1_expert_C = expert_CV.max(dim=-1)
     support_CV = expert_CV >= (top_expert_C + math.log(alpha_min)).unsqueeze(-1)
     rows_M, ids_M = support_CV.nonzero(as_tuple=True)
     columns = {
-        "kl": (p_expert_CV * (expert_CV - amateur_CV)).sum(-1),
-        "entropy_expert": -(p_expert_CV * expert_CV).sum(-1),
-        "entropy_amateur": -(amateur_CV.exp() * amateur_CV).sum(-1),
+        "kl": kl_C,
+        "entropy_expert": entropy_expert_C,
+        "entropy_amateur": entropy_amateur_C,
         "top1_expert": top1_expert_C.int(),
         "top1_amateur": amateur_CV.argmax(-1).int(),
         "support_lengths": support_CV.sum(-1),
