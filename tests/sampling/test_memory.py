@@ -1,0 +1,44 @@
+"""What scoring needs beyond the models does not grow with the vocabulary or the number of rollouts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# The largest vocabulary of the published pairs, and the rollouts of the paper's length.
+PROGRAM = """
+import resource
+import torch
+from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+from lrbench.models.vocabulary import SharedVocabulary
+from lrbench.sampling.rollouts import Rollout
+from lrbench.sampling.scoring import LoadedPair, score_rollouts
+
+SIZE = 152_064
+torch.set_num_threads(1)
+
+def model(seed):
+    torch.manual_seed(seed)
+    shape = dict(hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=1,
+                 num_key_value_heads=1, max_position_embeddings=512, tie_word_embeddings=True)
+    return Qwen2ForCausalLM(Qwen2Config(vocab_size=SIZE, initializer_range=0.5, **shape)).eval()
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+pair = LoadedPair(model(0), model(1), SharedVocabulary(SIZE, tuple(range(SIZE - 400, SIZE)), ""))
+rollouts = [Rollout(str(i), 0, tuple(range(1, 41)), tuple(range(i, i + 128))) for i in range(32)]
+score_rollouts(pair, rollouts[:1], alpha_min=0.05, positions_per_chunk=1)
+before = peak()
+scores = score_rollouts(pair, rollouts, alpha_min=0.05)
+assert len(scores) == 32 * 128
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+def test_scoring_a_large_vocabulary_stays_within_half_a_gigabyte() -> None:
+    found = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert int(found.stdout) < 500_000_000
