@@ -24,6 +24,7 @@ CURVES = {
 }
 # Of one curve; a longer one is shown by the means of as many equal stretches.
 MOST_POINTS = 300
+FEW_POINTS = 20
 HEIGHT = 260
 
 Curve = Sequence[tuple[float, float]]
@@ -112,7 +113,7 @@ def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, 
     return {
         "data": {"values": values},
         "height": HEIGHT,
-        "mark": {"type": "line", "interpolate": "linear", "tooltip": True},
+        "mark": {"type": "line", "interpolate": "linear", "tooltip": True, "point": _sparse(lines)},
         "encoding": {
             "x": {
                 "field": "update",
@@ -144,6 +145,11 @@ def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, 
             ],
         },
     }
+
+
+def _sparse(lines: Sequence[Line]) -> bool:
+    """Whether the values are so few that each is seen better with a dot."""
+    return max((len(line.points) for line in lines), default=0) <= FEW_POINTS
 
 
 def _name(line: Line) -> str:

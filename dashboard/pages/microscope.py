@@ -10,7 +10,7 @@ from dashboard import state
 from dashboard.loading import inspector, load_results
 from dashboard.look import begin_page, problem_html
 from dashboard.microscope_view import show_histogram, statistics_html
-from dashboard.result_names import name_of
+from dashboard.result_names import result_names
 from dashboard.rollout_choice import ORDERS, labels, most_divergent_step, prompt_text, rollouts_in
 from dashboard.rollout_view import show_rollout
 from dashboard.step_view import rule_text, step_html
@@ -40,7 +40,7 @@ def main() -> None:
             "<code>no_contrast</code>. Add one to a recipe and run it.</p>"
         )
         return
-    arm = arms[choose_arm(arms)]
+    arm = arms[choose_arm(arms, result_names(results))]
     try:
         microscope = _open(str(results.runs), arm.arm_id, results.stamp, arm)
     except StoreError as error:
@@ -52,12 +52,12 @@ def main() -> None:
     look(microscope, arm)
 
 
-def choose_arm(arms: dict[str, ArmRecord]) -> str:
+def choose_arm(arms: dict[str, ArmRecord], all_names: dict[str, str]) -> str:
     """The arm to look at, the latest that selects and contrasts unless asked otherwise.
 
     Another arm has its own rollouts and thresholds.
     """
-    names = {arm_id: name_of(record) for arm_id, record in arms.items()}
+    names = {arm_id: all_names[arm_id] for arm_id in arms}
     own = (arm_id for arm_id, arm in arms.items() if arm.settings.items() >= METHOD.items())
     first = next(own, None)
     return state.choice("Arm", names, key="arm", default=first, on_change=_forget, args=(OF_AN_ARM,))
@@ -187,7 +187,7 @@ def _forget(keys: tuple[str, ...]) -> None:
         st.query_params.pop(key, None)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the scores")
+@st.cache_resource(max_entries=2, show_spinner="Reading the scores")
 def _open(runs: str, arm_id: str, stamp: object, _arm: ArmRecord) -> Microscope:  # noqa: ARG001 - cached by
     microscope = open_microscope(inspector(runs), _arm)
     assert microscope is not None, "the arm has scores"
