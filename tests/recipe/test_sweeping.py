@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from lrbench.embedded.assets import available_models
+
 Refusal = Callable[..., list[str]]
 Changed = Callable[..., str]
 
+MODELS = ", ".join(f"embedded/{name}" for name in available_models())
 FIELDS = "a mapping that gives fields, such as `divergence.alpha`, "
 
 
@@ -114,7 +117,7 @@ def test_wrong_seeds_are_told(refusal: Refusal, changed: Changed, seeds: str, to
         (
             "{grid: {pair.amateur.model: [embedded/amateur, embedded/amatuer]}}",
             '19:55: pair.amateur.model: found the text "embedded/amatuer", embedded models are '
-            "embedded/expert, embedded/amateur; did you mean `embedded/amateur`?",
+            f"{MODELS}; did you mean `embedded/amateur`?",
         ),
         (
             "{grid: {training.steps_per_update: [8, 16]}}",
