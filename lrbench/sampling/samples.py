@@ -5,7 +5,7 @@ On disk they are two files: `rollouts.parquet`, and `steps.parquet` with one row
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Divergence
-from lrbench.sampling.rollouts import Rollout, read_rollouts
+from lrbench.sampling.rollouts import Rollout, StoredRollouts
 from lrbench.sampling.scores import Scores
 from lrbench.sampling.selectors import keep_above, keep_all
 from lrbench.sampling.targets import Targets, contrast, own_token
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ROLLOUTS_FILE = "rollouts.parquet"
 STEPS_FILE = "steps.parquet"
+STEPS_PER_GROUP = 2**16
 SCHEMA = pa.schema(
     [
         ("rollout", pa.int32()),
@@ -42,7 +43,7 @@ SCHEMA = pa.schema(
 class Samples:
     """Kept steps in rollout order: `rollout`, `step` and `kl` are (N,); `kl` is NaN where unscored."""
 
-    rollouts: list[Rollout]
+    rollouts: Sequence[Rollout]
     rollout: NDArray[np.int32]
     step: NDArray[np.int32]
     kl: NDArray[np.float32]
@@ -58,7 +59,7 @@ def kept_steps(scores: Scores, ingredients: Ingredients, divergence: Divergence)
 
 
 def build_samples(
-    rollouts: list[Rollout], scores: Scores | None, ingredients: Ingredients, divergence: Divergence
+    rollouts: Sequence[Rollout], scores: Scores | None, ingredients: Ingredients, divergence: Divergence
 ) -> Samples:
     """Apply an arm's selector and target to rollouts, and to their scores where it needs them."""
     if scores is None:
@@ -72,17 +73,36 @@ def build_samples(
     if scores is not None and ingredients.target == "contrast":
         targets = contrast(scores, kept, divergence.alpha)
     else:
-        own = [rollouts[r].completion_ids[t] for r, t in zip(rollout_N, step_N, strict=True)]
+        own = [rollouts[int(r)].completion_ids[t] for r, t in zip(rollout_N, step_N, strict=True)]
         targets = own_token(np.array(own, dtype=np.int32))
     return Samples(rollouts, rollout_N, step_N, kl_N, targets)
 
 
-def write_steps(path: Path, samples: Samples) -> None:
-    """Write the kept steps as Parquet."""
+def write_steps(path: Path, parts: Iterable[Samples]) -> int:
+    """Write the kept steps of samples that follow one another as Parquet; returns how many there are.
+
+    Rollouts are numbered through all parts. No more than a row group and one part are in memory.
+    """
+    steps = rollouts = 0
+    waiting: list[pa.Table] = []
+    # Few values repeat exactly; dictionaries of them would take longer to write and more room.
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=False) as writer:
+        for part in parts:
+            waiting.append(_steps_table(part, rollouts))
+            rollouts += len(part.rollouts)
+            steps += len(part)
+            if sum(table.num_rows for table in waiting) >= STEPS_PER_GROUP:
+                writer.write_table(pa.concat_tables(waiting))
+                waiting = []
+        writer.write_table(pa.concat_tables([SCHEMA.empty_table(), *waiting]))
+    return steps
+
+
+def _steps_table(samples: Samples, first_rollout: int) -> pa.Table:
     offsets = pa.array(samples.targets.offsets, pa.int32())
-    table = pa.table(
+    return pa.table(
         {
-            "rollout": samples.rollout,
+            "rollout": samples.rollout + np.int32(first_rollout),
             "step": samples.step,
             "kl": samples.kl,
             "ids": pa.ListArray.from_arrays(offsets, pa.array(samples.targets.ids)),
@@ -90,18 +110,19 @@ def write_steps(path: Path, samples: Samples) -> None:
         },
         schema=SCHEMA,
     )
-    # Few values repeat exactly; dictionaries of them would take longer to write and more room.
-    pq.write_table(table, path, compression="zstd", use_dictionary=False)
 
 
 def read_samples(rollouts_path: Path, steps_path: Path) -> Samples:
-    """Read samples back, exactly as they were built."""
+    """Read samples back, exactly as they were built.
+
+    The kept steps are in memory, at about 40 bytes each; rollouts are read as they are asked for.
+    """
     table = pq.read_table(steps_path, schema=SCHEMA).combine_chunks()
     ids, weights = table["ids"].combine_chunks(), table["weights"].combine_chunks()
     offsets = ids.offsets.to_numpy().astype(np.int64)
     targets = Targets(offsets - offsets[0], ids.flatten().to_numpy(), weights.flatten().to_numpy())
     columns = {name: table[name].to_numpy() for name in ("rollout", "step", "kl")}
-    return Samples(rollouts=read_rollouts([rollouts_path]), targets=targets, **columns)
+    return Samples(rollouts=StoredRollouts(rollouts_path), targets=targets, **columns)
 
 
 def export_rows(samples: Samples, tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:

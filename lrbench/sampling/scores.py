@@ -8,7 +8,7 @@ beta is then an exact filter (DESIGN, section 3).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,11 @@ def in_rollout_order(scores: Scores) -> Scores:
         if field.name != "offsets"
     }
     return Scores(offsets=offsets, **columns)
+
+
+def of_rollouts_from(scores: Scores, first_rollout: int) -> Scores:
+    """The same scores, their rollouts counted from `first_rollout` on."""
+    return replace(scores, rollout=scores.rollout - np.int32(first_rollout))
 
 
 def write_scores(path: Path, scores: Scores) -> None:

@@ -55,7 +55,7 @@ class RolloutSource(Stage):
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
         """Commit one Parquet file of rollouts per shard of problems."""
-        from lrbench.sampling.rollouts import read_rollouts, write_rollouts
+        from lrbench.sampling.rollouts import iterate_rollouts, write_rollouts
 
         for name, span in shards(self.size, PROBLEMS_PER_SHARD):
             if not draft.has(f"{name}.parquet"):
@@ -64,8 +64,13 @@ class RolloutSource(Stage):
                 seconds = time.monotonic() - started
                 draft.commit(f"{name}.parquet", partial(write_rollouts, rollouts=rollouts), seconds)
             progress.advance(len(span))
-        rollouts = read_rollouts(draft.path(name) for name in draft.names if name.endswith(".parquet"))
-        return {"rollouts": len(rollouts), "tokens": sum(rollout.steps for rollout in rollouts)}
+        count = tokens = 0
+        for rollout in iterate_rollouts(
+            draft.path(name) for name in draft.names if name.endswith(".parquet")
+        ):
+            count += 1
+            tokens += rollout.steps
+        return {"rollouts": count, "tokens": tokens}
 
     @abstractmethod
     def make(self, name: str, span: range, draft: Draft, workspace: Workspace) -> list[Rollout]:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage, shards
-from lrbench.pipeline.stages.rollouts import parquet_files, read_artifact_rollouts
+from lrbench.pipeline.stages.rollouts import parquet_files
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Divergence
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
+if TYPE_CHECKING:
+    from lrbench.sampling.rollouts import Rollout
+    from lrbench.sampling.scores import Scores
+
 ROLLOUTS_PER_SHARD = 64
+# Up to this much on disk, what samples are made from is read once for all points of a sweep.
+KEPT_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -61,33 +67,30 @@ class PairScores(Stage):
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
         """Commit one Parquet file of scores per shard of rollouts, and what the token ids read as."""
+        from lrbench.sampling.rollouts import count_rollouts, groups_of, iterate_rollouts
         from lrbench.sampling.scores import read_scores, write_scores
         from lrbench.sampling.scoring import score_rollouts
         from lrbench.sampling.token_texts import TOKENS_FILE, ids_of, token_texts, write_token_texts
 
-        rollouts = read_artifact_rollouts(inputs["rollouts"])
+        files = parquet_files(inputs["rollouts"])
+        count = count_rollouts(files)
+        groups = groups_of(iterate_rollouts(files), ROLLOUTS_PER_SHARD)
         pair = workspace.pair
         steps = 0
         named: set[int] = set()
-        for name, span in shards(len(rollouts), ROLLOUTS_PER_SHARD):
-            batch = [rollouts[index] for index in span]
+        for (name, span), group in zip(shards(count, ROLLOUTS_PER_SHARD), groups, strict=True):
             if not draft.has(f"{name}.parquet"):
                 started = time.monotonic()
-                scores = score_rollouts(
-                    pair,
-                    batch,
-                    alpha_min=self.alpha_min,
-                    first_index=span.start,
-                )
+                scores = score_rollouts(pair, group, alpha_min=self.alpha_min, first_index=span.start)
                 seconds = time.monotonic() - started
                 draft.commit(f"{name}.parquet", partial(write_scores, scores=scores), seconds)
-            named |= ids_of(batch, read_scores([draft.path(f"{name}.parquet")]))
-            steps += sum(rollout.steps for rollout in batch)
+            named |= ids_of(group, read_scores([draft.path(f"{name}.parquet")]))
+            steps += sum(rollout.steps for rollout in group)
             progress.advance(len(span))
         texts = token_texts(workspace.tokenizer, named)
         draft.commit(TOKENS_FILE, lambda path: write_token_texts(path, texts))
         workspace.release_amateur()
-        return {"rollouts": len(rollouts), "steps": steps}
+        return {"rollouts": count, "steps": steps}
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class ArmSamples(Stage):
     """An arm's selector and target applied: kept steps with what is learnt at each."""
 
     name: ClassVar[str] = "samples"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     rollouts: Stage
     scores: PairScores | None
@@ -134,32 +137,62 @@ class ArmSamples(Stage):
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
-        """Commit the rollouts and their kept steps."""
-        from lrbench.sampling.divergence import divergence_statistics
+        """Commit the rollouts and their kept steps, a shard's worth of which is in memory at a time."""
+        from lrbench.sampling.divergence import DivergenceSums
         from lrbench.sampling.rollouts import write_rollouts
         from lrbench.sampling.samples import (
             ROLLOUTS_FILE,
             STEPS_FILE,
+            Samples,
             build_samples,
             kept_steps,
             write_steps,
         )
-        from lrbench.sampling.scores import read_scores
 
         started = time.monotonic()
-        rollouts = workspace.read_once(inputs["rollouts"], read_artifact_rollouts)
-        scores = (
-            workspace.read_once(inputs["scores"], lambda artifact: read_scores(parquet_files(artifact)))
-            if "scores" in inputs
-            else None
-        )
-        samples = build_samples(rollouts, scores, self.ingredients, self.divergence)
-        draft.commit(ROLLOUTS_FILE, lambda path: write_rollouts(path, rollouts))
-        draft.commit(STEPS_FILE, lambda path: write_steps(path, samples), time.monotonic() - started)
+        sums = DivergenceSums()
+        counts: list[int] = []
+
+        def parts() -> Iterator[Samples]:
+            for rollouts, scores in _shards(inputs, workspace):
+                if scores is not None:
+                    sums.add(scores, kept_steps(scores, self.ingredients, self.divergence))
+                yield build_samples(rollouts, scores, self.ingredients, self.divergence)
+
+        written = (rollout for rollouts, _ in _shards(inputs, workspace) for rollout in rollouts)
+        draft.commit(STEPS_FILE, lambda path: counts.append(write_steps(path, parts())))
+        seconds = time.monotonic() - started
+        draft.commit(ROLLOUTS_FILE, lambda path: write_rollouts(path, written), seconds)
         progress.advance(1)
-        statistics: dict[str, Any] = {"kept_steps": len(samples)}
-        if scores is not None:
-            statistics["divergence"] = divergence_statistics(
-                scores, kept_steps(scores, self.ingredients, self.divergence)
-            )
+        statistics: dict[str, Any] = {"kept_steps": counts[-1]}
+        if "scores" in inputs:
+            statistics["divergence"] = sums.statistics()
         return statistics
+
+
+Shard = tuple["list[Rollout]", "Scores | None"]
+
+
+def _shards(inputs: Mapping[str, Artifact], workspace: Workspace) -> Iterable[Shard]:
+    """Rollouts and their scores, where there are any, one shard after the other.
+
+    What is small is kept for the run: a sweep reads the same for every one of its points.
+    """
+    if sum(record.size for artifact in inputs.values() for record in artifact.files) > KEPT_BYTES:
+        return _read_shards(inputs)
+    kept: list[Shard] = workspace.read_once(
+        inputs.get("scores", inputs["rollouts"]), lambda _: list(_read_shards(inputs))
+    )
+    return kept
+
+
+def _read_shards(inputs: Mapping[str, Artifact]) -> Iterator[Shard]:
+    from lrbench.sampling.rollouts import groups_of, iterate_rollouts
+    from lrbench.sampling.scores import of_rollouts_from, read_scores
+
+    groups = groups_of(iterate_rollouts(parquet_files(inputs["rollouts"])), ROLLOUTS_PER_SHARD)
+    if "scores" not in inputs:
+        yield from ((group, None) for group in groups)
+        return
+    for number, (group, path) in enumerate(zip(groups, parquet_files(inputs["scores"]), strict=True)):
+        yield group, of_rollouts_from(read_scores([path]), number * ROLLOUTS_PER_SHARD)
