@@ -24,6 +24,7 @@ from lrbench.results.wording import accuracy_text, comparison_text
 MOST_INTERVALS = 100
 NOTHING = "–"
 MOST_CURVES = 40
+MOST_NOTES = 10
 # A test of averages takes some 60 ms.
 MOST_TESTS = 16
 
@@ -143,13 +144,15 @@ def show_training(rows: Sequence[Row], results: Results, palette: Palette) -> No
         '<p class="lv-caption">Seeds of one arm are thin lines, their mean is the thick one. Losses of arms '
         "with different targets do not measure the same thing.</p>"
     )
-    for sentence in without_numbers(trained, results.arms):
-        st.html(f'<p class="lr-note lr-problem">{name_html(sentence, 300)}</p>')
+    if broken := without_numbers(trained, results.arms):
+        more = f"<br>and {len(broken) - MOST_NOTES} more" if len(broken) > MOST_NOTES else ""
+        sentences = "<br>".join(name_html(sentence, 300) for sentence in broken[:MOST_NOTES])
+        st.html(f'<p class="lr-note lr-problem">{sentences}{more}</p>')
 
 
 def _missing(rows: Sequence[Row], points: Sequence[Point], kind: str, column: str) -> Iterable[str]:
     drawn = {point.row.arm_id for point in points}
-    for row in [row for row in rows if row.arm_id not in drawn][:10]:
+    for row in [row for row in rows if row.arm_id not in drawn][:MOST_NOTES]:
         why = (
             "no record of what it cost"
             if cost_of(row, kind) is None
