@@ -45,9 +45,7 @@ class Gradients:
         self.parameters = parameters
         self.dropout = dropout
         self.team = team
-        self.pieces = Pieces.usual(model.device)
-        if runtime.tokens_per_forward is not None:
-            self.pieces = Pieces(runtime.tokens_per_forward)
+        self.pieces = Pieces.usual(model, vocabulary, runtime.tokens_per_forward)
         self.pack = supports_packing(model)
 
     def of(self, update: int, batch: Sequence[int]) -> Tensor:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from lrbench.models.forward import (
-    POSITIONS_PER_CHUNK,
     TOKENS_PER_FORWARD,
+    chunk_size,
     hidden_states,
     length_batches,
     log_probabilities,
@@ -30,7 +30,7 @@ def perplexity(model: Model, vocabulary: SharedVocabulary, rollouts: Sequence[Ro
     Tokens count alike, so a longer solution counts for more; the token that ends the turn is one of them.
     Infinite where the mean is too large to be raised.
     """
-    log_p = 0.0
+    log_p, positions = 0.0, chunk_size(vocabulary)
     limit = TOKENS_PER_FORWARD[model.device.type]
     for indices in length_batches([len(rollout.token_ids) for rollout in rollouts], len(rollouts), limit):
         part = [rollouts[index] for index in indices]
@@ -42,8 +42,8 @@ def perplexity(model: Model, vocabulary: SharedVocabulary, rollouts: Sequence[Ro
             torch.tensor(values, device=model.device) for values in (rows, columns, tokens)
         )
         hidden_ND = hidden_states(model, ids_BT)[rows_N, columns_N]
-        for start in range(0, len(tokens), POSITIONS_PER_CHUNK):
-            chunk = slice(start, start + POSITIONS_PER_CHUNK)
+        for start in range(0, len(tokens), positions):
+            chunk = slice(start, start + positions)
             log_p_CV = log_probabilities(model, hidden_ND[chunk], vocabulary)
             log_p += log_p_CV.gather(1, tokens_N[chunk, None]).double().sum().item()
     with np.errstate(over="ignore"):

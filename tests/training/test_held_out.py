@@ -32,7 +32,7 @@ def test_perplexity_is_its_definition_whatever_is_in_memory_at_once(
     tiny_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tokens: int, chunk: int
 ) -> None:
     monkeypatch.setitem(forward.TOKENS_PER_FORWARD, "cpu", tokens)
-    monkeypatch.setattr(held_out, "POSITIONS_PER_CHUNK", chunk)
+    monkeypatch.setattr(held_out, "chunk_size", lambda _vocabulary: chunk)
     model, rollouts = tiny_model(seed=1), random_rollouts(9)
     found = perplexity(model, VOCABULARY, rollouts)
     assert found == pytest.approx(by_definition(model, rollouts), rel=1e-5)
