@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.recipe.loading import load_recipe
+from lrbench.results.inspection import Inspector
 from lrbench.results.studies.content import Strong
 from lrbench.results.studies.convergence import settled_at
 from lrbench.results.studies.report import build_report
@@ -257,3 +258,38 @@ class TestCases:
         report = build_report(declared("case_study", columns="[formal]"), nothing, RUNS)
         assert lines_of(report, "items of")["formal"] == ("formal", *[""] * 5)
         assert report.rows[0]["command"] == "lrbench run small.yaml"
+
+    def test_the_first_item_won_of_every_benchmark_and_the_first_lost_of_all_are_shown(
+        self, declared, ledger_of, monkeypatch
+    ):
+        edition = declared("case_study", columns="[formal, choice]")
+        contents = ledger_of(edition, lambda made: 40 + 2 * (made.arm == "lightr"))
+
+        def items(_, score):
+            return [
+                {
+                    "id": f"{score.benchmark}-{place}",
+                    "problem": f"problem {place}",
+                    "gold": "7",
+                    "completion": f"{score.arm} says\n{place}",
+                    "reason": "equal" if outcome == "1" else "different",
+                }
+                for place, outcome in enumerate(score.paper)
+            ]
+
+        monkeypatch.setattr(Inspector, "items", items)
+        passages = build_report(edition, contents, RUNS).passages
+        outcomes = {(score.arm, score.benchmark): score.paper for score in contents.scores}
+        pairs = list(zip(outcomes["lightr", "formal"], outcomes["base", "formal"], strict=True))
+        won, lost = pairs.index(("1", "0")), pairs.index(("0", "1"))
+        assert [passage.title for passage in passages] == [
+            f"embedded/expert, formal, item formal-{won}: won by lightr",
+            f"embedded/expert, choice, item choice-{won}: won by lightr",
+            f"embedded/expert, formal, item formal-{lost}: lost by lightr",
+        ]
+        assert passages[0].parts == (
+            ("problem", f"problem {won}"),
+            ("right answer", "7"),
+            ("base", f"base says\n{won} [different]"),
+            ("lightr", f"lightr says\n{won} [equal]"),
+        )
