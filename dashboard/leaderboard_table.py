@@ -159,9 +159,10 @@ def _row_header(view: View, row: Row) -> str:
             second=baseline.baseline,
         )
         name = f'<a href="{name_html(address, 1000)}" target="_self" title="compare item by item">{name}</a>'
-    return (
-        f'<th scope="row" role="rowheader">{name}<br><small class="lr-muted">{", ".join(parts)}</small></th>'
-    )
+    made = name_html(state.link("provenance", arm=row.arm_id), 1000)
+    parts.append(f'<a href="{made}" target="_self">provenance</a>')
+    more = f'<small class="lr-muted">{", ".join(parts)}</small>'
+    return f'<th scope="row" role="rowheader">{name}<br>{more}</th>'
 
 
 def _accuracy(view: View, row: Row, column: str, scales: Mapping[str, Scale]) -> str:

@@ -78,6 +78,23 @@ def test_a_row_leads_to_its_comparison(address: str, chromium: Any) -> None:
         assert urlsplit(view.page.url).path == "/compare"
 
 
+def test_pages_with_widgets_of_one_name_do_not_disturb_each_other(address: str, chromium: Any) -> None:
+    with look(chromium) as view:
+        view.go(f"{address}/?arm=lightr&arm=sft")
+        assert view.page.locator(".lr-board tbody tr:not(.lr-group)").count() == 2
+        for page in ("Provenance", "Compare two", "Leaderboard"):
+            view.page.get_by_role("link", name=page, exact=True).click()
+            view.settle()
+            assert view.page.locator(".stException").count() == 0
+            assert "the link asks for" not in view.text
+        assert view.page.locator(".lr-board tbody tr:not(.lr-group)").count() == 3
+        view.page.locator('.lr-board a[href^="provenance"]').last.click()
+        view.page.wait_for_url("**/provenance?arm=*")
+        view.settle()
+        assert "lightr" in view.page.get_by_role("combobox", name="Result").first.input_value()
+        assert "the link asks for" not in view.text
+
+
 def test_the_table_is_one_for_a_screen_reader_on_every_screen(address: str, chromium: Any) -> None:
     for width in (1280, 420):
         with look(chromium, width) as view:
