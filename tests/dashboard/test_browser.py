@@ -69,6 +69,18 @@ def test_the_address_follows_the_widgets_and_going_back_follows_the_address(
         assert view.page.inner_text(".lr-board") != sorted_table
 
 
+def test_downloads_hold_the_rows_that_pass_the_filters(address: str, chromium: Any) -> None:
+    with look(chromium) as view:
+        view.go(f"{address}/?arm=lightr&arm=sft")
+        for label, start in (("CSV", "suite,"), ("Markdown", "## embedded7"), ("LaTeX", "")):
+            with view.page.expect_download() as coming:
+                view.page.get_by_role("button", name=label, exact=True).click()
+            text = Path(coming.value.path()).read_text(encoding="utf-8")
+            assert text.startswith(start)
+            assert "lightr" in text
+            assert ",base," not in text
+
+
 def test_a_row_leads_to_its_comparison(address: str, chromium: Any) -> None:
     with look(chromium) as view:
         view.go(address)
