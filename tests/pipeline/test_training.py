@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lrbench.embedded import assets
-from lrbench.errors import DataError
+from lrbench.errors import DataError, ModelError
 from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.training import ADAPTER_FILES
@@ -169,3 +169,14 @@ def test_held_out_problems_without_solutions_stop_the_plan(make_recipe: MakeReci
     with pytest.raises(DataError, match='the held-out problem line-2 has no "solution"'):
         plan_recipe(make_recipe(arms=["lightr"], data=data), tmp_path)
     plan_recipe(make_recipe(arms=["base"], data=data), tmp_path)
+
+
+def test_more_processes_than_devices_are_told_before_any_work(
+    make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    recipe = make_recipe(arms=["lightr"], runtime={"processes": 2})
+    with pytest.raises(ModelError, match="processes is 2, but only 1 CUDA devices are visible here"):
+        run_recipe(recipe, tmp_path)
+    assert not list((tmp_path / "store").glob("*/*/manifest.json"))
