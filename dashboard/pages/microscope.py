@@ -88,7 +88,7 @@ def look(microscope: Microscope, arm: ArmRecord) -> None:
     st.html("<h2>This rollout and all of them</h2>")
     columns = {"this rollout": view.summary, f"all {len(microscope.rollouts):,}": whole}
     if differs(thresholds, microscope):
-        columns["all, as trained"] = microscope.summary(microscope.trained)
+        columns["all, as trained"] = microscope.summary_as_trained
     table, chart = st.columns([1, 1], gap="large")
     with table:
         st.html(statistics_html(columns, masked))

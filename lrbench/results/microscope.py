@@ -191,6 +191,11 @@ class Microscope:
         """All rollouts at once."""
         return _summary(self.scores, self.kept(thresholds), self.ingredients, thresholds.alpha)
 
+    @cached_property
+    def summary_as_trained(self) -> Summary:
+        """All rollouts at the arm's own thresholds."""
+        return self.summary(self.trained)
+
     def rollout(self, index: int, thresholds: Divergence) -> RolloutView:
         """One rollout; `index` is its place in `rollouts`."""
         start, stop = np.searchsorted(self.scores.rollout, [index, index + 1])
@@ -228,13 +233,7 @@ def open_microscope(inspector: Inspector, arm: ArmRecord) -> Microscope | None:
 def _summary(scores: Scores, kept: NDArray[np.bool_], ingredients: Ingredients, alpha: float) -> Summary:
     tokens = single = overturned = None
     if ingredients.target == "contrast" and kept.any():
-        targets = contrast(scores, kept, alpha)
-        counts = np.diff(targets.offsets)
-        favourite = np.maximum.reduceat(targets.weights, targets.offsets[:-1])
-        first_choice = targets.ids == np.repeat(scores.top1_expert[kept], counts)
-        on_first = np.add.reduceat(np.where(first_choice, targets.weights, 0), targets.offsets[:-1])
-        tokens, single = float(counts.mean()), float((counts == 1).mean())
-        overturned = float((on_first < favourite).mean())
+        tokens, single, overturned = _target_statistics(scores, kept, alpha)
     return Summary(
         divergence=divergence_statistics(scores, kept),
         plausible_tokens=tokens,
@@ -242,6 +241,34 @@ def _summary(scores: Scores, kept: NDArray[np.bool_], ingredients: Ingredients, 
         share_overturned=overturned,
         counts=_histogram(scores.kl),
         counts_kept=_histogram(scores.kl[kept]),
+    )
+
+
+def _target_statistics(scores: Scores, kept: NDArray[np.bool_], alpha: float) -> tuple[float, float, float]:
+    """The three means of `Summary`, without the exponentials of the targets themselves."""
+    scores = _kept_part(scores, kept)
+    starts = scores.offsets[:-1]
+    mask = plausible(scores, alpha)
+    counts = np.add.reduceat(mask, starts, dtype=np.int64)
+    advantage = scores.support_log_p_expert - scores.support_log_p_amateur
+    advantage[~mask] = -np.inf
+    favourite = np.maximum.reduceat(advantage, starts)
+    advantage[scores.support_ids != np.repeat(scores.top1_expert, np.diff(scores.offsets))] = -np.inf
+    on_first = np.maximum.reduceat(advantage, starts)
+    return float(counts.mean()), float((counts == 1).mean()), float((on_first < favourite).mean())
+
+
+def _kept_part(scores: Scores, kept: NDArray[np.bool_]) -> Scores:
+    """The kept steps alone."""
+    lengths = np.diff(scores.offsets)
+    support = np.repeat(kept, lengths)
+    return Scores(
+        offsets=np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int64),
+        **{
+            name: column[support if name.startswith("support_") else kept]
+            for name, column in vars(scores).items()
+            if name != "offsets"
+        },
     )
 
 
