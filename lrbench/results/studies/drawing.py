@@ -237,6 +237,7 @@ def _draw_bars(axes: Axes, panel: Panel) -> None:
                 capsize=2,
             )
     turned: dict[str, Any] = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xlim(-0.5, len(panel.across) - 0.5)
     axes.set_xticks(range(len(panel.across)))
     axes.set_xticklabels(
         [_label(name) for name in panel.across], fontsize=7.5, **(turned if _turned(panel) else {})
