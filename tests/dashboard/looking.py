@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 SCREENSHOTS = Path(os.environ.get("LRBENCH_SCREENSHOTS", "build/screenshots"))
 HEIGHT = 900
 TALLEST = 4000
-PATIENCE, PAUSE = 60_000, 600
+PATIENCE, PAUSE = 180_000, 600
 MAIN = "document.querySelector('.stMain')"
 # On a page's own address Streamlit first looks there for its server, and then finds it at the root.
 PROBES = ("/_stcore/health", "/_stcore/host-config")
