@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lrbench.errors import RunError
 from lrbench.models.loading import Model
+from lrbench.models.memory import out_of_memory, size_of
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.recipe.schema import Runtime
 from lrbench.sampling.samples import Samples
@@ -98,19 +99,12 @@ class Gradients:
         return loss
 
     def _too_large(self, longest: int) -> str:
-        dtype = str(self.model.dtype).removeprefix("torch.")
-        millions = sum(weight.numel() for weight in self.model.parameters()) / 1e6
         return (
-            f"out of memory on {self.model.device}: one rollout of {longest} tokens alone is too much to "
-            f"train on, with a model of {millions:,.0f} million parameters in {dtype} and a vocabulary of "
-            f"{self.vocabulary.size:,} tokens. Set runtime.gradient_checkpointing, lower "
-            "sampling.max_new_tokens, or use a smaller expert or a smaller dtype."
+            f"out of memory: one rollout of {longest} tokens alone is too much to train on, with "
+            f"{size_of(self.model)} and a vocabulary of {self.vocabulary.size:,} tokens. Set "
+            "runtime.gradient_checkpointing, lower sampling.max_new_tokens, or use a smaller expert or a smaller "
+            "dtype."
         )
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether `error` is a failed allocation; on a CPU torch reports that as a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 @contextmanager

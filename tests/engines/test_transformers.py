@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from lrbench.errors import RunError
 from lrbench.sampling.engines.base import TokenRules
 from lrbench.sampling.engines.transformers import TransformersEngine
 from tests.oracles.scoring import distribution
@@ -97,8 +98,16 @@ def test_prompt_and_completion_together_end_where_the_context_is_full(model: Any
     assert generate(model, PROMPTS, context=6, **options)[1] == ()
 
 
+# What a GPU and a CPU raise.
+FULL = [
+    torch.OutOfMemoryError(),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes."),
+]
+
+
+@pytest.mark.parametrize("full", FULL)
 def test_a_batch_that_does_not_fit_is_halved_for_good_and_gives_the_same(
-    model: Any, monkeypatch: pytest.MonkeyPatch
+    model: Any, monkeypatch: pytest.MonkeyPatch, full: RuntimeError
 ) -> None:
     options = {"max_new_tokens": 4, "stop_ids": [0], "batch_size": 4}
     expected = generate(model, PROMPTS, **options)
@@ -108,7 +117,7 @@ def test_a_batch_that_does_not_fit_is_halved_for_good_and_gives_the_same(
     def small_memory(**arguments: Any) -> Any:
         sizes.append(len(arguments["input_ids"]))
         if sizes[-1] > 1:
-            raise torch.OutOfMemoryError
+            raise full
         return real(**arguments)
 
     monkeypatch.setattr(model, "generate", small_memory)
@@ -116,12 +125,25 @@ def test_a_batch_that_does_not_fit_is_halved_for_good_and_gives_the_same(
     assert sizes == [4, 2, 1, 1, 1, 1]
 
 
-def test_one_row_that_does_not_fit_is_an_error(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("full", FULL)
+def test_one_row_that_does_not_fit_is_an_error_with_the_sizes(
+    model: Any, monkeypatch: pytest.MonkeyPatch, full: RuntimeError
+) -> None:
     def no_memory(**_: Any) -> Any:
-        raise torch.OutOfMemoryError
+        raise full
 
     monkeypatch.setattr(model, "generate", no_memory)
-    with pytest.raises(torch.OutOfMemoryError):
+    sizes = r"million parameters in float32 on cpu cannot complete one prompt of 6 tokens with up to 4 new"
+    with pytest.raises(RunError, match=sizes):
+        generate(model, PROMPTS, max_new_tokens=4, stop_ids=[0], batch_size=4)
+
+
+def test_other_failures_are_not_taken_for_full_memory(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: Any) -> Any:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(model, "generate", broken)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         generate(model, PROMPTS, max_new_tokens=4, stop_ids=[0], batch_size=4)
 
 

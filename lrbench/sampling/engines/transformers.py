@@ -6,6 +6,7 @@ is sampled. Shapes: B rows, T tokens, V vocabulary.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import cast
 
@@ -13,10 +14,14 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from lrbench.errors import RunError
 from lrbench.models.loading import Model
+from lrbench.models.memory import out_of_memory, size_of
 from lrbench.sampling.engines.base import Engine, Request, TokenRules
 
 PADDING_ID = 0
+
+logger = logging.getLogger(__name__)
 
 
 class GumbelNoise(LogitsProcessor):  # type: ignore[misc]
@@ -54,24 +59,39 @@ class TransformersEngine(Engine):
         """Batches of similar length, the longest first.
 
         A batch that does not fit into memory is halved, and so is the batch size from there on: what
-        follows is shorter, so the first batches find the size that fits. Raises
-        `torch.OutOfMemoryError` when one row alone does not fit.
+        follows is shorter, so the first batches find the size that fits. Raises `RunError` when one row alone
+        does not fit.
         """
         waiting = sorted(range(len(requests)), key=lambda index: -len(requests[index].prompt))
         completions: dict[int, tuple[int, ...]] = {}
         while waiting:
             batch = waiting[: self.batch_size]
-            try:
-                rows = self._complete_batch([requests[index] for index in batch], temperature)
-            except torch.OutOfMemoryError:
-                if len(batch) == 1:
-                    raise
-                torch.cuda.empty_cache()
+            rows = self._tried([requests[index] for index in batch], temperature)
+            if rows is None:
                 self.batch_size = len(batch) // 2
+                logger.warning("out of memory while writing: going on with %d rows at once", self.batch_size)
+                if self.model.device.type == "cuda":
+                    torch.cuda.empty_cache()
                 continue
             completions.update(zip(batch, rows, strict=True))
             waiting = waiting[len(batch) :]
         return [completions[index] for index in range(len(requests))]
+
+    def _tried(self, batch: Sequence[Request], temperature: float) -> list[tuple[int, ...]] | None:
+        """The completions of a batch, or None when memory ran out on the way."""
+        try:
+            return self._complete_batch(batch, temperature)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            if len(batch) > 1:
+                return None
+            (request,) = batch
+            raise RunError(
+                f"out of memory: {size_of(self.model)} cannot complete one prompt of {len(request.prompt)} "
+                f"tokens with up to {request.max_new_tokens} new ones. Lower max_new_tokens, use a smaller "
+                "expert or a smaller dtype, or free memory."
+            ) from error
 
     @torch.no_grad()
     def _complete_batch(self, batch: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
