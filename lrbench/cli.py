@@ -109,12 +109,20 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
 
 
 @app.command()
-def plan(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> None:
-    """Show the stages of a recipe: what is finished, what will run, and at most how many tokens."""
+def plan(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", metavar="NAME", help="Where it would run, such as h200; else this machine."),
+    ] = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Show the stages of a recipe: what is finished, what will run, its tokens, time and memory."""
     from lrbench.pipeline.plan import plan_recipe
     from lrbench.pipeline.showing import show_plan
 
-    show_plan(plan_recipe(_load(recipe, overrides), runs, fetch=False), runs)
+    show_plan(plan_recipe(_load(recipe, overrides), runs, fetch=False), runs, device)
 
 
 @app.command()

@@ -12,22 +12,17 @@ from torch import Tensor
 
 from lrbench.errors import ModelError
 from lrbench.models.loading import Model
+from lrbench.models.pieces import TOKENS_PER_FORWARD as TOKENS_PER_FORWARD
+from lrbench.models.pieces import chunk_positions
 from lrbench.models.vocabulary import SharedVocabulary
 
 # Far below any logit, yet finite: 0 * (x - y) stays 0 where infinities would give NaN.
 UNUSED_LOGIT = -1e30
 
-# How much is in memory at once. Constants, so that they cannot make equal keys mean different bytes:
-# small forwards stay in a CPU's cache, a GPU needs large ones to be busy.
-TOKENS_PER_FORWARD = {"cpu": 1024, "cuda": 16384}
-POSITIONS_PER_CHUNK = 256
-# Blocks above 32 MiB are given back to the system when freed; below, glibc keeps them and fragments.
-LOGITS_PER_CHUNK = 2**24
-
 
 def chunk_size(vocabulary: SharedVocabulary) -> int:
     """Positions whose distributions are held at once: at most 64 MiB of float32 for one tensor of them."""
-    return max(1, min(POSITIONS_PER_CHUNK, LOGITS_PER_CHUNK // vocabulary.size))
+    return chunk_positions(vocabulary.size)
 
 
 def length_batches(lengths: Sequence[int], rows: int, tokens: int) -> list[list[int]]:

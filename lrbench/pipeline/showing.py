@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lrbench.pipeline.estimating.showing import cost_cells, cost_lines, expected_cost
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
@@ -21,12 +22,15 @@ from lrbench.store.store import Store
 MOST_VALUES = 8
 
 
-def show_plan(plan: Plan, runs: Path) -> None:
-    """Print what the recipe stands for, and its stages: finished, begun or to run, and their most tokens.
+def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
+    """Print what the recipe stands for, and its stages: finished, begun or to run, tokens and cost.
 
-    Stages of one kind that differ only in where among seeds and points they stand share a line.
+    Time and memory are those expected on the device called `device`, or on the one that a run would use
+    here. Stages of one kind that differ only in where among seeds and points they stand share a line. Raises
+    `UserError` when no such device is known.
     """
     console = Console()
+    estimate = expected_cost(plan, runs, device)
     if len(plan.variants) > 1:
         console.print(Text(_variants_text(plan)))
         console.print()
@@ -38,17 +42,19 @@ def show_plan(plan: Plan, runs: Path) -> None:
     table.add_column("stage", no_wrap=True)
     table.add_column("what")
     table.add_column("state", no_wrap=True)
-    table.add_column("new tokens, at most", justify="right", no_wrap=True)
+    table.add_column("tokens", justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("memory", justify="right", no_wrap=True)
     table.add_column("key", no_wrap=True, style="dim")
     for (name, label), alike in _lines(plan).items():
         to_run = [stage for stage in alike if stage.key in unfinished]
         files = sum(begun.get((stage.name, stage.key), 0) for stage in to_run)
-        most = sum(stage.most_tokens for stage in alike)
+        costs = None if estimate is None else [estimate.stages[stage.key] for stage in alike]
         table.add_row(
             name,
             Text(label if len(alike) == 1 else f"{label} x {len(alike)}"),
             _state(len(alike), len(to_run), files),
-            f"{most:,}" if most else "",
+            *(cost_cells(costs) if costs else ("", "", "")),
             alike[0].key[:8] if len(alike) == 1 else "",
         )
     console.print(table)
@@ -58,6 +64,8 @@ def show_plan(plan: Plan, runs: Path) -> None:
         f"(at most {tokens:,} new tokens).",
         highlight=False,
     )
+    for line in cost_lines(estimate):
+        console.print(Text(line))
     if plan.absent:
         console.print(Text(f"Not here yet, a run fetches first: {', '.join(plan.absent)}."))
         console.print("Keys of what depends on them change once they are here.", style="dim")

@@ -1,0 +1,172 @@
+"""From sizes to seconds and bytes: a small model of what forwards cost.
+
+A piece of work takes
+
+    forwards x overhead + operations / (peak x share reached) + bytes / (bandwidth x share reached)
+
+seconds: what is spent on every forward whatever its size, multiplying, and reading memory. Generation is
+mostly the first and last, training and scoring mostly the second. Attention's own quadratic part is left
+out: at the lengths of the paper it is some percent. The constants are ours; runs correct them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from lrbench.pipeline.estimating.devices import Device
+from lrbench.pipeline.estimating.shapes import DTYPE_BYTES, Shape
+
+# Shares of the published peaks that matrix products and memory reads reach.
+OPERATIONS_REACHED = 0.3
+BANDWIDTH_REACHED = 0.5
+# What transformers spends on one layer and on one forward before anything is computed; vLLM spends less.
+SECONDS_PER_LAYER = {"hf": 0.8e-3, "vllm": 0.4e-3}
+SECONDS_PER_FORWARD = 2e-3
+# A batch goes on until its longest completion ends, which is about so many times the mean.
+LONGEST = 3
+# A cache that grows by one token is read and written anew, and read by attention.
+CACHE_PASSES = 3
+# Reads and writes of float32 numbers as wide as the vocabulary, for each scored or trained position.
+SCORING_PASSES = 20
+TRAINING_PASSES = 20
+# At most so many tensors as wide as the vocabulary are held at once.
+TENSORS_PER_CHUNK = 4
+# What Python, torch and all else take before any weight is loaded, and CUDA's own part of a GPU.
+BASE_BYTES = {"cpu": 600 * 2**20, "cuda": 500 * 2**20}
+# The share of a GPU's memory that vLLM takes, whatever it needs.
+VLLM_SHARE = 0.9
+# Importing everything, and reading weights from disk.
+SECONDS_TO_START = 10.0
+WEIGHT_BYTES_PER_SECOND = 1e9
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of work and the most bytes held, weights included and the framework left out."""
+
+    seconds: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model on a device in the dtype that its recipe declares."""
+
+    shape: Shape
+    dtype: str
+    device: Device
+
+    @property
+    def number(self) -> int:
+        """Bytes of one number."""
+        return DTYPE_BYTES[self.dtype]
+
+    @property
+    def weights(self) -> int:
+        """Bytes of all weights."""
+        return self.shape.parameters * self.number
+
+    def cache(self, tokens: float) -> float:
+        """Bytes of the keys and values of `tokens`."""
+        return tokens * self.shape.layers * 2 * self.shape.key_values * self.number
+
+    def layer_states(self, tokens: float) -> float:
+        """Bytes that one layer holds of `tokens` that it reads."""
+        return tokens * (6 * self.shape.hidden + 3 * self.shape.intermediate) * self.number
+
+    def seconds(self, forwards: float, multiplications: float, moved: float, engine: str = "hf") -> float:
+        """Time of `forwards` with so many multiplications in all, which move so many bytes."""
+        overhead = self.shape.layers * SECONDS_PER_LAYER[engine] + SECONDS_PER_FORWARD
+        computing = 2 * multiplications / (self.device.operations[self.dtype] * OPERATIONS_REACHED)
+        return forwards * overhead + computing + moved / (self.device.bandwidth * BANDWIDTH_REACHED)
+
+
+def chunk_bytes(vocabulary: int, positions: int) -> float:
+    """Of the tensors as wide as the vocabulary that are held at once."""
+    return TENSORS_PER_CHUNK * positions * vocabulary * 4
+
+
+def writing(
+    model: Loaded, *, rows: int, batches: int, prompt: float, written: float, most: int, engine: str
+) -> Cost:
+    """`rows` completions of on average `written` tokens in `batches`, at most `most` each.
+
+    The engine hf keeps rows that are done until their batch is; vLLM fills their place.
+    """
+    shape = model.shape
+    if not rows:
+        return Cost(0.0, model.weights)
+    width = rows / batches
+    longest = min(float(most), LONGEST * written)
+    computed = longest if engine == "hf" else written
+    forwards = batches * (longest if engine == "hf" else written) + (0 if engine == "hf" else longest)
+    passes = CACHE_PASSES if engine == "hf" else 1
+    moved = forwards * (model.weights + passes * model.cache(width * (prompt + computed / 2)))
+    multiplications = rows * (prompt * shape.body + computed * (shape.body + shape.head))
+    held = (
+        model.weights
+        + 2 * model.cache(width * (prompt + longest))
+        + model.layer_states(width * prompt)
+        + 3 * width * shape.vocabulary * 4
+    )
+    if engine == "vllm" and model.device.memory is not None:
+        held = max(held, VLLM_SHARE * model.device.memory)
+    return Cost(model.seconds(forwards, multiplications, moved, engine), held)
+
+
+def scoring(
+    expert: Loaded,
+    amateur: Loaded,
+    *,
+    tokens: float,
+    steps: float,
+    at_once: float,
+    positions: int,
+    forwards: int,
+) -> Cost:
+    """Both models read `tokens` once and give distributions at `steps` of them, `positions` at a time."""
+    seconds = 0.0
+    for model in (expert, amateur):
+        shape = model.shape
+        wide = SCORING_PASSES / 2 * steps * shape.vocabulary * 4
+        moved = forwards * model.weights + wide
+        seconds += model.seconds(forwards, tokens * shape.body + steps * shape.head, moved)
+    held = (
+        expert.weights
+        + amateur.weights
+        + expert.layer_states(at_once)
+        + chunk_bytes(expert.shape.vocabulary, positions)
+    )
+    return Cost(seconds, held)
+
+
+def training(
+    model: Loaded,
+    *,
+    updates: int,
+    tokens: float,
+    kept: float,
+    at_once: int,
+    positions: int,
+    rank: int,
+    checkpointing: bool,
+) -> Cost:
+    """Updates that each read `tokens` and learn at `kept` of them; the frozen weights need no gradient.
+
+    Going back costs as much as going forward; with `checkpointing` layers go forward twice, and so does the
+    output layer always.
+    """
+    shape = model.shape
+    forwards = max(1, ceil(tokens / at_once))
+    body, head = (3 if checkpointing else 2), 3
+    multiplications = body * tokens * shape.body + head * kept * shape.head
+    moved = forwards * 2 * model.weights + TRAINING_PASSES * kept * shape.vocabulary * 4
+    seconds = updates * model.seconds(3 * forwards, multiplications, moved)
+    read = min(tokens, at_once)
+    states = read * (12 * shape.hidden + 4 * shape.intermediate) * model.number
+    layers = (
+        states + read * shape.layers * shape.hidden * model.number if checkpointing else states * shape.layers
+    )
+    adapter = 16 * rank * 4 * shape.hidden * shape.layers
+    return Cost(seconds, model.weights + layers + adapter + chunk_bytes(shape.vocabulary, positions))

@@ -1,0 +1,114 @@
+"""What devices can do at most, and which one a run would use here; asks no framework for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel
+
+from lrbench.errors import UserError
+from lrbench.recipe.messages import did_you_mean
+from lrbench.recipe.schema import Runtime
+
+GPUS = Path("/proc/driver/nvidia/gpus")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device at its peak: operations a second by dtype, bytes a second, and bytes of memory where fixed.
+
+    `name` is how plans and the history of runs call it; a CPU is another device with another number of
+    `cores`.
+    """
+
+    name: str
+    title: str
+    operations: dict[str, float]
+    bandwidth: float
+    memory: int | None
+    source: str
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the work is done by cores of the machine itself."""
+        return self.memory is None
+
+
+def device_names() -> tuple[str, ...]:
+    """How plans may call a device."""
+    return tuple(_table())
+
+
+def named_device(name: str, runtime: Runtime) -> Device:
+    """The device called `name` in the table. Raises `UserError` where there is none."""
+    if name.lower() not in _table():
+        known = ", ".join(device_names())
+        raise UserError(
+            f"--device: no device is known as {name!r}{did_you_mean(name, _table())}; known: {known}"
+        )
+    return _device(name.lower(), _cores(runtime))
+
+
+def device_here(runtime: Runtime) -> Device | None:
+    """The device that a run with `runtime` would use here; None for a GPU that is not in the table."""
+    gpu = None if runtime.device == "cpu" else _gpu()
+    if gpu is None:
+        return _device("cpu", _cores(runtime))
+    return next((_device(name, 1) for name, known in _table().items() if gpu in known.names), None)
+
+
+class _Entry(BaseModel):
+    """One device of the table, in its units."""
+
+    names: tuple[str, ...]
+    memory: float | None
+    bandwidth: float
+    teraflops: dict[str, float]
+    source: str
+
+
+@cache
+def _table() -> dict[str, _Entry]:
+    found = yaml.safe_load(Path(__file__).with_name("devices.yaml").read_text())
+    return {name: _Entry(**entry) for name, entry in found.items()}
+
+
+def _device(name: str, cores: int) -> Device:
+    known = _table()[name]
+    count = cores if known.memory is None else 1
+    return Device(
+        name=f"{name}-{count}" if known.memory is None else name,
+        title=f"{count} CPU core{'s' * (count > 1)}" if known.memory is None else known.names[0],
+        operations={dtype: peak * 1e12 * count for dtype, peak in known.teraflops.items()},
+        bandwidth=known.bandwidth * 1e9 * count,
+        memory=None if known.memory is None else int(known.memory * 1e9),
+        source=known.source,
+    )
+
+
+def _cores(runtime: Runtime) -> int:
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if runtime.threads is not None:
+        return runtime.threads
+    return int(asked) if asked.isdecimal() and int(asked) else len(os.sched_getaffinity(0))
+
+
+def _gpu() -> str | None:
+    """The name of the first NVIDIA GPU that torch could use here, from what its driver tells."""
+    try:
+        usable = not version("torch").endswith("+cpu") and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+    except PackageNotFoundError:
+        usable = False
+    if not usable or not GPUS.is_dir():
+        return None
+    for information in sorted(GPUS.glob("*/information")):
+        for line in information.read_text(errors="replace").splitlines():
+            label, _, model = line.partition(":")
+            if label.strip() == "Model":
+                return model.strip()
+    return None

@@ -1,0 +1,103 @@
+"""Predicted against actual: what a run took, appended to the history once it has ended."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lrbench.pipeline.estimating.costs import BASE_BYTES
+from lrbench.pipeline.estimating.devices import Device, device_here
+from lrbench.pipeline.estimating.history import History, RunEstimate, Work, record
+from lrbench.pipeline.estimating.shapes import Shape, shape_of
+from lrbench.pipeline.estimating.stages import START, Estimator, PlanEstimate, estimate_plan
+from lrbench.pipeline.plan import Plan
+from lrbench.store.artifact import Artifact
+from lrbench.store.store import Store
+
+
+class Measuring:
+    """Begins with a run and remembers what was expected of it.
+
+    Nothing is recorded of a run on a device or with a model that nothing is known of.
+    """
+
+    def __init__(self, plan: Plan, runs: Path) -> None:
+        self._plan = plan
+        self._runs = runs
+        self._started = time.monotonic()
+        self._device = device_here(plan.recipe.runtime)
+        self._expert = shape_of(plan.arms[0].expert)
+        self._expected = None if self._device is None else estimate_plan(plan, runs, self._device)
+        self._bytes = 0 if self._device is None else _most_bytes(self._device, begin=True)
+
+    def record(self, artifacts: Mapping[str, Artifact], say: Callable[[str], None]) -> None:
+        """Append what the run took; one that cannot be written is told of through `say`."""
+        if self._device is None or self._expert is None or self._expected is None:
+            return
+        expected = self._expected
+        made = [key for key, stage in expected.stages.items() if not stage.finished and key in artifacts]
+        if not made or expected.seconds is None or expected.bytes is None:
+            return
+        try:
+            record(self._runs, self._line(self._device, self._expert, expected, made, artifacts))
+        except OSError as error:
+            say(f"warning: what this run took cannot be recorded beside its prediction ({error.strerror})")
+
+    def _line(
+        self,
+        device: Device,
+        expert: Shape,
+        expected: PlanEstimate,
+        made: list[str],
+        artifacts: Mapping[str, Artifact],
+    ) -> RunEstimate:
+        seconds = time.monotonic() - self._started
+        modelled = Estimator(self._plan, Store(self._runs / "store"), device, History()).estimate()
+        work: dict[str, Work] = {}
+        for key in made:
+            stage = modelled.stages[key]
+            before = work.get(stage.kind, Work(0.0, 0.0))
+            work[stage.kind] = Work(
+                before.seconds + artifacts[key].seconds,
+                before.modelled_seconds + (stage.modelled_seconds or 0.0),
+                before.rows + stage.rows,
+                before.tokens + (stage.tokens or 0),
+            )
+        rest = seconds - sum(artifacts[key].seconds for key in made)
+        start = expected.start.modelled_seconds
+        if start and rest > 0:
+            work[START] = Work(rest, start)
+        held = _most_bytes(device)
+        return RunEstimate(
+            recipe=self._plan.recipe.name,
+            recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            device=device.name,
+            expert=self._plan.arms[0].expert.name,
+            parameters=expert.parameters,
+            predicted_seconds=expected.seconds or 0.0,
+            seconds=seconds,
+            predicted_bytes=expected.bytes or 0.0,
+            bytes=held if held > self._bytes else None,
+            modelled_bytes=max(expected.stages[key].modelled_bytes or 0.0 for key in made),
+            work=work,
+        )
+
+
+def _most_bytes(device: Device, begin: bool = False) -> int:
+    """The most memory held so far: resident in this process, or on its GPU since the `begin` of a run."""
+    if device.is_cpu:
+        # Linux counts in KiB, macOS in bytes.
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    if begin and "torch" not in sys.modules:
+        return 0
+    import torch
+
+    if begin:
+        torch.cuda.reset_peak_memory_stats()
+        return 0
+    return BASE_BYTES["cuda"] + torch.cuda.max_memory_reserved()

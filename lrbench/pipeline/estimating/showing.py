@@ -1,0 +1,90 @@
+"""Tokens, time and memory of a plan in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lrbench.pipeline.estimating.devices import device_here, device_names, named_device
+from lrbench.pipeline.estimating.stages import START, PlanEstimate, StageEstimate, estimate_plan
+from lrbench.pipeline.plan import Plan
+
+UNKNOWN = "unknown"
+ROUGH = "from the data sheet, unchecked: no earlier run here says otherwise, so it may be several times off"
+
+
+def expected_cost(plan: Plan, runs: Path, device: str | None) -> PlanEstimate | None:
+    """The estimate on the device called `device`, or on the one that a run would use here.
+
+    None where that one is a GPU nothing is known of. Raises `UserError` for a name that is not known.
+    """
+    runtime = plan.recipe.runtime
+    found = device_here(runtime) if device is None else named_device(device, runtime)
+    return None if found is None else estimate_plan(plan, runs, found)
+
+
+def cost_cells(alike: Sequence[StageEstimate]) -> tuple[str, str, str]:
+    """Tokens, time and memory of stages that share a line; `<=` marks tokens that are known at most."""
+    exact = all(stage.exact for stage in alike)
+    bounded = all(stage.tokens is not None for stage in alike)
+    total = sum(stage.tokens or 0 for stage in alike)
+    tokens = f"{'' if exact else '<= '}{total:,}" if bounded and total else ""
+    waiting = [stage for stage in alike if not stage.finished]
+    if not waiting:
+        return tokens, "", ""
+    seconds = [stage.seconds for stage in waiting]
+    sizes = [stage.bytes for stage in waiting]
+    return (
+        tokens,
+        UNKNOWN if None in seconds else duration(sum(value or 0.0 for value in seconds)),
+        UNKNOWN if None in sizes else size(max(value or 0.0 for value in sizes)),
+    )
+
+
+def cost_lines(estimate: PlanEstimate | None) -> Iterator[str]:
+    """What the whole plan will take, where, and what that is known from."""
+    if estimate is None:
+        yield (
+            f"Time and memory are unknown: this machine's GPU is not among {', '.join(device_names())}; name "
+            "the nearest with --device."
+        )
+        return
+    yield "Tokens: written by models, or learnt from in training; <= marks at most, all others are exact."
+    if not estimate.waiting:
+        return
+    device = estimate.device
+    if estimate.unknown:
+        yield f"Time and memory are unknown until the config is here of {', '.join(estimate.unknown)}."
+        return
+    assert estimate.seconds is not None
+    assert estimate.bytes is not None
+    start = duration(estimate.start.seconds or 0.0)
+    yield (
+        f"Expected on {device.title}: {duration(estimate.seconds)}, of which {start} to start; at most "
+        f"{size(estimate.bytes)} of memory at once"
+        + (f" of {size(device.memory)}." if device.memory else ".")
+    )
+    if device.memory and estimate.bytes > device.memory:
+        yield "That is more than it has: work is cut into smaller pieces as far as that helps, and slower."
+    checked = {stage.kind for stage in estimate.waiting} & estimate.corrected
+    if not checked:
+        yield f"This is {ROUGH} ({device.source})."
+    else:
+        others = sorted({stage.kind for stage in estimate.waiting} - estimate.corrected - {START})
+        rest = f"; unchecked for {', '.join(others)}" if others else ""
+        plural = "s" * (estimate.runs > 1)
+        yield f"This is corrected by {estimate.runs} earlier run{plural} here on this device{rest}."
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `12 min`, `5.5 h`."""
+    if seconds < 1:
+        return "< 1 s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """Bytes in GiB."""
+    return f"{count / 2**30:.1f} GiB"
