@@ -1,0 +1,126 @@
+"""The tracking server dies in the middle of a run; what a rebuild makes equals an undisturbed run's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from lrbench.results import mlflow_background
+from lrbench.results.ledger import Ledger
+from lrbench.results.mlflow_background import mirrored
+from lrbench.results.mlflow_server import server_command, server_environment
+
+ROOT = Path(__file__).parents[2]
+CURVE = [(update, 1 / (update + 1)) for update in range(30)]
+STATISTICS = {"divergence": {"mean_kl": 0.3, "kl_histogram": {"edges": [0, 0.1, 1], "counts": [9, 2]}}}
+
+# In a process of its own each: MLflow keeps what it knows of a store.
+REBUILD = "import sys; from lrbench.cli import main; sys.argv[:1] = ['lrbench', 'rebuild', '--runs']; main()"
+CONTENTS = "import json, sys; from tests.results.mlflow_contents import contents_of; "
+CONTENTS += "print(json.dumps(contents_of(sys.argv[1])))"
+
+
+class Server:
+    """A real tracking server over a folder, on a port of its own."""
+
+    def __init__(self, folder):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.environment = server_environment(folder, os.environ)
+        folder.mkdir()
+        self.process = None
+        self.address = f"http://127.0.0.1:{self.port}"
+
+    def start(self):
+        self.process = subprocess.Popen(
+            server_command(self.port), env=self.environment, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        until = time.monotonic() + 300
+        while not self.answers():
+            assert time.monotonic() < until, "the server does not start"
+            time.sleep(0.2)
+
+    def answers(self):
+        try:
+            with urllib.request.urlopen(f"{self.address}/health", timeout=2) as response:
+                return response.status == 200
+        except OSError:
+            return False
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def contents(address):
+    command = [sys.executable, "-c", CONTENTS, address]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+
+
+def rebuild(runs, address):
+    environment = os.environ | {"MLFLOW_TRACKING_URI": address}
+    command = [sys.executable, "-c", REBUILD, str(runs)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+
+
+@pytest.mark.slow
+def test_a_server_killed_mid_run_then_a_rebuild_equals_an_undisturbed_run(
+    tmp_path, arm_record, score_records, monkeypatch
+):
+    monkeypatch.setattr(mlflow_background, "SECONDS_AT_END", 120.0)
+    server, undisturbed = Server(tmp_path / "server"), Server(tmp_path / "undisturbed")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+    ledger = Ledger(tmp_path / "runs" / "ledger")
+    said = []
+
+    def record(arm):
+        trained = arm != "base"
+        arm = arm_record(
+            arm, curves={"loss": CURVE} if trained else {}, statistics=STATISTICS if trained else {}
+        )
+        ledger.append([arm, *score_records({"chain": 50, "vary": 60}, arm=arm.arm)])
+
+    server.start()
+    try:
+        with mirrored(tmp_path / "runs", said.append, work=True) as recorded:
+            record("base")
+            recorded()
+            # Killed while the first arm is being told, or just after.
+            until = time.monotonic() + 300
+            while not any((tmp_path / "server").glob("mlflow-artifacts/*/*/artifacts/*")):
+                assert time.monotonic() < until, "the first arm never arrives"
+                time.sleep(0.02)
+            server.kill()
+            for arm in ("sft", "lightr"):
+                record(arm)
+                recorded()
+        (warning,) = said
+        assert "`lrbench rebuild`" in warning
+
+        server.start()
+        assert "holds 3 arms" in rebuild(tmp_path / "runs", server.address)
+        disturbed = contents(server.address)
+        server.kill()
+
+        shutil.copytree(ledger.folder, tmp_path / "copy" / "ledger")
+        undisturbed.start()
+        assert "3 added" in rebuild(tmp_path / "copy", undisturbed.address)
+        assert disturbed == contents(undisturbed.address)
+        assert "3 already there" in rebuild(tmp_path / "copy", undisturbed.address)
+    finally:
+        for one in (server, undisturbed):
+            one.kill()
