@@ -102,8 +102,8 @@ class Gradients:
         return (
             f"out of memory: one rollout of {longest} tokens alone is too much to train on, with "
             f"{size_of(self.model)} and a vocabulary of {self.vocabulary.size:,} tokens. Set "
-            "runtime.gradient_checkpointing, lower sampling.max_new_tokens, or use a smaller expert or a smaller "
-            "dtype."
+            "runtime.gradient_checkpointing, lower sampling.max_new_tokens, or use a smaller expert or a "
+            "smaller dtype."
         )
 
 

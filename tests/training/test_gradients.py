@@ -125,7 +125,7 @@ def test_one_rollout_that_does_not_fit_is_told_with_its_sizes(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(gradients_module, "batch_losses", failing)
-    message = r"one rollout of \d+ tokens alone .* in float32 on cpu and a vocabulary of 61 tokens. Set runtime.grad"
+    message = r"one rollout of \d+ tokens alone .* on cpu and a vocabulary of 61 tokens. Set runtime.grad"
     with pytest.raises(RunError, match=message):
         flat(gradients_of(tiny_model(seed=1), samples), [0, 1, 2])
 
