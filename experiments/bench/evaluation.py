@@ -8,32 +8,34 @@ from pathlib import Path
 from typing import Any
 
 from experiments.bench.measuring import Comparison, in_turn, seconds
+from experiments.bench.subjects import Subject
 from lrbench.evaluation.grading import grade, grade_many
 from lrbench.evaluation.harness import Benchmark
 from lrbench.evaluation.items import choose_items
 from lrbench.evaluation.language_model import RenderedModel
 from lrbench.evaluation.suites import SUITES
+from lrbench.models.loading import Tokenizer
 from lrbench.models.prompt import render_prompt
-from lrbench.pipeline.workspace import Workspace
 from lrbench.sampling.engines.transformers import TransformersEngine
 
 CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance" / "grading.jsonl.gz"
 EXTREMES = ("order_dependent", "slow_s", "timeout")
 
 
-def overhead(workspace: Workspace) -> Comparison:
-    """One benchmark through lm-eval, graded, against the engine called with the same prompts."""
+def overhead(subject: Subject, tokenizer: Tokenizer, limit: int | None, runs: int) -> Comparison:
+    """P7: a benchmark through lm-eval, graded, against the engine called with the same prompts."""
     suite = SUITES["embedded7"]
-    rows = list(choose_items("hard", None))
-    engine = TransformersEngine(workspace.expert, workspace.token_rules, workspace.runtime.batch_size)
-    prompts = [render_prompt(workspace.tokenizer, row["problem"], None) for row in rows]
+    rows = list(choose_items("hard", None, limit))
+    engine = TransformersEngine(subject.pair.expert, subject.rules, subject.batch_size)
+    prompts = [render_prompt(tokenizer, row["problem"], None) for row in rows]
     benchmark = Benchmark(suite, "hard")
-    model = RenderedModel(engine.complete, workspace.tokenizer, None)
+    model = RenderedModel(engine.complete, tokenizer, None)
     return in_turn(
         f"evaluation of {len(rows)} items: bare, against measured",
         lambda: engine.complete(prompts, suite.max_new_tokens),
         lambda: benchmark.measure(model, rows),
         "at most 1.05",
+        runs,
     )
 
 

@@ -1,7 +1,8 @@
 """The reference algorithm, written plainly from the method's description: one row per prefix.
 
 Scoring runs both models once per prefix, in batches of 64 rows; training has one row per
-(prefix, token) of a target, 16 rows at a time, and reads the logits of its last position.
+(prefix, token) of a target, 16 rows at a time, and reads the logits of its last position. It is spared the
+logits of all other positions: with a vocabulary of 150,000 they would not fit into memory.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrbench.models.forward import pad_right
+from lrbench.models.forward import hidden_states, log_probabilities, pad_right
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import Samples
@@ -25,13 +26,11 @@ ROWS_PER_UPDATE = 16
 def last_log_probabilities(
     model: Any, prefixes: Sequence[Sequence[int]], vocabulary: SharedVocabulary
 ) -> Tensor:
-    """(rows, V) log-probabilities of the token after each prefix."""
-    lengths_B = torch.tensor([len(prefix) for prefix in prefixes])
-    ids_BT = pad_right(prefixes, model.device)
-    mask_BT = (torch.arange(ids_BT.shape[1]) < lengths_B.unsqueeze(1)).long()
-    logits_BTV = model(input_ids=ids_BT, attention_mask=mask_BT).logits
-    rows_B = torch.arange(len(prefixes))
-    return torch.log_softmax(logits_BTV[rows_B, lengths_B - 1, : vocabulary.size].float(), dim=-1)
+    """(rows, V) log-probabilities of the token after each prefix, with logits there alone."""
+    hidden_BTD = hidden_states(model, pad_right(prefixes, model.device))
+    last_B = torch.tensor([len(prefix) - 1 for prefix in prefixes], device=model.device)
+    rows_B = torch.arange(len(prefixes), device=model.device)
+    return log_probabilities(model, hidden_BTD[rows_B, last_B], vocabulary)
 
 
 @torch.no_grad()
@@ -60,16 +59,17 @@ def loss_per_token(
         for index in batch
         for token in range(samples.targets.offsets[index], samples.targets.offsets[index + 1])
     ]
-    total = torch.zeros(())
+    total = torch.zeros((), device=model.device)
     for start in range(0, len(rows), ROWS_PER_UPDATE):
         part = rows[start : start + ROWS_PER_UPDATE]
         prefixes = []
         for token_ids, rollout, index, _ in part:
             prefixes.append(token_ids[: len(samples.rollouts[rollout].prompt_ids) + samples.step[index]])
         log_p_BV = last_log_probabilities(model, prefixes, vocabulary)
-        ids_B = torch.tensor([int(samples.targets.ids[token]) for *_, token in part])
-        weights_B = torch.tensor([float(samples.targets.weights[token]) for *_, token in part])
-        log_p_B = log_p_BV[torch.arange(len(part)), ids_B]
+        tokens = [token for *_, token in part]
+        ids_B = torch.tensor(samples.targets.ids[tokens], device=model.device).long()
+        weights_B = torch.tensor(samples.targets.weights[tokens], device=model.device)
+        log_p_B = log_p_BV.gather(1, ids_B.unsqueeze(1)).squeeze(1)
         loss = (weights_B * (weights_B.log() - log_p_B)).sum() / len(batch)
         loss.backward()
         total = total + loss.detach()
