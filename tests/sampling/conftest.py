@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lrbench.models.vocabulary import SharedVocabulary
+from lrbench.recipe.arms import KNOWN_ARMS, Ingredients
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.scoring import LoadedPair
 
@@ -34,3 +35,15 @@ def rollouts() -> list[Rollout]:
         )
         for index, length in enumerate([5, 1, 9, 14, 3, 7])
     ]
+
+
+@pytest.fixture(scope="session")
+def ingredients() -> Callable[[str], Ingredients]:
+    """The ingredients of a known arm."""
+
+    def of(arm: str) -> Ingredients:
+        found = KNOWN_ARMS[arm]
+        assert found is not None
+        return found
+
+    return of
