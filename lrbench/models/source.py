@@ -8,7 +8,7 @@ their revision points at.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,11 @@ def expect(reference: ModelReference, hashes: FileHashes) -> LocatedModel:
         return locate(reference, hashes, offline=True)
     identity = f"hub:{reference.model}@{reference.revision or 'main'}, not here yet"
     return LocatedModel(reference.model, Path(), identity, reference.dtype, (), here=False)
+
+
+def placed(model: LocatedModel, folder: Path) -> LocatedModel:
+    """`model`, which was not here, now that `folder` holds its files. Its identity stays what it was."""
+    return replace(model, folder=folder, stamp=_stamp(folder), here=True)
 
 
 def check_unchanged(model: LocatedModel) -> None:

@@ -18,6 +18,7 @@ from lrbench.models.source import LocatedModel, expect, locate, model_identity
 from lrbench.pipeline.data import measured_items
 from lrbench.pipeline.expecting import absent_sets, expected_items, expected_problems
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.rollouts import CheckedSolutions, GreedyRollouts, ReferenceRollouts
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
@@ -159,14 +160,31 @@ class _Materials:
         needs_amateur = any(arm.ingredients is not None and arm.ingredients.needs_scores for arm in arms)
         trained = any(arm.ingredients is not None for arm in arms)
         expert = self._model(recipe.pair.expert)
-        amateur = self._model(recipe.pair.amateur) if needs_amateur and recipe.pair.amateur else None
         if not self.fetch:
             self.absent.update({f"the data set {found.name}": None for found in absent_sets(recipe)})
         problems, solutions = self._problems(recipe.data) if trained else (None, None)
+        amateur, derived = None, None
+        if needs_amateur and problems is not None:
+            amateur, derived = self._amateur(recipe, expert, problems)
         held_out = None if solutions is None else ReferenceRollouts(expert, solutions, recipe.sampling)
         if recipe.evaluation not in self.items:
             self.items[recipe.evaluation] = (measured_items if self.fetch else expected_items)(recipe)
-        return _Builder(recipe, arms, expert, amateur, problems, held_out, self.items[recipe.evaluation])
+        return _Builder(
+            recipe, arms, expert, amateur, derived, problems, held_out, self.items[recipe.evaluation]
+        )
+
+    def _amateur(
+        self, recipe: Recipe, expert: LocatedModel, problems: Problems
+    ) -> tuple[LocatedModel | None, DerivedAmateur | None]:
+        """The amateur, and the stage that makes it where it is derived from the expert."""
+        amateur, name = recipe.pair.amateur, recipe.pair.amateur_name
+        if amateur is None or name is None:
+            return None, None
+        if amateur.derive is None:
+            reference = ModelReference(model=name, revision=amateur.revision, dtype=amateur.dtype)
+            return self._model(reference), None
+        derived = DerivedAmateur(expert, GreedyRollouts(expert, problems, recipe.sampling), amateur.derive)
+        return derived.amateur(name, amateur.dtype), derived
 
     def _model(self, reference: ModelReference) -> LocatedModel:
         if reference not in self.models:
@@ -194,6 +212,7 @@ class _Builder:
     arms: tuple[Arm, ...]
     expert: LocatedModel
     amateur: LocatedModel | None
+    derived: DerivedAmateur | None
     problems: Problems | None
     held_out: ReferenceRollouts | None
     items: tuple[ItemSet, ...]
@@ -217,7 +236,8 @@ class _Builder:
         scores = None
         if arm.ingredients.needs_scores:
             assert self.amateur is not None
-            scores = PairScores(self.expert, self.amateur, rollouts, self.recipe.divergence.alpha_min)
+            alpha_min = self.recipe.divergence.alpha_min
+            scores = PairScores(self.expert, self.amateur, rollouts, alpha_min, self.derived)
         samples = ArmSamples(rollouts, scores, arm.ingredients, arm.divergence)
         return TrainedAdapter(
             arm.name,

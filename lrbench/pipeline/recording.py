@@ -102,6 +102,11 @@ def _making(adapter: TrainedAdapter) -> Iterator[Stage]:
     samples = adapter.samples
     yield samples.rollouts
     if samples.scores is not None:
+        derived = samples.scores.derived
+        if derived is not None:
+            if derived.rollouts.key != samples.rollouts.key:
+                yield derived.rollouts
+            yield derived
         yield samples.scores
     yield samples
     yield adapter

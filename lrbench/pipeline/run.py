@@ -15,6 +15,7 @@ from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
 from lrbench.pipeline.progress import Reporter, Silent
 from lrbench.pipeline.recording import arm_record, recipe_record, score_records
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.rollouts import RolloutSource
 from lrbench.pipeline.stages.samples import PairScores
 from lrbench.pipeline.stages.training import TrainedAdapter
@@ -100,6 +101,10 @@ def _check(workspace: Workspace, waiting: list[Stage]) -> None:
         workspace.check_engine(choice)
     if any(isinstance(stage, PairScores) for stage in waiting):
         _ = workspace.shared_vocabulary
+    for layers in {stage.derivation.layers for stage in waiting if isinstance(stage, DerivedAmateur)}:
+        from lrbench.models.deriving import check_derivable
+
+        check_derivable(workspace.expert_source, layers)
     targets = {stage.training.lora.target_modules for stage in waiting if isinstance(stage, TrainedAdapter)}
     if targets:
         from lrbench.models.loading import check_target_modules

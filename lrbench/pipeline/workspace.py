@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import ModelError
-from lrbench.models.source import LocatedModel
+from lrbench.models.source import LocatedModel, placed
 from lrbench.recipe.schema import EngineChoice, Runtime
 from lrbench.store.artifact import Artifact
 
@@ -37,6 +37,7 @@ class Workspace:
         self.amateur_source = amateur
         self.runtime = runtime
         self.largest_rank = largest_rank
+        self._placed_amateur: LocatedModel | None = None
         self._servers: dict[EngineChoice, ServedModel] = {}
         self._read: dict[str, tuple[str, Any]] = {}
 
@@ -99,11 +100,16 @@ class Workspace:
 
     @cached_property
     def shared_vocabulary(self) -> SharedVocabulary:
-        """The vocabulary of the pair; raises `VocabularyMismatchError` when it is not shared."""
+        """The vocabulary of the pair; raises `VocabularyMismatchError` when it is not shared.
+
+        An amateur that is derived has the expert's own tokenizer, so before it is there too it is known.
+        """
         from lrbench.models.loading import load_tokenizer, output_rows
         from lrbench.models.vocabulary import prove_shared_vocabulary
 
         assert self.amateur_source is not None
+        if not self.amateur_source.here:
+            return self.vocabulary
         return prove_shared_vocabulary(
             self.tokenizer.get_vocab(),
             output_rows(self.expert_source),
@@ -117,7 +123,13 @@ class Workspace:
         from lrbench.sampling.scoring import LoadedPair
 
         assert self.amateur_source is not None
-        return LoadedPair(self.expert, self._load(self.amateur_source), self.shared_vocabulary)
+        amateur = self._load(self._placed_amateur or self.amateur_source)
+        return LoadedPair(self.expert, amateur, self.shared_vocabulary)
+
+    def place_amateur(self, folder: Path) -> None:
+        """Say where the amateur is that a stage has derived."""
+        assert self.amateur_source is not None
+        self._placed_amateur = placed(self.amateur_source, folder)
 
     @contextmanager
     def expert_with(self, adapter: Path | None) -> Iterator[Any]:

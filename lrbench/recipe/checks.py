@@ -13,6 +13,7 @@ from lrbench.recipe.arms import KNOWN_ARMS, Arm, resolve_arm, resolve_arms
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
 from lrbench.recipe.references import Origin, origin_of_model
 from lrbench.recipe.schema import (
+    Amateur,
     ArmDeclaration,
     Budget,
     Divergence,
@@ -34,6 +35,8 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
     if "training" in sections:
         yield from _batch_unit(sections["training"])
         yield from _match(sections["training"].budget, ("training", "budget"))
+    if "pair" in sections and sections["pair"].amateur is not None:
+        yield from _one_amateur(sections["pair"].amateur)
     if "evaluation" in sections:
         yield from _choice_of_items(sections["evaluation"])
     for section in ("sampling", "evaluation"):
@@ -161,6 +164,14 @@ def _own_settings(declaration: ArmDeclaration, arm: Arm, recipe: Recipe, path: P
     yield from _match(declaration.training.budget, (*path, "training", "budget"))
 
 
+def _one_amateur(amateur: Amateur) -> Iterator[Finding]:
+    if amateur.model is None and amateur.derive is None:
+        yield ("pair", "amateur"), "needs one of `model` and `derive`"
+    elif amateur.model is not None and amateur.derive is not None:
+        message = "given beside `model`, allowed is one of the two (null switches the other off)"
+        yield ("pair", "amateur", "derive"), message
+
+
 def _missing_amateur(arms: list[Arm]) -> Iterator[Finding]:
     scoring = [arm.name for arm in arms if arm.ingredients and arm.ingredients.needs_scores]
     if scoring:
@@ -226,9 +237,7 @@ def _uses(arm: Arm, name: str) -> bool:
 def _ignored_revisions(recipe: Recipe) -> Iterator[Finding]:
     for role in ("expert", "amateur"):
         model = getattr(recipe.pair, role)
-        if (
-            model is not None
-            and model.revision is not None
-            and origin_of_model(model.model) is not Origin.HUB
-        ):
+        if model is None or model.revision is None:
+            continue
+        if model.model is None or origin_of_model(model.model) is not Origin.HUB:
             yield ("pair", role, "revision"), "ignored, because only models from the hub have revisions"

@@ -115,6 +115,8 @@ def allowed(path: Path) -> str:
 
 
 def _words(node: JsonSchema) -> str:
+    if "const" in node:
+        return f"`{node['const']}`"
     if "enum" in node:
         *others, last = [f"`{choice}`" for choice in node["enum"]]
         return f"{', '.join(others)} or {last}"

@@ -38,7 +38,8 @@ def kind_at(model: type[BaseModel], path: Sequence[str | int]) -> Kind:
         kind = next((kind for kind in Kind if part in fields_of_kind(model, kind)), Kind.OUTPUT)
         if kind is not Kind.OUTPUT:
             return kind
-        model = _model_in(model.model_fields[part].annotation) or model
+        written = {field.alias or name: field for name, field in model.model_fields.items()}
+        model = _model_in(written[part].annotation) or model
     return Kind.OUTPUT
 
 

@@ -13,6 +13,7 @@ from lrbench.recipe.messages import Path, Problem, did_you_mean, found, nearest,
 from lrbench.recipe.nodes import Fields, Items, Leaf, Node, find
 from lrbench.recipe.references import (
     EMBEDDED,
+    SMOLLM2_FOLDER,
     Origin,
     is_there,
     local_path,
@@ -108,7 +109,8 @@ def wrong_model(reference: str) -> str | None:
 def _wrong_folder(reference: str) -> str | None:
     folder = local_path(reference)
     if not is_there(folder):
-        hint = did_you_mean(folder.name, neighbours(folder))
+        made = folder == local_path(SMOLLM2_FOLDER)
+        hint = "; `make smollm2` makes it" if made else did_you_mean(folder.name, neighbours(folder))
         return f"found {found(reference)}, which is no folder here and no id of the hub{hint}"
     if not (folder / "config.json").is_file():
         missing = f"the folder `{printable(reference)}` has no `config.json`"

@@ -9,6 +9,8 @@ from pathlib import Path
 from lrbench.data.sets import TRAINING_SETS
 
 EMBEDDED = "embedded/"
+# Where `make smollm2` puts its model.
+SMOLLM2_FOLDER = "./models/smollm2-135m-instruct"
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
 

@@ -35,11 +35,45 @@ class ModelReference(Section):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
 
+class Derivation(Section):
+    """An amateur made from the expert: its first `layers` layers, taught to write as the expert does.
+
+    It takes `distill_updates` updates towards the expert's distributions along greedy rollouts of the
+    training problems. `seed` is apart from the recipe's own, so that runs of several seeds have one amateur.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    source: Annotated[Literal["expert"], Field(alias="from")]
+    layers: Count
+    distill_updates: Count
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
+    seed: Seed = 0
+
+
+class Amateur(Section):
+    """A `model`, as the expert has one, or how to `derive` one from the expert."""
+
+    model: Text | None = None
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    derive: Derivation | None = None
+
+
 class Pair(Section):
     """The two models that are compared token by token."""
 
     expert: ModelReference
-    amateur: ModelReference | None = None
+    amateur: Amateur | None = None
+
+    @property
+    def amateur_name(self) -> str | None:
+        """What the amateur is called; one that is derived, by the expert and the layers it keeps."""
+        if self.amateur is None:
+            return None
+        if self.amateur.derive is None:
+            return self.amateur.model
+        return f"{self.expert.model}, first {self.amateur.derive.layers} layers"
 
 
 class Data(Section):

@@ -62,8 +62,8 @@ def score_rollouts(
     positions = positions_per_chunk or chunk_size(pair.vocabulary)
     for indices in length_batches(lengths, len(rollouts), tokens):
         batch = [rollouts[index] for index in indices]
-        expert_ND = _step_hidden_states(pair.expert, batch)
-        amateur_ND = _step_hidden_states(pair.amateur, batch)
+        expert_ND = step_hidden_states(pair.expert, batch)
+        amateur_ND = step_hidden_states(pair.amateur, batch)
         chunks = [
             _score_chunk(pair, expert_CD, amateur_CD, alpha_min)
             for expert_CD, amateur_CD in zip(
@@ -86,7 +86,8 @@ def step_positions(rollouts: Sequence[Rollout]) -> tuple[Tensor, Tensor]:
     return torch.tensor(rows), torch.tensor(columns)
 
 
-def _step_hidden_states(model: Model, rollouts: Sequence[Rollout]) -> Tensor:
+def step_hidden_states(model: Model, rollouts: Sequence[Rollout]) -> Tensor:
+    """(N, D) the hidden states that predict the steps of `rollouts`, in rollout order, from one forward."""
     # The last token predicts nothing that is scored.
     ids_BT = pad_right([rollout.token_ids[:-1] for rollout in rollouts], model.device)
     rows_N, columns_N = step_positions(rollouts)

@@ -68,6 +68,7 @@ OTHERS: dict[str, Any] = {
 ELSEWHERE = {
     "pair.expert.model": "test_other_weights_change_every_key_of_the_pair",
     "pair.amateur.model": "test_other_weights_change_every_key_of_the_pair",
+    "pair.amateur.derive": "tests/pipeline/test_deriving.py",
     "pair.expert.revision": "a revision is part of the weight identity of hub models only",
     "pair.amateur.revision": "a revision is part of the weight identity of hub models only",
     "evaluation.suite": "test_the_choice_of_benchmarks_and_items_decides_what_is_measured",

@@ -18,7 +18,7 @@ import yaml
 from lrbench.pipeline.exporting.licences import Licence
 from lrbench.recipe.identity import resolved_yaml
 from lrbench.recipe.references import EMBEDDED, Origin, origin_of_model, origin_of_problems
-from lrbench.recipe.schema import EngineChoice, ModelReference, Recipe, Runtime
+from lrbench.recipe.schema import EngineChoice, Recipe, Runtime
 from lrbench.results.board import Board, Row
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.text import markdown
@@ -99,9 +99,11 @@ def model_name(reference: str) -> str:
 def without_places(recipe: Recipe) -> Recipe:
     """`recipe` without what only says where things are on one machine."""
     amateur = recipe.pair.amateur
+    if amateur is not None and amateur.model is not None:
+        amateur = amateur.model_copy(update={"model": model_name(amateur.model)})
     pair = {
-        "expert": _renamed(recipe.pair.expert),
-        "amateur": None if amateur is None else _renamed(amateur),
+        "expert": recipe.pair.expert.model_copy(update={"model": model_name(recipe.pair.expert.model)}),
+        "amateur": amateur,
     }
     train = recipe.data.train
     if origin_of_problems(train) is Origin.LOCAL:
@@ -115,10 +117,6 @@ def without_places(recipe: Recipe) -> Recipe:
             "runtime": Runtime(),
         }
     )
-
-
-def _renamed(reference: ModelReference) -> ModelReference:
-    return reference.model_copy(update={"model": model_name(reference.model)})
 
 
 def _engine(engine: EngineChoice) -> dict[str, EngineChoice]:
@@ -140,10 +138,8 @@ def _header(facts: CardFacts) -> str:
 def _introduction(facts: CardFacts) -> str:
     expert, settings = markdown(model_name(facts.expert)), facts.arm.settings
     what = "with the adapter merged into its weights" if facts.merge else "as a LoRA adapter"
-    amateur = facts.recipe.pair.amateur
-    contrast = (
-        f", scored against {markdown(model_name(amateur.model))}" if facts.arm.amateur and amateur else ""
-    )
+    amateur = facts.arm.amateur
+    contrast = f", scored against {markdown(model_name(amateur))}" if amateur else ""
     return (
         f"{expert}, fine-tuned by lrbench {what}. Learnt from: {markdown(settings['source'])} rollouts"
         f"{contrast}; steps kept: {markdown(settings['selector'])}; "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage, shards
+from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.rollouts import parquet_files
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.arms import Ingredients
@@ -38,6 +39,7 @@ class PairScores(Stage):
     amateur: LocatedModel
     rollouts: Stage
     alpha_min: float
+    derived: DerivedAmateur | None = None
 
     @property
     def label(self) -> str:
@@ -55,8 +57,9 @@ class PairScores(Stage):
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
-        """The rollouts that are scored."""
-        return {"rollouts": self.rollouts}
+        """The rollouts that are scored, and the amateur where a stage makes it."""
+        derived = {} if self.derived is None else {"amateur": self.derived}
+        return {"rollouts": self.rollouts} | derived
 
     @property
     def size(self) -> int:
@@ -75,6 +78,8 @@ class PairScores(Stage):
         files = parquet_files(inputs["rollouts"])
         count = count_rollouts(files)
         groups = groups_of(iterate_rollouts(files), ROLLOUTS_PER_SHARD)
+        if "amateur" in inputs:
+            workspace.place_amateur(inputs["amateur"].directory)
         pair = workspace.pair
         steps = 0
         named: set[int] = set()

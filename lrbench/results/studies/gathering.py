@@ -49,7 +49,7 @@ class Line:
     def amateur(self) -> str | None:
         """The amateur, where the arm learns from one."""
         needed = self.arm.ingredients is not None and self.arm.ingredients.needs_scores
-        return self.recipe.pair.amateur.model if needed and self.recipe.pair.amateur else None
+        return self.recipe.pair.amateur_name if needed else None
 
     @property
     def missing_seeds(self) -> tuple[int, ...]:

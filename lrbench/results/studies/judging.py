@@ -61,6 +61,6 @@ def _rows(lines: Sequence[Line], gathered: Gathered, columns: Sequence[str]) -> 
 
 def _title(line: Line) -> str:
     point = line.label.removeprefix(line.arm.name).strip()
-    amateur = line.recipe.pair.amateur
-    pair = line.expert if amateur is None else f"{line.expert} with {amateur.model}"
+    amateur = line.recipe.pair.amateur_name
+    pair = line.expert if amateur is None else f"{line.expert} with {amateur}"
     return f"Claims for {pair} {point}".strip()

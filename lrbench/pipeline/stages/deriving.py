@@ -1,0 +1,115 @@
+"""The stage that makes an amateur out of the expert, for experts without a smaller sibling."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lrbench.models.source import LocatedModel, model_identity
+from lrbench.pipeline.progress import Progress
+from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.rollouts import GreedyRollouts, read_artifact_rollouts
+from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.schema import Derivation
+from lrbench.store.artifact import Artifact
+from lrbench.store.draft import Draft
+from lrbench.store.files import writing_errors
+
+if TYPE_CHECKING:
+    from lrbench.training.checkpoints import Checkpoint
+
+SAVE_FILE = "save.safetensors"
+CURVE_FILE = "divergence.json"
+
+
+@dataclass(frozen=True)
+class DerivedAmateur(Stage):
+    """A model folder: the expert's first layers, distilled on the expert's greedy rollouts."""
+
+    name: ClassVar[str] = "derive"
+    version: ClassVar[int] = 1
+
+    expert: LocatedModel
+    rollouts: GreedyRollouts
+    derivation: Derivation
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"amateur of the first {self.derivation.layers} layers of {self.expert.name}"
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """The expert, and everything that the recipe says of the derivation."""
+        return {
+            "expert": model_identity(self.expert),
+            "derivation": self.derivation.model_dump(mode="json"),
+        }
+
+    @property
+    def inputs(self) -> Mapping[str, Stage]:
+        """What the amateur learns from."""
+        return {"rollouts": self.rollouts}
+
+    @property
+    def size(self) -> int:
+        """Updates."""
+        return self.derivation.distill_updates
+
+    def amateur(self, name: str, dtype: str) -> LocatedModel:
+        """The model that the stage makes, known by the stage's key before it is there."""
+        return LocatedModel(name, Path(), f"derived:{self.key}", dtype, (), here=False)
+
+    def work(
+        self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
+    ) -> dict[str, Any]:
+        """Distil, saving every few updates, and commit a model folder with the expert's tokenizer."""
+        from lrbench.models.deriving import keep_layers
+        from lrbench.training.checkpoints import read_checkpoint, write_checkpoint
+        from lrbench.training.distilling import distill
+
+        derivation = self.derivation
+        resume = read_checkpoint(draft.path(SAVE_FILE)) if draft.has(SAVE_FILE) else None
+        if resume is not None:
+            progress.advance(resume.update)
+
+        def unaccounted(seconds: float) -> float:
+            """Of all seconds of distillation those that no commit stands for yet."""
+            return max(0.0, seconds - draft.spent_seconds)
+
+        def save(state: Checkpoint) -> None:
+            draft.commit(SAVE_FILE, lambda path: write_checkpoint(path, state), unaccounted(state.seconds))
+
+        student = keep_layers(workspace.expert, derivation.layers)
+        distilled = distill(
+            workspace.expert,
+            student,
+            workspace.vocabulary,
+            read_artifact_rollouts(inputs["rollouts"]),
+            updates=derivation.distill_updates,
+            learning_rate=derivation.learning_rate,
+            seed=derivation.seed,
+            updates_between_saves=workspace.runtime.updates_between_saves,
+            save=save,
+            resume=resume,
+            progress=lambda _update, divergence: progress.advance(1, note=f"KL {divergence:.3f}"),
+        )
+        curve = json.dumps(distilled.divergence)
+        draft.commit(CURVE_FILE, lambda path: path.write_text(curve), unaccounted(distilled.seconds))
+        with TemporaryDirectory() as folder, writing_errors(Path(folder, "model")):
+            student.save_pretrained(folder)
+            workspace.tokenizer.save_pretrained(folder)
+            for source in sorted(Path(folder).iterdir()):
+                draft.commit(source.name, partial(shutil.copyfile, source))
+        if draft.has(SAVE_FILE):
+            draft.discard(SAVE_FILE)
+        return {
+            "derived_divergence_first": distilled.divergence[0][1],
+            "derived_divergence_last": distilled.divergence[-1][1],
+        }
