@@ -11,6 +11,7 @@ from pathlib import Path
 from lrbench.errors import RunError
 from lrbench.pipeline.canary import PromptCanary
 from lrbench.pipeline.environment import environment
+from lrbench.pipeline.estimating.measuring import Measuring
 from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
 from lrbench.pipeline.progress import Reporter, Silent
 from lrbench.pipeline.recording import arm_record, recipe_record, score_records
@@ -45,6 +46,7 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
     """
     reporter = reporter or Silent()
     plan = plan_recipe(recipe, runs)
+    measuring = Measuring(plan, runs)
     store = Store(runs / "store", on_damage=reporter.say)
     workspaces = _Workspaces(plan)
     work = _preflight(plan, store, workspaces)
@@ -60,6 +62,7 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
             new += ledger.append([record, *score_records(recipe, arm, runner.artifacts, _now())])
             arm_ids.append(record.arm_id)
             recorded()
+    measuring.record(runner.artifacts, reporter.say)
     return RunReport(runner.worked, len(plan.stages) - runner.worked, tuple(arm_ids), new)
 
 

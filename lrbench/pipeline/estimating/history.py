@@ -32,8 +32,10 @@ class Work:
 class RunEstimate:
     """One run: what its plan said, what came, and the work by kind.
 
-    Seconds are those of the whole run. `modelled_bytes` is the uncorrected model's peak; `bytes` is None
-    where the process had held more before the run began.
+    Seconds are those of the whole run; `busy` is the share of them in which a CPU worked for it, 1 on a GPU.
+    Where others use the machine too it is small, and what the work itself takes is that share.
+    `modelled_bytes` is the uncorrected model's peak; `bytes` is None where the process had held more before
+    the run began.
     """
 
     recipe: str
@@ -43,6 +45,7 @@ class RunEstimate:
     parameters: int
     predicted_seconds: float
     seconds: float
+    busy: float
     predicted_bytes: float
     bytes: int | None
     modelled_bytes: float
@@ -65,9 +68,9 @@ class History:
 
     def speed(self, kind: str) -> Correction:
         """Of the seconds of stages of one kind: the median ratio of earlier runs."""
-        found = [run.work[kind] for run in self.runs if kind in run.work]
+        found = [(run.work[kind], run.busy) for run in self.runs if kind in run.work]
         return _correction(
-            work.seconds / work.modelled_seconds for work in found if work.modelled_seconds > 0
+            work.seconds * busy / work.modelled_seconds for work, busy in found if work.modelled_seconds
         )
 
     def memory(self) -> Correction:

@@ -28,7 +28,7 @@ class Measuring:
     def __init__(self, plan: Plan, runs: Path) -> None:
         self._plan = plan
         self._runs = runs
-        self._started = time.monotonic()
+        self._started, self._worked = time.monotonic(), time.process_time()
         self._device = device_here(plan.recipe.runtime)
         self._expert = shape_of(plan.arms[0].expert)
         self._expected = None if self._device is None else estimate_plan(plan, runs, self._device)
@@ -56,6 +56,7 @@ class Measuring:
         artifacts: Mapping[str, Artifact],
     ) -> RunEstimate:
         seconds = time.monotonic() - self._started
+        worked = time.process_time() - self._worked
         modelled = Estimator(self._plan, Store(self._runs / "store"), device, History()).estimate()
         work: dict[str, Work] = {}
         for key in made:
@@ -80,6 +81,7 @@ class Measuring:
             parameters=expert.parameters,
             predicted_seconds=expected.seconds or 0.0,
             seconds=seconds,
+            busy=min(1.0, worked / seconds) if device.is_cpu else 1.0,
             predicted_bytes=expected.bytes or 0.0,
             bytes=held if held > self._bytes else None,
             modelled_bytes=max(expected.stages[key].modelled_bytes or 0.0 for key in made),

@@ -51,10 +51,12 @@ def shape_of(model: LocatedModel) -> Shape | None:
     try:
         config = json.loads((model.folder / "config.json").read_text())
         sizes = [_parameters(path) for path in sorted(model.folder.glob("*.safetensors"))]
-        return _shape(config.get("text_config", config), sum(sizes))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
+        shape = _shape(config.get("text_config", config), sum(sizes))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, struct.error):
         # A run says what is wrong with the model; a plan merely knows less.
         return None
+    sound = min(shape.layers, shape.hidden, shape.intermediate, shape.key_values, shape.vocabulary) > 0
+    return shape if sound and shape.body > 0 else None
 
 
 @cache

@@ -1,0 +1,326 @@
+"""What a plan says a recipe will take; nothing here runs a model or looks at the clock."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrbench.errors import UserError
+from lrbench.models.source import LocatedModel
+from lrbench.pipeline.estimating import devices
+from lrbench.pipeline.estimating.costs import BASE_BYTES, Loaded, training, writing
+from lrbench.pipeline.estimating.devices import device_here, device_names, named_device
+from lrbench.pipeline.estimating.history import FILE, RunEstimate, Work, read_history, record
+from lrbench.pipeline.estimating.measuring import Measuring
+from lrbench.pipeline.estimating.shapes import Shape, published_shapes, shape_of
+from lrbench.pipeline.estimating.showing import cost_cells, cost_lines
+from lrbench.pipeline.estimating.stages import PlanEstimate, batches, estimate_plan
+from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.stages.base import Stage
+from lrbench.recipe.loading import load_with_warnings
+from lrbench.recipe.schema import Runtime
+from lrbench.store.artifact import Artifact
+from lrbench.store.store import Store
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+ONE_CORE = Runtime(device="cpu", threads=1)
+SHAPE = Shape(1000, 2, 8, 16, 4, 50, tied=True)
+
+
+@pytest.fixture
+def quickstart(tmp_path: Path) -> Plan:
+    return plan_of(RECIPES / "quickstart.yaml", tmp_path)
+
+
+def plan_of(path: Path, runs: Path, *overrides: str) -> Plan:
+    recipe, _ = load_with_warnings(path, ["runtime.threads=1", "runtime.device=cpu", *overrides])
+    return plan_recipe(recipe, runs, fetch=False)
+
+
+def finish(stage: Stage, runs: Path, **statistics: object) -> None:
+    """Put an artifact into the store as if the stage had made it."""
+    store = Store(runs / "store")
+    keys = {name: needed.key for name, needed in stage.inputs.items()}
+    with store.lock(stage.name, stage.key):
+        draft = store.draft(stage.name, stage.version, stage.key, stage.identity, keys)
+        draft.commit("content.txt", lambda path: path.write_text("content"), 1.0)
+        draft.finish(statistics)
+
+
+def stage_called(plan: Plan, name: str, title: str = "") -> Stage:
+    return next(stage for stage in plan.stages if stage.name == name and title in stage.label)
+
+
+def run_estimate(**changes: object) -> RunEstimate:
+    usual = RunEstimate("r", "", "cpu-1", "embedded/expert", 870528, 10.0, 12.0, 1.0, 1e9, 2**30, 2.0**29)
+    return replace(usual, **changes)  # type: ignore[arg-type]
+
+
+# Shapes
+
+
+@pytest.mark.parametrize("name", published_shapes())
+def test_published_parameters_are_those_of_the_architecture(name: str) -> None:
+    """Counted anew: biases on queries, keys and values, two norms a layer and one at the end."""
+    shape = published_shapes()[name]
+    attention = 2 * shape.hidden**2 + shape.hidden + 2 * (shape.hidden + 1) * shape.key_values
+    layer = attention + 3 * shape.hidden * shape.intermediate + 2 * shape.hidden
+    embeddings = shape.vocabulary * shape.hidden * (1 if shape.tied else 2)
+    assert shape.parameters == shape.layers * layer + embeddings + shape.hidden
+
+
+def test_every_model_of_the_papers_recipes_is_known() -> None:
+    for path in (RECIPES / "paper").glob("*.yaml"):
+        recipe, _ = load_with_warnings(path, [])
+        for reference in filter(None, (recipe.pair.expert, recipe.pair.amateur)):
+            assert reference.model in published_shapes(), path
+
+
+def test_a_model_that_is_here_is_read_from_its_files(quickstart: Plan) -> None:
+    shape = shape_of(quickstart.arms[0].expert)
+    assert shape == Shape(870528, 4, 128, 384, 64, 640, tied=True)
+    assert shape.body == 870528 - 640 * 128
+
+
+@pytest.mark.parametrize(
+    "header", [b"", b"\xff" * 8, struct.pack("<Q", 4) + b"[1]]", struct.pack("<Q", 99) + b"{"]
+)
+def test_weights_that_cannot_be_read_make_a_model_unknown(tmp_path: Path, header: bytes) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"num_attention_heads": 1}))
+    (tmp_path / "model.safetensors").write_bytes(header)
+    assert shape_of(LocatedModel("broken", tmp_path, "", "float32", ())) is None
+
+
+@pytest.mark.parametrize("config", ["", "[]", "{}", '{"num_attention_heads": 0, "hidden_size": 8}'])
+def test_a_config_that_says_too_little_makes_a_model_unknown(tmp_path: Path, config: str) -> None:
+    (tmp_path / "config.json").write_text(config)
+    assert shape_of(LocatedModel("broken", tmp_path, "", "float32", ())) is None
+
+
+# Devices
+
+
+def test_a_cpu_has_as_many_peaks_as_threads() -> None:
+    one, four = device_here(ONE_CORE), device_here(Runtime(device="cpu", threads=4))
+    assert one is not None
+    assert four is not None
+    assert four.operations["float32"] == 4 * one.operations["float32"]
+    assert (one.name, one.title, four.title) == ("cpu-1", "1 CPU core", "4 CPU cores")
+
+
+def test_the_gpu_here_is_the_one_that_its_driver_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    information = tmp_path / "0000:01:00.0" / "information"
+    information.parent.mkdir()
+    monkeypatch.setattr(devices, "GPUS", tmp_path)
+    monkeypatch.setattr(devices, "version", lambda _: "2.0.0+cu130")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    information.write_text("Model: \t\t NVIDIA L4\nIRQ: 3\n")
+    assert device_here(Runtime()) == named_device("l4", Runtime())
+    information.write_text("Model: \t\t Something else\n")
+    assert device_here(Runtime()) is None
+    assert "name the nearest with --device" in next(cost_lines(None))
+    for hidden in (Runtime(device="cpu", threads=1), Runtime(threads=1)):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        assert device_here(hidden) == device_here(ONE_CORE)
+
+
+def test_a_device_nobody_knows_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"no device is known as 'h20'; did you mean `h200`\?; known: h200,"):
+        named_device("h20", Runtime())
+    assert named_device("H200", Runtime()).memory == 141_000_000_000
+    assert set(device_names()) >= {"h200", "h100", "a100-80gb", "rtx-4090", "l4", "cpu"}
+
+
+# Costs
+
+
+def test_the_time_of_writing_is_overhead_computing_and_moving() -> None:
+    device = named_device("h200", Runtime())
+    model = Loaded(SHAPE, "bfloat16", device)
+    cost = writing(model, rows=10, batches=2, prompt=7, written=20, most=50, engine="hf")
+    forwards = 2 * 50
+    overhead = forwards * (2 * 0.8e-3 + 2e-3)
+    computing = 2 * 10 * (7 * 600 + 50 * 1000) / (989e12 * 0.3)
+    cache = 5 * (7 + 25) * 2 * 2 * 4 * 2
+    moving = forwards * (2000 + 3 * cache) / (4.8e12 * 0.5)
+    assert cost.seconds == pytest.approx(overhead + computing + moving)
+    assert cost.bytes > model.weights == 2000
+
+
+@given(
+    rows=st.integers(1, 500),
+    written=st.floats(1, 500),
+    more=st.floats(1, 4),
+    engine=st.sampled_from(["hf", "vllm"]),
+)
+def test_more_work_never_costs_less(rows: int, written: float, more: float, engine: str) -> None:
+    model = Loaded(SHAPE, "bfloat16", named_device("l4", Runtime()))
+    fixed = {"batches": 3, "prompt": 10.0, "most": 2000, "engine": engine}
+    small = writing(model, rows=rows, written=written, **fixed)  # type: ignore[arg-type]
+    longer = writing(model, rows=rows, written=written * more, **fixed)  # type: ignore[arg-type]
+    wider = writing(model, rows=rows * 2, written=written, **fixed)  # type: ignore[arg-type]
+    assert small.seconds <= longer.seconds
+    assert small.seconds <= wider.seconds
+    assert small.bytes <= min(longer.bytes, wider.bytes)
+
+
+def test_checkpointing_trades_time_for_memory() -> None:
+    model = Loaded(published_shapes()["Qwen/Qwen2.5-Math-7B"], "bfloat16", named_device("h200", Runtime()))
+    sizes = {"updates": 10, "tokens": 8000.0, "kept": 500.0, "at_once": 16384, "positions": 110, "rank": 8}
+    plain = training(model, checkpointing=False, **sizes)  # type: ignore[arg-type]
+    kept = training(model, checkpointing=True, **sizes)  # type: ignore[arg-type]
+    assert kept.bytes < plain.bytes
+    assert kept.seconds > plain.seconds
+
+
+@given(rows=st.integers(0, 400), per_shard=st.integers(1, 130), size=st.integers(1, 70))
+def test_batches_are_those_of_shards_cut_one_by_one(rows: int, per_shard: int, size: int) -> None:
+    shards = [min(per_shard, rows - start) for start in range(0, rows, per_shard)]
+    assert batches(rows, per_shard, size) == sum(len(range(0, shard, size)) for shard in shards)
+
+
+# Plans
+
+
+def expected(plan: Plan, runs: Path, device: str | None = None) -> PlanEstimate:
+    found = device_here(ONE_CORE) if device is None else named_device(device, ONE_CORE)
+    assert found is not None
+    return estimate_plan(plan, runs, found)
+
+
+def test_without_earlier_runs_a_plan_says_that_it_is_unchecked(quickstart: Plan, tmp_path: Path) -> None:
+    estimate = expected(quickstart, tmp_path)
+    text = "\n".join(cost_lines(estimate))
+    assert "Expected on 1 CPU core" in text
+    assert "from the data sheet, unchecked" in text
+    assert estimate.bytes is not None
+    assert estimate.bytes > BASE_BYTES["cpu"]
+
+
+def test_tuned_tokens_are_exact_once_samples_are_there(quickstart: Plan, tmp_path: Path) -> None:
+    train, samples = stage_called(quickstart, "train", "lightr"), stage_called(quickstart, "samples", "kl")
+    before = expected(quickstart, tmp_path).stages[train.key]
+    assert (before.tokens, before.exact) == (256 * 128, False)
+    finish(stage_called(quickstart, "rollouts"), tmp_path, rollouts=256, tokens=4112)
+    finish(samples, tmp_path, kept_steps=878)
+    after = expected(quickstart, tmp_path).stages
+    assert (after[train.key].tokens, after[train.key].exact) == (878, True)
+    assert cost_cells([after[train.key]])[0] == "878"
+    written = after[stage_called(quickstart, "rollouts").key]
+    assert (written.tokens, written.exact, written.seconds) == (4112, True, 0.0)
+
+
+def test_a_short_training_tunes_part_of_its_samples(tmp_path: Path) -> None:
+    plan = plan_of(RECIPES / "quickstart.yaml", tmp_path, "training.updates=2")
+    train, samples = stage_called(plan, "train", "lightr"), stage_called(plan, "samples", "kl")
+    finish(stage_called(plan, "rollouts"), tmp_path, rollouts=256, tokens=4112)
+    finish(samples, tmp_path, kept_steps=878)
+    found = expected(plan, tmp_path).stages[train.key]
+    assert (found.tokens, found.exact) == (878, False)
+    steps = plan_of(
+        RECIPES / "quickstart.yaml",
+        tmp_path,
+        "training.updates=2",
+        "training.rollouts_per_update=null",
+        "training.steps_per_update=16",
+    )
+    found = expected(steps, tmp_path).stages[stage_called(steps, "train", "lightr").key]
+    assert (found.tokens, found.exact) == (32, True)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (RECIPES / "paper").glob("*.yaml")))
+def test_every_recipe_of_the_paper_has_a_prediction(name: str, tmp_path: Path) -> None:
+    estimate = expected(plan_of(RECIPES / "paper" / f"{name}.yaml", tmp_path), tmp_path, "h200")
+    assert estimate.unknown == ()
+    assert estimate.seconds is not None
+    assert 1800 < estimate.seconds < 7 * 86400
+
+
+def test_a_model_nobody_knows_is_said_to_be_unknown(tmp_path: Path) -> None:
+    override = "pair.expert.model=nobody/expert-3B"
+    plan = plan_of(RECIPES / "paper" / "qwen2.5-math-1.5b.yaml", tmp_path, override)
+    estimate = expected(plan, tmp_path, "h200")
+    assert (estimate.seconds, estimate.bytes) == (None, None)
+    lines = list(cost_lines(estimate))
+    assert lines[1] == "Time and memory are unknown until the config is here of nobody/expert-3B."
+    rollouts = estimate.stages[stage_called(plan, "rollouts").key]
+    assert cost_cells([rollouts]) == ("<= 128,000", "unknown", "unknown")
+
+
+def test_too_little_memory_is_said(tmp_path: Path) -> None:
+    plan = plan_of(RECIPES / "paper" / "qwen2.5-math-7b.yaml", tmp_path, "runtime.batch_size=256")
+    assert any("more than it has" in line for line in cost_lines(expected(plan, tmp_path, "l4")))
+    assert not any("more than it has" in line for line in cost_lines(expected(plan, tmp_path, "h200")))
+
+
+# History
+
+
+def test_the_median_run_corrects_and_its_lengths_are_expected(quickstart: Plan, tmp_path: Path) -> None:
+    rollouts = stage_called(quickstart, "rollouts").key
+    unchecked = expected(quickstart, tmp_path)
+    for factor in (2.0, 3.0, 100.0):
+        record(tmp_path, run_estimate(work={"rollouts hf": Work(factor, 1.0, 10, 240)}))
+    corrected = expected(quickstart, tmp_path)
+    assert corrected.stages[rollouts].seconds == pytest.approx(3 * (unchecked.stages[rollouts].seconds or 0))
+    assert corrected.bytes == pytest.approx(2 * (unchecked.bytes or 0))
+    assert "corrected by 3 earlier runs here on this device; unchecked for evaluate hf" in "\n".join(
+        cost_lines(corrected)
+    )
+
+
+def test_a_machine_that_others_use_too_does_not_count_as_slow(tmp_path: Path) -> None:
+    record(tmp_path, run_estimate(busy=0.2, work={"train": Work(10.0, 1.0)}))
+    assert read_history(tmp_path, "cpu-1", 870528).speed("train").factor == pytest.approx(2.0)
+
+
+def test_other_devices_and_sizes_teach_nothing(tmp_path: Path) -> None:
+    for change in ({"device": "h200"}, {"parameters": 870528 * 5}, {"parameters": 870528 // 5}):
+        record(tmp_path, run_estimate(**change))
+    assert read_history(tmp_path, "cpu-1", 870528).runs == ()
+
+
+def test_torn_and_foreign_lines_are_left_out(tmp_path: Path) -> None:
+    record(tmp_path, run_estimate())
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b'\xff\n[]\n{"work": 3}\n{"work": {}, "unknown": 1}\n\n{"rec')
+    assert len(read_history(tmp_path, "cpu-1", 870528).runs) == 1
+
+
+def test_a_run_is_recorded_beside_its_prediction(quickstart: Plan, tmp_path: Path) -> None:
+    measuring = Measuring(quickstart, tmp_path)
+    rollouts = stage_called(quickstart, "rollouts")
+    finish(rollouts, tmp_path, rollouts=256, tokens=4112)
+    measuring.record({rollouts.key: artifact(rollouts, 5.0, tmp_path)}, pytest.fail)
+    (run,) = read_history(tmp_path, "cpu-1", 870528).runs
+    work = run.work["rollouts hf"]
+    assert (work.seconds, work.rows, work.tokens) == (5.0, 256, 4112)
+    assert run.predicted_seconds > 0
+    nothing_made = Measuring(quickstart, tmp_path)
+    nothing_made.record({rollouts.key: artifact(rollouts, 5.0, tmp_path)}, pytest.fail)
+    assert len((tmp_path / FILE).read_text().splitlines()) == 1
+
+
+def test_a_history_that_cannot_be_written_costs_a_warning(quickstart: Plan, tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    measuring = Measuring(quickstart, tmp_path)
+    rollouts = stage_called(quickstart, "rollouts")
+    finish(rollouts, tmp_path, rollouts=256, tokens=4112)
+    told: list[str] = []
+    measuring.record({rollouts.key: artifact(rollouts, 5.0, tmp_path)}, told.append)
+    assert "cannot be recorded" in told[0]
+
+
+def artifact(stage: Stage, seconds: float, runs: Path) -> Artifact:
+    return Artifact(
+        stage.name, stage.version, stage.key, runs, {}, {}, {}, (), "", seconds, datetime.now(UTC), {}
+    )
