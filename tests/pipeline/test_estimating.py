@@ -305,6 +305,8 @@ def test_a_run_is_recorded_beside_its_prediction(quickstart: Plan, tmp_path: Pat
     work = run.work["rollouts hf"]
     assert (work.seconds, work.rows, work.tokens) == (5.0, 256, 4112)
     assert run.predicted_seconds > 0
+    elsewhere = replace(artifact(rollouts, 5.0, tmp_path), environment={"device": "NVIDIA L4"})
+    measuring.record({rollouts.key: elsewhere}, pytest.fail)
     nothing_made = Measuring(quickstart, tmp_path)
     nothing_made.record({rollouts.key: artifact(rollouts, 5.0, tmp_path)}, pytest.fail)
     assert len((tmp_path / FILE).read_text().splitlines()) == 1

@@ -42,6 +42,10 @@ class Measuring:
         made = [key for key, stage in expected.stages.items() if not stage.finished and key in artifacts]
         if not made or expected.seconds is None or expected.bytes is None:
             return
+        on_cpu = {artifacts[key].environment.get("device", "cpu") == "cpu" for key in made}
+        if on_cpu != {self._device.is_cpu}:
+            # torch could not use the GPU that the driver names, so the prediction was about another device.
+            return
         try:
             record(self._runs, self._line(self._device, self._expert, expected, made, artifacts))
         except OSError as error:
@@ -95,10 +99,12 @@ def _most_bytes(device: Device, begin: bool = False) -> int:
         # Linux counts in KiB, macOS in bytes.
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    if begin and "torch" not in sys.modules:
+    if "torch" not in sys.modules:
         return 0
     import torch
 
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return 0
     if begin:
         torch.cuda.reset_peak_memory_stats()
         return 0
