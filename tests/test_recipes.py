@@ -11,7 +11,11 @@ import yaml
 
 from lrbench.errors import RecipeError
 from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.recipe.arms import Arm, resolve_arms
 from lrbench.recipe.loading import load_with_warnings
+from lrbench.recipe.schema import Recipe
+from lrbench.recipe.study import load_study
+from lrbench.results.reported import reported_costs
 
 REPOSITORY = Path(__file__).parents[1]
 SHIPPED = sorted(path for path in (REPOSITORY / "recipes").rglob("*.yaml") if path.parent.name != "shared")
@@ -98,6 +102,39 @@ def test_the_papers_recipes_have_its_hyper_parameters(shared: Path) -> None:
             )
         assert recipe.data.problems == expected
     assert set(experts) == set(published["main_results"])
+
+
+def most_tuned_tokens(recipe: Recipe, arm: Arm) -> int:
+    """The most tokens that an arm on its own solutions can learn from, were all of them right and full."""
+    training, solutions = arm.training, recipe.sampling.solutions
+    if training.rollouts_per_update is None:
+        return training.updates * training.steps_per_update
+    rollouts = min(
+        training.updates * training.rollouts_per_update,
+        recipe.data.problems * solutions.samples_per_problem,
+    )
+    return rollouts * solutions.max_new_tokens
+
+
+def test_the_papers_sft_can_learn_from_as_many_tokens_as_it_reports() -> None:
+    efficiency = load_study(REPOSITORY / "experiments" / "efficiency.yaml", ("paper",))["paper"]
+    reported = {row.expert: row.tuned_tokens for row in reported_costs() if row.arm == "sft"}
+    for source in efficiency.recipes:
+        if "sft" not in source.arms:
+            continue
+        (sft,) = (arm for arm in resolve_arms(source.recipe) if arm.name == "sft")
+        # No more than half of the solutions have to be right and of full length.
+        needed = 2 * reported.pop(source.recipe.pair.expert.model)
+        assert needed <= most_tuned_tokens(source.recipe, sft) <= 10 * needed
+    assert not reported
+
+
+def test_arms_that_learn_whole_solutions_count_solutions_in_every_recipe_of_the_paper() -> None:
+    for path in PAPER.glob("*.yaml"):
+        for arm in resolve_arms(load_with_warnings(path)[0]):
+            whole = arm.ingredients is not None and arm.ingredients.source != "greedy"
+            units = (arm.training.rollouts_per_update, arm.training.steps_per_update)
+            assert units == ((16, None) if whole else (None, 16)), f"{path.stem}: {arm.name}"
 
 
 @pytest.mark.parametrize("expert", ["qwen2.5-math-1.5b", "qwen2.5-math-7b"])
