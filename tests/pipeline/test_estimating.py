@@ -256,6 +256,14 @@ def test_a_model_nobody_knows_is_said_to_be_unknown(tmp_path: Path) -> None:
     assert cost_cells([rollouts]) == ("<= 128,000", "unknown", "unknown")
 
 
+def test_a_derived_amateur_is_as_large_as_the_layers_it_keeps(tmp_path: Path) -> None:
+    amateur = {"model": None, "derive": {"from": "expert", "layers": 2, "distill_updates": 10}}
+    plan = plan_of(RECIPES / "quickstart.yaml", tmp_path, f"pair.amateur={json.dumps(amateur)}")
+    estimate = expected(plan, tmp_path)
+    assert estimate.unknown == ()
+    assert (estimate.stages[stage_called(plan, "derive").key].seconds or 0) > 0
+
+
 def test_too_little_memory_is_said(tmp_path: Path) -> None:
     plan = plan_of(RECIPES / "paper" / "qwen2.5-math-7b.yaml", tmp_path, "runtime.batch_size=256")
     assert any("more than it has" in line for line in cost_lines(expected(plan, tmp_path, "l4")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import ceil
 from pathlib import Path
@@ -22,9 +22,10 @@ from lrbench.pipeline.estimating.costs import (
 )
 from lrbench.pipeline.estimating.devices import Device
 from lrbench.pipeline.estimating.history import History, read_history
-from lrbench.pipeline.estimating.shapes import shape_of
+from lrbench.pipeline.estimating.shapes import Shape, shape_of
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.evaluation import ITEMS_PER_SHARD, BenchmarkScore
 from lrbench.pipeline.stages.rollouts import PROBLEMS_PER_SHARD, CheckedSolutions, RolloutSource
 from lrbench.pipeline.stages.samples import ROLLOUTS_PER_SHARD, ArmSamples, PairScores
@@ -44,6 +45,8 @@ SHARE_RIGHT = 0.5
 SHARE_KEPT = 0.2
 # Stages without a model read and write some megabytes.
 SECONDS_WITHOUT_MODEL = 0.05
+# Of one update of a derived amateur.
+DISTILLED_ROLLOUTS = 4
 # The statistic of a finished stage that counts its completions.
 ROWS = ("sampled_solutions", "n", "rollouts")
 
@@ -191,6 +194,8 @@ class Estimator:
             return self._scoring(stage)
         if isinstance(stage, TrainedAdapter):
             return self._training(stage)
+        if isinstance(stage, DerivedAmateur):
+            return self._deriving(stage)
         if stage.engine_choice is not None and isinstance(stage, RolloutSource | BenchmarkScore):
             return self._writing(stage)
         return Cost(SECONDS_WITHOUT_MODEL, 0.0)
@@ -284,6 +289,24 @@ class Estimator:
         seconds = cost.seconds / runtime.processes
         return Cost(seconds if longest is None else min(seconds, longest), cost.bytes)
 
+    def _deriving(self, stage: DerivedAmateur) -> Cost | None:
+        """About what training the expert costs: the expert is read, and fewer layers learn."""
+        model = self._loaded(stage.expert)
+        if model is None:
+            return None
+        _, steps = self._rollouts(stage.rollouts)
+        at_once, positions = self._pieces(model)
+        return training(
+            model,
+            updates=stage.size,
+            tokens=DISTILLED_ROLLOUTS * (_usual(stage.expert)[0] + steps),
+            kept=DISTILLED_ROLLOUTS * steps,
+            at_once=at_once,
+            positions=positions,
+            rank=0,
+            checkpointing=False,
+        )
+
     def _kept(self, samples: ArmSamples) -> float:
         found = self.statistics(samples)
         if found is not None:
@@ -297,8 +320,22 @@ class Estimator:
         return at_once, chunk_positions(model.shape.vocabulary)
 
     def _loaded(self, model: LocatedModel) -> Loaded | None:
-        shape = shape_of(model)
+        made = (stage for stage in self._derived if stage.amateur("", "").identity == model.identity)
+        derived = next(made, None)
+        shape = shape_of(model) if derived is None else self._shortened(derived)
         return None if shape is None else Loaded(shape, model.dtype, self.device)
+
+    @cached_property
+    def _derived(self) -> tuple[DerivedAmateur, ...]:
+        return tuple(stage for stage in self.plan.stages if isinstance(stage, DerivedAmateur))
+
+    def _shortened(self, derived: DerivedAmateur) -> Shape | None:
+        """The shape of an amateur that is an expert's first layers."""
+        whole = shape_of(derived.expert)
+        if whole is None:
+            return None
+        left_out = whole.body * (whole.layers - derived.derivation.layers) // whole.layers
+        return replace(whole, layers=derived.derivation.layers, parameters=whole.parameters - left_out)
 
 
 def kind_of(stage: Stage) -> str:
