@@ -20,25 +20,30 @@ def resolved_yaml(recipe: Recipe) -> str:
     """
     values = recipe.model_dump(mode="json")
     # An arm's null stands for the recipe's own value, so an arm is complete without it.
-    values["arms"] = [_without_nulls(arm) for arm in values["arms"]]
+    values["arms"] = _without_nulls(values["arms"])
     if recipe.seeds is not None:
         del values["seed"]
     text: str = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text
 
 
-def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
-    kept = {}
-    for name, value in values.items():
-        inner = _without_nulls(value) if isinstance(value, dict) else value
-        if inner is not None and inner != {}:
-            kept[name] = inner
-    return kept
+def _without_nulls(value: Any) -> Any:
+    """`value` without the null and empty fields of its mappings, at every depth."""
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    if isinstance(value, dict):
+        inner = {name: _without_nulls(item) for name, item in value.items()}
+        return {name: item for name, item in inner.items() if item is not None and item != {}}
+    return value
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """64 hexadecimal digits that differ when, and only when, a field differs that can change a result."""
-    return stable_hash(output_fields(recipe))
+    """64 hexadecimal digits that differ when, and only when, a field differs that can change a result.
+
+    What is null or empty is left out, so that a field a later version adds, null where it is not used,
+    leaves the hashes of earlier recipes as they were.
+    """
+    return stable_hash(_without_nulls(output_fields(recipe)))
 
 
 def output_fields(section: Section) -> dict[str, Any]:

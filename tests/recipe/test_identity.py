@@ -100,12 +100,31 @@ def another_value(path: FieldPath, now: Any) -> object:
             return "another"
 
 
-@pytest.mark.parametrize("path", leaf_paths(), ids=lambda path: ".".join(map(str, path)))
+DERIVE = ("pair", "amateur", "derive")
+DERIVATION = {"from": "expert", "layers": 6, "distill_updates": 6}
+# Where an amateur is derived from has one possible value.
+CHANGEABLE = [path for path in leaf_paths() if path != (*DERIVE, "from")]
+
+
+@pytest.mark.parametrize("path", CHANGEABLE, ids=lambda path: ".".join(map(str, path)))
 def test_the_hash_changes_with_every_field_that_can_change_a_result_and_no_other(path: FieldPath) -> None:
-    before = Recipe.model_validate(COMPLETE)
-    after = with_value(COMPLETE, path, another_value(path, current(before, path)))
+    derived = COMPLETE | {"pair": COMPLETE["pair"] | {"amateur": {"derive": DERIVATION}}}
+    values = derived if path[:3] == DERIVE else COMPLETE
+    before = Recipe.model_validate(values)
+    after = with_value(values, path, another_value(path, current(before, path)))
     assert after != before
     assert (recipe_hash(after) == recipe_hash(before)) == (path in LABELS | RUNTIME)
+
+
+def test_a_field_that_is_not_used_is_no_part_of_the_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe.model_validate(COMPLETE)
+    before = recipe_hash(recipe)
+    found = output_fields(recipe)
+    later = found | {"later": None, "section": {"later": None}}
+    monkeypatch.setattr("lrbench.recipe.identity.output_fields", lambda _recipe: later)
+    assert recipe_hash(recipe) == before
+    monkeypatch.setattr("lrbench.recipe.identity.output_fields", lambda _recipe: found | {"later": [None]})
+    assert recipe_hash(recipe) != before
 
 
 def test_the_declared_kinds_are_the_labels_and_runtime_fields_named_here() -> None:
