@@ -90,63 +90,90 @@ def draw_averages(rows: Iterable[Row]) -> None:
         list(pool.map(lambda task: task(), tasks))
 
 
+@dataclass(frozen=True)
+class _Race:
+    """A column that nothing leads with certainty: who is ahead, and the first of another arm behind."""
+
+    leader: Row
+    rival: Row
+
+
 def marks(board: Board, rows: Iterable[Row]) -> Mapping[tuple[str, str], str]:
     """(arm_id, column) -> `best` or `tied`, for `rows` of `board`.
 
-    Best is separated from the best of its expert's other arms. Where nothing is, the leader and all rows
-    that are not separated from it are tied: exact McNemar with Holm over the benchmarks, the average alone.
+    Best is separated from the best of its expert's other arms. Where nothing is, the leader, its rival and
+    all rows that are not separated from the leader are tied: exact McNemar with Holm over the benchmarks,
+    decided ones among them, as `best` has it; the average alone.
     """
     found: dict[tuple[str, str], str] = {}
     shown = list(rows)
     for expert in dict.fromkeys(row.expert_weights for row in shown):
         best = board.best_of(expert)
         found |= dict.fromkeys(best, "best")
-        leaders = _leaders(board, board.by_expert[expert], {column for _, column in best})
+        races = _races(board, board.by_expert[expert])
+        decided = {column for _, column in best}
         own = [row for row in shown if row.expert_weights == expert]
-        for row in own:
-            found |= {(row.arm_id, column): "tied" for column in _tied_benchmarks(row, leaders)}
-        if AVERAGE in leaders:
-            found |= {(row.arm_id, AVERAGE): "tied" for row in _tied_on_average(board, own, leaders[AVERAGE])}
+        for column in races.keys() - decided - {AVERAGE}:
+            found |= {(row.arm_id, column): "tied" for row in own if _is_tied(row, column, races)}
+        if AVERAGE in races.keys() - decided:
+            tied = _tied_on_average(board, own, races[AVERAGE])
+            found |= {(row.arm_id, AVERAGE): "tied" for row in tied}
     return found
 
 
-def _leaders(board: Board, rows: Sequence[Row], decided: set[str]) -> dict[str, Row]:
-    """The row ahead in every column that is not decided and that more than one arm has a value in."""
-    leaders = {}
-    groups = {row.arm_id: row.group for row in rows}
+def _races(board: Board, rows: Sequence[Row]) -> dict[str, _Race]:
+    """The columns in which several arms answered the same items as the leader."""
+    races = {}
     for column in board.columns:
         ranked = [(value, row) for row in rows if (value := row.value(column)) is not None]
-        if column not in decided and len({groups[row.arm_id] for _, row in ranked}) > 1:
-            leaders[column] = max(ranked, key=lambda pair: pair[0])[1]
-    return leaders
+        ranked.sort(key=lambda pair: -pair[0])
+        leader = ranked[0][1] if ranked else None
+        rivals = (row for _, row in ranked if leader and row.group != leader.group)
+        if leader and (rival := next(rivals, None)) and _paired(leader, rival, column, board):
+            races[column] = _Race(leader, rival)
+    return races
 
 
-def _tied_benchmarks(row: Row, leaders: Mapping[str, Row]) -> Iterable[str]:
-    """The benchmarks in which `row` leads, or is not separated from who does."""
+def _paired(leader: Row, row: Row, column: str, board: Board) -> bool:
+    paired = paired_flips(leader.cells, row.cells)
+    return len(paired) == len(board.benchmarks) if column == AVERAGE else column in paired
+
+
+def _is_tied(row: Row, column: str, races: Mapping[str, _Race]) -> bool:
+    """Whether `row` leads the benchmark `column`, or is not separated from who does.
+
+    The row takes the rival's place among the comparisons of all benchmarks' leaders with their rivals.
+    """
+    race = races[column]
+    if row.arm_id in (race.leader.arm_id, race.rival.arm_id):
+        return True
+    if column not in row.cells:
+        return False
     flips: dict[str, Flips] = {}
-    for column, leader in leaders.items():
-        if column == AVERAGE:
-            continue
-        if leader.arm_id == row.arm_id:
-            yield column
-        elif column in row.cells:
-            flips |= paired_flips({column: leader.cells[column]}, {column: row.cells[column]})
-    yield from (column for column, found in compare_benchmarks(flips).items() if not found.separated)
+    for benchmark, other in races.items():
+        if benchmark != AVERAGE:
+            against = row if benchmark == column else other.rival
+            first, second = other.leader.cells[benchmark], against.cells[benchmark]
+            flips |= paired_flips({benchmark: first}, {benchmark: second})
+    return column in flips and not compare_benchmarks(flips)[column].separated
 
 
-def _tied_on_average(board: Board, rows: Iterable[Row], leader: Row) -> Iterable[Row]:
-    """Those of `rows` tied with `leader`, from the highest average down to the first that is separated.
+def _tied_on_average(board: Board, rows: Iterable[Row], race: _Race) -> Iterable[Row]:
+    """Those of `rows` tied with the leader, from the highest average down to the first that is separated.
 
     A test of averages draws thousands of samples, so none is made that cannot matter.
     """
+    rival = race.rival.value(AVERAGE) or 0.0
     ranked = [(value, row) for row in rows if (value := row.value(AVERAGE)) is not None]
-    for _, row in sorted(ranked, key=lambda pair: -pair[0]):
-        if row.arm_id != leader.arm_id:
-            paired = paired_flips(leader.cells, row.cells)
+    for value, row in sorted(ranked, key=lambda pair: -pair[0]):
+        if row.arm_id not in (race.leader.arm_id, race.rival.arm_id):
+            paired = paired_flips(race.leader.cells, row.cells)
             if len(paired) < len(board.benchmarks):
                 continue
             if compare_averages(tuple(paired.values())).separated:
-                return
+                if value < rival:
+                    return
+                continue
         yield row
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -21,10 +22,12 @@ from dashboard.leaderboard_rows import (
 )
 from dashboard.leaderboard_table import INTERVAL, View, table_html
 from dashboard.loading import load_results
-from lrbench.results.board import BASE, SFT, Board
+from dashboard.text import name_html
+from lrbench.results.board import BASE, SFT, Board, Row
 from lrbench.results.latex import boards_to_latex
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.text import plain
+from lrbench.results.wording import notes_on
 
 # Few enough that a page of rows never seen before is estimated in half a second.
 ROWS_PER_PAGE = 10
@@ -49,7 +52,7 @@ def main() -> None:
     if not ordered:
         st.html('<p class="lr-note" role="status">No result passes these filters.</p>')
         return
-    table, pager = st.empty(), st.container()
+    table, notes, pager = st.empty(), st.empty(), st.container()
     with pager:
         pages = -(-len(ordered) // ROWS_PER_PAGE)
         page = state.page_number(pages, key="page")
@@ -59,7 +62,9 @@ def main() -> None:
     table.html(table_html(View(board, rows, baseline, grouped, complete=False)))
     draw_averages(rows)
     table.html(table_html(View(board, rows, baseline, grouped, complete=True, marks=marks(board, rows))))
-    answers.html(_answers((results.stamp, board.suite, board.protocol_hash, filters), board))
+    answers.html(_answers((results.stamp, board.suite, board.protocol_hash, filters), board, whole))
+    if lacking := _notes_html(board, rows):
+        notes.html(lacking)
     _downloads(board)
     show_differing(results, whole)
 
@@ -79,8 +84,14 @@ def _filters(board: Board) -> Filters:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _answers(which: tuple[object, ...], _board: Board) -> str:  # noqa: ARG001 - what is cached by
-    return answers_html(_board)
+def _answers(which: tuple[object, ...], _board: Board, _whole: Board) -> str:  # noqa: ARG001 - cached by
+    return answers_html(_board, _whole)
+
+
+def _notes_html(board: Board, rows: Sequence[Row]) -> str:
+    """What a reader has to know of the rows shown: what they lack, and baselines that are not their own."""
+    lines = "".join(f"<li>{name_html(note, 400)}</li>" for note in notes_on(replace(board, rows=tuple(rows))))
+    return f'<ul class="lr-notes">{lines}</ul>' if lines else ""
 
 
 def _downloads(board: Board) -> None:

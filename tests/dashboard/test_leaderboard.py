@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from dashboard.leaderboard_rows import Filters, draw_averages, filtered, in_orde
 from experiments.bench.synthetic_ledger import write_synthetic_ledger
 from lrbench.results.board import AVERAGE, Board, build_boards
 from lrbench.results.ledger import Ledger
-from lrbench.results.records import ScoreRecord
+from lrbench.results.records import ScoreRecord, items_hash
 from lrbench.results.statistics import compare_averages, macro_average
 from lrbench.store.keys import stable_hash
 
@@ -105,6 +105,7 @@ def test_best_is_what_the_board_says_and_ties_are_what_no_test_separates(board: 
             else:
                 leader = max(rows, key=lambda row: row.value(column) or 0)
                 assert leader in tied
+                assert len(tied) >= 2
                 lowest = min(row.value(column) or 0 for row in tied)
                 assert lowest <= (leader.value(column) or 0)
 
@@ -136,13 +137,13 @@ def test_the_answer_says_what_the_tests_say(board: Board) -> None:
     (row,) = [row for row in one_seed.rows if row.arm == "lightr" and row.seed == 0]
     alone = filtered(board, Filters(experts=("Qwen/Qwen2.5-Math-1.5B",), last_day=date(2026, 1, 7)))
     assert alone.rows[-1].arm_id != row.arm_id or row in alone.rows
-    said = answers_html(alone)
+    said = answers_html(alone, board)
     assert row.to_sft is not None
     assert row.to_sft.average is not None
     points = f"{abs(row.to_sft.average.difference):.1f} points"
     assert ("are a tie" if not row.to_sft.average.separated else points) in said
-    assert "over 5 seeds" in answers_html(one_seed)
-    assert "no lightr result yet" in answers_html(filtered(board, Filters(arms=("sft", "base"))))
+    assert "over 5 seeds" in answers_html(one_seed, board)
+    assert "no lightr result yet" in answers_html(filtered(board, Filters(arms=("sft", "base"))), board)
 
 
 def test_the_page_shows_the_latest_protocol_and_every_column(runs: Path, open_page: OpenPage) -> None:
@@ -209,3 +210,105 @@ def test_a_row_that_lacks_a_benchmark_has_no_average(tmp_path: Path, open_page: 
     last = re.findall(r"<tr role=.row.>(.*?)</tr>", table(app).partition("lr-published")[0])[-1]
     assert last.partition("average")[2].startswith('" class="lr-average"><div><span class="lr-muted">–')
     assert AVERAGE in table(app)
+
+
+def made_up_board(results: Sequence[tuple[str, int | None, str, Sequence[str]]]) -> Board:
+    """One expert's board of (arm, seed, recipe, outcomes on each benchmark)."""
+    scores = []
+    for place, (arm, seed, recipe, outcomes) in enumerate(results):
+        hashes = {f"b{number}": stable_hash(number) for number in range(len(outcomes))}
+        scores += [
+            ScoreRecord(
+                arm_id=f"{recipe}-{arm}-{seed}",
+                recipe=recipe,
+                arm=arm,
+                seed=seed,
+                expert="expert",
+                expert_weights="files:expert",
+                suite="made-up",
+                benchmark=f"b{number}",
+                protocol={},
+                protocol_hash=hashes[f"b{number}"],
+                suite_protocol=hashes,
+                items_hash=items_hash([str(item) for item in range(len(paper))]),
+                paper=paper,
+                exact=paper,
+                evaluation_key=stable_hash([arm, seed, recipe, number]),
+                seconds=1.0,
+                recorded_at=f"2026-11-20T10:{place:02}:00+00:00",
+            )
+            for number, paper in enumerate(outcomes)
+        ]
+    (board,) = build_boards([], scores)
+    return board
+
+
+def right(count: int, n: int = 200) -> str:
+    """The first `count` items right."""
+    return "1" * count + "0" * (n - count)
+
+
+def test_a_tie_joins_the_leader_with_the_one_it_ties_with() -> None:
+    x, y = "1" * 12 + "0" * 3 + "1" * 20, "0" * 12 + "1" * 3 + "1" * 20
+    board = made_up_board([("sft", 0, "r", (x, y)), ("lightr", 0, "r", (y, x))])
+    assert not board.best
+    found = marks(board, board.rows)
+    for column in board.columns:
+        assert sorted(arm for arm, of in found if of == column) == ["r-lightr-0", "r-sft-0"]
+
+
+def test_seeds_that_share_the_base_are_averaged() -> None:
+    rows = [("lightr", seed, "r", (right(161 + 10 * seed),)) for seed in range(3)]
+    board = made_up_board([("base", None, "r", (right(100),)), *rows])
+    said = answers_html(board, board)
+    assert "lightr is 35.5 points above base</b> over 3 seeds on average" in said
+
+
+def test_a_baseline_that_a_filter_hides_is_still_the_baseline() -> None:
+    rows = [("lightr", seed, "r", (right(161 + 10 * seed),)) for seed in range(3)]
+    board = made_up_board([("base", None, "r", (right(100),)), *rows])
+    assert "over 3 seeds" in answers_html(filtered(board, Filters(arms=("lightr",))), board)
+
+
+def test_one_seed_is_never_spoken_of_unnamed() -> None:
+    rows = [("lightr", seed, "r", (right(161 + 10 * seed),)) for seed in range(3)]
+    board = made_up_board([("sft", 0, "r", (right(100),)), *rows])
+    said = answers_html(board, board)
+    assert "lightr is 40.5 points above sft, seed 0</b>" in said
+    assert "That is seed 2, one of 3, which range from +30.5 to +40.5 points." in said
+
+
+def test_seeds_without_their_own_baseline_are_said_to_be_left_out() -> None:
+    rows = [("lightr", seed, "r", (right(161 + 10 * seed),)) for seed in range(3)]
+    sft = [("sft", seed, "r", (right(100),)) for seed in range(2)]
+    board = made_up_board([*sft, *rows])
+    said = answers_html(board, board)
+    assert (
+        "lightr is 33.0 points above sft</b> over 2 seeds (1 without a sft of the same seed left out)" in said
+    )
+
+
+def test_a_baseline_of_another_recipe_is_named() -> None:
+    board = made_up_board([("sft", 0, "weak-elsewhere", (right(100),)), ("lightr", 0, "mine", (right(160),))])
+    assert "lightr is 30.0 points above sft of weak-elsewhere, seed 0</b>" in answers_html(board, board)
+
+
+def test_what_rows_lack_is_said_under_the_table(tmp_path: Path, open_page: OpenPage) -> None:
+    write_synthetic_ledger(tmp_path, 7 * 7)
+    scores = Ledger(tmp_path / "ledger").read().scores
+    last = scores[-1].arm_id
+    moved = [
+        score.model_copy(update={"recipe": "<b>mine"} if score.arm_id == last else {})
+        for score in scores[:-1]
+    ]
+    (tmp_path / "ledger" / "scores.jsonl").unlink()
+    Ledger(tmp_path / "ledger").append(moved)
+    app = open_page(tmp_path)
+    assert not app.exception
+    (notes,) = [body for element in app.get("html") if 'class="lr-notes"' in (body := element.proto.body)]
+    assert "so no average." in notes
+    assert "set against sft of" in notes
+    assert "&lt;b&gt;mine" in notes
+    assert 'class="lr-notes"' not in "".join(
+        element.proto.body for element in open_page(tmp_path, arm="base").get("html")
+    )
