@@ -9,15 +9,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from lrbench.data.access import is_here
+from lrbench.data.sets import DATA_SETS
+from lrbench.evaluation.items import choose_items
 from lrbench.recipe.arms import Arm, resolve_arms
 from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.expanding import Variant, expand
 from lrbench.recipe.identity import recipe_hash
-from lrbench.recipe.schema import Evaluation, Recipe
+from lrbench.recipe.schema import Recipe
 from lrbench.recipe.study import LoadedEdition, LoadedRecipe
 from lrbench.results.board import Board, Row, build_boards
 from lrbench.results.ledger import LedgerContents
-from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.records import ArmRecord, ScoreRecord, items_hash
 from lrbench.results.studies.content import Missing
 from lrbench.store.keys import canonical_json
 
@@ -97,7 +100,8 @@ def gather(edition: LoadedEdition, contents: LedgerContents) -> Gathered:
     """The lines that `edition` declares, with what `contents` holds of them.
 
     A result belongs to a line when its recipe was run as declared (fields that cannot change a result set
-    aside) and its benchmarks were measured as declared; of several protocols the latest counts.
+    aside) and its benchmarks were measured as declared; of several protocols the latest counts, and so does
+    the latest of an expert's weights: its files can change under one name.
     """
     # Of several records of one recipe as declared, the last says what it means.
     meant = {(record.recipe, record.recipe_hash): record.arm_ids for record in contents.recipes}
@@ -107,9 +111,10 @@ def gather(edition: LoadedEdition, contents: LedgerContents) -> Gathered:
         for point, variants in _by_point(expand(source.recipe))
     ]
     arm_ids = set().union(*(declared.arm_ids for declared in found))
+    arm_ids -= _outdated(found, [score for score in contents.scores if score.arm_id in arm_ids])
     records = {record.arm_id: record for record in contents.arms if record.arm_id in arm_ids}
-    evaluation = edition.recipes[0].recipe.evaluation
-    scores = [score for score in contents.scores if score.arm_id in arm_ids and _fits(score, evaluation)]
+    fits = _Fitting(edition.recipes[0].recipe)
+    scores = [score for score in contents.scores if score.arm_id in arm_ids and fits(score)]
     boards = build_boards(records.values(), scores)
     latest = max(boards, key=_age, default=None)
     rows = {} if latest is None else {row.arm_id: row for row in latest.rows}
@@ -148,17 +153,11 @@ class _Declared:
     arm_ids: frozenset[str]
 
     def line(self, arm: Arm, records: Mapping[str, ArmRecord], rows: Mapping[str, Row]) -> Line:
-        """The line of `arm`; where an arm was made again by other code, the latest counts."""
-        by_seed: dict[int | None, ArmRecord] = {}
-        for arm_id in self.arm_ids & records.keys():
-            record = records[arm_id]
-            earlier = by_seed.get(record.seed)
-            if (
-                record.arm == arm.name
-                and _at(record.point, self.point)
-                and (earlier is None or _made(earlier) < _made(record))
-            ):
-                by_seed[record.seed] = record
+        """The line of `arm`; where an arm was made again, the latest and what was made alike count."""
+        named = [records[arm_id] for arm_id in self.arm_ids & records.keys()]
+        own = [record for record in named if record.arm == arm.name and _at(record.point, self.point)]
+        own.sort(key=_made)
+        by_seed = {record.seed: record for record in own if _alike(record) == _alike(own[-1])}
         seeds = tuple(variant.recipe.seed for variant in self.variants)
         if arm.ingredients is None or None in by_seed:
             # Nothing random: all seeds are one model, and so one measurement.
@@ -201,17 +200,61 @@ def _at(recorded: Mapping[str, Any], point: Mapping[str, Any]) -> bool:
     return all(field in point and point[field] == value for field, value in recorded.items())
 
 
-def _fits(score: ScoreRecord, evaluation: Evaluation) -> bool:
-    """Whether a score was measured as `evaluation` declares it."""
-    benchmarks = evaluation.benchmarks or SUITES[evaluation.suite]
-    if score.suite != evaluation.suite or set(score.suite_protocol) != set(benchmarks):
-        return False
-    limit = score.protocol.get("limit")
-    # A limit that leaves nothing out is recorded as none.
-    as_limited = limit == evaluation.limit or (limit is None and score.n <= (evaluation.limit or 0))
-    listed = score.protocol.get("items") is not None
-    engine = score.protocol.get("engine", evaluation.engine.name)
-    return as_limited and listed == (evaluation.items is not None) and engine == evaluation.engine.name
+def _outdated(found: Iterable[_Declared], scores: Iterable[ScoreRecord]) -> set[str]:
+    """The arms of experts whose files have changed since: of the weights of one expert the latest count."""
+    by_expert: dict[tuple[str, str | None], dict[str, ScoreRecord]] = {}
+    by_arm: dict[str, list[ScoreRecord]] = {}
+    for score in scores:
+        by_arm.setdefault(score.arm_id, []).append(score)
+    for declared in found:
+        expert = declared.variants[0].recipe.pair.expert
+        latest = by_expert.setdefault((expert.model, expert.revision), {})
+        for arm_id in declared.arm_ids & by_arm.keys():
+            score = max(by_arm[arm_id], key=lambda score: score.recorded_at)
+            if score.expert == expert.model and _at(score.point, declared.point):
+                latest[arm_id] = score
+    outdated = set()
+    for of_expert in by_expert.values():
+        last = max(of_expert.values(), key=lambda score: (score.recorded_at, score.arm_id), default=None)
+        for arm_id, score in of_expert.items():
+            if last is not None and score.expert_weights != last.expert_weights:
+                outdated.add(arm_id)
+    return outdated
+
+
+class _Fitting:
+    """Whether scores were measured as the `evaluation` of `recipe` declares it."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._evaluation = recipe.evaluation
+        self._data_root = recipe.runtime.data_root
+        self._listed: dict[str, str | None] = {}
+
+    def __call__(self, score: ScoreRecord) -> bool:
+        evaluation = self._evaluation
+        benchmarks = evaluation.benchmarks or SUITES[evaluation.suite]
+        if score.suite != evaluation.suite or set(score.suite_protocol) != set(benchmarks):
+            return False
+        limit = score.protocol.get("limit")
+        # A limit that leaves nothing out is recorded as none.
+        as_limited = limit == evaluation.limit or (limit is None and score.n <= (evaluation.limit or 0))
+        engine = score.protocol.get("engine", evaluation.engine.name)
+        return as_limited and engine == evaluation.engine.name and self._on_its_items(score)
+
+    def _on_its_items(self, score: ScoreRecord) -> bool:
+        listed = score.protocol.get("items") is not None
+        if self._evaluation.items is None or not listed:
+            return listed == (self._evaluation.items is not None)
+        if score.benchmark not in self._listed:
+            self._listed[score.benchmark] = self._hash_of_listed(score.benchmark)
+        return score.items_hash == self._listed[score.benchmark]
+
+    def _hash_of_listed(self, benchmark: str) -> str | None:
+        """The identity of the listed items of `benchmark`; None where its data are not here to tell."""
+        data_set = DATA_SETS.get(f"{benchmark}_test")
+        if data_set is not None and not is_here(data_set, self._data_root):
+            return None
+        return items_hash(list(choose_items(benchmark, self._data_root, listed=self._evaluation.items).ids))
 
 
 def _shown(source: LoadedRecipe, recipe: Recipe) -> list[Arm]:
@@ -229,6 +272,11 @@ def _add(lines: list[Line], line: Line) -> None:
                     lines[place] = line
                 return
     lines.append(line)
+
+
+def _alike(record: ArmRecord) -> str:
+    """The same for records that were made with the same settings but for the seed."""
+    return canonical_json([record.settings, record.amateur])
 
 
 def _made(record: ArmRecord) -> tuple[str, str]:

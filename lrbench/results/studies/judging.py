@@ -48,8 +48,12 @@ def _by_recipe_and_point(gathered: Gathered) -> Iterator[list[Line]]:
 def _rows(lines: Sequence[Line], gathered: Gathered, columns: Sequence[str]) -> Iterator[Row]:
     """The rows of the lines and of their untrained expert, with the shown benchmarks alone."""
     base = gathered.base_of(lines[0].expert)
+    weights = {row.expert_weights for line in lines for row in line.rows}
     for line in (*lines, *([base] if base is not None else [])):
         for row in line.rows:
+            if line is base and weights and row.expert_weights not in weights:
+                # Another revision of the expert is another expert.
+                continue
             yield replace(
                 row,
                 # The untrained expert is the same under every recipe's name.

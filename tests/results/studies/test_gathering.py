@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from lrbench.embedded.assets import problems
+from lrbench.results.records import items_hash
 from lrbench.results.studies.gathering import gather, missing_of
+from lrbench.results.studies.report import build_report
 
 RUNS = Path("runs")
 
@@ -136,3 +141,87 @@ def test_a_line_is_set_against_its_own_recipe_first(declared, ledger_of):
     assert base is gathered.lines[0]
     assert gathered.sibling(last, "lightr") is None
     assert gathered.sibling(last, "neither") is None
+
+
+def joined(older, newer):
+    """Both ledgers' contents; `newer` was made later, under other arm ids."""
+    later = "2026-11-21T10:00:00+00:00"
+
+    def moved(record):
+        return record.model_copy(update={"arm_id": f"new-{record.arm_id}", "recorded_at": later})
+
+    recipes = [
+        record.model_copy(
+            update={"arm_ids": tuple(f"new-{one}" for one in record.arm_ids), "recorded_at": later}
+        )
+        for record in newer.recipes
+    ]
+    return replace(
+        older,
+        recipes=(*older.recipes, *recipes),
+        arms=(*older.arms, *map(moved, newer.arms)),
+        scores=(*older.scores, *map(moved, newer.scores)),
+    )
+
+
+def with_other_weights(contents):
+    scores = tuple(score.model_copy(update={"expert_weights": "files:other"}) for score in contents.scores)
+    return replace(contents, scores=scores)
+
+
+def test_seeds_of_other_weights_are_never_averaged_with_the_latest(declared, ledger_of):
+    claims = "lightr > base on average"
+    alone = ledger_of(declared(overrides="seed=0"), lambda _: 30)
+    edition = declared(overrides='"seeds=[0,1]"', claims=claims)
+    contents = joined(ledger_of(edition), with_other_weights(alone))
+    gathered = gather(edition, contents)
+    assert [[row.expert_weights for row in line.rows] for line in gathered.lines] == [["files:other"]] * 3
+    assert [len(line.records) for line in gathered.lines] == [1, 1, 1]
+    assert commands(gathered) == [("sft (seeds 1), lightr (seeds 1)", "lrbench run small.yaml 'seeds=[0,1]'")]
+    (judged,) = build_report(edition, contents, RUNS).claims
+    assert judged.claims[0][0].startswith("underpowered")
+
+
+def test_an_expert_that_was_measured_anew_leaves_out_what_was_trained_from_its_old_weights(
+    declared, ledger_of
+):
+    edition = declared(claims="lightr > base on average")
+    newer = ledger_of(edition, lambda made: 40 if made.arm == "base" else None)
+    contents = joined(ledger_of(edition), with_other_weights(newer))
+    gathered = gather(edition, contents)
+    assert [len(line.rows) for line in gathered.lines] == [1, 0, 0]
+    (judged,) = build_report(edition, contents, RUNS).claims
+    assert judged.claims[0][0].startswith("unmeasured")
+
+
+def test_seeds_made_with_other_settings_are_never_averaged_with_the_latest(declared, ledger_of):
+    edition = declared(overrides='"seeds=[0,1]"')
+    other = {"settings": {"divergence": {"alpha": 0.3}}}
+    newer = ledger_of(
+        declared(overrides="seed=0"), changes=lambda made: other if made.arm == "lightr" else {}
+    )
+    lines = {line.arm.name: line for line in gather(edition, joined(ledger_of(edition), newer)).lines}
+    assert [row.seed for row in lines["sft"].rows] == [0, 1]
+    assert [row.seed for row in lines["lightr"].rows] == [0]
+    assert lines["lightr"].missing_seeds == (1,)
+
+
+@pytest.mark.parametrize(("measured", "rows"), [((3, 5), 1), ((3, 6), 0)])
+def test_results_on_other_listed_items_do_not_count(declared, ledger_of, measured, rows):
+    ids = [row["id"] for row in problems("formal", "test")]
+    listed = (
+        f'evaluation.limit=null, "evaluation.benchmarks=[formal]", "evaluation.items=[{ids[5]}, {ids[3]}]"'
+    )
+    edition = declared(overrides=listed)
+    contents = ledger_of(edition)
+    scores = [
+        score.model_copy(
+            update={
+                "protocol": score.protocol | {"limit": None, "items": "hash of the rows"},
+                "items_hash": items_hash([ids[place] for place in measured]),
+            }
+        )
+        for score in contents.scores
+    ]
+    gathered = gather(edition, replace(contents, scores=tuple(scores)))
+    assert [len(line.rows) for line in gathered.lines] == [rows] * 3
