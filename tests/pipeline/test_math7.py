@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lrbench.evaluation.graded_items import read_items
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.run import run_recipe
-from lrbench.pipeline.stages.evaluation import read_items
 from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
