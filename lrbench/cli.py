@@ -393,9 +393,10 @@ def _print_results(
     boards = build_boards(filter(wanted, contents.arms), filter(wanted, contents.scores))
     if format_ is TableFormat.TABLE:
         show_boards(boards, Console(), contents.recipes)
+    elif format_ is TableFormat.MARKDOWN:
+        typer.echo(boards_to_markdown(boards, contents.recipes), nl=False)
     else:
-        render = boards_to_markdown if format_ is TableFormat.MARKDOWN else boards_to_csv
-        typer.echo(render(boards), nl=False)
+        typer.echo(boards_to_csv(boards), nl=False)
 
 
 def _print_tables(editions: list[LoadedEdition], runs: Path, out: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrbench.results.board import Board, Row
+from lrbench.results.reported import ReportedResult
 from lrbench.results.text import plain
 from lrbench.results.wording import (
     BASELINES,
     COSTS,
     LEGEND,
     NOTHING,
+    REPORTED,
     UNKNOWN,
     accuracy_text,
     comparison_text,
@@ -18,6 +20,9 @@ from lrbench.results.wording import (
     delta_to,
     expert_label,
     notes_on,
+    reported_beside,
+    reported_on,
+    reported_size_text,
     row_label,
     sections,
     size_text,
@@ -80,7 +85,10 @@ def latex_table(header: Sequence[str], lines: Sequence[Sequence[str]], caption: 
 
 
 def boards_to_latex(boards: Sequence[Board]) -> str:
-    """The boards as booktabs tables: accuracies and costs, then the differences from each baseline."""
+    """The boards as booktabs tables: accuracies and costs, then the differences from each baseline.
+
+    Last what the paper reports for the experts.
+    """
     if not boards:
         return f"% {NOTHING}\n"
     parts = [PREAMBLE]
@@ -95,6 +103,7 @@ def boards_to_latex(boards: Sequence[Board]) -> str:
             for baseline in BASELINES:
                 if any(delta_to(row, baseline) for row in section):
                     parts.append(_differences(board, section, baseline, where))
+        parts += [_reported(board, expert, rows) for expert, rows in reported_beside(board).items()]
         notes = list(notes_on(board, boards[0] if position else None))
         parts += [rf"\noindent {latex(note.strip(), 1000)}\par" for note in notes]
     parts += [rf"\noindent {latex(line, 1000)}\par" for line in LEGEND]
@@ -130,3 +139,19 @@ def _differences(board: Board, section: list[Row], baseline: str, where: str) ->
     return latex_table(
         ["arm", *map(latex, board.columns)], lines, f"{where}: difference from {latex(baseline)} in points"
     )
+
+
+def _reported(board: Board, expert: str, reported: Sequence[ReportedResult]) -> str:
+    header = ["arm"]
+    for column in board.columns:
+        size = reported_size_text(reported[0], column)
+        header.append(f"{latex(column)}, {size}" if size else latex(column))
+    lines = [
+        [
+            f"{latex(row.arm)}, reported",
+            *(latex(accuracy_text(reported_on(row, column, board))) for column in board.columns),
+        ]
+        for row in reported
+    ]
+    caption = f"{latex(expert)}: accuracy in percent as reported, not measured here"
+    return latex_table(header, lines, f"{caption} ({latex(reported[0].source)}; {REPORTED})")

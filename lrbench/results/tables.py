@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from lrbench.evaluation.statistics import Comparison
+from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
-from lrbench.results.board import Board, Group, Row
+from lrbench.results.board import AVERAGE, Board, Group, Row
+from lrbench.results.claim_words import claim_lines
+from lrbench.results.claims import judge_recipe
+from lrbench.results.records import RecipeRecord
+from lrbench.results.reported import ReportedResult
 from lrbench.results.text import markdown, spreadsheet
 from lrbench.results.wording import (
     BASELINES,
@@ -16,6 +21,7 @@ from lrbench.results.wording import (
     LEGEND,
     MEANS,
     NOTHING,
+    REPORTED,
     UNKNOWN,
     accuracy_text,
     comparison_text,
@@ -24,26 +30,36 @@ from lrbench.results.wording import (
     expert_label,
     notes_on,
     only_seed,
+    reported_beside,
+    reported_on,
+    reported_size_text,
     row_label,
     sections,
     seed_means,
     size_text,
 )
 
-_PLACE = ("suite", "protocol", "expert", "recipe", "arm", "point", "seed", "arm_id", "benchmark")
-_RESULT = ("n", "correct", "correct_exact", "accuracy", "low", "high", "best")
+_PLACE = ("kind", "suite", "protocol", "expert", "recipe", "arm", "point", "seed", "arm_id", "benchmark")
+_RESULT = ("seeds", "n", "correct", "correct_exact", "accuracy", "low", "high", "best")
 _DIFFERENCE = ("difference", "low", "high", "p", "p_adjusted", "separated")
+# A claim's sentence names two arms, each with its settings.
+LONGEST_LINE = 1000
 _COST = ("tuned_tokens", "sampled_problems", "sampled_tokens", "seconds")
 CSV_FIELDS = (
     *_PLACE,
     *_RESULT,
     *(f"{baseline}_{field}" for baseline in BASELINES for field in _DIFFERENCE),
     *_COST,
+    "source",
 )
 
 
-def boards_to_markdown(boards: Sequence[Board]) -> str:
-    """The boards as Markdown tables: accuracies and costs, then the differences from each baseline."""
+def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] = ()) -> str:
+    """The boards as Markdown tables: accuracies and costs, then the differences from each baseline.
+
+    Then the claims of `recipes`, of which the last of one name counts, and what the paper reports.
+    """
+    declared = {recipe.recipe: recipe for recipe in recipes}
     if not boards:
         return NOTHING + "\n"
     parts = []
@@ -62,6 +78,12 @@ def boards_to_markdown(boards: Sequence[Board]) -> str:
                 if any(delta_to(row, baseline) for row in section):
                     parts.append(f"Difference from `{baseline}`:")
                     parts.append(_differences(board, section, baseline))
+            if first.recipe in declared:
+                parts += _claims(declared[first.recipe], replace(board, rows=tuple(section)))
+        for expert, reported in reported_beside(board).items():
+            parts.append(f"### {markdown(expert)}, reported, not measured here")
+            parts.append(f"{markdown(reported[0].source)}; {REPORTED}.")
+            parts.append(_reported(board, reported))
         notes = list(notes_on(board, boards[0] if position else None))
         if notes:
             parts.append("\n".join(f"- {markdown(note.strip())}" for note in notes))
@@ -70,8 +92,10 @@ def boards_to_markdown(boards: Sequence[Board]) -> str:
 
 
 def boards_to_csv(boards: Sequence[Board]) -> str:
-    """The boards as CSV, one line per arm and benchmark (or `average`), numbers to six digits.
+    """The boards as CSV, one line per result and benchmark (or `average`), numbers to six digits.
 
+    `kind` says of what: `measured` of an arm with one seed, `mean` of its mean over `seeds` seeds, and
+    `reported` of a number that the paper reports, as `source` says, under a protocol of its own.
     Accuracies and their intervals are in percent, differences in points; empty where there is no number.
     """
     stream = io.StringIO()
@@ -80,6 +104,12 @@ def boards_to_csv(boards: Sequence[Board]) -> str:
     for board in boards:
         for row in board.rows:
             writer.writerows(_csv_lines(board, row))
+        for group in board.groups:
+            if len(group.rows) > 1:
+                writer.writerows(_csv_means(board, group))
+    published = (tuple(line.items()) for board in boards for line in _csv_reported(board))
+    # Boards of one suite may stand beside the same published numbers.
+    writer.writerows(map(dict, dict.fromkeys(published)))
     return stream.getvalue()
 
 
@@ -119,6 +149,33 @@ def _means(board: Board, means: list[tuple[str, Group]]) -> str:
     return _table(["arm", *map(markdown, board.columns)], lines)
 
 
+def _reported(board: Board, reported: Sequence[ReportedResult]) -> str:
+    header = ["arm"]
+    for column in board.columns:
+        size = reported_size_text(reported[0], column)
+        header.append(f"{markdown(column)}, {size}" if size else markdown(column))
+    lines = [
+        [
+            f"{markdown(row.arm)}, reported",
+            *(accuracy_text(reported_on(row, column, board)) for column in board.columns),
+        ]
+        for row in reported
+    ]
+    return _table(header, lines)
+
+
+def _claims(recipe: RecipeRecord, board: Board) -> Iterator[str]:
+    """The verdicts on the recipe's claims by the rows of `board`, which are those of the recipe."""
+    for point, judgements in judge_recipe(recipe, board):
+        yield f"Claims at {markdown(point_text(point))}:" if point else "Claims:"
+        lines = []
+        for judgement in judgements:
+            claim, *reasons = claim_lines(judgement)
+            lines.append(f"- {markdown(claim, LONGEST_LINE)}")
+            lines += [f"  - {markdown(reason.strip(), LONGEST_LINE)}" for reason in reasons]
+        yield "\n".join(lines)
+
+
 def _differences(board: Board, section: list[Row], baseline: str) -> str:
     lines = [
         [markdown(row_label(row, section)), *(comparison_text(delta.on(column)) for column in board.columns)]
@@ -139,18 +196,10 @@ def _csv_lines(board: Board, row: Row) -> Iterator[dict[str, object]]:
         if estimate is None:
             continue
         line: dict[str, object] = {
-            "suite": spreadsheet(board.suite),
-            "protocol": board.protocol_hash,
-            "expert": spreadsheet(row.expert),
-            "recipe": spreadsheet(row.recipe),
-            "arm": spreadsheet(row.arm),
-            "point": spreadsheet(point_text(row.point)),
+            **_csv_place("measured", board, row, column),
             "seed": row.seed,
             "arm_id": spreadsheet(row.arm_id),
-            "benchmark": spreadsheet(column),
-            "accuracy": _number(100 * estimate.value),
-            "low": _number(100 * estimate.interval.low),
-            "high": _number(100 * estimate.interval.high),
+            **_csv_accuracy(estimate),
             "best": (row.arm_id, column) in board.best,
         }
         if column in row.cells:
@@ -169,6 +218,56 @@ def _csv_lines(board: Board, row: Row) -> Iterator[dict[str, object]]:
                 "seconds": _number(row.seconds),
             }
         yield line
+
+
+def _csv_means(board: Board, group: Group) -> Iterator[dict[str, object]]:
+    for column in board.columns:
+        mean = group.on(column)
+        if mean is not None:
+            rows = [row for row in group.rows if row.value(column) is not None]
+            yield {
+                **_csv_place("mean", board, rows[0], column),
+                "seeds": len(rows),
+                "n": None if column == AVERAGE else rows[0].cells[column].n,
+                **_csv_accuracy(mean),
+            }
+
+
+def _csv_reported(board: Board) -> Iterator[dict[str, object]]:
+    for reported in reported_beside(board).values():
+        for row in reported:
+            for column in board.columns:
+                yield {
+                    "kind": "reported",
+                    "suite": spreadsheet(board.suite),
+                    "expert": spreadsheet(row.expert),
+                    "arm": spreadsheet(row.arm),
+                    "benchmark": spreadsheet(column),
+                    "n": None if column == AVERAGE else row.n(column),
+                    **_csv_accuracy(reported_on(row, column, board)),
+                    "source": row.source,
+                }
+
+
+def _csv_place(kind: str, board: Board, row: Row, column: str) -> dict[str, object]:
+    return {
+        "kind": kind,
+        "suite": spreadsheet(board.suite),
+        "protocol": board.protocol_hash,
+        "expert": spreadsheet(row.expert),
+        "recipe": spreadsheet(row.recipe),
+        "arm": spreadsheet(row.arm),
+        "point": spreadsheet(point_text(row.point)),
+        "benchmark": spreadsheet(column),
+    }
+
+
+def _csv_accuracy(estimate: Estimate | SeedMean) -> dict[str, object]:
+    return {
+        "accuracy": _number(100 * estimate.value),
+        "low": _number(100 * estimate.interval.low),
+        "high": _number(100 * estimate.interval.high),
+    }
 
 
 def _csv_difference(baseline: str, comparison: Comparison) -> dict[str, object]:

@@ -7,8 +7,9 @@ from itertools import groupby
 
 from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
-from lrbench.results.board import BASE, SFT, Board, Delta, Group, Row
+from lrbench.results.board import AVERAGE, BASE, SFT, Board, Delta, Group, Row
 from lrbench.results.protocols import differing_suites
+from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.text import plain
 
 NOTHING = "No results yet. `lrbench run RECIPE` makes some; `lrbench plan RECIPE` says what it would do."
@@ -19,6 +20,7 @@ LEGEND = (
     "tie: not separated at 5%. *: best of its expert, and separated from the best of the other arms.",
 )
 MEANS = "Means over seeds, with 95% intervals for other items and seeds like these:"
+REPORTED = "another protocol, so nothing is paired and nothing is ranked; intervals from published rate and n"
 UNKNOWN = "-"
 BASELINES = (BASE, SFT)
 COSTS = ("tuned tokens", "sampled problems", "time")
@@ -108,6 +110,25 @@ def seed_means(board: Board, section: list[Row]) -> list[tuple[str, Group]]:
         for group in board.groups
         if len(group.rows) > 1 and group.rows[0].group in own
     ]
+
+
+def reported_beside(board: Board) -> dict[str, tuple[ReportedResult, ...]]:
+    """Expert -> what the paper reports for it, where that has all of the board's benchmarks."""
+    found = {
+        expert: tuple(row for row in reported_for(expert) if set(board.benchmarks) <= set(row.accuracies))
+        for expert in dict.fromkeys(row.expert for row in board.rows)
+    }
+    return {expert: rows for expert, rows in found.items() if rows}
+
+
+def reported_on(row: ReportedResult, column: str, board: Board) -> Estimate:
+    """The published number in a column of the board, the average being over the board's benchmarks."""
+    return row.over(board.benchmarks) if column == AVERAGE else row.on(column)
+
+
+def reported_size_text(row: ReportedResult, column: str) -> str:
+    """`n 1319`, the size of the public test set, or nothing for the average."""
+    return "" if column == AVERAGE else f"n {row.n(column)}"
 
 
 def _arm_label(row: Row) -> str:

@@ -10,7 +10,9 @@ import pytest
 from rich.console import Console
 
 from lrbench.evaluation.statistics import Comparison, Estimate, Interval
+from lrbench.results import wording
 from lrbench.results.board import build_boards
+from lrbench.results.latex import boards_to_latex
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.terminal import show_boards
 from lrbench.results.wording import NOTHING, accuracy_text, comparison_text, duration_text
@@ -188,6 +190,65 @@ class TestTerminal:
     def test_a_very_long_name_is_cut(self, score_record):
         scores = [score_record("chain", "1100", expert="e" * 2**20, benchmarks=("chain",))]
         assert len(printed(build_boards([], scores), 80)) < 5000
+
+
+@pytest.fixture(scope="module")
+def published(score_record):
+    """Boards of an expert that the paper reports, with one benchmark and another limit on each."""
+    return build_boards(
+        [],
+        [
+            score_record(
+                "gsm8k", "1" * right + "0" * (limit - right), arm, limit=limit,
+                benchmarks=("gsm8k",), expert="Qwen/Qwen2.5-Math-1.5B",
+            )
+            for limit in (20, 30)
+            for arm, right in (("base", 2), ("lightr", 12))
+        ],
+    )  # fmt: skip
+
+
+class TestReported:
+    def test_csv_marks_what_is_reported_and_compares_and_ranks_it_with_nothing(self, published):
+        lines = list(csv.DictReader(io.StringIO(boards_to_csv(published))))
+        reported = [line for line in lines if line["kind"] == "reported"]
+        assert [(line["arm"], line["benchmark"]) for line in reported] == [
+            (arm, column) for arm in ("base", "sft", "lightr") for column in ("average", "gsm8k")
+        ]
+        lightr = reported[-1]
+        assert (lightr["n"], lightr["accuracy"], lightr["source"]) == (
+            "1319", "70.6", "arXiv 2510.07962, main results"
+        )  # fmt: skip
+        assert 68.0 < float(lightr["low"]) < 68.2
+        assert 72.9 < float(lightr["high"]) < 73.1
+        known = {"kind", "suite", "expert", "arm", "benchmark", "n", "accuracy", "low", "high", "source"}
+        assert {name for line in reported for name, value in line.items() if value} == known
+        assert {line["best"] for line in lines if line["kind"] == "measured"} <= {"True", "False"}
+
+    def test_what_is_measured_is_as_without_it(self, published, monkeypatch):
+        whole = boards_to_csv(published).splitlines()
+        monkeypatch.setattr(wording, "reported_for", lambda _: ())
+        assert boards_to_csv(published).splitlines() == [
+            line for line in whole if not line.startswith("reported,")
+        ]
+
+    @pytest.mark.parametrize("write", [boards_to_markdown, boards_to_latex])
+    def test_documents_have_a_table_of_its_own_kind_with_n_and_intervals(self, published, write):
+        text = write(published[:1])
+        assert text.count("not measured here") == 1
+        table = text[text.index("not measured here") :]
+        assert "n 1319" in table
+        assert "nothing is paired and nothing is ranked" in table
+        (line,) = [line for line in table.splitlines() if "lightr, reported" in line]
+        assert re.search(r"70\.6 \W+68\.1, 73\.0", line.replace("{[}", "[").replace("{]}", "]"))
+        assert "**" not in table
+        assert "textbf" not in table
+
+    @pytest.mark.parametrize("write", [boards_to_markdown, boards_to_latex, boards_to_csv])
+    def test_an_expert_or_benchmark_that_the_paper_lacks_has_none(self, boards, score_record, write):
+        other = score_record("chain", "1100", benchmarks=("chain",), expert="Qwen/Qwen2.5-Math-1.5B")
+        for shown in (boards, build_boards([], [other])):
+            assert "eported" not in write(shown)
 
 
 class TestMarkdown:
