@@ -41,7 +41,8 @@ LATER = "Every result is safe in the ledger; `lrbench rebuild` brings MLflow up 
 def mirrored(runs: Path, say: Callable[[str], None], work: bool) -> Iterator[Callable[[], None]]:
     """Mirror beside the block, which calls what it is given after each recorded arm.
 
-    At the end of the block `say` gets at most one warning; a block that fails ends the mirroring too.
+    At the end of the block `say` gets at most one warning, whatever the mirroring came to; a block that
+    fails ends the mirroring too.
     Without `work` in the block no process is started before it turns out that something is missing.
     Where the variable LRBENCH_MLFLOW is `off`, nothing is mirrored.
     """
@@ -92,16 +93,19 @@ class BackgroundMirror:
 
     def finish(self) -> str | None:
         """Have what is missing mirrored and end the process; returns the warning where that failed."""
-        if not is_mirrored(self._runs):
-            self.start()
-        if self._process is not None:
-            self._send(END)
-            try:
+        try:
+            if not is_mirrored(self._runs):
+                self.start()
+            if self._process is not None:
+                self._send(END)
                 answer, _ = self._process.communicate(timeout=SECONDS_AT_END)
                 self._failure = self._read(answer)
-            except subprocess.TimeoutExpired:
-                self.stop()
-                self._failure = f"it did not finish within {SECONDS_AT_END:.0f} s of the run's end"
+        except subprocess.TimeoutExpired:
+            self.stop()
+            self._failure = f"it did not finish within {SECONDS_AT_END:.0f} s of the run's end"
+        except Exception as error:  # the run is done, and its results are safe
+            self.stop()
+            self._failure = without_secrets(f"{type(error).__name__}: {error}")
         return self._warning()
 
     def stop(self) -> None:

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrbench.errors import RunError
+from lrbench.errors import LedgerError, RunError
 from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_content import ArmRun, RecipeRun, RunContent, recipe_runs
 from lrbench.results.mlflow_place import (
@@ -72,12 +72,21 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
 
     Raises:
         LedgerError: the ledger cannot be read.
-        RunError: MLflow cannot be written; the message says why. The ledger is whole all the same.
+        RunError: MLflow cannot be written, or a record cannot be shown in it; the message says why.
     """
     uri = tracking_uri or default_tracking_uri(runs)
-    state = ledger_state(runs, uri)
-    contents = Ledger(runs / "ledger").read()
-    recipes = recipe_runs(contents)
+    ledger = Ledger(runs / "ledger")
+    try:
+        state = ledger_state(runs, uri)
+        contents = ledger.read()
+        recipes = recipe_runs(contents)
+    except LedgerError:
+        raise
+    except Exception as error:
+        raise RunError(
+            f"{ledger.folder}: what it holds cannot be shown in MLflow: {_reason(error)}. "
+            f"`lrbench doctor --runs {runs}` looks it over"
+        ) from error
     outcomes: Counter[str] = Counter()
     # Without a result there is nothing to show, and no store is made.
     if recipes:
@@ -114,19 +123,20 @@ class _Store:
         The parent is completed in place, since children refer to it, and after them: it tells of them all.
         """
         parent = self.present.get(recipe.key)
-        if parent is not None and parent.data.tags.get(DIGEST) == recipe.digest:
-            return ["unchanged"] * len(recipe.children)
         if parent is None:
             parent = self._create(recipe, {})
         outcomes = [self._child(child, str(parent.info.run_id)) for child in recipe.children]
-        self._finish(parent, recipe)
+        if parent.data.tags.get(DIGEST) != recipe.digest:
+            self._finish(parent, recipe)
         return outcomes
 
     def _child(self, child: ArmRun, parent: str) -> str:
         old = self.present.get(child.key)
-        if old is not None and old.data.tags.get(DIGEST) == child.digest:
-            return "unchanged"
         if old is not None:
+            tags = old.data.tags
+            # One that was nested in a parent since deleted would be shown nowhere.
+            if (tags.get(DIGEST), tags.get(PARENT)) == (child.digest, parent):
+                return "unchanged"
             self.client.delete_run(old.info.run_id)
         run = self._create(child, {PARENT: parent})
         for params in _batches(child.params.items(), PARAMS_PER_BATCH):
@@ -213,9 +223,12 @@ def _batches(items: Any, size: int) -> Iterator[list[Any]]:
 
 def explanation(uri: str, error: Exception) -> str:
     """What to tell a person when MLflow at `uri` failed with `error`; holds no password."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return (
-        f"MLflow at {without_secrets(uri)} could not be brought up to date: {without_secrets(reason)[:300]}. "
+        f"MLflow at {without_secrets(uri)} could not be brought up to date: {_reason(error)}. "
         "Every result is safe in the ledger: mend the cause (a damaged mlflow.db may be deleted), then "
         "`lrbench rebuild` mirrors them."
     )
+
+
+def _reason(error: Exception) -> str:
+    return without_secrets((str(error).strip().splitlines() or [type(error).__name__])[0])[:300]

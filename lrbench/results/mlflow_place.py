@@ -60,14 +60,17 @@ def ledger_state(runs: Path, uri: str) -> str:
 
 
 def is_mirrored(runs: Path) -> bool:
-    """Whether the store holds all of the ledger, as far as can be seen without asking it."""
+    """Whether the store holds all of the ledger, as far as can be seen without asking it.
+
+    False where anything that would say so cannot be read.
+    """
     uri = default_tracking_uri(runs)
     file = database_file(uri)
-    if file is not None and not file.exists():
-        return False
     try:
+        if file is not None and not file.exists():
+            return False
         return (runs / NOTE).read_text(encoding="utf-8") == ledger_state(runs, uri)
-    except (FileNotFoundError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError):
         return False
 
 

@@ -19,7 +19,7 @@ from lrbench.results.records import ArmRecord
 from lrbench.store.locks import hold
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import LoggedModel, Run
     from mlflow.tracking import MlflowClient
 
 CARD = "README.md"
@@ -74,7 +74,7 @@ def _register(client: MlflowClient, shown: str, arm: ArmRecord, folder: Path) ->
         for name, value in run.data.tags.items()
         if name.startswith("lrbench.") and value
     }
-    model = client.create_logged_model(
+    model = _left_behind(client, run) or client.create_logged_model(
         run.info.experiment_id, name, source_run_id=run.info.run_id, tags=tags, model_type=MODEL_TYPE
     )
     _describe(folder, arm, model.model_id, run.info.run_id)
@@ -90,6 +90,14 @@ def _register(client: MlflowClient, shown: str, arm: ArmRecord, folder: Path) ->
         model_id=model.model_id,
     )
     return Registered(name, str(version.version), shown, new=True)
+
+
+def _left_behind(client: MlflowClient, run: Run) -> LoggedModel | None:
+    """The model that a registration made and then failed: its files are written once more."""
+    found = client.search_logged_models(
+        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'", max_results=1
+    )
+    return found[0] if found else None
 
 
 def _run_of(client: MlflowClient, arm: ArmRecord) -> Run:

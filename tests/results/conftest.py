@@ -105,3 +105,12 @@ def score_record() -> Callable[..., ScoreRecord]:
 @pytest.fixture(scope="session")
 def score_records() -> Callable[..., list[ScoreRecord]]:
     return make_scores
+
+
+@pytest.fixture
+def empty_place(tmp_path_factory, monkeypatch):
+    """An empty working directory, and still empty at the end: MLflow makes its own store where one stands."""
+    place = tmp_path_factory.mktemp("place")
+    monkeypatch.chdir(place)
+    yield place
+    assert list(place.iterdir()) == []

@@ -27,6 +27,8 @@ import sys
 from pathlib import Path
 from lrbench.results.mlflow_background import mirrored
 
+pytestmark = pytest.mark.usefixtures("empty_place")
+
 with mirrored(Path(sys.argv[1]), print, work=True) as recorded:
     recorded()
     print("recorded", flush=True)
@@ -156,6 +158,25 @@ def test_a_process_that_cannot_be_started_is_a_warning(tmp_path, record, monkeyp
     monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
     (warning,) = run(tmp_path, record)
     assert "its process could not be started (No such file or directory)" in warning
+
+
+def test_a_folder_in_the_place_of_the_note_is_one_warning(tmp_path, record, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
+    (tmp_path / "mlflow.db").touch()
+    (tmp_path / "mirrored.json").mkdir()
+    (warning,) = run(tmp_path, record, work=False)
+    assert "`lrbench rebuild`" in warning
+
+
+def test_no_failure_of_the_mirroring_ends_a_finished_run(tmp_path, record, monkeypatch):
+    def fail(_):
+        raise RuntimeError("never thought of, http://me:secret@host")
+
+    monkeypatch.setattr(mlflow_background, "is_mirrored", fail)
+    (warning,) = run(tmp_path, record)
+    assert "was not brought up to date: RuntimeError: never thought of" in warning
+    assert "secret" not in warning
+    assert processes_over(tmp_path) == []
 
 
 def test_a_process_that_is_killed_is_a_warning(tmp_path, record):

@@ -28,6 +28,8 @@ sys.path.insert(0, sys.argv[2])
 from tests.results.mlflow_contents import contents_of
 from lrbench.results.mlflow_mirror import mirror
 from lrbench.results.mlflow_place import default_tracking_uri
+
+pytestmark = pytest.mark.usefixtures("empty_place")
 report = mirror(Path(sys.argv[1]))
 print("REPORT", json.dumps([report.added, report.renewed, report.unchanged]))
 print("CONTENT", json.dumps(contents_of(default_tracking_uri(Path(sys.argv[1])))))
@@ -105,6 +107,25 @@ def test_a_run_left_half_made_is_made_anew(mirrored):
     client.delete_tag(run.info.run_id, DIGEST)
     report = mirror(runs)
     assert (report.added, report.renewed, report.unchanged) == (0, 1, 1)
+    assert contents_of(default_tracking_uri(runs)) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("deleted", "outcome"), [("base", (1, 0, 1)), ("", (0, 2, 0))])
+def test_a_deleted_run_is_made_anew_and_children_stand_under_a_parent_that_is_there(
+    mirrored, deleted, outcome
+):
+    from mlflow.tracking import MlflowClient
+
+    runs, _ = mirrored
+    before = contents_of(default_tracking_uri(runs))
+    client = MlflowClient(tracking_uri=default_tracking_uri(runs))
+    experiment = client.get_experiment_by_name("lrbench").experiment_id
+    wanted = f"tags.`lrbench.arm` = '{deleted}'" if deleted else "tags.`lrbench.kind` = 'recipe'"
+    (run,) = client.search_runs([experiment], wanted)
+    client.delete_run(run.info.run_id)
+    report = mirror(runs)
+    assert (report.added, report.renewed, report.unchanged) == outcome
     assert contents_of(default_tracking_uri(runs)) == before
 
 
@@ -222,6 +243,13 @@ class TestFailures:
 
     def test_an_address_mlflow_does_not_know_is_a_message(self, recorded):
         assert "nonsense://x" in failure(recorded, "nonsense://x")
+
+    def test_a_record_that_cannot_be_shown_is_a_message(self, tmp_path, arm_record, score_record):
+        Ledger(tmp_path / "ledger").append([arm_record(recorded_at="yesterday"), score_record()])
+        message = failure(tmp_path)
+        assert message.startswith(f"{tmp_path}/ledger: what it holds cannot be shown in MLflow: ")
+        assert "yesterday" in message
+        assert "`lrbench doctor --runs" in message
 
     def test_a_ledger_that_cannot_be_read_is_a_message_too(self, tmp_path):
         (tmp_path / "ledger" / "scores.jsonl").mkdir(parents=True)

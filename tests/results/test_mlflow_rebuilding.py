@@ -20,6 +20,8 @@ from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_background import mirrored
 from lrbench.results.mlflow_server import server_command, server_environment
 
+pytestmark = pytest.mark.usefixtures("empty_place")
+
 ROOT = Path(__file__).parents[2]
 CURVE = [(update, 1 / (update + 1)) for update in range(30)]
 STATISTICS = {"divergence": {"mean_kl": 0.3, "kl_histogram": {"edges": [0, 0.1, 1], "counts": [9, 2]}}}

@@ -13,6 +13,8 @@ from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_place import default_tracking_uri
 from lrbench.results.mlflow_registry import register_adapter
 
+pytestmark = pytest.mark.usefixtures("empty_place")
+
 
 @pytest.fixture(autouse=True)
 def _own_store(monkeypatch):
@@ -56,6 +58,30 @@ def test_an_adapter_is_registered_once_with_card_and_signature(tmp_path, folder,
     described = yaml.safe_load(kept["MLmodel"])
     assert json.loads(described["signature"]["inputs"])[0]["name"] == "problem"
     assert list(described["flavors"]) == ["lrbench"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["log_model_artifacts", "create_model_version"])
+def test_a_registration_that_failed_is_taken_up_where_it_ended(
+    tmp_path, folder, arm_record, score_record, monkeypatch, step
+):
+    from mlflow.tracking import MlflowClient
+
+    Ledger(tmp_path / "ledger").append([arm_record(), score_record()])
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, step, lambda *_, **__: 1 / 0)
+        with pytest.raises(RunError, match="division by zero"):
+            register_adapter(tmp_path, arm_record(), folder)
+    assert register_adapter(tmp_path, arm_record(), folder).new
+
+    client = MlflowClient(tracking_uri=default_tracking_uri(tmp_path))
+    experiment = client.get_experiment_by_name("lrbench").experiment_id
+    (model,) = client.search_logged_models([experiment])
+    assert str(model.status) == "READY"
+    (version,) = client.search_model_versions("name = 'quickstart-lightr'")
+    place = Path(version.source.removeprefix("file://"))
+    assert place.parent.name == model.model_id
+    assert (place / "adapter_model.safetensors").read_bytes() == b"weights"
 
 
 def test_a_store_that_cannot_be_used_is_one_message(tmp_path, folder, arm_record, score_record):

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
 from lrbench.errors import UserError
-from lrbench.results.mlflow_place import artifact_folder, is_mirrored, without_secrets
+from lrbench.results.mlflow_place import (
+    artifact_folder,
+    default_tracking_uri,
+    is_mirrored,
+    ledger_state,
+    note_mirrored,
+    without_secrets,
+)
 from lrbench.results.mlflow_server import check_servable, server_command, server_environment
 
 
@@ -102,4 +110,30 @@ def test_what_stands_before_the_host_and_in_the_query_is_never_shown(text, shown
 def test_a_damaged_note_means_nothing_is_known(tmp_path):
     (tmp_path / "mlflow.db").touch()
     (tmp_path / "mirrored.json").write_bytes(b"\xff\xfe")
+    assert not is_mirrored(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mirrored.json", "mlflow.db", "ledger"])
+def test_what_cannot_be_read_means_nothing_is_known(tmp_path, monkeypatch, name):
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "ledger" / "arms.jsonl").touch()
+    (tmp_path / "mlflow.db").touch()
+    note_mirrored(tmp_path, ledger_state(tmp_path, default_tracking_uri(tmp_path)))
+    assert is_mirrored(tmp_path)
+    stat, opened = Path.stat, Path.open
+
+    def refuse(path):
+        if name in (path.name, path.parent.name):
+            raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", lambda path, **options: refuse(path) or stat(path, **options))
+    monkeypatch.setattr(
+        Path, "open", lambda path, *how, **options: refuse(path) or opened(path, *how, **options)
+    )
+    assert not is_mirrored(tmp_path)
+
+
+def test_a_folder_in_the_place_of_the_note_means_nothing_is_known(tmp_path):
+    (tmp_path / "mlflow.db").touch()
+    (tmp_path / "mirrored.json").mkdir()
     assert not is_mirrored(tmp_path)
