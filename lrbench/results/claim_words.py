@@ -93,6 +93,10 @@ def _evidence_lines(judgement: Judgement, evidence: Evidence) -> list[str]:
         f"  {evidence.test}; {_p_text(judgement, evidence)}",
     ]
     if evidence.needed is not None:
+        from_margin = " from the margin" if claim.margin else ""
+        lines.append(
+            f"  {counts} could separate {evidence.detectable:.1f} points{from_margin} with power 0.8"
+        )
         lines.append(f"  {needed_text(evidence.needed)}")
     return lines + [f"  {note}" for note in evidence.notes]
 

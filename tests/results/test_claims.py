@@ -87,8 +87,27 @@ class TestAbove:
         assert judgement.evidence.interval.high < 20
         assert judge("sft > lightr on chain", far_apart).verdict == "refuted"
 
+    @pytest.mark.parametrize(
+        ("claim", "verdict"),
+        [
+            ("lightr > sft on chain by 5", "refuted"),
+            ("lightr < sft on chain by 5", "refuted"),
+            ("lightr > sft on chain by 20", "refuted"),
+            ("lightr == sft on chain within 5", "supported"),
+        ],
+    )
+    def test_nearly_equal_arms_are_above_no_large_margin_either_way(self, rows, claim, verdict):
+        first, second = outcomes(5, 3, 600, 392)
+        assert judge(claim, rows({"lightr": first, "sft": second})).verdict == verdict
+
     def test_is_underpowered_in_between_and_says_what_would_decide(self, far_apart):
         judgement = judge("lightr > sft on chain by 10", far_apart)
+        detectable = judgement.evidence.detectable
+        expected = f"n 500, 1 seed could separate {detectable:.1f} points from the margin with power 0.8"
+        assert f"  {expected}" in claim_lines(judgement)
+        assert 0 < detectable < 12
+        decided = claim_lines(judge("lightr > sft on chain by 5", far_apart))
+        assert not any("could separate" in line for line in decided)
         assert judgement.verdict == "underpowered"
         assert 10 in judgement.evidence.interval
         assert judgement.evidence.needed.items > 500
@@ -108,7 +127,9 @@ class TestAbove:
         )
 
     @given(
-        st.tuples(*[st.integers(0, 60)] * 4).filter(any), st.sampled_from([0, 2, 10]), st.sampled_from("><")
+        st.tuples(*[st.integers(0, 60)] * 4).filter(any),
+        st.sampled_from([0, 2, 10, 50, 90]),
+        st.sampled_from("><"),
     )
     @settings(max_examples=40, deadline=None)
     def test_alone_its_verdict_is_what_its_interval_says(self, cells, margin, relation):
@@ -521,7 +542,8 @@ class TestWords:
         lightr, sft = outcomes(9, 8, 50, 33)
         lines = claim_lines(judge("lightr == sft on chain within 2", rows({"lightr": lightr, "sft": sft})))
         assert "two one-sided tests at +-2 points: p " in lines[3]
-        assert lines[4].endswith(
+        assert lines[4].endswith("points from the margin with power 0.8")
+        assert lines[5].endswith(
             "items would decide it with power 0.8, if the true difference is the one measured"
         )
 

@@ -209,7 +209,8 @@ def _exact_p(won: int, lost: int, n: int, margin: float) -> float:
     least = 0.0 if flipped == 0 else float(betaincinv(flipped, n - flipped + 1, _SPENT / 2))
     most = 1.0 if flipped == n else float(betaincinv(flipped + 1, n - flipped, 1 - _SPENT / 2))
     if most < abs(margin):
-        return _SPENT
+        # No discordance that the data allow holds so large a difference: they lie wholly to one side of it.
+        return _SPENT if margin > (won - lost) / n else 1.0
     q_Q = (np.linspace(max(least, abs(margin)), most, _RATES) - margin) / 2
     won_W = _plausible(n, float(q_Q[0] + margin), float(q_Q[-1] + margin))
     fewest_W = _fewest_losses(won_W, n, margin, float(score_statistic(won, lost, n, margin)))

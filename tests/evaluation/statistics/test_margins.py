@@ -13,7 +13,9 @@ from scipy.special import gammaln, xlogy
 from lrbench.evaluation.statistics import (
     AverageDifference,
     BenchmarkDifference,
+    DifferenceTest,
     Flips,
+    SeedDifference,
     compare_averages,
     equivalence,
     mcnemar_p,
@@ -283,3 +285,69 @@ def test_the_chance_of_no_flip_is_what_the_exact_test_says_it_is():
     assert BenchmarkDifference(Flips(0, 0, 12, 8)).p_below(10) == pytest.approx(
         comb(20, 0) * 0.9**20, abs=1e-5
     )
+
+
+all_margins = st.floats(-100, 100, exclude_min=True, exclude_max=True)
+outcomes = st.text("01", min_size=8, max_size=8)
+runs = st.lists(st.tuples(outcomes, outcomes), min_size=2, max_size=5)
+
+
+def over_seeds(pairs: list[tuple[str, str]]) -> SeedDifference:
+    return SeedDifference([[[first] for first, _ in pairs]], [[[second] for _, second in pairs]])
+
+
+smooth_tests = st.one_of(
+    st.lists(tables, min_size=1, max_size=4).map(lambda flips: AverageDifference(tuple(flips))),
+    runs.map(over_seeds),
+)
+any_tests = st.one_of(tables.map(BenchmarkDifference), smooth_tests)
+
+
+class TestAnyMargin:
+    """A difference is above what lies below it, and not above what lies above it, however far the margin."""
+
+    @given(any_tests, all_margins)
+    @settings(max_examples=150, deadline=None)
+    def test_never_both_above_and_below(self, test: DifferenceTest, margin: float):
+        assert test.p_above(margin) + test.p_below(margin) >= 1 - 1e-9
+
+    @given(any_tests, all_margins)
+    @settings(max_examples=150, deadline=None)
+    def test_no_margin_on_the_other_side_of_the_difference_is_rejected(self, test, margin):
+        p = test.p_below(margin) if margin < test.difference else test.p_above(margin)
+        assert p >= 0.25
+
+    @given(smooth_tests, all_margins, all_margins)
+    @settings(max_examples=150, deadline=None)
+    def test_p_falls_as_the_margin_recedes(self, test, one, other):
+        low, high = sorted((one, other))
+        assert test.p_below(high) <= test.p_below(low) + 1e-9
+        assert test.p_above(low) <= test.p_above(high) + 1e-9
+
+    @given(smooth_tests, all_margins)
+    @settings(max_examples=150, deadline=None)
+    def test_p_and_the_interval_decide_alike(self, test, margin):
+        interval = test.interval()
+        if min(abs(margin - interval.low), abs(margin - interval.high)) > 1e-3:
+            assert (test.p_above(margin) <= 0.025) == (margin < interval.low)
+            assert (test.p_below(margin) <= 0.025) == (margin > interval.high)
+
+    @given(tables, all_margins)
+    @settings(max_examples=150, deadline=None)
+    def test_the_exact_p_and_its_interval_decide_alike(self, flips, margin):
+        """Apart from a hair at the limits: the counts are whole, so the exact p is not quite monotone."""
+        test = BenchmarkDifference(flips)
+        narrow, wide = test.interval(0.85), test.interval(0.99)
+        if margin < wide.low - 0.01:
+            assert test.p_above(margin) <= 0.025 < test.p_below(margin)
+        elif margin > wide.high + 0.01:
+            assert test.p_below(margin) <= 0.025 < test.p_above(margin)
+        elif margin in narrow:
+            assert min(test.p_above(margin), test.p_below(margin)) > 0.025
+
+    @pytest.mark.parametrize("margin", [-99.0, -20.0, -5.0, 5.0, 20.0, 99.0])
+    def test_few_flips_of_many_are_below_large_margins_and_not_above_them(self, margin):
+        """5 won and 3 lost of 1000: no discordance that they allow holds a difference of 5 points."""
+        test = BenchmarkDifference(Flips(5, 3, 600, 392))
+        shown = test.p_below(margin) < 0.001, test.p_above(margin) < 0.001
+        assert shown == (margin > 0, margin < 0)
