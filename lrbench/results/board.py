@@ -16,13 +16,17 @@ from math import inf
 from typing import Any
 
 from lrbench.evaluation.statistics import (
+    SIGNIFICANCE,
     Comparison,
     Estimate,
     Flips,
+    SeedDifference,
     SeedMean,
     compare_averages,
+    compare_benchmark,
     compare_benchmarks,
     count_flips,
+    holm,
     macro_average,
     mean_over_seeds,
     wilson_interval,
@@ -149,6 +153,11 @@ class Group:
 
     rows: tuple[Row, ...]
 
+    def value(self, column: str) -> float | None:
+        """The mean share over the seeds that have a result in `column`, by which arms are ranked."""
+        values = [value for row in self.rows if (value := row.value(column)) is not None]
+        return sum(values) / len(values) if values else None
+
     def on(self, column: str) -> SeedMean | None:
         """The mean accuracy over the seeds that have a result in `column`; None where fewer than two have."""
         rows = [row for row in self.rows if row.value(column) is not None]
@@ -191,11 +200,12 @@ class Board:
 
     @cached_property
     def best(self) -> frozenset[tuple[str, str]]:
-        """(arm_id, column) of every result that is separated from its runner-up.
+        """(arm_id, column) of every result of an arm that is separated from its runner-up.
 
-        Within an expert; the runner-up is the best row of any other arm or point: seeds of one arm do not
-        compete with each other, nor does a model with itself under another name. Exact McNemar with Holm
-        over the benchmarks; the average stands alone.
+        Within an expert. An arm at a point counts by its mean over seeds, so that more seeds make no luckier
+        arm, and all its seeds are marked; a model does not compete with itself under another name. Where
+        two seeds or more can be paired they are tested together, otherwise the one pair of runs: exact
+        McNemar, or of averages their permutation. Holm over the benchmarks; the average stands alone.
         """
         return frozenset(mark for expert in self.by_expert for mark in self.best_of(expert))
 
@@ -212,29 +222,35 @@ class Board:
         return frozenset(self._best_of(self.by_expert[expert_weights]))
 
     def _best_of(self, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
-        leaders: dict[str, Row] = {}
-        flips: dict[str, Flips] = {}
+        members: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+        for row in rows:
+            members[row.group].append(row)
+        groups = [Group(tuple(own)) for own in members.values()]
+        leaders: dict[str, Group] = {}
+        found: dict[str, tuple[float, float]] = {}
         for column in self.columns:
             ranked = sorted(
-                ((value, row) for row in rows if (value := row.value(column)) is not None),
-                key=lambda ranked_row: -ranked_row[0],
+                ((value, group) for group in groups if (value := group.value(column)) is not None),
+                key=lambda ranked_group: -ranked_group[0],
             )
             if not ranked:
                 continue
             leader = ranked[0][1]
-            own = {row.group for row in rows if _is_same_model(row, leader)}
-            rival = next((row for _, row in ranked if row.group not in own), None)
-            if rival is None:
-                continue
-            paired = paired_flips(leader.cells, rival.cells)
-            if column == AVERAGE:
-                if len(paired) == len(self.benchmarks) and _ahead(compare_averages(tuple(paired.values()))):
-                    yield leader.arm_id, AVERAGE
-            elif column in paired:
-                leaders[column], flips[column] = leader, paired[column]
-        for column, comparison in compare_benchmarks(flips).items():
-            if _ahead(comparison):
-                yield leaders[column].arm_id, column
+            rival = next((group for _, group in ranked if not _share_a_model(group, leader)), None)
+            tested = None if rival is None else _tested(leader, rival, self.benchmarks_of(column))
+            if tested is not None:
+                leaders[column], found[column] = leader, tested
+        benchmarks = [column for column in found if column != AVERAGE]
+        adjusted = dict(zip(benchmarks, holm([found[column][1] for column in benchmarks]), strict=True))
+        for column, (difference, p) in found.items():
+            if difference > 0 and adjusted.get(column, p) < SIGNIFICANCE:
+                yield from (
+                    (row.arm_id, column) for row in leaders[column].rows if row.value(column) is not None
+                )
+
+    def benchmarks_of(self, column: str) -> tuple[str, ...]:
+        """The benchmarks that `column` is made of."""
+        return self.benchmarks if column == AVERAGE else (column,)
 
 
 def build_boards(arms: Iterable[ArmRecord], scores: Iterable[ScoreRecord]) -> tuple[Board, ...]:
@@ -363,8 +379,48 @@ def _is_same_model(row: Row, other: Row) -> bool:
     )
 
 
-def _ahead(comparison: Comparison) -> bool:
-    return comparison.separated and comparison.difference > 0
+def _share_a_model(group: Group, other: Group) -> bool:
+    """Whether any of their rows are one measurement, maybe under two names."""
+    return any(_is_same_model(row, rival) for row in group.rows for rival in other.rows)
+
+
+def _tested(leader: Group, rival: Group, benchmarks: Sequence[str]) -> tuple[float, float] | None:
+    """The difference of two arms' means in points and its two-sided p; None where no items are shared."""
+    pairs = [
+        (ours, theirs)
+        for ours, theirs in _pairs(leader, rival)
+        if paired_flips(ours.cells, theirs.cells).keys() >= set(benchmarks)
+    ]
+    if pairs:
+        answered = [[ours.cells[name].score.items_hash for name in benchmarks] for ours, _ in pairs]
+        pairs = [pair for pair, items in zip(pairs, answered, strict=True) if items == answered[0]]
+    if not pairs:
+        return None
+    if len(pairs) > 1:
+        ours, theirs = (
+            [[[row.cells[name].score.paper] for row in side] for name in benchmarks]
+            for side in zip(*pairs, strict=True)
+        )
+        test = SeedDifference(ours, theirs)
+        return test.difference, min(1.0, 2 * min(test.p_above(0), test.p_below(0)))
+    flips = paired_flips(pairs[0][0].cells, pairs[0][1].cells)
+    found = (
+        compare_averages(tuple(flips[name] for name in benchmarks))
+        if len(benchmarks) > 1
+        else compare_benchmark(flips[benchmarks[0]])
+    )
+    return found.difference, found.p
+
+
+def _pairs(group: Group, other: Group) -> list[tuple[Row, Row]]:
+    """Rows of two arms seed by seed; one without a seed meets all, and without a shared seed any meet."""
+    if len(group.rows) == 1 and group.rows[0].seed is None:
+        return [(group.rows[0], row) for row in other.rows]
+    if len(other.rows) == 1 and other.rows[0].seed is None:
+        return [(row, other.rows[0]) for row in group.rows]
+    by_seed = {row.seed: row for row in other.rows}
+    shared = [(row, by_seed[row.seed]) for row in group.rows if row.seed in by_seed]
+    return shared or list(zip(group.rows, other.rows, strict=False))
 
 
 def _age(score: ScoreRecord) -> tuple[str, ...]:

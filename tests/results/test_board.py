@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 
+import numpy as np
 import pytest
 
 from lrbench.evaluation.statistics import (
@@ -233,8 +234,39 @@ class TestBest:
             *scores_of(score_record, "lightr", "1" * 39 + "0", "1" * 40, seed=1),
         ]
         (board,) = build_boards([], scores)
-        assert ("quickstart-lightr-0", "chain") in board.best
-        assert ("quickstart-lightr-1", "vary") in board.best
+        for arm_id in ("quickstart-lightr-0", "quickstart-lightr-1"):
+            assert {(arm_id, "chain"), (arm_id, "vary")} <= board.best
+
+    def test_the_luckiest_of_many_seeds_is_not_best(self, score_record):
+        """Ten seeds of one arm against one run of an arm that is as good: chance marks one in twenty."""
+        rng = np.random.default_rng(3)
+        marked = 0
+        for _ in range(100):
+            difficulty = rng.random(200)
+
+            def drawn(arm, seed, difficulty=difficulty):
+                paper = "".join("01"[int(right)] for right in rng.random(200) < difficulty)
+                return score_record("chain", paper, arm=arm, seed=seed, benchmarks=("chain",))
+
+            scores = [drawn("sft", 0), *(drawn("lightr", seed) for seed in range(10))]
+            (board,) = build_boards([], scores)
+            marked += any(column == "chain" for _, column in board.best)
+        assert marked <= 7
+
+    def test_seeds_that_disagree_separate_nothing_and_seeds_that_agree_do(self, score_record):
+        def board_of(*correct):
+            scores = [
+                score_record("chain", "1" * 20 + "0" * 80, arm="base", seed=None, benchmarks=("chain",))
+            ]
+            for seed, count in enumerate(correct):
+                paper = "1" * count + "0" * (100 - count)
+                scores.append(score_record("chain", paper, arm="sft", seed=seed, benchmarks=("chain",)))
+            return build_boards([], scores)[0]
+
+        assert board_of(60, 10, 12).best == frozenset()
+        agreeing = board_of(60, 58, 62)
+        seeds = {row.arm_id for row in agreeing.rows if row.arm == "sft"}
+        assert agreeing.best == {(arm_id, column) for arm_id in seeds for column in (AVERAGE, "chain")}
 
     def test_is_within_one_expert(self, score_record):
         scores = [

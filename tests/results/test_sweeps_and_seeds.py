@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
+
 import pytest
 from rich.console import Console
 
+from lrbench.recipe.expanding import point_text
 from lrbench.results.board import AVERAGE, build_boards
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import RecipeRecord
@@ -126,16 +131,16 @@ def test_a_row_is_set_against_the_baseline_of_its_seed_and_point(board, records,
 
 def test_seeds_of_one_arm_do_not_compete_and_points_do(board):
     best = {arm_id for arm_id, column in board.best if column == AVERAGE}
-    assert best == {f"lightr-1-{LOW}"}
+    assert best == {f"lightr-0-{LOW}", f"lightr-1-{LOW}"}
 
 
 def test_a_model_under_two_names_does_not_compete_with_itself(records, board):
-    (best,) = (arm_id for arm_id, column in board.best if column == AVERAGE)
+    best = {arm_id for arm_id, column in board.best if column == AVERAGE}
     arms, scores = records
     twin = {"arm_id": "twin", "recipe": "another"}
-    twins = [score.model_copy(update=twin) for score in scores if score.arm_id == best]
+    twins = [score.model_copy(update=twin) for score in scores if score.arm_id == f"lightr-1-{LOW}"]
     (other,) = build_boards(arms, [*scores, *twins])
-    assert {arm_id for arm_id, column in other.best if column == AVERAGE} & {best, "twin"}
+    assert {arm_id for arm_id, column in other.best if column == AVERAGE} & {*best, "twin"}
 
 
 def test_terminal_and_tables_name_points_and_seeds_and_give_means(board):
@@ -152,6 +157,32 @@ def test_terminal_and_tables_name_points_and_seeds_and_give_means(board):
     lines = boards_to_csv([board]).splitlines()
     assert any(",lightr,beta=0.2,1," in line for line in lines)
     assert any(",base,,," in line for line in lines)
+
+
+def test_csv_gives_the_means_as_lines_of_their_own_kind(board):
+    lines = list(csv.DictReader(io.StringIO(boards_to_csv([board]))))
+    means = [line for line in lines if line["kind"] == "mean" and line["benchmark"] == "average"]
+    assert [(line["arm"], line["point"], line["seeds"]) for line in means] == [
+        (group.rows[0].arm, point_text(group.rows[0].point), "2")
+        for group in board.groups
+        if len(group.rows) > 1
+    ]
+    group = next(group for group in board.groups if len(group.rows) > 1)
+    mean = group.on("average")
+    assert float(means[0]["accuracy"]) == pytest.approx(100 * mean.value, rel=1e-5)
+    assert float(means[0]["high"]) == pytest.approx(100 * mean.interval.high, rel=1e-5)
+    assert {(line["seed"], line["arm_id"], line["best"], line["base_p"]) for line in means} == {("",) * 4}
+    assert sum(line["kind"] == "measured" for line in lines) == len(board.rows) * len(board.columns)
+
+
+def test_claims_stand_in_markdown_beneath_their_recipe(board):
+    ids = tuple(row.arm_id for row in board.rows)
+    recipe = declared(arm_ids=ids, claims=("lightr > sft on average",))
+    text = boards_to_markdown([board], [recipe])
+    assert "Claims at beta=0.2:" in text
+    assert re.search(r"^- (supported|refuted|underpowered): lightr &gt; sft on average$", text, re.MULTILINE)
+    assert re.search(r"^  - .*p \S+ for the claim", text, re.MULTILINE)
+    assert "Claims" not in boards_to_markdown([board])
 
 
 def test_claims_stand_beneath_the_board_of_their_recipe(board):
