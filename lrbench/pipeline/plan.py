@@ -160,12 +160,12 @@ class _Materials:
         needs_amateur = any(arm.ingredients is not None and arm.ingredients.needs_scores for arm in arms)
         trained = any(arm.ingredients is not None for arm in arms)
         expert = self._model(recipe.pair.expert)
-        if not self.fetch:
-            self.absent.update({f"the data set {found.name}": None for found in absent_sets(recipe)})
         problems, solutions = self._problems(recipe.data) if trained else (None, None)
         amateur, derived = None, None
         if needs_amateur and problems is not None:
             amateur, derived = self._amateur(recipe, expert, problems)
+        if not self.fetch:
+            self.absent.update({f"the data set {found.name}": None for found in absent_sets(recipe)})
         held_out = None if solutions is None else ReferenceRollouts(expert, solutions, recipe.sampling)
         if recipe.evaluation not in self.items:
             self.items[recipe.evaluation] = (measured_items if self.fetch else expected_items)(recipe)
