@@ -21,13 +21,13 @@ from lrbench.results.mlflow_mirror import mirror
 from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored
 from tests.results.mlflow_contents import contents_of
 
+pytestmark = pytest.mark.usefixtures("empty_place")
+
 # A run that records its second arm only after it is told to, so that a test can strike in between.
 RUN = """
 import sys
 from pathlib import Path
 from lrbench.results.mlflow_background import mirrored
-
-pytestmark = pytest.mark.usefixtures("empty_place")
 
 with mirrored(Path(sys.argv[1]), print, work=True) as recorded:
     recorded()

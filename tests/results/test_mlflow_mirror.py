@@ -17,6 +17,8 @@ from lrbench.results.mlflow_mirror import DIGEST, mirror
 from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored
 from tests.results.mlflow_contents import contents_of
 
+pytestmark = pytest.mark.usefixtures("empty_place")
+
 CURVE = [(update, 1 / (update + 1)) for update in range(1200)]
 STATISTICS = {"divergence": {"mean_kl": 0.3, "kl_histogram": {"edges": [0, 0.1, 1], "counts": [9, 2]}}}
 
@@ -28,8 +30,6 @@ sys.path.insert(0, sys.argv[2])
 from tests.results.mlflow_contents import contents_of
 from lrbench.results.mlflow_mirror import mirror
 from lrbench.results.mlflow_place import default_tracking_uri
-
-pytestmark = pytest.mark.usefixtures("empty_place")
 report = mirror(Path(sys.argv[1]))
 print("REPORT", json.dumps([report.added, report.renewed, report.unchanged]))
 print("CONTENT", json.dumps(contents_of(default_tracking_uri(Path(sys.argv[1])))))
