@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.data.sets import DATA_SETS
-from lrbench.evaluation.statistics import Estimate, macro_average, wilson_interval
+from lrbench.evaluation.statistics import Estimate, macro_average, published_correct, wilson_interval
+from lrbench.recipe.claims import AVERAGE
 
 FILE = Path(__file__).with_name("reported.yaml")
 MAIN_RESULTS = "main_results"
@@ -37,18 +38,25 @@ class ReportedResult:
     gap: float | None
     source: str
 
-    def n(self, benchmark: str) -> int:
-        """Items of the benchmark's public test set."""
-        return DATA_SETS[f"{benchmark}_test"].rows
+    def n(self, column: str) -> int:
+        """Items of the benchmark's public test set; for the average, of all its benchmarks'."""
+        names = self.accuracies if column == AVERAGE else (column,)
+        return sum(DATA_SETS[f"{name}_test"].rows for name in names)
 
     def correct(self, benchmark: str) -> int:
         """Items right: the whole number nearest to rate times n."""
-        return round(self.accuracies[benchmark] / 100 * self.n(benchmark))
+        return published_correct(self.accuracies[benchmark], self.n(benchmark))
 
     def on(self, benchmark: str) -> Estimate:
         """The published share with its Wilson interval, from rate and n."""
         interval = wilson_interval(self.correct(benchmark), self.n(benchmark))
         return Estimate(self.accuracies[benchmark] / 100, interval)
+
+    def printed(self, column: str) -> Estimate | None:
+        """The share as the paper prints it, of a benchmark or its average; None where it has none."""
+        if column == AVERAGE:
+            return Estimate(self.average / 100, self.over(tuple(self.accuracies)).interval)
+        return self.on(column) if column in self.accuracies else None
 
     def over(self, benchmarks: tuple[str, ...]) -> Estimate:
         """The mean share over `benchmarks` with its bootstrap interval, from rates and ns."""

@@ -12,10 +12,11 @@ from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.studies.content import Number, Strong, Table
 from lrbench.results.studies.figures import Bars, Panel, Radar, Series
 from lrbench.results.studies.gathering import Gathered, Line, command_for
-from lrbench.results.studies.measures import Accuracy, accuracy, best_line, differences, from_reported
+from lrbench.results.studies.measures import Accuracy, accuracy, best_lines, differences, from_reported
 from lrbench.results.studies.wording import (
     accuracy_text,
     comparison_text,
+    reported_text,
     share_text,
     short_model,
     verdict,
@@ -50,7 +51,7 @@ class AccuracyTables:
         """Per expert, a line per arm and under it what is reported."""
         for expert, lines in self.gathered.by_expert():
             header = ("arm", "seeds", *map(self._heading(lines), (AVERAGE, *self.benchmarks)))
-            best = {column: best_line(lines, column, self.benchmarks) for column in self._columns}
+            best = best_lines(lines, self.benchmarks)
             cells = [row for line in lines for row in self._accuracy_rows(line, best)]
             yield Table(f"{expert}: accuracy in percent", header, tuple(cells))
 
@@ -94,7 +95,7 @@ class AccuracyTables:
                 )
         if cells:
             header = ("expert", "arm", "benchmark", "n", "measured", "reported", "difference", "verdict")
-            yield Table("Measured against reported (independent proportions)", header, tuple(cells))
+            yield Table("Measured against reported (independent samples)", header, tuple(cells))
 
     def rows(self) -> Iterator[dict[str, Number]]:
         """A CSV line per line and column, measured and reported and the difference."""
@@ -144,20 +145,17 @@ class AccuracyTables:
 
         return heading
 
-    def _accuracy_rows(self, line: Line, best: Mapping[str, Line | None]) -> Iterator[tuple[str, ...]]:
+    def _accuracy_rows(self, line: Line, best: Mapping[str, Line]) -> Iterator[tuple[str, ...]]:
         cells = []
         for column in self._columns:
             text = accuracy_text(accuracy(line, column, self.benchmarks))
-            cells.append(Strong(text) if best[column] is line else text)
+            cells.append(Strong(text) if best.get(column) is line else text)
         there = f"{len(line.rows)} of {len(line.seeds)}" if line.missing_seeds else str(len(line.seeds))
         yield (self.label(line), there, *cells)
         reported = self.reported(line)
         if reported is not None:
-            shown = [
-                f"{reported.accuracies[name]:.1f}" if name in reported.accuracies else ""
-                for name in self.benchmarks
-            ]
-            yield (f"{self.label(line)}{REPORTED}", "", f"{reported.average:.1f}", *shown)
+            shown = (reported_text(reported, name) for name in self._columns)
+            yield (f"{self.label(line)}{REPORTED}", "", *shown)
 
     def _reported_average(self, line: Line) -> float | None:
         reported = self.reported(line)
@@ -198,6 +196,9 @@ class AccuracyTables:
             rate = reported.average if column == AVERAGE else reported.accuracies.get(column)
         row["reported"] = rate
         row["reported_n"] = reported.n(column) if reported and column in reported.accuracies else None
+        around = None if reported is None else reported.printed(column)
+        row["reported_rate_low"] = None if around is None else 100 * around.interval.low
+        row["reported_rate_high"] = None if around is None else 100 * around.interval.high
         row |= _comparison_fields("reported", compared)
         row["source"] = reported.source if reported and rate is not None else None
         row["command"] = command_for(line, self.runs) if line.missing_seeds else None

@@ -13,7 +13,7 @@ from lrbench.results.studies.content import Number, Table
 from lrbench.results.studies.figures import Point, Scatter
 from lrbench.results.studies.gathering import Gathered, Line
 from lrbench.results.studies.measures import accuracy, difference, differences
-from lrbench.results.studies.wording import accuracy_text, comparison_text, short_model
+from lrbench.results.studies.wording import accuracy_text, comparison_text, reported_text, short_model
 
 GAP_TABLE = "expertise_gap"
 GAP_NOTE = (
@@ -64,7 +64,7 @@ class GapTables:
                         _points(self.gap(line)),
                         _points(reported.gap if reported else None),
                         accuracy_text(accuracy(line, AVERAGE, self.benchmarks)),
-                        "" if reported is None else f"{reported.average:.1f}",
+                        "" if reported is None else reported_text(reported, AVERAGE),
                         comparison_text(gained),
                         _points(self._reported_gain(reported)),
                     )
@@ -108,6 +108,8 @@ class GapTables:
 
     def _from_widest(self, expert: str, lines: list[Line]) -> Iterator[Table]:
         """What every amateur teaches less, or more, than the one with the widest gap."""
+        if not lines:
+            return
         widest, columns = lines[0], (AVERAGE, *self.benchmarks)
         cells = [
             (_label(line), *(comparison_text(found.get(column)) for column in columns))

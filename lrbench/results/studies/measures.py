@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from math import hypot
 
 from lrbench.evaluation.statistics import (
+    LEVEL,
+    POINTS,
     Comparison,
     Interval,
     SeedDifference,
@@ -16,10 +19,15 @@ from lrbench.evaluation.statistics import (
     count_flips,
     holm,
     mean_over_seeds,
+    wilson_interval,
 )
 from lrbench.results.board import AVERAGE, Row
 from lrbench.results.reported import ReportedResult
 from lrbench.results.studies.gathering import Line
+
+# Beyond, a level is too near to 1 to be told from it.
+_LARGEST_Z = 6.0
+_HALVINGS = 40
 
 
 @dataclass(frozen=True)
@@ -93,31 +101,85 @@ def differences(line: Line, other: Line, benchmarks: tuple[str, ...]) -> dict[st
 
 
 def from_reported(line: Line, reported: ReportedResult, benchmarks: tuple[str, ...]) -> dict[str, Comparison]:
-    """`line` minus what is reported, by benchmark: two independent proportions, Holm over the benchmarks.
+    """`line` minus what is reported, by benchmark: independent samples, Holm over the benchmarks.
 
-    Of the reported side only a rate and n are known, so items cannot be paired. Seeds are averaged.
+    Of the reported side only a rate and n are known, so items cannot be paired. One seed: two proportions.
+    Several: the interval of the seeds' mean, combined with that of the reported rate.
     """
     found = {}
     for benchmark in benchmarks:
-        measured = accuracy(line, benchmark, benchmarks)
-        if measured is not None and benchmark in reported.accuracies:
-            found[benchmark] = compare_independent(
-                round(measured.value * measured.n),
-                measured.n,
-                reported.correct(benchmark),
-                reported.n(benchmark),
-            )
+        outcomes = [row.cells[benchmark].score.paper for row in line.rows if benchmark in row.cells]
+        if not outcomes or benchmark not in reported.accuracies:
+            continue
+        published = reported.correct(benchmark), reported.n(benchmark)
+        if len(outcomes) == 1:
+            (only,) = outcomes
+            found[benchmark] = compare_independent(only.count("1"), len(only), *published)
+        else:
+            found[benchmark] = _FromPublished(tuple(outcomes), *published).comparison()
     return _holm_adjusted(found)
 
 
-def best_line(lines: Sequence[Line], column: str, benchmarks: tuple[str, ...]) -> Line | None:
-    """The line that is best on `column` and separated from the second; None where that is a tie."""
-    scored = [(found.value, line) for line in lines if (found := accuracy(line, column, benchmarks))]
-    ranked = [line for _, line in sorted(scored, key=lambda pair: -pair[0])]
-    if len(ranked) < 2:
-        return None
-    lead = difference(ranked[0], ranked[1], column, benchmarks)
-    return ranked[0] if lead is not None and lead.separated and lead.difference > 0 else None
+@dataclass(frozen=True)
+class _FromPublished:
+    """The mean over seeds minus a published accuracy, measured on other items: in points.
+
+    Its interval is that of the mean and the Wilson interval of the published rate, combined (MOVER; Zou
+    and Donner, 2008): the seeds' variance counts as it does for the mean alone.
+    """
+
+    outcomes: tuple[str, ...]
+    correct: int
+    n: int
+
+    def comparison(self) -> Comparison:
+        """The difference; p is one minus the level of the widest interval that leaves out 0."""
+        low, high = 0.0, _LARGEST_Z
+        for _ in range(_HALVINGS):
+            z = (low + high) / 2
+            around = self.interval(_level(z))
+            low, high = (low, z) if around.low <= 0 <= around.high else (z, high)
+        p = 1 - _level(low) if low else 1.0
+        return Comparison(self._mean.difference - self._published, self.interval(LEVEL), p, p)
+
+    def interval(self, level: float) -> Interval:
+        """The interval of the difference at `level`."""
+        mean, around = self._mean.difference, self._mean.interval(level)
+        rate = wilson_interval(self.correct, self.n, level)
+        down = hypot(mean - around.low, POINTS * rate.high - self._published)
+        up = hypot(around.high - mean, self._published - POINTS * rate.low)
+        return Interval(mean - self._published - down, mean - self._published + up)
+
+    @property
+    def _published(self) -> float:
+        return POINTS * self.correct / self.n
+
+    @cached_property
+    def _mean(self) -> SeedDifference:
+        """The mean accuracy, as its difference from no item right."""
+        nothing = [["0" * len(self.outcomes[0])] for _ in self.outcomes]
+        return SeedDifference([[[one] for one in self.outcomes]], [nothing])
+
+
+def best_lines(lines: Sequence[Line], benchmarks: tuple[str, ...]) -> dict[str, Line]:
+    """By column, the line that is best and separated from the second, Holm over all columns; no ties."""
+    leaders, leads = {}, {}
+    for column in (AVERAGE, *benchmarks):
+        scored = [(found.value, line) for line in lines if (found := accuracy(line, column, benchmarks))]
+        ranked = [line for _, line in sorted(scored, key=lambda pair: -pair[0])]
+        lead = difference(ranked[0], ranked[1], column, benchmarks) if len(ranked) > 1 else None
+        if lead is not None:
+            leaders[column], leads[column] = ranked[0], lead
+    adjusted = holm([lead.p for lead in leads.values()])
+    judged = {name: replace(leads[name], p_adjusted=p) for name, p in zip(leads, adjusted, strict=True)}
+    return {name: leaders[name] for name, lead in judged.items() if lead.separated}
+
+
+def _level(z: float) -> float:
+    """The level of the interval that reaches `z` standard errors to either side."""
+    from scipy.special import ndtr
+
+    return 1 - 2 * float(ndtr(-z))
 
 
 def _holm_adjusted(found: dict[str, Comparison]) -> dict[str, Comparison]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from lrbench.evaluation.statistics import Comparison, Interval
+from lrbench.results.reported import ReportedResult
 from lrbench.results.studies.measures import Accuracy
 
 REPORTED_NOTE = (
-    "Rows marked reported are the paper's numbers ({source}), not measurements. Measured is set against "
-    "reported as two independent proportions (Newcombe's interval, score test, Holm over the benchmarks), "
-    "since of the reported side only the rate and the size of the public test set are known. The protocols "
+    "Rows marked reported are the paper's numbers ({source}), not measurements; their n is the size of the "
+    "public test set and their 95% interval follows from rate and n (Wilson, for the average the bootstrap). "
+    "Measured is set against reported as independent samples, since items cannot be paired. One seed: two "
+    "proportions (Newcombe's interval, score test); several: the interval of the seeds' mean and the "
+    "reported one combined (MOVER), and p from that. Holm over the benchmarks; averages are not tested "
+    "against reported ones. The protocols "
     "may differ: prompt, answer extraction, engine and precision of the paper's evaluation are not those of "
     "the suite."
 )
 ACCURACY_NOTE = (
     "Accuracy in percent with its 95% interval. One seed: Wilson, for the average the stratified bootstrap; "
     "they say nothing of other seeds. Several seeds: mean over the seeds, with an interval that counts the "
-    "variance between seeds beside that of the items."
+    "variance between seeds beside that of the items. Bold: the best of its column, separated from the "
+    "second at 5%, Holm over the columns shown, the average among them."
 )
 DIFFERENCE_NOTE = (
     "Differences in points on the same items with their 95% interval. One seed: exact McNemar, for the "
@@ -32,6 +37,14 @@ def share_text(value: float, interval: Interval) -> str:
 def accuracy_text(accuracy: Accuracy | None) -> str:
     """An accuracy with its interval; empty where nothing was measured."""
     return "" if accuracy is None else share_text(accuracy.value, accuracy.interval)
+
+
+def reported_text(reported: ReportedResult, column: str) -> str:
+    """`70.6 [68.1, 73.0], n 1319`, in percent; empty where the paper has no number for `column`."""
+    estimate = reported.printed(column)
+    return (
+        "" if estimate is None else f"{share_text(estimate.value, estimate.interval)}, n {reported.n(column)}"
+    )
 
 
 def comparison_text(comparison: Comparison | None) -> str:

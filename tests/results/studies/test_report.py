@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,12 +78,48 @@ class TestMainResults:
         (row,) = [row for row in report.rows if (row["arm"], row["benchmark"]) == ("lightr", "average")]
         assert row["by_seed"] == "80.00 90.00 70.00"
 
+    def test_a_lead_separated_in_one_column_alone_does_not_stand_out_among_all(self, declared, ledger_of):
+        def bold(columns, won):
+            """The columns in which sft stands out, which wins that many of 100 items of one benchmark."""
+            edition = declared(columns=columns)
+            found = ledger_of(edition, lambda _: 80)
+            scores = []
+            for score in found.scores:
+                more = won if (score.benchmark, score.arm) == ("formal", "sft") else 0
+                paper = "1" * (80 + more) + "0" * (20 - more)
+                scores.append(score.model_copy(update={"paper": paper, "exact": paper}))
+            report = build_report(edition, replace(found, scores=tuple(scores)), RUNS)
+            line = lines_of(report, "accuracy in percent")["sft"]
+            header = table_of(report, "accuracy in percent").header
+            assert any("Bold" in note and "Holm over the columns" in note for note in report.notes)
+            return [name for name, cell in zip(header, line, strict=True) if isinstance(cell, Strong)]
+
+        # Seven to nothing: p is 0.016.
+        assert bold("[formal]", 7) == ["average", "formal, n 100"]
+        assert "formal, n 100" not in bold("null", 7)
+        assert "formal, n 100" in bold("null", 12)
+
+    def test_seeds_that_scatter_are_not_separated_from_what_is_reported(self, declared, ledger_of):
+        edition = declared(recipe=REPORTED_PAIR, columns="[gsm8k]", overrides='"seeds=[0,1,2]"')
+
+        def compared(by_seed):
+            report = build_report(edition, ledger_of(edition, lambda made: by_seed[made.seed]), RUNS)
+            lines = table_of(report, "Measured against reported").lines
+            return next(line[-2:] for line in lines if line[1] == "lightr")
+
+        difference, verdict = compared({0: 50, 1: 60, 2: 70})
+        assert difference.startswith("tie: -10.6 [")
+        assert verdict == "tie"
+        difference, verdict = compared({0: 48, 1: 50, 2: 52})
+        assert difference.startswith("-20.6 [")
+        assert verdict == "separated"
+
     def test_measured_stands_beside_reported_as_independent_proportions(self, declared, ledger_of):
         edition = declared(recipe=REPORTED_PAIR)
         correct = {"base": 42, "sft": 70, "lightr": 90}
         report = build_report(edition, ledger_of(edition, lambda made: correct[made.arm]), RUNS)
         lines = lines_of(report, "accuracy in percent")
-        assert lines["lightr, reported"][2:5] == ("54.2", "70.6", "59.3")
+        assert lines["lightr, reported"][2:4] == ("54.2 [53.2, 55.1], n 13499", "70.6 [68.1, 73.0], n 1319")
         compared = {line[1:3]: line for line in table_of(report, "Measured against reported").lines}
         _, _, _, n, measured, reported, difference, verdict = compared["lightr", "gsm8k"]
         assert n == "100 and 1319"
@@ -96,9 +133,9 @@ class TestMainResults:
         report = build_report(declared(recipe=REPORTED_PAIR), nothing, RUNS)
         lines = lines_of(report, "accuracy in percent")
         assert lines["lightr"][1:] == ("0 of 1", *[""] * 8)
-        assert lines["lightr, reported"][2:] == (
+        assert [cell.partition(" [")[0] for cell in lines["lightr, reported"][2:]] == [
             "54.2", "70.6", "59.3", "76.0", "79.8", "11.4", "27.1", "54.9",
-        )  # fmt: skip
+        ]  # fmt: skip
         assert [one.command for one in report.missing] == ["lrbench run small.yaml"]
         rows = [row for row in report.rows if row["benchmark"] == "gsm8k"]
         assert [row["reported"] for row in rows] == [42.5, 69.2, 70.6]
