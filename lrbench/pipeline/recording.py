@@ -11,8 +11,9 @@ from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.rollouts import CheckedSolutions, GreedyRollouts
 from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
-from lrbench.recipe.identity import output_fields, recipe_hash, resolved_yaml
+from lrbench.recipe.identity import recipe_hash, resolved_yaml
 from lrbench.recipe.schema import Recipe
+from lrbench.results.identity import arm_id, arm_settings
 from lrbench.results.records import ArmRecord, Costs, RecipeRecord, ScoreRecord, items_hash
 from lrbench.store.artifact import Artifact
 from lrbench.store.keys import stable_hash
@@ -94,7 +95,7 @@ def score_records(
 
 def arm_identity(recipe: Recipe, arm: ArmPlan) -> str:
     """The arm's name on the board: its model under its recipe's name, and where in a sweep it stands."""
-    return stable_hash([recipe.name, arm.arm.name, arm.point, arm.model])[:16]
+    return arm_id(recipe.name, arm.arm.name, arm.point, arm.model)
 
 
 def _making(adapter: TrainedAdapter) -> Iterator[Stage]:
@@ -117,21 +118,9 @@ def _needs_amateur(arm: ArmPlan) -> bool:
 
 
 def _settings(arm: ArmPlan) -> dict[str, Any]:
-    ingredients = arm.arm.ingredients
-    if ingredients is None or arm.adapter is None:
+    if arm.adapter is None:
         return {}
-    sampling = output_fields(arm.recipe.sampling)
-    if ingredients.source != "solutions":
-        del sampling["solutions"]
-    return {
-        "data": output_fields(arm.recipe.data) | {"texts": arm.adapter.samples.rollouts.identity["texts"]},
-        "sampling": sampling,
-        "source": ingredients.source,
-        "selector": ingredients.selector,
-        "target": ingredients.target,
-        "divergence": arm.arm.divergence.model_dump(mode="json"),
-        "training": arm.arm.training.model_dump(mode="json"),
-    }
+    return arm_settings(arm.recipe, arm.arm, arm.adapter.samples.rollouts.identity["texts"])
 
 
 def _costs(arm: ArmPlan, making: list[Stage], artifacts: Mapping[str, Artifact]) -> Costs:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
 import tarfile
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +21,34 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from lrbench.cli import app
+from lrbench.embedded.assets import model_folder
 from lrbench.errors import RunError, UserError
 from lrbench.evaluation.grading import grade
 from lrbench.evaluation.items import choose_items
 from lrbench.evaluation.suites import SUITES, protocol
+from lrbench.models.source import folder_identity
+from lrbench.recipe.arms import resolve_arms
 from lrbench.recipe.identity import recipe_hash, resolved_yaml
 from lrbench.recipe.schema import Recipe
-from lrbench.results.bundle import archive
+from lrbench.results.bundle import archive, verifying
 from lrbench.results.bundle.archive import Entry, is_sealed, read_archive, write_archive
 from lrbench.results.bundle.contents import INDENT, INDEX, bundle_by_name, rendered_tables, write_bundle
 from lrbench.results.bundle.verifying import verify_bundle
+from lrbench.results.identity import arm_id, arm_settings, training_identity
 from lrbench.results.ledger import Ledger, LedgerContents
 from lrbench.results.records import ArmRecord, Costs, RecipeRecord, ScoreRecord, items_hash
 from lrbench.store.artifact import INDENT as MANIFEST_INDENT
 from lrbench.store.canonical import seal, stable_hash, unseal
-from lrbench.store.keys import stage_key
+from lrbench.store.keys import FileHashes, stage_key
 from lrbench.store.store import Store
 
 NOW = "2026-11-20T10:00:00+00:00"
 ENVIRONMENT = {"python": "3.11", "device": "cpu"}
-EXPERT = {"weights": "files:" + "e" * 64, "dtype": "float32"}
+EXPERT, AMATEUR = (
+    {"weights": folder_identity(model_folder(name), FileHashes()), "dtype": "float32"}
+    for name in ("expert", "amateur")
+)
+CURVES = {"loss": [[1, 2.5], [2, 2.0]]}
 BENCHMARKS = ("multi_step", "choice")
 ITEMS = 4
 
@@ -112,8 +122,31 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "evaluation": {"suite": "embedded7", "benchmarks": BENCHMARKS, "limit": ITEMS},
         }
     )
-    rollouts = add_artifact(store, "rollouts", {"expert": EXPERT}, {}, {"part.parquet": b"r"}, tokens=90)
-    scores = add_artifact(store, "scores", {"alpha_min": 0.05}, {"rollouts": rollouts}, {"s": b"s"}, steps=90)
+    lightr = resolve_arms(recipe)[1]
+    rollouts = add_artifact(
+        store,
+        "rollouts",
+        {
+            "expert": EXPERT,
+            "texts": "t" * 64,
+            "system_prompt": None,
+            "max_new_tokens": recipe.sampling.max_new_tokens,
+            "engine": "hf",
+        },
+        {},
+        {"part.parquet": b"r"},
+        rollouts=8,
+        tokens=90,
+    )
+    scores = add_artifact(
+        store,
+        "scores",
+        {"expert": EXPERT, "amateur": AMATEUR, "alpha_min": 0.05},
+        {"rollouts": rollouts},
+        {"s": b"s"},
+        rollouts=8,
+        steps=90,
+    )
     samples = add_artifact(
         store,
         "samples",
@@ -123,12 +156,20 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         kept_steps=30,
     )
     train = add_artifact(
-        store, "train", {"seed": 0}, {"samples": samples}, {"adapter.safetensors": b"a"}, tuned_tokens=30
+        store,
+        "train",
+        {"expert": EXPERT, "training": training_identity(lightr.training), "seed": 0},
+        {"samples": samples},
+        {"adapter.safetensors": b"a", "curves.json": json.dumps(CURVES).encode()},
+        updates=2,
+        tuned_tokens=30,
+        trained_steps=40,
+        problems=6,
     )
     made = {"rollouts": rollouts, "scores": scores, "samples": samples, "train": train}
     for arm, stages, right in (("base", {}, (1, 2)), ("lightr", made, (3, 2))):
         ledger.append(recorded_arm(store, recipe, arm, stages, right))
-    arm_ids = ("id-of-base", "id-of-lightr")
+    arm_ids = tuple(identity_of(recipe, stages) for stages in ({}, made))
     ledger.append(
         [
             RecipeRecord(
@@ -145,29 +186,42 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs
 
 
+def identity_of(recipe: Recipe, stages: dict[str, str]) -> str:
+    model = stages.get("train") or stable_hash(EXPERT)
+    return arm_id(recipe.name, "lightr" if stages else "base", {}, model)
+
+
 def recorded_arm(
     store: Store, recipe: Recipe, arm: str, stages: dict[str, str], right: tuple[int, ...]
 ) -> list[ArmRecord | ScoreRecord]:
     trained = bool(stages)
-    settings = {"source": "greedy", "selector": "kl", "target": "contrast"}
+    own_id, seed = identity_of(recipe, stages), 0 if trained else None
+    resolved = {found.name: found for found in resolve_arms(recipe)}[arm]
     made = {stage: store.look(stage, key) for stage, key in stages.items()}
     records: list[ArmRecord | ScoreRecord] = [
         ArmRecord(
-            arm_id=f"id-of-{arm}",
+            arm_id=own_id,
             recipe=recipe.name,
             recipe_hash=recipe_hash(recipe),
             recipe_yaml=resolved_yaml(recipe),
             arm=arm,
-            seed=0,
+            seed=seed,
             expert="embedded/expert",
             amateur="embedded/amateur" if trained else None,
-            settings=settings | {"divergence": {"alpha": 0.2, "beta": 0.4}} if trained else {},
+            settings=arm_settings(recipe, resolved, "t" * 64),
             costs=Costs(
+                updates=2 if trained else 0,
                 tuned_tokens=30 if trained else 0,
+                trained_steps=40 if trained else 0,
+                learnt_problems=6 if trained else 0,
+                sampled_problems=8 if trained else 0,
                 sampled_tokens=90 if trained else 0,
                 seconds={stage: round(found.seconds, 3) for stage, found in made.items() if found},
             ),
-            statistics={"steps": 90, "kept_steps": 30, "tuned_tokens": 30} if trained else {},
+            statistics=dict(
+                chain.from_iterable(found.statistics.items() for found in made.values() if found)
+            ),
+            curves=CURVES if trained else {},
             stages=stages,
             environment=ENVIRONMENT,
             recorded_at=NOW,
@@ -192,10 +246,10 @@ def recorded_arm(
         assert found is not None
         records.append(
             ScoreRecord(
-                arm_id=f"id-of-{arm}",
+                arm_id=own_id,
                 recipe=recipe.name,
                 arm=arm,
-                seed=0,
+                seed=seed,
                 expert="embedded/expert",
                 expert_weights=EXPERT["weights"],
                 suite="embedded7",
@@ -381,8 +435,9 @@ def test_an_outcome_edited_in_the_ledger_is_found_by_grading_again(files: Files,
     edit_ledger(files, "scores.jsonl", 0, lambda record: record.update(paper="1111"))
     draw_tables(files)
     (finding,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    base = json.loads(files["ledger/arms.jsonl"].splitlines()[0])["record"]["arm_id"]
     assert finding == (
-        "score of small/base (id-of-base) on multi_step: the paper verdicts of 3 items are not those of "
+        f"score of small/base ({base}) on multi_step: the paper verdicts of 3 items are not those of "
         "their completions, the first is multi_step-test-1: 4 are recorded as right, 1 are"
     )
 
@@ -434,16 +489,26 @@ def test_an_arm_under_another_name_is_found(files: Files, tmp_path: Path) -> Non
     edit_ledger(files, "scores.jsonl", 0, lambda record: record.update(arm="lightr"))
     edit_ledger(files, "scores.jsonl", 1, lambda record: record.update(arm="lightr"))
     draw_tables(files)
-    (finding,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
-    assert finding.startswith("arm id-of-base (small/lightr): whether it is trained is recorded as True")
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert any("its arm base with seed 0 at {} is not there" in finding for finding in findings)
+    assert any("(small/lightr): its recipe declares no such arm with no seed" in f for f in findings)
 
 
 @pytest.mark.parametrize(
     ("field", "value", "finding"),
     [
-        ("tuned_tokens", 3, "the number of tuned tokens is recorded as 3, but is 30"),
-        ("sampled_tokens", 3, "the number of sampled tokens is recorded as 3, but is 90"),
-        ("seconds", {"train": 1e-9}, "the seconds of train is recorded as 1e-09"),
+        ("updates", 5, "the cost in updates is recorded as 5, but is 2"),
+        ("tuned_tokens", 3, "the cost in tuned tokens is recorded as 3, but is 30"),
+        ("trained_steps", 3, "the cost in trained steps is recorded as 3, but is 40"),
+        ("learnt_problems", 3, "the cost in learnt problems is recorded as 3, but is 6"),
+        ("sampled_problems", 3, "the number of sampled problems is recorded as 3, but is 8"),
+        ("sampled_tokens", 3, "the cost in sampled tokens is recorded as 3, but is 90"),
+        (
+            "seconds",
+            {"train": 1e-9},
+            "the cost in seconds is recorded as {'train': 1e-09}, but is {'rollouts'",
+        ),
+        ("seconds", {}, "the cost in seconds is recorded as {}, but is {'rollouts'"),
     ],
 )
 def test_edited_costs_are_found(
@@ -455,13 +520,153 @@ def test_edited_costs_are_found(
     assert finding in found
 
 
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        ({"amateur": "embedded/peer"}, "the amateur is recorded as embedded/peer, but is embedded/amateur"),
+        ({"amateur": "embedded/peer"}, "the weights of embedded/peer is recorded as"),
+        ({"curves": {"loss": [[1, 0.1], [2, 0.0]]}}, "the curve loss is not the one that its training"),
+        ({"curves": {}}, "the curve loss is not the one that its training"),
+        ({"recipe_hash": "0" * 64}, "the recipe's hash is recorded as 000"),
+        ({"statistics": {}}, "the statistic kept_steps is recorded as None, but is 30"),
+        ({"arm_id": "f" * 16}, "its id is recorded as ffff"),
+        ({"seed": 7}, "its recipe declares no such arm with seed 7"),
+        ({"expert": "embedded/peer"}, "the expert is recorded as embedded/peer, but is embedded/expert"),
+    ],
+    ids=str,
+)
+def test_an_edited_arm_is_found(files: Files, tmp_path: Path, change: dict[str, Any], finding: str) -> None:
+    edit_ledger(files, "arms.jsonl", 1, lambda record: record.update(change))
+    draw_tables(files)
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert any(finding in found for found in findings), findings
+
+
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [
+        ("training", {"updates": 7, "learning_rate": 0.5}),
+        ("divergence", {"alpha": 0.1}),
+        ("data", {"problems": 1}),
+        ("sampling", {"max_new_tokens": 1}),
+    ],
+)
+def test_edited_settings_are_found(
+    files: Files, tmp_path: Path, section: str, change: dict[str, Any]
+) -> None:
+    edit_ledger(files, "arms.jsonl", 1, lambda record: record["settings"][section].update(change))
+    draw_tables(files)
+    (found,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert f"the setting {section} is recorded as" in found
+
+
+def edit_recipes(files: Files, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Change the recipe itself wherever it is recorded, with a hash that fits it."""
+
+    def edit_record(record: dict[str, Any]) -> None:
+        written = yaml.safe_load(record["recipe_yaml"])
+        edit(written)
+        recipe = Recipe.model_validate(written)
+        record.update(recipe_yaml=resolved_yaml(recipe), recipe_hash=recipe_hash(recipe))
+
+    edit_ledger(files, "recipes.jsonl", 0, edit_record)
+    for number in range(len(files["ledger/arms.jsonl"].splitlines())):
+        edit_ledger(files, "arms.jsonl", number, edit_record)
+    draw_tables(files)
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "finding"),
+    [
+        ("training", {"updates": 7}, "the training is recorded as"),
+        ("divergence", {"alpha_min": 0.01}, "alpha_min of its scores is recorded as 0.01, but is 0.05"),
+        ("sampling", {"max_new_tokens": 3}, "max_new_tokens of its rollouts is recorded as 3, but is 128"),
+        ("evaluation", {"limit": 3}, "its score on choice, as the recipe declares it, is not there"),
+    ],
+)
+def test_a_recipe_edited_everywhere_is_held_against_the_stages(
+    files: Files, tmp_path: Path, section: str, change: dict[str, Any], finding: str
+) -> None:
+    edit_recipes(files, lambda recipe: recipe[section].update(change))
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert any(finding in found for found in findings), findings
+
+
+def test_claims_made_afterwards_are_found(files: Files, tmp_path: Path) -> None:
+    edit_ledger(files, "recipes.jsonl", 0, lambda record: record.update(claims=["lightr > base on average"]))
+    (found,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert "its claims is recorded as ('lightr > base on average',), but is ()" in found
+
+
+def test_a_benchmark_left_out_of_everything_is_found(files: Files, tmp_path: Path) -> None:
+    lines = files["ledger/scores.jsonl"].splitlines()
+    kept = [line for line in lines if json.loads(line)["record"]["benchmark"] == "multi_step"]
+    files["ledger/scores.jsonl"] = b"\n".join(kept) + b"\n"
+    for number in range(len(kept)):
+        edit_ledger(files, "scores.jsonl", number, lambda record: record["suite_protocol"].pop("choice"))
+    draw_tables(files)
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert any("its score on choice, as the recipe declares it, is not there" in f for f in findings)
+
+
+def test_an_arm_left_out_of_everything_is_found(files: Files, tmp_path: Path) -> None:
+    files["ledger/arms.jsonl"] = files["ledger/arms.jsonl"].splitlines()[1] + b"\n"
+    files["ledger/scores.jsonl"] = b"\n".join(files["ledger/scores.jsonl"].splitlines()[2:]) + b"\n"
+    edit_ledger(files, "recipes.jsonl", 0, lambda record: record["arm_ids"].pop(0))
+    draw_tables(files)
+    (found,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert "its arm base with seed 0 at {} is not there" in found
+
+
+@pytest.mark.parametrize("declare_it", [False, True])
+def test_a_seed_made_of_another_ones_stages_is_found(files: Files, tmp_path: Path, declare_it: bool) -> None:
+    for name, numbers in (("arms.jsonl", [1]), ("scores.jsonl", [2, 3])):
+        lines = files[f"ledger/{name}"].splitlines()
+        copies = [*lines, *(lines[number] for number in numbers)]
+        files[f"ledger/{name}"] = b"\n".join(copies) + b"\n"
+        for number in range(len(lines), len(copies)):
+            edit_ledger(files, name, number, lambda record: record.update(seed=7, arm_id="f" * 16))
+    edit_ledger(files, "recipes.jsonl", 0, lambda record: record["arm_ids"].append("f" * 16))
+    if declare_it:
+        edit_recipes(files, lambda recipe: (recipe.pop("seed"), recipe.update(seeds=[0, 7])))
+    draw_tables(files)
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert any("its id is recorded as ffff" in finding for finding in findings)
+    wanted = "the seed is recorded as 7, but is 0" if declare_it else "declares no lightr with seed 7"
+    assert any(wanted in finding for finding in findings), findings
+
+
+def test_tables_of_another_version_are_not_called_forged(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files["tables/board.md"] += b" "
+    monkeypatch.setattr(verifying, "TABLES_VERSION", 2)
+    (found,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert "tables are written differently since version 2 of them, and these are of version 1" in found
+
+
+@pytest.mark.parametrize(("path", "what"), [("/", "this is a folder"), ("/dev/zero", "this is a device")])
+def test_what_is_no_file_is_called_what_it_is(path: str, what: str) -> None:
+    with pytest.raises(UserError, match=what):
+        verify_bundle(Path(path))
+
+
+def test_results_without_a_record_of_their_recipe_are_told_how_to_get_one(runs: Path, tmp_path: Path) -> None:
+    (runs / "ledger" / "recipes.jsonl").unlink()
+    with pytest.raises(UserError, match=r"the results of small are from an lrbench .* run the recipe again"):
+        write_bundle(["small"], runs, tmp_path / "b.tar.gz")
+    with pytest.raises(UserError, match="There are results of: small"):
+        write_bundle(["other"], runs, tmp_path / "b.tar.gz")
+
+
 def test_an_edited_identity_is_no_longer_that_of_its_key(files: Files, tmp_path: Path) -> None:
     name = next(name for name in files if "stages/train/" in name and name.endswith("manifest.json"))
     edit_manifest(
         files, name.removesuffix("/manifest.json"), lambda manifest: manifest["identity"].update(seed=1)
     )
-    (finding,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
-    assert finding.startswith(f"{name}: the stage's key is recorded as")
+    findings = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert findings[0].startswith(f"{name}: the stage's key is recorded as")
+    assert any("the seed is recorded as 0, but is 1" in finding for finding in findings)
 
 
 def test_what_is_left_out_or_put_in_is_found(files: Files, tmp_path: Path) -> None:
@@ -572,7 +777,7 @@ def test_everything_missing_is_listed_and_no_file_is_left(runs: Path, tmp_path: 
     with pytest.raises(RunError) as caught:
         write_bundle(["small"], runs, tmp_path / "b.tar.gz")
     message = str(caught.value)
-    assert "small/lightr (id-of-lightr) has no score on choice in the ledger" in message
+    assert re.search(r"small/lightr \([0-9a-f]{16}\) has no score on choice in the ledger", message)
     assert f"evaluate/{key} is damaged" in message
     assert "is not in the store" in message
     assert "the recipes are small" in message
@@ -583,7 +788,7 @@ def test_everything_missing_is_listed_and_no_file_is_left(runs: Path, tmp_path: 
 def test_an_arm_that_is_not_made_yet_is_missing(runs: Path, tmp_path: Path) -> None:
     arms = (runs / "ledger" / "arms.jsonl").read_bytes().splitlines()
     (runs / "ledger" / "arms.jsonl").write_bytes(arms[0] + b"\n")
-    with pytest.raises(RunError, match="the arm id-of-lightr is not made yet"):
+    with pytest.raises(RunError, match=r"the arm [0-9a-f]{16} is not made yet"):
         write_bundle(["small"], runs, tmp_path / "b.tar.gz")
 
 

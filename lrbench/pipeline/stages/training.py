@@ -15,6 +15,7 @@ from lrbench.pipeline.stages.rollouts import ReferenceRollouts, read_artifact_ro
 from lrbench.pipeline.stages.samples import ArmSamples
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Training
+from lrbench.results.identity import training_identity
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
@@ -53,11 +54,9 @@ class TrainedAdapter(Stage):
     @property
     def identity(self) -> Mapping[str, Any]:
         """The expert, the training settings and the seed; not the arm's name, nor that of the one matched."""
-        training = self.training.model_dump(mode="json", exclude={"budget": {"match"}})
-        training["lora"]["target_modules"] = sorted(set(self.training.lora.target_modules))
         return {
             "expert": model_identity(self.expert),
-            "training": training,
+            "training": training_identity(self.training),
             "seed": self.seed,
         }
 

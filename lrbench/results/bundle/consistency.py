@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lrbench.recipe.arms import resolve_arm
-from lrbench.recipe.recorded import recorded_recipe
+from lrbench.evaluation.suites import SUITES
+from lrbench.recipe.schema import Recipe
+from lrbench.results.bundle.arms import Manifest, check_model
+from lrbench.results.bundle.declared import Recipes, is_of
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.bundle.regrading import Regraded
-from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.identity import arm_id
+from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.store.artifact import Origin
 from lrbench.store.canonical import stable_hash
-
-Manifest = Mapping[str, Any]
 
 
 def check_manifest(where: str, stage: str, key: str, manifest: Manifest, findings: Findings) -> None:
@@ -25,50 +26,79 @@ def check_manifest(where: str, stage: str, key: str, manifest: Manifest, finding
     findings.compare(where, "the content hash", manifest["content_hash"], stable_hash(content))
 
 
-def check_arm(
-    arm: ArmRecord, manifests: Mapping[str, Manifest], provenances: Mapping[str, Any], findings: Findings
+def check_recipe(record: RecipeRecord, recipes: Recipes, findings: Findings) -> None:
+    """Whether a recipe's record says what the recipe in it does."""
+    where = f"recipe {record.recipe} of {record.recorded_at}"
+    declared = recipes.read(record.recipe_yaml, where)
+    findings.compare(where, "the name", record.recipe, declared.recipe.name)
+    recipes.check_hash(record.recipe_yaml, record.recipe_hash, where, findings)
+    findings.compare(where, "its claims", record.claims, declared.recipe.claims)
+
+
+def check_meant(
+    record: RecipeRecord,
+    arms: Mapping[str, ArmRecord],
+    scores: Sequence[ScoreRecord],
+    measured: Mapping[str, Regraded],
+    recipes: Recipes,
+    findings: Findings,
 ) -> None:
-    """Whether an arm's settings, costs and statistics are those of the stages it was made by."""
-    where = f"arm {arm.arm_id} ({arm.recipe}/{arm.arm})"
-    behind = {}
-    for stage, key in arm.stages.items():
-        if key not in manifests:
-            findings.add(where, f"the manifest of its stage {stage} is not in the bundle")
-            return
-        findings.compare(where, f"the stage {stage}", stage, manifests[key]["stage"])
-        behind[stage] = manifests[key]
-    measured = [manifest["statistics"] for manifest in behind.values()]
-    for name, value in arm.statistics.items():
-        if all(statistics.get(name) != value for statistics in measured):
-            findings.add(where, f"no stage has the statistic {name} that is recorded")
-    for stage, seconds in arm.costs.seconds.items():
-        found = round(provenances[arm.stages[stage]]["seconds"], 3)
-        findings.compare(where, f"the seconds of {stage}", seconds, found)
-    environments = [provenance["environment"] for provenance in provenances.values()]
-    if arm.environment not in environments:
-        findings.add(where, "no stage was made in the environment that is recorded")
-    sampled = [behind[name]["statistics"] for name in ("rollouts", "solutions") if name in behind]
-    tokens = sum(statistics.get("sampled_tokens", statistics["tokens"]) for statistics in sampled)
-    findings.compare(where, "the number of sampled tokens", arm.costs.sampled_tokens, tokens)
-    recipe = recorded_recipe(arm.recipe_yaml, where)
-    declared = [declaration for declaration in recipe.arms if declaration.name == arm.arm]
-    if len(declared) != 1:
-        findings.add(where, "its recipe declares no such arm")
-        return
-    ingredients = resolve_arm(recipe, declared[0]).ingredients
-    findings.compare(where, "whether it is trained", ingredients is not None, "train" in behind)
-    if ingredients is not None and "train" in behind:
-        found = behind["train"]["statistics"]["tuned_tokens"]
-        findings.compare(where, "the number of tuned tokens", arm.costs.tuned_tokens, found)
-        samples = behind["samples"]["identity"]
-        for name, value in vars(ingredients).items():
-            findings.compare(where, f"the {name}", arm.settings[name], value)
-        for name in ("selector", "target"):
-            findings.compare(where, f"the {name} of its samples", arm.settings[name], samples[name])
-        for name in ("alpha", "beta"):
-            if name in samples:
-                divergence = arm.settings["divergence"]
-                findings.compare(where, f"{name} of its samples", divergence[name], samples[name])
+    """Whether the arms that a recipe means are those it declares, each with all scores that it declares."""
+    where = f"recipe {record.recipe} of {record.recorded_at}"
+    meant: dict[str, list[ArmRecord]] = {}
+    for found_id in dict.fromkeys(record.arm_ids):
+        if found_id in arms:
+            meant.setdefault(arms[found_id].arm, []).append(arms[found_id])
+    scores_of: dict[str, list[ScoreRecord]] = {}
+    for score in scores:
+        scores_of.setdefault(score.arm_id, []).append(score)
+    declared: set[str] = set()
+    for name, variants in recipes.read(record.recipe_yaml, where).arms.items():
+        for variant, arm in variants:
+            made = [found for found in meant.get(name, []) if is_of(found, variant, arm)]
+            declared |= {found.arm_id for found in made}
+            if not made:
+                findings.add(
+                    where, f"its arm {name} with seed {variant.recipe.seed} at {variant.point} is not there"
+                )
+            for found in made:
+                _check_benchmarks(found, variant.recipe, scores_of.get(found.arm_id, []), measured, findings)
+    for found in (arm for group in meant.values() for arm in group if arm.arm_id not in declared):
+        findings.add(where, f"it declares no {found.arm} with seed {found.seed} at {found.point}")
+
+
+def _check_benchmarks(
+    arm: ArmRecord,
+    recipe: Recipe,
+    scores: Sequence[ScoreRecord],
+    measured: Mapping[str, Regraded],
+    findings: Findings,
+) -> None:
+    """Whether `arm` was measured on everything that `recipe` measures, and in the way it says."""
+    wanted = recipe.evaluation
+    benchmarks = set(wanted.benchmarks or SUITES[wanted.suite].benchmarks)
+    there = {score.benchmark: score for score in scores if _is_as_declared(score, recipe, benchmarks)}
+    for benchmark in sorted(benchmarks - there.keys()):
+        findings.add(
+            f"arm {arm.arm_id} ({arm.recipe}/{arm.arm})",
+            f"its score on {benchmark}, as the recipe declares it, is not there",
+        )
+    listed = {item for score in there.values() for item in measured[score.evaluation_key].ids}
+    if wanted.items is not None and listed != set(wanted.items):
+        findings.add(f"arm {arm.arm_id} ({arm.recipe}/{arm.arm})", "its items are not those the recipe lists")
+
+
+def _is_as_declared(score: ScoreRecord, recipe: Recipe, benchmarks: set[str]) -> bool:
+    wanted, protocol = recipe.evaluation, score.protocol
+    # A limit that leaves nothing out is recorded as none.
+    limits = {wanted.limit, None if wanted.limit is not None and score.n <= wanted.limit else wanted.limit}
+    return (
+        score.suite == wanted.suite
+        and score.suite_protocol.keys() == benchmarks
+        and protocol["limit"] in limits
+        and (protocol["items"] is None) == (wanted.items is None)
+        and (protocol["engine"], protocol["dtype"]) == (wanted.engine.name, recipe.pair.expert.dtype)
+    )
 
 
 def check_score(
@@ -97,7 +127,10 @@ def check_score(
     expert = manifest["identity"]["expert"]
     findings.compare(where, "the expert's weights", score.expert_weights, expert["weights"])
     findings.compare(where, "the dtype", score.protocol["dtype"], expert["dtype"])
+    check_model(where, "expert", score.expert, expert["weights"], findings)
     findings.compare(where, "the adapter", arm.stages.get("train"), manifest["inputs"].get("adapter"))
+    model = arm.stages.get("train") or stable_hash(expert)
+    findings.compare(where, "its id", score.arm_id, arm_id(arm.recipe, arm.arm, arm.point, model))
     findings.compare(where, "the suite", score.suite, score.protocol["suite"])
     findings.compare(where, "the benchmark", score.benchmark, items.benchmark)
     findings.compare(where, "the items' hash", score.items_hash, items.items_hash)
@@ -117,8 +150,8 @@ def check_complete(scores: Sequence[ScoreRecord], findings: Findings) -> None:
         for benchmark, protocol in score.suite_protocol.items()
         if (score.arm_id, protocol) not in known
     }
-    for arm_id, benchmark in absent:
-        findings.add(f"arm {arm_id}", f"its score on {benchmark} is not in the bundle")
+    for unmeasured, benchmark in absent:
+        findings.add(f"arm {unmeasured}", f"its score on {benchmark} is not in the bundle")
 
 
 def _compare_outcomes(

@@ -4,6 +4,7 @@ index.json                            names and hashes of all the rest, sealed w
 ledger/{recipes,arms,scores}.jsonl     the lines concerned, as they stand in the ledger
 stages/STAGE/KEY/manifest.json        of every stage behind the arms: identity, inputs, files, statistics
 stages/STAGE/KEY/provenance.json      when and where that work was done
+stages/train/KEY/curves.json          what training measured, update by update
 stages/evaluate/KEY/part-00000.jsonl  every graded completion with its problem and gold answer
 study.json                            what a study declares, where one was bundled
 tables/board.md, study.tex, ...       the tables that these records give
@@ -36,11 +37,15 @@ from lrbench.store.files import storage_errors, sync_directory
 from lrbench.store.store import Store
 
 FORMAT = 1
+# Has to rise whenever equal records are drawn as other tables: `verify` says so instead of "forged".
+TABLES_VERSION = 1
 INDEX = "index.json"
 LEDGER = "ledger"
 STAGES = "stages"
 TABLES = "tables"
 EVALUATE = "evaluate"
+TRAIN = "train"
+CURVES = "curves.json"
 INDENT = 1
 # What decides how a table is rendered.
 PACKAGES = ("lrbench", "numpy", "scipy", "statsmodels")
@@ -70,11 +75,18 @@ def arms_of_recipes(names: Sequence[str], contents: LedgerContents) -> list[str]
     Raises `UserError` for a recipe that the ledger does not know.
     """
     recipes = {record.recipe: record for record in contents.recipes}
+    undeclared = {arm.recipe for arm in contents.arms} - recipes.keys()
     for name in names:
-        if name not in recipes:
-            there = ", ".join(map(plain, recipes)) or "none; `lrbench run RECIPE` makes some"
+        if name in undeclared:
             raise UserError(
-                f"there are no results of a recipe named {plain(name)!r}{did_you_mean(name, recipes)}\n"
+                f"the results of {plain(name)} are from an lrbench that did not record which arms its recipe "
+                "means; run the recipe again, which makes nothing anew, and then bundle"
+            )
+        if name not in recipes:
+            known = [*recipes, *sorted(undeclared)]
+            there = ", ".join(map(plain, known)) or "none; `lrbench run RECIPE` makes some"
+            raise UserError(
+                f"there are no results of a recipe named {plain(name)!r}{did_you_mean(name, known)}\n"
                 f"There are results of: {there}"
             )
     return list(dict.fromkeys(arm_id for name in names for arm_id in recipes[name].arm_ids))
@@ -242,16 +254,22 @@ def _stage_files(artifact: Artifact) -> Iterator[Entry]:
     for name in (MANIFEST, PROVENANCE):
         record = describe_file(artifact.directory / name, f"{folder}/{name}")
         yield Entry(record.name, record.size, record.sha256, artifact.directory / name)
-    if artifact.stage == EVALUATE:
-        for record in artifact.files:
+    for record in artifact.files:
+        if is_bundled(artifact.stage, record.name):
             path = artifact.file(record.name)
             yield Entry(f"{folder}/{record.name}", record.size, record.sha256, path)
+
+
+def is_bundled(stage: str, name: str) -> bool:
+    """Whether a stage's file of this name is in a bundle by its content, not by its hash alone."""
+    return stage == EVALUATE or (stage, name) == (TRAIN, CURVES)
 
 
 def _index(recipes: Sequence[str], entries: Sequence[Entry]) -> Entry:
     index = {
         "format": FORMAT,
         "recipes": list(dict.fromkeys(recipes)),
+        "tables_version": TABLES_VERSION,
         "made_with": versions(),
         "files": [{"name": entry.name, "size": entry.size, "sha256": entry.sha256} for entry in entries],
     }

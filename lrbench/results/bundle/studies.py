@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from math import prod
 from typing import get_args
 
 from lrbench.recipe.identity import resolved_yaml
 from lrbench.recipe.recorded import recorded_recipe
 from lrbench.recipe.study import Kind, LoadedEdition, LoadedRecipe
+from lrbench.results.bundle.declared import refuse_endless
 from lrbench.results.ledger import LedgerContents
-from lrbench.results.studies.gathering import DEFAULT_RUNS
+from lrbench.results.studies.gathering import DEFAULT_RUNS, gather, missing_of
 from lrbench.results.studies.rendering import report_to_csv, report_to_latex, report_to_markdown
 from lrbench.results.studies.report import build_report
 
 STUDY = "study.json"
 # Its table shows completions, which verifying reads one after the other and does not keep.
 NOT_DRAWN = "case_study"
-# A few words can ask for any number of points; no bundle holds the arms of so many.
-MOST_POINTS = 10_000
 
 
 def study_as_json(edition: LoadedEdition) -> bytes:
@@ -51,9 +49,7 @@ def study_from_json(data: bytes) -> LoadedEdition:
         for source in declared.pop("recipes")
     )
     for source in recipes:
-        grid = source.recipe.sweep.grid if source.recipe.sweep else None
-        if grid and prod(map(len, grid.values())) > MOST_POINTS:
-            raise ValueError(f"the sweep of {source.path} has more than {MOST_POINTS:,} points")
+        refuse_endless(source.recipe, source.path)
     for name in ("columns", "arms", "claims"):
         declared[name] = tuple(declared[name])
     return LoadedEdition(**declared, recipes=recipes)
@@ -70,3 +66,8 @@ def study_tables(edition: LoadedEdition, contents: LedgerContents) -> dict[str, 
         "tables/study.md": report_to_markdown(report).encode(),
         "tables/study.tex": report_to_latex(report).encode(),
     }
+
+
+def lacking(edition: LoadedEdition, contents: LedgerContents) -> list[str]:
+    """The arms that the study declares and the records do not hold."""
+    return [lack.what for lack in missing_of(gather(edition, contents).lines, DEFAULT_RUNS)]

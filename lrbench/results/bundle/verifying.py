@@ -16,8 +16,16 @@ from typing import Any
 from lrbench.errors import UserError
 from lrbench.recipe.study import LoadedEdition
 from lrbench.results.bundle.archive import BundleDamageError, is_sealed, read_archive
-from lrbench.results.bundle.consistency import check_arm, check_complete, check_manifest, check_score
+from lrbench.results.bundle.arms import check_arm
+from lrbench.results.bundle.consistency import (
+    check_complete,
+    check_manifest,
+    check_meant,
+    check_recipe,
+    check_score,
+)
 from lrbench.results.bundle.contents import (
+    CURVES,
     EVALUATE,
     FORMAT,
     INDENT,
@@ -25,13 +33,18 @@ from lrbench.results.bundle.contents import (
     LEDGER,
     STAGES,
     TABLES,
+    TABLES_VERSION,
+    TRAIN,
+    is_bundled,
     rendered_tables,
     versions,
 )
+from lrbench.results.bundle.declared import Recipes
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.bundle.regrading import BenchmarkData, Regraded
-from lrbench.results.bundle.studies import STUDY, study_from_json
+from lrbench.results.bundle.studies import STUDY, lacking, study_from_json
 from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
+from lrbench.results.records import ArmRecord
 from lrbench.store.artifact import INDENT as MANIFEST_INDENT
 from lrbench.store.artifact import MANIFEST, PROVENANCE
 from lrbench.store.canonical import unseal
@@ -79,7 +92,10 @@ def verify_bundle(path: Path) -> Verification:
     Raises `UserError` when there is no such file, `StoreError` when the system refuses to read it.
     """
     if not path.is_file():
-        raise UserError(f"{path}: there is no such file; name a bundle that `lrbench bundle` wrote")
+        what = "there is no such file"
+        if path.exists():
+            what = "this is a folder" if path.is_dir() else "this is a device or a pipe, no file"
+        raise UserError(f"{path}: {what}; name a bundle that `lrbench bundle` wrote")
     bundle = _Bundle()
     with storage_errors(path):
         if not is_sealed(path):
@@ -108,6 +124,8 @@ class _Bundle:
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
     provenances: dict[str, dict[str, Any]] = field(default_factory=dict)
     measured: dict[str, Regraded] = field(default_factory=dict)
+    curves: dict[str, Any] = field(default_factory=dict)
+    recipes: Recipes = field(default_factory=Recipes)
     contents: LedgerContents = NOTHING
     study: LoadedEdition | None = None
 
@@ -154,9 +172,10 @@ class _Bundle:
         meant = {arm_id for arm_ids in declared.values() for arm_id in arm_ids}
         if self.study is None:
             self.findings.compare(LEDGER, "the arms that the recipes mean", sorted(meant), sorted(arms))
+        self._check_recipes(arms)
         for arm in self.contents.arms:
             with self.findings.reading(f"arm {arm.arm_id}"):
-                check_arm(arm, self.manifests, self.provenances, self.findings)
+                check_arm(arm, self.manifests, self.provenances, self.curves, self.recipes, self.findings)
         for score in self.contents.scores:
             with self.findings.reading(f"score of {score.arm_id} on {score.benchmark}"):
                 check_score(score, arms, self.manifests, self.provenances, self.measured, self.findings)
@@ -199,13 +218,16 @@ class _Bundle:
             self.provenances[key] = json.loads(data)
         elif key in self.measured:
             self.measured[key].take(name, data, self.findings)
+        elif (stage, file) == (TRAIN, CURVES):
+            self.curves[key] = json.loads(data)
         else:
             self.findings.add(name, "belongs to no evaluation of the bundle")
 
     def _check_stage(self, key: str, manifest: dict[str, Any]) -> None:
         """Whether the files of a stage are those of its manifest, and its inputs are there."""
         folder = f"{STAGES}/{manifest['stage']}/{key}"
-        records = [manifest["provenance"], *(manifest["files"] if key in self.measured else [])]
+        files = [record for record in manifest["files"] if is_bundled(manifest["stage"], record["name"])]
+        records = [manifest["provenance"], *files]
         listed = {f"{folder}/{record['name']}": (record["size"], record["sha256"]) for record in records}
         there = {
             name for name in self.seen if name.startswith(f"{folder}/") and name != f"{folder}/{MANIFEST}"
@@ -221,6 +243,23 @@ class _Bundle:
             for name, value in items.statistics.items():
                 self.findings.compare(folder, f"the statistic {name}", manifest["statistics"][name], value)
             items.check_data(folder, self.data, self.findings)
+
+    def _check_recipes(self, arms: dict[str, ArmRecord]) -> None:
+        """Whether the recipes say what their records do, and everything they declare is there."""
+        latest = {record.recipe: record for record in self.contents.recipes}
+        for record in self.contents.recipes:
+            with self.findings.reading(f"recipe {record.recipe}"):
+                check_recipe(record, self.recipes, self.findings)
+        if self.study is None:
+            for record in latest.values():
+                with self.findings.reading(f"recipe {record.recipe}"):
+                    check_meant(
+                        record, arms, self.contents.scores, self.measured, self.recipes, self.findings
+                    )
+            return
+        with self.findings.reading(STUDY):
+            for lack in lacking(self.study, self.contents):
+                self.findings.add(STUDY, f"{lack}, which it declares, is not in the bundle")
 
     def _read_ledger(self) -> None:
         """The records, by the ledger's own reader, which wants files."""
@@ -238,8 +277,15 @@ class _Bundle:
     def _check_tables(self) -> None:
         """Whether the tables, drawn again from the records, are the same to the byte."""
         tables = rendered_tables(self.contents, self.study)
-        made, here = (self.index or {}).get("made_with"), versions()
+        index = self.index or {}
+        made, here = index.get("made_with"), versions()
+        told = "" if made == here else f" (made with {made}, drawn again with {here})"
+        version = index.get("tables_version")
+        if version != TABLES_VERSION:
+            told = (
+                f"; but tables are written differently since version {max(version or 0, TABLES_VERSION)} of "
+                f"them, and these are of version {version}: verify with the lrbench in {INDEX}"
+            )
         for name in sorted(tables.keys() | self.tables.keys()):
             if tables.get(name) != self.tables.get(name):
-                told = "" if made == here else f" (made with {made}, drawn again with {here})"
                 self.findings.add(name, f"is not what the records of the bundle give{told}")

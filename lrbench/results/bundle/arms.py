@@ -1,0 +1,199 @@
+"""Whether an arm's record is what its recipe and the stages that it was made by say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from lrbench.embedded.assets import model_folder
+from lrbench.models.source import folder_identity
+from lrbench.recipe.arms import Arm
+from lrbench.recipe.expanding import Variant
+from lrbench.recipe.references import EMBEDDED
+from lrbench.results.bundle.declared import Declared, Recipes
+from lrbench.results.bundle.findings import Findings
+from lrbench.results.identity import arm_id, arm_settings, training_identity
+from lrbench.results.records import ArmRecord, Costs
+from lrbench.store.keys import FileHashes
+
+Manifest = Mapping[str, Any]
+
+# The stages that have a model write, a problem at a time.
+SAMPLING = ("rollouts", "solutions")
+CURVES = TypeAdapter(dict[str, list[tuple[int, float]]])
+HUB = "hub:"
+
+
+def check_arm(
+    arm: ArmRecord,
+    manifests: Mapping[str, Manifest],
+    provenances: Mapping[str, Any],
+    curves: Mapping[str, Any],
+    recipes: Recipes,
+    findings: Findings,
+) -> None:
+    """Whether settings, costs, curves and statistics of `arm` are those of its recipe and its stages.
+
+    `curves` holds the curves that lie beside the manifests of training stages, by the stage's key.
+    """
+    where = f"arm {arm.arm_id} ({arm.recipe}/{arm.arm})"
+    declared = recipes.read(arm.recipe_yaml, where)
+    findings.compare(where, "the recipe", arm.recipe, declared.recipe.name)
+    recipes.check_hash(arm.recipe_yaml, arm.recipe_hash, where, findings)
+    findings.compare(where, "the expert", arm.expert, declared.recipe.pair.expert.model)
+    absent = [stage for stage, key in arm.stages.items() if key not in manifests]
+    for stage in absent:
+        findings.add(where, f"the manifest of its stage {stage} is not in the bundle")
+    if absent:
+        return
+    making = {} if "train" not in arm.stages else dict(_making(arm.stages["train"], manifests))
+    findings.compare(where, "its stages", arm.stages, making)
+    behind = {stage: manifests[key] for stage, key in making.items()}
+    meant = _meant(arm, declared, behind)
+    if meant is None:
+        seed = "no seed" if arm.seed is None else f"seed {arm.seed}"
+        findings.add(where, f"its recipe declares no such arm with {seed} at the point {arm.point}")
+        return
+    variant, found = meant
+    findings.compare(where, "whether it is trained", found.ingredients is not None, "train" in behind)
+    if (found.ingredients is not None) != ("train" in behind):
+        return
+    _check_measured(where, arm, behind, making, provenances, curves, findings)
+    if found.ingredients is not None:
+        own_id = arm_id(arm.recipe, arm.arm, arm.point, making["train"])
+        findings.compare(where, "its id", arm.arm_id, own_id)
+        _check_settings(where, arm, variant, found, behind, findings)
+    needed = found.ingredients is not None and found.ingredients.needs_scores
+    amateur = variant.recipe.pair.amateur_name if needed else None
+    findings.compare(where, "the amateur", arm.amateur, amateur)
+    sampled = variant.recipe.data.problems * sum(name in behind for name in SAMPLING)
+    findings.compare(where, "the number of sampled problems", arm.costs.sampled_problems, sampled)
+
+
+def check_model(where: str, what: str, name: str, weights: str, findings: Findings) -> None:
+    """Whether a model called `name` can have these weights, as far as that is known here."""
+    if weights.startswith(HUB):
+        findings.compare(where, f"the {what}", name, weights.removeprefix(HUB).rpartition("@")[0])
+    elif name.startswith(EMBEDDED):
+        shipped = folder_identity(model_folder(name.removeprefix(EMBEDDED)), _HASHES)
+        findings.compare(where, f"the weights of {name}", weights, shipped)
+
+
+_HASHES = FileHashes()
+
+
+def _making(train: str, manifests: Mapping[str, Manifest]) -> Iterator[tuple[str, str]]:
+    """Name and key of the stages behind an adapter, inputs first, in the order of `recording`."""
+    samples = manifests[train]["inputs"]["samples"]
+    source, scores = manifests[samples]["inputs"]["rollouts"], manifests[samples]["inputs"].get("scores")
+    keys = [source]
+    if scores is not None:
+        derived = manifests[scores]["inputs"].get("amateur")
+        if derived is not None:
+            keys += [manifests[derived]["inputs"]["rollouts"], derived]
+        keys.append(scores)
+    for key in dict.fromkeys([*keys, samples, train]):
+        yield manifests[key]["stage"], key
+
+
+def _meant(arm: ArmRecord, declared: Declared, behind: Mapping[str, Manifest]) -> tuple[Variant, Arm] | None:
+    """What the arm was made from: of several points that it may stand for, one with its settings."""
+    candidates = list(declared.meant_by(arm))
+    for variant, found in candidates:
+        if "train" in behind and arm.settings == arm_settings(variant.recipe, found, _texts(behind)):
+            return variant, found
+    return candidates[0] if candidates else None
+
+
+def _texts(behind: Mapping[str, Manifest]) -> str:
+    """Which problems were asked, by the first stage."""
+    return str(next(iter(behind.values()))["identity"]["texts"])
+
+
+def _check_measured(
+    where: str,
+    arm: ArmRecord,
+    behind: Mapping[str, Manifest],
+    making: Mapping[str, str],
+    provenances: Mapping[str, Any],
+    curves: Mapping[str, Any],
+    findings: Findings,
+) -> None:
+    """Costs, statistics and curves against what the stages measured."""
+    statistics: dict[str, Any] = {}
+    for manifest in behind.values():
+        statistics |= manifest["statistics"]
+    for name in sorted(statistics.keys() | arm.statistics.keys()):
+        findings.compare(where, f"the statistic {name}", arm.statistics.get(name), statistics.get(name))
+    trained = behind["train"]["statistics"] if "train" in behind else {}
+    sampled = [behind[name]["statistics"] for name in SAMPLING if name in behind]
+    costs = Costs(
+        updates=trained.get("updates", 0),
+        tuned_tokens=trained.get("tuned_tokens", 0),
+        trained_steps=trained.get("trained_steps", 0),
+        learnt_problems=trained.get("problems", 0),
+        sampled_problems=arm.costs.sampled_problems,
+        sampled_tokens=sum(found.get("sampled_tokens", found["tokens"]) for found in sampled),
+        seconds={stage: round(provenances[key]["seconds"], 3) for stage, key in making.items()},
+    )
+    for name, value in vars(costs).items():
+        words = name.replace("_", " ")
+        findings.compare(where, f"the cost in {words}", getattr(arm.costs, name), value)
+    environments = [found["environment"] for found in provenances.values()]
+    if making:
+        environments = [provenances[making["train"]]["environment"]]
+    if arm.environment not in environments:
+        findings.add(where, "no stage was made in the environment that is recorded")
+    measured = CURVES.validate_python(curves[making["train"]] if making else {})
+    # By their texts, since NaN is not equal to itself.
+    for name in sorted(measured.keys() | arm.curves.keys()):
+        if repr(arm.curves.get(name)) != repr(measured.get(name)):
+            findings.add(where, f"the curve {name} is not the one that its training measured")
+
+
+def _check_settings(
+    where: str,
+    arm: ArmRecord,
+    variant: Variant,
+    found: Arm,
+    behind: Mapping[str, Manifest],
+    findings: Findings,
+) -> None:
+    """A trained arm's settings against its recipe, and its stages' identities against the same."""
+    recipe = variant.recipe
+    settings = arm_settings(recipe, found, _texts(behind))
+    for name in sorted(settings.keys() | arm.settings.keys()):
+        findings.compare(where, f"the setting {name}", arm.settings.get(name), settings.get(name))
+    train, samples = behind["train"]["identity"], behind["samples"]["identity"]
+    findings.compare(where, "the seed", arm.seed, train["seed"])
+    findings.compare(where, "the training", training_identity(found.training), train["training"])
+    source = {"greedy": "rollouts", "ground_truth": "reference"}.get(str(settings["source"]), "solutions")
+    findings.compare(where, "its source's stage", source, next(iter(behind)))
+    identity = behind[source]["identity"] if source in behind else {}
+    for name, value in settings["sampling"].items():
+        if name in identity:
+            chosen = value["name"] if name == "engine" else value
+            findings.compare(where, f"{name} of its {source}", chosen, identity[name])
+    if source == "solutions":
+        findings.compare(where, "the seed of its solutions", arm.seed, identity["seed"])
+    for name in ("selector", "target"):
+        findings.compare(where, f"the {name} of its samples", settings[name], samples[name])
+    for name in ("alpha", "beta"):
+        if name in samples:
+            findings.compare(where, f"{name} of its samples", settings["divergence"][name], samples[name])
+    for stage, manifest in behind.items():
+        if "expert" in manifest["identity"]:
+            findings.compare(where, f"the expert of {stage}", train["expert"], manifest["identity"]["expert"])
+    if "scores" in behind:
+        scores = behind["scores"]["identity"]
+        findings.compare(
+            where, "alpha_min of its scores", settings["divergence"]["alpha_min"], scores["alpha_min"]
+        )
+        weights = scores["amateur"]["weights"]
+        made = behind["scores"]["inputs"].get("amateur")
+        if made is not None:
+            findings.compare(where, "the weights of its amateur", weights, f"derived:{made}")
+        elif arm.amateur is not None:
+            check_model(where, "amateur", arm.amateur, weights, findings)
