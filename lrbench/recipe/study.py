@@ -16,9 +16,12 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, ValidationError, model_validator
 
 from lrbench.errors import RecipeError
+from lrbench.recipe.arms import resolve_arms
 from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.claims import parse_claim
+from lrbench.recipe.expanding import expand
 from lrbench.recipe.files import UnreadableFileError, read_file
+from lrbench.recipe.identity import recipe_hash
 from lrbench.recipe.loading import load_with_warnings
 from lrbench.recipe.messages import Path as FieldPath
 from lrbench.recipe.messages import (
@@ -222,6 +225,11 @@ def _allowed(path: FieldPath) -> str:
     return (field.description if field else None) or "nothing"
 
 
+def _swept_evaluation(recipe: Recipe) -> str | None:
+    """The first field of `evaluation` that `recipe` sweeps."""
+    return next((field for field in expand(recipe)[0].point if field.startswith("evaluation.")), None)
+
+
 @dataclass(frozen=True)
 class _Loading:
     """Loads the recipes of editions and finds what does not fit them."""
@@ -235,6 +243,8 @@ class _Loading:
         at: FieldPath = ("editions", name)
         recipes = tuple(self._recipes(edition, at))
         self._check_evaluations(recipes, (*at, "recipes"))
+        if study.table == "expertise_gap" and len(recipes) == len(edition.recipes):
+            self._check_amateurs(recipes, (*at, "recipes"))
         evaluation = recipes[0].recipe.evaluation if recipes else None
         measured = list(evaluation.benchmarks or SUITES[evaluation.suite]) if evaluation else []
         declared = list(dict.fromkeys(arm.name for loaded in recipes for arm in loaded.recipe.arms))
@@ -255,6 +265,7 @@ class _Loading:
         )
 
     def _recipes(self, edition: Edition, at: FieldPath) -> Iterator[LoadedRecipe]:
+        earlier: list[tuple[str, set[str]]] = []
         for place, named in enumerate(edition.recipes):
             path = os.path.normpath(Path(self.source).parent / named.recipe)
             try:
@@ -268,10 +279,35 @@ class _Loading:
             shown = named.arms or declared
             order = edition.arms or declared
             arms = tuple(name for name in order if name in shown and name in declared)
+            what = f"{recipe.name} {recipe_hash(recipe)}"
+            for other, there in earlier:
+                if twice := [name for name in arms if what == other and name in there]:
+                    message = f"this recipe and its arm `{twice[0]}` stand twice in the list; leave one out"
+                    self._add((*at, "recipes", place), message)
+                    break
+            earlier.append((what, set(arms)))
             yield LoadedRecipe(path, named.overrides, recipe, arms)
+
+    def _check_amateurs(self, recipes: tuple[LoadedRecipe, ...], at: FieldPath) -> None:
+        """Refuse a gap between an expert and no amateur."""
+        for loaded in recipes:
+            for arm in resolve_arms(loaded.recipe):
+                if arm.name in loaded.arms and arm.ingredients is not None and arm.ingredients.needs_scores:
+                    return
+        message = (
+            "no arm shown learns from an amateur, and a table `expertise_gap` is about amateurs; show an arm "
+            "that does, such as `lightr`"
+        )
+        self._add(at, message)
 
     def _check_evaluations(self, recipes: tuple[LoadedRecipe, ...], at: FieldPath) -> None:
         for place, loaded in enumerate(recipes):
+            if swept := _swept_evaluation(loaded.recipe):
+                message = (
+                    f"sweeps `{swept}`; a table needs one `evaluation`, since results measured differently "
+                    "cannot be compared"
+                )
+                self._add((*at, place), message)
             if loaded.recipe.evaluation != recipes[0].recipe.evaluation:
                 message = (
                     "measures something else than the edition's first recipe; a table needs one `evaluation` "

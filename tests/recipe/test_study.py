@@ -132,12 +132,33 @@ def test_one_edition_can_be_loaded_alone(written):
             "[seed=1]\n      - {recipe: small.yaml, overrides: [evaluation.limit=5]}\n",
             "10:9: editions.embedded.recipes.1: measures something else than the edition's first recipe",
         ),
+        (
+            "[seed=1]\n",
+            '["sweep={grid: {evaluation.limit: [4, 5]}}"]\n',
+            "8:9: editions.embedded.recipes.0: sweeps `evaluation.limit`; a table needs one `evaluation`",
+        ),
+        (
+            "[small.yaml]",
+            "[small.yaml, {recipe: ./small.yaml, overrides: [description=again], arms: [lightr]}]",
+            "5:27: editions.paper.recipes.1: this recipe and its arm `lightr` stand twice in the list",
+        ),
+        (
+            "main_results\neditions:\n  paper:\n    recipes: [small.yaml]",
+            "expertise_gap\neditions:\n  paper:\n    recipes: [small.yaml]\n    arms: [base, sft]",
+            "5:14: editions.paper.recipes: no arm shown learns from an amateur",
+        ),
     ],
 )
 def test_every_mistake_is_told_with_its_place(written, old, new, message):
     text = refusal(written(old, new))
     assert message in text
     assert "nothing was run." in text
+
+
+def test_one_recipe_may_show_its_arms_in_two_places(written):
+    parts = "[{recipe: small.yaml, arms: [base]}, {recipe: small.yaml, arms: [sft, lightr]}]"
+    loaded = load_study(written("[small.yaml]", parts))
+    assert [source.arms for source in loaded["paper"].recipes] == [("base",), ("sft", "lightr")]
 
 
 def test_all_mistakes_are_told_at_once(written):

@@ -78,6 +78,8 @@ class GapTables:
                 "gain",
                 "gain, reported",
             )
+            if not cells:
+                continue
             yield Table(f"{expert}: gain by expertise gap", header, tuple(cells))
             yield from self._from_widest(expert, [line for line, _, _ in self._by_gap(lines)])
 
@@ -108,8 +110,6 @@ class GapTables:
 
     def _from_widest(self, expert: str, lines: list[Line]) -> Iterator[Table]:
         """What every amateur teaches less, or more, than the one with the widest gap."""
-        if not lines:
-            return
         widest, columns = lines[0], (AVERAGE, *self.benchmarks)
         cells = [
             (_label(line), *(comparison_text(found.get(column)) for column in columns))

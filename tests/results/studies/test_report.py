@@ -188,6 +188,18 @@ class TestExpertiseGap:
         (farther,) = [table for table in report.tables if "the widest gap" in table.caption]
         assert farther.lines[0][1].startswith("-50.0 [")
 
+    def test_an_expert_of_which_no_arm_has_an_amateur_is_among_the_accuracies_alone(
+        self, declared, ledger_of
+    ):
+        peer = 'name=peer, "arms=[base, sft]", pair.expert.model=embedded/peer'
+        recipes = f"[small.yaml, {{recipe: small.yaml, overrides: [{peer}]}}]"
+        edition = declared("expertise_gap", recipes=recipes)
+        captions = [table.caption for table in build_report(edition, ledger_of(edition), RUNS).tables]
+        assert [caption for caption in captions if "expertise gap" in caption] == [
+            "embedded/expert: gain by expertise gap"
+        ]
+        assert "embedded/peer: accuracy in percent" in captions
+
     def test_points_are_never_joined(self, declared, ledger_of):
         edition = declared("expertise_gap", recipes=self.RECIPES)
         scatter = build_report(edition, ledger_of(edition, self.correct), RUNS).figures["gap"]
