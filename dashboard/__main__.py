@@ -65,8 +65,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _runs_problem(runs: Path) -> str | None:
     """Why `runs` cannot be shown. A folder that is not there yet can: the first run makes it."""
-    if runs.exists() and not runs.is_dir():
-        return f"{runs} is not a folder. --runs takes the folder that `lrbench run` writes results to."
+    try:
+        if runs.exists() and not runs.is_dir():
+            return f"{runs} is not a folder. --runs takes the folder that `lrbench run` writes results to."
+    except OSError as error:
+        return f"{runs} cannot be read: {error.strerror}. --runs takes a folder that you may read."
     return None
 
 

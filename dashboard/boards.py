@@ -68,7 +68,7 @@ def differing_html(differences: list[Difference], board: Board, other: Board) ->
     )
     return (
         '<div class="lr-scroll"><table class="lr-plain"><caption>Results under these protocols are not '
-        "comparable. What differs:</caption><thead><tr><th>field</th>"
+        'comparable. What differs:</caption><thead><tr><th scope="col">field</th>'
         f'<th scope="col">{board.protocol_hash[:8]} (shown)</th>'
         f'<th scope="col">{other.protocol_hash[:8]}</th>'
         f'<th scope="col">benchmarks</th></tr></thead><tbody>{lines}</tbody></table></div>'

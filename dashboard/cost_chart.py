@@ -21,7 +21,10 @@ def show_costs(
 ) -> None:
     """Draw the points; intervals of averages take a while, so they can be left out at first."""
     spec = cost_spec(points, kind, column, palette, with_intervals)
-    st.vega_lite_chart(spec, width="stretch", theme="streamlit")
+    alt = (
+        f"{column} accuracy against {COSTS[kind]}, {len(points)} results; the frontier is in the table below"
+    )
+    st.vega_lite_chart(spec, width="stretch", theme="streamlit", alt=alt)
 
 
 def cost_spec(

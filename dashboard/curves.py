@@ -25,6 +25,8 @@ CURVES = {
 # Of one curve; a longer one is shown by the means of as many equal stretches.
 MOST_POINTS = 300
 FEW_POINTS = 20
+# In the text that stands for a chart.
+MOST_NAMED = 6
 HEIGHT = 260
 
 Curve = Sequence[tuple[float, float]]
@@ -82,7 +84,9 @@ def without_numbers(rows: Iterable[Row], arms: dict[str, ArmRecord]) -> list[str
 
 def show_curve(lines: Sequence[Line], name: str, palette: Palette) -> None:
     """Draw one chart."""
-    st.vega_lite_chart(curve_spec(lines, name, palette), width="stretch", theme="streamlit")
+    named = dict.fromkeys(_name(line) for line in lines)
+    alt = f"{CURVES[name][0]} by update, of {'; '.join(list(named)[:MOST_NAMED])}"
+    st.vega_lite_chart(curve_spec(lines, name, palette), width="stretch", theme="streamlit", alt=alt)
 
 
 def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, Any]:

@@ -175,7 +175,8 @@ def _accuracy(view: View, row: Row, column: str, scales: Mapping[str, Scale]) ->
 
 def _cell(label: str, shown: str, style: str = "") -> str:
     """A cell that knows its column's name, for cards, where no header stands above it."""
-    return f'<td role="cell" data-label="{name_html(label)}" class="{style}"><div>{shown}</div></td>'
+    name = f'<span class="lr-label">{name_html(label)}</span>'
+    return f'<td role="cell" class="{style}">{name}<div>{shown}</div></td>'
 
 
 def _scale(view: View, column: str, reported: Sequence[ReportedResult]) -> Scale:

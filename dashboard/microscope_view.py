@@ -98,7 +98,8 @@ def show_histogram(summary: Summary, beta: float | None, whose: str, height: int
             },
         ]
     spec = {"data": {"values": bins}, "layer": bars, "height": height}
-    st.vega_lite_chart(spec, width="stretch", theme="streamlit")
+    alt = f"Histogram of the KL of {whose}, kept ones coloured; the statistics are in the table"
+    st.vega_lite_chart(spec, width="stretch", theme="streamlit", alt=alt)
 
 
 def _row(name: str, columns: Mapping[str, Summary], text: Any) -> list[str]:

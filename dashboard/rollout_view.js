@@ -53,6 +53,7 @@ export default function (component) {
     part.dataset.step = step;
     part.setAttribute("role", "option");
     part.setAttribute("aria-selected", String(step === data.selected));
+    part.setAttribute("aria-describedby", hover.id);
     part.setAttribute("aria-label", token.lines.join("; "));
     part.tabIndex = step === data.selected ? 0 : -1;
     tokens.append(part);
@@ -84,11 +85,12 @@ export default function (component) {
     if (step === null) leave(); else point(step);
   };
   tokens.onpointerleave = leave;
-  tokens.onfocusin = (event) => {
+  // Elements have no properties for these two; `tokens` is new each time, so nothing is listened to twice.
+  tokens.addEventListener("focusin", (event) => {
     const step = stepOf(event);
     if (step !== null && shown[step].matches(":focus-visible")) point(step);
-  };
-  tokens.onfocusout = leave;
+  });
+  tokens.addEventListener("focusout", leave);
   tokens.onkeydown = (event) => {
     const step = stepOf(event);
     if (step === null) return;

@@ -3,12 +3,13 @@
 Each function draws one widget and keeps its value under `key` in the URL's query. What the URL holds
 counts when a page is opened, or gone back to; afterwards the widget does. A value that the widget does
 not have falls back to the default, and a note above the page says so. Tokens in the URL are short and
-lasting (an arm's id, not its label), so that they outlive a change of wording.
+lasting (an arm's id, not its label), so that they outlive a change of wording. What widgets keep is
+collected while the page is drawn and written at once, since every change of the URL is a step back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -22,17 +23,44 @@ FIRST_PAGE = "leaderboard"
 
 Value = TypeVar("Value")
 _NOTES = "state.notes"
+_TOKENS, _FORGOTTEN = "state.tokens", "state.forgotten"
 _BEFORE, _WRITTEN = "state.before.", "state.written."
 
 
 def begin() -> None:
     """Make room for notes above the page; once per run of the app, before the page."""
     st.session_state[_NOTES] = st.container()
+    st.session_state[_TOKENS] = {}
+
+
+def write(whole: bool) -> None:
+    """Write to the URL what the widgets hold; once per run of the app, after the page.
+
+    The URL then holds this page's keys alone; where the page was not drawn to its end, and is not `whole`,
+    what else stood there stays. Who went back stays where history led.
+    """
+    context = get_script_run_ctx()
+    if context is not None and context.is_history_navigation:
+        return
+    before = {key: st.query_params.get_all(key) for key in st.query_params}
+    drawn: dict[str, list[str]] = st.session_state[_TOKENS]
+    tokens = {key: held for key, held in (drawn if whole else before | drawn).items() if held}
+    if tokens != before:
+        st.query_params.from_dict(tokens)
+    if whole:
+        st.session_state.pop(_FORGOTTEN, None)
+
+
+def forget(keys: Iterable[str]) -> None:
+    """Let the widgets of these keys begin anew, whatever the URL still holds; for callbacks."""
+    for key in keys:
+        st.session_state.pop(key, None)
+        st.session_state.setdefault(_FORGOTTEN, set()).add(key)
 
 
 def note(text: str) -> None:
     """Tell the reader something above the page; `text` may hold anything."""
-    with st.session_state.get(_NOTES, st.container()):
+    with st.session_state[_NOTES] if _NOTES in st.session_state else st.container():
         st.html(f'<p class="lr-note" role="status">{name_html(text, 400)}</p>')
 
 
@@ -53,7 +81,10 @@ def choice(
 
 
 def tab(label: str, options: Mapping[str, str], *, key: str, default: str, **more: Any) -> str:
-    """One of a few `options` (token -> label) side by side; labels are Markdown, so they must be our own."""
+    """One of a few `options` (token -> label) side by side; labels are Markdown, so they must be our own.
+
+    Always written to the URL, since a default may depend on the results.
+    """
     _seed(key, default, lambda raw: _known(raw[0], options, label, default))
     value: str = st.segmented_control(
         label,
@@ -63,7 +94,7 @@ def tab(label: str, options: Mapping[str, str], *, key: str, default: str, **mor
         format_func=lambda token: options.get(token, token),
         **more,
     )
-    _write(key, [value] if value != default else [])
+    _write(key, [value])
     return value
 
 
@@ -104,16 +135,8 @@ def number(
 
     _seed(key, kind(default), parse)
     chosen: float = st.slider(label, kind(low), kind(high), step=kind(step), key=key, **more)
-    _write(key, [f"{chosen:g}"])
+    _write(key, [repr(chosen)])
     return chosen
-
-
-def switch(label: str, *, key: str, **more: Any) -> bool:
-    """On or off; off is not written to the URL."""
-    _seed(key, False, lambda raw: _known(raw[0], {"1": ""}, label, "") == "1")
-    value: bool = st.toggle(label, key=key, **more)
-    _write(key, ["1"] if value else [])
-    return value
 
 
 def phrase(label: str, *, key: str, **more: Any) -> str:
@@ -149,9 +172,11 @@ def page_number(pages: int, *, key: str) -> int:
         return 1
 
     def parse(raw: Sequence[str]) -> int:
-        if raw[0].isascii() and raw[0].isdigit() and 1 <= int(raw[0][:9]) <= pages:
-            return int(raw[0])
-        note(f"The link asks for page {raw[0]}; there are {pages}. The first is shown.")
+        # More digits would be too many to convert, and no ledger has as many pages.
+        asked = int(raw[0]) if raw[0].isascii() and raw[0].isdigit() and len(raw[0]) <= 9 else 0
+        if 1 <= asked <= pages:
+            return asked
+        note(f"The link asks for page {raw[0][:20]}; there are {pages}. The first is shown.")
         return 1
 
     _seed(key, 1, parse)
@@ -175,6 +200,9 @@ def _seed(key: str, default: Value, parse: Callable[[Sequence[str]], Value]) -> 
     A quick second change arrives with the URL from before the first; that one is not followed.
     """
     raw = st.query_params.get_all(key)
+    if key in (forgotten := st.session_state.get(_FORGOTTEN, ())):
+        forgotten.discard(key)
+        raw = []
     written = st.session_state.get(_WRITTEN + key)
     fresh = key not in st.session_state
     context = get_script_run_ctx()
@@ -188,11 +216,8 @@ def _write(key: str, tokens: list[str]) -> None:
     raw = st.query_params.get_all(key)
     if raw != tokens:
         st.session_state[_BEFORE + key] = raw
-        if tokens:
-            st.query_params[key] = tokens
-        else:
-            del st.query_params[key]
     st.session_state[_WRITTEN + key] = tokens
+    st.session_state.setdefault(_TOKENS, {})[key] = tokens
 
 
 def _known(token: str, options: Mapping[str, Any], label: str, default: str) -> str:

@@ -117,7 +117,11 @@ def frontier_html(points: Sequence[Point], kind: str, column: str, tested: bool)
         )
         before = point.row
     head = ["result", COSTS[kind], f"{name_html(column)}, percent", "more than the one above, points"]
-    return table_html(head, lines, "The frontier")
+    caption = (
+        '<p class="lv-caption">Tests on the same items (exact McNemar; the average by sign-flip '
+        "permutation), each alone: p is not corrected for their number.</p>"
+    )
+    return table_html(head, lines, "The frontier") + caption
 
 
 def show_training(rows: Sequence[Row], results: Results, palette: Palette) -> None:

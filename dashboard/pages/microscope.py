@@ -60,7 +60,7 @@ def choose_arm(arms: dict[str, ArmRecord], all_names: dict[str, str]) -> str:
     names = {arm_id: all_names[arm_id] for arm_id in arms}
     own = (arm_id for arm_id, arm in arms.items() if arm.settings.items() >= METHOD.items())
     first = next(own, None)
-    return state.choice("Arm", names, key="arm", default=first, on_change=_forget, args=(OF_AN_ARM,))
+    return state.choice("Arm", names, key="arm", default=first, on_change=state.forget, args=(OF_AN_ARM,))
 
 
 def look(microscope: Microscope, arm: ArmRecord) -> None:
@@ -134,7 +134,7 @@ def choose_thresholds(microscope: Microscope) -> Divergence:
             f'<p class="lr-note" role="status">Not what was trained: this arm was made with '
             f"α {trained.alpha:g}, β {trained.beta:g}.</p>"
         )
-        back.button("Back to trained", on_click=_forget, args=(("alpha", "beta"),), width="stretch")
+        back.button("Back to trained", on_click=state.forget, args=(("alpha", "beta"),), width="stretch")
     return thresholds
 
 
@@ -155,7 +155,7 @@ def choose_rollout(microscope: Microscope) -> int:
             f"Rollout, of {len(places):,}",
             labels(places, microscope),
             key="rollout",
-            on_change=_forget,
+            on_change=state.forget,
             args=(("step",),),
         )
     tokens = list(places)
@@ -173,18 +173,11 @@ def choose_rollout(microscope: Microscope) -> int:
 
 def _go(token: str) -> None:
     st.session_state["rollout"] = token
-    _forget(("step",))
+    state.forget(("step",))
 
 
 def _choose_step(step: int) -> None:
     st.session_state["step"] = step
-
-
-def _forget(keys: tuple[str, ...]) -> None:
-    """Let these go back to their defaults, in the URL as well."""
-    for key in keys:
-        st.session_state.pop(key, None)
-        st.query_params.pop(key, None)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the scores")

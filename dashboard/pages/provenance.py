@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import shlex
 
 import streamlit as st
 
@@ -21,12 +22,14 @@ from dashboard.provenance_view import (
 from dashboard.result_names import name_of, result_names
 from dashboard.text import name_html
 from lrbench.results.inspection import Inspector
-from lrbench.results.mlflow_place import is_mirrored
+from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored, is_server, without_secrets
 from lrbench.results.provenance import StageFound, State, hashes_read, look, stages_behind, verified
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.text import plain
 
 NONE = "none"
+# Another result has other stages.
+OF_A_RESULT = ("stage",)
 RESOLVED = "resolved.yaml"
 # In pixels, of a recipe with more lines than these.
 RECIPE_HEIGHT, RECIPE_LINES = 440, 18
@@ -41,7 +44,7 @@ def main() -> None:
     )
     results = load_results()
     names = result_names(results)
-    arm_id = state.choice("Result", names, key="arm", on_change=_forget)
+    arm_id = state.choice("Result", names, key="arm", on_change=state.forget, args=(OF_A_RESULT,))
     arm = results.arms.get(arm_id)
     scores = [score for score in results.contents.scores if score.arm_id == arm_id]
     store = inspector(str(results.runs))
@@ -199,17 +202,21 @@ def show_environment(arm: ArmRecord) -> None:
 
 
 def show_mlflow(arm_id: str, results: Results) -> None:
-    """How to find the result in MLflow."""
+    """How to find the result in MLflow: on its server, or by serving the store of this runs folder."""
+    folder = shlex.quote(str(results.runs))
     behind = (
         '<p class="lr-note">MLflow does not hold all of the ledger at the moment: '
-        "<code>lrbench rebuild</code> brings it up to date.</p>"
+        f"<code>{name_html(f'lrbench rebuild --runs {folder}', 1000)}</code> brings it up to date.</p>"
     )
     st.html(f"<h2>In MLflow</h2>{'' if is_mirrored(results.runs) else behind}")
-    st.code("make mlflow", language="bash")
-    st.html(
-        '<p class="lv-caption">opens it at <a href="http://127.0.0.1:5000" target="_blank" rel="noreferrer">'
-        "127.0.0.1:5000</a>. In the experiment <code>lrbench</code>, search runs for:</p>"
-    )
+    uri = default_tracking_uri(results.runs)
+    search = "In the experiment <code>lrbench</code>, search runs for:"
+    if is_server(uri):
+        shown = name_html(without_secrets(uri), 1000)
+        st.html(f'<p class="lv-caption">It is served at <code>{shown}</code>. {search}</p>')
+    else:
+        st.code(code_text(f"lrbench mlflow --runs {folder}"), language="bash", wrap_lines=True)
+        st.html(f'<p class="lv-caption">serves it and says where. {search}</p>')
     quoted = plain(arm_id, 200).replace("'", "")
     st.code(f"tags.`lrbench.arm_id` = '{quoted}'", language="sql")
 
@@ -227,12 +234,6 @@ def show_records(arm: ArmRecord | None, scores: list[ScoreRecord]) -> None:
             on_click="ignore",
         )
         st.code(code_text(text), language="json")
-
-
-def _forget() -> None:
-    """Another result has other stages."""
-    st.session_state.pop("stage", None)
-    st.query_params.pop("stage", None)
 
 
 main()

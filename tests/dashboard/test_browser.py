@@ -69,6 +69,28 @@ def test_the_address_follows_the_widgets_and_going_back_follows_the_address(
         assert view.page.inner_text(".lr-board") != sorted_table
 
 
+def test_opening_a_page_is_one_step_back(address: str, chromium: Any) -> None:
+    with look(chromium) as view:
+        view.go(address)
+        view.page.get_by_role("link", name="Compare two", exact=True).click()
+        view.page.wait_for_url("**/compare?*")
+        view.settle()
+        for _ in range(2):
+            view.page.go_back()
+            view.settle()
+        assert view.page.inner_text("h1") == "Leaderboard"
+
+
+def test_the_first_page_is_found_under_its_own_name_too(address: str, chromium: Any) -> None:
+    with look(chromium) as view:
+        view.go(f"{address}/leaderboard?sort=average")
+        assert view.page.get_by_role("dialog").count() == 0
+        assert view.page.inner_text("h1") == "Leaderboard"
+        assert parse_qs(urlsplit(view.page.url).query)["sort"] == ["average"]
+        assert view.page.get_by_role("link", name="Leaderboard", exact=True).count() == 1
+        assert view.complaints == []
+
+
 def test_downloads_hold_the_rows_that_pass_the_filters(address: str, chromium: Any) -> None:
     with look(chromium) as view:
         view.go(f"{address}/?arm=lightr&arm=sft")
@@ -115,6 +137,8 @@ def test_the_table_is_one_for_a_screen_reader_on_every_screen(address: str, chro
             assert board.get_by_role("row").count() >= 3
             assert board.get_by_role("rowheader", name="lightr").count() == 1
             assert board.get_by_role("cell", name="best").count() == 1
+            label = board.locator("td .lr-label", has_text="tuned tokens").first
+            assert label.is_visible() == (width == 420)
 
 
 @pytest.mark.parametrize("names", [" ".join(HOSTILE), MEGABYTE], ids=["markup", "megabyte"])
@@ -144,6 +168,6 @@ def test_without_results_the_page_says_what_to_run(tmp_path: Path, chromium: Any
         view.go(address)
         view.keep_picture("empty-420-light")
         assert "No results yet" in view.text
-        assert "make experiment" in view.text
+        assert f"lrbench run recipes/quickstart.yaml --runs {tmp_path / 'absent'}" in view.text
         assert view.complaints == []
         assert view.width_used <= 420

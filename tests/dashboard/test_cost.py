@@ -102,9 +102,14 @@ def test_the_page_draws_one_protocol_and_its_curves(runs: Path, open_page: OpenP
     assert not app.exception
     shown = bodies(app)
     assert "The frontier" in shown
+    assert "each alone: p is not corrected for their number" in shown
     assert "lightr" in shown
     assert "p &lt;0.001" in shown
     assert "gradient_norm is not finite at 1 of 30 updates" in shown
+    said = [chart.proto.alt for chart in app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")]
+    assert said
+    assert all(said)
+    assert any("chain accuracy against" in text for text in said)
 
 
 def test_filters_leave_out_and_say_when_nothing_is_left(runs: Path, open_page: OpenPage) -> None:

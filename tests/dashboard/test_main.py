@@ -38,3 +38,11 @@ def test_a_runs_folder_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixt
         main(["--runs", str(file)])
     assert stopped.value.code == 2
     assert f"error: {file} is not a folder. --runs takes the folder" in capsys.readouterr().err
+
+
+def test_a_runs_folder_that_the_system_refuses_to_look_for(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a" * 5000
+    with pytest.raises(SystemExit) as stopped:
+        main(["--runs", name])
+    assert stopped.value.code == 2
+    assert "cannot be read: File name too long. --runs takes a folder" in capsys.readouterr().err

@@ -54,6 +54,21 @@ def test_it_shows_the_recipe_the_stages_and_how_to_find_and_make_it_again(
     assert "not recorded" in shown
 
 
+def test_mlflow_is_looked_for_where_it_is(
+    runs: Path, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm = arms_of(runs)[0]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    app = open_page(runs, "provenance", arm=arm.arm_id)
+    assert f"lrbench mlflow --runs {runs}" in codes(app)
+    assert f"lrbench rebuild --runs {runs}<" in bodies(app)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example:8443")
+    app = open_page(runs, "provenance", arm=arm.arm_id)
+    assert "lrbench mlflow" not in codes(app)
+    assert "It is served at <code>https://***@mlflow.example:8443</code>" in bodies(app)
+    assert "secret" not in bodies(app)
+
+
 def test_the_command_is_the_recipes_own_where_it_is_known(runs: Path, open_page: OpenPage) -> None:
     arm = arms_of(runs)[0]
     Ledger(runs / "ledger").append(
