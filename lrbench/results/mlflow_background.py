@@ -130,7 +130,7 @@ class BackgroundMirror:
     def _warning(self) -> str | None:
         if not self._failure:
             return None
-        if LATER in self._failure:
+        if "`lrbench rebuild`" in self._failure:
             return f"warning: {self._failure}"
         shown = without_secrets(default_tracking_uri(self._runs))
         return f"warning: MLflow at {shown} was not brought up to date: {self._failure}. {LATER}"
