@@ -132,6 +132,11 @@ def check(
     """Say everything that is wrong with recipes, without running anything."""
     from lrbench.pipeline.data import check_data
 
+    for path in recipes:
+        if "=" in path.name and not path.exists():
+            raise UserError(
+                f"{path}: `check` takes recipes alone; overrides go to `run` and `plan`, which check them too"
+            )
     wrong = 0
     for path in recipes:
         try:

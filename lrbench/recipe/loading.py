@@ -13,7 +13,7 @@ from lrbench.recipe.extending import Extending
 from lrbench.recipe.identity import recipe_hash
 from lrbench.recipe.interpolating import interpolate
 from lrbench.recipe.known import unknown_things
-from lrbench.recipe.messages import OVERRIDE, Problem, dotted, in_reading_order, recipe_error
+from lrbench.recipe.messages import OVERRIDE, Position, Problem, dotted, in_reading_order, recipe_error
 from lrbench.recipe.nodes import Fields, find, key_position, value_position
 from lrbench.recipe.overriding import apply_override
 from lrbench.recipe.schema import Recipe
@@ -45,6 +45,9 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
     written = _read(source, overrides, problems)
     if written is None:
         raise recipe_error(problems, source)
+    if {"table", "editions"} <= written.entries.keys():
+        message = f"this is a study, not a recipe; run it with `lrbench study {Path(source).stem}`"
+        raise recipe_error([Problem(Position(source), (), message)], source)
     written = correct_swept_names(correct_names(written, problems), problems)
     recipe = _checked(written, problems)
     check_choices(written, problems)

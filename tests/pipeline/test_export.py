@@ -185,6 +185,29 @@ def test_a_merge_that_was_corrupted_on_its_way_to_the_disk_is_not_published(
     assert nothing_is_left(tmp_path)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+def test_the_unmerged_expert_is_not_published_where_a_cast_changes_more_than_the_adapter(
+    finished: Path, expert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    write = merging.write_model
+
+    def write_the_expert(merged: Any, *arguments: Any) -> None:
+        alone = AutoModelForCausalLM.from_pretrained(expert, dtype=getattr(torch, dtype))
+        alone.generation_config = merged.generation_config
+        write(alone, *arguments)
+
+    from transformers import AutoModelForCausalLM
+
+    # As if the adapter's effect were below what the cast is allowed.
+    monkeypatch.setattr(gate, "CAST_FACTOR", 1e9)
+    monkeypatch.setattr(gate, "CAST_TOP1_SLACK", 1.0)
+    monkeypatch.setattr(merging, "write_model", write_the_expert)
+    wanted = "its logits differ" if dtype == "float32" else "does not hold the merged weights: 2 of"
+    with pytest.raises(RunError, match=wanted):
+        export_result("small/lightr/0", finished, tmp_path / "model", merge=True, dtype=dtype)
+    assert nothing_is_left(tmp_path)
+
+
 @pytest.mark.parametrize(("dtype", "state"), [("float32", "as written"), ("bfloat16", "before its cast")])
 def test_a_merge_that_leaves_the_adapter_out_is_not_published(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, state: str

@@ -96,3 +96,10 @@ def test_a_file_that_holds_no_mapping_is_told(
 def test_a_byte_order_mark_and_windows_line_ends_are_harmless(folder: Path, small: str) -> None:
     (folder / "r.yaml").write_bytes(b"\xef\xbb\xbf" + small.replace("\n", "\r\n").encode())
     assert load_recipe("r.yaml").name == "small"
+
+
+def test_a_study_is_called_one(folder: Path) -> None:
+    (folder / "mine.yaml").write_text("title: Mine\ntable: ablations\neditions: {}\n")
+    assert message("mine.yaml") == (
+        "mine.yaml: this is a study, not a recipe; run it with `lrbench study mine`"
+    )

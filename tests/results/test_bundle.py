@@ -862,3 +862,8 @@ def test_the_command_line_says_what_is_wrong_and_ends_with_1(
     assert bad.output.splitlines()[-1] == "NOT verified: 1 disagreement."
     with pytest.raises(UserError, match="there is no such file"):
         verify_bundle(tmp_path / "none.tar.gz")
+
+
+def test_check_says_where_overrides_go() -> None:
+    with pytest.raises(UserError, match="overrides go to `run` and `plan`"):
+        CliRunner().invoke(app, ["check", "seed=2"], catch_exceptions=False)

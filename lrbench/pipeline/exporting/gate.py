@@ -6,12 +6,15 @@ are compared position by position. The reference is the expert with its adapter 
 In float32 a merge changes nothing but the order of additions, so the bound is absolute and every merge
 has to keep to it before it is cast. A cast to fewer bits changes every model it is done to; how much is
 measured on the expert alone, and the model as written may lose no more than `CAST_FACTOR` times that.
+That bound says nothing where an adapter changes less than a cast does, so the weights as written also
+have to be, bit for bit, those that were in memory.
 
 Shapes: N positions, V vocabulary.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
@@ -77,8 +80,9 @@ class Yardstick:
     """What a written model is measured with.
 
     `items` are graded items, `probes` the same as the expert's tokenizer reads them, `expected` the
-    logits (N, V) of expert and adapter there. `expert_cast` is what the cast alone costs the expert, None
-    where there is no cast.
+    logits (N, V) of expert and adapter there. `weights` are the hashes of the merged weights by their
+    names, cast from float32. `expert_cast` is what the cast alone costs the expert, None where there is
+    no cast.
     """
 
     items: Sequence[Mapping[str, Any]]
@@ -86,6 +90,7 @@ class Yardstick:
     longest: int
     probes: Sequence[Probe]
     expected: Tensor
+    weights: Mapping[str, str]
     expert_cast: Agreement | None
 
     @property
@@ -147,7 +152,7 @@ def check_written(folder: Path, dtype: str, yardstick: Yardstick) -> Agreement:
     """How close the model in `folder` is to the yardstick, once read back from the disk.
 
     Raises `RunError`, which says by how much, where that is too far; also where its tokenizer reads the
-    items as other tokens, or the model does not load.
+    items as other tokens, its weights are not the merged ones, or the model does not load.
     """
     try:
         written = locate(ModelReference.model_validate({"model": str(folder), "dtype": dtype}), FileHashes())
@@ -156,12 +161,35 @@ def check_written(folder: Path, dtype: str, yardstick: Yardstick) -> Agreement:
             *yardstick.probes
         ]:
             raise RunError(f"{REFUSED} as written reads prompts as other tokens than the expert")
-        found_NV = probe_logits(load_model(written, choose_device("auto")), yardstick.probes)
+        model = load_model(written, choose_device("auto"))
+        found_NV = probe_logits(model, yardstick.probes)
     except ModelError as error:
         raise RunError(f"{REFUSED} as written does not load: {error}") from error
     found = compare_logits(yardstick.expected, found_NV)
     require(found, yardstick.bounds, "as written")
+    require_weights(weight_hashes(model), yardstick.weights)
     return found
+
+
+def weight_hashes(model: Model) -> dict[str, str]:
+    """The hash of dtype, shape and every bit of each weight, by its name."""
+    return {name: _hash_of(weight) for name, weight in model.state_dict().items()}
+
+
+def require_weights(found: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    """Raise `RunError`, which names a weight, unless the weights as read are those that were written."""
+    differing = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
+    if differing:
+        raise RunError(
+            f"{REFUSED} as written does not hold the merged weights: {len(differing)} of {len(expected)} are "
+            f"others, the first is {differing[0]}. Export again; if that does not help, the disk is at fault."
+        )
+
+
+def _hash_of(weight: Tensor) -> str:
+    content = weight.detach().cpu().contiguous()
+    told = f"{content.dtype} {tuple(content.shape)} ".encode()
+    return hashlib.sha256(told + content.flatten().view(torch.uint8).numpy().tobytes()).hexdigest()
 
 
 def require(found: Agreement, bounds: Bounds, state: str) -> None:

@@ -28,6 +28,7 @@ from lrbench.pipeline.exporting.gate import (
     compare_logits,
     probe_logits,
     require,
+    weight_hashes,
 )
 from lrbench.store.files import writing_errors
 from lrbench.training.adapters import load_adapter
@@ -80,16 +81,17 @@ def write_merged(
     if dtype != MERGED_IN:
         # A cast is allowed differences that a small mistake of the merge could hide in.
         require(compare_logits(expected_NV, probe_logits(merged, probes)), FLOAT32_BOUNDS, "before its cast")
-    write_model(merged, tokenizer, expert.folder, folder, dtype)
-    return Yardstick(items, system_prompt, longest, probes, expected_NV, expert_cast)
+    merged = merged.to(getattr(torch, dtype))
+    weights = weight_hashes(merged)
+    write_model(merged, tokenizer, expert.folder, folder)
+    return Yardstick(items, system_prompt, longest, probes, expected_NV, weights, expert_cast)
 
 
-def write_model(merged: Model, tokenizer: Tokenizer, source: Path, folder: Path, dtype: str) -> None:
+def write_model(merged: Model, tokenizer: Tokenizer, source: Path, folder: Path) -> None:
     """Write config, safetensors, generation settings, and the tokenizer's files as `source` has them.
 
     Decoding is greedy and ends where a turn ends, as in the evaluation, whatever the expert shipped with.
     """
-    merged = merged.to(getattr(torch, dtype))
     merged.generation_config = GenerationConfig(
         do_sample=False,
         bos_token_id=tokenizer.bos_token_id,
