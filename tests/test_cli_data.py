@@ -18,7 +18,7 @@ def recipe(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("command", ["check", "plan", "run"])
+@pytest.mark.parametrize("command", ["check", "run"])
 def test_missing_data_is_one_message_about_what_to_set(tmp_path: Path, recipe: Path, command: str) -> None:
     found = lrbench(
         command,

@@ -97,11 +97,9 @@ def leaf_paths() -> list[Path]:
 
 
 def elsewhere(name: str) -> str | None:
-    """The section that has a field `name`, to tell someone who put it in the wrong place."""
-    for path in leaf_paths():
-        if path[-1] == name and len(path) > 1:
-            return ".".join(str(part) for part in path[:-1])
-    return None
+    """The outermost section that has a field `name`, to tell someone who put it in the wrong place."""
+    sections = [path[:-1] for path in leaf_paths() if path[-1] == name and len(path) > 1]
+    return ".".join(str(part) for part in min(sections, key=len)) if sections else None
 
 
 def allowed(path: Path) -> str:
