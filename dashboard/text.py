@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import html
-import unicodedata
 
 from lrbench.results.text import plain
 
-_INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 LONGEST = 20_000
 
 
@@ -29,6 +27,4 @@ def text_html(text: str, longest: int = LONGEST) -> str:
 
 def visible(character: str) -> str:
     """`character`, spelt out if it does not show as itself; line feeds and tabs stay."""
-    if character in "\n\t" or unicodedata.category(character) not in _INVISIBLE:
-        return character
-    return plain(character)
+    return character if character in "\n\t" else plain(character)
