@@ -63,17 +63,37 @@ def quickstart_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs
 
 
+@pytest.fixture(autouse=True)
+def same_main_module() -> Iterator[None]:
+    """AppTest makes the page the main module, which processes that are spawned later would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
+FRAMED = """
+import runpy
+from dashboard import state
+
+state.begin()
+runpy.run_path({page!r}, run_name="__main__")
+state.write(whole=True)
+"""
+
+
 @pytest.fixture
 def open_page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     """Opens a page of the app over a runs folder, its URL's query given, and runs it."""
 
     def opened(runs: Path, name: str = "leaderboard", /, **query: str | list[str]) -> AppTest:
         monkeypatch.setenv(RUNS_VARIABLE, str(runs))
-        app = AppTest.from_file(str(APP), default_timeout=60)
+        # AppTest runs a page it is switched to without the app around it, which keeps the URL.
+        framed = FRAMED.format(page=str(APP.parent / "pages" / f"{name}.py"))
+        at_first = name == "leaderboard"
+        make = AppTest.from_file if at_first else AppTest.from_string
+        app = make(str(APP) if at_first else framed, default_timeout=60)
         for key, value in query.items():
             app.query_params[key] = value
-        if name != "leaderboard":
-            app.switch_page(f"pages/{name}.py")
         return app.run()
 
     return opened
