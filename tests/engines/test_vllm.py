@@ -168,7 +168,8 @@ def test_a_recipe_is_sampled_trained_and_measured_through_a_server(server_url: s
         }
     )
     report = run_recipe(recipe, tmp_path)
-    assert (report.cached, report.new_records) == (0, 6)
+    # What the recipe means, three arms, three scores.
+    assert (report.cached, report.new_records) == (0, 7)
     ledger = (tmp_path / "ledger" / "scores.jsonl").read_text()
     assert ledger.count('"engine":"server"') == 3
     assert "key-of-the-tests" not in "".join(
