@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 
 from lrbench.results.text import plain
 
@@ -12,6 +13,11 @@ LONGEST = 20_000
 def name_html(text: str, longest: int = 60) -> str:
     """A name, on one line and cut to `longest`, escaped for element content and quoted attributes."""
     return html.escape(plain(text, longest))
+
+
+def names_shown(names: Iterable[str]) -> dict[str, str]:
+    """Every name once, in order, with how it stands in a list of choices."""
+    return {name: plain(name, 60) for name in sorted(set(names))}
 
 
 def text_html(text: str, longest: int = LONGEST) -> str:

@@ -14,7 +14,7 @@ from dashboard.cost_chart import cost_text, show_costs
 from dashboard.curves import CURVES, lines_of, show_curve, without_numbers
 from dashboard.loading import Results, load_results
 from dashboard.look import begin_page, table_html
-from dashboard.text import name_html
+from dashboard.text import name_html, names_shown
 from lrbench.results.board import Board, Row
 from lrbench.results.frontier import COSTS, Point, cost_of, frontier, gain, points_of
 from lrbench.results.text import plain
@@ -70,8 +70,8 @@ def choose_rows(board: Board) -> list[Row]:
             }
             chosen = state.choice("Expert", names, key="expert")
         rows = experts[chosen]
-        arms = state.choices("Arms", _names(row.arm for row in rows), key="arm")
-        recipes = state.choices("Recipes", _names(row.recipe for row in rows), key="recipe")
+        arms = state.choices("Arms", names_shown(row.arm for row in rows), key="arm")
+        recipes = state.choices("Recipes", names_shown(row.recipe for row in rows), key="recipe")
     return [row for row in rows if (not arms or row.arm in arms) and (not recipes or row.recipe in recipes)]
 
 
@@ -175,10 +175,6 @@ def _gain_text(row: Row, before: Row, column: str) -> str:
 
 def _any_filter() -> bool:
     return any(key in st.query_params for key in ("arm", "recipe"))
-
-
-def _names(names: Iterable[str]) -> dict[str, str]:
-    return {name: plain(name, 60) for name in sorted(set(names))}
 
 
 main()

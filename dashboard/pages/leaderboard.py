@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -22,11 +22,10 @@ from dashboard.leaderboard_rows import (
 )
 from dashboard.leaderboard_table import INTERVAL, View, table_html
 from dashboard.loading import load_results
-from dashboard.text import name_html
+from dashboard.text import name_html, names_shown
 from lrbench.results.board import BASE, SFT, Board, Row
 from lrbench.results.latex import boards_to_latex
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
-from lrbench.results.text import plain
 from lrbench.results.wording import notes_on
 
 # Few enough that a page of rows never seen before is estimated in half a second.
@@ -73,13 +72,13 @@ def _filters(board: Board) -> Filters:
     with st.expander("Filter by expert, arm, recipe, date", expanded=_any_filter()):
         left, middle, right = st.columns(3)
         with left:
-            experts = state.choices("Experts", _names(row.expert for row in board.rows), key="expert")
+            experts = state.choices("Experts", names_shown(row.expert for row in board.rows), key="expert")
             first_day = state.day("Recorded from", key="from")
         with middle:
-            arms = state.choices("Arms", _names(row.arm for row in board.rows), key="arm")
+            arms = state.choices("Arms", names_shown(row.arm for row in board.rows), key="arm")
             last_day = state.day("Recorded until", key="until")
         with right:
-            recipes = state.choices("Recipes", _names(row.recipe for row in board.rows), key="recipe")
+            recipes = state.choices("Recipes", names_shown(row.recipe for row in board.rows), key="recipe")
     return Filters(tuple(experts), tuple(recipes), tuple(arms), first_day, last_day)
 
 
@@ -113,10 +112,6 @@ def _downloads(board: Board) -> None:
                 key=f"download-{ending}",
             )
         st.html(f'<p class="lr-aside">All {count:,} rows that pass the filters.{wait}</p>')
-
-
-def _names(names: Iterable[str]) -> dict[str, str]:
-    return {name: plain(name, 60) for name in sorted(set(names))}
 
 
 def _any_filter() -> bool:

@@ -146,8 +146,6 @@ class _Runner:
         self.artifacts[stage.key] = artifact
 
     def _make(self, stage: Stage, arm: ArmPlan) -> Artifact:
-        import torch
-
         workspace = self.workspaces.of(arm)
         inputs = {name: self.artifacts[needed.key] for name, needed in stage.inputs.items()}
         keys = {name: needed.key for name, needed in stage.inputs.items()}
@@ -157,8 +155,9 @@ class _Runner:
         try:
             statistics = stage.work(draft, inputs, workspace, progress)
         except RuntimeError as error:
-            # On a CPU torch reports a failed allocation as a plain RuntimeError.
-            if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            from lrbench.models.memory import out_of_memory
+
+            if not out_of_memory(error):
                 raise
             raise RunError(
                 f"{stage.label}: out of memory on {workspace.device}. Lower runtime.batch_size, "
