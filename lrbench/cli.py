@@ -91,12 +91,13 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
 
     from lrbench.pipeline.progress import TerminalReporter
     from lrbench.pipeline.run import run_recipe
+    from lrbench.recipe.loading import telling_where
 
     loaded = _load(recipe, overrides)
     command = shlex.join(["lrbench", "run", str(recipe), *(overrides or [])])
     console = Console()
     try:
-        with TerminalReporter(console) as reporter:
+        with telling_where(recipe, overrides or ()), TerminalReporter(console) as reporter:
             report = run_recipe(loaded, runs, reporter, command)
     except KeyboardInterrupt:
         elsewhere = "" if runs == RUNS else f" --runs {shlex.quote(str(runs))}"
@@ -120,9 +121,15 @@ def plan(
 ) -> None:
     """Show the stages of a recipe: what is finished, what will run, its tokens, time and memory."""
     from lrbench.pipeline.plan import plan_recipe
+    from lrbench.pipeline.requirements import check_requirements
     from lrbench.pipeline.showing import show_plan
+    from lrbench.recipe.loading import telling_where
+    from lrbench.store.store import Store
 
-    show_plan(plan_recipe(_load(recipe, overrides), runs, fetch=False), runs, device)
+    planned = plan_recipe(_load(recipe, overrides), runs, fetch=False)
+    with telling_where(recipe, overrides or ()):
+        check_requirements(planned, Store(runs / "store"), elsewhere=device is not None)
+    show_plan(planned, runs, device)
 
 
 @app.command()

@@ -23,6 +23,18 @@ class RecipeError(UserError):
     """A recipe file does not say a valid experiment. Every problem of the file is in the message."""
 
 
+class FieldError(UserError):
+    """A field of a valid recipe asks for what is not here: a device, or layers that the expert has not.
+
+    `path` is the field's; set it to what there is, or run the recipe elsewhere.
+    """
+
+    def __init__(self, path: tuple[str | int, ...], reason: str) -> None:
+        super().__init__(f"{'.'.join(map(str, path))}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
 class ModelError(UserError):
     """A model cannot be found, read or trusted. Check its name, folder or revision."""
 

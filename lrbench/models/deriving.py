@@ -11,10 +11,10 @@ from lrbench.models.loading import Model, empty_model
 from lrbench.models.source import LocatedModel
 
 
-def check_derivable(model: LocatedModel, layers: int) -> None:
-    """Raise `ModelError` unless a model of the first `layers` layers can be made of `model`.
+def derivable_layers(model: LocatedModel) -> int:
+    """How many layers `model` has, fewer of which make a smaller model.
 
-    Builds the architecture without its weights.
+    Builds the architecture without its weights. Raises `ModelError` where it has no list of layers.
     """
     found = getattr(empty_model(model).base_model, "layers", None)
     if not isinstance(found, torch.nn.ModuleList):
@@ -22,10 +22,7 @@ def check_derivable(model: LocatedModel, layers: int) -> None:
             f"pair.amateur.derive: {model.name} keeps its layers in no list `model.layers`, so none can be "
             "left out; name an amateur by pair.amateur.model instead"
         )
-    if layers >= len(found):
-        raise ModelError(
-            f"pair.amateur.derive.layers is {layers}, allowed is less than the {len(found)} of {model.name}"
-        )
+    return len(found)
 
 
 def keep_layers(model: Model, layers: int) -> Model:

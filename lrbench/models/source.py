@@ -122,15 +122,22 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
 
 
 def _check_index(name: str, folder: Path) -> None:
-    """Refuse an index of weights that points outside the files which identify the model."""
+    """Refuse an index of weights that names files which are not here, or not among those that are hashed."""
     for index in folder.glob("*.safetensors.index.json"):
         try:
-            files = set(json.loads(index.read_text())["weight_map"].values())
+            files = sorted({str(file) for file in json.loads(index.read_text())["weight_map"].values()})
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise ModelError(f"{name}: {index.name} cannot be read as an index of weights") from error
-        stray = sorted(str(file) for file in files if not (folder / str(file)).parent.samefile(folder))
+        stray = [file for file in files if (folder / file).parent != folder]
         if stray:
             raise ModelError(f"{name}: {index.name} names {stray[0]}, which is outside the model's folder")
+        missing = [file for file in files if not (folder / file).is_file()]
+        if missing:
+            others = f" and {len(missing) - 1} more" if missing[1:] else ""
+            raise ModelError(
+                f"{name}: {index.name} names {missing[0]}{others}, which the folder does not hold; copy or "
+                "fetch the whole model again"
+            )
 
 
 def model_identity(model: LocatedModel) -> dict[str, Any]:
@@ -151,6 +158,7 @@ def _cached(reference: ModelReference) -> Path | None:
     """The folder of a model in the hub's cache, where its weights are there too."""
     try:
         folder = _fetch(reference, offline=True)
+        _check_index(reference.model, folder)
     except ModelError:
         return None
     return folder if any(folder.glob("*.safetensors")) else None

@@ -15,6 +15,7 @@ from lrbench.pipeline.estimating.measuring import Measuring
 from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
 from lrbench.pipeline.progress import Reporter, Silent
 from lrbench.pipeline.recording import arm_record, recipe_record, score_records
+from lrbench.pipeline.requirements import check_layers, check_requirements
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.rollouts import RolloutSource
@@ -45,9 +46,11 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
     can go wrong; finished shards stay either way.
     """
     reporter = reporter or Silent()
+    store = Store(runs / "store", on_damage=reporter.say)
+    # What cannot be done here is said before models and data are fetched for it.
+    check_requirements(plan_recipe(recipe, runs, fetch=False), store)
     plan = plan_recipe(recipe, runs)
     measuring = Measuring(plan, runs)
-    store = Store(runs / "store", on_damage=reporter.say)
     workspaces = _Workspaces(plan)
     work = _preflight(plan, store, workspaces)
     ledger = Ledger(runs / "ledger")
@@ -102,12 +105,14 @@ def _check(workspace: Workspace, waiting: list[Stage]) -> None:
     _ = workspace.device
     for choice in {stage.engine_choice for stage in waiting if stage.engine_choice is not None}:
         workspace.check_engine(choice)
-    if any(isinstance(stage, PairScores) for stage in waiting):
-        _ = workspace.shared_vocabulary
+    for stage in waiting:
+        if isinstance(stage, PairScores):
+            stage.check_tokens(workspace)
     for layers in {stage.derivation.layers for stage in waiting if isinstance(stage, DerivedAmateur)}:
-        from lrbench.models.deriving import check_derivable
+        from lrbench.models.deriving import derivable_layers
 
-        check_derivable(workspace.expert_source, layers)
+        expert = workspace.expert_source
+        check_layers(layers, derivable_layers(expert), expert.name)
     targets = {stage.training.lora.target_modules for stage in waiting if isinstance(stage, TrainedAdapter)}
     if targets:
         from lrbench.models.loading import check_target_modules

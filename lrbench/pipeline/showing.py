@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lrbench.pipeline.cuda import missing_devices
 from lrbench.pipeline.estimating.showing import cost_cells, cost_lines, expected_cost
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.stages.base import Stage
@@ -66,6 +67,9 @@ def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
     )
     for line in cost_lines(estimate):
         console.print(Text(line))
+    missing = None if device is None or not waiting else missing_devices(plan.recipe.runtime)
+    if missing is not None:
+        console.print(Text(f"This machine could not run it: {missing}."))
     if plan.absent:
         console.print(Text(f"Not here yet, a run fetches first: {', '.join(plan.absent)}."))
         console.print("Keys of what depends on them change once they are here.", style="dim")

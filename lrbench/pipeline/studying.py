@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lrbench.pipeline.progress import Reporter
 from lrbench.pipeline.run import run_recipe
+from lrbench.recipe.loading import telling_where
 from lrbench.recipe.study import LoadedEdition
 from lrbench.results.ledger import Ledger
 from lrbench.results.studies.content import Report
@@ -24,7 +25,8 @@ def run_edition(edition: LoadedEdition, runs: Path, reporter: Reporter) -> int:
     for source in edition.recipes:
         command = shlex.join(["lrbench", "run", source.path, *source.overrides])
         reporter.say(f"{edition.study}: {command}")
-        worked += run_recipe(source.recipe, runs, reporter, command).worked
+        with telling_where(source.path, source.overrides):
+            worked += run_recipe(source.recipe, runs, reporter, command).worked
     return worked
 
 

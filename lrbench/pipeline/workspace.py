@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrbench.errors import ModelError
 from lrbench.models.source import LocatedModel, placed
 from lrbench.recipe.schema import EngineChoice, Runtime
 from lrbench.store.artifact import Artifact
 
 if TYPE_CHECKING:
+    from lrbench.models.alignment import Alignment
     from lrbench.models.vocabulary import SharedVocabulary
     from lrbench.sampling.engines.base import Engine, TokenRules
     from lrbench.sampling.engines.canary import Scoring
@@ -45,22 +45,20 @@ class Workspace:
     def device(self) -> Any:
         """Where models live; also makes torch deterministic and sets its threads.
 
-        Raises `ModelError` when the machine has no such device, or too few for the training processes.
+        Raises `FieldError` when the machine has no such device, or too few for the training processes.
         """
         import torch
 
         from lrbench.models.loading import choose_device
+        from lrbench.pipeline.cuda import beyond
 
         torch.use_deterministic_algorithms(True, warn_only=True)
         if self.runtime.threads is not None:
             torch.set_num_threads(self.runtime.threads)
         device = choose_device(self.runtime.device)
-        processes, devices = self.runtime.processes, torch.cuda.device_count()
-        if device.type == "cuda" and processes > devices:
-            raise ModelError(
-                f"runtime.processes is {processes}, but only {devices} CUDA devices are visible here, and "
-                f"each process needs its own; set it to {devices} or fewer"
-            )
+        missing = beyond(self.runtime, torch.cuda.device_count()) if device.type == "cuda" else None
+        if missing is not None:
+            raise missing
         return device
 
     @property
@@ -104,7 +102,7 @@ class Workspace:
 
         An amateur that is derived has the expert's own tokenizer, so before it is there too it is known.
         """
-        from lrbench.models.loading import load_tokenizer, output_rows
+        from lrbench.models.loading import output_rows
         from lrbench.models.vocabulary import prove_shared_vocabulary
 
         assert self.amateur_source is not None
@@ -113,18 +111,53 @@ class Workspace:
         return prove_shared_vocabulary(
             self.tokenizer.get_vocab(),
             output_rows(self.expert_source),
-            load_tokenizer(self.amateur_source).get_vocab(),
+            self.amateur_tokenizer.get_vocab(),
             output_rows(self.amateur_source),
         )
 
     @cached_property
+    def amateur_tokenizer(self) -> Any:
+        """The amateur's tokenizer; that of one that is yet to be derived is the expert's."""
+        from lrbench.models.loading import load_tokenizer
+
+        assert self.amateur_source is not None
+        return load_tokenizer(self.amateur_source) if self.amateur_source.here else self.tokenizer
+
+    @cached_property
+    def alignment(self) -> Alignment:
+        """The tokens that the pair shares whatever their ids; raises `VocabularyMismatchError` without any."""
+        from lrbench.models.alignment import align_tokens
+        from lrbench.models.loading import end_of_turn_id, output_rows
+
+        assert self.amateur_source is not None
+        amateur = self.amateur_source if self.amateur_source.here else self.expert_source
+        return align_tokens(
+            self.tokenizer.get_vocab(),
+            output_rows(self.expert_source),
+            self.amateur_tokenizer.get_vocab(),
+            output_rows(amateur),
+            (end_of_turn_id(self.tokenizer), end_of_turn_id(self.amateur_tokenizer)),
+        )
+
+    @cached_property
+    def amateur(self) -> Any:
+        """The amateur, until it is released."""
+        assert self.amateur_source is not None
+        return self._load(self._placed_amateur or self.amateur_source)
+
+    @property
     def pair(self) -> LoadedPair:
         """Both models and their shared vocabulary."""
         from lrbench.sampling.scoring import LoadedPair
 
-        assert self.amateur_source is not None
-        amateur = self._load(self._placed_amateur or self.amateur_source)
-        return LoadedPair(self.expert, amateur, self.shared_vocabulary)
+        return LoadedPair(self.expert, self.amateur, self.shared_vocabulary)
+
+    @property
+    def aligned_pair(self) -> LoadedPair:
+        """Both models and the tokens that they share."""
+        from lrbench.sampling.scoring import LoadedPair
+
+        return LoadedPair(self.expert, self.amateur, self.vocabulary, self.alignment)
 
     def place_amateur(self, folder: Path) -> None:
         """Say where the amateur is that a stage has derived."""
@@ -162,7 +195,7 @@ class Workspace:
 
     def release_amateur(self) -> None:
         """Free the amateur's memory; it is loaded again should more be scored."""
-        self.__dict__.pop("pair", None)
+        self.__dict__.pop("amateur", None)
 
     def check_engine(self, choice: EngineChoice) -> None:
         """Find out before any work whether an engine is there. Raises `UserError` when it is not."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from lrbench.errors import FieldError
 from lrbench.recipe.checks import Finding, ignored_settings, misfits
 from lrbench.recipe.claims import wrong_claims
 from lrbench.recipe.extending import Extending
@@ -60,6 +62,21 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
     # What an extended file sets is meant for all that extend it, and may well be nothing to this one.
     own = [found for found in warnings if _is_own(found, source)]
     return recipe, [str(warning) for warning in in_reading_order(own, source)]
+
+
+@contextmanager
+def telling_where(path: str | Path, overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Give a `FieldError` that the recipe meets in the block the place where its field was written.
+
+    `path` and `overrides` are those that `load_recipe` has read it from. Raises `RecipeError`.
+    """
+    try:
+        yield
+    except FieldError as error:
+        written = _read(os.fspath(path), overrides, [])
+        if written is None:
+            raise
+        raise recipe_error(_placed([(error.path, error.reason)], written), os.fspath(path)) from error
 
 
 def _is_own(warning: Problem, source: str) -> bool:

@@ -91,11 +91,13 @@ def test_an_unreachable_hub_model_is_refused_with_its_name() -> None:
         locate(ModelReference(model="nobody/nothing"), FileHashes())
 
 
-def test_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ModelError, match="no CUDA device is visible"):
-        choose_device("cuda")
-    assert choose_device("auto").type == "cpu"
+@pytest.mark.parametrize(("available", "device"), [(True, "cuda"), (False, "cpu")])
+def test_a_device_is_chosen_by_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, available: bool, device: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+    assert choose_device("auto").type == device
+    assert choose_device("cpu").type == "cpu"
 
 
 def test_an_architecture_that_changes_logits_afterwards_is_refused(tiny_model: Callable[..., Any]) -> None:
@@ -138,6 +140,57 @@ def test_an_index_of_weights_elsewhere_is_refused(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(ModelError, match=r"names \.\./other\.safetensors, which is outside"):
         located(folder)
+
+
+def shard(folder: Path) -> list[Path]:
+    """Cut the checkpoint into several files with an index, as larger models are."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(tensors)
+    parts = {f"model-{part}.safetensors": names[part::3] for part in range(3)}
+    for file, part in parts.items():
+        save_file({name: tensors[name] for name in part}, folder / file, metadata={"format": "pt"})
+    weight_map = {name: file for file, part in parts.items() for name in part}
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {"total_size": 0}, "weight_map": weight_map})
+    )
+    return [folder / file for file in parts]
+
+
+def test_a_checkpoint_in_several_files_is_that_of_one(folder: Path, tmp_path: Path) -> None:
+    whole = shutil.copytree(folder, tmp_path / "whole")
+    shard(folder)
+    cut, one = load_model(located(folder), CPU), load_model(located(whole), CPU)
+    assert cut.state_dict().keys() == one.state_dict().keys()
+    assert all(torch.equal(weight, one.state_dict()[name]) for name, weight in cut.state_dict().items())
+
+
+def test_an_index_that_names_a_missing_file_is_refused_before_anything_is_loaded(folder: Path) -> None:
+    parts = shard(folder)
+    parts[1].unlink()
+    with pytest.raises(
+        ModelError, match=r"index\.json names model-1\.safetensors, which the folder does not hold; copy or"
+    ):
+        located(folder)
+    parts[2].unlink()
+    with pytest.raises(ModelError, match=r"names model-1\.safetensors and 1 more, which"):
+        located(folder)
+
+
+def test_missing_and_extra_weights_of_several_files_are_refused_by_name(folder: Path) -> None:
+    part = shard(folder)[0]
+    tensors = load_file(part)
+    lost = sorted(tensors)[0]
+    save_file({name: tensors[name] for name in tensors if name != lost}, part, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=lost.replace(".", r"\.")):
+        load_model(located(folder), CPU)
+    save_file(tensors | {"surplus": torch.ones(1)}, part, metadata={"format": "pt"})
+    index = folder / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    content["weight_map"]["surplus"] = part.name
+    index.write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="unexpected keys: surplus"):
+        load_model(located(folder), CPU)
 
 
 def test_a_truncated_checkpoint_is_refused(folder: Path) -> None:

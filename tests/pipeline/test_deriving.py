@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from lrbench.errors import ModelError
+from lrbench.errors import RecipeError
 from lrbench.models.loading import load_model
 from lrbench.models.source import locate
 from lrbench.pipeline.plan import Plan, plan_recipe
@@ -147,14 +147,6 @@ def test_a_kill_changes_no_byte_of_the_amateur(
     assert whole.content_hash == resumed.content_hash
 
 
-def test_too_many_layers_stop_the_run_before_any_stage(
-    derived: Callable[..., Recipe], tmp_path: Path
-) -> None:
-    with pytest.raises(ModelError, match="layers is 4, allowed is less than the 4 of embedded/expert"):
-        run_recipe(derived(layers=4), tmp_path)
-    assert not list((tmp_path / "store").glob("*/*.draft"))
-
-
 RECIPE = """\
 name: written
 pair:
@@ -192,8 +184,6 @@ evaluation: {suite: embedded7, limit: 2}
     ],
 )
 def test_mistakes_are_told_where_they_are(tmp_path: Path, amateur: str, message: str) -> None:
-    from lrbench.errors import RecipeError
-
     path = tmp_path / "recipe.yaml"
     path.write_text(RECIPE.replace("AMATEUR", amateur))
     with pytest.raises(RecipeError, match=message):

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import takewhile
 from pathlib import Path
 
 import yaml
@@ -56,10 +57,10 @@ def named_device(name: str, runtime: Runtime) -> Device:
 
 def device_here(runtime: Runtime) -> Device | None:
     """The device that a run with `runtime` would use here; None for a GPU that is not in the table."""
-    gpu = None if runtime.device == "cpu" else _gpu()
-    if gpu is None:
+    gpus = () if runtime.device == "cpu" else visible_gpus()
+    if not gpus:
         return _device("cpu", _cores(runtime))
-    return next((_device(name, 1) for name, known in _table().items() if gpu in known.names), None)
+    return next((_device(name, 1) for name, known in _table().items() if gpus[0] in known.names), None)
 
 
 class _Entry(BaseModel):
@@ -98,17 +99,31 @@ def _cores(runtime: Runtime) -> int:
     return int(asked) if asked.isdecimal() and int(asked) else len(os.sched_getaffinity(0))
 
 
-def _gpu() -> str | None:
-    """The name of the first NVIDIA GPU that torch could use here, from what its driver tells."""
+def torch_knows_cuda() -> bool:
+    """Whether the installed torch is a build that can use a GPU at all."""
     try:
-        usable = not version("torch").endswith("+cpu") and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+        return not version("torch").endswith("+cpu")
     except PackageNotFoundError:
-        usable = False
-    if not usable or not GPUS.is_dir():
-        return None
-    for information in sorted(GPUS.glob("*/information")):
-        for line in information.read_text(errors="replace").splitlines():
-            label, _, model = line.partition(":")
-            if label.strip() == "Model":
-                return model.strip()
-    return None
+        return False
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The names of the NVIDIA GPUs that torch could use here, from what their driver tells.
+
+    Where CUDA_VISIBLE_DEVICES names some of them, there are as many as it names.
+    """
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not torch_knows_cuda() or not GPUS.is_dir():
+        return ()
+    lines = (
+        line.partition(":")
+        for information in sorted(GPUS.glob("*/information"))
+        for line in information.read_text(errors="replace").splitlines()
+    )
+    names = tuple(model.strip() for label, _, model in lines if label.strip() == "Model")
+    return names if chosen is None else names[: len(list(takewhile(_names_a_gpu, chosen.split(","))))]
+
+
+def _names_a_gpu(entry: str) -> bool:
+    """Whether an entry of CUDA_VISIBLE_DEVICES shows a GPU; the first that does not hides all after it."""
+    return bool(entry.strip()) and not entry.strip().startswith("-")

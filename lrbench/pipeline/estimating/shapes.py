@@ -59,6 +59,19 @@ def shape_of(model: LocatedModel) -> Shape | None:
     return shape if sound and shape.body > 0 else None
 
 
+def layers_of(model: LocatedModel) -> int | None:
+    """How many layers the model has; None where it is neither here nor published, or its config is silent."""
+    if not model.here:
+        published = published_shapes().get(model.name)
+        return None if published is None else published.layers
+    try:
+        config = json.loads((model.folder / "config.json").read_text())
+        layers = config.get("text_config", config)["num_hidden_layers"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return layers if isinstance(layers, int) else None
+
+
 @cache
 def published_shapes() -> dict[str, Shape]:
     """The shapes of `shapes.yaml` by hub id."""

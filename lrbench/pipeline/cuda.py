@@ -1,0 +1,42 @@
+"""The CUDA devices that a recipe asks for against those that are here."""
+
+from __future__ import annotations
+
+from lrbench.errors import FieldError
+from lrbench.pipeline.estimating.devices import torch_knows_cuda, visible_gpus
+from lrbench.recipe.schema import Runtime
+
+
+def missing_devices(runtime: Runtime) -> FieldError | None:
+    """What `runtime` asks for that is not visible here; None where nothing is missing.
+
+    Imports torch only where CUDA is asked for by name and torch could know of any.
+    """
+    if runtime.device == "cuda":
+        return beyond(runtime, _cuda_devices())
+    gpus = len(visible_gpus()) if runtime.device == "auto" else 0
+    return beyond(runtime, gpus) if gpus else None
+
+
+def beyond(runtime: Runtime, devices: int) -> FieldError | None:
+    """What `runtime` asks for beyond so many CUDA devices."""
+    if devices == 0:
+        return FieldError(
+            ("runtime", "device"), "found cuda, but no CUDA device is visible here; set it to auto or cpu"
+        )
+    if runtime.processes > devices:
+        visible = "1 CUDA device is" if devices == 1 else f"{devices} CUDA devices are"
+        return FieldError(
+            ("runtime", "processes"),
+            f"found {runtime.processes}, but {visible} visible here, and each process needs one; set it to "
+            f"{devices}{' or fewer' if devices > 1 else ''}",
+        )
+    return None
+
+
+def _cuda_devices() -> int:
+    if not torch_knows_cuda():
+        return 0
+    import torch
+
+    return torch.cuda.device_count()

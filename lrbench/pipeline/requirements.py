@@ -1,0 +1,34 @@
+"""What a recipe requires of this machine and of its expert, checked before anything is fetched or made."""
+
+from __future__ import annotations
+
+from lrbench.errors import FieldError
+from lrbench.pipeline.cuda import missing_devices
+from lrbench.pipeline.estimating.shapes import layers_of
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.stages.deriving import DerivedAmateur
+from lrbench.store.store import Store
+
+LAYERS = ("pair", "amateur", "derive", "layers")
+
+
+def check_requirements(plan: Plan, store: Store, elsewhere: bool = False) -> None:
+    """Raise `FieldError` when what is not finished of `plan` cannot be made here.
+
+    Reads configs of models and no weights. `elsewhere` leaves out what another machine may well have.
+    """
+    waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
+    for stage in waiting:
+        if isinstance(stage, DerivedAmateur):
+            layers = layers_of(stage.expert)
+            if layers is not None:
+                check_layers(stage.derivation.layers, layers, stage.expert.name)
+    missing = missing_devices(plan.recipe.runtime) if waiting and not elsewhere else None
+    if missing is not None:
+        raise missing
+
+
+def check_layers(kept: int, layers: int, expert: str) -> None:
+    """Raise `FieldError` unless the first `kept` of an expert's `layers` make a smaller model."""
+    if kept >= layers:
+        raise FieldError(LAYERS, f"found {kept}, allowed is less than the {layers} of {expert}")
