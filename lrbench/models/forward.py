@@ -54,13 +54,30 @@ def hidden_states(model: Model, ids_BT: Tensor) -> Tensor:
     return hidden_BTD
 
 
-def log_probabilities(model: Model, hidden_ND: Tensor, vocabulary: SharedVocabulary) -> Tensor:
-    """Log-probabilities (N, V) over the shared vocabulary, in float32 whatever the model's dtype."""
-    logits_NV = model.get_output_embeddings()(hidden_ND)[:, : vocabulary.size].float()
+def output_logits(
+    model: Model, hidden_ND: Tensor, vocabulary: SharedVocabulary, out_NR: Tensor | None = None
+) -> Tensor:
+    """Logits (N, V) over the shared vocabulary in the model's dtype; what stands for no token has the lowest.
+
+    `out_NR`, of at least N rows as wide as the output layer, is written to where that is possible: to find
+    a new block of this size takes the system nearly as long as computing the logits in it.
+    """
+    layer = model.get_output_embeddings()
+    if out_NR is not None and type(layer) is torch.nn.Linear and layer.bias is None:
+        logits_NR = torch.mm(hidden_ND, layer.weight.T, out=out_NR[: len(hidden_ND)])
+    else:
+        logits_NR = layer(hidden_ND)
+    logits_NV: Tensor = logits_NR[:, : vocabulary.size]
     if vocabulary.unused:
         unused_U = torch.tensor(vocabulary.unused, device=logits_NV.device)
-        logits_NV = logits_NV.index_fill_(1, unused_U, UNUSED_LOGIT)
-    return torch.log_softmax(logits_NV, dim=-1)
+        lowest = max(UNUSED_LOGIT, torch.finfo(logits_NV.dtype).min)
+        logits_NV = logits_NV.index_fill_(1, unused_U, lowest)
+    return logits_NV
+
+
+def log_probabilities(model: Model, hidden_ND: Tensor, vocabulary: SharedVocabulary) -> Tensor:
+    """Log-probabilities (N, V) over the shared vocabulary, in float32 whatever the model's dtype."""
+    return torch.log_softmax(output_logits(model, hidden_ND, vocabulary).float(), dim=-1)
 
 
 @torch.no_grad()

@@ -1,12 +1,10 @@
 """Scoring: one teacher-forced forward of each model per rollout, in chunks of positions.
 
-Shapes: B rollouts, T tokens, D hidden, N steps of the batch, C steps of a chunk, V shared vocabulary,
-M support tokens of a chunk.
+Shapes: B rollouts, T tokens, D hidden, N steps of the batch, C steps of a chunk, V shared vocabulary.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +20,14 @@ from lrbench.models.forward import (
     chunk_size,
     hidden_states,
     length_batches,
-    log_probabilities,
+    output_logits,
     pad_right,
 )
 from lrbench.models.loading import Model
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.scores import Scores, concatenate, in_rollout_order
+from lrbench.sampling.step_scores import step_columns
 
 
 @dataclass(frozen=True)
@@ -53,19 +52,25 @@ def score_rollouts(
     """Scores of every step of `rollouts`, which are numbered from `first_index` on.
 
     D_t = KL(p_E || p_A) over the shared vocabulary in float32 (paper, equation 1). Only one chunk of
-    `positions_per_chunk` x V log-probabilities per model, by default at most 64 MiB, is in memory at a time.
+    `positions_per_chunk` x V logits per model, by default at most 64 MiB, is in memory at a time.
     Raises `RunError` where a divergence is not a number.
     """
     parts = []
     lengths = [len(rollout.token_ids) for rollout in rollouts]
     tokens = tokens_per_forward or TOKENS_PER_FORWARD[pair.expert.device.type]
     positions = positions_per_chunk or chunk_size(pair.vocabulary)
+    most = min(positions, sum(rollout.steps for rollout in rollouts))
+    expert_CR, amateur_CR = (_room(model, most) for model in (pair.expert, pair.amateur))
     for indices in length_batches(lengths, len(rollouts), tokens):
         batch = [rollouts[index] for index in indices]
         expert_ND = step_hidden_states(pair.expert, batch)
         amateur_ND = step_hidden_states(pair.amateur, batch)
         chunks = [
-            _score_chunk(pair, expert_CD, amateur_CD, alpha_min)
+            step_columns(
+                output_logits(pair.expert, expert_CD, pair.vocabulary, expert_CR),
+                output_logits(pair.amateur, amateur_CD, pair.vocabulary, amateur_CR),
+                alpha_min,
+            )
             for expert_CD, amateur_CD in zip(
                 torch.split(expert_ND, positions),
                 torch.split(amateur_ND, positions),
@@ -94,32 +99,10 @@ def step_hidden_states(model: Model, rollouts: Sequence[Rollout]) -> Tensor:
     return hidden_states(model, ids_BT)[rows_N.to(model.device), columns_N.to(model.device)]
 
 
-def _score_chunk(
-    pair: LoadedPair, expert_CD: Tensor, amateur_CD: Tensor, alpha_min: float
-) -> dict[str, NDArray[Any]]:
-    expert_CV = log_probabilities(pair.expert, expert_CD, pair.vocabulary)
-    amateur_CV = log_probabilities(pair.amateur, amateur_CD, pair.vocabulary).to(expert_CV.device)
-    # At most four tensors as wide as the vocabulary live at once; each is worked on where it lies.
-    p_expert_CV = expert_CV.exp()
-    kl_C = (expert_CV - amateur_CV).mul_(p_expert_CV).sum(-1)
-    entropy_expert_C = -p_expert_CV.mul_(expert_CV).sum(-1)
-    del p_expert_CV
-    entropy_amateur_C = -amateur_CV.exp().mul_(amateur_CV).sum(-1)
-    top_expert_C, top1_expert_C = expert_CV.max(dim=-1)
-    support_CV = expert_CV >= (top_expert_C + math.log(alpha_min)).unsqueeze(-1)
-    rows_M, ids_M = support_CV.nonzero(as_tuple=True)
-    columns = {
-        "kl": kl_C,
-        "entropy_expert": entropy_expert_C,
-        "entropy_amateur": entropy_amateur_C,
-        "top1_expert": top1_expert_C.int(),
-        "top1_amateur": amateur_CV.argmax(-1).int(),
-        "support_lengths": support_CV.sum(-1),
-        "support_ids": ids_M.int(),
-        "support_log_p_expert": expert_CV[rows_M, ids_M],
-        "support_log_p_amateur": amateur_CV[rows_M, ids_M],
-    }
-    return {name: column.cpu().numpy() for name, column in columns.items()}
+def _room(model: Model, positions: int) -> Tensor:
+    """(C, R) room for the logits of C positions, R rows of the output layer; written anew by every chunk."""
+    rows = model.get_output_embeddings().weight.shape[0]
+    return torch.empty(positions, rows, dtype=model.dtype, device=model.device)
 
 
 def _assemble(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage, shards
 from lrbench.pipeline.stages.deriving import DerivedAmateur
-from lrbench.pipeline.stages.rollouts import parquet_files
+from lrbench.pipeline.stages.rollouts import RolloutSource, parquet_files
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Divergence
@@ -30,16 +30,20 @@ KEPT_BYTES = 16 * 2**20
 
 @dataclass(frozen=True)
 class PairScores(Stage):
-    """Both models' view of every step of the rollouts, sparse down to alpha_min."""
+    """Both models' view of every step of the rollouts, sparse down to alpha_min.
+
+    With `least_mass` the pair is aligned by tokens, and that much has to be on those it shares.
+    """
 
     name: ClassVar[str] = "scores"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     expert: LocatedModel
     amateur: LocatedModel
-    rollouts: Stage
+    rollouts: RolloutSource
     alpha_min: float
     derived: DerivedAmateur | None = None
+    least_mass: float | None = None
 
     @property
     def label(self) -> str:
@@ -48,12 +52,16 @@ class PairScores(Stage):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Both models, and how far down scores are stored."""
+        """Both models, how far down scores are stored, and how the tokens are aligned where they are.
+
+        What the amateur reads of its own prompt is in the identities of its model and of the rollouts.
+        """
+        aligned = {} if self.least_mass is None else {"align": "tokens", "least_mass": self.least_mass}
         return {
             "expert": model_identity(self.expert),
             "amateur": model_identity(self.amateur),
             "alpha_min": self.alpha_min,
-        }
+        } | aligned
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
@@ -66,13 +74,22 @@ class PairScores(Stage):
         """Problems behind the rollouts."""
         return self.rollouts.size
 
+    def check_tokens(self, workspace: Workspace) -> None:
+        """Find out before any work whether the models can be compared. Raises `VocabularyMismatchError`."""
+        if self.least_mass is None:
+            _ = workspace.shared_vocabulary
+            return
+        from lrbench.models.prompt import render_prompt
+
+        _ = workspace.alignment
+        render_prompt(workspace.amateur_tokenizer, "What is 2 + 3?", self.rollouts.sampling.system_prompt)
+
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
         """Commit one Parquet file of scores per shard of rollouts, and what the token ids read as."""
         from lrbench.sampling.rollouts import count_rollouts, groups_of, iterate_rollouts
         from lrbench.sampling.scores import read_scores, write_scores
-        from lrbench.sampling.scoring import score_rollouts
         from lrbench.sampling.token_texts import TOKENS_FILE, ids_of, token_texts, write_token_texts
 
         files = parquet_files(inputs["rollouts"])
@@ -80,13 +97,13 @@ class PairScores(Stage):
         groups = groups_of(iterate_rollouts(files), ROLLOUTS_PER_SHARD)
         if "amateur" in inputs:
             workspace.place_amateur(inputs["amateur"].directory)
-        pair = workspace.pair
+        score = self._score_by_ids if self.least_mass is None else self._score_by_tokens
         steps = 0
         named: set[int] = set()
         for (name, span), group in zip(shards(count, ROLLOUTS_PER_SHARD), groups, strict=True):
             if not draft.has(f"{name}.parquet"):
                 started = time.monotonic()
-                scores = score_rollouts(pair, group, alpha_min=self.alpha_min, first_index=span.start)
+                scores = score(group, span.start, workspace)
                 seconds = time.monotonic() - started
                 draft.commit(f"{name}.parquet", partial(write_scores, scores=scores), seconds)
             named |= ids_of(group, read_scores([draft.path(f"{name}.parquet")]))
@@ -96,6 +113,33 @@ class PairScores(Stage):
         draft.commit(TOKENS_FILE, lambda path: write_token_texts(path, texts))
         workspace.release_amateur()
         return {"rollouts": count, "steps": steps}
+
+    def _score_by_ids(self, group: list[Rollout], first_index: int, workspace: Workspace) -> Scores:
+        from lrbench.sampling.scoring import score_rollouts
+
+        return score_rollouts(workspace.pair, group, alpha_min=self.alpha_min, first_index=first_index)
+
+    def _score_by_tokens(self, group: list[Rollout], first_index: int, workspace: Workspace) -> Scores:
+        from lrbench.sampling.coverage import check_coverage
+        from lrbench.sampling.reading import Translator
+        from lrbench.sampling.scoring import score_rollouts
+
+        assert self.least_mass is not None
+        pair, tokenizers = workspace.aligned_pair, (workspace.tokenizer, workspace.amateur_tokenizer)
+        translator = Translator(workspace.alignment, *tokenizers)
+        system_prompt = self.rollouts.sampling.system_prompt
+        readings = [translator.reading(rollout, self._texts[rollout.problem_id], system_prompt) for rollout in group]
+        scores = score_rollouts(
+            pair, group, alpha_min=self.alpha_min, first_index=first_index, readings=readings
+        )
+        check_coverage(scores, self.least_mass, pair, group, readings, tokenizers)
+        return scores
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        """Problem id -> its text."""
+        problems = self.rollouts.problems
+        return dict(zip(problems.ids, problems.texts, strict=True))
 
 
 @dataclass(frozen=True)
@@ -155,14 +199,15 @@ class ArmSamples(Stage):
         )
 
         started = time.monotonic()
-        sums = DivergenceSums()
+        least_mass = None if self.scores is None else self.scores.least_mass
+        sums = DivergenceSums(least_mass)
         counts: list[int] = []
 
         def parts() -> Iterator[Samples]:
             for rollouts, scores in _shards(inputs, workspace):
                 if scores is not None:
-                    sums.add(scores, kept_steps(scores, self.ingredients, self.divergence))
-                yield build_samples(rollouts, scores, self.ingredients, self.divergence)
+                    sums.add(scores, kept_steps(scores, self.ingredients, self.divergence, least_mass))
+                yield build_samples(rollouts, scores, self.ingredients, self.divergence, least_mass)
 
         written = (rollout for rollouts, _ in _shards(inputs, workspace) for rollout in rollouts)
         draft.commit(STEPS_FILE, lambda path: counts.append(write_steps(path, parts())))

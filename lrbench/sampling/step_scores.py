@@ -1,0 +1,83 @@
+"""What two models' logits say about each step: divergence, entropies, first choices, plausible tokens.
+
+Every row is worked on from its own largest logit, in blocks that stay in a core's cache, and no distribution
+is ever divided by its sum: a vocabulary of 150,000 is otherwise a matter of memory bandwidth.
+
+Shapes: C steps, V shared vocabulary, M support tokens of all steps.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+# Half a MiB of float32 for one tensor, of which a block needs four.
+LOGITS_PER_BLOCK = 2**17
+
+
+def step_columns(expert_CV: Tensor, amateur_CV: Tensor, alpha_min: float) -> dict[str, NDArray[Any]]:
+    """Columns of `Scores` for C steps, computed in float32 from logits of any dtype on one device.
+
+    `kl` (C,) is KL(p_E || p_A) in nats (paper, equation 1), and entropies are in nats; `support_lengths` (C,)
+    counts each step's tokens with p_E >= alpha_min * max p_E, which the `support_*` columns (M,) hold in
+    ascending token id. Where a logit is not a number, neither is `kl`.
+    """
+    rows = _rows_per_block(expert_CV)
+    blocks = [
+        _block(expert_BV.float(), amateur_BV.float(), math.log(alpha_min))
+        for expert_BV, amateur_BV in zip(
+            torch.split(expert_CV, rows), torch.split(amateur_CV, rows), strict=True
+        )
+    ]
+    return {name: torch.cat([block[name] for block in blocks]).cpu().numpy() for name in blocks[0]}
+
+
+def _rows_per_block(logits_CV: Tensor) -> int:
+    count, width = logits_CV.shape
+    return max(1, LOGITS_PER_BLOCK // width if logits_CV.device.type == "cpu" else count)
+
+
+def _block(expert_BV: Tensor, amateur_BV: Tensor, log_alpha_min: float) -> dict[str, Tensor]:
+    """The columns of the B steps of a block.
+
+    With logits z shifted so that the largest is 0, e = exp(z) and S = sum(e): log p = z - log S. So the
+    entropy is log S - sum(e z) / S, and the divergence sum(e_E (z_E - z_A)) / S_E - log S_E + log S_A.
+    """
+    expert_BV = expert_BV - expert_BV.amax(-1, keepdim=True)
+    amateur_BV = amateur_BV - amateur_BV.amax(-1, keepdim=True)
+    rows_M, ids_M = (expert_BV >= log_alpha_min).nonzero(as_tuple=True)
+    support_expert_M = expert_BV[rows_M, ids_M]
+    support_amateur_M = amateur_BV[rows_M, ids_M]
+    top_M = support_expert_M == 0
+    top1_expert_B = _first_of_each(rows_M[top_M], ids_M[top_M], len(expert_BV))
+    tops_M, top_ids_M = (amateur_BV == 0).nonzero(as_tuple=True)
+    top1_amateur_B = _first_of_each(tops_M, top_ids_M, len(amateur_BV))
+
+    weight_BV = amateur_BV.exp()
+    sum_amateur_B = weight_BV.sum(-1)
+    mean_amateur_B = weight_BV.mul_(amateur_BV).sum(-1) / sum_amateur_B
+    weight_BV = torch.exp(expert_BV, out=weight_BV)
+    sum_expert_B = weight_BV.sum(-1)
+    divergence_B = torch.mul(weight_BV, amateur_BV.neg_().add_(expert_BV), out=amateur_BV).sum(-1)
+    mean_expert_B = weight_BV.mul_(expert_BV).sum(-1) / sum_expert_B
+    log_expert_B, log_amateur_B = sum_expert_B.log(), sum_amateur_B.log()
+    return {
+        "kl": divergence_B / sum_expert_B - log_expert_B + log_amateur_B,
+        "entropy_expert": log_expert_B - mean_expert_B,
+        "entropy_amateur": log_amateur_B - mean_amateur_B,
+        "top1_expert": top1_expert_B.int(),
+        "top1_amateur": top1_amateur_B.int(),
+        "support_lengths": torch.bincount(rows_M, minlength=len(expert_BV)),
+        "support_ids": ids_M.int(),
+        "support_log_p_expert": support_expert_M - log_expert_B[rows_M],
+        "support_log_p_amateur": support_amateur_M - log_amateur_B[rows_M],
+    }
+
+
+def _first_of_each(rows: Tensor, ids: Tensor, count: int) -> Tensor:
+    """(count,) the smallest id of each row, 0 for a row that has none."""
+    return ids.new_zeros(count).scatter_reduce_(0, rows, ids, "amin", include_self=False)
