@@ -69,8 +69,8 @@ check: environment ## Lint, formatting and types
 	@$(BIN)/mypy
 
 .PHONY: bench
-bench: environment ## Measure speed and memory, ratios side by side
-	@$(BIN)/python -m experiments.bench
+bench: environment ## Measure speed and memory in one table: make bench [SIZE=tiny|small|h200]
+	@$(BIN)/python -m experiments.bench --size $(or $(SIZE),tiny)
 
 .PHONY: embedded
 embedded: environment ## Rebuild the embedded problems, tokenizer and models from nothing

@@ -1,8 +1,7 @@
 """`make bench`: every speed and memory figure the project states, measured here and now.
 
-`python -m experiments.bench --size small` takes random models of about 60 and 20 million parameters with a
-vocabulary of 152,000 instead of the embedded pair, `--size h200` the shapes of Qwen2.5-1.5B and 0.5B on a
-GPU.
+`make bench SIZE=small` takes random models of about 60 and 20 million parameters with a vocabulary of
+152,000 instead of the embedded pair, `SIZE=h200` the shapes of Qwen2.5-1.5B and 0.5B on a GPU.
 """
 
 from __future__ import annotations
@@ -17,14 +16,22 @@ from itertools import islice
 import torch
 
 from experiments.bench.commands import commands
-from experiments.bench.comparisons import samples_of, sampling, scoring, training, whole_work
+from experiments.bench.comparisons import (
+    STEPS_PER_UPDATE,
+    samples_of,
+    sampling,
+    scoring,
+    training,
+    whole_work,
+)
 from experiments.bench.evaluation import grading, overhead
-from experiments.bench.measuring import Comparison
-from experiments.bench.memory import scoring_memory
-from experiments.bench.selection import sweep
+from experiments.bench.leaderboard import leaderboard
+from experiments.bench.measuring import Line, print_table
+from experiments.bench.memory import memory
+from experiments.bench.microscope import microscope
+from experiments.bench.selection import stored_size, sweep
 from experiments.bench.subjects import H200, SMALL, RandomPair, Subject, embedded, random_pair, to_the_end
 from lrbench.errors import UserError
-from lrbench.models.loading import Tokenizer
 from lrbench.recipe.schema import Training
 from lrbench.training.batches import update_batches
 
@@ -34,27 +41,28 @@ EMBEDDED_RUNS = 5
 RANDOM_RUNS = 3
 COMPARED_ROLLOUTS = 1
 ROLLOUTS_PER_UPDATE = 16
-STEPS_PER_UPDATE = 16
 EVALUATED_ITEMS = 16
+RANDOM_PAIRS = {"small": SMALL, "h200": H200}
 
 
 def main() -> None:
-    """Print the table of paired timings, then figures that stand alone."""
+    """Print one table: paired timings first, then what is measured by itself."""
     parser = argparse.ArgumentParser(prog="python -m experiments.bench", description=__doc__)
-    parser.add_argument("--size", choices=["tiny", "small", "h200"], default="tiny")
+    parser.add_argument("--size", choices=["tiny", *RANDOM_PAIRS], default="tiny")
     size = parser.parse_args().size
-    print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, ", end="")
-    print(f"{torch.get_num_threads()} threads; seconds and ratios as minimum, median, maximum\n")
-    print(f"{'what':52} | {'ours':23} | {'the other way':23} | {'other / ours':23} | wanted")
     try:
-        lines = tiny() if size == "tiny" else real_sizes({"small": SMALL, "h200": H200}[size])
-        for line in lines:
-            print(line.line() if isinstance(line, Comparison) else line, flush=True)
+        lines = tiny() if size == "tiny" else real_sizes(RANDOM_PAIRS[size])
     except UserError as error:
         sys.exit(f"error: {error}")
+    cores, threads = os.cpu_count(), torch.get_num_threads()
+    print(
+        f"{platform.machine()}, {cores} cores, torch {torch.__version__}, {threads} threads. Seconds unless"
+    )
+    print("a line says otherwise, as minimum / median / maximum.\n")
+    print_table(lines)
 
 
-def tiny() -> Iterator[Comparison | str]:
+def tiny() -> Iterator[Line]:
     """The embedded pair: what the quickstart does, and rollouts of the paper's length."""
     workspace, subject = embedded(EMBEDDED_PROBLEMS)
     lengths = {"short": subject, "128 tokens": to_the_end(subject).first(ROLLOUTS_PER_UPDATE)}
@@ -66,33 +74,40 @@ def tiny() -> Iterator[Comparison | str]:
             yield training(f"{arm}, {name}", part, samples, batch, EMBEDDED_RUNS)
         yield sampling(name, part, EMBEDDED_RUNS)
     yield overhead(subject, workspace.tokenizer, limit=None, runs=EMBEDDED_RUNS)
-    yield ""
-    yield sweep(subject)
-    yield grading()
+    for name, part in lengths.items():
+        yield stored_size(name, part)
+    yield from sweep(subject)
+    yield from grading()
     yield from commands()
+    yield from leaderboard()
+    yield microscope()
 
 
-def real_sizes(declared: RandomPair, updates: int = 1000) -> Iterator[Comparison | str]:
-    """Random weights in real shapes; on a GPU the whole recipe of the paper too."""
+def real_sizes(declared: RandomPair, runs: int = RANDOM_RUNS, updates: int = 1000) -> Iterator[Line]:
+    """Random weights in real shapes; on a GPU the whole recipe of the paper too.
+
+    Raises `UserError` at once when they are for a GPU and there is none.
+    """
     subject = random_pair(declared)
-    yield from compared(subject, embedded(problems=1)[0].tokenizer)
-    yield ""
-    yield scoring_memory(subject)
-    if declared.device == "cuda":
-        yield whole_work(subject, updates)
+    return _of_random(declared, subject, runs, updates)
 
 
-def compared(subject: Subject, tokenizer: Tokenizer) -> Iterator[Comparison]:
-    """P1, P2, P3 and P7 for random models; `tokenizer` is only for the prompts of a benchmark."""
-    one = subject.first(COMPARED_ROLLOUTS)
-    yield scoring(f"{subject.new_tokens} tokens", one, RANDOM_RUNS)
+def _of_random(declared: RandomPair, subject: Subject, runs: int, updates: int) -> Iterator[Line]:
+    name = f"{subject.new_tokens} tokens"
+    yield scoring(name, subject.first(COMPARED_ROLLOUTS), runs)
     few = subject.first(ROLLOUTS_PER_UPDATE)
     samples = samples_of(few, "lightr")
     settings = Training(updates=1, steps_per_update=STEPS_PER_UPDATE)
     (batch,) = islice(update_batches(samples, settings, seed=0), 1)
-    yield training(f"lightr, {subject.new_tokens} tokens", few, samples, batch, RANDOM_RUNS)
-    yield sampling(f"{subject.new_tokens} tokens", few, RANDOM_RUNS)
-    yield overhead(subject, tokenizer, EVALUATED_ITEMS, RANDOM_RUNS)
+    yield training(f"lightr, {name}", few, samples, batch, runs)
+    yield sampling(name, few, runs)
+    # The prompts of a benchmark are those of the embedded tokenizer, which has fewer ids than these models.
+    workspace, small = embedded(EMBEDDED_PROBLEMS)
+    yield overhead(subject, workspace.tokenizer, EVALUATED_ITEMS, runs)
+    yield from memory(declared, subject, runs)
+    yield stored_size("embedded pair", small)
+    if declared.device == "cuda":
+        yield from whole_work(subject, updates)
 
 
 if __name__ == "__main__":

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 
-from experiments.bench.measuring import seconds, spread
+from experiments.bench.measuring import Figure, seconds
 from experiments.bench.subjects import QUICKSTART
 
+ROOT = QUICKSTART.parent.parent
 LRBENCH = [sys.executable, "-c", "from lrbench.cli import main; main()"]
+# A process begins with the largest size of the one that started it, so a small one stands between.
+MEASURED = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20)
+"""
 
 
-def commands() -> Iterator[str]:
+def commands() -> Iterator[Figure]:
     """One line for each command, as it is measured."""
-    helps = [seconds(lambda: _run("--help")) for _ in range(5)]
-    yield f"lrbench --help: {spread(helps)} s (wanted: under 0.5)"
+    yield Figure("lrbench --help, s", [seconds(lambda: _run("--help")) for _ in range(5)], "under 0.5")
     checks = [seconds(lambda: _run("check", *[str(QUICKSTART)] * 50)) for _ in range(5)]
-    yield f"lrbench check of 50 recipes: {spread(checks)} s (wanted: under 2)"
+    yield Figure("lrbench check of 50 recipes, s", checks, "under 2")
     with tempfile.TemporaryDirectory() as runs:
-        first = seconds(lambda: _run("run", str(QUICKSTART), "--runs", runs))
-        yield f"quickstart: {first:.1f} s (wanted: under 180), peak {_peak():.2f} GiB (under 3)"
+        peaks: list[float] = []
+        first = seconds(lambda: peaks.append(_largest("run", str(QUICKSTART), "--runs", runs)))
+        yield Figure("quickstart, s", [first], "under 180")
+        yield Figure("quickstart, largest resident size of a process, GiB", peaks, "under 3")
         again = [seconds(lambda: _run("run", str(QUICKSTART), "--runs", runs)) for _ in range(3)]
-        yield f"quickstart, run again: {spread(again)} s (wanted: under 5)"
+        yield Figure("quickstart, run again, s", again, "under 5")
 
 
 def _run(*arguments: str) -> None:
-    subprocess.run(
-        [*LRBENCH, *arguments], check=True, stdout=subprocess.DEVNULL, cwd=QUICKSTART.parent.parent
-    )
+    subprocess.run([*LRBENCH, *arguments], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
 
 
-def _peak() -> float:
-    """Largest resident size of any finished child, in GiB (Linux counts in KiB)."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+def _largest(*arguments: str) -> float:
+    """Run a command; the largest resident size of any of its processes, in GiB (Linux counts in KiB)."""
+    between = [sys.executable, "-S", "-c", MEASURED, *LRBENCH, *arguments]
+    return float(subprocess.run(between, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.bench.measuring import Comparison, in_turn, seconds
+from experiments.bench.measuring import Comparison, Figure, in_turn, seconds
 from experiments.bench.subjects import Subject
 from lrbench.evaluation.grading import grade, grade_many
 from lrbench.evaluation.harness import Benchmark
@@ -39,18 +40,17 @@ def overhead(subject: Subject, tokenizer: Tokenizer, limit: int | None, runs: in
     )
 
 
-def grading() -> str:
-    """Verdicts a second over the conformance set, which lies beside the checkout, and the slowest one."""
-    if not CONFORMANCE.is_file():
-        return f"grading: not measured, {CONFORMANCE} is not there"
-    items = list(_cases())
-    list(grade_many(items[:50]))
-    total = seconds(lambda: list(grade_many(items)))
-    slowest = max(seconds(lambda item=item: grade(**item)) for item in items[::10])
-    return (
-        f"grading: {len(items) / total:.0f} verdicts/s over {len(items)} cases (wanted: at least 200), "
-        f"slowest of every tenth {slowest:.2f} s (under 3)"
-    )
+def grading() -> Iterator[Figure]:
+    """Verdicts a second over the conformance set, which lies beside the checkout, and of every tenth case."""
+    rates: list[float] = []
+    single: list[float] = []
+    items = list(_cases()) if CONFORMANCE.is_file() else []
+    if items:
+        list(grade_many(items[:50]))
+        rates.append(len(items) / seconds(lambda: list(grade_many(items))))
+        single += [seconds(lambda item=item: grade(**item)) for item in items[::10]]
+    yield Figure(f"grading of {len(items):,} cases, verdicts a second", rates, "at least 200")
+    yield Figure("grading of one case, every tenth of them, s", single, "under 3")
 
 
 def _cases() -> Any:

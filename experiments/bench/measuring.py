@@ -1,11 +1,17 @@
-"""Timing two ways of doing the same in turn, so that a drifting machine slows both alike."""
+"""Timing two ways of doing the same in turn, so that a drifting machine slows both alike; the table."""
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+NAME_WIDTH = 66
+SPREAD_WIDTH = 29
+HEADINGS = ("measured", "the other way", "other / measured")
 
 
 @dataclass(frozen=True)
@@ -13,8 +19,8 @@ class Comparison:
     """Seconds of ours and of the other way, and their ratio other / ours, run by run."""
 
     name: str
-    ours: list[float]
-    other: list[float]
+    ours: Sequence[float]
+    other: Sequence[float]
     wanted: str
 
     @property
@@ -24,9 +30,36 @@ class Comparison:
 
     def line(self) -> str:
         """One row of the table."""
-        return " | ".join(
-            [f"{self.name:52}", spread(self.ours), spread(self.other), spread(self.ratios), self.wanted]
-        )
+        return _row(self.name, [spread(self.ours), spread(self.other), spread(self.ratios)], self.wanted)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What is measured by itself, in the unit that ends its name; without values it was not measured."""
+
+    name: str
+    values: Sequence[float]
+    wanted: str = ""
+
+    def line(self) -> str:
+        """One row of the table."""
+        return _row(self.name, [spread(self.values) if self.values else "not measured", "", ""], self.wanted)
+
+
+Line = Comparison | Figure
+
+
+def print_table(lines: Iterable[Line]) -> None:
+    """Print a table in Markdown, each line as soon as it is measured."""
+    print(_row("what", HEADINGS, "wanted"))
+    print(_row("-" * NAME_WIDTH, ["-" * SPREAD_WIDTH] * len(HEADINGS), "---"))
+    for line in lines:
+        print(line.line(), flush=True)
+
+
+def _row(name: str, spreads: Sequence[str], wanted: str) -> str:
+    cells = [f"{name:{NAME_WIDTH}}", *(f"{cell:{SPREAD_WIDTH}}" for cell in spreads), wanted]
+    return f"| {' | '.join(cells)} |"
 
 
 def in_turn(
@@ -45,6 +78,16 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def spread(values: list[float]) -> str:
+def spread(values: Sequence[float]) -> str:
     """Minimum, median and maximum."""
-    return f"{min(values):7.3f} {statistics.median(values):7.3f} {max(values):7.3f}"
+    return " / ".join(f"{value:7.3f}" for value in (min(values), statistics.median(values), max(values)))
+
+
+def largest_resident() -> int:
+    """The most bytes of memory that this process has been in at once (Linux only).
+
+    `getrusage` would not do: a process begins with the largest size of the one that started it.
+    """
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024

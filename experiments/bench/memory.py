@@ -1,54 +1,96 @@
-"""How much memory scoring needs beyond weights and activations: `python -m experiments.bench.memory`."""
+"""How much memory scoring needs beyond weights and activations, and one update of training beyond weights.
+
+On a CPU each is measured in a process of its own, where nothing was before:
+`python -m experiments.bench.memory scoring|training PAIR`, with a `RandomPair` as JSON.
+"""
 
 from __future__ import annotations
 
-import re
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from experiments.bench.comparisons import score
-from experiments.bench.subjects import SMALL, Subject, random_pair
+from experiments.bench.comparisons import STEPS_PER_UPDATE, score
+from experiments.bench.measuring import Figure, largest_resident
+from experiments.bench.subjects import RandomPair, Shape, Subject, random_pair
 from lrbench.models.forward import TOKENS_PER_FORWARD, hidden_states, length_batches, pad_right
+from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.recipe.schema import Divergence, Runtime, Training
 from lrbench.sampling.rollouts import Rollout
+from lrbench.sampling.samples import build_samples
+from lrbench.training.loop import train
 
 ROLLOUTS = 32
-STEPS = 128
-WANTED = {"cpu": 0.5, "cuda": 1.0}
+WANTED = {"cpu": "under 0.5", "cuda": "under 1"}
 
 
-def scoring_memory(subject: Subject) -> str:
-    """One line; on a CPU it is always the pair `SMALL`, in a process where nothing was before."""
-    device = subject.pair.expert.device.type
-    if device == "cuda":
-        needed = beyond(subject)
-    else:
-        found = subprocess.run(
-            [sys.executable, "-m", "experiments.bench.memory"],
-            check=True,
-            capture_output=True,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-        needed = int(found.stdout)
-    return (
-        f"memory of scoring {ROLLOUTS} rollouts of {STEPS} steps beyond weights and activations: "
-        f"{needed / 1e9:.2f} GB (wanted: under {WANTED[device]})"
-    )
-
-
-def beyond(subject: Subject) -> int:
-    """Bytes that scoring needs more than the forwards of both models alone."""
-    prompts = [subject.prompts[index % len(subject.prompts)] for index in range(ROLLOUTS)]
-    rollouts = [
-        Rollout(str(index), 0, prompt, tuple(range(index, index + STEPS)))
-        for index, prompt in enumerate(prompts)
+def memory(declared: RandomPair, subject: Subject, runs: int) -> list[Figure]:
+    """GB (1e9 bytes) of scoring and of training; `subject` is measured itself on a GPU alone."""
+    sizes = f"vocabulary {declared.expert.output_rows:,}"
+    return [
+        Figure(
+            f"memory of scoring {ROLLOUTS} x {declared.new_tokens} steps, {sizes}, GB",
+            [_measured("scoring", declared, subject) for _ in range(runs)],
+            WANTED[declared.device],
+        ),
+        Figure(
+            f"memory of an update of {STEPS_PER_UPDATE} kept steps, {sizes}, GB",
+            [_measured("training", declared, subject) for _ in range(runs)],
+        ),
     ]
+
+
+def _measured(work: str, declared: RandomPair, subject: Subject) -> float:
+    if declared.device == "cuda":
+        return WORKS[work](subject) / 1e9
+    found = subprocess.run(
+        [sys.executable, "-m", "experiments.bench.memory", work, json.dumps(asdict(declared))],
+        check=True,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    return int(found.stdout) / 1e9
+
+
+def of_scoring(subject: Subject) -> int:
+    """Bytes that scoring needs beyond the forwards of both models alone."""
+    rollouts = made_up(subject)
     least = peak(subject, lambda: forwards(subject, rollouts))
     return peak(subject, lambda: score(subject, rollouts)) - least
+
+
+def of_training(subject: Subject) -> int:
+    """Bytes that one update needs beyond what is there before it, which is weights above all."""
+    ingredients = KNOWN_ARMS["neither"]
+    assert ingredients is not None
+    samples = build_samples(made_up(subject), None, ingredients, Divergence())
+    settings = Training(updates=1, steps_per_update=STEPS_PER_UPDATE, lora=subject.lora)
+    pair = subject.pair
+    before = peak(subject, lambda: None)
+
+    def update() -> None:
+        train(
+            pair.expert, pair.vocabulary, samples, settings, seed=0, runtime=Runtime(), save=lambda _: None
+        ).adapted.unload()
+
+    return peak(subject, update) - before
+
+
+WORKS: dict[str, Callable[[Subject], int]] = {"scoring": of_scoring, "training": of_training}
+
+
+def made_up(subject: Subject) -> list[Rollout]:
+    """Rollouts whose completions nobody wrote, so that nothing was in memory before."""
+    prompts = [subject.prompts[index % len(subject.prompts)] for index in range(ROLLOUTS)]
+    return [
+        Rollout(str(index), 0, prompt, tuple(range(index, index + subject.new_tokens)))
+        for index, prompt in enumerate(prompts)
+    ]
 
 
 @torch.no_grad()
@@ -63,7 +105,7 @@ def forwards(subject: Subject, rollouts: Sequence[Rollout]) -> None:
         _states = hidden_states(pair.expert, ids_BT), hidden_states(pair.amateur, ids_BT)
 
 
-def peak(subject: Subject, work: Callable[[], None]) -> int:
+def peak(subject: Subject, work: Callable[[], object]) -> int:
     """The largest memory in use, in bytes, while `work` is done; resident memory on a CPU (Linux only)."""
     if subject.pair.expert.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -71,10 +113,10 @@ def peak(subject: Subject, work: Callable[[], None]) -> int:
         return torch.cuda.max_memory_allocated()
     Path("/proc/self/clear_refs").write_text("5")
     work()
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
+    return largest_resident()
 
 
 if __name__ == "__main__":
-    print(beyond(random_pair(SMALL)))
+    fields = json.loads(sys.argv[2])
+    shapes = {name: Shape(**fields.pop(name)) for name in ("expert", "amateur")}
+    print(WORKS[sys.argv[1]](random_pair(RandomPair(**shapes, **fields))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dashboard.rollout_view import content
-from experiments.bench.measuring import seconds, spread
+from experiments.bench.measuring import Figure, print_table, seconds
 from lrbench.results.inspection import ScoredRollouts
 from lrbench.results.microscope import Microscope
 from lrbench.results.records import ArmRecord
@@ -16,10 +16,9 @@ ROLLOUTS = 1000
 STEPS = 128
 VOCABULARY = 32_000
 MOST_STORED = 12
-WANTED_SECONDS = 0.5
 
 
-def microscope(rollouts: int = ROLLOUTS, steps: int = STEPS) -> str:
+def microscope(rollouts: int = ROLLOUTS, steps: int = STEPS) -> Figure:
     """Selection and targets of all steps at new thresholds, and one rollout made ready to be drawn."""
     scope = made_up(rollouts, steps)
     alphas = iter(np.linspace(0.05, 0.9, 12).tolist())
@@ -31,10 +30,7 @@ def microscope(rollouts: int = ROLLOUTS, steps: int = STEPS) -> str:
 
     moved()
     times = [seconds(moved) for _ in range(10)]
-    return (
-        f"microscope, a slider moved over {rollouts:,} rollouts of {steps} steps: {spread(times)} s "
-        f"(wanted: under {WANTED_SECONDS})"
-    )
+    return Figure(f"microscope, a slider moved over {rollouts:,} x {steps} steps, s", times, "under 0.5")
 
 
 def made_up(rollouts: int, steps: int) -> Microscope:
@@ -81,4 +77,4 @@ def made_up(rollouts: int, steps: int) -> Microscope:
 
 
 if __name__ == "__main__":
-    print(microscope())
+    print_table([microscope()])

@@ -1,16 +1,16 @@
-"""What a sweep of alpha and beta costs once scores are stored, and how large those are."""
+"""What a sweep of alpha and beta costs once scores are stored, and how large these are."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 from experiments.bench.comparisons import ALPHA_MIN
-from experiments.bench.measuring import seconds
+from experiments.bench.measuring import Figure, seconds
 from experiments.bench.subjects import Subject
 from lrbench.pipeline.stages.samples import ROLLOUTS_PER_SHARD, ArmSamples
 from lrbench.recipe.arms import KNOWN_ARMS
@@ -68,24 +68,31 @@ class Once:
         return self.read[artifact.key]
 
 
-def sweep(subject: Subject) -> str:
-    """One line: selection at 25 points over the stored scores of 1,000 rollouts; bytes of a scored step."""
+def sweep(subject: Subject) -> Iterator[Figure]:
+    """Selection at 25 points over the stored scores of 1,000 rollouts."""
     written = subject.rollouts
     rollouts = [written[index % len(written)] for index in range(ROLLOUTS)]
+    steps = sum(rollout.steps for rollout in rollouts) / ROLLOUTS
     with tempfile.TemporaryDirectory() as folder:
         inputs = store(subject, rollouts, Path(folder))
-        steps = sum(rollout.steps for rollout in rollouts)
         workspace = Once()
         took = [
             seconds(lambda point=point, place=place: _select(inputs, workspace, point, Path(folder), place))
             for place, point in enumerate(product(ALPHAS, BETAS))
         ]
-        size = inputs["scores"].size / steps
-    return (
-        f"selection at {len(took)} points over {ROLLOUTS} rollouts of {steps / ROLLOUTS:.0f} steps: "
-        f"{sum(took):.2f} s in all, {took[0]:.2f} s the first (wanted: under 2); "
-        f"{size:.0f} bytes a scored step (wanted: at most 200)"
-    )
+    over = f"over {ROLLOUTS:,} rollouts of {steps:.0f} steps"
+    yield Figure(f"selection at one of {len(took)} points {over}, s", took)
+    yield Figure(f"selection at {len(took)} points {over}, s", [sum(took)], "under 2")
+
+
+def stored_size(name: str, subject: Subject) -> Figure:
+    """How large the scores of a step are on the disk, in shards of the size that runs have."""
+    rollouts = subject.rollouts
+    with tempfile.TemporaryDirectory() as folder:
+        scores = store(subject, rollouts, Path(folder))["scores"]
+        steps = sum(rollout.steps for rollout in rollouts)
+        sizes = [scores.size / steps]
+    return Figure(f"stored scores, {name}, bytes a step", sizes, "at most 200")
 
 
 def store(subject: Subject, rollouts: list[Rollout], folder: Path) -> dict[str, Shelf]:

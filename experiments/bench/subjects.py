@@ -101,7 +101,11 @@ class Subject:
 
     @cached_property
     def rollouts(self) -> list[Rollout]:
-        """The prompts with their completions."""
+        """The prompts with their completions, written once."""
+        return self.written()
+
+    def written(self) -> list[Rollout]:
+        """The prompts with their completions, written now."""
         return [
             Rollout(f"prompt-{index}", 0, prompt, completion)
             for index, (prompt, completion) in enumerate(zip(self.prompts, self.complete(), strict=True))
