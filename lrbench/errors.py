@@ -6,6 +6,8 @@ exception is a bug of ours. A message says what was found, where, and what to do
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class LrbenchError(Exception):
     """Base of all errors below; never raised itself."""
@@ -57,6 +59,17 @@ class NonFiniteLossError(RunError):
 
 class StoreError(RunError):
     """The artifact store cannot be written or read, for example because the disk is full."""
+
+
+class DiskFullError(StoreError):
+    """The disk or quota is full at `path`. Free some space and run again; committed files stay."""
+
+    def __init__(self, path: Path, space: str) -> None:
+        super().__init__(
+            f"cannot write {path}: the disk or quota is full ({space}). "
+            "Free some space and run again; committed files stay and are not made again."
+        )
+        self.path = path
 
 
 class LedgerError(RunError):

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lrbench.errors import DiskFullError
 from lrbench.store.artifact import Artifact, FileRecord, Origin, check_file_name, write_records
 from lrbench.store.canonical import canonical_json
 from lrbench.store.draft_folder import DraftFolder
-from lrbench.store.files import storage_errors, writing_errors
+from lrbench.store.files import disk_full_error, storage_errors, writing_errors
 
 
 class Draft:
@@ -31,6 +32,7 @@ class Draft:
         self._is_locked = is_locked
         self._publish = publish
         self._closed = False
+        self._expected, self._suffix = 0, ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,12 +85,19 @@ class Draft:
                 raise RuntimeError(f"the writer of {name!r} wrote no file")
             with storage_errors(path):
                 self._records[name] = self._folder.commit(name, seconds)
-        except BaseException:
+        except BaseException as error:
+            written = path.stat().st_size if path.is_file() else 0
             # What a failed writer left may be what fills the disk.
             self._folder.clear_writing()
+            if isinstance(error, DiskFullError):
+                raise disk_full_error(error.path, self._needed(name, written)) from error
             raise
         self._spent_seconds += seconds
         return self.path(name)
+
+    def expect(self, files: int, suffix: str) -> None:
+        """Say how many files with this `suffix` there will be, so that a full disk is told what it lacks."""
+        self._expected, self._suffix = files, suffix
 
     def discard(self, name: str) -> None:
         """Remove the committed file `name`.
@@ -141,6 +150,18 @@ class Draft:
             artifact = self._publish(self._folder.files, self._origin)
             self._folder.remove()
         return artifact
+
+    def _needed(self, name: str, written: int) -> str:
+        """The bytes that `name`, of which so many were written, and all files still expected will take."""
+        sizes = [record.size for record in self._records.values() if record.name.endswith(self._suffix)]
+        waiting = self._expected - len(sizes)
+        if name in self._records:
+            return f"about {max(written, self._records[name].size):,} needed"
+        if sizes and waiting > 0:
+            return (
+                f"about {max(written, waiting * sum(sizes) // len(sizes)):,} needed for all that is to come"
+            )
+        return f"more than {written:,} needed" if written else ""
 
     def _require_open(self) -> None:
         if self._closed:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lrbench.errors import StoreError
+from lrbench.errors import DiskFullError, StoreError
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -28,7 +28,7 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     """
     content = data.encode() if isinstance(data, str) else data
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-    with storage_errors(path):
+    with storage_errors(path, f"{len(content):,} needed"):
         try:
             with temporary.open("xb") as file:
                 file.write(content)
@@ -62,12 +62,15 @@ def sync_directory(path: Path) -> None:
 
 
 @contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turn an `OSError` of the block into a `StoreError` that names the path and says what to do."""
+def storage_errors(path: Path, needed: str = "") -> Iterator[None]:
+    """Turn an `OSError` of the block into a `StoreError` that names the path and says what to do.
+
+    `needed` says how many bytes a full disk lacks, where that is known.
+    """
     try:
         yield
     except OSError as error:
-        raise storage_error(error, path) from error
+        raise storage_error(error, path, needed) from error
 
 
 @contextmanager
@@ -91,11 +94,11 @@ def writing_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def storage_error(error: OSError, path: Path) -> StoreError:
+def storage_error(error: OSError, path: Path, needed: str = "") -> StoreError:
     """The message for `error`, met at `path` unless the error itself names a file."""
     place = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else path
     if error.errno in DISK_FULL:
-        return disk_full_error(place)
+        return disk_full_error(place, needed)
     if error.errno in FORBIDDEN:
         reason = os.strerror(error.errno or 0).lower()
         return StoreError(
@@ -105,13 +108,9 @@ def storage_error(error: OSError, path: Path) -> StoreError:
     return StoreError(f"cannot use {place}: {error.strerror or error}. Finished work stays.")
 
 
-def disk_full_error(path: Path) -> StoreError:
-    """The message for a full disk (or quota) under `path`, with the bytes still free."""
-    free = _free_bytes(path)
-    return StoreError(
-        f"cannot write {path}: the disk or quota is full ({free:,} bytes free). "
-        "Free some space and run again; committed files stay and are not made again."
-    )
+def disk_full_error(path: Path, needed: str = "") -> DiskFullError:
+    """The message for a full disk (or quota) under `path`, with the bytes still free and those `needed`."""
+    return DiskFullError(path, ", ".join(filter(None, [f"{_free_bytes(path):,} bytes free", needed])))
 
 
 def _free_bytes(path: Path) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lrbench.embedded import assets
-from lrbench.errors import DataError, ModelError
+from lrbench.errors import DataError, FieldError
 from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.training import ADAPTER_FILES
@@ -177,6 +177,6 @@ def test_more_processes_than_devices_are_told_before_any_work(
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     recipe = make_recipe(arms=["lightr"], runtime={"processes": 2})
-    with pytest.raises(ModelError, match="processes is 2, but only 1 CUDA devices are visible here"):
+    with pytest.raises(FieldError, match=r"runtime\.processes: found 2, but 1 CUDA device is visible here"):
         run_recipe(recipe, tmp_path)
     assert not list((tmp_path / "store").glob("*/*/manifest.json"))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.errors import StoreError
+from lrbench.errors import DiskFullError, StoreError
+from lrbench.store import files
 
 
 @pytest.fixture
@@ -119,6 +120,28 @@ class TestAFailingWriter:
             draft.commit("shard-1", fill)
         assert not (work.draft_directory / "writing").exists()
         assert reopen(work).path("shard-0").read_bytes() == b"good"
+
+    def test_a_full_disk_is_told_how_much_it_lacks(self, draft):
+        def told(name: str) -> str:
+            with pytest.raises(DiskFullError) as refused:
+                draft.commit(name, half_of_it)
+            return str(refused.value).partition(" bytes free, ")[2].partition(")")[0]
+
+        assert told("shard-0.parquet") == "more than 4 needed"
+        draft.expect(4, ".parquet")
+        draft.commit("shard-0.parquet", write(b"1" * 900))
+        draft.commit("shard-1.parquet", write(b"1" * 1100))
+        draft.commit("save", write(b"1" * 7000))
+        assert told("shard-2.parquet") == "about 2,000 needed for all that is to come"
+        assert told("save") == "about 7,000 needed"
+
+    def test_what_a_failed_write_left_counts_as_free(self, work, draft, monkeypatch):
+        def free(_path: Path) -> int:
+            return 10 - sum(path.stat().st_size for path in (work.draft_directory / "writing").rglob("*"))
+
+        monkeypatch.setattr(files, "_free_bytes", free)
+        with pytest.raises(DiskFullError, match=r"full \(10 bytes free, more than 4 needed\)"):
+            draft.commit("shard", half_of_it)
 
 
 class TestReopening:
@@ -286,6 +309,11 @@ class TestFinishing:
         artifact = draft.finish({"shards": 2})
         assert work.find() == artifact
         assert "manifest.json is damaged" in work.damage[0]
+
+
+def half_of_it(path: Path) -> None:
+    path.write_bytes(b"half")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def full_disk(_descriptor: int) -> None:

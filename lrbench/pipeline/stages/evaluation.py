@@ -100,7 +100,9 @@ class BenchmarkScore(Stage):
                 tokenizer=workspace.tokenizer,
                 system_prompt=self.suite.system_prompt,
             )
-            for name, span in shards(self.size, ITEMS_PER_SHARD):
+            parts = shards(self.size, ITEMS_PER_SHARD)
+            draft.expect(len(parts), ".jsonl")
+            for name, span in parts:
                 shard = list(islice(rows, len(span)))
                 if not draft.has(f"{name}.jsonl"):
                     started = time.monotonic()

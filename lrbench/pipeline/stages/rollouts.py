@@ -57,7 +57,9 @@ class RolloutSource(Stage):
         """Commit one Parquet file of rollouts per shard of problems."""
         from lrbench.sampling.rollouts import iterate_rollouts, write_rollouts
 
-        for name, span in shards(self.size, PROBLEMS_PER_SHARD):
+        parts = shards(self.size, PROBLEMS_PER_SHARD)
+        draft.expect(len(parts), ".parquet")
+        for name, span in parts:
             if not draft.has(f"{name}.parquet"):
                 started = time.monotonic()
                 rollouts = self.make(name, span, draft, workspace)

@@ -100,7 +100,9 @@ class PairScores(Stage):
         score = self._score_by_ids if self.least_mass is None else self._score_by_tokens
         steps = 0
         named: set[int] = set()
-        for (name, span), group in zip(shards(count, ROLLOUTS_PER_SHARD), groups, strict=True):
+        parts = shards(count, ROLLOUTS_PER_SHARD)
+        draft.expect(len(parts), ".parquet")
+        for (name, span), group in zip(parts, groups, strict=True):
             if not draft.has(f"{name}.parquet"):
                 started = time.monotonic()
                 scores = score(group, span.start, workspace)
