@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-NAME_WIDTH = 66
+NAME_WIDTH = 70
 SPREAD_WIDTH = 29
 HEADINGS = ("measured", "the other way", "other / measured")
 
@@ -35,7 +35,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Figure:
-    """What is measured by itself, in the unit that ends its name; without values it was not measured."""
+    """What is measured by itself, in the unit that its name says; without values it was not measured."""
 
     name: str
     values: Sequence[float]

@@ -31,15 +31,15 @@ WANTED = {"cpu": "under 0.5", "cuda": "under 1"}
 
 def memory(declared: RandomPair, subject: Subject, runs: int) -> list[Figure]:
     """GB (1e9 bytes) of scoring and of training; `subject` is measured itself on a GPU alone."""
-    sizes = f"vocabulary {declared.expert.output_rows:,}"
+    rows = f"V {declared.expert.output_rows:,}"
     return [
         Figure(
-            f"memory of scoring {ROLLOUTS} x {declared.new_tokens} steps, {sizes}, GB",
+            f"scoring {ROLLOUTS} x {declared.new_tokens} steps, {rows}: GB beyond weights and activations",
             [_measured("scoring", declared, subject) for _ in range(runs)],
             WANTED[declared.device],
         ),
         Figure(
-            f"memory of an update of {STEPS_PER_UPDATE} kept steps, {sizes}, GB",
+            f"an update of {STEPS_PER_UPDATE} kept steps, {rows}: GB beyond weights",
             [_measured("training", declared, subject) for _ in range(runs)],
         ),
     ]

@@ -31,15 +31,15 @@ TOY = RandomPair(
     batch_size=4,
     new_tokens=20,
 )
-WANTED = {
-    "scoring": "at least 10",
-    "lightr": "at least 8",
-    "sampling": "at most 1.4",
-    "evaluation": "at most 1.05",
-    "memory of scoring": "under 0.5",
-    "memory of an update": "",
-    "stored scores": "at most 200",
-}
+LINES = [
+    ("scoring, 20 tokens: one pass, against per prefix", "at least 10"),
+    ("lightr, 20 tokens: 16 steps, against", "at least 8"),
+    ("sampling, 20 tokens: bare, against with scores", "at most 1.4"),
+    ("evaluation of 16 items: bare, against measured", "at most 1.05"),
+    ("scoring 32 x 20 steps, V 720: GB beyond weights and activations", "under 0.5"),
+    ("an update of 16 kept steps, V 720: GB beyond weights", ""),
+    ("stored scores, embedded pair, bytes a step", "at most 200"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +56,13 @@ def quickstart() -> Subject:
 @pytest.mark.slow
 def test_one_table_has_every_figure_of_the_real_sizes() -> None:
     lines = list(real_sizes(TOY, runs=1))
-    assert [line.wanted for line in lines] == list(WANTED.values())
-    for line, name in zip(lines, WANTED, strict=True):
+    assert [line.wanted for line in lines] == [wanted for _, wanted in LINES]
+    for line, (name, _) in zip(lines, LINES, strict=True):
         assert line.name.startswith(name)
         measured = [line.ours, line.other] if isinstance(line, Comparison) else [line.values]
-        assert all(len(values) == 1 and values[0] > 0 for values in measured)
+        assert all(len(values) == 1 for values in measured)
+        # What models this small need is lost in what allocators keep.
+        assert "GB" in name or all(values[0] > 0 for values in measured)
         assert len(cells(line)) == 5
 
 
