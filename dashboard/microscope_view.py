@@ -29,6 +29,17 @@ def statistics_html(columns: Mapping[str, Summary], contrasted: bool) -> str:
             "mean KL where they differ", columns, lambda s: _nats(s.divergence["mean_kl_where_top1_differs"])
         ),
     ]
+    if any("mean_covered" in summary.divergence for summary in columns.values()):
+        rows += [
+            _row(
+                "probability on shared tokens", columns, lambda s: _percent(s.divergence.get("mean_covered"))
+            ),
+            _row(
+                "left out, too little on shared tokens",
+                columns,
+                lambda s: _percent(s.divergence.get("share_covered_too_little")),
+            ),
+        ]
     if contrasted:
         rows += [
             _row("plausible tokens per kept step", columns, lambda s: _count(s.plausible_tokens)),

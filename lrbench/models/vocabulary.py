@@ -54,7 +54,8 @@ def prove_shared_vocabulary(
         )
         raise VocabularyMismatchError(
             f"expert and amateur do not share a vocabulary: {len(differing)} ids stand for different tokens, "
-            f"the first are\n{shown}\nChoose an amateur with the expert's tokenizer."
+            f"the first are\n{shown}\nChoose an amateur with the expert's tokenizer, or compare the "
+            "tokens that both have with `pair.align: tokens`."
         )
     return own_vocabulary(expert, expert_rows)
 

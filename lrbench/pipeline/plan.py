@@ -20,7 +20,12 @@ from lrbench.pipeline.expecting import absent_sets, expected_items, expected_pro
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
-from lrbench.pipeline.stages.rollouts import CheckedSolutions, GreedyRollouts, ReferenceRollouts
+from lrbench.pipeline.stages.rollouts import (
+    CheckedSolutions,
+    GreedyRollouts,
+    ReferenceRollouts,
+    RolloutSource,
+)
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.arms import Arm, resolve_arms
@@ -237,7 +242,8 @@ class _Builder:
         if arm.ingredients.needs_scores:
             assert self.amateur is not None
             alpha_min = self.recipe.divergence.alpha_min
-            scores = PairScores(self.expert, self.amateur, rollouts, alpha_min, self.derived)
+            least_mass = self.recipe.pair.needed_mass
+            scores = PairScores(self.expert, self.amateur, rollouts, alpha_min, self.derived, least_mass)
         samples = ArmSamples(rollouts, scores, arm.ingredients, arm.divergence)
         return TrainedAdapter(
             arm.name,
@@ -253,7 +259,7 @@ class _Builder:
         """The adapter of the arm called `name`, whose budget is taken."""
         return next((self._adapter(arm) for arm in self.arms if arm.name == name), None)
 
-    def _rollouts(self, source: str) -> Stage:
+    def _rollouts(self, source: str) -> RolloutSource:
         assert self.problems is not None
         labels = {"solutions": self.problems.answers, "ground_truth": self.problems.solutions}.get(source)
         if labels is not None and not any(labels):

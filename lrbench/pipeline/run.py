@@ -105,8 +105,9 @@ def _check(workspace: Workspace, waiting: list[Stage]) -> None:
     _ = workspace.device
     for choice in {stage.engine_choice for stage in waiting if stage.engine_choice is not None}:
         workspace.check_engine(choice)
-    if any(isinstance(stage, PairScores) for stage in waiting):
-        _ = workspace.shared_vocabulary
+    for stage in waiting:
+        if isinstance(stage, PairScores):
+            stage.check_tokens(workspace)
     for layers in {stage.derivation.layers for stage in waiting if isinstance(stage, DerivedAmateur)}:
         from lrbench.models.deriving import derivable_layers
 

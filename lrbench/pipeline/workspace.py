@@ -125,7 +125,7 @@ class Workspace:
 
     @cached_property
     def alignment(self) -> Alignment:
-        """The tokens that the pair shares whatever their ids; raises `VocabularyMismatchError` without any."""
+        """The tokens that the pair shares whatever their ids; raises `VocabularyMismatchError` for none."""
         from lrbench.models.alignment import align_tokens
         from lrbench.models.loading import end_of_turn_id, output_rows
 

@@ -37,6 +37,9 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _match(sections["training"].budget, ("training", "budget"))
     if "pair" in sections and sections["pair"].amateur is not None:
         yield from _one_amateur(sections["pair"].amateur)
+    if "pair" in sections and sections["pair"].align == "ids" and sections["pair"].least_mass is not None:
+        message = "given without `align: tokens`, allowed is only with it, since ids either agree or do not"
+        yield ("pair", "least_mass"), message
     if "evaluation" in sections:
         yield from _choice_of_items(sections["evaluation"])
     for section in ("sampling", "evaluation"):
@@ -189,6 +192,8 @@ def ignored_settings(recipe: Recipe) -> Iterator[Finding]:
         yield ("data", "held_out"), "ignored, because no arm is trained"
     if recipe.pair.amateur is not None and not any(_needs_scores(arm) for arm in arms):
         yield ("pair", "amateur"), "ignored, because no arm compares the expert with an amateur"
+    if recipe.pair.align == "tokens" and not any(_needs_scores(arm) for arm in arms):
+        yield ("pair", "align"), "ignored, because no arm compares the expert with an amateur"
     for name in sorted(recipe.divergence.model_fields_set):
         if not any(_uses(arm, name) for arm in arms):
             yield ("divergence", name), f"ignored, because no arm {DIVERGENCE_USES[name]}"

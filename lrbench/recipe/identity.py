@@ -41,9 +41,11 @@ def recipe_hash(recipe: Recipe) -> str:
     """64 hexadecimal digits that differ when, and only when, a field differs that can change a result.
 
     What is null or empty is left out, so that a field a later version adds, null where it is not used,
-    leaves the hashes of earlier recipes as they were.
+    leaves the hashes of earlier recipes as they were. So is a word that says as much as null.
     """
-    return stable_hash(_without_nulls(output_fields(recipe)))
+    fields = output_fields(recipe)
+    pair = {name: value for name, value in fields["pair"].items() if (name, value) != ("align", "ids")}
+    return stable_hash(_without_nulls(fields | {"pair": pair}))
 
 
 def output_fields(section: Section) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from lrbench.recipe.kinds import Kind
 
 SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+# What no `pair.least_mass` means: below it, the tokens that are not shared hold too much to be left out.
+LEAST_MASS = 0.9
 
 Name = Annotated[str, Field(pattern=SAFE_NAME, max_length=100)]
 Count = Annotated[int, Field(ge=1)]
@@ -61,10 +63,24 @@ class Amateur(Section):
 
 
 class Pair(Section):
-    """The two models that are compared token by token."""
+    """The two models that are compared token by token.
+
+    `align`: `ids` asks that every token id stands for the same token in both; `tokens` compares the tokens
+    that both have, whatever their ids, where those hold at least `least_mass` of both models' probability
+    (null: 0.9).
+    """
 
     expert: ModelReference
     amateur: Amateur | None = None
+    align: Literal["ids", "tokens"] = "ids"
+    least_mass: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @property
+    def needed_mass(self) -> float | None:
+        """The probability that shared tokens have to hold; None where ids are compared."""
+        if self.align == "ids":
+            return None
+        return LEAST_MASS if self.least_mass is None else self.least_mass
 
     @property
     def amateur_name(self) -> str | None:

@@ -22,7 +22,7 @@ from lrbench.results.records import ArmRecord
 from lrbench.sampling.divergence import divergence_statistics
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import kept_steps
-from lrbench.sampling.scores import Scores
+from lrbench.sampling.scores import Scores, taken
 from lrbench.sampling.targets import contrast, own_token, plausible
 
 # Nats; eight to a decade. The first bin also holds what lies below it, the last what lies above.
@@ -144,10 +144,13 @@ class RolloutView:
 class Microscope:
     """The scored rollouts of an arm, under its selector and target, at any thresholds.
 
-    `alpha_min` is how far down the scores were stored: no alpha below it can be answered.
+    `alpha_min` is how far down the scores were stored: no alpha below it can be answered. `least_mass` is
+    that of a pair that is aligned by tokens.
     """
 
-    def __init__(self, found: ScoredRollouts, arm: ArmRecord, alpha_min: float) -> None:
+    def __init__(
+        self, found: ScoredRollouts, arm: ArmRecord, alpha_min: float, least_mass: float | None = None
+    ) -> None:
         self.rollouts = found.rollouts
         self.scores = found.scores
         self.texts = found.texts
@@ -156,6 +159,7 @@ class Microscope:
         )
         self.trained = Divergence.model_validate(arm.settings["divergence"])
         self.alpha_min = alpha_min
+        self.least_mass = least_mass
 
     @cached_property
     def mean_kl(self) -> NDArray[np.float64]:
@@ -185,11 +189,11 @@ class Microscope:
 
     def kept(self, thresholds: Divergence) -> NDArray[np.bool_]:
         """(N,) True for every step that the arm's selector keeps."""
-        return kept_steps(self.scores, self.ingredients, thresholds)
+        return kept_steps(self.scores, self.ingredients, thresholds, self.least_mass)
 
     def summary(self, thresholds: Divergence) -> Summary:
         """All rollouts at once."""
-        return _summary(self.scores, self.kept(thresholds), self.ingredients, thresholds.alpha)
+        return self._summary(self.scores, self.kept(thresholds), thresholds.alpha)
 
     @cached_property
     def summary_as_trained(self) -> Summary:
@@ -200,14 +204,27 @@ class Microscope:
         """One rollout; `index` is its place in `rollouts`."""
         start, stop = np.searchsorted(self.scores.rollout, [index, index + 1])
         scores = _part(self.scores, int(start), int(stop))
-        kept = kept_steps(scores, self.ingredients, thresholds)
+        kept = kept_steps(scores, self.ingredients, thresholds, self.least_mass)
         return RolloutView(
             rollout=self.rollouts[index],
             scores=scores,
             kept=kept,
-            summary=_summary(scores, kept, self.ingredients, thresholds.alpha),
+            summary=self._summary(scores, kept, thresholds.alpha),
             ingredients=self.ingredients,
             alpha=thresholds.alpha,
+        )
+
+    def _summary(self, scores: Scores, kept: NDArray[np.bool_], alpha: float) -> Summary:
+        tokens = single = overturned = None
+        if self.ingredients.target == "contrast" and kept.any():
+            tokens, single, overturned = _target_statistics(scores, kept, alpha)
+        return Summary(
+            divergence=divergence_statistics(scores, kept, self.least_mass),
+            plausible_tokens=tokens,
+            share_single=single,
+            share_overturned=overturned,
+            counts=_histogram(scores.kl),
+            counts_kept=_histogram(scores.kl[kept]),
         )
 
 
@@ -220,28 +237,14 @@ def open_microscope(inspector: Inspector, arm: ArmRecord) -> Microscope | None:
     found = inspector.scored_rollouts(arm)
     if found is None:
         return None
-    alpha_min = inspector.artifact("scores", arm.stages["scores"]).identity["alpha_min"]
+    stored = inspector.artifact("scores", arm.stages["scores"]).identity
     try:
-        return Microscope(found, arm, alpha_min)
+        return Microscope(found, arm, stored["alpha_min"], stored.get("least_mass"))
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(
             f"the record of {arm.arm} (arm id {arm.arm_id}) does not say how it selects and what it "
             f"learns: {error}"
         ) from error
-
-
-def _summary(scores: Scores, kept: NDArray[np.bool_], ingredients: Ingredients, alpha: float) -> Summary:
-    tokens = single = overturned = None
-    if ingredients.target == "contrast" and kept.any():
-        tokens, single, overturned = _target_statistics(scores, kept, alpha)
-    return Summary(
-        divergence=divergence_statistics(scores, kept),
-        plausible_tokens=tokens,
-        share_single=single,
-        share_overturned=overturned,
-        counts=_histogram(scores.kl),
-        counts_kept=_histogram(scores.kl[kept]),
-    )
 
 
 def _target_statistics(scores: Scores, kept: NDArray[np.bool_], alpha: float) -> tuple[float, float, float]:
@@ -261,15 +264,8 @@ def _target_statistics(scores: Scores, kept: NDArray[np.bool_], alpha: float) ->
 def _kept_part(scores: Scores, kept: NDArray[np.bool_]) -> Scores:
     """The kept steps alone."""
     lengths = np.diff(scores.offsets)
-    support = np.repeat(kept, lengths)
-    return Scores(
-        offsets=np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int64),
-        **{
-            name: column[support if name.startswith("support_") else kept]
-            for name, column in vars(scores).items()
-            if name != "offsets"
-        },
-    )
+    offsets = np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int64)
+    return taken(scores, kept, np.repeat(kept, lengths), offsets)
 
 
 def _histogram(kl: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -281,14 +277,7 @@ def _part(scores: Scores, start: int, stop: int) -> Scores:
     """The steps from `start` to `stop`."""
     offsets = scores.offsets[start : stop + 1]
     support = slice(int(offsets[0]), int(offsets[-1]))
-    return Scores(
-        offsets=offsets - offsets[0],
-        **{
-            name: column[support if name.startswith("support_") else slice(start, stop)]
-            for name, column in vars(scores).items()
-            if name != "offsets"
-        },
-    )
+    return taken(scores, slice(start, stop), support, offsets - offsets[0])
 
 
 def _left_over(log_probabilities: NDArray[np.float32]) -> float:

@@ -19,7 +19,7 @@ from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.rollouts import Rollout, StoredRollouts
 from lrbench.sampling.scores import Scores
-from lrbench.sampling.selectors import keep_above, keep_all
+from lrbench.sampling.selectors import keep_above, keep_all, keep_covered
 from lrbench.sampling.targets import Targets, contrast, own_token
 
 if TYPE_CHECKING:
@@ -53,13 +53,20 @@ class Samples:
         return len(self.step)
 
 
-def kept_steps(scores: Scores, ingredients: Ingredients, divergence: Divergence) -> NDArray[np.bool_]:
-    """(N,) True where an arm's selector keeps a step."""
-    return keep_above(scores, divergence.beta) if ingredients.selector == "kl" else keep_all(scores)
+def kept_steps(
+    scores: Scores, ingredients: Ingredients, divergence: Divergence, least_mass: float | None = None
+) -> NDArray[np.bool_]:
+    """(N,) True where an arm's selector keeps a step; with `least_mass`, only where that much is covered."""
+    kept = keep_above(scores, divergence.beta) if ingredients.selector == "kl" else keep_all(scores)
+    return kept if least_mass is None else kept & keep_covered(scores, least_mass)
 
 
 def build_samples(
-    rollouts: Sequence[Rollout], scores: Scores | None, ingredients: Ingredients, divergence: Divergence
+    rollouts: Sequence[Rollout],
+    scores: Scores | None,
+    ingredients: Ingredients,
+    divergence: Divergence,
+    least_mass: float | None = None,
 ) -> Samples:
     """Apply an arm's selector and target to rollouts, and to their scores where it needs them."""
     if scores is None:
@@ -68,7 +75,7 @@ def build_samples(
         step_N = np.concatenate([np.arange(count, dtype=np.int32) for count in [0, *counts]])
         kl_N = np.full(len(step_N), np.nan, dtype=np.float32)
     else:
-        kept = kept_steps(scores, ingredients, divergence)
+        kept = kept_steps(scores, ingredients, divergence, least_mass)
         rollout_N, step_N, kl_N = scores.rollout[kept], scores.step[kept], scores.kl[kept]
     if scores is not None and ingredients.target == "contrast":
         targets = contrast(scores, kept, divergence.alpha)

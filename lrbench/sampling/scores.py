@@ -8,7 +8,7 @@ beta is then an exact filter (DESIGN, section 3).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("support_log_p_amateur", pa.list_(pa.float32())),
     ]
 )
+ALIGNED_SCHEMA = SCHEMA.append(pa.field("covered", pa.float32()))
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Scores:
     `rollout` (N,) indexes the scored rollouts; `step` (N,) counts from 0 within its rollout; `kl` and
     both entropies (N,) are in nats; `top1_*` (N,) are token ids; the support of step i is the slice
     `offsets[i]:offsets[i + 1]` of the `support_*` arrays (M,), in ascending token id.
+
+    Of a pair that is aligned by tokens, all of this is over the tokens it shares, under the expert's ids, and
+    `covered` (N,) is the probability that these hold for the model that gives them less; None for any other.
     """
 
     rollout: NDArray[np.int32]
@@ -53,6 +57,7 @@ class Scores:
     support_ids: NDArray[np.int32]
     support_log_p_expert: NDArray[np.float32]
     support_log_p_amateur: NDArray[np.float32]
+    covered: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.kl)
@@ -79,14 +84,10 @@ NO_SCORES = Scores(
 
 def concatenate(parts: Sequence[Scores]) -> Scores:
     """One `Scores` of all parts in order; rollout indices are taken as they are."""
-    parts = [NO_SCORES, *parts]
+    parts = [part for part in parts if len(part)] or [NO_SCORES]
     lengths = [np.diff(part.offsets) for part in parts]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-    columns = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Scores)
-        if field.name != "offsets"
-    }
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _columns(parts[0])}
     return Scores(offsets=offsets, **columns)
 
 
@@ -96,12 +97,24 @@ def in_rollout_order(scores: Scores) -> Scores:
     lengths = np.diff(scores.offsets)[order]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     support = np.repeat(scores.offsets[:-1][order] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return taken(scores, order, support, offsets)
+
+
+def taken(scores: Scores, steps: Any, support: Any, offsets: NDArray[np.int64]) -> Scores:
+    """Some of the scores: `steps` and `support` say which steps and which of their tokens, as NumPy indexes.
+
+    `offsets` are those of the result.
+    """
     columns = {
-        field.name: getattr(scores, field.name)[support if field.name.startswith("support_") else order]
-        for field in fields(Scores)
-        if field.name != "offsets"
+        name: column[support if name.startswith("support_") else steps]
+        for name, column in _columns(scores).items()
     }
     return Scores(offsets=offsets, **columns)
+
+
+def _columns(scores: Scores) -> dict[str, NDArray[Any]]:
+    """Every array that these scores have, besides the offsets."""
+    return {name: column for name, column in vars(scores).items() if name != "offsets" and column is not None}
 
 
 def of_rollouts_from(scores: Scores, first_rollout: int) -> Scores:
@@ -111,14 +124,15 @@ def of_rollouts_from(scores: Scores, first_rollout: int) -> Scores:
 
 def write_scores(path: Path, scores: Scores) -> None:
     """Write scores as Parquet, one row per step."""
+    schema = SCHEMA if scores.covered is None else ALIGNED_SCHEMA
     offsets = pa.array(scores.offsets, pa.int32())
     columns = [
         pa.ListArray.from_arrays(offsets, pa.array(getattr(scores, name)))
         if name.startswith("support_")
         else pa.array(getattr(scores, name))
-        for name in SCHEMA.names
+        for name in schema.names
     ]
-    pq.write_table(pa.table(columns, schema=SCHEMA), path, compression="zstd")
+    pq.write_table(pa.table(columns, schema=schema), path, compression="zstd")
 
 
 def read_scores(paths: Sequence[Path]) -> Scores:
@@ -127,11 +141,12 @@ def read_scores(paths: Sequence[Path]) -> Scores:
 
 
 def _read_part(path: Path) -> Scores:
-    table = pq.read_table(path, schema=SCHEMA).combine_chunks()
-    lists = {name: table[name].combine_chunks() for name in SCHEMA.names if name.startswith("support_")}
+    schema = ALIGNED_SCHEMA if "covered" in pq.read_schema(path).names else SCHEMA
+    table = pq.read_table(path, schema=schema).combine_chunks()
+    lists = {name: table[name].combine_chunks() for name in schema.names if name.startswith("support_")}
     offsets = lists["support_ids"].offsets.to_numpy().astype(np.int64)
     return Scores(
         offsets=offsets - offsets[0],
         **{name: column.flatten().to_numpy() for name, column in lists.items()},
-        **{name: table[name].to_numpy() for name in SCHEMA.names if name not in lists},
+        **{name: table[name].to_numpy() for name in schema.names if name not in lists},
     )

@@ -15,16 +15,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lrbench.errors import RunError
+from lrbench.models.alignment import Alignment
 from lrbench.models.forward import (
     TOKENS_PER_FORWARD,
     chunk_size,
     hidden_states,
     length_batches,
+    log_probabilities,
     output_logits,
     pad_right,
 )
 from lrbench.models.loading import Model
 from lrbench.models.vocabulary import SharedVocabulary
+from lrbench.sampling.alignment import aligned_columns
+from lrbench.sampling.reading import Reading, own_reading
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.scores import Scores, concatenate, in_rollout_order
 from lrbench.sampling.step_scores import step_columns
@@ -32,11 +36,15 @@ from lrbench.sampling.step_scores import step_columns
 
 @dataclass(frozen=True)
 class LoadedPair:
-    """Expert and amateur in memory, with the vocabulary proven to be shared."""
+    """Expert and amateur in memory, with the vocabulary proven to be shared.
+
+    With an `alignment` the vocabulary is the expert's own, and what is shared is the alignment's tokens.
+    """
 
     expert: Model
     amateur: Model
     vocabulary: SharedVocabulary
+    alignment: Alignment | None = None
 
 
 @torch.no_grad()
@@ -46,6 +54,7 @@ def score_rollouts(
     *,
     alpha_min: float,
     first_index: int = 0,
+    readings: Sequence[Reading] | None = None,
     tokens_per_forward: int | None = None,
     positions_per_chunk: int | None = None,
 ) -> Scores:
@@ -53,24 +62,24 @@ def score_rollouts(
 
     D_t = KL(p_E || p_A) over the shared vocabulary in float32 (paper, equation 1). Only one chunk of
     `positions_per_chunk` x V logits per model, by default at most 64 MiB, is in memory at a time.
+    `readings` are what the amateur of an aligned pair reads; any other reads what the expert reads.
     Raises `RunError` where a divergence is not a number.
     """
     parts = []
-    lengths = [len(rollout.token_ids) for rollout in rollouts]
+    own = [own_reading(rollout) for rollout in rollouts]
+    theirs = own if readings is None else readings
+    # One more than is read: the last token of a rollout is predicted and no more.
+    lengths = [1 + max(len(a.token_ids), len(b.token_ids)) for a, b in zip(own, theirs, strict=True)]
     tokens = tokens_per_forward or TOKENS_PER_FORWARD[pair.expert.device.type]
-    positions = positions_per_chunk or chunk_size(pair.vocabulary)
+    positions = positions_per_chunk or _chunk_size(pair)
     most = min(positions, sum(rollout.steps for rollout in rollouts))
     expert_CR, amateur_CR = (_room(model, most) for model in (pair.expert, pair.amateur))
     for indices in length_batches(lengths, len(rollouts), tokens):
         batch = [rollouts[index] for index in indices]
-        expert_ND = step_hidden_states(pair.expert, batch)
-        amateur_ND = step_hidden_states(pair.amateur, batch)
+        expert_ND = _predicting(pair.expert, [own[index] for index in indices])
+        amateur_ND = _predicting(pair.amateur, [theirs[index] for index in indices])
         chunks = [
-            step_columns(
-                output_logits(pair.expert, expert_CD, pair.vocabulary, expert_CR),
-                output_logits(pair.amateur, amateur_CD, pair.vocabulary, amateur_CR),
-                alpha_min,
-            )
+            _columns(pair, expert_CD, amateur_CD, (expert_CR, amateur_CR), alpha_min)
             for expert_CD, amateur_CD in zip(
                 torch.split(expert_ND, positions),
                 torch.split(amateur_ND, positions),
@@ -81,22 +90,51 @@ def score_rollouts(
     return in_rollout_order(concatenate(parts))
 
 
-def step_positions(rollouts: Sequence[Rollout]) -> tuple[Tensor, Tensor]:
-    """Row and column, each (N,), of the hidden state that predicts each step, in rollout order.
-
-    Step t is predicted at the last token before it: position len(prompt) - 1 + t.
-    """
-    rows = [row for row, rollout in enumerate(rollouts) for _ in range(rollout.steps)]
-    columns = [len(rollout.prompt_ids) - 1 + step for rollout in rollouts for step in range(rollout.steps)]
-    return torch.tensor(rows), torch.tensor(columns)
+@torch.no_grad()
+def mean_probabilities(
+    model: Model, readings: Sequence[Reading], vocabulary: SharedVocabulary
+) -> NDArray[np.float64]:
+    """(V,) each token's probability, on average over all steps of the `readings`."""
+    sum_V = torch.zeros(vocabulary.size, dtype=torch.float64, device=model.device)
+    tokens = TOKENS_PER_FORWARD[model.device.type]
+    for indices in length_batches([len(reading.token_ids) for reading in readings], len(readings), tokens):
+        hidden_ND = _predicting(model, [readings[index] for index in indices])
+        for hidden_CD in torch.split(hidden_ND, chunk_size(vocabulary)):
+            sum_V += log_probabilities(model, hidden_CD, vocabulary).exp_().sum(0)
+    mean_V: NDArray[np.float64] = sum_V.cpu().numpy() / sum(len(reading.positions) for reading in readings)
+    return mean_V
 
 
 def step_hidden_states(model: Model, rollouts: Sequence[Rollout]) -> Tensor:
     """(N, D) the hidden states that predict the steps of `rollouts`, in rollout order, from one forward."""
-    # The last token predicts nothing that is scored.
-    ids_BT = pad_right([rollout.token_ids[:-1] for rollout in rollouts], model.device)
-    rows_N, columns_N = step_positions(rollouts)
-    return hidden_states(model, ids_BT)[rows_N.to(model.device), columns_N.to(model.device)]
+    return _predicting(model, [own_reading(rollout) for rollout in rollouts])
+
+
+def _predicting(model: Model, readings: Sequence[Reading]) -> Tensor:
+    """(N, D) the hidden states at the positions of `readings`, in their order."""
+    ids_BT = pad_right([reading.token_ids for reading in readings], model.device)
+    places = [(row, column) for row, reading in enumerate(readings) for column in reading.positions]
+    rows_N, columns_N = torch.tensor(places, device=model.device).reshape(-1, 2).unbind(-1)
+    return hidden_states(model, ids_BT)[rows_N, columns_N]
+
+
+def _columns(
+    pair: LoadedPair, expert_CD: Tensor, amateur_CD: Tensor, rooms: tuple[Tensor, Tensor], alpha_min: float
+) -> dict[str, NDArray[Any]]:
+    """Columns of `Scores` for the C steps of a chunk; the logits are written to the `rooms`."""
+    theirs = pair.vocabulary if pair.alignment is None else pair.alignment.amateur
+    expert_CV = output_logits(pair.expert, expert_CD, pair.vocabulary, rooms[0])
+    amateur_CV = output_logits(pair.amateur, amateur_CD, theirs, rooms[1])
+    if pair.alignment is None:
+        return step_columns(expert_CV, amateur_CV, alpha_min)
+    return aligned_columns(expert_CV, amateur_CV, pair.alignment, alpha_min)
+
+
+def _chunk_size(pair: LoadedPair) -> int:
+    sizes = [chunk_size(pair.vocabulary)]
+    if pair.alignment is not None:
+        sizes.append(chunk_size(pair.alignment.amateur))
+    return min(sizes)
 
 
 def _room(model: Model, positions: int) -> Tensor:

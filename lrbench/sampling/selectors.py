@@ -17,3 +17,13 @@ def keep_above(scores: Scores, beta: float) -> NDArray[np.bool_]:
 def keep_all(scores: Scores) -> NDArray[np.bool_]:
     """The `all` selector: (N,) True everywhere."""
     return np.ones(len(scores), dtype=bool)
+
+
+def keep_covered(scores: Scores, least_mass: float) -> NDArray[np.bool_]:
+    """(N,) True where the shared tokens of an aligned pair hold at least `least_mass` for both models.
+
+    Below it the distributions that are compared are a renormalised sliver of what the models think.
+    """
+    assert scores.covered is not None
+    kept: NDArray[np.bool_] = scores.covered >= np.float32(least_mass)
+    return kept

@@ -47,6 +47,7 @@ OTHERS: dict[str, Any] = {
     "pair.amateur.revision": None,
     "pair.expert.dtype": "bfloat16",
     "pair.amateur.dtype": "bfloat16",
+    "pair.align": "tokens",
     "data.train": "embedded/formal",
     "data.selection": "sample",
     "sampling.system_prompt": "Think.",
@@ -69,6 +70,7 @@ ELSEWHERE = {
     "pair.expert.model": "test_other_weights_change_every_key_of_the_pair",
     "pair.amateur.model": "test_other_weights_change_every_key_of_the_pair",
     "pair.amateur.derive": "tests/pipeline/test_deriving.py",
+    "pair.least_mass": "test_how_a_pair_is_aligned_decides_its_scores_alone",
     "pair.expert.revision": "a revision is part of the weight identity of hub models only",
     "pair.amateur.revision": "a revision is part of the weight identity of hub models only",
     "evaluation.suite": "test_the_choice_of_benchmarks_and_items_decides_what_is_measured",
@@ -295,3 +297,27 @@ def test_arms_with_one_source_share_its_rollouts_and_base_is_measured_once(
     assert names.count("scores") == 1
     assert names.count("train") == 4
     assert names.count("evaluate") == 5 * 7
+
+
+def test_how_a_pair_is_aligned_decides_its_scores_alone(
+    make_recipe: Callable[..., Recipe], runs: Path
+) -> None:
+    by_ids = make_recipe()
+
+    def planned(**align: Any) -> dict[str, str]:
+        recipe = by_ids.model_copy(update={"pair": by_ids.pair.model_copy(update=align)})
+        return {stage.name: stage.key for stage in plan_recipe(recipe, runs).arms[1].stages()}
+
+    before, default = planned(), planned(align="tokens")
+    assert planned(align="tokens", least_mass=0.9) == default
+    lower = planned(align="tokens", least_mass=0.8)
+    assert before["rollouts"] == default["rollouts"] == lower["rollouts"]
+    for stage in ("scores", "samples", "train"):
+        assert len({before[stage], default[stage], lower[stage]}) == 3
+
+
+def test_scores_of_a_pair_that_is_not_aligned_have_the_identity_they_always_had(
+    make_recipe: Callable[..., Recipe], runs: Path
+) -> None:
+    stages = {stage.name: stage for stage in plan_recipe(make_recipe(), runs).stages}
+    assert stages["scores"].identity.keys() == {"expert", "amateur", "alpha_min"}

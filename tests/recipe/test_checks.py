@@ -47,6 +47,20 @@ BELOW = "allowed is an alpha of at least alpha_min, since scores are stored only
         ),
         ([(AMATEUR, "")], "3:1: pair.amateur: missing; the arm `lightr` compares the expert with an amateur"),
         (
+            [(AMATEUR, AMATEUR + "  least_mass: 0.8\n")],
+            "6:15: pair.least_mass: given without `align: tokens`, allowed is only with it, since ids either "
+            "agree or do not",
+        ),
+        (
+            [(AMATEUR, AMATEUR + "  align: ids\n  least_mass: 0.8\n")],
+            "7:15: pair.least_mass: given without `align: tokens`, allowed is only with it, since ids either "
+            "agree or do not",
+        ),
+        (
+            [(AMATEUR, AMATEUR + "  align: tokens\n  least_mass: 1.1\n")],
+            "7:15: pair.least_mass: found 1.1, allowed is a number in (0, 1] or null",
+        ),
+        (
             [(AMATEUR, "  amateur: null\n"), (ARMS, "[base, no_contrast]")],
             "5:12: pair.amateur: missing; the arm `no_contrast` compares the expert with an amateur",
         ),
@@ -132,6 +146,7 @@ def test_fields_that_do_not_fit_are_told(
         [(ARMS, "[{name: lightr, training: {rollouts_per_update: null}}]")],
         [(UNIT, UNIT + "  budget: {match: sft, on: problems, seconds: 5, tuned_tokens: 100}\n")],
         [(ARMS, "[sft, {name: lightr, training: {budget: {match: sft, on: updates, problems: 3}}}]")],
+        [(AMATEUR, AMATEUR + "  align: tokens\n  least_mass: 1\n")],
     ],
 )
 def test_what_fits_loads_without_a_warning(
@@ -152,6 +167,10 @@ def test_what_fits_loads_without_a_warning(
                 "10:10: divergence.alpha: ignored, because no arm has the target `contrast`",
                 "11:9: divergence.beta: ignored, because no arm has the selector `kl`",
             ],
+        ),
+        (
+            [(AMATEUR, "  align: tokens\n"), (ARMS, "[base, neither]"), ("alpha: 0.2\n  beta: 0.4", "{}")],
+            ["5:10: pair.align: ignored, because no arm compares the expert with an amateur"],
         ),
         (
             [(ARMS, "[base, no_contrast]")],

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbench.recipe.fields import leaf_paths, schema_at
-from lrbench.recipe.identity import output_fields, recipe_hash, resolved_yaml
+from lrbench.recipe.identity import _without_nulls, output_fields, recipe_hash, resolved_yaml
 from lrbench.recipe.kinds import Kind, fields_of_kind
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.messages import Path as FieldPath
 from lrbench.recipe.schema import Recipe, Section
+from lrbench.store.keys import stable_hash
 
 COMPLETE: dict[str, Any] = {
     "name": "all",
@@ -125,6 +126,13 @@ def test_a_field_that_is_not_used_is_no_part_of_the_hash(monkeypatch: pytest.Mon
     assert recipe_hash(recipe) == before
     monkeypatch.setattr("lrbench.recipe.identity.output_fields", lambda _recipe: found | {"later": [None]})
     assert recipe_hash(recipe) != before
+
+
+def test_a_pair_that_is_not_aligned_has_the_hash_it_had_before_it_could_be() -> None:
+    recipe = Recipe.model_validate(COMPLETE)
+    found = output_fields(recipe)
+    earlier = {name: found["pair"][name] for name in ("expert", "amateur")}
+    assert recipe_hash(recipe) == stable_hash(_without_nulls(found | {"pair": earlier}))
 
 
 def test_the_declared_kinds_are_the_labels_and_runtime_fields_named_here() -> None:

@@ -89,6 +89,8 @@ seeds: null
 pair:
   expert: {model: embedded/expert, revision: null, dtype: float32}
   amateur: {model: embedded/amateur, revision: null, dtype: float32}
+  align: tokens
+  least_mass: 0.9
 data: {train: embedded/multi_step, problems: 8, selection: sample, seed: 0, held_out: 4}
 divergence: {alpha: 0.2, beta: 0.4, alpha_min: 0.05}
 sampling:

@@ -130,7 +130,9 @@ class PairScores(Stage):
         pair, tokenizers = workspace.aligned_pair, (workspace.tokenizer, workspace.amateur_tokenizer)
         translator = Translator(workspace.alignment, *tokenizers)
         system_prompt = self.rollouts.sampling.system_prompt
-        readings = [translator.reading(rollout, self._texts[rollout.problem_id], system_prompt) for rollout in group]
+        readings = [
+            translator.reading(rollout, self._texts[rollout.problem_id], system_prompt) for rollout in group
+        ]
         scores = score_rollouts(
             pair, group, alpha_min=self.alpha_min, first_index=first_index, readings=readings
         )
