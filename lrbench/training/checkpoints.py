@@ -34,12 +34,12 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read back exactly what was written."""
+    """Read back exactly what was written; a count stays a whole number, so that curves keep their bytes."""
     with safe_open(path, framework="pt") as opened:
         facts = opened.metadata()
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
     curves = {
-        name: [(int(update), float(value)) for update, value in points]
+        name: [(update, value) for update, value in points]
         for name, points in json.loads(facts["curves"]).items()
     }
     return Checkpoint(int(facts["update"]), tensors, curves, float(facts["seconds"]))
