@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,46 +18,19 @@ from lrbench.recipe.identity import resolved_yaml
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.store.store import Store
+from tests.pipeline.running import HEAVY, run_noting_commits
 
-# Twenty take minutes; LRBENCH_KILLS=20 asks for them.
+# More take minutes; LRBENCH_KILLS=20 asks for them.
 KILLS = int(os.environ.get("LRBENCH_KILLS", "6"))
-# Runs a recipe and notes every commit of a draft, so that what is done twice can be counted.
-WORKER = """
-import os
-import sys
-from pathlib import Path
-from lrbench.pipeline.run import run_recipe
-from lrbench.pipeline.stages.rollouts import CheckedSolutions
-from lrbench.recipe.loading import load_recipe
-from lrbench.store.draft import Draft
-
-recipe, runs, log = map(Path, sys.argv[1:])
-# Random models solve nothing; let every third sampled solution count as right.
-CheckedSolutions._is_right = lambda _self, index, _ids, _workspace: index % 3 == 0
-os.environ["LRBENCH_MLFLOW"] = "off"
-commit = Draft.commit
-
-def noted(self, name, write, seconds=0.0):
-    path = commit(self, name, write, seconds)
-    with log.open("a") as stream:
-        stream.write(f"{self._origin.stage} {self._origin.key} {name}\\n")
-    return path
-
-Draft.commit = noted
-print("ready", flush=True)
-report = run_recipe(load_recipe(recipe), runs)
-print("worked", report.worked, flush=True)
-"""
+# What every run imports is imported once, so that kills fall into work.
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(HEAVY)
 
 
-def start(recipe: Path, runs: Path, log: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(recipe), str(runs), str(log)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"},
-    )
+def start(recipe: Path, runs: Path, log: Path) -> multiprocessing.context.ForkServerProcess:
+    process = processes.Process(target=run_noting_commits, args=(recipe, runs, log))
+    process.start()
+    return process
 
 
 def contents(recipe: Path, runs: Path) -> dict[str, str]:
@@ -77,9 +48,9 @@ def recipe_file(make_recipe: Callable[..., Recipe], tmp_path_factory: pytest.Tem
     recipe = make_recipe(
         arms=["base", "sft", "lightr", "ground_truth"],
         data={"train": "embedded/multi_step", "problems": 140},
-        sampling={"max_new_tokens": 12},
-        training={"updates": 40, "rollouts_per_update": 8, "learning_rate": 1e-3},
-        evaluation={"suite": "embedded7", "limit": 110},
+        sampling={"max_new_tokens": 12, "solutions": {"samples_per_problem": 2, "max_new_tokens": 24}},
+        training={"updates": 20, "rollouts_per_update": 8, "learning_rate": 1e-3},
+        evaluation={"suite": "embedded7", "benchmarks": ["one_step", "hard"], "limit": 110},
     )
     path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
     path.write_text(resolved_yaml(recipe))
@@ -88,14 +59,15 @@ def recipe_file(make_recipe: Callable[..., Recipe], tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="module")
 def undisturbed(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """The runs folder of an uninterrupted run, and the seconds it took after starting."""
+    """The runs folder of an uninterrupted run, and the seconds it took."""
     runs = tmp_path_factory.mktemp("undisturbed")
-    process = start(recipe_file, runs, runs / "log")
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    warm = processes.Process(target=bool)
+    warm.start()
+    warm.join()
     started = time.monotonic()
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+    process = start(recipe_file, runs, runs / "log")
+    process.join(300)
+    assert process.exitcode == 0
     return runs, time.monotonic() - started
 
 
@@ -109,20 +81,16 @@ def test_killed_at_random_moments_the_artifacts_are_those_of_an_undisturbed_run(
     killed = 0
     while killed < KILLS:
         process = start(recipe_file, tmp_path / "runs", log)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        try:
-            # Early enough on average that all kills fall into different places of the work.
-            process.wait(timeout=1.5 + chance.random() * seconds * 2 / KILLS)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            killed += 1
-        else:
+        # Early enough on average that all kills fall into different places of the work.
+        process.join(chance.random() * seconds * 2 / KILLS)
+        if not process.is_alive():
             break
+        process.kill()
+        process.join()
+        killed += 1
     finished = start(recipe_file, tmp_path / "runs", log)
-    _, errors = finished.communicate(timeout=300)
-    assert finished.returncode == 0, errors
+    finished.join(300)
+    assert finished.exitcode == 0
     assert killed >= KILLS // 2, "the run ended before it was killed often enough to mean anything"
     assert contents(recipe_file, tmp_path / "runs") == contents(recipe_file, expected)
     commits = Counter(log.read_text().splitlines())
@@ -136,10 +104,12 @@ def test_killed_at_random_moments_the_artifacts_are_those_of_an_undisturbed_run(
 def test_two_processes_at_once_do_the_work_once(
     recipe_file: Path, undisturbed: tuple[Path, float], tmp_path: Path
 ) -> None:
-    processes = [start(recipe_file, tmp_path / "runs", tmp_path / "log") for _ in range(2)]
-    outputs = [process.communicate(timeout=600) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    worked = [int(output.split("worked ")[1]) for output, _ in outputs]
+    both = [start(recipe_file, tmp_path / "runs", tmp_path / "log") for _ in range(2)]
+    for process in both:
+        process.join(300)
+    assert [process.exitcode for process in both] == [0, 0]
+    worked = [int(count) for count in (tmp_path / "log.worked").read_text().split()]
+    assert len(worked) == 2
     assert sum(worked) == len(plan_recipe(load_recipe(recipe_file), tmp_path / "runs").stages)
     commits = Counter((tmp_path / "log").read_text().splitlines())
     assert commits == Counter((undisturbed[0] / "log").read_text().splitlines())

@@ -1,0 +1,45 @@
+"""Runs of a recipe in processes of their own, to be killed or to compete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+# What a run imports sooner or later.
+HEAVY = [
+    "lrbench.evaluation.harness",
+    "lrbench.evaluation.language_model",
+    "lrbench.models.loading",
+    "lrbench.pipeline.run",
+    "lrbench.sampling.engines.transformers",
+    "lrbench.sampling.scoring",
+    "lrbench.sampling.samples",
+    "lrbench.training.adapters",
+    "lrbench.training.helper",
+    "transformers.models.qwen2.modeling_qwen2",
+]
+
+
+def run_noting_commits(recipe: Path, runs: Path, log: Path) -> None:
+    """Run a recipe, with a line in `log` for every commit of a draft, and the stages worked on beside it."""
+    from lrbench.pipeline.run import run_recipe
+    from lrbench.pipeline.stages.rollouts import CheckedSolutions
+    from lrbench.recipe.loading import load_recipe
+    from lrbench.store.draft import Draft
+
+    os.environ["LRBENCH_MLFLOW"] = "off"
+    # Random models solve nothing; let every third sampled solution count as right.
+    CheckedSolutions._is_right = lambda _self, index, _ids, _workspace: index % 3 == 0  # type: ignore[method-assign]
+    commit = Draft.commit
+
+    def noted(self: Draft, name: str, write: Callable[[Path], object], seconds: float = 0.0) -> Path:
+        path = commit(self, name, write, seconds)
+        with log.open("a") as stream:
+            stream.write(f"{self._origin.stage} {self._origin.key} {name}\n")
+        return path
+
+    Draft.commit = noted  # type: ignore[method-assign]
+    worked = run_recipe(load_recipe(recipe), runs).worked
+    with log.with_name(f"{log.name}.worked").open("a") as stream:
+        stream.write(f"{worked}\n")
