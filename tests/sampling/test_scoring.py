@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lrbench.errors import RunError
 from lrbench.sampling.rollouts import Rollout, read_rollouts, write_rollouts
@@ -84,6 +86,22 @@ def test_the_batch_size_does_not_change_scores(
 def test_tokens_that_stand_for_nothing_never_appear(scores: Scores) -> None:
     assert 7 not in scores.support_ids
     assert scores.support_ids.max() < 61
+
+
+def padded(model: Any, rows: int) -> Any:
+    """The same model with rows of padding in its output layer, as likely as could be."""
+    found = copy.deepcopy(model)
+    weight = model.get_output_embeddings().weight
+    wider = torch.cat([weight, 100 * torch.ones(rows - len(weight), weight.shape[1])])
+    found.get_output_embeddings().weight = torch.nn.Parameter(wider, requires_grad=False)
+    return found
+
+
+def test_rows_of_padding_are_masked_however_many_each_model_has(
+    pair: LoadedPair, rollouts: list[Rollout], scores: Scores
+) -> None:
+    wide = LoadedPair(padded(pair.expert, 152_064), padded(pair.amateur, 151_936), pair.vocabulary)
+    assert_same(scores, score(wide, rollouts), tolerance=1e-5)
 
 
 def test_a_model_against_itself_diverges_nowhere(pair: LoadedPair, rollouts: list[Rollout]) -> None:
