@@ -580,6 +580,7 @@ def edit_recipes(files: Files, edit: Callable[[dict[str, Any]], None]) -> None:
     [
         ("training", {"updates": 7}, "the training is recorded as"),
         ("divergence", {"alpha_min": 0.01}, "alpha_min of its scores is recorded as 0.01, but is 0.05"),
+        ("pair", {"align": "tokens"}, "least_mass of its scores is recorded as 0.9, but is None"),
         ("sampling", {"max_new_tokens": 3}, "max_new_tokens of its rollouts is recorded as 3, but is 128"),
         ("evaluation", {"limit": 3}, "its score on choice, as the recipe declares it, is not there"),
     ],

@@ -191,6 +191,8 @@ def _check_settings(
         findings.compare(
             where, "alpha_min of its scores", settings["divergence"]["alpha_min"], scores["alpha_min"]
         )
+        needed = recipe.pair.needed_mass
+        findings.compare(where, "least_mass of its scores", needed, scores.get("least_mass"))
         weights = scores["amateur"]["weights"]
         made = behind["scores"]["inputs"].get("amateur")
         if made is not None:
