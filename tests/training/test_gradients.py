@@ -9,14 +9,17 @@ import pytest
 import torch
 
 from lrbench.errors import RunError
-from lrbench.recipe.schema import Lora, Runtime, Training
-from lrbench.sampling.samples import Samples
+from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.recipe.schema import Divergence, Lora, Runtime, Training
+from lrbench.sampling.rollouts import Rollout
+from lrbench.sampling.samples import Samples, build_samples
 from lrbench.training import gradients as gradients_module
 from lrbench.training.adapters import adapter_state, attach_adapter
 from lrbench.training.dropout import TokenDropout
 from lrbench.training.gradients import Gradients
 from lrbench.training.loop import Trained, train
-from lrbench.training.loss import Pieces
+from lrbench.training.loss import Pieces, needed_tokens
+from lrbench.training.packing import forwards_of
 from lrbench.training.team import Team
 from tests.training.conftest import VOCABULARY
 
@@ -66,6 +69,27 @@ def test_accumulation_equals_one_large_batch_with_dropout_on(
     assert parts[0] == pytest.approx(whole[0], rel=1e-5)
     assert whole[1].abs().max() > 1e-3
     torch.testing.assert_close(parts[1], whole[1], rtol=1e-4, atol=1e-6)
+
+
+def test_rollouts_that_share_rows_have_the_gradient_that_they_have_padded_with_dropout_on(
+    tiny_model: Callable[..., Any],
+) -> None:
+    neither = KNOWN_ARMS["neither"]
+    assert neither is not None
+    rollouts = [
+        Rollout(f"p{length}", 0, (9, 8, 10), tuple(range(11, 11 + length))) for length in (2, 40, 5, 9, 17, 3)
+    ]
+    samples = build_samples(rollouts, None, neither, Divergence())
+    batch = list(range(len(samples)))
+    packed, padded = (gradients_of(tiny_model(seed=1), samples) for _ in range(2))
+    packed.pack, padded.pack = True, False
+    lengths = list(needed_tokens(samples, batch).values())
+    (forward,) = forwards_of(lengths, packed.pieces.tokens, packed.pack)
+    assert sorted(map(len, forward)) == [1, 1, 4]
+    found, expected = flat(packed, batch), flat(padded, batch)
+    assert found[0] == pytest.approx(expected[0], rel=1e-5)
+    assert expected[1].abs().max() > 1e-3
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=1e-6)
 
 
 def test_the_shares_of_a_team_sum_to_the_whole(tiny_model: Callable[..., Any], samples: Samples) -> None:
