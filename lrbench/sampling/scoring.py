@@ -5,7 +5,8 @@ Shapes: B rollouts, T tokens, D hidden, N steps of the batch, C steps of a chunk
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,13 +39,16 @@ from lrbench.sampling.step_scores import step_columns
 class LoadedPair:
     """Expert and amateur in memory, with the vocabulary proven to be shared.
 
-    With an `alignment` the vocabulary is the expert's own, and what is shared is the alignment's tokens.
+    With an `alignment` the vocabulary is the expert's own, and what is shared is the alignment's tokens. A
+    pair that `takes_turns` is too large for its device: the expert is there, the amateur on the CPU, and
+    while rollouts are scored they change places.
     """
 
     expert: Model
     amateur: Model
     vocabulary: SharedVocabulary
     alignment: Alignment | None = None
+    takes_turns: bool = False
 
 
 @torch.no_grad()
@@ -73,21 +77,53 @@ def score_rollouts(
     tokens = tokens_per_forward or TOKENS_PER_FORWARD[pair.expert.device.type]
     positions = positions_per_chunk or _chunk_size(pair)
     most = min(positions, sum(rollout.steps for rollout in rollouts))
-    expert_CR, amateur_CR = (_room(model, most) for model in (pair.expert, pair.amateur))
-    for indices in length_batches(lengths, len(rollouts), tokens):
-        batch = [rollouts[index] for index in indices]
-        expert_ND = _predicting(pair.expert, [own[index] for index in indices])
-        amateur_ND = _predicting(pair.amateur, [theirs[index] for index in indices])
-        chunks = [
-            _columns(pair, expert_CD, amateur_CD, (expert_CR, amateur_CR), alpha_min)
-            for expert_CD, amateur_CD in zip(
-                torch.split(expert_ND, positions),
-                torch.split(amateur_ND, positions),
-                strict=True,
-            )
-        ]
-        parts.append(_assemble(batch, [first_index + index for index in indices], chunks))
+    expert_CR, amateur_CR = (_room(model, most, pair.expert.device) for model in (pair.expert, pair.amateur))
+    batches = length_batches(lengths, len(rollouts), tokens)
+    read = [([own[index] for index in indices], [theirs[index] for index in indices]) for indices in batches]
+    with closing(_by_turns(pair, read) if pair.takes_turns else _together(pair, read)) as predicting:
+        for indices, (expert_ND, amateur_ND) in zip(batches, predicting, strict=True):
+            chunks = [
+                _columns(pair, expert_CD, amateur_CD, (expert_CR, amateur_CR), alpha_min)
+                for expert_CD, amateur_CD in zip(
+                    torch.split(expert_ND, positions),
+                    torch.split(amateur_ND, positions),
+                    strict=True,
+                )
+            ]
+            batch = [rollouts[index] for index in indices]
+            parts.append(_assemble(batch, [first_index + index for index in indices], chunks))
     return in_rollout_order(concatenate(parts))
+
+
+Batches = Sequence[tuple[Sequence[Reading], Sequence[Reading]]]
+HiddenStates = Generator[tuple[Tensor, Tensor]]
+
+
+def _together(pair: LoadedPair, batches: Batches) -> HiddenStates:
+    """(N, D) of the expert and of the amateur for each batch, both models where they are."""
+    for ours, theirs in batches:
+        yield _predicting(pair.expert, ours), _predicting(pair.amateur, theirs)
+
+
+def _by_turns(pair: LoadedPair, batches: Batches) -> HiddenStates:
+    """As `_together`, with one model at a time on the expert's device, and at last the output layers alone.
+
+    Hidden states wait on the CPU. Afterwards the models are where they were.
+    """
+    device = pair.expert.device
+    try:
+        expert = [_predicting(pair.expert, ours).cpu() for ours, _ in batches]
+        pair.expert.cpu()
+        pair.amateur.to(device)
+        amateur = [_predicting(pair.amateur, theirs).cpu() for _, theirs in batches]
+        pair.amateur.cpu()
+        for model in (pair.expert, pair.amateur):
+            model.get_output_embeddings().to(device)
+        for expert_ND, amateur_ND in zip(expert, amateur, strict=True):
+            yield expert_ND.to(device), amateur_ND.to(device)
+    finally:
+        pair.amateur.cpu()
+        pair.expert.to(device)
 
 
 @torch.no_grad()
@@ -137,10 +173,10 @@ def _chunk_size(pair: LoadedPair) -> int:
     return min(sizes)
 
 
-def _room(model: Model, positions: int) -> Tensor:
+def _room(model: Model, positions: int, device: torch.device) -> Tensor:
     """(C, R) room for the logits of C positions, R rows of the output layer; written anew by every chunk."""
     rows = model.get_output_embeddings().weight.shape[0]
-    return torch.empty(positions, rows, dtype=model.dtype, device=model.device)
+    return torch.empty(positions, rows, dtype=model.dtype, device=device)
 
 
 def _assemble(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,52 @@ def test_rows_of_padding_are_masked_however_many_each_model_has(
 ) -> None:
     wide = LoadedPair(padded(pair.expert, 152_064), padded(pair.amateur, 151_936), pair.vocabulary)
     assert_same(scores, score(wide, rollouts), tolerance=1e-5)
+
+
+@pytest.fixture
+def moves(pair: LoadedPair, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is moved where while a pair takes turns; here both places are the CPU."""
+    seen: list[str] = []
+
+    def watch(name: str, module: Any) -> None:
+        def put(device: torch.device) -> None:
+            assert device == pair.expert.device
+            seen.append(f"{name} on")
+
+        monkeypatch.setattr(module, "to", put)
+        monkeypatch.setattr(module, "cpu", lambda: seen.append(f"{name} off"))
+
+    for name, model in (("expert", pair.expert), ("amateur", pair.amateur)):
+        watch(name, model)
+        watch(f"{name}'s output layer", model.get_output_embeddings())
+    return seen
+
+
+@pytest.mark.parametrize("tokens", [1, 40, 1024])
+def test_a_pair_that_takes_turns_scores_bit_for_bit_as_one_that_fits(
+    pair: LoadedPair, rollouts: list[Rollout], moves: list[str], tokens: int
+) -> None:
+    by_turns = score(replace(pair, takes_turns=True), rollouts, chunk=7, tokens=tokens)
+    assert moves == [
+        "expert off", "amateur on", "amateur off",
+        "expert's output layer on", "amateur's output layer on",
+        "amateur off", "expert on",
+    ]  # fmt: skip
+    moves.clear()
+    assert_same(score(pair, rollouts, chunk=7, tokens=tokens), by_turns, tolerance=0)
+    assert moves == []
+
+
+def test_a_pair_that_takes_turns_is_put_back_when_scoring_fails(
+    pair: LoadedPair, rollouts: list[Rollout], moves: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no more memory")
+
+    monkeypatch.setattr("lrbench.sampling.scoring.step_columns", fail)
+    with pytest.raises(RuntimeError, match="no more memory"):
+        score(replace(pair, takes_turns=True), rollouts)
+    assert moves[-2:] == ["amateur off", "expert on"]
 
 
 def test_a_model_against_itself_diverges_nowhere(pair: LoadedPair, rollouts: list[Rollout]) -> None:
