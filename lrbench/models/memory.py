@@ -1,9 +1,10 @@
-"""Memory that has run out: how it shows, and what to say about it."""
+"""Memory: how much is free, how it shows that it has run out, and what to say about it."""
 
 from __future__ import annotations
 
 import torch
 
+from lrbench.models.fitting import free_on_machine
 from lrbench.models.loading import Model
 
 
@@ -17,3 +18,11 @@ def size_of(model: Model) -> str:
     millions = sum(weight.numel() for weight in model.parameters()) / 1e6
     dtype = str(model.dtype).removeprefix("torch.")
     return f"a model of {millions:,.0f} million parameters in {dtype} on {model.device}"
+
+
+def free_bytes(device: torch.device) -> int:
+    """Bytes that can still be allocated on `device`, what torch holds in reserve included."""
+    if device.type == "cuda":
+        reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + reserve
+    return free_on_machine()

@@ -71,9 +71,12 @@ def is_text(path: Path) -> bool:
 
 
 def choices_at(path: Path) -> list[str]:
-    """The words that may stand at `path`, where only certain words may."""
+    """The words that may stand at `path`, where no others may."""
     node = schema_at(path)
-    return list(_value(node).get("enum", [])) if node else []
+    if not node:
+        return []
+    words = [option["const"] for option in node.get("anyOf", []) if "const" in option]
+    return [*_value(node).get("enum", []), *words]
 
 
 def names_at(path: Path) -> list[str]:
@@ -107,9 +110,11 @@ def allowed(path: Path) -> str:
     node = schema_at(path)
     if node is None:
         return "nothing"
-    nullable = any(option.get("type") == "null" for option in node.get("anyOf", []))
-    words = "an arm's name or a mapping" if path[:1] == ("arms",) and len(path) == 2 else _words(_value(node))
-    return f"{words} or null" if nullable else words
+    if path[:1] == ("arms",) and len(path) == 2:
+        return "an arm's name or a mapping"
+    options = node.get("anyOf", [node])
+    words = [_words(_value(option)) for option in options if option.get("type") != "null"]
+    return " or ".join([*words, "null"] if len(words) < len(options) else words)
 
 
 def _words(node: JsonSchema) -> str:

@@ -19,6 +19,7 @@ LEAST_MASS = 0.9
 
 Name = Annotated[str, Field(pattern=SAFE_NAME, max_length=100)]
 Count = Annotated[int, Field(ge=1)]
+BatchSize = Count | Literal["auto"]
 Text = Annotated[str, Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -257,14 +258,15 @@ class Runtime(Section):
     """How the work is done on this machine; nothing here can change what a stage produces.
 
     `data_root` is a folder of the public data sets, whose content is verified (null: LRBENCH_DATA, or
-    fetched once). Training takes `tokens_per_forward` at once (null: by device), may keep fewer activations
+    fetched once). At most `batch_size` prompts are completed at once (auto: as many as memory has room for).
+    Training takes `tokens_per_forward` at once (null: by device), may keep fewer activations
     (`gradient_checkpointing`), may be compiled by torch, and may be done by several `processes`.
     """
 
     data_root: Annotated[str, Field(min_length=1)] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count | None = None
-    batch_size: Count = 64
+    batch_size: BatchSize = 64
     updates_between_saves: Count = 20
     tokens_per_forward: Count | None = None
     gradient_checkpointing: bool = False

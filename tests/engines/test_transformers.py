@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from lrbench.errors import RunError
-from lrbench.sampling.engines.base import TokenRules
+from lrbench.sampling.engines.base import Request, TokenRules
+from lrbench.sampling.engines.refilling import can_refill
 from lrbench.sampling.engines.transformers import TransformersEngine
 from tests.oracles.scoring import distribution
 
@@ -43,7 +44,18 @@ def generate(
 
 @pytest.fixture(scope="module")
 def model(tiny_model: Callable[..., Any]) -> Any:
-    return tiny_model(seed=5)
+    found = tiny_model(seed=5)
+    assert can_refill(found)
+    return found
+
+
+@pytest.fixture(params=[True, False], ids=["refilled", "whole batches"], autouse=True)
+def refilled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Every promise holds for both ways of writing."""
+    refilled: bool = request.param
+    if not refilled:
+        monkeypatch.setattr("lrbench.sampling.engines.transformers.can_refill", lambda _: False)
+    return refilled
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
@@ -105,44 +117,85 @@ FULL = [
 ]
 
 
+class SmallMemory:
+    """A model whose memory holds the states of so many tokens, all rows together."""
+
+    def __init__(self, model: Any, patch: pytest.MonkeyPatch, rows: int, full: RuntimeError) -> None:
+        self.real = model.forward
+        self.rows = rows
+        self.full = full
+        self.read: list[int] = []
+        patch.setattr(model, "forward", self.forward)
+
+    def forward(self, **arguments: Any) -> Any:
+        rows, tokens = arguments["input_ids"].shape
+        if tokens > 1 or arguments["past_key_values"].get_seq_length() == 0:
+            self.read.append(rows)
+        if rows > self.rows:
+            raise self.full
+        return self.real(**arguments)
+
+
 @pytest.mark.parametrize("full", FULL)
-def test_a_batch_that_does_not_fit_is_halved_for_good_and_gives_the_same(
+def test_rows_that_do_not_fit_are_halved_for_good_and_write_the_same(
     model: Any, monkeypatch: pytest.MonkeyPatch, full: RuntimeError
 ) -> None:
     options = {"max_new_tokens": 4, "stop_ids": [0], "batch_size": 4}
     expected = generate(model, PROMPTS, **options)
-    real = model.generate
-    sizes: list[int] = []
+    memory = SmallMemory(model, monkeypatch, 1, full)
+    assert generate(model, PROMPTS, **options) == expected
+    assert memory.read == [4, 2, 1, 1, 1, 1]
 
-    def small_memory(**arguments: Any) -> Any:
-        sizes.append(len(arguments["input_ids"]))
-        if sizes[-1] > 1:
-            raise full
+
+@pytest.mark.parametrize("refilled", [True], indirect=True)
+def test_completions_that_were_done_before_memory_ran_out_are_kept(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = TokenRules((0,), (), 256)
+    requests = [Request(tuple(prompt), room, 0) for prompt, room in zip(PROMPTS, (9, 1, 2, 8), strict=True)]
+    expected = TransformersEngine(model, rules, 4).complete_requests(requests, 0.0)
+    real, calls, read = model.forward, [], []
+
+    def forward(**arguments: Any) -> Any:
+        calls.append(len(arguments["input_ids"]))
+        if arguments["past_key_values"].get_seq_length() == 0:
+            read.append(calls[-1])
+        if len(calls) == 4:
+            raise FULL[0]
         return real(**arguments)
 
-    monkeypatch.setattr(model, "generate", small_memory)
-    assert generate(model, PROMPTS, **options) == expected
-    assert sizes == [4, 2, 1, 1, 1, 1]
+    monkeypatch.setattr(model, "forward", forward)
+    engine = TransformersEngine(model, rules, 4)
+    assert engine.complete_requests(requests, 0.0) == expected
+    # All four are read; one is done after its first token and one after its second. The others begin anew.
+    assert read == [4, 2]
+    assert engine.batch_size == 2
 
 
 @pytest.mark.parametrize("full", FULL)
 def test_one_row_that_does_not_fit_is_an_error_with_the_sizes(
     model: Any, monkeypatch: pytest.MonkeyPatch, full: RuntimeError
 ) -> None:
-    def no_memory(**_: Any) -> Any:
-        raise full
-
-    monkeypatch.setattr(model, "generate", no_memory)
+    SmallMemory(model, monkeypatch, 0, full)
     sizes = r"million parameters in float32 on cpu cannot complete one prompt of 6 tokens with up to 4 new"
     with pytest.raises(RunError, match=sizes):
         generate(model, PROMPTS, max_new_tokens=4, stop_ids=[0], batch_size=4)
 
 
-def test_other_failures_are_not_taken_for_full_memory(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(**_: Any) -> Any:
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+def test_memory_that_runs_out_in_the_trial_is_no_verdict_on_the_model(
+    tiny_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_model()
+    with monkeypatch.context() as patch:
+        SmallMemory(model, patch, 0, FULL[0])
+        with pytest.raises(RunError, match="out of memory"):
+            generate(model, PROMPTS, max_new_tokens=4, stop_ids=[0], batch_size=4)
+    assert can_refill(model)
 
-    monkeypatch.setattr(model, "generate", broken)
+
+def test_other_failures_are_not_taken_for_full_memory(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+    SmallMemory(model, monkeypatch, 0, failure)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         generate(model, PROMPTS, max_new_tokens=4, stop_ids=[0], batch_size=4)
 

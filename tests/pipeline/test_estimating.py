@@ -146,11 +146,11 @@ def test_a_device_nobody_knows_is_refused_with_the_nearest() -> None:
 def test_the_time_of_writing_is_overhead_computing_and_moving() -> None:
     device = named_device("h200", Runtime())
     model = Loaded(SHAPE, "bfloat16", device)
-    cost = writing(model, rows=10, batches=2, prompt=7, written=20, most=50, engine="hf")
-    forwards = 2 * 50
+    cost = writing(model, rows=10, shards=1, batches=2, prompt=7, written=20, most=50, engine="hf")
+    forwards = 50 + 20
     overhead = forwards * (2 * 0.8e-3 + 2e-3)
-    computing = 2 * 10 * (7 * 600 + 50 * 1000) / (989e12 * 0.3)
-    cache = 5 * (7 + 25) * 2 * 2 * 4 * 2
+    computing = 2 * 10 * (7 * 600 + 20 * 1000) / (989e12 * 0.3)
+    cache = 10 * 20 / forwards * (7 + 10) * 2 * 2 * 4 * 2
     moving = forwards * (2000 + 3 * cache) / (4.8e12 * 0.5)
     assert cost.seconds == pytest.approx(overhead + computing + moving)
     assert cost.bytes > model.weights == 2000
@@ -164,7 +164,7 @@ def test_the_time_of_writing_is_overhead_computing_and_moving() -> None:
 )
 def test_more_work_never_costs_less(rows: int, written: float, more: float, engine: str) -> None:
     model = Loaded(SHAPE, "bfloat16", named_device("l4", Runtime()))
-    fixed = {"batches": 3, "prompt": 10.0, "most": 2000, "engine": engine}
+    fixed = {"shards": 2, "batches": 3, "prompt": 10.0, "most": 2000, "engine": engine}
     small = writing(model, rows=rows, written=written, **fixed)  # type: ignore[arg-type]
     longer = writing(model, rows=rows, written=written * more, **fixed)  # type: ignore[arg-type]
     wider = writing(model, rows=rows * 2, written=written, **fixed)  # type: ignore[arg-type]

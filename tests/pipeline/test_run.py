@@ -121,11 +121,14 @@ def test_the_same_recipe_gives_the_same_bytes_elsewhere(
     assert content(plan, tmp_path / "elsewhere") == content(plan, finished)
 
 
-def test_runtime_settings_change_no_rollout(recipe: Recipe, finished: Path, tmp_path: Path) -> None:
-    small = recipe.model_copy(update={"runtime": recipe.runtime.model_copy(update={"batch_size": 5})})
-    run_recipe(small, tmp_path / "small")
+@pytest.mark.parametrize("batch_size", [5, "auto"])
+def test_runtime_settings_change_no_rollout(
+    recipe: Recipe, finished: Path, tmp_path: Path, batch_size: int | str
+) -> None:
+    runtime = recipe.runtime.model_copy(update={"batch_size": batch_size})
+    run_recipe(recipe.model_copy(update={"runtime": runtime}), tmp_path / "other")
     plan = plan_recipe(recipe, finished)
-    assert content(plan, tmp_path / "small") == content(plan, finished)
+    assert content(plan, tmp_path / "other") == content(plan, finished)
 
 
 def test_garbage_labels_leave_lightreasoners_adapter_byte_identical(

@@ -66,6 +66,12 @@ NAME = "allowed is a name of up to 100 letters, digits, `.`, `_` and `-` that be
             "runtime: {compile: yes}",
             '2:20: runtime.compile: found the text "yes", allowed is true or false',
         ),
+        (
+            "seed: 0",
+            "runtime: {batch_size: Auto}",
+            f'2:23: runtime.batch_size: found the text "Auto", {WHOLE} or `auto`; did you mean `auto`?',
+        ),
+        ("seed: 0", "runtime: {batch_size: 0}", f"2:23: runtime.batch_size: found 0, {WHOLE} or `auto`"),
         ("name: small", "name: a/b", f'1:7: name: found the text "a/b", {NAME}'),
         ("name: small", "name: a\\b", f'1:7: name: found the text "a\\b", {NAME}'),
         ("name: small", "name: ..", f'1:7: name: found the text "..", {NAME}'),

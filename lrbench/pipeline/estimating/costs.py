@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from lrbench.models.fitting import Widths
 from lrbench.pipeline.estimating.devices import Device
 from lrbench.pipeline.estimating.shapes import DTYPE_BYTES, Shape
 
@@ -23,7 +24,7 @@ BANDWIDTH_REACHED = 0.5
 # What transformers spends on one layer and on one forward before anything is computed; vLLM spends less.
 SECONDS_PER_LAYER = {"hf": 0.8e-3, "vllm": 0.4e-3}
 SECONDS_PER_FORWARD = 2e-3
-# A batch goes on until its longest completion ends, which is about so many times the mean.
+# A shard goes on until its longest completion ends, which is about so many times the mean.
 LONGEST = 3
 # A cache that grows by one token is read and written anew, and read by attention.
 CACHE_PASSES = 3
@@ -63,17 +64,25 @@ class Loaded:
         return DTYPE_BYTES[self.dtype]
 
     @property
+    def widths(self) -> Widths:
+        """What a token and a row take in memory."""
+        shape = self.shape
+        return Widths(
+            shape.layers, shape.hidden, shape.intermediate, shape.key_values, shape.vocabulary, self.number
+        )
+
+    @property
     def weights(self) -> int:
         """Bytes of all weights."""
         return self.shape.parameters * self.number
 
     def cache(self, tokens: float) -> float:
         """Bytes of the keys and values of `tokens`."""
-        return tokens * self.shape.layers * 2 * self.shape.key_values * self.number
+        return self.widths.cache(tokens)
 
     def layer_states(self, tokens: float) -> float:
         """Bytes that one layer holds of `tokens` that it reads."""
-        return tokens * (6 * self.shape.hidden + 3 * self.shape.intermediate) * self.number
+        return self.widths.layer_states(tokens)
 
     def seconds(self, forwards: float, multiplications: float, moved: float, engine: str = "hf") -> float:
         """Time of `forwards` with so many multiplications in all, which move so many bytes."""
@@ -88,22 +97,31 @@ def chunk_bytes(vocabulary: int, positions: int) -> float:
 
 
 def writing(
-    model: Loaded, *, rows: int, batches: int, prompt: float, written: float, most: int, engine: str
+    model: Loaded,
+    *,
+    rows: int,
+    shards: int,
+    batches: int,
+    prompt: float,
+    written: float,
+    most: int,
+    engine: str,
 ) -> Cost:
-    """`rows` completions of on average `written` tokens in `batches`, at most `most` each.
+    """`rows` completions of on average `written` tokens, at most `most` each, in `shards` of full `batches`.
 
-    The engine hf keeps rows that are done until their batch is; vLLM fills their place.
+    Rows that are done leave and others take their place; a shard ends with its longest completion.
     """
     shape = model.shape
     if not rows:
         return Cost(0.0, model.weights)
     width = rows / batches
     longest = min(float(most), LONGEST * written)
-    computed = longest if engine == "hf" else written
-    forwards = batches * (longest if engine == "hf" else written) + (0 if engine == "hf" else longest)
+    forwards = shards * longest + (batches - shards) * written
     passes = CACHE_PASSES if engine == "hf" else 1
-    moved = forwards * (model.weights + passes * model.cache(width * (prompt + computed / 2)))
-    multiplications = rows * (prompt * shape.body + computed * (shape.body + shape.head))
+    # The rows that are under way while so many forwards write all that is written.
+    under_way = rows * written / max(1.0, forwards)
+    moved = forwards * (model.weights + passes * model.cache(under_way * (prompt + written / 2)))
+    multiplications = rows * (prompt * shape.body + written * (shape.body + shape.head))
     held = (
         model.weights
         + 2 * model.cache(width * (prompt + longest))

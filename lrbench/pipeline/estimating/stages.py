@@ -8,6 +8,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from lrbench.models.fitting import free_on_machine, rows_at_once
 from lrbench.models.pieces import TOKENS_PER_FORWARD, chunk_positions
 from lrbench.models.source import LocatedModel
 from lrbench.pipeline.estimating.costs import (
@@ -210,15 +211,27 @@ class Estimator:
         if isinstance(stage, CheckedSolutions):
             samples = stage.sampling.solutions.samples_per_problem
             rows, per_shard, most = rows * samples, per_shard * samples, most // samples
+        prompt = _usual(stage.expert)[0]
         return writing(
             model,
             rows=rows,
-            batches=batches(rows, per_shard, self.plan.recipe.runtime.batch_size),
-            prompt=_usual(stage.expert)[0],
+            shards=ceil(rows / per_shard),
+            batches=batches(rows, per_shard, self._batch_size(model, prompt + most)),
+            prompt=prompt,
             written=self._mean_written(stage),
             most=most,
             engine="hf" if stage.engine_choice.name == "hf" else "vllm",
         )
+
+    def _batch_size(self, model: Loaded, tokens: int) -> int:
+        """Rows of `tokens` that are written at once."""
+        declared = self.plan.recipe.runtime.batch_size
+        if declared != "auto":
+            return declared
+        memory = self.device.memory
+        free = (free_on_machine() if memory is None else memory) - model.weights
+        device = "cpu" if self.device.is_cpu else "cuda"
+        return rows_at_once(model.widths, tokens=tokens, free=free, device=device)
 
     def _mean_written(self, stage: RolloutSource | BenchmarkScore) -> float:
         """Tokens of a completion: those there are, those of earlier runs, or what is usual."""
@@ -344,7 +357,7 @@ def kind_of(stage: Stage) -> str:
 
 
 def batches(rows: int, per_shard: int, batch_size: int) -> int:
-    """Batches of `rows` that are written shard by shard; no batch has rows of two."""
+    """Batches of `rows` that are written shard by shard; none has rows of two."""
     whole, rest = divmod(rows, per_shard)
     return whole * ceil(per_shard / batch_size) + ceil(rest / batch_size)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lrbench.errors import LrbenchError, RunError, UserError
-from lrbench.recipe.schema import EngineChoice
+from lrbench.recipe.schema import BatchSize, EngineChoice
 from lrbench.sampling.engines.base import NEVER, Engine, Request, TokenRules
 from lrbench.sampling.engines.endpoint import Endpoint
 
@@ -28,6 +28,9 @@ PLAIN = {
     "frequency_penalty": 0.0,
 }
 
+# Where a recipe leaves it to the machine: the server queues what it has no room for.
+CONNECTIONS = 64
+
 Given = TypeVar("Given")
 Found = TypeVar("Found")
 
@@ -35,11 +38,13 @@ Found = TypeVar("Found")
 class ServedModel:
     """The expert as a server runs it. Adapters are loaded into the server for as long as they are used."""
 
-    def __init__(self, choice: EngineChoice, connections: int) -> None:
-        """Find the server and the model. Raises `UserError` when either is not there."""
+    def __init__(self, choice: EngineChoice, batch_size: BatchSize) -> None:
+        """Find the server and the model; it is asked for at most `batch_size` completions at a time.
+
+        Raises `UserError` when either is not there."""
         if choice.url is None:
             raise UserError("the engine `server` needs its address: set the engine's `url`")
-        self.endpoint = Endpoint(choice.url, connections)
+        self.endpoint = Endpoint(choice.url, CONNECTIONS if batch_size == "auto" else batch_size)
         try:
             self.model = self._find(choice.served_as)
         except RunError as error:

@@ -1,129 +1,108 @@
 """The engine `hf`: batched generation with transformers, in this process.
 
-A row's randomness depends on its seed alone, so the batch it happens to be in does not change what
-is sampled. Shapes: B rows, T tokens, V vocabulary.
+A row's randomness depends on its seed alone, so the rows it happens to be written with do not change what
+is sampled.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import torch
-from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList
 
 from lrbench.errors import RunError
 from lrbench.models.loading import Model
 from lrbench.models.memory import out_of_memory, size_of
+from lrbench.recipe.schema import BatchSize
 from lrbench.sampling.engines.base import Engine, Request, TokenRules
-
-PADDING_ID = 0
+from lrbench.sampling.engines.batch_size import rows_that_fit
+from lrbench.sampling.engines.choosing import Choice
+from lrbench.sampling.engines.decoding import Decoder
+from lrbench.sampling.engines.padding import Padding
+from lrbench.sampling.engines.refilling import can_refill
+from lrbench.sampling.engines.whole_batches import complete_batch
 
 logger = logging.getLogger(__name__)
 
 
-class GumbelNoise(LogitsProcessor):  # type: ignore[misc]
-    """Adds Gumbel noise to logits / temperature, so that the largest is an exact sample.
-
-    The maximum of log p + Gumbel(0, 1) noise is distributed as p (Gumbel-max; Maddison et al. 2014).
-    """
-
-    def __init__(self, seeds: Sequence[int], temperature: float, device: torch.device) -> None:
-        self.temperature = temperature
-        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
-
-    def __call__(self, _input_ids: Tensor, scores: Tensor) -> Tensor:
-        # The negative logarithm of an Exponential(1) variable is Gumbel(0, 1).
-        exponential_BV = torch.stack(
-            [
-                torch.empty(scores.shape[1], device=scores.device).exponential_(generator=generator)
-                for generator in self.generators
-            ]
-        )
-        return scores.float() / self.temperature - exponential_BV.log()
-
-
 class TransformersEngine(Engine):
-    """A loaded model that completes at most `batch_size` rows at a time."""
+    """A loaded model that completes at most `batch_size` rows at a time, or as many as fit for `auto`.
+
+    `padding` counts what is computed, over all calls.
+    """
 
     name = "hf"
 
-    def __init__(self, model: Model, rules: TokenRules, batch_size: int) -> None:
+    def __init__(
+        self, model: Model, rules: TokenRules, batch_size: BatchSize, padding: Padding | None = None
+    ) -> None:
         self.model = model
         self.rules = rules
         self.batch_size = batch_size
+        self.padding = Padding() if padding is None else padding
 
     def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
-        """Batches of similar length, the longest first.
+        """The longest prompts first, and similar lengths together.
 
-        A batch that does not fit into memory is halved, and so is the batch size from there on: what
-        follows is shorter, so the first batches find the size that fits. Raises `RunError` when one row alone
-        does not fit.
+        Rows that do not fit into memory are halved, and so is the batch size from there on: what follows is
+        shorter, so the first rows find the size that fits. Completions that were done are kept. Raises
+        `RunError` when one row alone does not fit.
         """
-        waiting = sorted(range(len(requests)), key=lambda index: -len(requests[index].prompt))
+        order = sorted(range(len(requests)), key=lambda index: -len(requests[index].prompt))
+        waiting = {index: requests[index] for index in order}
         completions: dict[int, tuple[int, ...]] = {}
         while waiting:
-            batch = waiting[: self.batch_size]
-            rows = self._tried([requests[index] for index in batch], temperature)
-            if rows is None:
-                self.batch_size = len(batch) // 2
-                logger.warning("out of memory while writing: going on with %d rows at once", self.batch_size)
-                if self.model.device.type == "cuda":
-                    torch.cuda.empty_cache()
+            at_once = min(self._at_once(list(waiting.values())), len(waiting))
+            failure = self._write(waiting, temperature, at_once, completions)
+            waiting = {index: request for index, request in waiting.items() if index not in completions}
+            if failure is None:
                 continue
-            completions.update(zip(batch, rows, strict=True))
-            waiting = waiting[len(batch) :]
+            if at_once == 1:
+                request = next(iter(waiting.values()))
+                raise RunError(
+                    f"out of memory: {size_of(self.model)} cannot complete one prompt of "
+                    f"{len(request.prompt)} tokens with up to {request.max_new_tokens} new ones. Lower "
+                    "max_new_tokens, use a smaller expert or a smaller dtype, or free memory."
+                ) from failure
+            self.batch_size = at_once // 2
+            logger.warning("out of memory while writing: going on with %d rows at once", self.batch_size)
+            if self.model.device.type == "cuda":
+                torch.cuda.empty_cache()
         return [completions[index] for index in range(len(requests))]
 
-    def _tried(self, batch: Sequence[Request], temperature: float) -> list[tuple[int, ...]] | None:
-        """The completions of a batch, or None when memory ran out on the way."""
+    def _at_once(self, requests: Sequence[Request]) -> int:
+        return rows_that_fit(self.model, requests) if self.batch_size == "auto" else self.batch_size
+
+    def _write(
+        self,
+        waiting: Mapping[int, Request],
+        temperature: float,
+        at_once: int,
+        completions: dict[int, tuple[int, ...]],
+    ) -> RuntimeError | None:
+        """Add completions until all are done or memory has run out; the error that said so."""
         try:
-            return self._complete_batch(batch, temperature)
+            for index, completion in self._completed(waiting, temperature, at_once):
+                completions[index] = completion
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-            if len(batch) > 1:
-                return None
-            (request,) = batch
-            raise RunError(
-                f"out of memory: {size_of(self.model)} cannot complete one prompt of {len(request.prompt)} "
-                f"tokens with up to {request.max_new_tokens} new ones. Lower max_new_tokens, use a smaller "
-                "expert or a smaller dtype, or free memory."
-            ) from error
+            # Its frames hold all that filled the memory.
+            return error.with_traceback(None)
+        return None
 
-    @torch.no_grad()
-    def _complete_batch(self, batch: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
-        longest = max(len(request.prompt) for request in batch)
-        padding = [longest - len(request.prompt) for request in batch]
-        device = self.model.device
-        ids_BT = torch.tensor(
-            [[PADDING_ID] * pad + list(request.prompt) for pad, request in zip(padding, batch, strict=True)],
-            device=device,
-        )
-        mask_BT = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in padding], device=device)
-        seeds = [request.seed for request in batch]
-        noise = [GumbelNoise(seeds, temperature, device)] if temperature > 0 else []
-        output_BT = self.model.generate(
-            input_ids=ids_BT,
-            attention_mask=mask_BT,
-            max_new_tokens=max(request.max_new_tokens for request in batch),
-            do_sample=False,
-            num_beams=1,
-            eos_token_id=list(self.rules.stop_ids),
-            pad_token_id=PADDING_ID,
-            suppress_tokens=list(self.rules.no_tokens) or None,
-            logits_processor=LogitsProcessorList(noise),
-        )
-        rows = cast(Tensor, output_BT)[:, longest:].tolist()
-        return [
-            self._until_stop(row[: request.max_new_tokens]) for row, request in zip(rows, batch, strict=True)
-        ]
-
-    def _until_stop(self, ids: list[int]) -> tuple[int, ...]:
-        """The row up to and including its first stop token; what follows is padding."""
-        for position, token in enumerate(ids):
-            if token in self.rules.stop_ids:
-                return tuple(ids[: position + 1])
-        return tuple(ids)
+    def _completed(
+        self, waiting: Mapping[int, Request], temperature: float, at_once: int
+    ) -> Iterator[tuple[int, tuple[int, ...]]]:
+        choice = Choice(self.rules.no_tokens, temperature, self.model.device)
+        stops = self.rules.stop_ids
+        if can_refill(self.model):
+            decoder = Decoder(self.model, stops, choice, at_once, self.padding)
+            yield from decoder.complete(waiting)
+            return
+        requests = iter(waiting.items())
+        while batch := dict(islice(requests, at_once)):
+            rows = complete_batch(self.model, list(batch.values()), stops, choice, self.padding)
+            yield from zip(batch, rows, strict=True)

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.errors import ModelError, RunError, UserError
+from lrbench.models.fitting import MOST_ROWS
 from lrbench.models.source import LocatedModel
+from lrbench.recipe.schema import BatchSize
 from lrbench.sampling.engines.base import NEVER, Engine, Request, TokenRules
 
 # Given only where the user has not: KV-cache space is the user's to raise, everything else is quiet.
@@ -42,10 +44,13 @@ def require_vllm() -> None:
 class VllmModel:
     """A model loaded by vLLM. `engine` gives it as it is or with an adapter."""
 
-    def __init__(self, model: LocatedModel, rules: TokenRules, batch_size: int, largest_rank: int) -> None:
+    def __init__(
+        self, model: LocatedModel, rules: TokenRules, batch_size: BatchSize, largest_rank: int
+    ) -> None:
         """Start vLLM, with room for adapters of `largest_rank`; at most `batch_size` rows run at a time.
 
-        Raises `UserError` without vLLM, `ModelError` when it cannot run the model.
+        For `auto` as many as lrbench ever writes at once: vLLM itself holds back what its memory has no room
+        for. Raises `UserError` without vLLM, `ModelError` when it cannot run the model.
         """
         require_vllm()
         for name, value in DEFAULTS.items():
@@ -63,7 +68,7 @@ class VllmModel:
                 dtype=model.dtype,
                 # -1: the model's own context, or as much of it as the KV cache holds.
                 max_model_len=-1,
-                max_num_seqs=batch_size,
+                max_num_seqs=MOST_ROWS if batch_size == "auto" else batch_size,
                 seed=0,
                 enforce_eager=True,
                 generation_config="vllm",
