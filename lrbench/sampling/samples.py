@@ -151,8 +151,7 @@ def export_rows(samples: Samples, tokenizer: Tokenizer) -> Iterator[dict[str, An
         }
 
 
-def steps_by_rollout(samples: Samples) -> dict[int, Sequence[int]]:
-    """Indices of kept steps per rollout, for rollouts that have any."""
-    boundaries = np.flatnonzero(np.diff(samples.rollout)) + 1
-    groups = np.split(np.arange(len(samples)), boundaries) if len(samples) else []
-    return {int(samples.rollout[group[0]]): group.tolist() for group in groups}
+def rollout_bounds(samples: Samples) -> NDArray[np.int64]:
+    """(G + 1,) where the kept steps of each of the G rollouts that have any begin; last, how many all are."""
+    starts = np.flatnonzero(np.diff(samples.rollout, prepend=np.int32(-1)))
+    return np.append(starts, len(samples))

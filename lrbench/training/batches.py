@@ -6,13 +6,13 @@ Steps of one rollout stay together, so that one forward of the rollout serves al
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain, count, islice
 
 import numpy as np
 
 from lrbench.errors import RunError
 from lrbench.recipe.schema import Training
-from lrbench.sampling.samples import Samples, steps_by_rollout
+from lrbench.sampling.samples import Samples, rollout_bounds
 
 Batch = list[int]
 
@@ -38,10 +38,9 @@ def update_batches(samples: Samples, training: Training, seed: int) -> Iterator[
             yield list(islice(steps, training.steps_per_update))
 
 
-def _shuffled_groups(samples: Samples, seed: int) -> Iterator[Batch]:
-    groups = [list(group) for group in steps_by_rollout(samples).values()]
-    epoch = 0
-    while True:
-        for index in np.random.default_rng([seed, epoch]).permutation(len(groups)):
-            yield groups[index]
-        epoch += 1
+def _shuffled_groups(samples: Samples, seed: int) -> Iterator[range]:
+    """The kept steps of one rollout after the other, without end; only where they begin is held in memory."""
+    bounds = rollout_bounds(samples)
+    for epoch in count():
+        for group in np.random.default_rng([seed, epoch]).permutation(len(bounds) - 1):
+            yield range(int(bounds[group]), int(bounds[group + 1]))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrbench.errors import RunError
-from lrbench.sampling.samples import Samples
+from lrbench.sampling.samples import Samples, rollout_bounds
 from lrbench.sampling.targets import Targets
 
 
@@ -19,8 +20,8 @@ def first_samples(samples: Samples, *, tuned_tokens: int | None, problems: int |
     """
     if len(samples) == 0:
         return samples
-    starts = np.flatnonzero(np.diff(samples.rollout, prepend=-1))
-    ends = np.append(starts[1:], len(samples))
+    bounds = rollout_bounds(samples)
+    starts, ends = bounds[:-1], bounds[1:]
     fits = np.ones(len(ends), dtype=bool)
     if tuned_tokens is not None:
         fits &= ends <= tuned_tokens
@@ -45,6 +46,7 @@ def first_samples(samples: Samples, *, tuned_tokens: int | None, problems: int |
     )
 
 
-def learnt_problems(samples: Samples, steps: set[int]) -> int:
-    """How many different problems the kept steps `steps` belong to."""
-    return len({samples.rollouts[samples.rollout[step]].problem_id for step in steps})
+def learnt_problems(samples: Samples, learnt: NDArray[np.bool_]) -> int:
+    """How many different problems the kept steps belong to that were `learnt`, (N,)."""
+    rollouts = np.unique(samples.rollout[learnt])
+    return len({samples.rollouts[rollout].problem_id for rollout in rollouts.tolist()})

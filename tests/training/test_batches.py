@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from itertools import chain, islice
 
@@ -12,6 +13,7 @@ from lrbench.errors import RunError
 from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.recipe.schema import Divergence, Training
 from lrbench.sampling.samples import Samples, build_samples
+from lrbench.sampling.targets import own_token
 from lrbench.training.batches import update_batches
 
 
@@ -38,6 +40,42 @@ def test_the_seed_decides_the_order(samples: Samples) -> None:
     first, again, other = (list(update_batches(samples, training, seed)) for seed in (0, 0, 1))
     assert first == again
     assert first != other
+
+
+def plain_order(samples: Samples, seed: int, epochs: int) -> list[list[int]]:
+    """The kept steps of one rollout after the other, as lists of all of them."""
+    groups: dict[int, list[int]] = {}
+    for index, rollout in enumerate(samples.rollout.tolist()):
+        groups.setdefault(rollout, []).append(index)
+    listed = list(groups.values())
+    return [
+        listed[place]
+        for epoch in range(epochs)
+        for place in np.random.default_rng([seed, epoch]).permutation(len(listed))
+    ]
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_batches_are_the_shuffled_rollouts_cut_into_updates(samples: Samples, seed: int) -> None:
+    order = plain_order(samples, seed, epochs=3)
+    by_rollouts = list(update_batches(samples, Training(updates=7, rollouts_per_update=3), seed))
+    assert by_rollouts == [list(chain.from_iterable(order[start : start + 3])) for start in range(0, 21, 3)]
+    by_steps = list(update_batches(samples, Training(updates=9, steps_per_update=7), seed))
+    steps = list(chain.from_iterable(order))
+    assert by_steps == [steps[start : start + 7] for start in range(0, 63, 7)]
+
+
+def test_batches_of_many_steps_hold_none_of_them() -> None:
+    """A list of all would take 40 bytes a step."""
+    steps, per_rollout = 200_000, 20
+    rollout = np.repeat(np.arange(steps // per_rollout, dtype=np.int32), per_rollout)
+    nothing = np.zeros(steps, dtype=np.int32)
+    samples = Samples([], rollout, nothing, nothing.astype(np.float32), own_token(nothing))
+    tracemalloc.start()
+    next(update_batches(samples, Training(updates=2, rollouts_per_update=2), seed=0))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0 < most < 12 * steps
 
 
 def test_nothing_kept_is_said_plainly() -> None:

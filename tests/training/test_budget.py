@@ -11,7 +11,7 @@ from lrbench.errors import RunError
 from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.rollouts import Rollout
-from lrbench.sampling.samples import Samples, build_samples, steps_by_rollout
+from lrbench.sampling.samples import Samples, build_samples, rollout_bounds
 from lrbench.training.budget import first_samples, learnt_problems
 
 SFT = Ingredients("solutions", "all", "own_token")
@@ -50,7 +50,7 @@ def test_problems_are_counted_where_something_is_learnt() -> None:
     samples = with_lengths([0, 0, 2, 3, 4, 1])
     one = first_samples(samples, tuned_tokens=None, problems=1)
     assert len(one) == 5
-    assert learnt_problems(one, set(range(5))) == 1
+    assert learnt_problems(one, np.arange(len(one)) < 5) == 1
     both = first_samples(samples, tuned_tokens=2, problems=1)
     assert len(both) == 2
 
@@ -76,11 +76,11 @@ def test_what_is_learnt_is_a_beginning_of_the_samples_within_every_limit(
     kept = first_samples(samples, tuned_tokens=tuned_tokens, problems=problems)
     count = len(kept)
     assert count <= tuned_tokens
-    assert learnt_problems(kept, set(range(count))) <= problems
+    assert learnt_problems(kept, np.ones(count, dtype=bool)) <= problems
     assert np.array_equal(kept.rollout, samples.rollout[:count])
     assert np.array_equal(kept.targets.offsets, samples.targets.offsets[: count + 1])
     assert len(kept.targets.ids) == len(kept.targets.weights) == kept.targets.offsets[-1]
-    following = [group for group in steps_by_rollout(samples).values() if group[0] >= count]
-    if following:
-        larger = set(range(count)) | set(following[0])
-        assert len(larger) > tuned_tokens or learnt_problems(samples, larger) > problems
+    larger = [int(bound) for bound in rollout_bounds(samples) if bound > count]
+    if larger:
+        learnt = np.arange(len(samples)) < larger[0]
+        assert larger[0] > tuned_tokens or learnt_problems(samples, learnt) > problems

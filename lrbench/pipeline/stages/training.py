@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.models.source import LocatedModel, model_identity
@@ -85,6 +85,8 @@ class TrainedAdapter(Stage):
 
         The seconds of the artifact are those of its updates alone.
         """
+        import numpy as np
+
         from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE, read_samples
         from lrbench.training.adapters import write_adapter_config, write_adapter_weights
         from lrbench.training.batches import update_batches
@@ -143,15 +145,17 @@ class TrainedAdapter(Stage):
         curves = trained.curves.measured
         draft.commit(CURVES_FILE, lambda path: path.write_text(json.dumps(curves)))
         workspace.detach(trained.adapted)
-        batches = list(islice(update_batches(samples, training, self.seed), trained.updates))
-        learnt = set(chain.from_iterable(batches))
+        learnt, steps = np.zeros(len(samples), dtype=bool), 0
+        for batch in islice(update_batches(samples, training, self.seed), trained.updates):
+            learnt[batch] = True
+            steps += len(batch)
         return {
             "updates": trained.updates,
             "stopped_by": trained.stopped_by,
             "budget": limits,
             "final_loss": trained.curves.loss[-1][1],
-            "tuned_tokens": len(learnt),
-            "trained_steps": sum(map(len, batches)),
+            "tuned_tokens": int(learnt.sum()),
+            "trained_steps": steps,
             "problems": learnt_problems(samples, learnt),
         }
 
