@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
+
+from tests.commands import QUICKSTART, SMALL, lrbench
 
 # Time limits of single examples would fail on a busy machine, not on a wrong program.
 settings.register_profile("lrbench", deadline=None)
@@ -30,6 +33,24 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the reference data (../shared) is not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def quickstart_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small quickstart with MLflow, really run once for all processes of a test session; only to be read.
+
+    What the run said is in the file beside it.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    runs = shared / "quickstart"
+    with FileLock(shared / "quickstart.lock"):
+        if not (shared / "quickstart.said").exists():
+            found = lrbench("run", QUICKSTART, *SMALL, "--runs", runs)
+            assert found.returncode == 0, found.stderr
+            (shared / "quickstart.said").write_text(found.stdout)
+    return runs
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,38 +12,19 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-QUICKSTART = ROOT / "recipes" / "quickstart.yaml"
-LRBENCH = [sys.executable, "-c", "from lrbench.cli import main; main()"]
-SMALL = [
-    "data.problems=24",
-    "training.updates=4",
-    "training.rollouts_per_update=6",
-    "evaluation.limit=4",
-    "runtime.threads=1",
-]
+from tests.commands import LRBENCH, QUICKSTART, ROOT, SMALL, lrbench
 
 
-def lrbench(*arguments: object, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*LRBENCH, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=os.environ | {"COLUMNS": "100"} | variables,
-        timeout=300,
-    )
+@pytest.fixture
+def runs(quickstart_runs: Path) -> Path:
+    return quickstart_runs
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished small quickstart, MLflow included."""
-    folder = tmp_path_factory.mktemp("cli") / "runs"
-    found = lrbench("run", QUICKSTART, *SMALL, "--runs", folder)
-    assert found.returncode == 0, found.stderr
-    assert "done    base on multi_step (4 items)" in found.stdout
-    assert "average" in found.stdout
-    return folder
+@pytest.mark.slow
+def test_a_run_says_what_it_does_and_shows_its_results(runs: Path) -> None:
+    said = runs.with_name(f"{runs.name}.said").read_text()
+    assert "done    base on multi_step (8 items)" in said
+    assert "average" in said
 
 
 @pytest.mark.slow
@@ -113,8 +94,6 @@ def test_samples_before_a_run_are_explained(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_doctor_finds_a_whole_store_well_and_a_damaged_one_not(runs: Path, tmp_path: Path) -> None:
-    import shutil
-
     assert lrbench("doctor", "--runs", runs).returncode == 0
     copy = shutil.copytree(runs, tmp_path / "runs")
     next((copy / "store" / "train").glob("*/curves.json")).write_text("{}")
@@ -125,11 +104,12 @@ def test_doctor_finds_a_whole_store_well_and_a_damaged_one_not(runs: Path, tmp_p
 
 
 @pytest.mark.slow
-def test_mlflow_is_rebuilt_from_the_ledger_after_it_was_deleted(runs: Path) -> None:
-    (runs / "mlflow.db").unlink()
-    found = lrbench("rebuild", "--runs", runs)
+def test_mlflow_is_rebuilt_from_the_ledger_after_it_was_deleted(runs: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(runs, tmp_path / "runs")
+    (copy / "mlflow.db").unlink()
+    found = lrbench("rebuild", "--runs", copy)
     assert found.returncode == 0, found.stderr
-    assert (runs / "mlflow.db").exists()
+    assert (copy / "mlflow.db").exists()
     assert "3" in found.stdout
 
 

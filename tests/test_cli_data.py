@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import QUICKSTART, lrbench
+from tests.commands import QUICKSTART, lrbench
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,9 +15,8 @@ from lrbench.results.ledger import LedgerContents
 from lrbench.results.reported import reported_costs, reported_results
 from lrbench.results.studies.rendering import report_to_csv, report_to_latex, report_to_markdown
 from lrbench.results.studies.report import build_report
+from tests.commands import ROOT, lrbench
 
-ROOT = Path(__file__).parent.parent
-LRBENCH = [sys.executable, "-c", "from lrbench.cli import main; main()"]
 STUDIES = [file.stem for file in study_files(ROOT / "experiments")]
 NOTHING = LedgerContents(recipes=(), arms=(), scores=(), broken=())
 RUNS = Path("runs")
@@ -39,17 +35,6 @@ editions:
   paper: {recipes: [../small.yaml]}
   embedded: {recipes: [../small.yaml], claims: [lightr > base on average by 90]}
 """
-
-
-def lrbench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*LRBENCH, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=os.environ | {"COLUMNS": "100"},
-        timeout=300,
-    )
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Runs folders to look at, a real one among them, and servers and a browser to look with."""
+"""Pages over runs folders, and servers and a browser to look at them with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from streamlit.testing.v1 import AppTest
 
 from dashboard.loading import RUNS_VARIABLE
@@ -33,34 +32,8 @@ CHROMIUM_ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-
-
-@pytest.fixture(scope="session")
-def quickstart_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The quickstart recipe, really run once for all of a test session's processes; takes a minute.
-
-    LRBENCH_QUICKSTART_RUNS names a folder where that was done before, for who works on the pages.
-    """
-    if done := os.environ.get("LRBENCH_QUICKSTART_RUNS"):
-        return Path(done)
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    runs = shared / "quickstart-runs"
-    with FileLock(shared / "quickstart-runs.lock"):
-        if not runs.exists():
-            unfinished = shared / "quickstart-unfinished"
-            command = [sys.executable, "-c", "from lrbench.cli import main; main()", "run"]
-            subprocess.run(
-                [*command, "recipes/quickstart.yaml", "--runs", str(unfinished)],
-                cwd=ROOT,
-                env=os.environ | {"LRBENCH_MLFLOW": "off", "OMP_NUM_THREADS": "1"},
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
-            unfinished.rename(runs)
-    return runs
 
 
 @pytest.fixture(autouse=True)

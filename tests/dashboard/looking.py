@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-SCREENSHOTS = Path(os.environ.get("LRBENCH_SCREENSHOTS", "build/screenshots"))
+# Pictures take as long as all else, so they are kept in this folder only where one is named.
+SCREENSHOTS = os.environ.get("LRBENCH_SCREENSHOTS")
 HEIGHT = 900
 TALLEST = 4000
-PATIENCE, PAUSE = 180_000, 600
+PATIENCE, PAUSE = 180_000, 300
 MAIN = "document.querySelector('.stMain')"
 # On a page's own address Streamlit first looks there for its server, and then finds it at the root.
 PROBES = ("/_stcore/health", "/_stcore/host-config")
@@ -30,6 +31,11 @@ class View:
     def go(self, address: str) -> None:
         """Open an address and wait until the page is whole."""
         self.page.goto(address)
+        self.settle()
+
+    def wear(self, scheme: str) -> None:
+        """Show the open page in another colour scheme, as when the system's changes."""
+        self.page.emulate_media(color_scheme=scheme)
         self.settle()
 
     def settle(self) -> None:
@@ -50,6 +56,11 @@ class View:
         return str(self.page.inner_text(".stApp"))
 
     @property
+    def background(self) -> str:
+        """The colour behind everything."""
+        return str(self.page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor"))
+
+    @property
     def width_used(self) -> int:
         """How wide the page is, in pixels; more than the window means sideways scrolling."""
         script = (
@@ -57,43 +68,42 @@ class View:
         )
         return int(self.page.evaluate(script))
 
-    def keep_picture(self, name: str) -> Path:
-        """A picture of the whole page, as far as it is not endless."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    def keep_picture(self, name: str) -> None:
+        """A picture of the whole page, as far as it is not endless, where pictures are wanted."""
+        if not SCREENSHOTS:
+            return
+        Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
         size = self.page.viewport_size
         height = int(self.page.evaluate(f"{MAIN}.scrollHeight")) + 60
         self.page.set_viewport_size({"width": size["width"], "height": max(HEIGHT, min(height, TALLEST))})
         self.page.wait_for_timeout(300)
-        path = SCREENSHOTS / f"{name}.png"
-        self.page.screenshot(path=path)
+        self.page.screenshot(path=Path(SCREENSHOTS, f"{name}.png"))
         self.page.set_viewport_size(size)
-        return path
 
 
 @contextmanager
-def look(browser: Any, width: int = 1280, scheme: str = "light") -> Iterator[View]:
-    """A fresh browser context; requests to any other host are refused and remembered."""
-    context = browser.new_context(viewport={"width": width, "height": HEIGHT}, color_scheme=scheme)
+def look(browser: Any, width: int = 1280, stranger: bool = False) -> Iterator[View]:
+    """A fresh page; requests to any other host, which the browser cannot reach, are remembered.
+
+    All pages share a cache and a profile but those of a `stranger`.
+    """
+    if stranger or not browser.contexts:
+        browser.new_context()
+    context = browser.contexts[-1 if stranger else 0]
     view = View(context.new_page())
 
-    def decide(route: Any) -> None:
-        if urlsplit(route.request.url).hostname == "127.0.0.1":
-            route.continue_()
-        else:
-            view.outside.append(route.request.url)
-            route.abort()
+    def note(request: Any) -> None:
+        address = urlsplit(request.url)
+        if address.scheme in ("http", "https", "ws", "wss") and address.hostname != "127.0.0.1":
+            view.outside.append(request.url)
 
     def complain(message: Any) -> None:
         probe = urlsplit(message.location.get("url", "")).path.endswith(PROBES)
         if message.type == "error" and not probe:
             view.complaints.append(message.text)
 
-    def refuse(dialog: Any) -> None:
-        view.complaints.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    context.route("http://**/*", decide)
-    context.route("https://**/*", decide)
+    view.page.set_viewport_size({"width": width, "height": HEIGHT})
+    view.page.on("request", note)
     view.page.on("console", complain)
     view.page.on("pageerror", lambda error: view.complaints.append(str(error)))
     view.page.on(
@@ -102,4 +112,6 @@ def look(browser: Any, width: int = 1280, scheme: str = "light") -> Iterator[Vie
     try:
         yield view
     finally:
-        context.close()
+        view.page.close()
+        if stranger:
+            context.close()

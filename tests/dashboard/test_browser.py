@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from lrbench.results.ledger import Ledger
 from tests.dashboard.conftest import served
 from tests.dashboard.looking import look
 from tests.dashboard.made_up import HOSTILE, MEGABYTE, PLAIN, write_runs
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 # What each page says of the quickstart, at its own address.
 PAGES = {
-    "leaderboard": ("", ("Leaderboard", "points above", "multi_step", "tuned tokens", "878", "Markdown")),
+    "leaderboard": ("", ("Leaderboard", "points above", "multi_step", "tuned tokens", "Markdown")),
     "compare": ("compare", ("Compare two", "Items by who is right", "gold answer", "paper: right")),
     "microscope": ("microscope", ("Divergence microscope",)),
     "cost": ("cost", ("Cost and quality",)),
@@ -31,23 +32,36 @@ def address(quickstart_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield found
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 420])
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_shows_its_content_offline_and_fits_the_window(
-    address: str, chromium: Any, name: str, width: int, scheme: str
+    address: str, chromium: Any, name: str, width: int
 ) -> None:
     path, expected = PAGES[name]
-    with look(chromium, width, scheme) as view:
+    with look(chromium, width) as view:
         view.go(f"{address}/{path}")
-        view.keep_picture(f"{name}-{width}-{scheme}")
-        for text in expected:
-            assert text in view.text
-        assert "Traceback" not in view.text
-        assert view.page.locator(".stException").count() == 0
-        assert view.outside == []
-        assert view.complaints == []
-        assert view.width_used <= width
+        backgrounds = set()
+        for scheme in ("light", "dark"):
+            view.wear(scheme)
+            backgrounds.add(view.background)
+            view.keep_picture(f"{name}-{width}-{scheme}")
+            for text in expected:
+                assert text in view.text
+            assert "Traceback" not in view.text
+            assert view.page.locator(".stException").count() == 0
+            assert view.outside == []
+            assert view.complaints == []
+            assert view.width_used <= width
+        assert len(backgrounds) == 2
+
+
+def test_the_leaderboard_shows_what_an_arm_learnt_from(
+    address: str, quickstart_runs: Path, chromium: Any
+) -> None:
+    arms = {arm.arm: arm for arm in Ledger(quickstart_runs / "ledger").read().arms}
+    with look(chromium) as view:
+        view.go(address)
+        assert f"{arms['lightr'].costs.tuned_tokens:,}" in view.page.inner_text(".lr-board")
 
 
 def test_the_address_follows_the_widgets_and_going_back_follows_the_address(
@@ -61,7 +75,7 @@ def test_the_address_follows_the_widgets_and_going_back_follows_the_address(
         query = parse_qs(urlsplit(view.page.url).query)
         assert query["sort"] == ["average"]
         sorted_table = view.page.inner_text(".lr-board")
-        with look(chromium) as other:
+        with look(chromium, stranger=True) as other:
             other.go(view.page.url)
             assert other.page.inner_text(".lr-board") == sorted_table
         view.page.go_back()

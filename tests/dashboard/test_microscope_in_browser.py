@@ -68,7 +68,7 @@ def test_a_link_shows_somebody_else_the_same(address: str, chromium: Any) -> Non
         view.page.wait_for_function("location.search.includes('problem-1')")
         view.settle()
         link, shown = view.page.evaluate("location.href"), view.page.locator(".tokens").inner_text()
-    with look(chromium) as other:
+    with look(chromium, stranger=True) as other:
         other.go(link)
         assert other.page.locator(".tokens").inner_text() == shown
         assert "Not what was trained" in other.text
