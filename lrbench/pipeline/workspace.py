@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from lrbench.sampling.engines.server import ServedModel
     from lrbench.sampling.engines.vllm import VllmModel
     from lrbench.sampling.scoring import LoadedPair
+
+logger = logging.getLogger(__name__)
 
 
 class Workspace:
@@ -86,7 +89,7 @@ class Workspace:
     @cached_property
     def expert(self) -> Any:
         """The expert without any adapter."""
-        return self._load(self.expert_source)
+        return self._load(self.expert_source, self.device)
 
     @cached_property
     def vocabulary(self) -> SharedVocabulary:
@@ -141,23 +144,57 @@ class Workspace:
 
     @cached_property
     def amateur(self) -> Any:
-        """The amateur, until it is released."""
+        """The amateur, until it is released; on the CPU where the pair takes turns on its device."""
+        import torch
+
+        device = torch.device("cpu") if self.takes_turns else self.device
+        return self._load(self._amateur_here, device)
+
+    @cached_property
+    def takes_turns(self) -> bool:
+        """Whether the device is too small for both models and the work of scoring.
+
+        Loads the expert, so that what is left beside it is known; holds until the amateur is released.
+        """
+        _ = self.expert
+        if self.device.type == "cpu":
+            return False
+        from lrbench.models.memory import free_bytes
+        from lrbench.pipeline.turns import fits_beside
+
+        free = free_bytes(self.device)
+        if fits_beside(self.expert_source, self._amateur_here, free):
+            return False
+        logger.warning(
+            "%s does not fit beside %s in the %.1f GiB left on %s: they take turns there, which takes longer",
+            self._amateur_here.name,
+            self.expert_source.name,
+            free / 2**30,
+            self.device,
+        )
+        return True
+
+    @property
+    def _amateur_here(self) -> LocatedModel:
+        """The amateur, as a stage has placed it where it is derived."""
         assert self.amateur_source is not None
-        return self._load(self._placed_amateur or self.amateur_source)
+        return self._placed_amateur or self.amateur_source
 
     @property
     def pair(self) -> LoadedPair:
         """Both models and their shared vocabulary."""
         from lrbench.sampling.scoring import LoadedPair
 
-        return LoadedPair(self.expert, self.amateur, self.shared_vocabulary)
+        amateur = self.amateur
+        return LoadedPair(self.expert, amateur, self.shared_vocabulary, takes_turns=self.takes_turns)
 
     @property
     def aligned_pair(self) -> LoadedPair:
         """Both models and the tokens that they share."""
         from lrbench.sampling.scoring import LoadedPair
 
-        return LoadedPair(self.expert, self.amateur, self.vocabulary, self.alignment)
+        amateur = self.amateur
+        return LoadedPair(self.expert, amateur, self.vocabulary, self.alignment, self.takes_turns)
 
     def place_amateur(self, folder: Path) -> None:
         """Say where the amateur is that a stage has derived."""
@@ -196,6 +233,7 @@ class Workspace:
     def release_amateur(self) -> None:
         """Free the amateur's memory; it is loaded again should more be scored."""
         self.__dict__.pop("amateur", None)
+        self.__dict__.pop("takes_turns", None)
 
     def check_engine(self, choice: EngineChoice) -> None:
         """Find out before any work whether an engine is there. Raises `UserError` when it is not."""
@@ -280,10 +318,10 @@ class Workspace:
 
         return probe_ids(self.tokenizer)
 
-    def _load(self, source: LocatedModel) -> Any:
+    def _load(self, source: LocatedModel, device: Any) -> Any:
         from lrbench.models.forward import check_output_layer
         from lrbench.models.loading import load_model
 
-        model = load_model(source, self.device)
+        model = load_model(source, device)
         check_output_layer(model, source.name)
         return model

@@ -57,6 +57,7 @@ def made_up(pair, rollouts, *, alpha_min, first_index):
 class Draft(Shelf):
     def has(self, name): return self.file(name).exists()
     def path(self, name): return self.file(name)
+    def expect(self, count, suffix): pass
 
 class Tokenizer:
     def decode(self, ids, **_): return f"token{ids[0]}"
