@@ -78,6 +78,31 @@ def test_a_pair_that_shares_most_tokens_is_run_by_tokens_and_once(
     assert kept["share_kept"] == pytest.approx(1 - kept["share_covered_too_little"])
 
 
+def test_an_amateur_that_is_derived_has_the_experts_tokens(
+    make_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    def run(align: str) -> dict[str, Any]:
+        recipe = make_recipe(
+            pair={
+                "expert": {"model": "embedded/expert"},
+                "amateur": {"derive": {"from": "expert", "layers": 2, "distill_updates": 2}},
+                "align": align,
+            },
+            data={"train": "embedded/multi_step", "problems": 4},
+            sampling={"max_new_tokens": 12},
+            training={"updates": 1, "rollouts_per_update": 2},
+            arms=["no_selection"],
+            evaluation={"suite": "embedded7", "benchmarks": ["one_step"], "limit": 1},
+        )
+        run_recipe(recipe, tmp_path)
+        found: dict[str, Any] = Ledger(tmp_path / "ledger").read().arms[-1].statistics["divergence"]
+        return found
+
+    by_ids, by_tokens = run("ids"), run("tokens")
+    assert by_tokens["mean_covered"] == pytest.approx(1)
+    assert {name: value for name, value in by_tokens.items() if name in by_ids} == by_ids
+
+
 def test_too_little_on_shared_tokens_stops_the_run_and_leaves_no_scores(
     recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:

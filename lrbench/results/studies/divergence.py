@@ -42,6 +42,11 @@ STATISTICS = (
         "mean_kl_where_top1_differs", "mean KL where they differ, nats", False, "mean_kl_where_top1_differs"
     ),
 )
+# Of pairs that are aligned by tokens; without one of them there is nothing to say.
+COVERAGE = (
+    Statistic("mean_covered", "probability on shared tokens", True),
+    Statistic("share_covered_too_little", "steps left out, too little on shared tokens", True),
+)
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,19 @@ class DivergenceTables:
                 pairs.setdefault((line.expert, line.amateur), line)
         return list(pairs.values())
 
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """Those that are shown."""
+        aligned = any(COVERAGE[0].name in _measured(line) for line in self.lines)
+        return STATISTICS + (COVERAGE if aligned else ())
+
     def tables(self) -> Iterator[Table]:
         """A column per pair, and what is reported of it."""
         header, columns = ["over all steps"], []
         for line in self.lines:
             header.append(_pair(line))
             found, reported = _measured(line), _reported(line)
-            columns.append([_text(statistic, found.get(statistic.name)) for statistic in STATISTICS])
+            columns.append([_text(statistic, found.get(statistic.name)) for statistic in self.statistics])
             if reported is not None:
                 header.append(f"{_pair(line)}, reported")
                 columns.append(
@@ -74,7 +85,7 @@ class DivergenceTables:
                         _text(
                             statistic, getattr(reported, statistic.reported) if statistic.reported else None
                         )
-                        for statistic in STATISTICS
+                        for statistic in self.statistics
                     ]
                 )
         steps = ["steps"] + [
@@ -84,7 +95,7 @@ class DivergenceTables:
         ]
         lines = [
             (statistic.words, *(column[place] for column in columns))
-            for place, statistic in enumerate(STATISTICS)
+            for place, statistic in enumerate(self.statistics)
         ]
         yield Table("Divergence of the pairs", tuple(header), (tuple(steps), *lines))
 
@@ -92,7 +103,7 @@ class DivergenceTables:
         """A CSV line per pair and statistic."""
         for line in self.lines:
             found, reported = _measured(line), _reported(line)
-            for statistic in STATISTICS:
+            for statistic in self.statistics:
                 published = None if reported is None else _of(reported, statistic)
                 yield {
                     "expert": line.expert,

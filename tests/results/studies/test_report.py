@@ -262,6 +262,22 @@ class TestDivergence:
             ("Qwen2.5-Math-1.5B / Qwen2.5-0.5B", (0.0, 0.1, 0.4, 32.0), (2874, 358, 880)),
         )
 
+    def test_a_pair_aligned_by_tokens_shows_what_these_cover(self, declared, ledger_of):
+        edition = declared("divergence_statistics", recipe=REPORTED_PAIR)
+        covered = KL | {"mean_covered": 0.984, "share_covered_too_little": 0.031}
+
+        def shown(found):
+            contents = ledger_of(edition, changes=lambda _: {"statistics": {"divergence": found}})
+            return lines_of(build_report(edition, contents, RUNS), "Divergence")
+
+        lines = shown(covered)
+        assert lines.keys() - shown(KL).keys() == {
+            "probability on shared tokens",
+            "steps left out, too little on shared tokens",
+        }
+        assert lines["probability on shared tokens"][1:] == ("98.4%", "")
+        assert lines["steps left out, too little on shared tokens"][1:] == ("3.1%", "")
+
     def test_another_pair_has_nothing_reported(self, declared, nothing):
         report = build_report(declared("divergence_statistics"), nothing, RUNS)
         assert table_of(report, "Divergence").header == ("over all steps", "expert / amateur")
