@@ -30,8 +30,8 @@ class Reporter(Protocol):
     def begin(self, label: str, units: int) -> Progress:
         """A stage starts to work."""
 
-    def end(self, label: str, seconds: float) -> None:
-        """The stage's artifact is finished."""
+    def end(self, label: str, seconds: float, note: str = "") -> None:
+        """The stage's artifact is finished; `note` says more of how it went."""
 
     def say(self, message: str) -> None:
         """One line for the user."""
@@ -47,7 +47,7 @@ class Silent:
     def advance(self, units: int, note: str = "") -> None:
         """Nothing is shown."""
 
-    def end(self, label: str, seconds: float) -> None:
+    def end(self, label: str, seconds: float, note: str = "") -> None:
         """Nothing is shown."""
 
     def say(self, message: str) -> None:
@@ -88,11 +88,11 @@ class TerminalReporter:
             self._bars.remove_task(task)
         return _Bar(self._bars, label, units)
 
-    def end(self, label: str, seconds: float) -> None:
-        """Say in one line that the stage is done and how long it took."""
+    def end(self, label: str, seconds: float, note: str = "") -> None:
+        """Say in one line that the stage is done, how long it took and what else there is to say."""
         for task in self._bars.task_ids:
             self._bars.remove_task(task)
-        self.say(f"done    {label} ({seconds:.1f} s)")
+        self.say(f"done    {label} ({', '.join(filter(None, [f'{seconds:.1f} s', note]))})")
 
     def say(self, message: str) -> None:
         """Print one line above the bars, as plain text."""

@@ -157,6 +157,7 @@ class _Runner:
         canary = self.canaries[arm.expert.identity].before(stage, workspace)
         draft = self.store.draft(stage.name, stage.version, stage.key, stage.identity, keys)
         progress = self.reporter.begin(stage.label, stage.size)
+        padding = workspace.count_padding()
         try:
             statistics = stage.work(draft, inputs, workspace, progress)
         except RuntimeError as error:
@@ -169,8 +170,10 @@ class _Runner:
                 "training.rollouts_per_update or the number of new tokens, or use smaller models."
             ) from error
         artifact = draft.finish(
-            statistics | canary, keep=stage.keep, environment=environment() | workspace.hardware
+            statistics | canary,
+            keep=stage.keep,
+            environment=environment() | workspace.hardware | padding.facts,
         )
-        self.reporter.end(stage.label, artifact.seconds)
+        self.reporter.end(stage.label, artifact.seconds, f"padding {padding}" if padding.computed else "")
         self.worked += 1
         return artifact

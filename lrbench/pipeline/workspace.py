@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.models.source import LocatedModel, placed
 from lrbench.recipe.schema import EngineChoice, Runtime
+from lrbench.sampling.engines.padding import Padding
 from lrbench.store.artifact import Artifact
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Workspace:
         self.amateur_source = amateur
         self.runtime = runtime
         self.largest_rank = largest_rank
+        self._padding = Padding()
         self._placed_amateur: LocatedModel | None = None
         self._servers: dict[EngineChoice, ServedModel] = {}
         self._read: dict[str, tuple[str, Any]] = {}
@@ -235,6 +237,11 @@ class Workspace:
         self.__dict__.pop("amateur", None)
         self.__dict__.pop("takes_turns", None)
 
+    def count_padding(self) -> Padding:
+        """What engines of this process compute from now on, until it is counted anew."""
+        self._padding = Padding()
+        return self._padding
+
     def check_engine(self, choice: EngineChoice) -> None:
         """Find out before any work whether an engine is there. Raises `UserError` when it is not."""
         if choice.name == "vllm":
@@ -255,7 +262,7 @@ class Workspace:
             from lrbench.sampling.engines.transformers import TransformersEngine
 
             with self.expert_with(adapter) as model:
-                yield TransformersEngine(model, self.token_rules, self.runtime.batch_size)
+                yield TransformersEngine(model, self.token_rules, self.runtime.batch_size, self._padding)
         elif choice.name == "vllm":
             engine = self._vllm.engine(adapter)
             if adapter is not None:

@@ -213,8 +213,10 @@ def test_padding_is_what_was_computed_and_not_needed(tiny_model: Callable[..., A
     padding = counted(tiny_model(), prompts=(6, 3), rooms=(4, 4))
     assert (padding.computed, padding.needed) == (2 * 6 + 3 * 2, 6 + 3 + 3 + 3)
     assert (padding.read, padding.of_use) == (2 * (6 + 7 + 8 + 9), (6 + 7 + 8 + 9) + (3 + 4 + 5 + 6))
-    assert str(padding) == "17% of 18 tokens, 20% of the cache"
+    assert padding.facts == {"padding": "17% of 18 tokens", "padding_of_cache": "20%"}
 
 
 def test_rows_of_one_length_pad_nothing(tiny_model: Callable[..., Any]) -> None:
-    assert str(counted(tiny_model(), prompts=(6, 6), rooms=(4, 2))) == "0% of 16 tokens, 0% of the cache"
+    padding = counted(tiny_model(), prompts=(6, 6), rooms=(4, 2))
+    assert padding.facts == {"padding": "0% of 16 tokens", "padding_of_cache": "0%"}
+    assert Padding().facts == {}

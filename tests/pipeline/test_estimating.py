@@ -21,7 +21,7 @@ from lrbench.pipeline.estimating.history import FILE, RunEstimate, Work, read_hi
 from lrbench.pipeline.estimating.measuring import Measuring
 from lrbench.pipeline.estimating.shapes import Shape, published_shapes, shape_of
 from lrbench.pipeline.estimating.showing import cost_cells, cost_lines
-from lrbench.pipeline.estimating.stages import PlanEstimate, batches, estimate_plan
+from lrbench.pipeline.estimating.stages import PlanEstimate, StageEstimate, batches, estimate_plan
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.pipeline.stages.base import Stage
 from lrbench.recipe.loading import load_with_warnings
@@ -268,6 +268,19 @@ def test_too_little_memory_is_said(tmp_path: Path) -> None:
     plan = plan_of(RECIPES / "paper" / "qwen2.5-math-7b.yaml", tmp_path, "runtime.batch_size=256")
     assert any("more than it has" in line for line in cost_lines(expected(plan, tmp_path, "l4")))
     assert not any("more than it has" in line for line in cost_lines(expected(plan, tmp_path, "h200")))
+
+
+def test_auto_takes_as_many_rows_as_the_device_has_room_for(tmp_path: Path) -> None:
+    def writing_of(size: str, device: str) -> StageEstimate:
+        plan = plan_of(RECIPES / "paper" / "qwen2.5-math-7b.yaml", tmp_path, f"runtime.batch_size={size}")
+        return expected(plan, tmp_path, device).stages[stage_called(plan, "evaluate").key]
+
+    for device in ("l4", "h200"):
+        few, fitting, many = (writing_of(size, device) for size in ("1", "auto", "256"))
+        assert (few.bytes or 0) <= (fitting.bytes or 0) <= (named_device(device, ONE_CORE).memory or 0)
+        assert (few.seconds or 0) >= (fitting.seconds or 0) >= (many.seconds or 0) > 0
+    assert (writing_of("auto", "l4").bytes or 0) < (writing_of("256", "l4").bytes or 0)
+    assert (writing_of("auto", "h200").seconds or 0) < (writing_of("1", "h200").seconds or 0)
 
 
 # History

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ class Lines:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.ended: list[str] = []
+        self.notes: dict[str, str] = {}
 
     def begin(self, label: str, units: int) -> Lines:
         return self
@@ -33,8 +35,9 @@ class Lines:
     def advance(self, units: int, note: str = "") -> None:
         pass
 
-    def end(self, label: str, seconds: float) -> None:
+    def end(self, label: str, seconds: float, note: str = "") -> None:
         self.ended.append(label)
+        self.notes[label] = note
 
     def say(self, message: str) -> None:
         self.said.append(message)
@@ -129,6 +132,34 @@ def test_runtime_settings_change_no_rollout(
     run_recipe(recipe.model_copy(update={"runtime": runtime}), tmp_path / "other")
     plan = plan_recipe(recipe, finished)
     assert content(plan, tmp_path / "other") == content(plan, finished)
+
+
+def test_stages_that_write_say_what_was_padding_and_keep_it_out_of_their_content(
+    make_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = make_recipe(arms=["base", "lightr"])
+    found = []
+    for batch_size in (5, 64):
+        lines, runs = Lines(), tmp_path / str(batch_size)
+        runtime = recipe.runtime.model_copy(update={"batch_size": batch_size})
+        plan = plan_recipe(recipe.model_copy(update={"runtime": runtime}), runs)
+        run_recipe(plan.recipe, runs, lines)
+        for stage in plan.stages:
+            artifact = Store(runs / "store").find(stage.name, stage.key)
+            assert artifact is not None
+            if stage.name == "rollouts":
+                found.append(artifact)
+            assert "padding" not in artifact.statistics
+            writes = stage.engine_choice is not None
+            assert ("padding" in artifact.environment) is writes
+            assert lines.notes[stage.label] == (
+                f"padding {artifact.environment['padding']}" if writes else ""
+            )
+    few, many = found
+    assert few.content_hash == many.content_hash
+    assert few.environment["padding"] != many.environment["padding"]
+    assert re.fullmatch(r"\d+% of \d{1,3}(,\d{3})* tokens", many.environment["padding"])
+    assert re.fullmatch(r"\d+%", many.environment["padding_of_cache"])
 
 
 def test_garbage_labels_leave_lightreasoners_adapter_byte_identical(

@@ -31,6 +31,12 @@ class Padding:
         self.of_use += written * prompt + written * (written - 1) // 2
 
     def __str__(self) -> str:
-        """For people: `7% of 48,210 tokens, 12% of the cache`."""
-        tokens, cache = 1 - self.needed / self.computed, 1 - self.of_use / self.read
-        return f"{tokens:.0%} of {self.computed:,} tokens, {cache:.0%} of the cache"
+        """For people: `7% of 48,210 tokens`."""
+        return f"{1 - self.needed / self.computed:.0%} of {self.computed:,} tokens"
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What is noted beside an artifact; nothing where no engine of this process computed anything."""
+        if not self.computed:
+            return {}
+        return {"padding": str(self), "padding_of_cache": f"{1 - self.of_use / self.read:.0%}"}
