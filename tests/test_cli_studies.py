@@ -48,7 +48,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_study_runs_what_is_missing_then_shows_and_writes_its_tables(project: Path) -> None:
-    found = lrbench("study", "small", cwd=project)
+    found = lrbench("study", "small", cwd=project, LRBENCH_MLFLOW="off")
     assert found.returncode == 0, found.stderr
     assert "small: lrbench run small.yaml" in found.stdout
     assert "done    base on formal (5 items)" in found.stdout
@@ -57,7 +57,7 @@ def test_a_study_runs_what_is_missing_then_shows_and_writes_its_tables(project: 
     assert "small, embedded: 9 files in tables/embedded/small, complete" in found.stdout
     files = {path: path.read_bytes() for path in sorted(project.glob("tables/*/*/[!.]*"))}
     assert len(files) == 9
-    again = lrbench("study", "small", cwd=project)
+    again = lrbench("study", "small", cwd=project, LRBENCH_MLFLOW="off")
     assert "done " not in again.stdout
     assert files == {path: path.read_bytes() for path in files}
     one = lrbench("tables", "small", "--edition", "paper", cwd=project)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,14 @@ def save_tokenizer(folder: Path) -> int:
         chat_template=TEMPLATE,
     ).save_pretrained(folder)
     return len(vocabulary)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_mlflow() -> Iterator[None]:
+    """MLflow has tests of its own, and takes seconds to make a store."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LRBENCH_MLFLOW", "off")
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +87,7 @@ def make_recipe(local_pair: tuple[Path, Path]) -> Callable[..., Recipe]:
             "sampling": {"max_new_tokens": 12},
             "training": {"updates": 6, "rollouts_per_update": 8, "learning_rate": 1e-3},
             "arms": ["base", "lightr", "ground_truth"],
-            "evaluation": {"suite": "embedded7", "limit": 3},
+            "evaluation": {"suite": "embedded7", "benchmarks": ["one_step", "choice"], "limit": 3},
             "runtime": {"updates_between_saves": 2},
         }
         return Recipe.model_validate(fields | sections)

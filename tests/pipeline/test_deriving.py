@@ -14,6 +14,7 @@ from lrbench.models.loading import load_model
 from lrbench.models.source import locate
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.stages.samples import PairScores
 from lrbench.recipe.identity import resolved_yaml
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.schema import ModelReference, Recipe
@@ -47,7 +48,7 @@ def derived(make_recipe: Callable[..., Recipe]) -> Callable[..., Recipe]:
 
 
 def keys(plan: Plan) -> dict[str, str]:
-    return {stage.name: stage.key for arm in plan.arms[1:] for stage in arm.stages()}
+    return {stage.name: stage.key for arm in plan.arms for stage in arm.stages()}
 
 
 def artifact_of(runs: Path, plan: Plan, stage: str) -> Artifact:
@@ -116,11 +117,20 @@ def test_a_recipe_with_a_derived_amateur_runs_to_the_end(
 def test_a_kill_changes_no_byte_of_the_amateur(
     derived: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = derived(distill_updates=5)
-    run_recipe(recipe, tmp_path / "whole")
+    recipe = derived(distill_updates=5, arms=["lightr"])
+
+    class EnoughError(BaseException):
+        pass
 
     class KilledError(BaseException):
         pass
+
+    def not_needed(*_: Any) -> None:
+        raise EnoughError
+
+    monkeypatch.setattr(PairScores, "work", not_needed)
+    with pytest.raises(EnoughError):
+        run_recipe(recipe, tmp_path / "whole")
 
     from lrbench.training import distilling
 
@@ -139,7 +149,8 @@ def test_a_kill_changes_no_byte_of_the_amateur(
     with monkeypatch.context() as patched:
         calls.clear()
         patched.setattr(distilling, "_backward", lambda *arguments: calls.append(1) or step(*arguments))
-        run_recipe(recipe, tmp_path / "killed")
+        with pytest.raises(EnoughError):
+            run_recipe(recipe, tmp_path / "killed")
     # Saved after every second update, so that the third alone is done again.
     assert len(calls) == 3
     plan = plan_recipe(recipe, tmp_path)

@@ -30,8 +30,9 @@ def test_without_vllm_the_run_stops_before_its_first_stage(
 
 
 def test_without_its_server_the_run_stops_before_its_first_stage(
-    make_recipe: Callable[..., Recipe], tmp_path: Path
+    make_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("urllib3.Retry.sleep", lambda *_: None)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         engine = {"name": "server", "url": f"http://127.0.0.1:{taken.getsockname()[1]}"}

@@ -57,11 +57,6 @@ def fill(disk: Path) -> None:
     assert os.statvfs(disk).f_bavail == 0
 
 
-@pytest.fixture(autouse=True)
-def no_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LRBENCH_MLFLOW", "off")
-
-
 @pytest.fixture
 def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
     """Three shards of scores, of 64, 64 and 12 rollouts."""

@@ -296,7 +296,7 @@ def test_arms_with_one_source_share_its_rollouts_and_base_is_measured_once(
     assert names.count("rollouts") == 1
     assert names.count("scores") == 1
     assert names.count("train") == 4
-    assert names.count("evaluate") == 5 * 7
+    assert names.count("evaluate") == 5 * 2
 
 
 def test_how_a_pair_is_aligned_decides_its_scores_alone(

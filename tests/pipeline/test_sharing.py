@@ -37,7 +37,7 @@ def test_seeds_share_all_in_which_nothing_is_random(plan: Callable[..., Plan]) -
         "solutions": 3,
         "samples": 3 + 1 + 1,
         "train": 3 * 3,
-        "evaluate": (1 + 3 * 3) * 7,
+        "evaluate": (1 + 3 * 3) * 2,
     }
 
 
@@ -51,7 +51,7 @@ def test_a_sweep_of_alpha_and_beta_scores_nothing_again_and_repeats_no_arm_it_do
         # lightr at six points, no_contrast at two betas, sft once.
         "samples": 6 + 2 + 1,
         "train": 6 + 2 + 1,
-        "evaluate": (1 + 6 + 2 + 1) * 7,
+        "evaluate": (1 + 6 + 2 + 1) * 2,
     }
 
 
@@ -101,7 +101,7 @@ def test_the_base_is_one_arm_whatever_the_seed(
 
 def test_what_is_measured_can_be_swept_and_trains_nothing_again(plan: Callable[..., Plan]) -> None:
     swept = plan(arms=["base", "lightr"], sweep={"grid": {"evaluation.limit": [2, 3]}})
-    assert counts(swept) == {"rollouts": 1, "scores": 1, "samples": 1, "train": 1, "evaluate": 2 * 2 * 7}
+    assert counts(swept) == {"rollouts": 1, "scores": 1, "samples": 1, "train": 1, "evaluate": 2 * 2 * 2}
     assert [(arm.arm.name, dict(arm.point), len(arm.evaluations)) for arm in swept.arms] == [
         ("base", {}, 2),
         ("lightr", {}, 2),

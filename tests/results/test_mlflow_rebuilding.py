@@ -11,25 +11,24 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from lrbench.results import mlflow_background
 from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_background import mirrored
+from lrbench.results.mlflow_mirror import mirror
+from lrbench.results.mlflow_place import default_tracking_uri
 from lrbench.results.mlflow_server import server_command, server_environment
+from tests.results.mlflow_contents import contents_of
 
 pytestmark = pytest.mark.usefixtures("empty_place")
 
-ROOT = Path(__file__).parents[2]
 CURVE = [(update, 1 / (update + 1)) for update in range(30)]
 STATISTICS = {"divergence": {"mean_kl": 0.3, "kl_histogram": {"edges": [0, 0.1, 1], "counts": [9, 2]}}}
 
-# In a process of its own each: MLflow keeps what it knows of a store.
+# In a process of its own: MLflow keeps what it knows of a store.
 REBUILD = "import sys; from lrbench.cli import main; sys.argv[:1] = ['lrbench', 'rebuild', '--runs']; main()"
-CONTENTS = "import json, sys; from tests.results.mlflow_contents import contents_of; "
-CONTENTS += "print(json.dumps(contents_of(sys.argv[1])))"
 
 
 class Server:
@@ -67,12 +66,6 @@ class Server:
             self.process.wait()
 
 
-def contents(address):
-    command = [sys.executable, "-c", CONTENTS, address]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
-
-
 def rebuild(runs, address):
     environment = os.environ | {"MLFLOW_TRACKING_URI": address}
     command = [sys.executable, "-c", REBUILD, str(runs)]
@@ -84,7 +77,7 @@ def test_a_server_killed_mid_run_then_a_rebuild_equals_an_undisturbed_run(
     tmp_path, arm_record, score_records, monkeypatch
 ):
     monkeypatch.setattr(mlflow_background, "SECONDS_AT_END", 120.0)
-    server, undisturbed = Server(tmp_path / "server"), Server(tmp_path / "undisturbed")
+    server = Server(tmp_path / "server")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
     ledger = Ledger(tmp_path / "runs" / "ledger")
     said = []
@@ -115,14 +108,12 @@ def test_a_server_killed_mid_run_then_a_rebuild_equals_an_undisturbed_run(
 
         server.start()
         assert "holds 3 arms" in rebuild(tmp_path / "runs", server.address)
-        disturbed = contents(server.address)
+        disturbed = contents_of(server.address)
+    finally:
         server.kill()
 
-        shutil.copytree(ledger.folder, tmp_path / "copy" / "ledger")
-        undisturbed.start()
-        assert "3 added" in rebuild(tmp_path / "copy", undisturbed.address)
-        assert disturbed == contents(undisturbed.address)
-        assert "3 already there" in rebuild(tmp_path / "copy", undisturbed.address)
-    finally:
-        for one in (server, undisturbed):
-            one.kill()
+    # Nothing disturbs a store without a server.
+    shutil.copytree(ledger.folder, tmp_path / "copy" / "ledger")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert mirror(tmp_path / "copy").added == 3
+    assert disturbed == contents_of(default_tracking_uri(tmp_path / "copy"))
