@@ -1,18 +1,19 @@
 """Scores of a pair whose tokenizers differ: over the tokens it shares, renormalised, under the expert's ids.
 
-Shapes: C steps, V the expert's vocabulary, W the amateur's, S shared tokens.
+Shapes: C steps, B those of a block, V the expert's vocabulary, W the amateur's, S shared tokens.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lrbench.models.alignment import Alignment
-from lrbench.sampling.step_scores import step_columns
+from lrbench.sampling.step_scores import rows_per_block, step_columns
 
 TOKEN_COLUMNS = ("top1_expert", "top1_amateur", "support_ids")
 
@@ -25,17 +26,26 @@ def aligned_columns(
     `covered` (C,) is the probability that the shared tokens hold before they are renormalised, for the model
     that gives them less.
     """
-    expert_CS, covered_expert_C = restricted(expert_CV, alignment.expert_ids)
-    amateur_CS, covered_amateur_C = restricted(amateur_CW, alignment.amateur_ids)
-    columns = step_columns(expert_CS, amateur_CS, alpha_min)
-    ids = alignment.expert_ids.astype("int32")
-    covered = torch.minimum(covered_expert_C, covered_amateur_C).cpu().numpy()
-    return columns | {name: ids[columns[name]] for name in TOKEN_COLUMNS} | {"covered": covered}
+    expert_S, amateur_S = (
+        torch.from_numpy(ids).to(expert_CV.device) for ids in (alignment.expert_ids, alignment.amateur_ids)
+    )
+    rows = rows_per_block(expert_CV)
+    blocks = []
+    for expert_BV, amateur_BW in zip(
+        torch.split(expert_CV, rows), torch.split(amateur_CW, rows), strict=True
+    ):
+        expert_BS, covered_expert_B = restricted(expert_BV, expert_S)
+        amateur_BS, covered_amateur_B = restricted(amateur_BW, amateur_S)
+        covered_B = torch.minimum(covered_expert_B, covered_amateur_B).cpu().numpy()
+        blocks.append(step_columns(expert_BS, amateur_BS, alpha_min) | {"covered": covered_B})
+    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    ids = alignment.expert_ids.astype(np.int32)
+    return columns | {name: ids[columns[name]] for name in TOKEN_COLUMNS}
 
 
-def restricted(logits_CV: Tensor, ids: NDArray[Any]) -> tuple[Tensor, Tensor]:
-    """Logits (C, S) of the tokens `ids` (S,), and the probability (C,) they hold together, in float32."""
-    logits_CV = logits_CV.float()
-    logits_CS = logits_CV.index_select(1, torch.from_numpy(ids).to(logits_CV.device))
-    log_covered_C = logits_CS.logsumexp(-1) - logits_CV.logsumexp(-1)
-    return logits_CS, log_covered_C.exp().clamp(max=1)
+def restricted(logits_BV: Tensor, ids_S: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (B, S) of the tokens `ids_S` (S,), and the probability (B,) they hold together, in float32."""
+    logits_BV = logits_BV.float()
+    logits_BS = logits_BV.index_select(1, ids_S)
+    log_covered_B = logits_BS.logsumexp(-1) - logits_BV.logsumexp(-1)
+    return logits_BS, log_covered_B.exp().clamp(max=1)

@@ -26,7 +26,7 @@ def step_columns(expert_CV: Tensor, amateur_CV: Tensor, alpha_min: float) -> dic
     counts each step's tokens with p_E >= alpha_min * max p_E, which the `support_*` columns (M,) hold in
     ascending token id. Where a logit is not a number, neither is `kl`.
     """
-    rows = _rows_per_block(expert_CV)
+    rows = rows_per_block(expert_CV)
     blocks = [
         _block(expert_BV.float(), amateur_BV.float(), math.log(alpha_min))
         for expert_BV, amateur_BV in zip(
@@ -36,7 +36,8 @@ def step_columns(expert_CV: Tensor, amateur_CV: Tensor, alpha_min: float) -> dic
     return {name: torch.cat([block[name] for block in blocks]).cpu().numpy() for name in blocks[0]}
 
 
-def _rows_per_block(logits_CV: Tensor) -> int:
+def rows_per_block(logits_CV: Tensor) -> int:
+    """Rows that are worked on at once: as many as stay in a core's cache, on a GPU all."""
     count, width = logits_CV.shape
     return max(1, LOGITS_PER_BLOCK // width if logits_CV.device.type == "cpu" else count)
 

@@ -322,7 +322,7 @@ def test_shared_tokens_hold_a_probability_and_renormalised_all_of_it(
     random = np.random.default_rng(seed)
     ids = np.sort(random.choice(12, size, replace=False))
     logits = torch.from_numpy(random.normal(scale=spread, size=(4, 12)).astype(np.float32))
-    shared, covered = restricted(logits, ids)
+    shared, covered = restricted(logits, torch.from_numpy(ids))
     expected = torch.softmax(logits.double(), -1)[:, torch.from_numpy(ids)]
     assert ((covered >= 0) & (covered <= 1)).all()
     torch.testing.assert_close(covered.double(), expected.sum(-1), rtol=1e-4, atol=1e-6)
