@@ -6,6 +6,7 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import rollout_view
+from dashboard.microscope_view import statistics_html
 from dashboard.rollout_choice import labels, rollouts_in
 from dashboard.rollout_view import DEEP, DEEPEST, HOTTEST, content, heat
 from dashboard.step_view import step_html
@@ -81,6 +83,15 @@ def test_a_link_shows_the_same_step_at_the_same_thresholds(runs: Path, open_page
     app.button[0].click().run()
     assert "Not what was trained" not in bodies(app)
     assert (asked(app, "alpha"), asked(app, "beta")) == ("0.2", "0.4")
+
+
+def test_a_pair_aligned_by_tokens_shows_what_these_cover(runs: Path) -> None:
+    summary = microscope_of(runs).summary_as_trained
+    assert "shared tokens" not in statistics_html({"all": summary}, contrasted=False)
+    covered = summary.divergence | {"mean_covered": 0.984, "share_covered_too_little": 0.031}
+    shown = statistics_html({"all": replace(summary, divergence=covered)}, contrasted=False)
+    assert re.search(r"probability on shared tokens</t.><td>98\.4%<", shown)
+    assert re.search(r"left out, too little on shared tokens</t.><td>3\.1%<", shown)
 
 
 def test_moving_beta_changes_what_is_kept_at_once(runs: Path, open_page: OpenPage) -> None:
