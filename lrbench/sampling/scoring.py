@@ -5,6 +5,7 @@ Shapes: B rollouts, T tokens, D hidden, N steps of the batch, C steps of a chunk
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,12 +28,16 @@ from lrbench.models.forward import (
     pad_right,
 )
 from lrbench.models.loading import Model
+from lrbench.models.memory import out_of_memory, size_of
+from lrbench.models.pieces import Pieces
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.alignment import aligned_columns
 from lrbench.sampling.reading import Reading, own_reading
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.scores import Scores, concatenate, in_rollout_order
 from lrbench.sampling.step_scores import step_columns
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,34 +64,66 @@ def score_rollouts(
     alpha_min: float,
     first_index: int = 0,
     readings: Sequence[Reading] | None = None,
-    tokens_per_forward: int | None = None,
-    positions_per_chunk: int | None = None,
+    pieces: Pieces | None = None,
 ) -> Scores:
     """Scores of every step of `rollouts`, which are numbered from `first_index` on.
 
-    D_t = KL(p_E || p_A) over the shared vocabulary in float32 (paper, equation 1). Only one chunk of
-    `positions_per_chunk` x V logits per model, by default at most 64 MiB, is in memory at a time.
-    `readings` are what the amateur of an aligned pair reads; any other reads what the expert reads.
-    Raises `RunError` where a divergence is not a number.
+    D_t = KL(p_E || p_A) over the shared vocabulary in float32 (paper, equation 1). Only the logits of one
+    chunk of positions, by default at most 64 MiB for each model, are in memory at a time; `pieces` are
+    halved when memory runs out. `readings` are what the amateur of an aligned pair reads; any other reads
+    what the expert reads. Raises `RunError` where a divergence is not a number, or one rollout does not fit
+    into memory.
     """
+    sizes = [pair.vocabulary.size, 0 if pair.alignment is None else pair.alignment.amateur.size]
+    pieces = pieces or Pieces.usual(pair.expert.device.type, max(sizes))
+    while True:
+        try:
+            return _scored(pair, rollouts, alpha_min, first_index, readings, pieces)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            longest = max(len(rollout.token_ids) for rollout in rollouts)
+            if pieces.are_smallest(longest):
+                raise RunError(_too_large(pair, longest)) from error
+        pieces = pieces.halved()
+        logger.warning("out of memory while scoring: going on with %d tokens at once", pieces.tokens)
+        if pair.expert.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _too_large(pair: LoadedPair, longest: int) -> str:
+    return (
+        f"out of memory: one rollout of {longest} tokens alone is too much to score, with "
+        f"{size_of(pair.expert)} as the expert, {size_of(pair.amateur)} as the amateur and a vocabulary of "
+        f"{pair.vocabulary.size:,} tokens. Lower sampling.max_new_tokens, use smaller models or a smaller "
+        "dtype, or free memory."
+    )
+
+
+def _scored(
+    pair: LoadedPair,
+    rollouts: Sequence[Rollout],
+    alpha_min: float,
+    first_index: int,
+    readings: Sequence[Reading] | None,
+    pieces: Pieces,
+) -> Scores:
     parts = []
     own = [own_reading(rollout) for rollout in rollouts]
     theirs = own if readings is None else readings
     # One more than is read: the last token of a rollout is predicted and no more.
     lengths = [1 + max(len(a.token_ids), len(b.token_ids)) for a, b in zip(own, theirs, strict=True)]
-    tokens = tokens_per_forward or TOKENS_PER_FORWARD[pair.expert.device.type]
-    positions = positions_per_chunk or _chunk_size(pair)
-    most = min(positions, sum(rollout.steps for rollout in rollouts))
+    most = min(pieces.positions, sum(rollout.steps for rollout in rollouts))
     expert_CR, amateur_CR = (_room(model, most, pair.expert.device) for model in (pair.expert, pair.amateur))
-    batches = length_batches(lengths, len(rollouts), tokens)
+    batches = length_batches(lengths, len(rollouts), pieces.tokens)
     read = [([own[index] for index in indices], [theirs[index] for index in indices]) for indices in batches]
     with closing(_by_turns(pair, read) if pair.takes_turns else _together(pair, read)) as predicting:
         for indices, (expert_ND, amateur_ND) in zip(batches, predicting, strict=True):
             chunks = [
                 _columns(pair, expert_CD, amateur_CD, (expert_CR, amateur_CR), alpha_min)
                 for expert_CD, amateur_CD in zip(
-                    torch.split(expert_ND, positions),
-                    torch.split(amateur_ND, positions),
+                    torch.split(expert_ND, pieces.positions),
+                    torch.split(amateur_ND, pieces.positions),
                     strict=True,
                 )
             ]
@@ -164,13 +201,6 @@ def _columns(
     if pair.alignment is None:
         return step_columns(expert_CV, amateur_CV, alpha_min)
     return aligned_columns(expert_CV, amateur_CV, pair.alignment, alpha_min)
-
-
-def _chunk_size(pair: LoadedPair) -> int:
-    sizes = [chunk_size(pair.vocabulary)]
-    if pair.alignment is not None:
-        sizes.append(chunk_size(pair.alignment.amateur))
-    return min(sizes)
 
 
 def _room(model: Model, positions: int, device: torch.device) -> Tensor:

@@ -12,11 +12,12 @@ from torch import Tensor
 from lrbench.errors import RunError
 from lrbench.models.loading import Model
 from lrbench.models.memory import out_of_memory, size_of
+from lrbench.models.pieces import Pieces
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.recipe.schema import Runtime
 from lrbench.sampling.samples import Samples
 from lrbench.training.dropout import TokenDropout
-from lrbench.training.loss import FEWEST_POSITIONS, Pieces, batch_losses, needed_tokens
+from lrbench.training.loss import batch_losses, needed_tokens
 from lrbench.training.packing import supports_packing
 from lrbench.training.team import Team
 
@@ -46,7 +47,7 @@ class Gradients:
         self.parameters = parameters
         self.dropout = dropout
         self.team = team
-        self.pieces = Pieces.usual(model, vocabulary, runtime.tokens_per_forward)
+        self.pieces = Pieces.usual(model.device.type, vocabulary.size, runtime.tokens_per_forward)
         self.pack = supports_packing(model)
 
     def of(self, update: int, batch: Sequence[int]) -> Tensor:
@@ -93,7 +94,7 @@ class Gradients:
             if not out_of_memory(error):
                 raise
             longest = max(needed_tokens(self.samples, batch).values())
-            if self.pieces.tokens <= longest and self.pieces.positions <= FEWEST_POSITIONS:
+            if self.pieces.are_smallest(longest):
                 raise RunError(self._too_large(longest)) from error
             return None
         return loss

@@ -7,7 +7,6 @@ chunk, V shared vocabulary, M target tokens.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,33 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from lrbench.models.forward import TOKENS_PER_FORWARD, chunk_size, log_probabilities
+from lrbench.models.forward import log_probabilities
 from lrbench.models.loading import Model
+from lrbench.models.pieces import Pieces
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.samples import Samples
 from lrbench.training.dropout import TokenDropout
 from lrbench.training.packing import Forward, forwards_of, packed_hidden_states
-
-# Below this many positions a chunk is small beside one forward.
-FEWEST_POSITIONS = 16
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """How much of an update is in memory at once: tokens of a forward, positions with log-probabilities."""
-
-    tokens: int
-    positions: int
-
-    @classmethod
-    def usual(cls, model: Model, vocabulary: SharedVocabulary, tokens: int | None = None) -> Pieces:
-        """The sizes that are used as long as they fit; `tokens` is by device unless given."""
-        return cls(tokens or TOKENS_PER_FORWARD[model.device.type], chunk_size(vocabulary))
-
-    def halved(self) -> Pieces:
-        """Pieces of half the size."""
-        fewer = max(FEWEST_POSITIONS, self.positions // 2)
-        return Pieces(max(1, self.tokens // 2), min(self.positions, fewer))
 
 
 def needed_tokens(samples: Samples, batch: Sequence[int]) -> dict[int, int]:
@@ -80,7 +59,7 @@ def batch_losses(
     needed = needed_tokens(samples, batch)
     # Longest first, so that the shares of several processes are about equal.
     mine = sorted(needed, key=lambda rollout: (-needed[rollout], rollout))[share]
-    pieces = pieces or Pieces.usual(model, vocabulary)
+    pieces = pieces or Pieces.usual(model.device.type, vocabulary.size)
     steps_N = np.asarray(batch, dtype=np.int64)
     for forward in forwards_of([needed[rollout] for rollout in mine], pieces.tokens, pack):
         part = _Part(samples, [[mine[index] for index in row] for row in forward], needed)

@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from experiments.bench.subjects import RandomPair, Shape, embedded, random_pair
+from lrbench.models.pieces import Pieces
 from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.rollouts import Rollout, groups_of
 from lrbench.sampling.samples import Samples, build_samples
 from lrbench.sampling.scores import Scores, concatenate
 from lrbench.sampling.scoring import LoadedPair, score_rollouts
-from lrbench.training.loss import Pieces, batch_losses
+from lrbench.training.loss import batch_losses
 
 ALPHA = 0.2
 # By how many nats a divergence or a log-probability may be rounded differently, and by what share of itself
@@ -113,8 +114,7 @@ def scored(subject: Subject, cut: Cut) -> Scores:
                 group,
                 alpha_min=0.05,
                 first_index=place * len(groups[0]),
-                tokens_per_forward=cut.tokens,
-                positions_per_chunk=cut.positions,
+                pieces=Pieces(cut.tokens, cut.positions),
             )
             for place, group in enumerate(groups)
         ]

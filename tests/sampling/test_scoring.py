@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from lrbench.errors import RunError
+from lrbench.models.pieces import Pieces
+from lrbench.sampling import scoring
 from lrbench.sampling.rollouts import Rollout, read_rollouts, write_rollouts
 from lrbench.sampling.scores import Scores, read_scores, write_scores
 from lrbench.sampling.scoring import LoadedPair, score_rollouts
@@ -22,9 +24,7 @@ ALPHA_MIN = 0.05
 
 
 def score(pair: LoadedPair, rollouts: list[Rollout], chunk: int = 256, tokens: int = 1024) -> Scores:
-    return score_rollouts(
-        pair, rollouts, alpha_min=ALPHA_MIN, tokens_per_forward=tokens, positions_per_chunk=chunk
-    )
+    return score_rollouts(pair, rollouts, alpha_min=ALPHA_MIN, pieces=Pieces(tokens, chunk))
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +187,56 @@ def test_a_divergence_that_is_not_a_number_names_its_problem(
     broken.model.embed_tokens.weight.data[rollouts[3].completion_ids[0]] = float("inf")
     with pytest.raises(RunError, match=r"is not a number, the first in the rollout of p\d"):
         score(LoadedPair(pair.expert, broken, pair.vocabulary), rollouts[3:4])
+
+
+class TestOutOfMemory:
+    """Memory that runs out while rollouts are scored."""
+
+    @pytest.mark.parametrize(
+        "failure",
+        [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory: 1 bytes")],
+    )
+    def test_work_goes_on_in_smaller_pieces_and_gives_the_same_scores(
+        self,
+        pair: LoadedPair,
+        rollouts: list[Rollout],
+        scores: Scores,
+        failure: RuntimeError,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        columns, sizes = scoring.step_columns, []
+
+        def failing(expert_CV: torch.Tensor, *others: Any) -> Any:
+            sizes.append(len(expert_CV))
+            if len(expert_CV) > 16:
+                raise failure
+            return columns(expert_CV, *others)
+
+        monkeypatch.setattr(scoring, "step_columns", failing)
+        assert_same(scores, score(pair, rollouts), tolerance=1e-5)
+        assert sizes[0] > 16 >= max(sizes[-3:])
+        assert "out of memory while scoring: going on with 512 tokens at once" in caplog.text
+
+    def test_one_rollout_that_does_not_fit_is_told_with_both_models_sizes(
+        self, pair: LoadedPair, rollouts: list[Rollout], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def failing(*_: Any) -> Any:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        monkeypatch.setattr(scoring, "step_columns", failing)
+        message = (
+            r"one rollout of \d+ tokens alone .* as the expert, .* as the amateur .* of 61 tokens. Lower"
+        )
+        with pytest.raises(RunError, match=message):
+            score(pair, rollouts)
+
+    def test_another_failure_is_not_taken_for_it(
+        self, pair: LoadedPair, rollouts: list[Rollout], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def failing(*_: Any) -> Any:
+            raise RuntimeError("shapes cannot be multiplied")
+
+        monkeypatch.setattr(scoring, "step_columns", failing)
+        with pytest.raises(RuntimeError, match="shapes cannot"):
+            score(pair, rollouts)

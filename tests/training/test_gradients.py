@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lrbench.errors import RunError
+from lrbench.models.pieces import Pieces
 from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.recipe.schema import Divergence, Lora, Runtime, Training
 from lrbench.sampling.rollouts import Rollout
@@ -18,7 +19,7 @@ from lrbench.training.adapters import adapter_state, attach_adapter
 from lrbench.training.dropout import TokenDropout
 from lrbench.training.gradients import Gradients
 from lrbench.training.loop import Trained, train
-from lrbench.training.loss import Pieces, needed_tokens
+from lrbench.training.loss import needed_tokens
 from lrbench.training.packing import forwards_of
 from lrbench.training.team import Team
 from tests.training.conftest import VOCABULARY

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from lrbench.models.pieces import Pieces
 from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.recipe.schema import Divergence, Lora
 from lrbench.sampling.samples import Samples, build_samples
 from lrbench.training.adapters import attach_adapter
-from lrbench.training.loss import Pieces, batch_losses
+from lrbench.training.loss import batch_losses
 from tests.oracles import training as oracle
 from tests.training.conftest import VOCABULARY
 
