@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import ctypes
+import gc
 import re
 import statistics
 import time
@@ -84,10 +87,16 @@ def spread(values: Sequence[float]) -> str:
 
 
 def largest_resident() -> int:
-    """The most bytes of memory that this process has been in at once (Linux only).
+    """The most bytes of memory that this process was in since it began or `forget_largest` (Linux only).
 
     `getrusage` would not do: a process begins with the largest size of the one that started it.
     """
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) * 1024
+
+
+def forget_largest() -> None:
+    """Have `largest_resident` begin anew, at what is in use now: what was freed and kept is given back first."""
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")

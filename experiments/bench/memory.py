@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from experiments.bench.comparisons import STEPS_PER_UPDATE, score
-from experiments.bench.measuring import Figure, largest_resident
+from experiments.bench.measuring import Figure, forget_largest, largest_resident
 from experiments.bench.subjects import RandomPair, Shape, Subject, random_pair
 from lrbench.models.forward import TOKENS_PER_FORWARD, hidden_states, length_batches, pad_right
 from lrbench.recipe.arms import KNOWN_ARMS
@@ -111,7 +111,7 @@ def peak(subject: Subject, work: Callable[[], object]) -> int:
         torch.cuda.reset_peak_memory_stats()
         work()
         return torch.cuda.max_memory_allocated()
-    Path("/proc/self/clear_refs").write_text("5")
+    forget_largest()
     work()
     return largest_resident()
 
