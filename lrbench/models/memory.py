@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 from lrbench.models.fitting import free_on_machine
@@ -26,3 +28,20 @@ def free_bytes(device: torch.device) -> int:
         reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + reserve
     return free_on_machine()
+
+
+def held_on_gpu(device: torch.device, models: Iterable[Model]) -> dict[str, str]:
+    """What torch holds on a GPU and what of it is the weights of `models`, in GiB; nothing on a CPU.
+
+    An engine that runs in this process, such as vLLM, holds its cache there besides.
+    """
+    if device.type != "cuda":
+        return {}
+    weights = {
+        weight.data_ptr(): weight.nbytes
+        for model in models
+        for weight in model.parameters()
+        if weight.device.type == "cuda"
+    }
+    found = {"gpu_gib_held": torch.cuda.memory_allocated(device), "gpu_gib_of_models": sum(weights.values())}
+    return {name: f"{held / 2**30:.3f}" for name, held in found.items()}

@@ -172,7 +172,7 @@ class _Runner:
         artifact = draft.finish(
             statistics | canary,
             keep=stage.keep,
-            environment=environment() | workspace.hardware | padding.facts,
+            environment=environment() | workspace.hardware | workspace.memory_held | padding.facts,
         )
         self.reporter.end(stage.label, artifact.seconds, f"padding {padding}" if padding.computed else "")
         self.worked += 1

@@ -74,6 +74,14 @@ class Workspace:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         return {"device": name, "threads": str(torch.get_num_threads())}
 
+    @property
+    def memory_held(self) -> dict[str, str]:
+        """What is on the GPU now, and what of it are the models loaded: after a stage, all but a little."""
+        from lrbench.models.memory import held_on_gpu
+
+        loaded = [self.__dict__[name] for name in ("expert", "amateur") if name in self.__dict__]
+        return held_on_gpu(self.device, loaded)
+
     @cached_property
     def tokenizer(self) -> Any:
         """The expert's tokenizer."""
