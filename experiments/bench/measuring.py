@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes
 import gc
 import re
 import statistics
@@ -97,6 +96,8 @@ def largest_resident() -> int:
 
 
 def forget_largest() -> None:
-    """Have `largest_resident` begin anew, at what is in use now: what was freed and kept is given back first."""
+    """Have `largest_resident` begin anew, at what is in use now (Linux with glibc)."""
+    # What was freed may or may not have been given back; what follows would fill it unseen.
+    gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")

@@ -11,8 +11,9 @@ import pytest
 # The largest vocabulary of the published pairs, and the rollouts of the paper's length.
 PROGRAM = """
 import torch
-from experiments.bench.measuring import largest_resident
+from experiments.bench.measuring import forget_largest, largest_resident
 from transformers import Qwen2Config, Qwen2ForCausalLM
+from lrbench.models.pieces import Pieces
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.scoring import LoadedPair, score_rollouts
@@ -28,7 +29,8 @@ def model(seed):
 
 pair = LoadedPair(model(0), model(1), SharedVocabulary(SIZE, tuple(range(SIZE - 400, SIZE)), ""))
 rollouts = [Rollout(str(i), 0, tuple(range(1, 41)), tuple(range(i, i + 128))) for i in range(32)]
-score_rollouts(pair, rollouts[:1], alpha_min=0.05, positions_per_chunk=1)
+score_rollouts(pair, rollouts[:1], alpha_min=0.05, pieces=Pieces(1024, 1))
+forget_largest()
 before = largest_resident()
 scores = score_rollouts(pair, rollouts, alpha_min=0.05)
 assert len(scores) == 32 * 128
