@@ -60,6 +60,7 @@ class TableFormat(StrEnum):
 
     TABLE = "table"
     MARKDOWN = "markdown"
+    LATEX = "latex"
     CSV = "csv"
 
 
@@ -394,6 +395,7 @@ def _print_results(
     from rich.console import Console
 
     from lrbench.results.board import build_boards
+    from lrbench.results.latex import boards_to_latex
     from lrbench.results.ledger import Ledger
     from lrbench.results.tables import boards_to_csv, boards_to_markdown
     from lrbench.results.terminal import show_boards
@@ -407,6 +409,8 @@ def _print_results(
         show_boards(boards, Console(), contents.recipes)
     elif format_ is TableFormat.MARKDOWN:
         typer.echo(boards_to_markdown(boards, contents.recipes), nl=False)
+    elif format_ is TableFormat.LATEX:
+        typer.echo(boards_to_latex(boards), nl=False)
     else:
         typer.echo(boards_to_csv(boards), nl=False)
 

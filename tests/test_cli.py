@@ -45,11 +45,12 @@ def test_plan_shows_what_is_finished_and_what_is_not(runs: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["table", "markdown", "csv"])
+@pytest.mark.parametrize("form", ["table", "markdown", "latex", "csv"])
 def test_results_print_in_every_format(runs: Path, form: str) -> None:
     found = lrbench("results", "--format", form, "--runs", runs)
     assert found.returncode == 0
-    assert all(word in found.stdout for word in ("lightr", "sft", "base", "multi_step"))
+    plain = found.stdout.replace(r"\_", "_")
+    assert all(word in plain for word in ("lightr", "sft", "base", "multi_step"))
 
 
 @pytest.mark.slow

@@ -28,7 +28,12 @@ from lrbench.results.wording import (
     size_text,
 )
 
-PREAMBLE = r"% Needs \usepackage{booktabs} and \usepackage[T1]{fontenc}; letters beyond ASCII want LuaLaTeX."
+PREAMBLE = (
+    r"% Needs \usepackage{booktabs}, \usepackage{graphicx} and \usepackage[T1]{fontenc}; "
+    "letters beyond ASCII want LuaLaTeX."
+)
+# As wide as it is, or as the text where it would stand out.
+_FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -72,13 +77,14 @@ def latex_table(header: Sequence[str], lines: Sequence[Sequence[str]], caption: 
             r"\begin{table}",
             r"\centering\small",
             rf"\caption{{{caption}}}",
+            _FITTED,
             rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
             r" \toprule",
             f" {' & '.join(header)} \\\\",
             r" \midrule",
             *body,
             r" \bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             r"\end{table}",
         ]
     )
