@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,17 @@ def quickstart_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert found.returncode == 0, found.stderr
             (shared / "quickstart.said").write_text(found.stdout)
     return runs
+
+
+@pytest.fixture
+def quick_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that would be spawned come from one that has imported what takes long, once."""
+    get_context = multiprocessing.get_context
+    forked = get_context("forkserver")
+    forked.set_forkserver_preload(["transformers.models.qwen2.modeling_qwen2", "lrbench.models.loading"])
+    monkeypatch.setattr(
+        multiprocessing, "get_context", lambda method: forked if method == "spawn" else get_context(method)
+    )
 
 
 @pytest.fixture(scope="session")

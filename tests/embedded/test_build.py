@@ -55,6 +55,7 @@ def test_a_build_leaves_models_problems_and_checksums_and_nothing_else(built):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_processes")
 def test_a_second_build_gives_the_same_bytes(built, tmp_path):
     build(tmp_path, plans=TINY[:1])
     assert contents(tmp_path / "models/expert") == contents(built / "models/expert")
@@ -113,10 +114,11 @@ def test_a_build_killed_between_its_renames_is_mended_by_the_next(monkeypatch, t
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_processes")
 def test_a_training_that_dies_is_named_and_nothing_is_replaced(monkeypatch, tmp_path):
-    monkeypatch.setattr(building, "_make", fake_make("old"))
-    build(tmp_path)
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(building, "_make", fake_make("old"))
+        build(tmp_path)
     before = contents(tmp_path)
     # Two key-value heads cannot serve three heads, so the first forward pass fails.
     with pytest.raises(RunError, match="training of amateur ended early"):
