@@ -87,10 +87,11 @@ def test_other_caches_are_not_and_write_all_the_same(name: str) -> None:
     assert writes_as_generate(model)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_model_that_uses_padding_fails_the_trial(
-    tiny_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    tiny_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
 ) -> None:
-    model = tiny_model()
+    model = tiny_model().to(dtype)
     real = model.forward
 
     def forward(**arguments: Any) -> Any:
@@ -111,5 +112,20 @@ def test_a_model_is_tried_once_with_all_its_adapters(
     assert can_refill(model)
     monkeypatch.setattr(refilling, "_trial", None)
     assert can_refill(model)
-    adapted = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM"))
+    lora = LoraConfig(
+        r=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", init_lora_weights=False
+    )
+    adapted = get_peft_model(model, lora).eval()
     assert can_refill(adapted)
+    assert writes_as_generate(adapted)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_plain_cache_is_known_in_half_precision_too(
+    tiny_model: Callable[..., Any], dtype: torch.dtype
+) -> None:
+    for seed in range(5):
+        model = tiny_model(seed=seed).to(dtype)
+        assert can_refill(model)
+        engine = TransformersEngine(model, TokenRules((63,), (), 256), batch_size=3)
+        assert {len(completion) for completion in engine.complete(PROMPTS, 12)} <= set(range(1, 13))
