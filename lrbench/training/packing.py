@@ -84,13 +84,18 @@ def packed_hidden_states(model: Model, rows: Sequence[Sequence[Sequence[int]]]) 
 def supports_packing(model: Model) -> bool:
     """Whether sequences that share a row get the hidden states that they get alone.
 
-    Tried rather than looked up: an architecture may have no positions, or a memory along the row.
+    Tried rather than looked up: an architecture may have no positions, or a memory along the row. Dropout is
+    off meanwhile, which would tell them apart.
     """
     sequences = [list(range(1, 8)), list(range(3, 14))]
+    learning = model.training
+    model.eval()
     try:
         packed_TD = packed_hidden_states(model, [sequences])[0]
+        alone = [packed_hidden_states(model, [[sequence]])[0] for sequence in sequences]
     except (TypeError, ValueError):
         return False
-    alone = [packed_hidden_states(model, [[sequence]])[0] for sequence in sequences]
+    finally:
+        model.train(learning)
     tolerance = 1e-4 if packed_TD.dtype == torch.float32 else 5e-2
     return torch.allclose(packed_TD.float(), torch.cat(alone).float(), rtol=tolerance, atol=tolerance)

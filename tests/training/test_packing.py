@@ -11,6 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrbench.recipe.schema import Lora
+from lrbench.training.adapters import attach_adapter
 from lrbench.training.packing import forwards_of, packed_hidden_states, supports_packing
 
 SEQUENCES = [[5, 6, 7], [9, 8, 7, 6, 5, 4, 3], [11], [3, 1, 4, 1, 5, 9, 2, 6]]
@@ -34,6 +36,18 @@ def test_a_model_with_rotary_positions_can_be_packed(
     tiny_model: Callable[..., Any], dtype: torch.dtype
 ) -> None:
     assert supports_packing(tiny_model(seed=4).to(dtype))
+
+
+def test_dropout_of_an_adapter_that_has_learnt_does_not_hide_it(tiny_model: Callable[..., Any]) -> None:
+    """A training that is resumed packs as the one that it goes on from."""
+    model = tiny_model(seed=4)
+    adapted = attach_adapter(model, Lora(dropout=0.5), seed=0)
+    for name, weight in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight)
+    adapted.train()
+    assert supports_packing(adapted.get_base_model())
+    assert all(module.training for module in adapted.modules())
 
 
 def test_a_model_without_positions_is_found_out() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,9 +98,7 @@ class Measuring:
 def _most_bytes(device: Device, begin: bool = False) -> int:
     """The most memory held so far: resident in this process, or on its GPU since the `begin` of a run."""
     if device.is_cpu:
-        # Linux counts in KiB, macOS in bytes.
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        return _most_resident()
     if "torch" not in sys.modules:
         return 0
     import torch
@@ -109,3 +109,14 @@ def _most_bytes(device: Device, begin: bool = False) -> int:
         torch.cuda.reset_peak_memory_stats()
         return 0
     return BASE_BYTES["cuda"] + torch.cuda.max_memory_reserved()
+
+
+def _most_resident() -> int:
+    """The most bytes this process was in at once."""
+    with suppress(OSError):
+        # On Linux `getrusage` begins with the size of the process that started this one.
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        if found is not None:
+            return int(found[1]) * 1024
+    # macOS counts in bytes, others in KiB.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
