@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 
-from lrbench.results.board import AVERAGE, SFT, Board, Row, paired_flips
-from lrbench.results.statistics import Flips, compare_averages, compare_benchmarks, macro_average
+from lrbench.results.board import AVERAGE, SFT, Board, Group, Race, Row, won
+from lrbench.results.statistics import compare_averages, macro_average
 
 DECLARED = "declared"
 COST_COLUMNS = ("tuned tokens", "sampled problems", "time")
@@ -90,91 +90,51 @@ def draw_averages(rows: Iterable[Row]) -> None:
         list(pool.map(lambda task: task(), tasks))
 
 
-@dataclass(frozen=True)
-class _Race:
-    """A column that nothing leads with certainty: who is ahead, and the first of another arm behind."""
-
-    leader: Row
-    rival: Row
-
-
 def marks(board: Board, rows: Iterable[Row]) -> Mapping[tuple[str, str], str]:
     """(arm_id, column) -> `best` or `tied`, for `rows` of `board`.
 
-    Best is separated from the best of its expert's other arms. Where nothing is, the leader, its rival and
-    all rows that are not separated from the leader are tied: exact McNemar with Holm over the benchmarks,
-    decided ones among them, as `best` has it; the average alone.
+    Arms are ranked and tested as for `Board.best`, all their seeds together. Best is separated from the best
+    of its expert's other arms. Where nothing is, the leader, its rival and every arm that is not separated
+    from the leader in the rival's place are tied.
     """
     found: dict[tuple[str, str], str] = {}
-    shown = list(rows)
-    for expert in dict.fromkeys(row.expert_weights for row in shown):
-        best = board.best_of(expert)
-        found |= dict.fromkeys(best, "best")
-        races = _races(board, board.by_expert[expert])
-        decided = {column for _, column in best}
-        own = [row for row in shown if row.expert_weights == expert]
-        for column in races.keys() - decided - {AVERAGE}:
-            found |= {(row.arm_id, column): "tied" for row in own if _is_tied(row, column, races)}
-        if AVERAGE in races.keys() - decided:
-            tied = _tied_on_average(board, own, races[AVERAGE])
-            found |= {(row.arm_id, AVERAGE): "tied" for row in tied}
-    return found
+    shown = {row.arm_id for row in rows}
+    for expert in board.by_expert:
+        groups = [
+            group
+            for group in board.groups
+            if group.rows[0].expert_weights == expert and any(row.arm_id in shown for row in group.rows)
+        ]
+        if not groups:
+            continue
+        races = board.races_of(expert)
+        decided = won(races)
+        for column, race in races.items():
+            if column in decided:
+                alike, mark = [race.leader], "best"
+            else:
+                ranked = sorted(groups, key=lambda group: -(group.value(column) or 0.0))
+                alike, mark = list(_tied(board, ranked, column, races)), "tied"
+            found |= {(row.arm_id, column): mark for group in alike for row in group.having(column)}
+    return {(arm_id, column): mark for (arm_id, column), mark in found.items() if arm_id in shown}
 
 
-def _races(board: Board, rows: Sequence[Row]) -> dict[str, _Race]:
-    """The columns in which several arms answered the same items as the leader."""
-    races = {}
-    for column in board.columns:
-        ranked = [(value, row) for row in rows if (value := row.value(column)) is not None]
-        ranked.sort(key=lambda pair: -pair[0])
-        leader = ranked[0][1] if ranked else None
-        rivals = (row for _, row in ranked if leader and row.group != leader.group)
-        if leader and (rival := next(rivals, None)) and _paired(leader, rival, column, board):
-            races[column] = _Race(leader, rival)
-    return races
+def _tied(board: Board, ranked: Iterable[Group], column: str, races: Mapping[str, Race]) -> Iterator[Group]:
+    """Those of the arms `ranked` by `column` that are not separated from its leader.
 
-
-def _paired(leader: Row, row: Row, column: str, board: Board) -> bool:
-    paired = paired_flips(leader.cells, row.cells)
-    return len(paired) == len(board.benchmarks) if column == AVERAGE else column in paired
-
-
-def _is_tied(row: Row, column: str, races: Mapping[str, _Race]) -> bool:
-    """Whether `row` leads the benchmark `column`, or is not separated from who does.
-
-    The row takes the rival's place among the comparisons of all benchmarks' leaders with their rivals.
+    A test of averages draws thousands of samples: below the rival, the first that is separated ends it.
     """
     race = races[column]
-    if row.arm_id in (race.leader.arm_id, race.rival.arm_id):
-        return True
-    if column not in row.cells:
-        return False
-    flips: dict[str, Flips] = {}
-    for benchmark, other in races.items():
-        if benchmark != AVERAGE:
-            against = row if benchmark == column else other.rival
-            first, second = other.leader.cells[benchmark], against.cells[benchmark]
-            flips |= paired_flips({benchmark: first}, {benchmark: second})
-    return column in flips and not compare_benchmarks(flips)[column].separated
-
-
-def _tied_on_average(board: Board, rows: Iterable[Row], race: _Race) -> Iterable[Row]:
-    """Those of `rows` tied with the leader, from the highest average down to the first that is separated.
-
-    A test of averages draws thousands of samples, so none is made that cannot matter.
-    """
-    rival = race.rival.value(AVERAGE) or 0.0
-    ranked = [(value, row) for row in rows if (value := row.value(AVERAGE)) is not None]
-    for value, row in sorted(ranked, key=lambda pair: -pair[0]):
-        if row.arm_id not in (race.leader.arm_id, race.rival.arm_id):
-            paired = paired_flips(race.leader.cells, row.cells)
-            if len(paired) < len(board.benchmarks):
-                continue
-            if compare_averages(tuple(paired.values())).separated:
-                if value < rival:
-                    return
-                continue
-        yield row
+    lowest = race.rival.value(column) or 0.0
+    for group in ranked:
+        if group is race.leader or group is race.rival:
+            yield group
+            continue
+        separated = board.separates(races, column, group)
+        if separated is False:
+            yield group
+        elif separated and column == AVERAGE and (group.value(column) or 0.0) < lowest:
+            return
 
 
 def _sort_value(column: str) -> Callable[[Row], float | str | None]:

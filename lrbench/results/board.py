@@ -153,6 +153,10 @@ class Group:
 
     rows: tuple[Row, ...]
 
+    def having(self, column: str) -> list[Row]:
+        """The rows with a result in `column`."""
+        return [row for row in self.rows if row.value(column) is not None]
+
     def value(self, column: str) -> float | None:
         """The mean share over the seeds that have a result in `column`, by which arms are ranked."""
         values = [value for row in self.rows if (value := row.value(column)) is not None]
@@ -160,7 +164,7 @@ class Group:
 
     def on(self, column: str) -> SeedMean | None:
         """The mean accuracy over the seeds that have a result in `column`; None where fewer than two have."""
-        rows = [row for row in self.rows if row.value(column) is not None]
+        rows = self.having(column)
         if len(rows) < 2:
             return None
         benchmarks = list(rows[0].cells) if column == AVERAGE else [column]
@@ -168,6 +172,16 @@ class Group:
         if len(items) > 1:
             return None
         return mean_over_seeds([[[row.cells[name].score.paper] for row in rows] for name in benchmarks])
+
+
+@dataclass(frozen=True)
+class Race:
+    """The arm that leads a column, the next one with another model, their difference in points and its p."""
+
+    leader: Group
+    rival: Group
+    difference: float
+    p: float
 
 
 @dataclass(frozen=True)
@@ -219,15 +233,15 @@ class Board:
 
     def best_of(self, expert_weights: str) -> frozenset[tuple[str, str]]:
         """`best` of one expert."""
-        return frozenset(self._best_of(self.by_expert[expert_weights]))
+        races = self.races_of(expert_weights)
+        return frozenset(
+            (row.arm_id, column) for column in won(races) for row in races[column].leader.having(column)
+        )
 
-    def _best_of(self, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
-        members: dict[tuple[str, ...], list[Row]] = defaultdict(list)
-        for row in rows:
-            members[row.group].append(row)
-        groups = [Group(tuple(own)) for own in members.values()]
-        leaders: dict[str, Group] = {}
-        found: dict[str, tuple[float, float]] = {}
+    def races_of(self, expert_weights: str) -> dict[str, Race]:
+        """The race in every column in which the leading arm of an expert can be tested against another."""
+        groups = [group for group in self.groups if group.rows[0].expert_weights == expert_weights]
+        races = {}
         for column in self.columns:
             ranked = sorted(
                 ((value, group) for group in groups if (value := group.value(column)) is not None),
@@ -238,15 +252,20 @@ class Board:
             leader = ranked[0][1]
             rival = next((group for _, group in ranked if not _share_a_model(group, leader)), None)
             tested = None if rival is None else _tested(leader, rival, self.benchmarks_of(column))
-            if tested is not None:
-                leaders[column], found[column] = leader, tested
-        benchmarks = [column for column in found if column != AVERAGE]
-        adjusted = dict(zip(benchmarks, holm([found[column][1] for column in benchmarks]), strict=True))
-        for column, (difference, p) in found.items():
-            if difference > 0 and adjusted.get(column, p) < SIGNIFICANCE:
-                yield from (
-                    (row.arm_id, column) for row in leaders[column].rows if row.value(column) is not None
-                )
+            if rival is not None and tested is not None:
+                races[column] = Race(leader, rival, *tested)
+        return races
+
+    def separates(self, races: Mapping[str, Race], column: str, group: Group) -> bool | None:
+        """Whether `column` tells its leader from the arm `group`, tested in the rival's place.
+
+        None where they share no items.
+        """
+        tested = _tested(races[column].leader, group, self.benchmarks_of(column))
+        if tested is None:
+            return None
+        p_values = {name: race.p for name, race in races.items()} | {column: tested[1]}
+        return _adjusted(p_values)[column] < SIGNIFICANCE
 
     def benchmarks_of(self, column: str) -> tuple[str, ...]:
         """The benchmarks that `column` is made of."""
@@ -382,6 +401,21 @@ def _is_same_model(row: Row, other: Row) -> bool:
 def _share_a_model(group: Group, other: Group) -> bool:
     """Whether any of their rows are one measurement, maybe under two names."""
     return any(_is_same_model(row, rival) for row in group.rows for rival in other.rows)
+
+
+def won(races: Mapping[str, Race]) -> frozenset[str]:
+    """The columns whose leader is separated from its rival: Holm over the benchmarks, the average alone."""
+    p_values = _adjusted({column: race.p for column, race in races.items()})
+    return frozenset(
+        column for column, race in races.items() if race.difference > 0 and p_values[column] < SIGNIFICANCE
+    )
+
+
+def _adjusted(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Holm's p by column, over all benchmarks among them; that of the average stays as it is."""
+    benchmarks = [column for column in p_values if column != AVERAGE]
+    corrected = holm([p_values[column] for column in benchmarks])
+    return dict(p_values) | dict(zip(benchmarks, corrected, strict=True))
 
 
 def _tested(leader: Group, rival: Group, benchmarks: Sequence[str]) -> tuple[float, float] | None:

@@ -18,6 +18,7 @@ from lrbench.results.ledger import Ledger
 from lrbench.results.records import ScoreRecord, items_hash
 from lrbench.results.statistics import compare_averages, macro_average
 from lrbench.store.keys import stable_hash
+from tests.results.conftest import outcomes as drawn
 
 OpenPage = Callable[..., AppTest]
 SCORES = 7 * 7 * 5 * 2
@@ -103,11 +104,32 @@ def test_best_is_what_the_board_says_and_ties_are_what_no_test_separates(board: 
             if (rows[0].expert_weights, column) in decided:
                 assert not tied
             else:
-                leader = max(rows, key=lambda row: row.value(column) or 0)
-                assert leader in tied
-                assert len(tied) >= 2
-                lowest = min(row.value(column) or 0 for row in tied)
-                assert lowest <= (leader.value(column) or 0)
+                groups = [group for group in board.groups if group.rows[0] in rows]
+                leader = max(groups, key=lambda group: group.value(column) or 0)
+                of_tied = {row.group for row in tied}
+                assert leader.rows[0].group in of_tied
+                assert len(of_tied) >= 2
+                # All seeds of an arm are marked alike.
+                assert tied == [row for row in rows if row.group in of_tied and row.value(column) is not None]
+
+
+def test_a_lucky_seed_is_tied_with_nobody_where_its_arm_is_behind() -> None:
+    rights = {
+        "lightr": (360, 356, 364, 360, 360),
+        "sft": (352, 360, 356, 360, 356),
+        "no_contrast": (240, 244, 248, 240, 352),
+    }
+    board = made_up_board(
+        [
+            (arm, seed, "recipe", [drawn(400, right, seed)])
+            for arm, of_seeds in rights.items()
+            for seed, right in enumerate(of_seeds)
+        ]
+    )
+    found = marks(board, board.rows)
+    assert {arm_id for (arm_id, column), mark in found.items() if (column, mark) == ("b0", "tied")} == {
+        row.arm_id for row in board.rows if row.arm != "no_contrast"
+    }
 
 
 def test_marks_of_a_page_are_those_of_the_whole_board(board: Board) -> None:
