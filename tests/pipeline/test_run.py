@@ -7,13 +7,16 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lrbench.embedded import assets
 from lrbench.errors import DataError, ModelError, RunError
 from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.progress import Silent
 from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
 from lrbench.store.store import Store
@@ -160,6 +163,34 @@ def test_stages_that_write_say_what_was_padding_and_keep_it_out_of_their_content
     assert few.environment["padding"] != many.environment["padding"]
     assert re.fullmatch(r"\d+% of \d{1,3}(,\d{3})* tokens", many.environment["padding"])
     assert re.fullmatch(r"\d+%", many.environment["padding_of_cache"])
+
+
+def test_a_source_that_found_its_batch_size_keeps_it_for_all_its_shards(
+    make_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lrbench.sampling.engines.decoding import Decoder
+
+    real, tried = Decoder.complete, []
+
+    def complete(decoder: Decoder, requests: Any) -> Any:
+        tried.append(decoder.at_once)
+        if decoder.at_once > 5:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return real(decoder, requests)
+
+    monkeypatch.setattr(Decoder, "complete", complete)
+    recipe = make_recipe(arms=["lightr"])
+    plan = plan_recipe(recipe, tmp_path)
+    (rollouts,) = (stage for stage in plan.stages if stage.name == "rollouts")
+    workspace = Workspace(plan.arms[0].expert, None, recipe.runtime)
+    store = Store(tmp_path / "store")
+    with store.lock(rollouts.name, rollouts.key):
+        draft = store.draft(rollouts.name, rollouts.version, rollouts.key, rollouts.identity, {})
+        rollouts.work(draft, {}, workspace, Silent())
+    assert len(draft.names) == 2
+    # Halved for the first shard; the second, of six problems, begins with what fitted.
+    assert rollouts.size == 70
+    assert tried == [64, 32, 16, 8, 4, 4]
 
 
 def test_garbage_labels_leave_lightreasoners_adapter_byte_identical(

@@ -7,6 +7,7 @@ import json
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
 if TYPE_CHECKING:
+    from lrbench.sampling.engines.base import Engine
     from lrbench.sampling.rollouts import Rollout
 
 PROBLEMS_PER_SHARD = 64
@@ -59,13 +61,16 @@ class RolloutSource(Stage):
 
         parts = shards(self.size, PROBLEMS_PER_SHARD)
         draft.expect(len(parts), ".parquet")
-        for name, span in parts:
-            if not draft.has(f"{name}.parquet"):
-                started = time.monotonic()
-                rollouts = self.make(name, span, draft, workspace)
-                seconds = time.monotonic() - started
-                draft.commit(f"{name}.parquet", partial(write_rollouts, rollouts=rollouts), seconds)
-            progress.advance(len(span))
+        finished = all(draft.has(f"{name}.parquet") for name, _ in parts)
+        # One engine for all shards: the number of rows that it found to fit holds for the next.
+        with self._engine(workspace, finished) as engine:
+            for name, span in parts:
+                if not draft.has(f"{name}.parquet"):
+                    started = time.monotonic()
+                    rollouts = self.make(name, span, draft, workspace, engine)
+                    seconds = time.monotonic() - started
+                    draft.commit(f"{name}.parquet", partial(write_rollouts, rollouts=rollouts), seconds)
+                progress.advance(len(span))
         count = tokens = 0
         for rollout in iterate_rollouts(
             draft.path(name) for name in draft.names if name.endswith(".parquet")
@@ -74,9 +79,19 @@ class RolloutSource(Stage):
             tokens += rollout.steps
         return {"rollouts": count, "tokens": tokens}
 
+    def _engine(self, workspace: Workspace, finished: bool) -> AbstractContextManager[Engine | None]:
+        """What writes, where the source writes and something is left to write."""
+        choice = self.engine_choice
+        return nullcontext() if choice is None or finished else workspace.engine(choice)
+
     @abstractmethod
-    def make(self, name: str, span: range, draft: Draft, workspace: Workspace) -> list[Rollout]:
-        """The rollouts of the problems in `span`; `name` is the shard's, for files beside it."""
+    def make(
+        self, name: str, span: range, draft: Draft, workspace: Workspace, engine: Engine | None
+    ) -> list[Rollout]:
+        """The rollouts of the problems in `span`; `name` is the shard's, for files beside it.
+
+        `engine` is None for a source without an engine.
+        """
 
     def prompt(self, index: int, workspace: Workspace) -> tuple[int, ...]:
         """Token ids of the prompt that asks problem `index`."""
@@ -117,13 +132,15 @@ class GreedyRollouts(RolloutSource):
         """As the recipe says for sampling."""
         return self.sampling.engine
 
-    def make(self, name: str, span: range, draft: Draft, workspace: Workspace) -> list[Rollout]:
+    def make(
+        self, name: str, span: range, draft: Draft, workspace: Workspace, engine: Engine | None
+    ) -> list[Rollout]:
         """One greedy rollout per problem that leaves room for one in the model's context."""
         from lrbench.sampling.rollouts import Rollout
 
+        assert engine is not None
         prompts = [self.prompt(index, workspace) for index in span]
-        with workspace.engine(self.sampling.engine) as engine:
-            completions = engine.complete(prompts, self.sampling.max_new_tokens)
+        completions = engine.complete(prompts, self.sampling.max_new_tokens)
         return [
             Rollout(self.problems.ids[index], 0, prompt, completion)
             for index, prompt, completion in zip(span, prompts, completions, strict=True)
@@ -185,28 +202,30 @@ class CheckedSolutions(RolloutSource):
             "share_right": sum(count["right"] for count in counts) / samples,
         }
 
-    def make(self, name: str, span: range, draft: Draft, workspace: Workspace) -> list[Rollout]:
+    def make(
+        self, name: str, span: range, draft: Draft, workspace: Workspace, engine: Engine | None
+    ) -> list[Rollout]:
         """The right ones among several sampled solutions per problem; their counts are committed beside."""
-        sampled = self._sample(span, workspace)
+        assert engine is not None
+        sampled = self._sample(span, workspace, engine)
         right = [rollout for rollout, correct in sampled if correct]
         tokens = sum(rollout.steps for rollout, _ in sampled)
         counts = json.dumps({"samples": len(sampled), "tokens": tokens, "right": len(right)})
         draft.commit(f"{name}.json", partial(Path.write_text, data=counts))
         return right
 
-    def _sample(self, span: range, workspace: Workspace) -> list[tuple[Rollout, bool]]:
+    def _sample(self, span: range, workspace: Workspace, engine: Engine) -> list[tuple[Rollout, bool]]:
         from lrbench.sampling.rollouts import Rollout
 
         solutions = self.sampling.solutions
         wanted = [(index, sample) for index in span for sample in range(solutions.samples_per_problem)]
         prompts = [self.prompt(index, workspace) for index, _ in wanted]
-        with workspace.engine(self.sampling.engine) as engine:
-            completions = engine.complete(
-                prompts,
-                solutions.max_new_tokens,
-                temperature=solutions.temperature,
-                seeds=[row_seed(self.seed, self.problems.ids[index], sample) for index, sample in wanted],
-            )
+        completions = engine.complete(
+            prompts,
+            solutions.max_new_tokens,
+            temperature=solutions.temperature,
+            seeds=[row_seed(self.seed, self.problems.ids[index], sample) for index, sample in wanted],
+        )
         return [
             (
                 Rollout(self.problems.ids[index], sample, prompt, completion),
@@ -247,7 +266,9 @@ class ReferenceRollouts(RolloutSource):
         """Adds the solutions."""
         return {**super().identity, "solutions": self.problems.solutions_hash}
 
-    def make(self, name: str, span: range, draft: Draft, workspace: Workspace) -> list[Rollout]:
+    def make(
+        self, name: str, span: range, draft: Draft, workspace: Workspace, engine: Engine | None
+    ) -> list[Rollout]:
         """One rollout per problem that has a solution, ended like a turn."""
         from lrbench.models.loading import end_of_turn_id
         from lrbench.sampling.rollouts import Rollout

@@ -109,12 +109,13 @@ class Decoder:
         ids_BT = torch.tensor(
             [[PADDING_ID] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=self.device
         )
-        real_BT = torch.tensor(
-            [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=self.device
+        positions_BT = torch.tensor(
+            [[-1] * (longest - len(prompt)) + list(range(len(prompt))) for prompt in prompts],
+            device=self.device,
         )
+        real_BT = (positions_BT >= 0).long()
         cache = DynamicCache(config=self.model.config)
-        positions_BT = (real_BT.cumsum(dim=-1) - 1).clamp_(min=0)
-        self._forward(rows, cache, ids_BT, real_BT, positions_BT)
+        self._forward(rows, cache, ids_BT, real_BT, positions_BT.clamp_(min=0))
         mask = torch.zeros(ids_BT.shape, dtype=self.model.dtype, device=self.device)
         return Group(rows, cache, mask.masked_fill_(real_BT == 0, -torch.inf))
 
