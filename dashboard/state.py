@@ -51,6 +51,11 @@ def write(whole: bool) -> None:
         st.session_state.pop(_FORGOTTEN, None)
 
 
+def is_given(*keys: str) -> bool:
+    """Whether the URL says anything of one of these keys."""
+    return any(key in st.query_params for key in keys)
+
+
 def forget(keys: Iterable[str]) -> None:
     """Let the widgets of these keys begin anew, whatever the URL still holds; for callbacks."""
     for key in keys:

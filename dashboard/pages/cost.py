@@ -62,7 +62,7 @@ def choose_rows(board: Board) -> list[Row]:
     """The rows of one expert, of the arms and recipes chosen."""
     experts = {rows[0].expert_weights: rows for rows in board.by_expert.values()}
     chosen = next(iter(experts))
-    with st.expander("Filter by expert, arm, recipe", expanded=_any_filter()):
+    with st.expander("Filter by expert, arm, recipe", expanded=state.is_given("arm", "recipe")):
         if len(experts) > 1:
             names = {
                 weights: f"{plain(rows[0].expert, 60)} ({len(rows):,} results)"
@@ -171,10 +171,6 @@ def _name(row: Row) -> str:
 
 def _gain_text(row: Row, before: Row, column: str) -> str:
     return html.escape(comparison_text(gain(row, before, column))) or "other items"
-
-
-def _any_filter() -> bool:
-    return any(key in st.query_params for key in ("arm", "recipe"))
 
 
 main()

@@ -69,7 +69,8 @@ def main() -> None:
 
 
 def _filters(board: Board) -> Filters:
-    with st.expander("Filter by expert, arm, recipe, date", expanded=_any_filter()):
+    filtering = state.is_given("expert", "arm", "recipe", "from", "until")
+    with st.expander("Filter by expert, arm, recipe, date", expanded=filtering):
         left, middle, right = st.columns(3)
         with left:
             experts = state.choices("Experts", names_shown(row.expert for row in board.rows), key="expert")
@@ -112,10 +113,6 @@ def _downloads(board: Board) -> None:
                 key=f"download-{ending}",
             )
         st.html(f'<p class="lr-aside">All {count:,} rows that pass the filters.{wait}</p>')
-
-
-def _any_filter() -> bool:
-    return any(key in st.query_params for key in ("expert", "arm", "recipe", "from", "until"))
 
 
 main()

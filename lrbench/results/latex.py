@@ -5,27 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrbench.results.board import Board, Row
+from lrbench.results.layout import Script, accuracy_cells, difference_cells, reported_cells
 from lrbench.results.reported import ReportedResult
 from lrbench.results.text import plain
 from lrbench.results.wording import (
     BASELINES,
-    COSTS,
     LEGEND,
     NOTHING,
     REPORTED,
-    UNKNOWN,
-    accuracy_text,
-    comparison_text,
-    cost_texts,
     delta_to,
     expert_label,
     notes_on,
     reported_beside,
-    reported_on,
-    reported_size_text,
-    row_label,
     sections,
-    size_text,
 )
 
 PREAMBLE = (
@@ -64,6 +56,9 @@ _SPECIAL = {
 def latex(text: str, longest: int = 200) -> str:
     """`text` for a LaTeX table cell: no command, no maths, no cell or line border."""
     return "".join(_SPECIAL.get(character, character) for character in plain(text, longest))
+
+
+_SCRIPT = Script(text=latex, number=latex, best=lambda text: rf"\textbf{{{text}}}$^*$")
 
 
 def latex_table(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str) -> str:
@@ -117,47 +112,16 @@ def boards_to_latex(boards: Sequence[Board]) -> str:
 
 
 def _accuracies(board: Board, section: list[Row], where: str) -> str:
-    header = ["arm"]
-    for column in board.columns:
-        size = size_text(column, section)
-        header.append(f"{latex(column)}, {size}" if size else latex(column))
-    lines = []
-    for row in section:
-        cells = []
-        for column in board.columns:
-            estimate = row.on(column)
-            text = latex(UNKNOWN if estimate is None else accuracy_text(estimate))
-            best = (row.arm_id, column) in board.best
-            cells.append(rf"\textbf{{{text}}}$^*$" if best else text)
-        lines.append([latex(row_label(row, section)), *cells, *map(latex, cost_texts(row))])
-    return latex_table([*header, *COSTS], lines, f"{where}: accuracy in percent")
+    cells = accuracy_cells(board, section, _SCRIPT)
+    return latex_table(cells.header, cells.lines, f"{where}: accuracy in percent")
 
 
 def _differences(board: Board, section: list[Row], baseline: str, where: str) -> str:
-    lines = [
-        [
-            latex(row_label(row, section)),
-            *(latex(comparison_text(delta.on(column))) for column in board.columns),
-        ]
-        for row in section
-        if (delta := delta_to(row, baseline))
-    ]
-    return latex_table(
-        ["arm", *map(latex, board.columns)], lines, f"{where}: difference from {latex(baseline)} in points"
-    )
+    cells = difference_cells(board, section, baseline, _SCRIPT)
+    return latex_table(cells.header, cells.lines, f"{where}: difference from {latex(baseline)} in points")
 
 
 def _reported(board: Board, expert: str, reported: Sequence[ReportedResult]) -> str:
-    header = ["arm"]
-    for column in board.columns:
-        size = reported_size_text(reported[0], column)
-        header.append(f"{latex(column)}, {size}" if size else latex(column))
-    lines = [
-        [
-            f"{latex(row.arm)}, reported",
-            *(latex(accuracy_text(reported_on(row, column, board))) for column in board.columns),
-        ]
-        for row in reported
-    ]
+    cells = reported_cells(board, reported, _SCRIPT)
     caption = f"{latex(expert)}: accuracy in percent as reported, not measured here"
-    return latex_table(header, lines, f"{caption} ({latex(reported[0].source)}; {REPORTED})")
+    return latex_table(cells.header, cells.lines, f"{caption} ({latex(reported[0].source)}; {REPORTED})")

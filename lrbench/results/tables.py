@@ -12,31 +12,25 @@ from lrbench.recipe.expanding import point_text
 from lrbench.results.board import AVERAGE, Board, Group, Row
 from lrbench.results.claim_words import claim_lines
 from lrbench.results.claims import judge_recipe
+from lrbench.results.layout import Cells, Script, accuracy_cells, difference_cells, reported_cells
 from lrbench.results.records import RecipeRecord
-from lrbench.results.reported import ReportedResult
 from lrbench.results.text import markdown, spreadsheet
 from lrbench.results.wording import (
     BASELINES,
-    COSTS,
     LEGEND,
     MEANS,
     NOTHING,
     REPORTED,
     UNKNOWN,
     accuracy_text,
-    comparison_text,
-    cost_texts,
     delta_to,
     expert_label,
     notes_on,
     only_seed,
     reported_beside,
     reported_on,
-    reported_size_text,
-    row_label,
     sections,
     seed_means,
-    size_text,
 )
 
 _PLACE = ("kind", "suite", "protocol", "expert", "recipe", "arm", "point", "seed", "arm_id", "benchmark")
@@ -54,6 +48,9 @@ CSV_FIELDS = (
 )
 
 
+_SCRIPT = Script(text=markdown, number=str, best=lambda text: f"**{text}** \\*")
+
+
 def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] = ()) -> str:
     """The boards as Markdown tables: accuracies and costs, then the differences from each baseline.
 
@@ -69,7 +66,7 @@ def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] 
             first = section[0]
             expert, recipe = markdown(expert_label(first, board)), markdown(first.recipe)
             parts.append(f"### {expert}, recipe {recipe}{_seed(section)}")
-            parts.append(_accuracies(board, section))
+            parts.append(_table(accuracy_cells(board, section, _SCRIPT)))
             means = seed_means(board, section)
             if means:
                 parts.append(MEANS)
@@ -77,13 +74,13 @@ def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] 
             for baseline in BASELINES:
                 if any(delta_to(row, baseline) for row in section):
                     parts.append(f"Difference from `{baseline}`:")
-                    parts.append(_differences(board, section, baseline))
+                    parts.append(_table(difference_cells(board, section, baseline, _SCRIPT)))
             if first.recipe in declared:
                 parts += _claims(declared[first.recipe], replace(board, rows=tuple(section)))
         for expert, reported in reported_beside(board).items():
             parts.append(f"### {markdown(expert)}, reported, not measured here")
             parts.append(f"{markdown(reported[0].source)}; {REPORTED}.")
-            parts.append(_reported(board, reported))
+            parts.append(_table(reported_cells(board, reported, _SCRIPT)))
         notes = list(notes_on(board, boards[0] if position else None))
         if notes:
             parts.append("\n".join(f"- {markdown(note.strip())}" for note in notes))
@@ -118,23 +115,6 @@ def _seed(section: list[Row]) -> str:
     return f", {seed}" if seed else ""
 
 
-def _accuracies(board: Board, section: list[Row]) -> str:
-    header = ["arm"]
-    for column in board.columns:
-        size = size_text(column, section)
-        header.append(f"{markdown(column)}, {size}" if size else markdown(column))
-    lines = []
-    for row in section:
-        cells = []
-        for column in board.columns:
-            estimate = row.on(column)
-            text = UNKNOWN if estimate is None else accuracy_text(estimate)
-            best = (row.arm_id, column) in board.best
-            cells.append(f"**{text}** \\*" if best else text)
-        lines.append([markdown(row_label(row, section)), *cells, *cost_texts(row)])
-    return _table([*header, *COSTS], lines)
-
-
 def _means(board: Board, means: list[tuple[str, Group]]) -> str:
     lines = [
         [
@@ -146,22 +126,7 @@ def _means(board: Board, means: list[tuple[str, Group]]) -> str:
         ]
         for label, group in means
     ]
-    return _table(["arm", *map(markdown, board.columns)], lines)
-
-
-def _reported(board: Board, reported: Sequence[ReportedResult]) -> str:
-    header = ["arm"]
-    for column in board.columns:
-        size = reported_size_text(reported[0], column)
-        header.append(f"{markdown(column)}, {size}" if size else markdown(column))
-    lines = [
-        [
-            f"{markdown(row.arm)}, reported",
-            *(accuracy_text(reported_on(row, column, board)) for column in board.columns),
-        ]
-        for row in reported
-    ]
-    return _table(header, lines)
+    return _table(Cells(["arm", *map(markdown, board.columns)], lines))
 
 
 def _claims(recipe: RecipeRecord, board: Board) -> Iterator[str]:
@@ -176,18 +141,9 @@ def _claims(recipe: RecipeRecord, board: Board) -> Iterator[str]:
         yield "\n".join(lines)
 
 
-def _differences(board: Board, section: list[Row], baseline: str) -> str:
-    lines = [
-        [markdown(row_label(row, section)), *(comparison_text(delta.on(column)) for column in board.columns)]
-        for row in section
-        if (delta := delta_to(row, baseline))
-    ]
-    return _table(["arm", *map(markdown, board.columns)], lines)
-
-
-def _table(header: list[str], lines: list[list[str]]) -> str:
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, rule, *lines])
+def _table(cells: Cells) -> str:
+    rule = ["---", *["---:"] * (len(cells.header) - 1)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [cells.header, rule, *cells.lines])
 
 
 def _csv_lines(board: Board, row: Row) -> Iterator[dict[str, object]]:

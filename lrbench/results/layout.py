@@ -1,0 +1,82 @@
+"""What stands in the cells of a board's tables, whatever they are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lrbench.results.board import Board, Row
+from lrbench.results.reported import ReportedResult
+from lrbench.results.wording import (
+    COSTS,
+    UNKNOWN,
+    accuracy_text,
+    comparison_text,
+    cost_texts,
+    delta_to,
+    reported_on,
+    reported_size_text,
+    row_label,
+    size_text,
+)
+
+
+@dataclass(frozen=True)
+class Script:
+    """How a format writes `text` of anybody's, a `number` of ours, and one that is `best` of its column."""
+
+    text: Callable[[str], str]
+    number: Callable[[str], str]
+    best: Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table's header and lines, which have as many cells; the first names what a line is about."""
+
+    header: list[str]
+    lines: list[list[str]]
+
+
+def accuracy_cells(board: Board, section: list[Row], script: Script) -> Cells:
+    """Accuracies and costs, a line per row."""
+    header = ["arm", *(_headed(column, size_text(column, section), script) for column in board.columns)]
+    lines = []
+    for row in section:
+        cells = []
+        for column in board.columns:
+            estimate = row.on(column)
+            text = script.number(UNKNOWN if estimate is None else accuracy_text(estimate))
+            cells.append(script.best(text) if (row.arm_id, column) in board.best else text)
+        lines.append([script.text(row_label(row, section)), *cells, *map(script.number, cost_texts(row))])
+    return Cells([*header, *COSTS], lines)
+
+
+def difference_cells(board: Board, section: list[Row], baseline: str, script: Script) -> Cells:
+    """Differences from `baseline` in points, a line per row that can be compared with it."""
+    lines = [
+        [
+            script.text(row_label(row, section)),
+            *(script.number(comparison_text(delta.on(column))) for column in board.columns),
+        ]
+        for row in section
+        if (delta := delta_to(row, baseline))
+    ]
+    return Cells(["arm", *map(script.text, board.columns)], lines)
+
+
+def reported_cells(board: Board, reported: Sequence[ReportedResult], script: Script) -> Cells:
+    """What the paper reports for one expert, a line per arm."""
+    header = [_headed(column, reported_size_text(reported[0], column), script) for column in board.columns]
+    lines = [
+        [
+            f"{script.text(row.arm)}, reported",
+            *(script.number(accuracy_text(reported_on(row, column, board))) for column in board.columns),
+        ]
+        for row in reported
+    ]
+    return Cells(["arm", *header], lines)
+
+
+def _headed(column: str, size: str, script: Script) -> str:
+    return f"{script.text(column)}, {size}" if size else script.text(column)
