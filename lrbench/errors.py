@@ -28,12 +28,13 @@ class RecipeError(UserError):
 class FieldError(UserError):
     """A field of a valid recipe asks for what is not here: a device, or layers that the expert has not.
 
-    `path` is the field's; set it to what there is, or run the recipe elsewhere.
+    `path` is the field's and `found` its value; set it to what there is, or run the recipe elsewhere.
     """
 
-    def __init__(self, path: tuple[str | int, ...], reason: str) -> None:
+    def __init__(self, path: tuple[str | int, ...], found: str | int, reason: str) -> None:
         super().__init__(f"{'.'.join(map(str, path))}: {reason}")
         self.path = path
+        self.found = found
         self.reason = reason
 
 

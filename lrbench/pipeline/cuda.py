@@ -13,7 +13,7 @@ def missing_devices(runtime: Runtime) -> FieldError | None:
     Imports torch only where CUDA is asked for by name and torch could know of any.
     """
     if runtime.device == "cuda":
-        return beyond(runtime, _cuda_devices())
+        return beyond(runtime, usable_devices())
     gpus = len(visible_gpus()) if runtime.device == "auto" else 0
     return beyond(runtime, gpus) if gpus else None
 
@@ -22,21 +22,26 @@ def beyond(runtime: Runtime, devices: int) -> FieldError | None:
     """What `runtime` asks for beyond so many CUDA devices."""
     if devices == 0:
         return FieldError(
-            ("runtime", "device"), "found cuda, but no CUDA device is visible here; set it to auto or cpu"
+            ("runtime", "device"),
+            "cuda",
+            "found cuda, but no CUDA device is visible here; set it to auto or cpu",
         )
     if runtime.processes > devices:
         visible = "1 CUDA device is" if devices == 1 else f"{devices} CUDA devices are"
         return FieldError(
             ("runtime", "processes"),
+            runtime.processes,
             f"found {runtime.processes}, but {visible} visible here, and each process needs one; set it to "
             f"{devices}{' or fewer' if devices > 1 else ''}",
         )
     return None
 
 
-def _cuda_devices() -> int:
+def usable_devices() -> int:
+    """How many CUDA devices torch can use here; imports torch where it could know of any."""
     if not torch_knows_cuda():
         return 0
     import torch
 
-    return torch.cuda.device_count()
+    # Devices are counted by the driver, also by one that is too old for this torch.
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

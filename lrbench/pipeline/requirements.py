@@ -31,4 +31,4 @@ def check_requirements(plan: Plan, store: Store, elsewhere: bool = False) -> Non
 def check_layers(kept: int, layers: int, expert: str) -> None:
     """Raise `FieldError` unless the first `kept` of an expert's `layers` make a smaller model."""
     if kept >= layers:
-        raise FieldError(LAYERS, f"found {kept}, allowed is less than the {layers} of {expert}")
+        raise FieldError(LAYERS, kept, f"found {kept}, allowed is less than the {layers} of {expert}")

@@ -55,13 +55,13 @@ class Workspace:
         import torch
 
         from lrbench.models.loading import choose_device
-        from lrbench.pipeline.cuda import beyond
+        from lrbench.pipeline.cuda import beyond, usable_devices
 
         torch.use_deterministic_algorithms(True, warn_only=True)
         if self.runtime.threads is not None:
             torch.set_num_threads(self.runtime.threads)
         device = choose_device(self.runtime.device)
-        missing = beyond(self.runtime, torch.cuda.device_count()) if device.type == "cuda" else None
+        missing = beyond(self.runtime, usable_devices()) if device.type == "cuda" else None
         if missing is not None:
             raise missing
         return device

@@ -16,7 +16,7 @@ from lrbench.recipe.identity import recipe_hash
 from lrbench.recipe.interpolating import interpolate
 from lrbench.recipe.known import unknown_things
 from lrbench.recipe.messages import OVERRIDE, Position, Problem, dotted, in_reading_order, recipe_error
-from lrbench.recipe.nodes import Fields, find, key_position, value_position
+from lrbench.recipe.nodes import Fields, find, key_position, plain, value_position
 from lrbench.recipe.overriding import apply_override
 from lrbench.recipe.schema import Recipe
 from lrbench.recipe.spelling import correct_names
@@ -76,7 +76,15 @@ def telling_where(path: str | Path, overrides: Sequence[str] = ()) -> Iterator[N
         written = _read(os.fspath(path), overrides, [])
         if written is None:
             raise
-        raise recipe_error(_placed([(error.path, error.reason)], written), os.fspath(path)) from error
+        # A swept field has its value in one of the variants, and may have another outside the sweep.
+        recipes = [variant.recipe for variant in written_variants(written, [])]
+        asking = next((recipe for recipe in recipes if _asks(recipe, error)), written)
+        raise recipe_error(_placed([(error.path, error.reason)], asking), os.fspath(path)) from error
+
+
+def _asks(written: Fields, error: FieldError) -> bool:
+    node = find(written, error.path)
+    return node is not None and plain(node) == error.found
 
 
 def _is_own(warning: Problem, source: str) -> bool:

@@ -192,6 +192,25 @@ def test_as_many_layers_as_the_expert_has_are_told_at_plan(recipe: Path, tmp_pat
     assert str(found.exception).startswith(f"{recipe}:4:44: pair.amateur.derive.layers: found 4")
 
 
+def test_too_many_layers_at_a_point_of_a_sweep_are_told_where_the_sweep_says_them(
+    recipe: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(f"{recipe.read_text()}sweep:\n  grid:\n    pair.amateur.derive.layers: [2, 12]\n")
+    found = CliRunner().invoke(app, ["plan", str(recipe), "--runs", str(tmp_path)])
+    assert str(found.exception).startswith(f"{recipe}:13:37: pair.amateur.derive.layers: found 12")
+
+
+def test_a_device_whose_driver_is_too_old_is_none(
+    see_gpus: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    see_gpus(1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    runtime = Runtime(device="cuda")
+    assert cuda.missing_devices(runtime) is not None
+    with pytest.raises(FieldError, match="no CUDA device is visible here"):
+        _ = Workspace(None, None, runtime).device  # type: ignore[arg-type]
+
+
 def test_a_published_experts_layers_are_known_before_it_is_here(recipe: Path, tmp_path: Path) -> None:
     changes = ["pair.expert.model=Qwen/Qwen2.5-Math-1.5B", "pair.amateur.derive.layers=28"]
     found = CliRunner().invoke(app, ["plan", str(recipe), *changes, "--runs", str(tmp_path)])
