@@ -72,23 +72,38 @@ def score_rollouts(
     chunk of positions, by default at most 64 MiB for each model, are in memory at a time; `pieces` are
     halved when memory runs out. `readings` are what the amateur of an aligned pair reads; any other reads
     what the expert reads. Raises `RunError` where a divergence is not a number, or one rollout does not fit
-    into memory.
+    into memory or a model's context.
     """
+    own = [own_reading(rollout) for rollout in rollouts]
+    theirs = own if readings is None else readings
+    _check_context("expert", pair.expert, rollouts, own)
+    _check_context("amateur", pair.amateur, rollouts, theirs)
     sizes = [pair.vocabulary.size, 0 if pair.alignment is None else pair.alignment.amateur.size]
     pieces = pieces or Pieces.usual(pair.expert.device.type, max(sizes))
     while True:
         try:
-            return _scored(pair, rollouts, alpha_min, first_index, readings, pieces)
+            return _scored(pair, rollouts, (own, theirs), alpha_min, first_index, pieces)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-            longest = max(len(rollout.token_ids) for rollout in rollouts)
+            longest = max(len(reading.token_ids) for reading in (*own, *theirs))
             if pieces.are_smallest(longest):
                 raise RunError(_too_large(pair, longest)) from error
         pieces = pieces.halved()
         logger.warning("out of memory while scoring: going on with %d tokens at once", pieces.tokens)
         if pair.expert.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _check_context(role: str, model: Model, rollouts: Sequence[Rollout], readings: Sequence[Reading]) -> None:
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    for rollout, reading in zip(rollouts, readings, strict=True):
+        if context is not None and len(reading.token_ids) > context:
+            raise RunError(
+                f"the {role} has positions for {context} tokens, and the rollout of {rollout.problem_id} has "
+                f"{len(reading.token_ids)}: lower sampling.max_new_tokens, leave the problem out, or choose "
+                f"another {role}"
+            )
 
 
 def _too_large(pair: LoadedPair, longest: int) -> str:
@@ -103,14 +118,13 @@ def _too_large(pair: LoadedPair, longest: int) -> str:
 def _scored(
     pair: LoadedPair,
     rollouts: Sequence[Rollout],
+    readings: tuple[Sequence[Reading], Sequence[Reading]],
     alpha_min: float,
     first_index: int,
-    readings: Sequence[Reading] | None,
     pieces: Pieces,
 ) -> Scores:
     parts = []
-    own = [own_reading(rollout) for rollout in rollouts]
-    theirs = own if readings is None else readings
+    own, theirs = readings
     # One more than is read: the last token of a rollout is predicted and no more.
     lengths = [1 + max(len(a.token_ids), len(b.token_ids)) for a, b in zip(own, theirs, strict=True)]
     most = min(pieces.positions, sum(rollout.steps for rollout in rollouts))

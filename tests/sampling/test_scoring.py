@@ -189,6 +189,18 @@ def test_a_divergence_that_is_not_a_number_names_its_problem(
         score(LoadedPair(pair.expert, broken, pair.vocabulary), rollouts[3:4])
 
 
+def test_a_rollout_longer_than_the_amateurs_context_is_refused_by_name(
+    tiny_model: Callable[..., Any], pair: LoadedPair, rollouts: list[Rollout]
+) -> None:
+    short = tiny_model(seed=2)
+    longest = max(rollouts, key=lambda rollout: len(rollout.token_ids))
+    short.config.max_position_embeddings = len(longest.token_ids) - 2
+    with pytest.raises(RunError, match=rf"the amateur has positions .* rollout of {longest.problem_id} has"):
+        score(LoadedPair(pair.expert, short, pair.vocabulary), rollouts)
+    short.config.max_position_embeddings += 1
+    assert len(score(LoadedPair(pair.expert, short, pair.vocabulary), rollouts))
+
+
 class TestOutOfMemory:
     """Memory that runs out while rollouts are scored."""
 
