@@ -176,6 +176,7 @@ def test_more_processes_than_devices_are_told_before_any_work(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("lrbench.pipeline.cuda.torch_knows_cuda", lambda: True)
     recipe = make_recipe(arms=["lightr"], runtime={"processes": 2})
     with pytest.raises(FieldError, match=r"runtime\.processes: found 2, but 1 CUDA device is visible here"):
         run_recipe(recipe, tmp_path)

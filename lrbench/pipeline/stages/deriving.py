@@ -9,22 +9,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.rollouts import GreedyRollouts, read_artifact_rollouts
+from lrbench.pipeline.stages.saving import Saves
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Derivation
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 from lrbench.store.files import writing_errors
 
-if TYPE_CHECKING:
-    from lrbench.training.checkpoints import Checkpoint
-
-SAVE_FILE = "save.safetensors"
 CURVE_FILE = "divergence.json"
 
 
@@ -71,21 +68,10 @@ class DerivedAmateur(Stage):
     ) -> dict[str, Any]:
         """Distil, saving every few updates, and commit a model folder with the expert's tokenizer."""
         from lrbench.models.deriving import keep_layers
-        from lrbench.training.checkpoints import read_checkpoint, write_checkpoint
         from lrbench.training.distilling import distill
 
         derivation = self.derivation
-        resume = read_checkpoint(draft.path(SAVE_FILE)) if draft.has(SAVE_FILE) else None
-        if resume is not None:
-            progress.advance(resume.update)
-
-        def unaccounted(seconds: float) -> float:
-            """Of all seconds of distillation those that no commit stands for yet."""
-            return max(0.0, seconds - draft.spent_seconds)
-
-        def save(state: Checkpoint) -> None:
-            draft.commit(SAVE_FILE, lambda path: write_checkpoint(path, state), unaccounted(state.seconds))
-
+        saves = Saves(draft)
         student = keep_layers(workspace.expert, derivation.layers)
         distilled = distill(
             workspace.expert,
@@ -96,19 +82,18 @@ class DerivedAmateur(Stage):
             learning_rate=derivation.learning_rate,
             seed=derivation.seed,
             updates_between_saves=workspace.runtime.updates_between_saves,
-            save=save,
-            resume=resume,
+            save=saves.save,
+            resume=saves.resume(progress),
             progress=lambda _update, divergence: progress.advance(1, note=f"KL {divergence:.3f}"),
         )
         curve = json.dumps(distilled.divergence)
-        draft.commit(CURVE_FILE, lambda path: path.write_text(curve), unaccounted(distilled.seconds))
+        draft.commit(CURVE_FILE, lambda path: path.write_text(curve), saves.unaccounted(distilled.seconds))
         with TemporaryDirectory() as folder, writing_errors(Path(folder, "model")):
             student.save_pretrained(folder)
             workspace.tokenizer.save_pretrained(folder)
             for source in sorted(Path(folder).iterdir()):
                 draft.commit(source.name, partial(shutil.copyfile, source))
-        if draft.has(SAVE_FILE):
-            draft.discard(SAVE_FILE)
+        saves.discard()
         return {
             "derived_divergence_first": distilled.divergence[0][1],
             "derived_divergence_last": distilled.divergence[-1][1],

@@ -6,23 +6,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.rollouts import ReferenceRollouts, read_artifact_rollouts
 from lrbench.pipeline.stages.samples import ArmSamples
+from lrbench.pipeline.stages.saving import Saves
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Training
 from lrbench.results.identity import training_identity
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
-if TYPE_CHECKING:
-    from lrbench.training.checkpoints import Checkpoint
-
-SAVE_FILE = "save.safetensors"
 CURVES_FILE = "curves.json"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -91,7 +88,6 @@ class TrainedAdapter(Stage):
         from lrbench.training.adapters import write_adapter_config, write_adapter_weights
         from lrbench.training.batches import update_batches
         from lrbench.training.budget import first_samples, learnt_problems
-        from lrbench.training.checkpoints import read_checkpoint, write_checkpoint
         from lrbench.training.helper import Helper
         from lrbench.training.loop import train
         from lrbench.training.team import team_of
@@ -103,21 +99,10 @@ class TrainedAdapter(Stage):
             tuned_tokens=limits.get("tuned_tokens"),
             problems=limits.get("problems"),
         )
-        saved = draft.path(SAVE_FILE) if draft.has(SAVE_FILE) else None
-        resume = None if saved is None else read_checkpoint(saved)
-        if resume is not None:
-            progress.advance(resume.update)
-
-        def unaccounted(seconds: float) -> float:
-            """Of all seconds of training those that no commit stands for yet."""
-            return max(0.0, seconds - draft.spent_seconds)
-
-        def save(state: Checkpoint) -> None:
-            draft.commit(SAVE_FILE, lambda path: write_checkpoint(path, state), unaccounted(state.seconds))
-
+        saves = Saves(draft)
         expert, vocabulary, runtime = workspace.expert, workspace.vocabulary, workspace.runtime
         seconds = limits.get("seconds")
-        helper = Helper(self.expert, vocabulary, samples, training, self.seed, runtime, seconds, saved)
+        helper = Helper(self.expert, vocabulary, samples, training, self.seed, runtime, seconds, saves.path)
         with team_of(runtime.processes, workspace.device, helper) as team:
             trained = train(
                 expert,
@@ -126,8 +111,8 @@ class TrainedAdapter(Stage):
                 training,
                 seed=self.seed,
                 runtime=runtime,
-                save=save,
-                resume=resume,
+                save=saves.save,
+                resume=saves.resume(progress),
                 progress=lambda _update, loss: progress.advance(1, note=f"loss {loss:.3f}"),
                 seconds=seconds,
                 held_out=read_artifact_rollouts(inputs["held_out"]) if "held_out" in inputs else (),
@@ -140,7 +125,7 @@ class TrainedAdapter(Stage):
         draft.commit(
             ADAPTER_FILES[1],
             lambda path: write_adapter_weights(path, trained.adapted),
-            unaccounted(trained.seconds),
+            saves.unaccounted(trained.seconds),
         )
         curves = trained.curves.measured
         draft.commit(CURVES_FILE, lambda path: path.write_text(json.dumps(curves)))
