@@ -41,10 +41,13 @@ def recipe_hash(recipe: Recipe) -> str:
     """64 hexadecimal digits that differ when, and only when, a field differs that can change a result.
 
     What is null or empty is left out, so that a field a later version adds, null where it is not used,
-    leaves the hashes of earlier recipes as they were. So is a word that says as much as null.
+    leaves the hashes of earlier recipes as they were. So is a word that says as much as null; and what null
+    means for an aligned pair is written out.
     """
     fields = output_fields(recipe)
     pair = {name: value for name, value in fields["pair"].items() if (name, value) != ("align", "ids")}
+    if recipe.pair.align == "tokens":
+        pair["least_mass"] = recipe.pair.needed_mass
     return stable_hash(_without_nulls(fields | {"pair": pair}))
 
 

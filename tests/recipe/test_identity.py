@@ -135,6 +135,14 @@ def test_a_pair_that_is_not_aligned_has_the_hash_it_had_before_it_could_be() -> 
     assert recipe_hash(recipe) == stable_hash(_without_nulls(found | {"pair": earlier}))
 
 
+def test_the_least_mass_that_null_means_has_its_hash() -> None:
+    def of(**mass: float) -> str:
+        pair = COMPLETE["pair"] | {"align": "tokens", "least_mass": None} | mass
+        return recipe_hash(Recipe.model_validate(COMPLETE | {"pair": pair}))
+
+    assert of() == of(least_mass=0.9) != of(least_mass=0.8)
+
+
 def test_the_declared_kinds_are_the_labels_and_runtime_fields_named_here() -> None:
     assert set(leaf_paths()) >= LABELS | RUNTIME
     assert fields_of_kind(Recipe, Kind.LABEL) == {"name", "description", "claims"}
