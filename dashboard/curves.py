@@ -93,7 +93,7 @@ def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, 
     """The chart as a Vega-Lite specification."""
     title, decades = CURVES[name]
     averaged = {line.row.group for line in lines if line.mean}
-    values = []
+    values: list[dict[str, Any]] = []
     for line in lines:
         thin = not line.mean and line.row.group in averaged
         same = {

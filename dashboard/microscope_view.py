@@ -99,7 +99,7 @@ def show_histogram(summary: Summary, beta: float | None, whose: str, height: int
         at = {"datum": max(beta, float(HISTOGRAM_EDGES[0])), **across}
         text = {"type": "text", "align": "right", "dx": -5, "dy": 4, "baseline": "top", "color": ink}
         rule = {"type": "rule", "color": ink, "strokeWidth": 1.5, "strokeDash": [4, 3]}
-        once = {"values": [{}]}
+        once: dict[str, Any] = {"values": [{}]}
         bars += [
             {"data": once, "mark": rule, "encoding": {"x": at}},
             {

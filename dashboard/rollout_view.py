@@ -71,7 +71,8 @@ def content(view: RolloutView, texts: Mapping[int, str], selected: int) -> dict[
 
 def heat(kl: np.ndarray) -> np.ndarray:
     """Where a KL in nats lies on the colour scale, from 0 to 1."""
-    return np.sqrt(np.clip(np.nan_to_num(kl, nan=0.0), 0.0, HOTTEST) / HOTTEST)
+    bounded: np.ndarray = np.clip(np.nan_to_num(kl, nan=0.0), 0.0, HOTTEST)
+    return np.sqrt(bounded / HOTTEST)
 
 
 def text_of(texts: Mapping[int, str], token: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import shlex
+from typing import Literal
 
 import streamlit as st
 
@@ -115,7 +116,8 @@ def show_recipe(arm: ArmRecord, results: Results, names: dict[str, str]) -> None
     others |= {other: name for other, name in names.items() if other != arm.arm_id and other in results.arms}
     chosen = state.choice("Show how it differs from", others, key="other", default=NONE)
     if chosen == NONE:
-        height = RECIPE_HEIGHT if arm.recipe_yaml.count("\n") > RECIPE_LINES else "content"
+        long = arm.recipe_yaml.count("\n") > RECIPE_LINES
+        height: int | Literal["content"] = RECIPE_HEIGHT if long else "content"
         st.code(code_text(arm.recipe_yaml), language="yaml", line_numbers=True, height=height)
         return
     other = results.arms[chosen]
