@@ -12,6 +12,7 @@ from lrbench.sampling.reading import Reading, own_reading
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.scores import Scores
 from lrbench.sampling.scoring import LoadedPair, mean_probabilities
+from lrbench.sampling.selectors import COVERED_ROUNDING
 
 if TYPE_CHECKING:
     from lrbench.models.loading import Tokenizer
@@ -34,7 +35,7 @@ def check_coverage(
     assert pair.alignment is not None
     assert scores.covered is not None
     covered = float(scores.covered.mean(dtype=np.float64)) if len(scores) else 1.0
-    if covered >= least_mass:
+    if covered >= least_mass - COVERED_ROUNDING:
         return
     alignment = pair.alignment
     sides = (

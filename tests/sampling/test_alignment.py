@@ -32,6 +32,7 @@ from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import build_samples, kept_steps
 from lrbench.sampling.scores import Scores, concatenate, in_rollout_order, read_scores, write_scores
 from lrbench.sampling.scoring import score_rollouts
+from lrbench.sampling.selectors import keep_covered
 from lrbench.store.keys import FileHashes
 from tests.oracles import alignment as oracle
 from tests.oracles import scoring as plain
@@ -199,12 +200,26 @@ def test_too_little_on_shared_tokens_stops_with_what_is_missing(poorer: Compared
     assert masses == sorted(masses, reverse=True)
 
 
+def test_a_pair_that_shares_every_token_covers_all_whatever_is_rounded(renumbered: Compared) -> None:
+    scores = renumbered.scores
+    assert scores.covered is not None
+    assert scores.covered.min() < 1
+    tokenizers = (renumbered.workspace.tokenizer, renumbered.workspace.amateur_tokenizer)
+    pair = renumbered.workspace.aligned_pair
+    check_coverage(scores, 1.0, pair, renumbered.rollouts, renumbered.readings, tokenizers)
+    assert keep_covered(scores, 1.0).all()
+    assert not keep_covered(replace(scores, covered=scores.covered - np.float32(1e-4)), 1.0).any()
+
+
 def test_steps_with_too_little_on_shared_tokens_are_not_kept_but_counted(
     poorer: Compared, ingredients: Callable[[str], Ingredients]
 ) -> None:
     scores = poorer.scores
     assert scores.covered is not None
-    least = float(np.quantile(scores.covered, 0.2))
+    # Between two steps that rounding cannot take for each other.
+    lower = np.sort(scores.covered)[: len(scores) // 2]
+    gap = int(np.diff(lower).argmax())
+    least = float(lower[gap : gap + 2].mean())
     enough = scores.covered >= np.float32(least)
     assert 0 < enough.sum() < len(scores)
     beta = float(np.median(scores.kl))
