@@ -51,8 +51,10 @@ def align_tokens(
         if token in amateur and index != end_expert and amateur[token] != end_amateur
     }
     amateur_of[end_expert] = end_amateur
+    # Where several strings have one id, that id is matched once.
+    expert_of = {theirs: ours for ours, theirs in sorted(amateur_of.items(), reverse=True)}
     shared = sorted(
-        (ours, theirs) for ours, theirs in amateur_of.items() if ours < expert_rows and theirs < amateur_rows
+        (ours, theirs) for theirs, ours in expert_of.items() if ours < expert_rows and theirs < amateur_rows
     )
     if not shared:
         raise VocabularyMismatchError("expert and amateur do not share a single token")

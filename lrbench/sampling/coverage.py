@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,22 +21,40 @@ if TYPE_CHECKING:
 TOKENS_SHOWN = 5
 
 
+@dataclass
+class CoveredMass:
+    """The covered mass of the steps scored so far: its sum, and over how many steps."""
+
+    total: float = 0.0
+    steps: int = 0
+
+    def add(self, scores: Scores) -> None:
+        """Count further steps in."""
+        assert scores.covered is not None
+        self.total += float(scores.covered.sum(dtype=np.float64))
+        self.steps += len(scores)
+
+    @property
+    def mean(self) -> float:
+        """On average over the steps; 1 without any."""
+        return self.total / self.steps if self.steps else 1.0
+
+
 def check_coverage(
-    scores: Scores,
+    covered: CoveredMass,
     least_mass: float,
     pair: LoadedPair,
     rollouts: Sequence[Rollout],
     readings: Sequence[Reading],
     tokenizers: tuple[Tokenizer, Tokenizer],
 ) -> None:
-    """Raise `RunError` where the shared tokens hold less than `least_mass` on average over the steps scored.
+    """Raise `RunError` where the shared tokens hold less than `least_mass` on average over all steps so far.
 
-    `readings` are what the amateur read for the `rollouts`; `tokenizers` are the expert's and the amateur's.
+    `readings` are what the amateur read for the `rollouts` scored last, from which the message takes what
+    is not shared; `tokenizers` are the expert's and the amateur's.
     """
     assert pair.alignment is not None
-    assert scores.covered is not None
-    covered = float(scores.covered.mean(dtype=np.float64)) if len(scores) else 1.0
-    if covered >= least_mass - COVERED_ROUNDING:
+    if covered.mean >= least_mass - COVERED_ROUNDING:
         return
     alignment = pair.alignment
     sides = (
@@ -54,8 +73,8 @@ def check_coverage(
     largest = sorted(unshared, reverse=True)[:TOKENS_SHOWN]
     shown = "\n".join(f"  {name} {mass:.3f}" for mass, name in largest if mass > 0)
     raise RunError(
-        f"the tokens that expert and amateur share hold {covered:.3f} of the probability on average over "
-        f"{len(scores):,} steps, and pair.least_mass is {least_mass:g}. Shared are {' and '.join(counts)} "
+        f"the tokens that expert and amateur share hold {covered.mean:.3f} of the probability on average "
+        f"over {covered.steps:,} steps, and pair.least_mass is {least_mass:g}. Shared are {' and '.join(counts)} "
         f"tokens; of the others the most probable are\n{shown}\n"
         "Choose an amateur whose tokenizer is nearer to the expert's, or lower pair.least_mass."
     )

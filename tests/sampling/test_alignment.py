@@ -24,7 +24,7 @@ from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Data, Divergence, ModelReference, Runtime
 from lrbench.sampling.alignment import aligned_columns, restricted
-from lrbench.sampling.coverage import check_coverage
+from lrbench.sampling.coverage import CoveredMass, check_coverage
 from lrbench.sampling.divergence import divergence_statistics
 from lrbench.sampling.problems import load_problems
 from lrbench.sampling.reading import Reading, Translator, own_reading
@@ -176,6 +176,24 @@ def test_the_prompt_is_the_amateurs_own(renumbered: Compared) -> None:
     assert prompt.startswith(f"<|im_start|>system\n{SYSTEM}<|finish|>\n<|im_start|>user\n{PROBLEMS.texts[0]}")
 
 
+def covered(*parts: Scores) -> CoveredMass:
+    found = CoveredMass()
+    for scores in parts:
+        found.add(scores)
+    return found
+
+
+def test_what_is_covered_is_the_mean_of_all_steps_scored_so_far(poorer: Compared) -> None:
+    """A last shard of few rollouts decides no more than its steps."""
+    scores = poorer.scores
+    assert scores.covered is not None
+    least = replace(scores, covered=np.zeros_like(scores.covered))
+    whole = float(scores.covered.mean())
+    assert covered().mean == 1
+    assert covered(scores).mean == pytest.approx(whole)
+    assert covered(scores, scores, scores, least).mean == pytest.approx(whole * 3 / 4)
+
+
 def test_too_little_on_shared_tokens_stops_with_what_is_missing(poorer: Compared) -> None:
     assert poorer.scores.covered is not None
     mean = float(poorer.scores.covered.mean())
@@ -183,7 +201,7 @@ def test_too_little_on_shared_tokens_stops_with_what_is_missing(poorer: Compared
 
     def check(least_mass: float) -> None:
         pair = poorer.workspace.aligned_pair
-        check_coverage(poorer.scores, least_mass, pair, poorer.rollouts, poorer.readings, tokenizers)
+        check_coverage(covered(poorer.scores), least_mass, pair, poorer.rollouts, poorer.readings, tokenizers)
 
     check(mean - 1e-4)
     with pytest.raises(RunError) as caught:
@@ -206,7 +224,7 @@ def test_a_pair_that_shares_every_token_covers_all_whatever_is_rounded(renumbere
     assert scores.covered.min() < 1
     tokenizers = (renumbered.workspace.tokenizer, renumbered.workspace.amateur_tokenizer)
     pair = renumbered.workspace.aligned_pair
-    check_coverage(scores, 1.0, pair, renumbered.rollouts, renumbered.readings, tokenizers)
+    check_coverage(covered(scores), 1.0, pair, renumbered.rollouts, renumbered.readings, tokenizers)
     assert keep_covered(scores, 1.0).all()
     assert not keep_covered(replace(scores, covered=scores.covered - np.float32(1e-4)), 1.0).any()
 
@@ -366,3 +384,11 @@ def test_renormalised_probabilities_sum_to_one_under_the_experts_ids(
         assert set(columns[f"top1_{side}"].tolist()) <= {*ours.tolist(), 12}
     assert (columns["kl"] >= -1e-5).all()
     assert ((columns["covered"] >= 0) & (columns["covered"] <= 1)).all()
+
+
+def test_an_id_that_several_strings_have_is_matched_once() -> None:
+    expert = {"a": 0, "b": 1, "c": 2, "end": 3}
+    amateur = {"a": 5, "b": 5, "c": 6, "stop": 7}
+    found = align_tokens(expert, 4, amateur, 8, ends_of_turn=(3, 7))
+    assert found.expert_ids.tolist() == [0, 2, 3]
+    assert found.amateur_ids.tolist() == [5, 6, 7]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +20,7 @@ from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
 if TYPE_CHECKING:
+    from lrbench.sampling.coverage import CoveredMass
     from lrbench.sampling.rollouts import Rollout
     from lrbench.sampling.scores import Scores
 
@@ -88,6 +89,7 @@ class PairScores(Stage):
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
         """Commit one Parquet file of scores per shard of rollouts, and what the token ids read as."""
+        from lrbench.sampling.coverage import CoveredMass
         from lrbench.sampling.rollouts import count_rollouts, groups_of, iterate_rollouts
         from lrbench.sampling.scores import read_scores, write_scores
         from lrbench.sampling.token_texts import TOKENS_FILE, ids_of, token_texts, write_token_texts
@@ -97,7 +99,7 @@ class PairScores(Stage):
         groups = groups_of(iterate_rollouts(files), ROLLOUTS_PER_SHARD)
         if "amateur" in inputs:
             workspace.place_amateur(inputs["amateur"].directory)
-        score = self._score_by_ids if self.least_mass is None else self._score_by_tokens
+        covered = CoveredMass()
         steps = 0
         named: set[int] = set()
         parts = shards(count, ROLLOUTS_PER_SHARD)
@@ -105,10 +107,16 @@ class PairScores(Stage):
         for (name, span), group in zip(parts, groups, strict=True):
             if not draft.has(f"{name}.parquet"):
                 started = time.monotonic()
-                scores = score(group, span.start, workspace)
+                if self.least_mass is None:
+                    scores = self._score_by_ids(group, span.start, workspace)
+                else:
+                    scores = self._score_by_tokens(group, span.start, workspace, covered)
                 seconds = time.monotonic() - started
                 draft.commit(f"{name}.parquet", partial(write_scores, scores=scores), seconds)
-            named |= ids_of(group, read_scores([draft.path(f"{name}.parquet")]))
+            scores = read_scores([draft.path(f"{name}.parquet")])
+            if self.least_mass is not None:
+                covered.add(scores)
+            named |= ids_of(group, scores)
             steps += sum(rollout.steps for rollout in group)
             progress.advance(len(span))
         texts = token_texts(workspace.tokenizer, named)
@@ -121,7 +129,9 @@ class PairScores(Stage):
 
         return score_rollouts(workspace.pair, group, alpha_min=self.alpha_min, first_index=first_index)
 
-    def _score_by_tokens(self, group: list[Rollout], first_index: int, workspace: Workspace) -> Scores:
+    def _score_by_tokens(
+        self, group: list[Rollout], first_index: int, workspace: Workspace, earlier: CoveredMass
+    ) -> Scores:
         from lrbench.sampling.coverage import check_coverage
         from lrbench.sampling.reading import Translator
         from lrbench.sampling.scoring import score_rollouts
@@ -136,7 +146,9 @@ class PairScores(Stage):
         scores = score_rollouts(
             pair, group, alpha_min=self.alpha_min, first_index=first_index, readings=readings
         )
-        check_coverage(scores, self.least_mass, pair, group, readings, tokenizers)
+        covered = replace(earlier)
+        covered.add(scores)
+        check_coverage(covered, self.least_mass, pair, group, readings, tokenizers)
         return scores
 
     @cached_property
