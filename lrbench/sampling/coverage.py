@@ -74,7 +74,7 @@ def check_coverage(
     shown = "\n".join(f"  {name} {mass:.3f}" for mass, name in largest if mass > 0)
     raise RunError(
         f"the tokens that expert and amateur share hold {covered.mean:.3f} of the probability on average "
-        f"over {covered.steps:,} steps, and pair.least_mass is {least_mass:g}. Shared are {' and '.join(counts)} "
-        f"tokens; of the others the most probable are\n{shown}\n"
+        f"over {covered.steps:,} steps, and pair.least_mass is {least_mass:g}. Shared are "
+        f"{' and '.join(counts)} tokens; of the others the most probable are\n{shown}\n"
         "Choose an amateur whose tokenizer is nearer to the expert's, or lower pair.least_mass."
     )
