@@ -78,6 +78,18 @@ def install_torch(python: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", "--no-deps", *index, TORCH)
 
 
+def compile_packages(environment: Environment) -> None:
+    """Compile once what every process would compile for itself where Python may not write beside its sources.
+
+    That is the rule in containers, and takes a command that loads transformers five seconds each time.
+    """
+    folder = next((environment.folder / "lib").glob("python*/site-packages"))
+    # A package may carry templates or files of another Python, which fail here and are never imported.
+    subprocess.run(
+        [environment.python, "-m", "compileall", "-qq", "-j", "0", "-x", "/tests?/", folder], check=False
+    )
+
+
 def build(environment: Environment, stamp: str) -> None:
     def say(message: str) -> None:
         print(f"environment: {message}", file=sys.stderr, flush=True)
@@ -94,6 +106,8 @@ def build(environment: Environment, stamp: str) -> None:
     uv = [environment.folder / "bin" / "uv", "pip", "install", "--quiet", "--python", python]
     run(*uv, "--require-hashes", "--no-deps", "-r", environment.lock)
     run(*uv, "--no-deps", "--no-build-isolation", "-e", ROOT)
+    say("compiling them")
+    compile_packages(environment)
     environment.stamp.write_text(stamp)
     say("ready")
 
