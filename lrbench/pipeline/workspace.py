@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lrbench.sampling.engines.canary import Scoring
     from lrbench.sampling.engines.server import ServedModel
     from lrbench.sampling.engines.vllm import VllmModel
+    from lrbench.sampling.reading import Translator
     from lrbench.sampling.scoring import LoadedPair
 
 logger = logging.getLogger(__name__)
@@ -151,6 +152,13 @@ class Workspace:
             output_rows(amateur),
             (end_of_turn_id(self.tokenizer), end_of_turn_id(self.amateur_tokenizer)),
         )
+
+    @cached_property
+    def translator(self) -> Translator:
+        """What turns the expert's rollouts into what an aligned amateur reads."""
+        from lrbench.sampling.reading import Translator
+
+        return Translator(self.alignment, self.tokenizer, self.amateur_tokenizer)
 
     @cached_property
     def amateur(self) -> Any:

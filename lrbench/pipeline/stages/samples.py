@@ -133,15 +133,14 @@ class PairScores(Stage):
         self, group: list[Rollout], first_index: int, workspace: Workspace, earlier: CoveredMass
     ) -> Scores:
         from lrbench.sampling.coverage import check_coverage
-        from lrbench.sampling.reading import Translator
         from lrbench.sampling.scoring import score_rollouts
 
         assert self.least_mass is not None
         pair, tokenizers = workspace.aligned_pair, (workspace.tokenizer, workspace.amateur_tokenizer)
-        translator = Translator(workspace.alignment, *tokenizers)
         system_prompt = self.rollouts.sampling.system_prompt
         readings = [
-            translator.reading(rollout, self._texts[rollout.problem_id], system_prompt) for rollout in group
+            workspace.translator.reading(rollout, self._texts[rollout.problem_id], system_prompt)
+            for rollout in group
         ]
         scores = score_rollouts(
             pair, group, alpha_min=self.alpha_min, first_index=first_index, readings=readings
