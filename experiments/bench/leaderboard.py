@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.bench.measuring import Figure, largest_resident, print_table, seconds
+from experiments.bench.measuring import Figure, print_table, seconds
 from experiments.bench.synthetic_ledger import write_synthetic_ledger
+from lrbench.pipeline.estimating.resident import most_resident
 
 ROOT = Path(__file__).parents[2]
 SCORES = 10_000
@@ -59,7 +60,7 @@ def measure(runs: Path) -> dict[str, Any]:
         build_boards(contents.arms, contents.scores)
 
     queries = [seconds(query)]
-    peak = largest_resident() / 2**20
+    peak = most_resident() / 2**20
     queries += [seconds(query) for _ in range(QUERIES - 1)]
 
     from streamlit.testing.v1 import AppTest

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import re
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -85,18 +84,8 @@ def spread(values: Sequence[float]) -> str:
     return " / ".join(f"{value:7.3f}" for value in (min(values), statistics.median(values), max(values)))
 
 
-def largest_resident() -> int:
-    """The most bytes of memory that this process was in since it began or `forget_largest` (Linux only).
-
-    `getrusage` would not do: a process begins with the largest size of the one that started it.
-    """
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
-
-
 def forget_largest() -> None:
-    """Have `largest_resident` begin anew, at what is in use now (Linux with glibc)."""
+    """Have `most_resident` begin anew, at what is in use now (Linux with glibc)."""
     # What was freed may or may not have been given back; what follows would fill it unseen.
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)

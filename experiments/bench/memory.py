@@ -16,9 +16,10 @@ from pathlib import Path
 import torch
 
 from experiments.bench.comparisons import STEPS_PER_UPDATE, score
-from experiments.bench.measuring import Figure, forget_largest, largest_resident
+from experiments.bench.measuring import Figure, forget_largest
 from experiments.bench.subjects import RandomPair, Shape, Subject, random_pair
 from lrbench.models.forward import TOKENS_PER_FORWARD, hidden_states, length_batches, pad_right
+from lrbench.pipeline.estimating.resident import most_resident
 from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.recipe.schema import Divergence, Runtime, Training
 from lrbench.sampling.rollouts import Rollout
@@ -113,7 +114,7 @@ def peak(subject: Subject, work: Callable[[], object]) -> int:
         return torch.cuda.max_memory_allocated()
     forget_largest()
     work()
-    return largest_resident()
+    return most_resident()
 
 
 if __name__ == "__main__":

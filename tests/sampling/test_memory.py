@@ -11,10 +11,11 @@ import pytest
 # The largest vocabulary of the published pairs, and the rollouts of the paper's length.
 PROGRAM = """
 import torch
-from experiments.bench.measuring import forget_largest, largest_resident
+from experiments.bench.measuring import forget_largest
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from lrbench.models.pieces import Pieces
 from lrbench.models.vocabulary import SharedVocabulary
+from lrbench.pipeline.estimating.resident import most_resident
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.scoring import LoadedPair, score_rollouts
 
@@ -31,10 +32,10 @@ pair = LoadedPair(model(0), model(1), SharedVocabulary(SIZE, tuple(range(SIZE - 
 rollouts = [Rollout(str(i), 0, tuple(range(1, 41)), tuple(range(i, i + 128))) for i in range(32)]
 score_rollouts(pair, rollouts[:1], alpha_min=0.05, pieces=Pieces(1024, 1))
 forget_largest()
-before = largest_resident()
+before = most_resident()
 scores = score_rollouts(pair, rollouts, alpha_min=0.05)
 assert len(scores) == 32 * 128
-print(largest_resident() - before)
+print(most_resident() - before)
 """
 
 

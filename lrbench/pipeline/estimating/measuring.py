@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lrbench.pipeline.estimating.costs import BASE_BYTES
 from lrbench.pipeline.estimating.devices import Device, device_here
 from lrbench.pipeline.estimating.history import History, RunEstimate, Work, record
+from lrbench.pipeline.estimating.resident import most_resident
 from lrbench.pipeline.estimating.shapes import Shape, shape_of
 from lrbench.pipeline.estimating.stages import START, Estimator, PlanEstimate, estimate_plan
 from lrbench.pipeline.plan import Plan
@@ -98,7 +96,7 @@ class Measuring:
 def _most_bytes(device: Device, begin: bool = False) -> int:
     """The most memory held so far: resident in this process, or on its GPU since the `begin` of a run."""
     if device.is_cpu:
-        return _most_resident()
+        return most_resident()
     if "torch" not in sys.modules:
         return 0
     import torch
@@ -109,14 +107,3 @@ def _most_bytes(device: Device, begin: bool = False) -> int:
         torch.cuda.reset_peak_memory_stats()
         return 0
     return BASE_BYTES["cuda"] + torch.cuda.max_memory_reserved()
-
-
-def _most_resident() -> int:
-    """The most bytes this process was in at once."""
-    with suppress(OSError):
-        # On Linux `getrusage` begins with the size of the process that started this one.
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-        if found is not None:
-            return int(found[1]) * 1024
-    # macOS counts in bytes, others in KiB.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
