@@ -6,6 +6,7 @@ nothing. A run made half-way, or from records that have since grown, is made ane
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from lrbench.errors import LedgerError, RunError
 from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_content import ArmRun, RecipeRun, RunContent, recipe_runs
 from lrbench.results.mlflow_place import (
+    DIGEST,
     artifact_folder,
     default_tracking_uri,
     is_server,
@@ -35,7 +37,6 @@ EXPERIMENT = "lrbench"
 # Opens on runs and their charts; MLflow would guess that it is about conversations.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 KEY = "lrbench.key"
-DIGEST = "lrbench.digest"
 PARENT = "mlflow.parentRunId"
 
 # What one log_batch call may hold.
@@ -85,7 +86,7 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
     except Exception as error:
         raise RunError(
             f"{ledger.folder}: what it holds cannot be shown in MLflow: {_reason(error)}. "
-            f"`lrbench doctor --runs {runs}` looks it over"
+            f"`lrbench doctor --runs {shlex.quote(str(runs))}` looks it over"
         ) from error
     outcomes: Counter[str] = Counter()
     # Without a result there is nothing to show, and no store is made.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from lrbench.store.canonical import canonical_json, stable_hash
 from lrbench.store.files import write_atomically
@@ -14,7 +14,11 @@ DATABASE = "mlflow.db"
 ARTIFACTS = "mlflow-artifacts"
 NOTE = "mirrored.json"
 SQLITE = "sqlite:///"
+# The same to SQLAlchemy, which decodes both. Where the shorter one is quoted, MLflow makes the quoted folder.
+SQLITE_QUOTED = "sqlite+pysqlite:///"
 MASK = "***"
+# The tag that says that a run is whole, and of which records.
+DIGEST = "lrbench.digest"
 
 # What stands between `//` and the last `@` of an address, and what follows its question mark.
 _USER = re.compile(r"(?<=://)[^/\s'\"]*@")
@@ -23,12 +27,20 @@ _QUERY = re.compile(r"(://[^\s'\"?]*\?)[^\s'\"]+")
 
 def default_tracking_uri(runs: Path) -> str:
     """`MLFLOW_TRACKING_URI` where it is set, otherwise the sqlite file in the runs folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{runs.resolve() / DATABASE}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(runs.resolve() / DATABASE)
+
+
+def sqlite_uri(file: Path) -> str:
+    """The address of a sqlite file, quoted where its name asks for it."""
+    name = quote(os.fsencode(file))
+    return f"{SQLITE if name == str(file) else SQLITE_QUOTED}{name}"
 
 
 def database_file(uri: str) -> Path | None:
     """The file of a sqlite address; None where the store is of another kind."""
-    return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
+    if not uri.startswith((SQLITE, SQLITE_QUOTED)):
+        return None
+    return Path(unquote(uri.partition(":///")[2].partition("?")[0]))
 
 
 def is_server(uri: str) -> bool:
@@ -36,12 +48,17 @@ def is_server(uri: str) -> bool:
     return urlsplit(uri).scheme in ("http", "https", "databricks")
 
 
+def own_artifacts(runs: Path) -> Path:
+    """The files of the database in the runs folder."""
+    return runs.resolve() / ARTIFACTS
+
+
 def artifact_folder(uri: str, runs: Path) -> Path:
     """Where the files of a store go that is no server.
 
     Each store has a folder of its own: `mlflow-artifacts` belongs to the database in the runs folder alone.
     """
-    own = runs.resolve() / ARTIFACTS
+    own = own_artifacts(runs)
     file = database_file(uri)
     if file is not None and file.resolve() == runs.resolve() / DATABASE:
         return own

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
+import sqlite3
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
 from lrbench.errors import UserError
+from lrbench.results.mlflow_moving import settle
 from lrbench.results.mlflow_place import (
+    DIGEST,
     artifact_folder,
     database_file,
     default_tracking_uri,
     is_server,
+    own_artifacts,
     without_secrets,
 )
 
@@ -30,7 +35,10 @@ ENVIRONMENT = {
 
 
 def check_servable(runs: Path, port: int) -> None:
-    """Raise `UserError` where there is nothing to show or no port to show it at, saying what to do."""
+    """Raise `UserError` where there is nothing to show or no port to show it at, saying what to do.
+
+    A store that was moved or copied here shows the files that are here from now on.
+    """
     uri = default_tracking_uri(runs)
     if is_server(uri):
         raise UserError(
@@ -40,11 +48,13 @@ def check_servable(runs: Path, port: int) -> None:
     if file is not None and not file.exists():
         ledger = runs / "ledger" / "arms.jsonl"
         advice = (
-            f"make it from the ledger with `lrbench rebuild --runs {runs}`"
+            f"make it from the ledger with `lrbench rebuild --runs {shlex.quote(str(runs))}`"
             if ledger.exists()
             else "run a recipe first, for example `lrbench run recipes/quickstart.yaml`"
         )
         raise UserError(f"{without_secrets(str(file))}: there is no MLflow store yet; {advice}")
+    if file is not None and artifact_folder(uri, runs) == own_artifacts(runs):
+        _settle(file, runs)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -54,6 +64,17 @@ def check_servable(runs: Path, port: int) -> None:
                 f"{HOST}:{port} cannot be used ({os.strerror(error.errno or 0).lower()}): stop what is "
                 f"there, or choose another port, such as `lrbench mlflow --port {_another(port)}`"
             ) from error
+
+
+def _settle(file: Path, runs: Path) -> None:
+    try:
+        settle(file, own_artifacts(runs), DIGEST)
+    except sqlite3.Error as error:
+        rebuild = f"`lrbench rebuild --runs {shlex.quote(str(runs))}`"
+        raise UserError(
+            f"{file}: cannot be shown as the store of this folder ({error}). Copy the folder to where it can "
+            f"be written; a damaged store may be deleted: {rebuild} makes it from the ledger"
+        ) from error
 
 
 def server_command(port: int) -> list[str]:

@@ -10,13 +10,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrbench.results.mlflow_place import artifact_folder, database_file
+from lrbench.errors import RunError
+from lrbench.results.mlflow_moving import SECONDS_FOR_DATABASE, local_folder, settle
+from lrbench.results.mlflow_place import (
+    DIGEST,
+    artifact_folder,
+    database_file,
+    is_server,
+    own_artifacts,
+    sqlite_uri,
+)
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 LOCK = ".mirror.lock"
-SECONDS_FOR_DATABASE = 5.0
 
 # A server that is down is found out in seconds instead of minutes.
 ENVIRONMENT = {
@@ -31,22 +39,30 @@ def prepare(uri: str, runs: Path) -> None:
 
     Raises:
         sqlite3.Error: the database cannot be written, or is none.
+        RunError: MLflow cannot address the folder of its files.
     """
     _set_up()
-    file = database_file(uri)
+    file, artifacts = database_file(uri), artifact_folder(uri, runs)
+    if not is_server(uri) and local_folder(artifacts.as_uri()) != artifacts:
+        raise RunError("the folder's name is no UTF-8 text, which MLflow needs; rename it")
     if file is None:
         return
-    if file.exists():
-        _check_database(file)
-    else:
-        _create_database(file, artifact_folder(uri, runs))
+    if not file.exists():
+        _create_database(file, artifacts)
+        return
+    _check_database(file)
+    if artifacts == own_artifacts(runs):
+        settle(file, artifacts, DIGEST)
 
 
 def connect(uri: str) -> MlflowClient:
     """A client of the store at `uri`; nothing is asked of it yet."""
     _set_up()
     from mlflow.tracking import MlflowClient
+    from mlflow.tracking._tracking_service import utils
 
+    # It remembers the places of files by the run alone, and runs of a copied folder have equal names.
+    utils._artifact_repos_cache.clear()
     return MlflowClient(tracking_uri=uri)
 
 
@@ -80,7 +96,7 @@ def _create_database(file: Path, artifacts: Path) -> None:
     if artifacts.exists():
         shutil.rmtree(artifacts)
     try:
-        store = SqlAlchemyStore(f"sqlite:///{draft}", artifacts.as_uri())
+        store = SqlAlchemyStore(sqlite_uri(draft), artifacts.as_uri())
         store.engine.dispose()
         draft.replace(file)
     finally:

@@ -13,8 +13,8 @@ import pytest
 
 from lrbench.errors import LrbenchError
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_mirror import DIGEST, mirror
-from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored
+from lrbench.results.mlflow_mirror import mirror
+from lrbench.results.mlflow_place import DIGEST, default_tracking_uri, is_mirrored
 from tests.results.mlflow_contents import contents_of
 
 pytestmark = pytest.mark.usefixtures("empty_place")

@@ -38,6 +38,7 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
+        self.folder = folder
         self.environment = server_environment(folder, os.environ)
         folder.mkdir()
         self.process = None
@@ -77,7 +78,7 @@ def test_a_server_killed_mid_run_then_a_rebuild_equals_an_undisturbed_run(
     tmp_path, arm_record, score_records, monkeypatch
 ):
     monkeypatch.setattr(mlflow_background, "SECONDS_AT_END", 120.0)
-    server = Server(tmp_path / "server")
+    server = Server(tmp_path / "a server? 100%41 #1 d@e:'f'")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
     ledger = Ledger(tmp_path / "runs" / "ledger")
     said = []
@@ -96,7 +97,7 @@ def test_a_server_killed_mid_run_then_a_rebuild_equals_an_undisturbed_run(
             recorded()
             # Killed while the first arm is being told, or just after.
             until = time.monotonic() + 300
-            while not any((tmp_path / "server").glob("mlflow-artifacts/*/*/artifacts/*")):
+            while not any(server.folder.glob("mlflow-artifacts/*/*/artifacts/*")):
                 assert time.monotonic() < until, "the first arm never arrives"
                 time.sleep(0.02)
             server.kill()
