@@ -287,14 +287,21 @@ def verify(
 
 
 @app.command()
-def doctor(runs: Runs = RUNS) -> None:
-    """Look over this machine and the runs folder: versions, devices, damage, unfinished work."""
+def doctor(
+    quick: Annotated[bool, typer.Option("--quick", help="Compare names and sizes, read no content.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Move what is damaged aside, remove what killed commands left.")
+    ] = False,
+    runs: Runs = RUNS,
+) -> None:
+    """Look over this machine and the runs folder: versions, devices, damage, loss, unfinished work."""
     from lrbench.pipeline.doctor import examine
 
-    findings = examine(runs)
-    for finding in findings:
+    well = True
+    for finding in examine(runs, quick, repair):
         typer.echo(f"{'ok     ' if finding.well else 'PROBLEM'} {finding.text}")
-    if not all(finding.well for finding in findings):
+        well = well and finding.well
+    if not well:
         raise typer.Exit(1)
 
 

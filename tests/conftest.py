@@ -10,6 +10,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import multiprocessing
+import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ settings.register_profile("lrbench", deadline=None)
 settings.load_profile("lrbench")
 
 OUTPUT_ROWS = 64
+OLDER = Path(__file__).parent / "older"
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +55,21 @@ def quickstart_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert found.returncode == 0, found.stderr
             (shared / "quickstart.said").write_text(found.stdout)
     return runs
+
+
+@pytest.fixture(scope="session")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the runs folder of an earlier version as `runs`; only to be read."""
+    folder = tmp_path_factory.mktemp("older")
+    with tarfile.open(OLDER / "runs.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def older_runs(unpacked: Path, tmp_path: Path) -> Path:
+    """The runs folder of an earlier version, to be worked on."""
+    return Path(shutil.copytree(unpacked / "runs", tmp_path / "runs"))
 
 
 @pytest.fixture

@@ -1,4 +1,8 @@
-"""Looking over a machine and a runs folder: can lrbench work here, and is all it made whole?"""
+"""Looking over a machine and a runs folder: can lrbench work here, and is all it made whole?
+
+Looking changes nothing. Told to repair, it moves what is damaged aside and removes what killed commands
+left.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrbench.errors import StoreError
+from lrbench.results.completeness import Address, gaps
 from lrbench.results.ledger import Ledger
+from lrbench.store.artifact import Origin
+from lrbench.store.outside import leftovers, remove_leftover
 from lrbench.store.store import Store
 
 LOW_DISK_BYTES = 2 * 2**30
@@ -23,57 +30,104 @@ class Finding:
     text: str
 
 
-def examine(runs: Path) -> list[Finding]:
-    """Everything `lrbench doctor` says about this machine and the folder `runs`."""
-    return [*_machine(), *_folder(runs)]
+def examine(runs: Path, quick: bool = False, repair: bool = False) -> Iterator[Finding]:
+    """Everything `lrbench doctor` says about this machine and the folder `runs`, as it is found.
+
+    `quick` compares names and sizes and reads no content, and does not ask torch about the machine. `repair`
+    moves what is damaged or does not belong aside, and removes leftovers.
+    """
+    yield from _machine(quick)
+    yield from _disk(runs)
+    if not runs.is_dir():
+        yield Finding(True, f"{runs} does not exist yet: nothing was run")
+        return
+    store, ledger = Store(runs / "store"), Ledger(runs / "ledger")
+    artifacts: dict[Address, Origin] = {}
+    damaged: dict[Address, str] = {}
+    for stage, key in store.addresses():
+        try:
+            artifacts[stage, key] = store.glance(stage, key)
+            if not quick:
+                store.look(stage, key)
+        except StoreError as error:
+            damaged[stage, key] = str(error)
+    for place in damaged:
+        artifacts.pop(place, None)
+    checked = "names and sizes right, contents not read" if quick else "every byte verified"
+    yield Finding(True, f"{len(artifacts)} artifacts, {checked}")
+    yield from _damage(store, damaged, repair)
+    yield from _strays(store, repair)
+    for draft in store.drafts():
+        yield Finding(True, f"unfinished: {draft.stage} {draft.key[:8]}, {draft.committed_files} files kept")
+    yield from _ledger(ledger, artifacts, set(damaged), repair)
+    yield from _leftovers(runs, repair)
 
 
-def _machine() -> Iterator[Finding]:
+def _machine(quick: bool) -> Iterator[Finding]:
     from lrbench.pipeline.environment import environment
 
     found = environment()
     missing = [name for name, version in found.items() if version == "not installed"]
     versions = ", ".join(f"{name} {version}" for name, version in found.items())
     yield Finding(not missing, versions if not missing else f"{', '.join(missing)}: run `make environment`")
+    if quick:
+        return
     import torch
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU: models run on the CPU"
     yield Finding(True, f"{device}; {os.cpu_count()} cores, {torch.get_num_threads()} threads for torch")
 
 
-def _folder(runs: Path) -> Iterator[Finding]:
+def _disk(runs: Path) -> Iterator[Finding]:
     existing = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(existing).free
     enough = free >= LOW_DISK_BYTES
     yield Finding(enough, f"{free / 2**30:.0f} GiB free for {runs}" + ("" if enough else ": make room"))
     if not os.access(existing, os.W_OK):
         yield Finding(False, f"{existing} cannot be written: choose another folder with --runs")
-    if not runs.is_dir():
-        yield Finding(True, f"{runs} does not exist yet: nothing was run")
-        return
-    store = Store(runs / "store")
-    addresses = _addresses(store.root)
-    damage = list(_damage(store, addresses))
-    yield Finding(True, f"{len(addresses) - len(damage)} artifacts, every byte verified")
-    yield from damage
-    for draft in store.drafts():
-        yield Finding(True, f"unfinished: {draft.stage} {draft.key[:8]}, {draft.committed_files} files kept")
-    contents = Ledger(runs / "ledger").read()
+
+
+def _damage(store: Store, damaged: dict[Address, str], repair: bool) -> Iterator[Finding]:
+    for (stage, key), text in damaged.items():
+        if not repair:
+            yield Finding(False, f"{text} `lrbench doctor --repair` moves it aside")
+        elif store.find(stage, key) is None:
+            yield Finding(True, f"{text} Moved aside now")
+        else:
+            yield Finding(True, f"{stage}/{key} was damaged, and has been made again by another process")
+
+
+def _strays(store: Store, repair: bool) -> Iterator[Finding]:
+    for path in store.strays():
+        if repair:
+            yield Finding(True, f"{path} did not belong to the store; moved to {store.put_aside(path)}")
+        else:
+            yield Finding(
+                False,
+                f"{path} does not belong to the store and is never read; move it elsewhere, or let "
+                "`lrbench doctor --repair` put it with what is damaged",
+            )
+
+
+def _ledger(
+    ledger: Ledger, artifacts: dict[Address, Origin], damaged: set[Address], repair: bool
+) -> Iterator[Finding]:
+    if repair and (moved := ledger.put_damage_aside()):
+        yield Finding(True, f"ledger: {moved} damaged lines moved to {ledger.damage_file}")
+    contents = ledger.read()
     yield Finding(True, f"ledger: {len(contents.arms)} arms, {len(contents.scores)} scores")
     yield from (Finding(False, f"ledger: {line}") for line in contents.broken)
+    yield from (Finding(not gap.lost, gap.text) for gap in gaps(contents, artifacts, damaged))
 
 
-def _damage(store: Store, addresses: list[tuple[str, str]]) -> Iterator[Finding]:
-    for stage, key in addresses:
-        try:
-            store.look(stage, key)
-        except StoreError as error:
-            yield Finding(False, str(error))
-
-
-def _addresses(store: Path) -> list[tuple[str, str]]:
-    return sorted(
-        (manifest.parent.parent.name, manifest.parent.name)
-        for manifest in store.glob("*/*/manifest.json")
-        if manifest.parent.parent.name != "damaged" and not manifest.parent.name.endswith(".draft")
-    )
+def _leftovers(runs: Path, repair: bool) -> Iterator[Finding]:
+    for note, path in leftovers(runs).items():
+        if repair:
+            remove_leftover(note, path)
+            yield Finding(True, f"{path}, which a killed export or bundle had left, is removed")
+        else:
+            yield Finding(
+                False,
+                f"{path} was left half-written by a killed export or bundle; remove it, or let "
+                "`lrbench doctor --repair` do so",
+            )

@@ -22,15 +22,20 @@ from pydantic import ValidationError
 
 from lrbench.errors import LedgerError, StoreError
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
-from lrbench.store.files import storage_errors, sync_directory
+from lrbench.store.files import storage_errors, sync_directory, write_atomically
 from lrbench.store.locks import hold
 
 RECIPES = "recipes.jsonl"
 ARMS = "arms.jsonl"
 SCORES = "scores.jsonl"
+DAMAGED = "damaged.jsonl"
 LOCK = ".lock"
 
 AnyRecord = TypeVar("AnyRecord", RecipeRecord, ArmRecord, ScoreRecord)
+
+CUT = "not a whole ledger line (cut short or overwritten)"
+CHANGED = "the record differs from its checksum"
+DAMAGES = (CUT, CHANGED)
 
 _LINE = re.compile(rb'\{"sha256": "([0-9a-f]{64})", "record": (\{.*\})\}')
 
@@ -40,11 +45,15 @@ _one_thread = threading.Lock()
 
 @dataclass(frozen=True)
 class BrokenLine:
-    """A line of the ledger that does not read; `number` counts from 1."""
+    """A line of the ledger that does not read; `number` counts from 1.
+
+    `damaged` where its bytes are not what was written, and not only more than this version understands.
+    """
 
     path: Path
     number: int
     reason: str
+    damaged: bool
 
     def __str__(self) -> str:
         return f"{self.path}:{self.number}: {self.reason}"
@@ -97,6 +106,25 @@ class Ledger:
                 added += _append(self.folder / SCORES, ScoreRecord, scores)
         return added
 
+    @property
+    def damage_file(self) -> Path:
+        """Where `put_damage_aside` moves lines."""
+        return self.folder / DAMAGED
+
+    def put_damage_aside(self) -> int:
+        """Move every damaged line into a file beside, and return how many they were; the others stay.
+
+        Raises `LedgerError` as `append` does.
+        """
+        if not self.folder.is_dir():
+            return 0
+        with _ledger_errors(self.folder), _one_thread, hold(self.folder / LOCK):
+            return (
+                self._put_aside(self.folder / RECIPES, RecipeRecord)
+                + self._put_aside(self.folder / ARMS, ArmRecord)
+                + self._put_aside(self.folder / SCORES, ScoreRecord)
+            )
+
     def read(self) -> LedgerContents:
         """Everything recorded, each identity once (the first). An absent ledger is empty.
 
@@ -111,6 +139,21 @@ class Ledger:
             scores, broken_scores = _parse(self.folder / SCORES, ScoreRecord, _read(self.folder / SCORES))
         broken = (*broken_recipes, *broken_arms, *broken_scores)
         return LedgerContents(tuple(arms), tuple(scores), broken, tuple(recipes))
+
+    def _put_aside(self, path: Path, kind: type[AnyRecord]) -> int:
+        data = _read(path)
+        numbers = {line.number for line in _parse(path, kind, data)[1] if line.damaged}
+        if numbers:
+            lines = list(enumerate(data.removesuffix(b"\n").split(b"\n"), start=1))
+            damaged = [line for number, line in lines if number in numbers]
+            # Beside first: a crash in between leaves a line in both places, and none in neither.
+            write_atomically(self.damage_file, _read(self.damage_file) + _joined(damaged))
+            write_atomically(path, _joined([line for number, line in lines if number not in numbers]))
+        return len(numbers)
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
 
 
 def _append(path: Path, kind: type[AnyRecord], records: list[AnyRecord]) -> int:
@@ -184,7 +227,7 @@ def _parse(path: Path, kind: type[AnyRecord], data: bytes) -> tuple[list[AnyReco
             continue
         record = _parse_line(line, kind)
         if isinstance(record, str):
-            broken.append(BrokenLine(path, number, record))
+            broken.append(BrokenLine(path, number, record, record in DAMAGES))
         else:
             records.setdefault(record.identity, record)
     return list(records.values()), broken
@@ -194,10 +237,10 @@ def _parse_line(line: bytes, kind: type[AnyRecord]) -> AnyRecord | str:
     """The record in `line`, or why there is none."""
     match = _LINE.fullmatch(line)
     if match is None:
-        return "not a whole ledger line (cut short or overwritten)"
+        return CUT
     digest, body = match.groups()
     if hashlib.sha256(body).hexdigest().encode() != digest:
-        return "the record differs from its checksum"
+        return CHANGED
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:

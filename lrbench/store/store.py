@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -90,9 +91,7 @@ class Store:
             try:
                 return self._read(stage, key)
             except DamageError as damage:
-                raise StoreError(
-                    f"{stage}/{key} is damaged: {damage}. The next run of its recipe makes it again."
-                ) from damage
+                raise _damage_error(stage, key, damage) from damage
 
     def exists(self, stage: str, key: str) -> bool:
         """Whether a finished artifact is there with all names and sizes right; reads no content.
@@ -109,6 +108,46 @@ class Store:
             except DamageError:
                 return False
             return True
+
+    def glance(self, stage: str, key: str) -> Origin:
+        """What the finished artifact is made from, with all names and sizes right; reads no content.
+
+        Raises:
+            StoreError: it is damaged, absent, or the system refused to read.
+        """
+        directory = self._directory(stage, key)
+        with storage_errors(directory):
+            try:
+                manifest = read_manifest(directory, stage, key)
+            except DamageError as damage:
+                raise _damage_error(stage, key, damage) from damage
+        return Origin(stage, manifest["version"], manifest["identity"], manifest["inputs"])
+
+    def addresses(self) -> list[tuple[str, str]]:
+        """Stage and key of every folder that stands where a finished artifact does, sorted.
+
+        Raises:
+            StoreError: the system refused to read.
+        """
+        return [place for path in self._places() if (place := _address(path)) is not None]
+
+    def strays(self) -> list[Path]:
+        """What stands among the artifacts and is none, nor a draft that work goes on with: copies, leftovers.
+
+        Raises:
+            StoreError: the system refused to read.
+        """
+        going_on = {draft.directory for draft in self.drafts()}
+        return [path for path in self._places() if _address(path) is None and path not in going_on]
+
+    def put_aside(self, path: Path) -> Path:
+        """Move a stray to the shelf of what is damaged, and return where it is now.
+
+        Raises:
+            StoreError: the system refused to move it.
+        """
+        with storage_errors(path):
+            return self._shelve(path, path.parent.name)
 
     def lock(
         self, stage: str, key: str, on_wait: Callable[[], None] | None = None
@@ -159,10 +198,24 @@ class Store:
         """
         with storage_errors(self.root):
             return [
-                _summary(directory)
-                for directory in sorted(self.root.glob(f"*/*{DRAFT_SUFFIX}"))
-                if directory.parent.name not in (LOCKS, DAMAGED) and not directory.with_suffix("").exists()
+                _summary(path)
+                for path in self._places()
+                if path.is_dir()
+                and path.suffix == DRAFT_SUFFIX
+                and _KEY.fullmatch(path.stem)
+                and not path.with_suffix("").exists()
             ]
+
+    def _places(self) -> list[Path]:
+        """Everything in the folders of stages, sorted, and every other file or folder of the root."""
+        with storage_errors(self.root):
+            found: list[Path] = []
+            for path in self.root.iterdir() if self.root.is_dir() else ():
+                if path.name in (LOCKS, DAMAGED):
+                    continue
+                stage = path.is_dir() and _STAGE_NAME.fullmatch(path.name)
+                found += path.iterdir() if stage else [path]
+            return sorted(found)
 
     def _read(self, stage: str, key: str) -> Artifact | None:
         directory = self._directory(stage, key)
@@ -176,17 +229,21 @@ class Store:
             return None
 
     def _put_aside(self, directory: Path, stage: str, reason: str) -> None:
-        shelf = self.root / DAMAGED
-        shelf.mkdir(exist_ok=True)
-        number = 1
-        while (target := shelf / f"{stage}-{directory.name}.{number}").exists():
-            number += 1
-        directory.rename(target)
-        sync_directory(shelf)
-        sync_directory(directory.parent)
+        target = self._shelve(directory, stage)
         self._on_damage(
             f"{stage}/{directory.name} is damaged: {reason}. Moved to {target}; it will be made again."
         )
+
+    def _shelve(self, path: Path, stage: str) -> Path:
+        shelf = self.root / DAMAGED
+        shelf.mkdir(exist_ok=True)
+        number = 1
+        while os.path.lexists(target := shelf / f"{stage}-{path.name}.{number}"):
+            number += 1
+        path.rename(target)
+        sync_directory(shelf)
+        sync_directory(path.parent)
+        return target
 
     def _open_folder(self, folder: DraftFolder, origin: Origin) -> tuple[dict[str, FileRecord], float]:
         if folder.files.is_dir() and folder.belongs_to(origin):
@@ -230,6 +287,17 @@ class Store:
 
     def _is_held(self, stage: str, key: str) -> bool:
         return is_held(self._lock_file(stage, key))
+
+
+def _damage_error(stage: str, key: str, damage: DamageError) -> StoreError:
+    return StoreError(f"{stage}/{key} is damaged: {damage}. The next run of its recipe makes it again.")
+
+
+def _address(path: Path) -> tuple[str, str] | None:
+    """The stage and key of the artifact whose place `path` is; None where it is no such place."""
+    place = path.parent.name, path.name
+    fits = _STAGE_NAME.fullmatch(place[0]) and _KEY.fullmatch(place[1])
+    return place if fits and path.is_dir() else None
 
 
 def _check_address(stage: str, key: str) -> None:

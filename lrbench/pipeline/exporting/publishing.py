@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from lrbench.results.text import plain
 from lrbench.store.artifact import Artifact, list_tree
 from lrbench.store.files import storage_errors, sync_directory, sync_file, writing_errors
 from lrbench.store.keys import FileHashes
+from lrbench.store.outside import announced, place_beside
 
 if TYPE_CHECKING:
     from lrbench.results.inspection import Inspector
@@ -89,7 +89,7 @@ def export_result(
 
     inspector = Inspector(runs)
     adapter = inspector.artifact(TrainedAdapter.name, arm.stages["train"])
-    with _published(to) as folder:
+    with _published(to, runs) as folder:
         check = None
         if merge:
             chosen = dtype or expert.dtype
@@ -195,22 +195,23 @@ def _check_target(to: Path) -> None:
 
 
 @contextmanager
-def _published(to: Path) -> Iterator[Path]:
+def _published(to: Path, runs: Path) -> Iterator[Path]:
     """A folder beside `to` that becomes `to` when the block ends well, and is removed otherwise."""
     to = to.absolute()
-    with storage_errors(to):
-        to.parent.mkdir(parents=True, exist_ok=True)
-        beside = to.with_name(f".{to.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-        beside.mkdir()
-    try:
-        with writing_errors(beside / "README.md"):
-            yield beside
+    beside = place_beside(to)
+    with announced(runs, beside):
         with storage_errors(to):
-            for name in list_tree(beside)[0]:
-                sync_file(beside / name)
-            sync_directory(beside)
-            _check_target(to)
-            beside.rename(to)
-            sync_directory(to.parent)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            beside.mkdir()
+        try:
+            with writing_errors(beside / "README.md"):
+                yield beside
+            with storage_errors(to):
+                for name in list_tree(beside)[0]:
+                    sync_file(beside / name)
+                sync_directory(beside)
+                _check_target(to)
+                beside.rename(to)
+                sync_directory(to.parent)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)

@@ -34,6 +34,7 @@ from lrbench.results.text import plain
 from lrbench.store.artifact import MANIFEST, PROVENANCE, Artifact, DamageError, describe_file
 from lrbench.store.canonical import seal
 from lrbench.store.files import storage_errors, sync_directory
+from lrbench.store.outside import announced, place_beside
 from lrbench.store.store import Store
 
 FORMAT = 1
@@ -165,7 +166,7 @@ def _pack(
         ],
         key=lambda entry: entry.name,
     )
-    _publish(to, [_index(names, entries), *entries])
+    _publish(to, [_index(names, entries), *entries], runs)
     return Bundled(to, len(contents.arms), len(contents.scores), len(artifacts), to.stat().st_size)
 
 
@@ -276,10 +277,10 @@ def _index(recipes: Sequence[str], entries: Sequence[Entry]) -> Entry:
     return Entry.of(INDEX, seal(index, INDENT).encode())
 
 
-def _publish(to: Path, entries: Sequence[Entry]) -> None:
+def _publish(to: Path, entries: Sequence[Entry], runs: Path) -> None:
     """Write beside, flush, and rename: `to` holds all of the bundle or is not there."""
-    beside = to.with_name(f".{to.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-    with storage_errors(to):
+    beside = place_beside(to)
+    with storage_errors(to), announced(runs, beside):
         to.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("xb") as file:

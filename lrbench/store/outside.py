@@ -1,0 +1,86 @@
+"""Files written outside a runs folder, announced inside it while they are half-written.
+
+An export or a bundle is written beside its place and renamed, wherever that is. A process that is killed
+leaves what it had written, and nobody looks there: so a note in `<runs>/unfinished/` says where, under a
+lock that ends with the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from lrbench.errors import StoreError
+from lrbench.store.files import storage_errors, write_atomically
+from lrbench.store.locks import hold, try_hold
+
+FOLDER = "unfinished"
+NOTE = ".json"
+LOCK = ".lock"
+
+
+def place_beside(to: Path) -> Path:
+    """A new name in the folder of `to`, for what becomes `to` once it is whole."""
+    return to.with_name(f".{to.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+
+
+@contextmanager
+def announced(runs: Path, beside: Path) -> Iterator[None]:
+    """Note in the runs folder that `beside` is being written, until the block ends, however it ends.
+
+    A runs folder that cannot be written, as one that is only read from, gets no note.
+    """
+    note = runs / FOLDER / f"{os.urandom(8).hex()}{NOTE}"
+    with ExitStack() as ending:
+        with suppress(StoreError):
+            ending.enter_context(hold(note.with_suffix(LOCK)))
+            ending.callback(_forget, note)
+            write_atomically(note, json.dumps({"path": str(beside.absolute())}))
+        yield
+
+
+def leftovers(runs: Path) -> dict[Path, Path]:
+    """What killed processes left half-written, by the note that says so. Notes of nothing are left out.
+
+    Raises `StoreError` when the system refuses to read.
+    """
+    found = {}
+    with storage_errors(runs / FOLDER):
+        for note in sorted((runs / FOLDER).glob(f"*{NOTE}")):
+            with try_hold(note.with_suffix(LOCK)) as abandoned:
+                path = _noted(note) if abandoned else None
+            if path is not None and os.path.lexists(path):
+                found[note] = path
+    return found
+
+
+def remove_leftover(note: Path, path: Path) -> None:
+    """Remove what was left at `path`, and the note that said so.
+
+    Raises `StoreError` when the system refuses.
+    """
+    with storage_errors(path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        _forget(note)
+
+
+def _noted(note: Path) -> Path | None:
+    try:
+        path = Path(json.loads(note.read_text(encoding="utf-8"))["path"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    # A note can be anybody's writing: only the names that `place_beside` gives are ever removed.
+    return path if path.name.startswith(".") and path.suffix == ".tmp" else None
+
+
+def _forget(note: Path) -> None:
+    for path in (note, note.with_suffix(LOCK)):
+        with suppress(OSError):
+            path.unlink()
