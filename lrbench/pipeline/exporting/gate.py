@@ -39,6 +39,8 @@ FLOAT32_DIFFERENCE = 1e-3
 FLOAT32_TOP1 = 0.998
 CAST_FACTOR = 3.0
 CAST_TOP1_SLACK = 0.02
+# On few positions that share is less than what near ties alone decide, in other ways on other processors.
+CAST_TOP1_POSITIONS = 4
 
 REFUSED = "nothing was published: the merged model"
 
@@ -98,9 +100,9 @@ class Yardstick:
         """What a written model has to keep to."""
         if self.expert_cast is None:
             return FLOAT32_BOUNDS
+        slack = max(CAST_TOP1_SLACK, CAST_TOP1_POSITIONS / self.expert_cast.positions)
         return Bounds(
-            max(CAST_FACTOR * self.expert_cast.difference, FLOAT32_DIFFERENCE),
-            self.expert_cast.top1 - CAST_TOP1_SLACK,
+            max(CAST_FACTOR * self.expert_cast.difference, FLOAT32_DIFFERENCE), self.expert_cast.top1 - slack
         )
 
 
