@@ -13,7 +13,7 @@ from lm_eval.tasks import TaskManager
 
 from lrbench.data.rules import Row
 from lrbench.evaluation.grading.verdict import Reason
-from lrbench.evaluation.language_model import RenderedModel
+from lrbench.evaluation.language_model import AnsweringModel
 from lrbench.evaluation.suites import Suite
 from lrbench.evaluation.task_functions import document, worked_examples
 
@@ -56,7 +56,7 @@ class Benchmark:
             logging.getLogger(logger).setLevel(logging.ERROR)
         self._loaded = _task_manager(str(suite.folder), data_root).load([self.task])
 
-    def measure(self, model: RenderedModel, rows: Iterable[Row]) -> list[Item]:
+    def measure(self, model: AnsweringModel, rows: Iterable[Row]) -> list[Item]:
         """Complete and grade the items that `rows` are."""
         # lm-eval walks over its whole data set for every call, so it is given these rows alone.
         documents = [document(row, self.name, self.examples) for row in rows]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
@@ -13,12 +14,27 @@ from lrbench.models.prompt import render_prompt
 Write = Callable[[Sequence[Sequence[int]], int], list[tuple[int, ...]]]
 
 
-class RenderedModel(LM):  # type: ignore[misc]
-    """Answers `generate_until` requests whose context is a bare problem.
+class AnsweringModel(LM):  # type: ignore[misc]
+    """A model that answers `generate_until` requests whose context is a bare problem, and no others.
 
-    `write(prompts, max_new_tokens)` completes token ids greedily; `lengths` holds the number of tokens
-    of every completion of the last call, and `truncated` whether it ran into the limit.
+    `lengths` holds the number of tokens of every completion of the last call, and `truncated` whether it
+    ran into the limit.
     """
+
+    lengths: list[int]
+    truncated: list[bool]
+
+    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
+        """Not used by any lrbench task: every benchmark is generative."""
+        raise NotImplementedError("lrbench's benchmarks are generative")
+
+    def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
+        """Not used by any lrbench task: every benchmark is generative."""
+        raise NotImplementedError("lrbench's benchmarks are generative")
+
+
+class RenderedModel(AnsweringModel):
+    """Writes its answers: `write(prompts, max_new_tokens)` completes token ids greedily."""
 
     def __init__(self, write: Write, tokenizer: Tokenizer, system_prompt: str | None) -> None:
         super().__init__()
@@ -42,13 +58,24 @@ class RenderedModel(LM):  # type: ignore[misc]
             for completion, request in zip(completions, requests, strict=True)
         ]
 
-    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-        """Not used by any lrbench task: every benchmark is generative."""
-        raise NotImplementedError("lrbench's benchmarks are generative")
 
-    def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
-        """Not used by any lrbench task: every benchmark is generative."""
-        raise NotImplementedError("lrbench's benchmarks are generative")
+class RecordedModel(AnsweringModel):
+    """Gives the completions of graded items once more, so that they can be graded anew.
+
+    `items` have the fields of `harness.Item`.
+    """
+
+    def __init__(self, items: Iterable[Mapping[str, Any]]) -> None:
+        super().__init__()
+        self._items = {item["id"]: item for item in items}
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
+        """The recorded completions of the requested items; they are cut before their stop strings already."""
+        del disable_tqdm
+        items = [self._items[request.doc["id"]] for request in requests]
+        self.lengths = [item["tokens"] for item in items]
+        self.truncated = [item["truncated"] for item in items]
+        return [item["completion"] for item in items]
 
 
 def _cut(text: str, stops: Sequence[str]) -> str:

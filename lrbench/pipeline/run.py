@@ -15,8 +15,9 @@ from lrbench.pipeline.estimating.measuring import Measuring
 from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
 from lrbench.pipeline.progress import Reporter, Silent
 from lrbench.pipeline.recording import arm_record, recipe_record, score_records
+from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.requirements import check_layers, check_requirements
-from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.base import EARLIER, Stage
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.rollouts import RolloutSource
 from lrbench.pipeline.stages.samples import PairScores
@@ -53,6 +54,8 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
     measuring = Measuring(plan, runs)
     workspaces = _Workspaces(plan)
     work = _preflight(plan, store, workspaces)
+    for again in redone(plan.stages, store):
+        reporter.say(str(again))
     ledger = Ledger(runs / "ledger")
     new = ledger.declare(recipe_record(plan, command, _now()))
     runner = _Runner(store, workspaces, reporter)
@@ -154,6 +157,9 @@ class _Runner:
         workspace = self.workspaces.of(arm)
         inputs = {name: self.artifacts[needed.key] for name, needed in stage.inputs.items()}
         keys = {name: needed.key for name, needed in stage.inputs.items()}
+        earlier = next(filter(None, (self.store.find(stage.name, key) for key in stage.earlier_keys)), None)
+        if earlier is not None:
+            inputs[EARLIER] = earlier
         canary = self.canaries[arm.expert.identity].before(stage, workspace)
         draft = self.store.draft(stage.name, stage.version, stage.key, stage.identity, keys)
         progress = self.reporter.begin(stage.label, stage.size)

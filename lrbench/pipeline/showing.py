@@ -14,6 +14,7 @@ from rich.text import Text
 from lrbench.pipeline.cuda import missing_devices
 from lrbench.pipeline.estimating.showing import cost_cells, cost_lines, expected_cost
 from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.training import TrainedAdapter
@@ -67,6 +68,8 @@ def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
     )
     for line in cost_lines(estimate):
         console.print(Text(line))
+    for again in redone(plan.stages, store):
+        console.print(Text(f"To be {again}."))
     missing = None if device is None or not waiting else missing_devices(plan.recipe.runtime)
     if missing is not None:
         console.print(Text(f"This machine could not run it: {missing}."))

@@ -14,16 +14,21 @@ from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 from lrbench.store.keys import stage_key
 
+# The name under which a stage reads the artifact of one of its `earlier_keys`.
+EARLIER = "earlier"
+
 
 class Stage(ABC):
     """One unit of pipeline work. Two stages with equal keys are the same work.
 
-    `version` rises whenever the same identity would give another output. Stages that turn problems into
-    prompts are marked by `renders_prompts`.
+    `version` rises whenever the same identity would give another output, and `changes` says why it did, in
+    words that end a sentence beginning "made again, since". Stages that turn problems into prompts are marked
+    by `renders_prompts`.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
+    changes: ClassVar[Mapping[int, str]] = {}
     renders_prompts: ClassVar[bool] = False
 
     @property
@@ -40,6 +45,11 @@ class Stage(ABC):
     def inputs(self) -> Mapping[str, Stage]:
         """The stages whose artifacts this one reads, by the name it reads them under."""
         return {}
+
+    @property
+    def earlier_keys(self) -> tuple[str, ...]:
+        """Keys of artifacts that this one can be made from with less work; `work` gets one as `EARLIER`."""
+        return ()
 
     @property
     @abstractmethod

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from lrbench.evaluation.graded_items import read_item_rows, write_item_rows
+from lrbench.evaluation.graded_items import read_item_rows, read_items, write_item_rows
 from lrbench.evaluation.items import ItemSet
-from lrbench.evaluation.suites import Suite, protocol
+from lrbench.evaluation.suites import GRADER_VERSION, Suite, protocol
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
-from lrbench.pipeline.stages.base import Stage, shards
+from lrbench.pipeline.stages.base import EARLIER, Stage, shards
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
+from lrbench.store.keys import stage_key
+
+if TYPE_CHECKING:
+    from lrbench.evaluation.language_model import AnsweringModel
 
 ITEMS_PER_SHARD = 100
 
@@ -65,6 +70,20 @@ class BenchmarkScore(Stage):
         }
 
     @property
+    def earlier_keys(self) -> tuple[str, ...]:
+        """The same completions under earlier versions of the grader."""
+        inputs = {name: stage.key for name, stage in self.inputs.items()}
+        return tuple(
+            stage_key(
+                self.name,
+                self.version,
+                {**self.identity, "protocol": self.protocol | {"grader_version": grader}},
+                inputs,
+            )
+            for grader in range(GRADER_VERSION - 1, 0, -1)
+        )
+
+    @property
     def inputs(self) -> Mapping[str, Stage]:
         """The adapter, where there is one."""
         return {} if self.adapter is None else {"adapter": self.adapter}
@@ -89,17 +108,10 @@ class BenchmarkScore(Stage):
     ) -> dict[str, Any]:
         """Commit one JSONL file of graded items per shard."""
         from lrbench.evaluation.harness import Benchmark
-        from lrbench.evaluation.language_model import RenderedModel
 
         benchmark = Benchmark(self.suite, self.benchmark, workspace.runtime.data_root)
         rows = iter(self.items)
-        adapter = inputs["adapter"].directory if "adapter" in inputs else None
-        with workspace.engine(self.engine, adapter) as engine:
-            model = RenderedModel(
-                write=engine.complete,
-                tokenizer=workspace.tokenizer,
-                system_prompt=self.suite.system_prompt,
-            )
+        with self._model(inputs, workspace) as model:
             parts = shards(self.size, ITEMS_PER_SHARD)
             draft.expect(len(parts), ".jsonl")
             for name, span in parts:
@@ -115,6 +127,22 @@ class BenchmarkScore(Stage):
                     )
                 progress.advance(len(span))
         return self._statistics([draft.path(name) for name in draft.names])
+
+    @contextmanager
+    def _model(self, inputs: Mapping[str, Artifact], workspace: Workspace) -> Iterator[AnsweringModel]:
+        """What answers: the model, or what it wrote for an earlier grader."""
+        from lrbench.evaluation.language_model import RecordedModel, RenderedModel
+
+        if EARLIER in inputs:
+            yield RecordedModel(read_items(inputs[EARLIER]))
+            return
+        adapter = inputs["adapter"].directory if "adapter" in inputs else None
+        with workspace.engine(self.engine, adapter) as engine:
+            yield RenderedModel(
+                write=engine.complete,
+                tokenizer=workspace.tokenizer,
+                system_prompt=self.suite.system_prompt,
+            )
 
     def _statistics(self, files: list[Path]) -> dict[str, Any]:
         counts = dict.fromkeys(("paper", "exact", "truncated", "tokens"), 0)

@@ -1,0 +1,79 @@
+"""Work that an earlier version had finished and that is done again is said with its reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lrbench.evaluation import suites
+from lrbench.evaluation.graded_items import read_items
+from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.redoing import redone
+from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.stages import evaluation
+from lrbench.pipeline.stages.samples import PairScores
+from lrbench.pipeline.stages.training import TrainedAdapter
+from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.loading import load_recipe
+from lrbench.store.store import Store
+
+RECIPE = Path(__file__).parent.parent / "older" / "older.yaml"
+
+
+def said(runs: Path, *overrides: str) -> list[str]:
+    plan = plan_recipe(load_recipe(RECIPE, list(overrides)), runs)
+    return [str(found) for found in redone(plan.stages, Store(runs / "store"))]
+
+
+def test_what_stands_finished_or_was_never_made_is_not_said(older_runs: Path) -> None:
+    before = said(older_runs)
+    assert said(older_runs, "divergence.beta=0.5", "training.learning_rate=3.0e-3") == before
+    assert said(older_runs.parent / "new") == []
+
+
+def test_a_stage_of_a_later_version_is_said_once_and_what_reads_it_is_not(
+    older_runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PairScores, "version", 99)
+    monkeypatch.setattr(PairScores, "changes", {99: "own-token columns are stored"})
+    monkeypatch.setattr(TrainedAdapter, "version", 99)
+    found = [text for text in said(older_runs) if "scores" in text or "lightr" in text]
+    assert found == [
+        "made again: scores of embedded/expert against embedded/amateur, since own-token columns are stored"
+    ]
+
+
+def test_a_version_without_words_is_named(older_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TrainedAdapter, "version", 99)
+    assert any("since train is at version 99, and was at 3" in text for text in said(older_runs))
+
+
+def test_another_grader_is_said_of_all_that_it_judged(
+    older_runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suites, "GRADER_VERSION", 99)
+    monkeypatch.setattr(evaluation, "GRADER_VERSION", 99)
+    (text,) = [text for text in said(older_runs) if "on multi_step" in text]
+    assert "more of its kind" in text
+    assert text.endswith("since answers are judged by other rules; what was written is kept")
+
+
+def test_what_was_written_is_graded_by_another_grader_and_not_written_again(
+    older_runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_recipe(load_recipe(RECIPE), older_runs)
+    before = {stage.key for stage in plan.stages if stage.name == "evaluate"}
+    for module in (suites, evaluation):
+        monkeypatch.setattr(module, "GRADER_VERSION", 99)
+    monkeypatch.setattr(Workspace, "engine", lambda *_arguments: pytest.fail("a model was asked again"))
+    recipe = load_recipe(RECIPE, ["arms=[base]", "seeds=null", "sweep=null", "claims=[]"])
+    assert run_recipe(recipe, older_runs).worked == 7
+    store = Store(older_runs / "store")
+    after = {stage.key: stage for stage in plan_recipe(recipe, older_runs).stages}
+    assert before.isdisjoint(after)
+    for key, stage in after.items():
+        again, earlier = store.look("evaluate", key), store.look("evaluate", stage.earlier_keys[-1])
+        assert again is not None
+        assert earlier is not None
+        assert list(read_items(again)) == list(read_items(earlier))
