@@ -68,7 +68,7 @@ def benchmarks_html(duel: Duel, names: tuple[str, str]) -> str:
         f'<div class="lr-scroll"><table class="lr-board lr-duel" role="table"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
         '<p class="lr-legend">Differences in points, first minus second, with their 95% interval drawn '
-        "around zero. Exact McNemar with Holm over the benchmarks; the average by sign-flip permutation. "
+        "around zero. McNemar's mid-p with Holm over the benchmarks; the average by sign-flip permutation. "
         "Won: right where the other is wrong.</p>"
     )
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 
-from lrbench.results.board import AVERAGE, SFT, Board, Group, Race, Row, won
+from lrbench.results.board import AVERAGE, SFT, Board, Group, Row
+from lrbench.results.races import Race, separates, won
 from lrbench.results.statistics import compare_averages, macro_average
 
 DECLARED = "declared"
@@ -93,8 +94,8 @@ def draw_averages(rows: Iterable[Row]) -> None:
 def marks(board: Board, rows: Iterable[Row]) -> Mapping[tuple[str, str], str]:
     """(arm_id, column) -> `best` or `tied`, for `rows` of `board`.
 
-    Arms are ranked and tested as for `Board.best`, all their seeds together. Best is separated from the best
-    of its expert's other arms. Where nothing is, the leader, its rival and every arm that is not separated
+    Arms are ranked and tested as for `Board.best`, all their seeds together. Best is separated from every
+    other arm of its expert. Where nothing is, the leader, its rival and every arm that is not separated
     from the leader in the rival's place are tied.
     """
     found: dict[tuple[str, str], str] = {}
@@ -130,7 +131,7 @@ def _tied(board: Board, ranked: Iterable[Group], column: str, races: Mapping[str
         if group is race.leader or group is race.rival:
             yield group
             continue
-        separated = board.separates(races, column, group)
+        separated = separates(races, column, group, board.benchmarks_of(column))
         if separated is False:
             yield group
         elif separated and column == AVERAGE and (group.value(column) or 0.0) < lowest:

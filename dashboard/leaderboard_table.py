@@ -19,9 +19,9 @@ from lrbench.results.wording import COSTS, cost_texts, expert_label, size_text
 INTERVAL = "interval"
 LEGEND = (
     "Accuracy in percent with its 95% interval, drawn on each column's own range. Differences are in points "
-    "on the same items; <i>tie</i>: not separated at 5% (exact McNemar with Holm over the benchmarks; for "
+    "on the same items; <i>tie</i>: not separated at 5% (McNemar's mid-p with Holm over the benchmarks; for "
     "the average, sign-flip permutation). <span class='lr-best'>best</span> of its expert among the "
-    "rows chosen, and separated from the best of its other arms; <span class='lr-tied'>tied</span> "
+    "rows chosen, and separated from every other arm; <span class='lr-tied'>tied</span> "
     "with the highest where nothing is separated. Means of seeds are for items and seeds like these; "
     "two seeds say little of others."
 )

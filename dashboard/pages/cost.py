@@ -118,8 +118,9 @@ def frontier_html(points: Sequence[Point], kind: str, column: str, tested: bool)
         before = point.row
     head = ["result", COSTS[kind], f"{name_html(column)}, percent", "more than the one above, points"]
     caption = (
-        '<p class="lv-caption">Tests on the same items (exact McNemar; the average by sign-flip '
-        "permutation), each alone: p is not corrected for their number.</p>"
+        '<p class="lv-caption">'
+        "Tests on the same items (McNemar's mid-p; the average by sign-flip permutation), each alone: "
+        "p is not corrected for their number.</p>"
     )
     return table_html(head, lines, "The frontier") + caption
 

@@ -9,29 +9,26 @@ elsewhere; equal records give equal boards, whatever their order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
 from typing import Any
 
 from lrbench.evaluation.statistics import (
-    SIGNIFICANCE,
     Comparison,
     Estimate,
     Flips,
-    SeedDifference,
     SeedMean,
     compare_averages,
-    compare_benchmark,
     compare_benchmarks,
     count_flips,
-    holm,
     macro_average,
     mean_over_seeds,
     wilson_interval,
 )
 from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.results.races import Race, find_race, won
 from lrbench.results.records import ArmRecord, Costs, ScoreRecord
 from lrbench.store.keys import canonical_json, stable_hash
 
@@ -75,7 +72,7 @@ class Delta:
 
     @cached_property
     def benchmarks(self) -> dict[str, Comparison]:
-        """Per benchmark: exact McNemar, Holm over the benchmarks of this pair of rows."""
+        """Per benchmark: McNemar's mid-p, Holm over the benchmarks of this pair of rows."""
         return compare_benchmarks(self.flips)
 
     @cached_property
@@ -175,16 +172,6 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Race:
-    """The arm that leads a column, the next one with another model, their difference in points and its p."""
-
-    leader: Group
-    rival: Group
-    difference: float
-    p: float
-
-
-@dataclass(frozen=True)
 class Board:
     """All results of one suite under one protocol.
 
@@ -214,12 +201,12 @@ class Board:
 
     @cached_property
     def best(self) -> frozenset[tuple[str, str]]:
-        """(arm_id, column) of every result of an arm that is separated from its runner-up.
+        """(arm_id, column) of every result of an arm that is separated from every other arm of its expert.
 
-        Within an expert. An arm at a point counts by its mean over seeds, so that more seeds make no luckier
-        arm, and all its seeds are marked; a model does not compete with itself under another name. Where
-        two seeds or more can be paired they are tested together, otherwise the one pair of runs: exact
-        McNemar, or of averages their permutation. Holm over the benchmarks; the average stands alone.
+        An arm at a point counts by its mean over seeds, so that more seeds make no luckier arm, and all its
+        seeds are marked; a model does not compete with itself under another name. Where
+        two seeds or more can be paired they are tested together, otherwise the one pair of runs: McNemar's
+        mid-p, or of averages their permutation. Holm over the benchmarks; the average stands alone.
         """
         return frozenset(mark for expert in self.by_expert for mark in self.best_of(expert))
 
@@ -239,33 +226,10 @@ class Board:
         )
 
     def races_of(self, expert_weights: str) -> dict[str, Race]:
-        """The race in every column in which the leading arm of an expert can be tested against another."""
+        """The race in every column in which the leading arm of an expert can be tested against the others."""
         groups = [group for group in self.groups if group.rows[0].expert_weights == expert_weights]
-        races = {}
-        for column in self.columns:
-            ranked = sorted(
-                ((value, group) for group in groups if (value := group.value(column)) is not None),
-                key=lambda ranked_group: -ranked_group[0],
-            )
-            if not ranked:
-                continue
-            leader = ranked[0][1]
-            rival = next((group for _, group in ranked if not _share_a_model(group, leader)), None)
-            tested = None if rival is None else _tested(leader, rival, self.benchmarks_of(column))
-            if rival is not None and tested is not None:
-                races[column] = Race(leader, rival, *tested)
-        return races
-
-    def separates(self, races: Mapping[str, Race], column: str, group: Group) -> bool | None:
-        """Whether `column` tells its leader from the arm `group`, tested in the rival's place.
-
-        None where they share no items.
-        """
-        tested = _tested(races[column].leader, group, self.benchmarks_of(column))
-        if tested is None:
-            return None
-        p_values = {name: race.p for name, race in races.items()} | {column: tested[1]}
-        return _adjusted(p_values)[column] < SIGNIFICANCE
+        found = {column: find_race(groups, column, self.benchmarks_of(column)) for column in self.columns}
+        return {column: race for column, race in found.items() if race is not None}
 
     def benchmarks_of(self, column: str) -> tuple[str, ...]:
         """The benchmarks that `column` is made of."""
@@ -385,76 +349,6 @@ def paired_flips(first: Mapping[str, Cell], second: Mapping[str, Cell]) -> dict[
         for benchmark, cell in first.items()
         if benchmark in second and cell.score.items_hash == second[benchmark].score.items_hash
     }
-
-
-def _is_same_model(row: Row, other: Row) -> bool:
-    """Whether two rows are one measurement, maybe under two names."""
-    shared = row.cells.keys() & other.cells.keys()
-    return row is other or (
-        bool(shared)
-        and all(
-            row.cells[name].score.evaluation_key == other.cells[name].score.evaluation_key for name in shared
-        )
-    )
-
-
-def _share_a_model(group: Group, other: Group) -> bool:
-    """Whether any of their rows are one measurement, maybe under two names."""
-    return any(_is_same_model(row, rival) for row in group.rows for rival in other.rows)
-
-
-def won(races: Mapping[str, Race]) -> frozenset[str]:
-    """The columns whose leader is separated from its rival: Holm over the benchmarks, the average alone."""
-    p_values = _adjusted({column: race.p for column, race in races.items()})
-    return frozenset(
-        column for column, race in races.items() if race.difference > 0 and p_values[column] < SIGNIFICANCE
-    )
-
-
-def _adjusted(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Holm's p by column, over all benchmarks among them; that of the average stays as it is."""
-    benchmarks = [column for column in p_values if column != AVERAGE]
-    corrected = holm([p_values[column] for column in benchmarks])
-    return dict(p_values) | dict(zip(benchmarks, corrected, strict=True))
-
-
-def _tested(leader: Group, rival: Group, benchmarks: Sequence[str]) -> tuple[float, float] | None:
-    """The difference of two arms' means in points and its two-sided p; None where no items are shared."""
-    pairs = [
-        (ours, theirs)
-        for ours, theirs in _pairs(leader, rival)
-        if paired_flips(ours.cells, theirs.cells).keys() >= set(benchmarks)
-    ]
-    if pairs:
-        answered = [[ours.cells[name].score.items_hash for name in benchmarks] for ours, _ in pairs]
-        pairs = [pair for pair, items in zip(pairs, answered, strict=True) if items == answered[0]]
-    if not pairs:
-        return None
-    if len(pairs) > 1:
-        ours, theirs = (
-            [[[row.cells[name].score.paper] for row in side] for name in benchmarks]
-            for side in zip(*pairs, strict=True)
-        )
-        test = SeedDifference(ours, theirs)
-        return test.difference, min(1.0, 2 * min(test.p_above(0), test.p_below(0)))
-    flips = paired_flips(pairs[0][0].cells, pairs[0][1].cells)
-    found = (
-        compare_averages(tuple(flips[name] for name in benchmarks))
-        if len(benchmarks) > 1
-        else compare_benchmark(flips[benchmarks[0]])
-    )
-    return found.difference, found.p
-
-
-def _pairs(group: Group, other: Group) -> list[tuple[Row, Row]]:
-    """Rows of two arms seed by seed; one without a seed meets all, and without a shared seed any meet."""
-    if len(group.rows) == 1 and group.rows[0].seed is None:
-        return [(group.rows[0], row) for row in other.rows]
-    if len(other.rows) == 1 and other.rows[0].seed is None:
-        return [(row, other.rows[0]) for row in group.rows]
-    by_seed = {row.seed: row for row in other.rows}
-    shared = [(row, by_seed[row.seed]) for row in group.rows if row.seed in by_seed]
-    return shared or list(zip(group.rows, other.rows, strict=False))
 
 
 def _age(score: ScoreRecord) -> tuple[str, ...]:

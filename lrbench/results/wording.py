@@ -15,9 +15,9 @@ from lrbench.results.text import plain
 NOTHING = "No results yet. `lrbench run RECIPE` makes some; `lrbench plan RECIPE` says what it would do."
 LEGEND = (
     "Accuracy in percent, 95% intervals: Wilson; for the average, stratified bootstrap.",
-    "Differences in points on the same items: exact McNemar, Holm over the benchmarks; for the average, "
+    "Differences in points on the same items: McNemar's mid-p, Holm over the benchmarks; for the average, "
     "sign-flip permutation.",
-    "tie: not separated at 5%. *: best of its expert, and separated from the best of the other arms.",
+    "tie: not separated at 5%. *: best of its expert, and separated from every other arm.",
 )
 MEANS = "Means over seeds, with 95% intervals for other items and seeds like these:"
 REPORTED = "another protocol, so nothing is paired and nothing is ranked; intervals from published rate and n"

@@ -276,7 +276,7 @@ def right(count: int, n: int = 200) -> str:
 
 
 def test_a_tie_joins_the_leader_with_the_one_it_ties_with() -> None:
-    x, y = "1" * 12 + "0" * 3 + "1" * 20, "0" * 12 + "1" * 3 + "1" * 20
+    x, y = "1" * 11 + "0" * 4 + "1" * 20, "0" * 11 + "1" * 4 + "1" * 20
     board = made_up_board([("sft", 0, "r", (x, y)), ("lightr", 0, "r", (y, x))])
     assert not board.best
     found = marks(board, board.rows)

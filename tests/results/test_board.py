@@ -214,7 +214,7 @@ class TestRows:
 
 
 class TestBest:
-    def test_is_marked_where_separated_from_the_runner_up(self, three_arms):
+    def test_is_marked_where_separated_from_all_others(self, three_arms):
         (board,) = build_boards([], three_arms)
         lightr = row_of(board, "lightr").arm_id
         assert board.best == {(lightr, AVERAGE), (lightr, "chain"), (lightr, "vary")}
@@ -267,6 +267,49 @@ class TestBest:
         agreeing = board_of(60, 58, 62)
         seeds = {row.arm_id for row in agreeing.rows if row.arm == "sft"}
         assert agreeing.best == {(arm_id, column) for arm_id in seeds for column in (AVERAGE, "chain")}
+
+    def test_is_separated_from_every_rival_and_not_from_the_runner_up_alone(self, score_record):
+        """sft is a near copy of lightr and a little worse; far_off is as good as both but flips much."""
+        tail = "0" * 100
+        scores = [
+            score_record("chain", "1" * 120 + tail + tail, arm="lightr", benchmarks=("chain",)),
+            score_record("chain", "1" * 108 + "0" * 12 + tail + tail, arm="sft", benchmarks=("chain",)),
+            score_record("chain", "0" * 115 + "1" * 105 + tail, arm="far_off", benchmarks=("chain",)),
+        ]
+        (copies,) = build_boards([], scores[:2])
+        assert {column for _, column in copies.best} == {AVERAGE, "chain"}
+        (board,) = build_boards([], scores)
+        assert board.best == frozenset()
+        race = board.races_of(board.rows[0].expert_weights)["chain"]
+        assert (race.leader.rows[0].arm, race.rival.rows[0].arm) == ("lightr", "far_off")
+
+    def test_is_marked_by_chance_at_most_5_times_in_100_beside_a_near_copy(self, score_record):
+        """a and c are equally good and disagree on 28%; b is a copy of a with 1 point lost on 1319 items.
+
+        Tested against the runner-up alone, 27 in 100 boards got a star.
+        """
+        generator = np.random.default_rng(7)
+        draws, marked, n = 200, 0, 1319
+        for _ in range(draws):
+            easy = generator.random(n) < 0.5
+            a, c = (np.where(generator.random(n) < 0.168, ~easy, easy) for _ in range(2))
+            b = a & (generator.random(n) < 0.98)
+            papers = {
+                arm: "".join("01"[bit] for bit in own.astype(int))
+                for arm, own in zip("abc", (a, b, c), strict=True)
+            }
+            scores = [score_record("chain", papers[arm], arm=arm, benchmarks=("chain",)) for arm in "abc"]
+            (board,) = build_boards([], scores)
+            marked += ("quickstart-a-0", "chain") in board.best or ("quickstart-c-0", "chain") in board.best
+        assert marked / draws <= 0.05 + 2 * (0.05 * 0.95 / draws) ** 0.5
+
+    def test_nothing_is_best_where_a_rival_answered_other_items(self, three_arms, score_record):
+        other = [
+            score_record(name, "1" * 10 + "0" * 30, arm="other", benchmarks=TWO, items_hash=f"other {name}")
+            for name in TWO
+        ]
+        (board,) = build_boards([], three_arms + other)
+        assert board.best == frozenset()
 
     def test_is_within_one_expert(self, score_record):
         scores = [

@@ -32,7 +32,14 @@ from lrbench.recipe.identity import recipe_hash, resolved_yaml
 from lrbench.recipe.schema import Recipe
 from lrbench.results.bundle import archive, verifying
 from lrbench.results.bundle.archive import Entry, is_sealed, read_archive, write_archive
-from lrbench.results.bundle.contents import INDENT, INDEX, bundle_by_name, rendered_tables, write_bundle
+from lrbench.results.bundle.contents import (
+    INDENT,
+    INDEX,
+    TABLES_VERSION,
+    bundle_by_name,
+    rendered_tables,
+    write_bundle,
+)
 from lrbench.results.bundle.verifying import verify_bundle
 from lrbench.results.identity import arm_id, arm_settings, training_identity
 from lrbench.results.ledger import Ledger, LedgerContents
@@ -641,9 +648,26 @@ def test_tables_of_another_version_are_not_called_forged(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files["tables/board.md"] += b" "
-    monkeypatch.setattr(verifying, "TABLES_VERSION", 2)
+    monkeypatch.setattr(verifying, "TABLES_VERSION", TABLES_VERSION - 1)
     (found,) = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
-    assert "tables are written differently since version 2 of them, and these are of version 1" in found
+    assert f"since version {TABLES_VERSION - 1} of them, and these are of version {TABLES_VERSION}" in found
+
+
+def test_tables_of_an_earlier_version_hold_the_same_counts_in_other_words(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files["tables/board.md"] += b" "
+    monkeypatch.setattr(verifying, "TABLES_VERSION", TABLES_VERSION + 1)
+    verification = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files)))
+    assert verification.findings == ()
+    assert "The tables are of an earlier version" in str(verification)
+    header, first, rest = files["tables/board.csv"].split(b"\n", 2)
+    fields = first.split(b",")
+    place = header.split(b",").index(b"accuracy")
+    fields[place] = b"99.5"
+    files["tables/board.csv"] = b"\n".join((header, b",".join(fields), rest))
+    (found,) = verify_bundle(packed(tmp_path / "c.tar.gz", with_new_index(files))).findings
+    assert found.startswith("tables/board.csv: is not what the records of the bundle give")
 
 
 @pytest.mark.parametrize(("path", "what"), [("/", "this is a folder"), ("/dev/zero", "this is a device")])

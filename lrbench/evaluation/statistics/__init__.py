@@ -26,6 +26,7 @@ from lrbench.evaluation.statistics.paired import (
     compare_benchmark,
     compare_benchmarks,
     holm,
+    largest_average_p,
     mcnemar_p,
 )
 from lrbench.evaluation.statistics.power import (
@@ -83,6 +84,7 @@ __all__ = [
     "equivalence",
     "holm",
     "items_to_separate",
+    "largest_average_p",
     "macro_average",
     "mcnemar_p",
     "mcnemar_power",

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from lrbench.evaluation.statistics.paired import mcnemar_p
 from lrbench.evaluation.statistics.score_intervals import average_limits, score_statistic
 from lrbench.evaluation.statistics.values import (
     LEVEL,
@@ -106,7 +107,8 @@ class BenchmarkDifference:
     Exact and unconditional: the p-value is the largest chance of data this far from the margin, by the
     score statistic of Tango (1998), over every discordance rate but those that the data contradict at one in
     a million, which is added (Berger and Boos, 1994; Hsueh, Liu and Chen, 2001). The type-I error is at most
-    the level at every n and discordance, which Wald and score tests do not keep when flips are few.
+    the level at every n and discordance, which Wald and score tests do not keep when flips are few. At nought
+    alone it is half of McNemar's mid-p, by which boards are read, so that claims and boards cannot disagree.
     Raises `ValueError` for no items.
     """
 
@@ -121,11 +123,15 @@ class BenchmarkDifference:
         return POINTS * (self.flips.won - self.flips.lost) / self.flips.n
 
     def p_above(self, margin: float) -> float:
-        """One-sided exact p of "the difference is at most `margin` points"."""
+        """One-sided p of "the difference is at most `margin` points"."""
+        if margin == 0:
+            return _mid_p(self.flips.won, self.flips.lost)
         return _exact_p(self.flips.lost, self.flips.won, self.flips.n, -margin / POINTS)
 
     def p_below(self, margin: float) -> float:
-        """One-sided exact p of "the difference is at least `margin` points"."""
+        """One-sided p of "the difference is at least `margin` points"."""
+        if margin == 0:
+            return _mid_p(self.flips.lost, self.flips.won)
         return _exact_p(self.flips.won, self.flips.lost, self.flips.n, margin / POINTS)
 
     def interval(self, level: float = LEVEL) -> Interval:
@@ -190,6 +196,12 @@ def _p_of_limits(flips: tuple[Flips, ...], margin: float) -> float:
 
     z = float(brentq(beyond, 0.0, _LARGEST_Z, xtol=1e-6)) if beyond(_LARGEST_Z) > 0 else _LARGEST_Z
     return float(ndtr(-z if above else z))
+
+
+def _mid_p(won: int, lost: int) -> float:
+    """One-sided p of "no difference": small where more are won."""
+    half = mcnemar_p(won, lost) / 2
+    return half if won > lost else 1 - half
 
 
 @lru_cache(maxsize=65536)

@@ -1,4 +1,4 @@
-"""What a number of items can decide: power of the exact McNemar test, and the numbers that follow from it."""
+"""What a number of items can decide: power of McNemar's mid-p, and the numbers that follow from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REACH = 8
 
 
 def mcnemar_power(n: int, discordance: float, difference: float) -> float:
-    """The chance that exact McNemar separates two models on `n` items at 5%, in either direction.
+    """The chance that McNemar's mid-p separates two models on `n` items at 5%, in either direction.
 
     `discordance` is the share of items that flip, `difference` the true difference in points; it cannot
     exceed the discordance. Exact: flips are Binomial(n, discordance), wins among them binomial too.
@@ -39,7 +39,7 @@ def mcnemar_power(n: int, discordance: float, difference: float) -> float:
 
 @lru_cache(maxsize=4096)
 def smallest_detectable_difference(n: int, discordance: float, power: float = POWER) -> float | None:
-    """Estimates the true difference, in points, that exact McNemar separates with this power on `n` items.
+    """Estimates the true difference, in points, that McNemar's mid-p separates with this power on `n` items.
 
     `discordance` is the share of items that flip, from a pilot or a like pair. None where not even
     flips in one direction only would reach the power. Raises `ValueError` for rates that cannot be.
@@ -62,10 +62,10 @@ def smallest_detectable_difference(n: int, discordance: float, power: float = PO
 
 @lru_cache(maxsize=4096)
 def items_to_separate(difference: float, discordance: float, power: float = POWER) -> int | None:
-    """Estimates how many items exact McNemar needs to separate a true difference with this power.
+    """Estimates how many items McNemar's mid-p needs to separate a true difference with this power.
 
     `difference` in points, `discordance` the share of items that flip. None where more than ten million
-    were needed. The power of an exact test climbs in small steps that turn back here and there; this
+    were needed. The power of a test of counts climbs in small steps that turn back here and there; this
     is a point from which it holds but for such steps. Raises `ValueError` for rates that cannot be.
     """
     check_share("power", power)
@@ -91,7 +91,8 @@ def _most_rejected(flips_M: np.ndarray) -> np.ndarray:
     while np.any(kept_M - rejected_M > 1):
         middle_M = np.maximum((rejected_M + kept_M) // 2, 0)
         open_M = kept_M - rejected_M > 1
-        low_M = 2 * bdtr(middle_M, flips_M, 0.5) < SIGNIFICANCE
+        below_M = np.where(middle_M == 0, 0.0, bdtr(np.maximum(middle_M - 1, 0), flips_M, 0.5))
+        low_M = below_M + bdtr(middle_M, flips_M, 0.5) < SIGNIFICANCE
         rejected_M = np.where(open_M & low_M, middle_M, rejected_M)
         kept_M = np.where(open_M & ~low_M, middle_M, kept_M)
     return rejected_M

@@ -67,7 +67,7 @@ def accuracy(line: Line, column: str, benchmarks: tuple[str, ...]) -> Accuracy |
 def difference(line: Line, other: Line, column: str, benchmarks: tuple[str, ...]) -> Comparison | None:
     """`line` minus `other` on the same items, in points; None where no seed of both answered the same.
 
-    One seed: exact McNemar, for the average sign-flip permutation. Several: seeds are paired, the test
+    One seed: McNemar's mid-p, for the average sign-flip permutation. Several: seeds are paired, the test
     counts the variance of items and of seeds. `p_adjusted` is `p`; `differences` adjusts.
     """
     names = _benchmarks_in(column, benchmarks)

@@ -23,7 +23,7 @@ ACCURACY_NOTE = (
     "second at 5%, Holm over the columns shown, the average among them."
 )
 DIFFERENCE_NOTE = (
-    "Differences in points on the same items with their 95% interval. One seed: exact McNemar, for the "
+    "Differences in points on the same items with their 95% interval. One seed: McNemar's mid-p, for the "
     "average sign-flip permutation; several: seeds paired, variance of items and seeds. Holm over the "
     "benchmarks. tie: not separated at 5%."
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from lrbench.evaluation.statistics import (
     Flips,
@@ -18,6 +18,7 @@ from lrbench.evaluation.statistics import (
     compare_benchmarks,
     count_flips,
     holm,
+    largest_average_p,
     mcnemar_p,
 )
 
@@ -54,12 +55,17 @@ class TestMcNemar:
         won = min(won, flipped)
         lost = flipped - won
         ways = [abs(2 * sum(way) - flipped) for way in product([0, 1], repeat=flipped)]
-        expected = sum(way >= abs(won - lost) for way in ways) / len(ways)
+        # What is as one-sided as the data counts half.
+        expected = sum((way > abs(won - lost)) + (way == abs(won - lost)) / 2 for way in ways) / len(ways)
+        if won == lost:
+            expected = 1.0
         assert mcnemar_p(won, lost) == pytest.approx(expected, abs=1e-12)
 
     @given(st.integers(0, 500), st.integers(0, 500))
-    def test_equals_the_two_sided_binomial_test(self, won, lost):
-        expected = binomtest(won, won + lost).pvalue if won + lost else 1.0
+    def test_equals_the_two_sided_binomial_test_less_half_the_chance_of_the_data(self, won, lost):
+        expected = 1.0
+        if won != lost:
+            expected = binomtest(won, won + lost).pvalue - binom.pmf(won, won + lost, 0.5)
         assert mcnemar_p(won, lost) == pytest.approx(expected, rel=1e-9)
 
     @given(st.integers(0, 500), st.integers(0, 500))
@@ -88,7 +94,7 @@ class TestHolm:
 
 
 class TestCompareBenchmark:
-    def test_says_the_difference_in_points_with_the_exact_p(self):
+    def test_says_the_difference_in_points_with_mcnemars_mid_p(self):
         comparison = compare_benchmark(Flips(won=15, lost=5, both=60, neither=20))
         assert comparison.difference == pytest.approx(10.0)
         assert comparison.p == mcnemar_p(15, 5)
@@ -168,13 +174,20 @@ class TestCompareAverages:
 
     def test_of_one_benchmark_agrees_with_mcnemar(self):
         flips = Flips(18, 7, 40, 35)
-        assert compare_averages((flips,)).p == pytest.approx(mcnemar_p(18, 7), abs=0.005)
+        exact = binomtest(18, 25).pvalue
+        assert compare_averages((flips,)).p == pytest.approx(exact, abs=0.005)
 
     def test_of_equal_outcomes_is_a_tie_that_is_not_certain(self):
         comparison = compare_averages((Flips(0, 0, 50, 50), Flips(0, 0, 1, 0)))
         assert comparison.difference == 0
         assert comparison.p == 1.0
         assert comparison.interval.low < 0 < comparison.interval.high
+
+    @given(st.lists(st.tuples(*[st.integers(0, 40)] * 4).filter(any), min_size=1, max_size=5))
+    @settings(max_examples=40, deadline=None)
+    def test_never_exceeds_what_bounds_its_p_without_drawing(self, cells):
+        flips = tuple(Flips(*table) for table in cells)
+        assert compare_averages(flips, resamples=2000).p <= largest_average_p(flips, resamples=2000) + 0.03
 
     def test_refuses_no_benchmark(self):
         with pytest.raises(ValueError, match="at least one benchmark"):
