@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 from lrbench.recipe.messages import Position, Problem, did_you_mean, found, printable
 from lrbench.recipe.nodes import Fields, Leaf
 from lrbench.recipe.yaml_nodes import compose
+from lrbench.store.files import UnusableFileError, open_regular
 
 MAX_BYTES = 1024 * 1024
 
@@ -56,13 +56,12 @@ def read_file(
 def _read_bytes(file: Path, what: str) -> bytes:
     """At most one byte more than `MAX_BYTES` of a regular file."""
     try:
-        mode = file.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise UnreadableFileError(f"this is a directory; name a {what} file")
-        if not stat.S_ISREG(mode):
-            raise UnreadableFileError("this is not a regular file")
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             return stream.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        raise UnreadableFileError(f"this is a directory; name a {what} file") from None
+    except UnusableFileError:
+        raise UnreadableFileError("this is not a regular file") from None
     except FileNotFoundError:
         raise UnreadableFileError(f"no such file{_nearest_neighbour(file)}") from None
     except PermissionError:

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from lrbench.errors import LedgerError, StoreError
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
-from lrbench.store.files import storage_errors, sync_directory, write_atomically
+from lrbench.store.files import read_regular, storage_errors, sync_directory, write_atomically
 from lrbench.store.locks import hold
 
 RECIPES = "recipes.jsonl"
@@ -30,6 +30,9 @@ ARMS = "arms.jsonl"
 SCORES = "scores.jsonl"
 DAMAGED = "damaged.jsonl"
 LOCK = ".lock"
+
+# Far more than was ever measured, and less than a machine's memory.
+LARGEST = 4 * 2**30
 
 AnyRecord = TypeVar("AnyRecord", RecipeRecord, ArmRecord, ScoreRecord)
 
@@ -214,7 +217,7 @@ def _write_at_end(path: Path, whole: int, addition: bytes) -> None:
 def _read(path: Path) -> bytes:
     with storage_errors(path):
         try:
-            return path.read_bytes()
+            return read_regular(path, LARGEST)
         except FileNotFoundError:
             return b""
 

@@ -31,6 +31,12 @@ def local_folder(address: str) -> Path:
     return Path(url2pathname(urlsplit(address).path))
 
 
+def check_is_file(file: Path) -> None:
+    """Raise `sqlite3.Error` for what SQLite would take for an empty database, such as a device."""
+    if not file.is_file():
+        raise sqlite3.OperationalError("it is no file but a folder, a pipe or a device; move it away")
+
+
 def settle(file: Path, artifacts: Path, mark: str) -> None:
     """See to it that no address in the database `file` is of an `artifacts` folder elsewhere.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from lrbench.store.canonical import canonical_json, stable_hash
-from lrbench.store.files import write_atomically
+from lrbench.store.files import read_regular, write_atomically
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlflow-artifacts"
@@ -86,7 +86,7 @@ def is_mirrored(runs: Path) -> bool:
     try:
         if file is not None and not file.exists():
             return False
-        return (runs / NOTE).read_text(encoding="utf-8") == ledger_state(runs, uri)
+        return read_regular(runs / NOTE).decode() == ledger_state(runs, uri)
     except (OSError, UnicodeDecodeError):
         return False
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lrbench.errors import UserError
-from lrbench.results.mlflow_moving import settle
+from lrbench.results.mlflow_moving import check_is_file, settle
 from lrbench.results.mlflow_place import (
     DIGEST,
     artifact_folder,
@@ -53,8 +53,8 @@ def check_servable(runs: Path, port: int) -> None:
             else "run a recipe first, for example `lrbench run recipes/quickstart.yaml`"
         )
         raise UserError(f"{without_secrets(str(file))}: there is no MLflow store yet; {advice}")
-    if file is not None and artifact_folder(uri, runs) == own_artifacts(runs):
-        _settle(file, runs)
+    if file is not None:
+        _settle(file, uri, runs)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -66,9 +66,11 @@ def check_servable(runs: Path, port: int) -> None:
             ) from error
 
 
-def _settle(file: Path, runs: Path) -> None:
+def _settle(file: Path, uri: str, runs: Path) -> None:
     try:
-        settle(file, own_artifacts(runs), DIGEST)
+        check_is_file(file)
+        if artifact_folder(uri, runs) == own_artifacts(runs):
+            settle(file, own_artifacts(runs), DIGEST)
     except sqlite3.Error as error:
         rebuild = f"`lrbench rebuild --runs {shlex.quote(str(runs))}`"
         raise UserError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.errors import RunError
-from lrbench.results.mlflow_moving import SECONDS_FOR_DATABASE, local_folder, settle
+from lrbench.results.mlflow_moving import SECONDS_FOR_DATABASE, check_is_file, local_folder, settle
 from lrbench.results.mlflow_place import (
     DIGEST,
     artifact_folder,
@@ -78,6 +78,7 @@ def _set_up() -> None:
 
 def _check_database(file: Path) -> None:
     """Find out at once what MLflow finds out after retrying for a minute and a half."""
+    check_is_file(file)
     with closing(sqlite3.connect(file, timeout=SECONDS_FOR_DATABASE, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")

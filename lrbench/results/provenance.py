@@ -17,7 +17,7 @@ from lrbench.errors import StoreError
 from lrbench.results.inspection import EVALUATION, Inspector
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.store.artifact import PROVENANCE, DamageError, read_manifest
-from lrbench.store.files import storage_errors
+from lrbench.store.files import read_regular, storage_errors
 
 _HASH = re.compile(r"(?:[a-z]+[:@])?[0-9a-f]{40,64}|[^@\s]+@[0-9a-f]{40}")
 
@@ -70,7 +70,7 @@ def look(inspector: Inspector, name: str, key: str, label: str) -> StageFound:
             return StageFound(name, key, label, State.MISSING)
         with storage_errors(directory):
             manifest = read_manifest(directory, name, key)
-            made = json.loads((directory / PROVENANCE).read_bytes())
+            made = json.loads(read_regular(directory / PROVENANCE))
         return StageFound(
             name=name,
             key=key,

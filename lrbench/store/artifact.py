@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lrbench.store.canonical import canonical_json, seal, stable_hash, unseal
-from lrbench.store.files import write_atomically
+from lrbench.store.files import UnusableFileError, read_regular, write_atomically
 from lrbench.store.keys import FileHashes, hash_file, stage_key
 
 MANIFEST = "manifest.json"
@@ -144,9 +144,11 @@ def read_manifest(directory: Path, stage: str, key: str) -> dict[str, Any]:
         OSError: the system refused to read.
     """
     try:
-        manifest = unseal((directory / MANIFEST).read_bytes(), INDENT)
+        manifest = unseal(read_regular(directory / MANIFEST), INDENT)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise DamageError(f"{MANIFEST} is missing") from error
+    except UnusableFileError as error:
+        raise DamageError(f"{MANIFEST} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise DamageError(f"{MANIFEST} is damaged ({error})") from error
     if manifest.get("format") != MANIFEST_FORMAT:
@@ -170,7 +172,9 @@ def read_artifact(directory: Path, stage: str, key: str, hashes: FileHashes) -> 
         for record in records:
             if hashes.sha256(directory / record.name) != record.sha256:
                 raise DamageError(f"the content of {record.name} has changed")
-        provenance = json.loads((directory / PROVENANCE).read_bytes())
+        provenance = json.loads(read_regular(directory / PROVENANCE))
+    except UnusableFileError as error:
+        raise DamageError(f"{error.filename} was replaced while it was read: {error.strerror}") from error
     except FileNotFoundError as error:
         raise DamageError(f"{error.filename} went away while it was read") from error
     return Artifact(

@@ -45,12 +45,15 @@ def unseal(data: bytes, indent: int | None = None) -> dict[str, Any]:
     Raises:
         ValueError: not one byte for byte intact sealed record.
     """
-    record = json.loads(data)
-    if not isinstance(record, dict) or CHECKSUM not in record:
-        raise ValueError("not a sealed record")
-    del record[CHECKSUM]
-    if seal(record, indent).encode("ascii") != data:
-        raise ValueError("checksum differs")
+    try:
+        record = json.loads(data)
+        if not isinstance(record, dict) or CHECKSUM not in record:
+            raise ValueError("not a sealed record")
+        del record[CHECKSUM]
+        if seal(record, indent).encode("ascii") != data:
+            raise ValueError("checksum differs")
+    except RecursionError as error:
+        raise ValueError("nested deeper than any record") from error
     return record
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.store.artifact import FileRecord, Origin, describe_file, list_tree
-from lrbench.store.files import sync_directory, sync_file
+from lrbench.store.files import UnusableFileError, sync_directory, sync_file
 from lrbench.store.journal import Event, Journal
 
 
@@ -36,10 +36,10 @@ class DraftFolder:
         self._journal = Journal(self._journal_file)
 
     def events(self) -> list[Event]:
-        """The intact events of the journal; none where there is no journal."""
+        """The intact events of the journal; none where there is no journal that can be read."""
         try:
             return self._journal.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, UnusableFileError):
             return []
 
     def belongs_to(self, origin: Origin) -> bool:
@@ -56,8 +56,10 @@ class DraftFolder:
 
     def remove(self) -> None:
         """Remove the draft with all its files."""
-        if self.directory.exists():
+        if self.directory.is_dir() and not self.directory.is_symlink():
             shutil.rmtree(self.directory)
+        else:
+            self.directory.unlink(missing_ok=True)
 
     def recover(self, report: Callable[[str], None]) -> tuple[dict[str, FileRecord], float]:
         """Keep what verifies of an earlier attempt and drop the rest.

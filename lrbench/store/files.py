@@ -1,12 +1,14 @@
-"""Writing that survives a crash, and the system's refusals told as a `StoreError`."""
+"""Writing that survives a crash, reading that never waits, the system's refusals told as a `StoreError`."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from lrbench.errors import DiskFullError, StoreError
 
@@ -16,6 +18,53 @@ FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 WRITING_FAILED = DISK_FULL | {errno.EROFS, errno.EIO, errno.EFBIG}
 # safetensors reports the system's errors as text alone, in the words of Rust's standard library.
 RUST_DISK_FULL = f"(os error {errno.ENOSPC})"
+
+# What is read and parsed whole, and written by nobody who needs more: manifests, notes, caches.
+LARGEST_RECORD = 64 * 2**20
+
+
+class UnusableFileError(OSError):
+    """A path leads to a pipe, a socket, a device, or to a file that is larger than anything written there."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(errno.EINVAL, reason, str(path))
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open the regular file at `path` for reading; links are followed.
+
+    Raises:
+        UnusableFileError: it is a pipe, a socket or a device, which could keep us waiting or never end.
+        OSError: there is no such file, it is a folder, or the system refused.
+    """
+    _refuse_irregular(path, path.stat().st_mode)
+    # Should a pipe take its place now, opening does not wait for somebody to write into it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        _refuse_irregular(path, os.fstat(descriptor).st_mode)
+        yield file
+
+
+def read_regular(path: Path, largest: int = LARGEST_RECORD) -> bytes:
+    """The content of the regular file at `path`.
+
+    Raises:
+        UnusableFileError: it is no regular file, or has more than `largest` bytes.
+        OSError: there is no such file, it is a folder, or the system refused.
+    """
+    with open_regular(path) as file:
+        content = file.read(largest + 1) if os.fstat(file.fileno()).st_size <= largest else None
+    if content is None or len(content) > largest:
+        raise UnusableFileError(path, f"it has more than the {largest:,} bytes that are read there")
+    return content
+
+
+def _refuse_irregular(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise UnusableFileError(path, "it is no file but a pipe, a socket or a device; move it away")
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:

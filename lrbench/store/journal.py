@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.store.canonical import seal, unseal
-from lrbench.store.files import write_atomically
+from lrbench.store.files import read_regular, write_atomically
 
 Event = dict[str, Any]
+
+# A line for each shard or save of one stage.
+LARGEST = 2**30
 
 
 class Journal:
@@ -22,7 +25,7 @@ class Journal:
     def read(self) -> list[Event]:
         """The intact events in order; a torn or altered line is left out."""
         events = []
-        for line in self._path.read_bytes().splitlines():
+        for line in read_regular(self._path, LARGEST).splitlines():
             try:
                 events.append(unseal(line))
             except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 
 from lrbench.errors import StoreError
 from lrbench.store.canonical import canonical_json, seal, stable_hash, unseal
-from lrbench.store.files import write_atomically
+from lrbench.store.files import open_regular, read_regular, write_atomically
 
 __all__ = ["FileHashes", "canonical_json", "hash_file", "stable_hash", "stage_key"]
 
 # Two writes within one tick of the file system's clock leave equal times. The coarsest clock in use
 # (FAT, some network mounts) ticks every 2 seconds.
 CLOCK_TICK_NS = 2_000_000_000
+
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def stage_key(stage: str, version: int, identity: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
@@ -42,7 +45,7 @@ def hash_file(path: Path) -> str:
     Raises:
         OSError: the file cannot be read; whoever knows what the file is for says so to the user.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -91,7 +94,16 @@ def _stamp(path: Path) -> list[int]:
 
 def _load(cache_file: Path) -> dict[str, list[Any]]:
     try:
-        known: dict[str, list[Any]] = unseal(cache_file.read_bytes())["files"]
+        known = unseal(read_regular(cache_file))["files"]
     except (OSError, ValueError, KeyError):
         return {}
-    return known
+    return known if isinstance(known, dict) and all(map(_is_entry, known.values())) else {}
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether `entry` is a stamp and a hash."""
+    return (
+        isinstance(entry, list)
+        and [type(value) for value in entry] == [int, int, int, int, str]
+        and _HASH.fullmatch(entry[-1]) is not None
+    )

@@ -51,7 +51,7 @@ def test_a_refused_permission_is_told(folder: Path, small: str, monkeypatch: pyt
         raise PermissionError(13, "Permission denied")
 
     (folder / "r.yaml").write_text(small)
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert message("r.yaml") == "r.yaml: no permission to read this file"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -31,6 +32,14 @@ def lines_of(ledger, name=SCORES):
 
 
 class TestReadingBack:
+    @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+    def test_a_pipe_or_device_in_the_place_of_a_file_is_said_at_once(self, ledger, arm_record, make):
+        ledger.folder.mkdir(parents=True)
+        make(ledger.folder / "arms.jsonl")
+        for use in (ledger.read, lambda: ledger.append([arm_record()])):
+            with pytest.raises(LedgerError, match=r"arms\.jsonl: it is no file but a pipe, a socket or a"):
+                use()
+
     def test_an_absent_ledger_is_empty(self, ledger):
         contents = ledger.read()
         assert (contents.arms, contents.scores, contents.broken) == ((), (), ())

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,13 @@ def test_a_store_that_cannot_be_read_or_written_is_said(tmp_path):
     (tmp_path / "ledger").mkdir()
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
     with pytest.raises(UserError, match=r"the store of this folder \(file is not a database"):
+        check_servable(tmp_path, 0)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_a_pipe_device_or_folder_is_no_store(tmp_path, make):
+    make(tmp_path / "mlflow.db")
+    with pytest.raises(UserError, match="it is no file but a folder, a pipe or a device; move it away"):
         check_servable(tmp_path, 0)
 
 

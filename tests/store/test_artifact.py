@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,16 @@ def swap_for_a_folder(path: Path) -> None:
     path.mkdir()
 
 
+def swap_for_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def swap_for_a_device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
 CHANGES = [
     flip_a_byte,
     truncate,
@@ -62,6 +73,8 @@ CHANGES = [
     lengthen,
     swap_for_a_link_to_the_same_content,
     swap_for_a_folder,
+    swap_for_a_pipe,
+    swap_for_a_device,
 ]
 
 
@@ -91,6 +104,20 @@ def test_a_changed_file_of_any_kind_is_found_put_aside_and_made_again(work, name
     work.new_process()
     assert work.find().content_hash == sound.content_hash
     assert len(work.damage) == 1
+
+
+def test_a_manifest_larger_than_any_is_damage(work):
+    work.do()
+    os.truncate(work.directory / "manifest.json", 2**40)
+    assert work.find() is None
+    assert "manifest.json cannot be read: it has more than the 67,108,864 bytes" in work.damage[0]
+
+
+def test_a_manifest_of_brackets_is_damage(work):
+    work.do()
+    (work.directory / "manifest.json").write_bytes(b"[" * 100_000)
+    assert work.find() is None
+    assert "manifest.json is damaged (nested deeper than any record)" in work.damage[0]
 
 
 @pytest.mark.parametrize("name", ["extra.bin", ".hidden", "adapter/extra.bin", "folder/extra.bin"])

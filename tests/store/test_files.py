@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from lrbench.errors import StoreError
-from lrbench.store.files import storage_errors, write_atomically, writing_errors
+from lrbench.store.files import (
+    UnusableFileError,
+    read_regular,
+    storage_errors,
+    write_atomically,
+    writing_errors,
+)
 
 
 @pytest.mark.parametrize(("data", "content"), [("é\n", "é\n".encode()), (b"\0\1", b"\0\1"), ("", b"")])
@@ -19,6 +26,27 @@ def test_text_and_bytes_are_written_whole(tmp_path, data, content):
     write_atomically(path, data)
     assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: os.mknod(path, stat.S_IFSOCK)]
+)
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path, make):
+    path = tmp_path / "record.json"
+    make(path)
+    told = r"cannot use .*record\.json: it is no file but a pipe, a socket or a device"
+    with pytest.raises(StoreError, match=told), storage_errors(path):
+        read_regular(path)
+
+
+def test_a_folder_is_told_from_a_file_and_a_link_is_followed(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        read_regular(tmp_path)
+    (tmp_path / "there").write_bytes(b"1234")
+    (tmp_path / "link").symlink_to("there")
+    assert read_regular(tmp_path / "link", 4) == b"1234"
+    with pytest.raises(UnusableFileError, match="more than the 3 bytes"):
+        read_regular(tmp_path / "link", 3)
 
 
 def test_a_write_that_fails_leaves_the_old_content_and_no_litter(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.store import keys
+from lrbench.store.canonical import seal
 from lrbench.store.keys import FileHashes, hash_file, stage_key
 
 ARGUMENTS = ("scores", 1, {"alpha": 0.2, "models": ["a", "b"]}, {"rollouts": "1" * 64})
@@ -138,7 +139,18 @@ def test_a_changed_file_of_the_same_size_has_its_new_hash(tmp_path, old_file, ch
     assert hashes.sha256(old_file) == hashlib.sha256(b"new content").hexdigest()
 
 
-@pytest.mark.parametrize("damage", [b"", b"not json", b"[]", b'{"files": {}}', None])
+SEALED = [
+    [],
+    "text",
+    {"a": 1},
+    {"a": [1, 2, 3, 4, "no hash"]},
+    {"a": [1, 2, 3, 4]},
+    {"a": [True, 2, 3, 4, "0" * 64]},
+]
+DAMAGES = [b"", b"not json", b"\xff\0", b"[]", b"[" * 100_000, b'{"a":' * 100_000, b'{"files": {}}', None]
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, *(seal({"files": entry}).encode() for entry in SEALED)])
 def test_a_damaged_cache_is_ignored(tmp_path, old_file, reads, damage):
     cache = tmp_path / "hashes.json"
     expected = FileHashes(cache).sha256(old_file)
@@ -146,6 +158,22 @@ def test_a_damaged_cache_is_ignored(tmp_path, old_file, reads, damage):
     cache.write_bytes(content.replace(expected.encode(), b"0" * 64) if damage is None else damage)
     assert FileHashes(cache).sha256(old_file) == expected
     assert reads.count == 2
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_what_is_no_cache_file_is_ignored(tmp_path, old_file, make):
+    cache = tmp_path / "hashes.json"
+    make(cache)
+    assert FileHashes(cache).sha256(old_file) == hashlib.sha256(b"old content").hexdigest()
+
+
+def test_a_cache_larger_than_any_is_ignored(tmp_path, old_file, reads):
+    cache = tmp_path / "hashes.json"
+    cache.touch()
+    os.truncate(cache, 2**40)
+    FileHashes(cache).sha256(old_file)
+    FileHashes(cache).sha256(old_file)
+    assert reads.count == 1
 
 
 def test_a_cache_that_cannot_be_kept_costs_only_time(tmp_path, old_file):

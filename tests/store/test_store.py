@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,25 @@ def test_unfinished_work_is_listed_with_what_is_committed(work):
     (summary,) = work.store.drafts()
     assert (summary.stage, summary.key, summary.directory) == (work.stage, work.key, work.draft_directory)
     assert (summary.committed_files, summary.spent_seconds) == (3, 2.0)
+
+
+@pytest.mark.parametrize("place", ["", "journal.jsonl"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_pipe_or_device_in_the_place_of_a_draft_is_no_draft(work, place, make):
+    path = work.draft_directory / place
+    path.parent.mkdir(parents=True)
+    make(path)
+    assert [draft.committed_files for draft in work.store.drafts()] == [0]
+    work.do()
+    assert work.find() is not None
+    assert work.store.drafts() == []
+
+
+def test_a_pipe_in_the_place_of_a_lock_neither_waits_nor_is_taken(work):
+    (work.root / "locks").mkdir(parents=True)
+    os.mkfifo(work.root / "locks" / f"scores-{work.key}.lock")
+    with suppress(StoreError):
+        work.do()
 
 
 def test_a_draft_left_behind_a_finished_artifact_is_not_listed(work):

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from lrbench.store.files import read_regular
 
 FILE = "estimates.jsonl"
 # A run teaches about models of up to so many times, or as few as that part of, its own's parameters.
@@ -75,7 +78,11 @@ class History:
 
     def memory(self) -> Correction:
         """Of the peak memory of a run."""
-        return _correction(run.bytes / run.modelled_bytes for run in self.runs if run.bytes is not None)
+        return _correction(
+            run.bytes / run.modelled_bytes
+            for run in self.runs
+            if run.bytes is not None and run.modelled_bytes
+        )
 
     def written(self, kind: str, expert: str) -> float | None:
         """Tokens of a completion, the median of runs with this expert; None where there are none."""
@@ -98,7 +105,7 @@ def read_history(runs: Path, device: str, parameters: int) -> History:
 def record(runs: Path, run: RunEstimate) -> None:
     """Append one line. Raises `OSError` when it cannot be written."""
     line = json.dumps(asdict(run), sort_keys=True, allow_nan=False) + "\n"
-    descriptor = os.open(runs / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    descriptor = os.open(runs / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
     try:
         # One write, so that lines of two processes do not mix.
         os.write(descriptor, line.encode())
@@ -106,17 +113,18 @@ def record(runs: Path, run: RunEstimate) -> None:
         os.close(descriptor)
 
 
+_RUN = TypeAdapter(RunEstimate)
+
+
 def _lines(path: Path) -> Iterator[RunEstimate]:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_regular(path).decode(errors="replace").splitlines()
     except OSError:
         return
     for line in lines:
         try:
-            fields: dict[str, Any] = json.loads(line)
-            work = {kind: Work(**found) for kind, found in fields.pop("work").items()}
-            yield RunEstimate(**fields, work=work)
-        except (ValueError, TypeError, KeyError, AttributeError):
+            yield _RUN.validate_json(line, strict=True)
+        except ValidationError:
             continue
 
 

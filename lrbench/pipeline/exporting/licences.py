@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from lrbench.store.files import read_regular
+
 NOT_STATED = "not stated by the source"
 LICENCE_FILES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*")
 LARGEST = 1024 * 1024
@@ -67,8 +69,6 @@ def _mapping(parse: Any, text: str) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > LARGEST:
-            return ""
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_regular(path, LARGEST).decode(errors="replace")
     except OSError:
         return ""

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from lrbench.errors import RunError
+from lrbench.store.files import open_regular, read_regular
 
 BLOCK = 512
 LARGEST_FILE = 256 * 1024**2
@@ -63,7 +64,11 @@ def write_archive(file: IO[bytes], entries: Iterable[Entry]) -> None:
     with gzip.GzipFile(filename="", mode="wb", fileobj=sealing, mtime=0) as packed:
         for entry in entries:
             packed.write(_header(entry.name, entry.size))
-            data = entry.content.read_bytes() if isinstance(entry.content, Path) else entry.content
+            data = (
+                read_regular(entry.content, LARGEST_FILE)
+                if isinstance(entry.content, Path)
+                else entry.content
+            )
             if len(data) != entry.size or hashlib.sha256(data).hexdigest() != entry.sha256:
                 raise RunError(f"{entry.name} changed while it was bundled; bundle again")
             packed.write(data + bytes(-len(data) % BLOCK))
@@ -75,7 +80,7 @@ def is_sealed(path: Path) -> bool:
     """Whether the file ends with a seal that holds for every byte before it."""
     size = path.stat().st_size
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         left = max(size - SEAL_LENGTH, 0)
         while left and (part := file.read(min(left, 1024**2))):
             digest.update(part)
@@ -92,7 +97,7 @@ def read_archive(path: Path) -> Iterator[tuple[str, bytes]]:
     """
     where = "the beginning"
     total = 0
-    with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as packed:
+    with open_regular(path) as raw, gzip.GzipFile(fileobj=raw) as packed:
         try:
             while (block := packed.read(BLOCK)) != END[:BLOCK]:
                 name, size = _parse(block, where)

@@ -27,13 +27,13 @@ from lrbench.recipe.study import LoadedEdition
 from lrbench.results.board import build_boards
 from lrbench.results.bundle.archive import Entry, write_archive
 from lrbench.results.bundle.studies import STUDY, study_as_json, study_tables
-from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
+from lrbench.results.ledger import ARMS, LARGEST, RECIPES, SCORES, Ledger, LedgerContents
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.text import plain
 from lrbench.store.artifact import MANIFEST, PROVENANCE, Artifact, DamageError, describe_file
 from lrbench.store.canonical import seal
-from lrbench.store.files import storage_errors, sync_directory
+from lrbench.store.files import read_regular, storage_errors, sync_directory
 from lrbench.store.outside import announced, place_beside
 from lrbench.store.store import Store
 
@@ -239,7 +239,7 @@ def _ledger_lines(folder: Path, recipes: set[str], arm_ids: set[str]) -> Iterato
         (SCORES, "arm_id", arm_ids),
     ):
         with storage_errors(folder / name):
-            lines = (folder / name).read_bytes().split(b"\n")
+            lines = read_regular(folder / name, LARGEST).split(b"\n")
         kept = [line for line in lines if _value_in(line, field) in wanted]
         yield Entry.of(f"{LEDGER}/{name}", b"".join(line + b"\n" for line in kept))
 

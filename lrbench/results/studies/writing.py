@@ -18,7 +18,7 @@ from lrbench.results.studies.drawing import FORMATS, VERSION, draw
 from lrbench.results.studies.figures import Figure
 from lrbench.results.studies.rendering import report_to_csv, report_to_latex, report_to_markdown
 from lrbench.store.canonical import canonical_json
-from lrbench.store.files import storage_errors, write_atomically
+from lrbench.store.files import read_regular, storage_errors, write_atomically
 
 NOTES = ".figures.json"
 
@@ -68,8 +68,8 @@ def _drawn_with() -> str:
 
 def _read_notes(path: Path) -> dict[str, dict[str, str]]:
     """What was noted; nothing where the file is not as it was written."""
-    with suppress(OSError, ValueError):
-        notes = json.loads(path.read_text(encoding="utf-8"))
+    with suppress(OSError, ValueError, RecursionError):
+        notes = json.loads(read_regular(path))
         if isinstance(notes, dict) and all(isinstance(entry, dict) for entry in notes.values()):
             return notes
     return {}
@@ -78,7 +78,7 @@ def _read_notes(path: Path) -> dict[str, dict[str, str]]:
 def _write_if_changed(path: Path, content: bytes) -> None:
     with storage_errors(path):
         with suppress(FileNotFoundError):
-            if path.read_bytes() == content:
+            if read_regular(path) == content:
                 return
         write_atomically(path, content)
 
@@ -89,5 +89,5 @@ def _hash(content: bytes) -> str:
 
 def _hash_of(path: Path) -> str | None:
     with suppress(OSError):
-        return _hash(path.read_bytes())
+        return _hash(read_regular(path))
     return None
