@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lrbench.recipe.claims import AVERAGE
 from lrbench.results.budgets import BudgetMatch, Spent
-from lrbench.results.claims import Evidence, Judgement, Needed
+from lrbench.results.claims import Evidence, Judgement, Needed, claims_of
+from lrbench.results.records import RecipeRecord
 from lrbench.results.text import plain
 
 _LONGEST = 60
@@ -34,6 +35,15 @@ def claim_sentence(judgement: Judgement) -> str:
         if verdict == "refuted"
         else f"whether {first} is {relation} is not decided"
     )
+
+
+def unread_lines(recipe: RecipeRecord) -> list[str]:
+    """A line for each claim of the recipe that this version does not understand; plain text."""
+    return [
+        f"not judged: {plain(text)}, a claim of {plain(recipe.recipe, _LONGEST)} that this version of "
+        "lrbench does not understand; the others count it as not measured"
+        for text in claims_of(recipe)[1]
+    ]
 
 
 def claim_lines(judgement: Judgement) -> list[str]:

@@ -94,12 +94,16 @@ class Judgement:
     run: str = ""
 
 
-def judge_claims(claims: Sequence[Claim], rows: Iterable[Row], run: str = RUN) -> tuple[Judgement, ...]:
+def judge_claims(
+    claims: Sequence[Claim], rows: Iterable[Row], run: str = RUN, unread: int = 0
+) -> tuple[Judgement, ...]:
     """Verdicts on `claims`, in their order, from one board's rows of one expert and recipe, all its seeds.
 
     Of a sweep, pass what `by_point` gives for one point. Where an arm was made in several ways (an edited
     recipe), rows made as its latest count, and the latest of each seed. `run` is the command that fills
-    what is missing. Raises `ValueError` for rows of several experts, recipes or points.
+    what is missing; `unread` claims of the family cannot be read, and count as not measured.
+
+    Raises `ValueError` for rows of several experts, recipes or points.
     """
     rows = list(rows)
     if len({(row.expert_weights, row.recipe) for row in rows}) > 1:
@@ -113,15 +117,28 @@ def judge_claims(claims: Sequence[Claim], rows: Iterable[Row], run: str = RUN) -
         supported, refuted = (1.0, 1.0) if test is None else _p_values(claim, test)
         supporting.append(supported)
         refuting.append(refuted)
+    family = len(claims) + unread
+    supporting, refuting = (
+        holm([*found, *[1.0] * unread])[: len(claims)] for found in (supporting, refuting)
+    )
     judgements = []
-    for claim, match, p_supported, p_refuted in zip(
-        claims, matches, holm(supporting), holm(refuting), strict=True
-    ):
+    for claim, match, p_supported, p_refuted in zip(claims, matches, supporting, refuting, strict=True):
         if isinstance(match, Match):
-            judgements.append(_judgement(claim, match, p_supported, p_refuted, len(claims)))
+            judgements.append(_judgement(claim, match, p_supported, p_refuted, family))
         else:
-            judgements.append(Judgement(claim, "unmeasured", len(claims), missing=match, run=run))
+            judgements.append(Judgement(claim, "unmeasured", family, missing=match, run=run))
     return tuple(judgements)
+
+
+def claims_of(recipe: RecipeRecord) -> tuple[list[Claim], list[str]]:
+    """The claims of a recorded recipe, and the texts of those that only another version understands."""
+    claims, unread = [], []
+    for text in recipe.claims:
+        try:
+            claims.append(parse_claim(text))
+        except ValueError:
+            unread.append(text)
+    return claims, unread
 
 
 def judge_recipe(recipe: RecipeRecord, board: Board) -> list[tuple[Mapping[str, Any], tuple[Judgement, ...]]]:
@@ -130,12 +147,12 @@ def judge_recipe(recipe: RecipeRecord, board: Board) -> list[tuple[Mapping[str, 
     Each point's claims are a family of their own. Only rows of the arms that the recipe means now count.
     A recipe without claims, or none of whose arms is on the board, gives nothing.
     """
-    claims = [parse_claim(text) for text in recipe.claims]
+    claims, unread = claims_of(recipe)
     rows = [row for row in board.rows if row.arm_id in recipe.arm_ids]
     if not claims:
         return []
     run = recipe.command or RUN
-    return [(point, judge_claims(claims, of_point, run)) for point, of_point in by_point(rows)]
+    return [(point, judge_claims(claims, of_point, run, len(unread))) for point, of_point in by_point(rows)]
 
 
 def _judgement(claim: Claim, match: Match, p_supported: float, p_refuted: float, family: int) -> Judgement:

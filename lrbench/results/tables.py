@@ -10,7 +10,7 @@ from dataclasses import replace
 from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import AVERAGE, Board, Group, Row
-from lrbench.results.claim_words import claim_lines
+from lrbench.results.claim_words import claim_lines, unread_lines
 from lrbench.results.claims import judge_recipe
 from lrbench.results.layout import Cells, Script, accuracy_cells, difference_cells, reported_cells
 from lrbench.results.records import RecipeRecord
@@ -131,6 +131,9 @@ def _means(board: Board, means: list[tuple[str, Group]]) -> str:
 
 def _claims(recipe: RecipeRecord, board: Board) -> Iterator[str]:
     """The verdicts on the recipe's claims by the rows of `board`, which are those of the recipe."""
+    unread = [f"- {markdown(line, LONGEST_LINE)}" for line in unread_lines(recipe)]
+    if unread:
+        yield "\n".join(unread)
     for point, judgements in judge_recipe(recipe, board):
         yield f"Claims at {markdown(point_text(point))}:" if point else "Claims:"
         lines = []

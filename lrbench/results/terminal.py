@@ -17,7 +17,7 @@ from rich.text import Text
 
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import AVERAGE, Board, Group, Row
-from lrbench.results.claim_words import claim_lines
+from lrbench.results.claim_words import claim_lines, unread_lines
 from lrbench.results.claims import judge_recipe
 from lrbench.results.records import RecipeRecord
 from lrbench.results.text import plain
@@ -85,6 +85,9 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
 
 def _show_claims(recipe: RecipeRecord, board: Board, console: Console) -> None:
     """The verdicts on the recipe's claims by the rows of `board`, which are those of the recipe."""
+    for line in unread_lines(recipe):
+        console.print()
+        console.print(Text(line, style="yellow"))
     for point, judgements in judge_recipe(recipe, board):
         of_point = f" at {plain(point_text(point), LONGEST_NAME)}" if point else ""
         console.print()

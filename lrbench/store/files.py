@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from lrbench.errors import DiskFullError, StoreError
 
@@ -31,7 +31,7 @@ class UnusableFileError(OSError):
 
 
 @contextmanager
-def open_regular(path: Path) -> Iterator[BinaryIO]:
+def open_regular(path: Path) -> Iterator[BufferedReader]:
     """Open the regular file at `path` for reading; links are followed.
 
     Raises:

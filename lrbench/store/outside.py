@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from lrbench.errors import StoreError
-from lrbench.store.files import storage_errors, write_atomically
+from lrbench.store.files import read_regular, storage_errors, write_atomically
 from lrbench.store.locks import hold, try_hold
 
 FOLDER = "unfinished"
@@ -73,7 +73,7 @@ def remove_leftover(note: Path, path: Path) -> None:
 
 def _noted(note: Path) -> Path | None:
     try:
-        path = Path(json.loads(note.read_text(encoding="utf-8"))["path"])
+        path = Path(json.loads(read_regular(note))["path"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     # A note can be anybody's writing: only the names that `place_beside` gives are ever removed.

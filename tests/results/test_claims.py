@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from lrbench.evaluation.statistics import (
     AverageDifference,
@@ -22,6 +25,8 @@ from lrbench.results.claim_rows import by_point
 from lrbench.results.claim_words import budget_label, claim_lines, claim_sentence
 from lrbench.results.claims import judge_claims, judge_recipe
 from lrbench.results.records import Costs, RecipeRecord
+from lrbench.results.tables import boards_to_markdown
+from lrbench.results.terminal import show_boards
 from tests.results.conftest import make_score
 
 TWO = ("chain", "vary")
@@ -429,6 +434,19 @@ class TestRecipe:
             ("sft has no result",),
             "lrbench run recipes/sweep.yaml",
         )
+
+    def test_a_claim_that_only_another_version_understands_is_named_and_the_others_are_judged(self, board):
+        later = "lightr >> sft on chain, \x1b[31mwhatever"
+        recipe = self.declared(["sft", "lightr0.1", "lightr0.2"], claims=(later, "lightr > sft on chain"))
+        judged = judge_recipe(recipe, board)
+        assert [judgement.family for _, (judgement,) in judged] == [2, 2]
+        told = "not judged: lightr >> sft on chain, \\x1b[31mwhatever, a claim of quickstart that this"
+        console = Console(width=400, file=io.StringIO())
+        show_boards([board], console, [recipe])
+        shown = console.file.getvalue()
+        assert shown.count(told) == 1
+        assert shown.count("underpowered: lightr > sft on chain") == 2
+        assert boards_to_markdown([board], [recipe]).count("not judged: lightr") == 1
 
     def test_without_claims_or_rows_there_is_nothing_to_judge(self, board):
         assert judge_recipe(self.declared(["sft"], claims=()), board) == []
