@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from lrbench.pipeline.progress import Reporter
 from lrbench.pipeline.run import RunReport, run_recipe
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.schema import Recipe
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["grade", "load_recipe", "plan", "run", "runs_folder"]
 
@@ -26,5 +29,12 @@ def plan(recipe: Recipe, runs: Path | None = None) -> Plan:
 
 
 def run(recipe: Recipe, runs: Path | None = None, reporter: Reporter | None = None) -> RunReport:
-    """Make and measure every arm of `recipe`. See `lrbench.pipeline.run.run_recipe`."""
-    return run_recipe(recipe, runs or runs_folder(), reporter)
+    """Make and measure every arm of `recipe`. See `lrbench.pipeline.run.run_recipe`.
+
+    What could not be done for some arms, seeds or points is in the report's `failures`, and logged as
+    warnings; running again tries it once more. An exception says why nothing more could be done at all.
+    """
+    report = run_recipe(recipe, runs or runs_folder(), reporter)
+    for failure in report.failures:
+        logger.warning("not done: %s", failure)
+    return report

@@ -10,7 +10,7 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -21,6 +21,7 @@ import typer
 from lrbench.errors import InterruptedRunError, LrbenchError, UserError
 
 if TYPE_CHECKING:
+    from lrbench.pipeline.failures import Failure
     from lrbench.recipe.schema import Recipe
     from lrbench.recipe.study import LoadedEdition
     from lrbench.results.records import ArmRecord, ScoreRecord
@@ -96,18 +97,25 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
 
     loaded = _load(recipe, overrides)
     command = shlex.join(["lrbench", "run", str(recipe), *(overrides or [])])
+    again = command if runs == RUNS else f"{command} --runs {shlex.quote(str(runs))}"
     console = Console()
     try:
         with telling_where(recipe, overrides or ()), TerminalReporter(console) as reporter:
             report = run_recipe(loaded, runs, reporter, command)
     except KeyboardInterrupt:
-        elsewhere = "" if runs == RUNS else f" --runs {shlex.quote(str(runs))}"
         raise InterruptedRunError(
-            f"Stopped. Everything finished is kept in {runs}; go on with:\n  {command}{elsewhere}"
+            f"Stopped. Everything finished is kept in {runs}; go on with:\n  {again}"
         ) from None
-    if report.worked == 0:
+    if report.worked == 0 and not report.failures:
         console.print(f"Nothing to do: all {report.cached} stages of {loaded.name} are finished.")
-    _print_results(runs, lambda record: record.arm_id in report.arm_ids, TableFormat.TABLE)
+
+    def is_of_run(record: ArmRecord | ScoreRecord) -> bool:
+        return record.arm_id in report.arm_ids and (
+            record.kind == "arm" or record.identity in report.score_ids
+        )
+
+    _print_results(runs, is_of_run, TableFormat.TABLE)
+    _tell_failures(report.failures, again)
 
 
 @app.command()
@@ -122,15 +130,21 @@ def plan(
 ) -> None:
     """Show the stages of a recipe: what is finished, what will run, its tokens, time and memory."""
     from lrbench.pipeline.plan import plan_recipe
+    from lrbench.pipeline.preflight import foreseen
     from lrbench.pipeline.requirements import check_requirements
     from lrbench.pipeline.showing import show_plan
     from lrbench.recipe.loading import telling_where
     from lrbench.store.store import Store
 
-    planned = plan_recipe(_load(recipe, overrides), runs, fetch=False)
+    planned, store = plan_recipe(_load(recipe, overrides), runs, fetch=False), Store(runs / "store")
     with telling_where(recipe, overrides or ()):
-        check_requirements(planned, Store(runs / "store"), elsewhere=device is not None)
+        check_requirements(planned, store, elsewhere=device is not None)
     show_plan(planned, runs, device)
+    failures = foreseen(planned, store)
+    for failure in failures:
+        typer.echo(f"cannot  {failure}")
+    if failures:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -183,16 +197,17 @@ def study(
     from lrbench.recipe.study import find_study, load_study
 
     loaded = load_study(find_study(study, EXPERIMENTS), (edition.value,))[edition.value]
+    elsewhere = [] if runs == RUNS else ["--runs", str(runs)]
+    again = shlex.join(["lrbench", "study", study, "--edition", edition.value, *elsewhere])
     try:
         with TerminalReporter(Console()) as reporter:
-            run_edition(loaded, runs, reporter)
+            failures = run_edition(loaded, runs, reporter)
     except KeyboardInterrupt:
-        elsewhere = [] if runs == RUNS else ["--runs", str(runs)]
-        command = shlex.join(["lrbench", "study", study, "--edition", edition.value, *elsewhere])
         raise InterruptedRunError(
-            f"Stopped. Everything finished is kept in {runs}; go on with:\n  {command}"
+            f"Stopped. Everything finished is kept in {runs}; go on with:\n  {again}"
         ) from None
     _print_tables([loaded], runs, out)
+    _tell_failures(failures, again)
 
 
 @app.command()
@@ -362,7 +377,8 @@ def main() -> NoReturn:
             # A library took the interrupt for a failure of its own.
             typer.echo("Stopped.", err=True)
             sys.exit(InterruptedRunError.exit_code)
-        typer.echo(f"This is a bug in lrbench: {error!r}\n{_write_crash_report()}", err=True)
+        report = _write_crash_report(traceback.format_exc())
+        typer.echo(f"This is a bug in lrbench: {error!r}\n{report}", err=True)
         sys.exit(1)
     sys.exit(0)
 
@@ -438,9 +454,20 @@ def _print_tables(editions: list[LoadedEdition], runs: Path, out: Path) -> None:
     show_files(reports, console)
 
 
-def _write_crash_report() -> str:
+def _tell_failures(failures: Sequence[Failure], again: str) -> None:
+    """Raise the error that lists them, where there are any; what was not foreseen gets a report besides."""
+    from lrbench.pipeline.failures import incomplete
+
+    for failure in failures:
+        if failure.details:
+            typer.echo(f"{failure}\n{_write_crash_report(failure.details)}", err=True)
+    if failures:
+        raise incomplete(failures, again)
+
+
+def _write_crash_report(details: str) -> str:
     import tempfile
 
     with tempfile.NamedTemporaryFile("w", prefix="lrbench-bug-", suffix=".txt", delete=False) as report:
-        traceback.print_exc(file=report)
+        report.write(details)
     return f"Please report it with the details in {report.name}; nothing finished is lost."

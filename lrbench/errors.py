@@ -58,6 +58,14 @@ class NonFiniteLossError(RunError):
     """The training loss became NaN or infinite. The message names the batch that caused it."""
 
 
+class NothingKeptError(RunError):
+    """An arm has nothing to learn from. The message says what was seen and which settings would keep some."""
+
+
+class IncompleteRunError(RunError):
+    """All that could be done is done, and some could not. The message lists it; mend that and run again."""
+
+
 class StoreError(RunError):
     """The artifact store cannot be written or read, for example because the disk is full."""
 

@@ -10,9 +10,9 @@ from lrbench.models.fitting import free_on_machine
 from lrbench.models.loading import Model
 
 
-def out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: RuntimeError | MemoryError) -> bool:
     """Whether `error` is a failed allocation; on a CPU torch reports that as a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
 
 
 def size_of(model: Model) -> str:

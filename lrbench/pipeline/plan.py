@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -11,12 +11,13 @@ from typing import Any
 
 from lrbench.data.access import is_here
 from lrbench.data.sets import TRAINING_SETS
-from lrbench.errors import DataError
+from lrbench.errors import DataError, LrbenchError
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import SUITES
 from lrbench.models.source import LocatedModel, expect, locate, model_identity
 from lrbench.pipeline.data import measured_items
 from lrbench.pipeline.expecting import absent_sets, expected_items, expected_problems
+from lrbench.pipeline.failures import Cause, ends_run
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
@@ -30,7 +31,7 @@ from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.arms import Arm, resolve_arms
 from lrbench.recipe.expanding import Variant, expand, point_text
-from lrbench.recipe.schema import Data, Evaluation, ModelReference, Recipe
+from lrbench.recipe.schema import Data, ModelReference, Recipe
 from lrbench.sampling.problems import Problems, load_held_out, load_problems
 from lrbench.store.keys import FileHashes, stable_hash
 
@@ -46,7 +47,7 @@ class ArmPlan:
     is None for the untrained expert, and `seed` where nothing in the model is random. `point` holds the
     swept fields that all variants with this model agree on, and so no field that is nothing to it.
     `evaluations` are measurements of the whole suite; there are several only where a sweep changes what is
-    measured.
+    measured. `places` are those of the variants that mean it, among the plan's.
     """
 
     title: str
@@ -58,6 +59,7 @@ class ArmPlan:
     seed: int | None
     point: Mapping[str, Any]
     evaluations: tuple[tuple[BenchmarkScore, ...], ...]
+    places: tuple[int, ...] = ()
 
     @cached_property
     def model(self) -> str:
@@ -72,7 +74,20 @@ class ArmPlan:
     def stages(self) -> Iterator[Stage]:
         """Every stage of the arm, inputs first; a stage may come more than once."""
         for score in self.scores:
-            yield from _with_inputs(score)
+            yield from with_inputs(score)
+
+
+@dataclass(frozen=True)
+class Unplanned:
+    """An arm of one variant, at its place among the plan's, for which there is no plan, and why.
+
+    `title` says which arm it is, as that of an `ArmPlan` does.
+    """
+
+    title: str
+    arm: str
+    place: int
+    cause: Cause
 
 
 @dataclass(frozen=True)
@@ -80,13 +95,29 @@ class Plan:
     """All the work of one recipe: its variants, and a plan for every different model among their arms.
 
     Arms with the same pair of models come together, so that each pair is loaded once. `absent` says, in
-    words, what a run fetches first.
+    words, what a run fetches first. `unplanned` are arms of some points of a sweep that cannot be made.
     """
 
     recipe: Recipe
     variants: tuple[Variant, ...]
     arms: tuple[ArmPlan, ...]
     absent: tuple[str, ...] = ()
+    unplanned: tuple[Unplanned, ...] = ()
+
+    @property
+    def failed(self) -> list[tuple[str, Cause]]:
+        """The title of every arm without a plan, and why that is."""
+        return [(arm.title, arm.cause) for arm in self.unplanned]
+
+    def is_everywhere(self, failed: Collection[str]) -> bool:
+        """Whether some arm can be made for no seed and at no point, if the stages with these keys fail."""
+        without: dict[str, set[int]] = {}
+        for arm in self.arms:
+            if any(stage.key in failed for stage in arm.stages()):
+                without.setdefault(arm.arm.name, set()).update(arm.places)
+        for lost in self.unplanned:
+            without.setdefault(lost.arm, set()).add(lost.place)
+        return any(len(places) == len(self.variants) for places in without.values())
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -100,19 +131,30 @@ def plan_recipe(recipe: Recipe, runs: Path, fetch: bool = True) -> Plan:
 
     Models of the hub and public data that are not here are fetched; without `fetch` they are planned with as
     far as they are known, and what depends on them has keys that are not final. Raises `ModelError` or
-    `DataError` when a model or data cannot be found.
+    `DataError` when a model or data cannot be found; where that is so at some points of a sweep alone, the
+    plan goes without them and says so.
     """
     variants = expand(recipe)
-    materials = _Materials(FileHashes(runs / HASH_CACHE), recipe.runtime.data_root, fetch)
-    arms: dict[tuple[str, str], list[tuple[Variant, ArmPlan]]] = {}
-    for variant in variants:
-        for arm in materials.builder(variant.recipe).plans():
-            arms.setdefault((arm.arm.name, arm.model), []).append((variant, arm))
     varying = _varying_fields(variants)
-    merged = [_merged(same, varying, len(recipe.seeds or ())) for same in arms.values()]
+    materials = _Materials(FileHashes(runs / HASH_CACHE), recipe.runtime.data_root, fetch)
+    planned: dict[tuple[str, str], list[tuple[int, Variant, ArmPlan]]] = {}
+    unplanned: list[Unplanned] = []
+    for place, variant in enumerate(variants):
+        for declared, plan in materials.plans(variant.recipe):
+            if isinstance(plan, ArmPlan):
+                planned.setdefault((declared.name, plan.model), []).append((place, variant, plan))
+                continue
+            point = {field: variant.point[field] for field in varying}
+            seed = variant.recipe.seed if len(recipe.seeds or ()) > 1 else None
+            title = _title(declared.name, point, None if declared.ingredients is None else seed)
+            unplanned.append(Unplanned(title, declared.name, place, Cause.of("plan", plan)))
+            if sum(lost.arm == declared.name for lost in unplanned) == len(variants):
+                # Wrong at every point, so it is the recipe that is wrong.
+                raise plan
+    merged = [_merged(same, varying, len(recipe.seeds or ())) for same in planned.values()]
     pairs = list(dict.fromkeys(_pair(arm) for arm in merged))
     ordered = sorted(merged, key=lambda arm: pairs.index(_pair(arm)))
-    return Plan(recipe, variants, tuple(ordered), tuple(materials.absent))
+    return Plan(recipe, variants, tuple(ordered), tuple(materials.absent), tuple(unplanned))
 
 
 def _pair(arm: ArmPlan) -> tuple[LocatedModel, LocatedModel | None]:
@@ -125,16 +167,20 @@ def _varying_fields(variants: tuple[Variant, ...]) -> list[str]:
     return [field for field in first if any(variant.point[field] != first[field] for variant in variants)]
 
 
-def _merged(same: list[tuple[Variant, ArmPlan]], varying: list[str], seeds: int) -> ArmPlan:
+def _title(arm: str, point: Mapping[str, Any], seed: int | None) -> str:
+    """Which arm it is, for people: `lightr beta=0.4 seed 1`."""
+    return " ".join(filter(None, [arm, point_text(point), "" if seed is None else f"seed {seed}"]))
+
+
+def _merged(same: list[tuple[int, Variant, ArmPlan]], varying: list[str], seeds: int) -> ArmPlan:
     """One plan for the variants that share a model; its stages say where among the variants it stands."""
-    arm = same[0][1]
-    points = [variant.point for variant, _ in same]
+    arm = same[0][2]
+    points = [variant.point for _, variant, _ in same]
     agreed = [field for field in varying if all(point[field] == points[0][field] for point in points)]
     point = {field: points[0][field] for field in agreed}
-    seed = f"seed {arm.seed}" if arm.seed is not None and seeds > 1 else ""
-    title = " ".join(filter(None, [arm.title, point_text(point), seed]))
+    title = _title(arm.title, point, arm.seed if seeds > 1 else None)
     adapter = arm.adapter and replace(arm.adapter, arm=title)
-    evaluations = {tuple(score.key for score in other.scores): other.scores for _, other in same}
+    evaluations = {tuple(score.key for score in other.scores): other.scores for _, _, other in same}
     return replace(
         arm,
         title=title,
@@ -144,6 +190,7 @@ def _merged(same: list[tuple[Variant, ArmPlan]], varying: list[str], seeds: int)
             tuple(replace(score, arm=title, adapter=adapter) for score in scores)
             for scores in evaluations.values()
         ),
+        places=tuple(place for place, _, _ in same),
     )
 
 
@@ -155,28 +202,54 @@ class _Materials:
     data_root: str | None
     fetch: bool
     absent: dict[str, None] = field(default_factory=dict)
-    models: dict[ModelReference, LocatedModel] = field(default_factory=dict)
-    problems: dict[Data, tuple[Problems, Problems | None]] = field(default_factory=dict)
-    items: dict[Evaluation, tuple[ItemSet, ...]] = field(default_factory=dict)
+    found: dict[Any, Any] = field(default_factory=dict)
 
-    def builder(self, recipe: Recipe) -> _Builder:
-        """What makes the plans of one variant's arms."""
+    def plans(self, recipe: Recipe) -> Iterator[tuple[Arm, ArmPlan | LrbenchError]]:
+        """The plan of every arm of one variant, or why there is none, in the order declared."""
         arms = resolve_arms(recipe)
+        try:
+            builder = self._builder(recipe, arms)
+        except LrbenchError as error:
+            _raise_what_ends_all(error)
+            yield from ((arm, error) for arm in arms)
+            return
+        for arm in arms:
+            try:
+                yield arm, builder.plan(arm)
+            except LrbenchError as error:
+                yield arm, error
+
+    def _builder(self, recipe: Recipe, arms: tuple[Arm, ...]) -> _Builder:
+        """What makes the plans of one variant's arms."""
         needs_amateur = any(arm.ingredients is not None and arm.ingredients.needs_scores for arm in arms)
         trained = any(arm.ingredients is not None for arm in arms)
         expert = self._model(recipe.pair.expert)
         problems, solutions = self._problems(recipe.data) if trained else (None, None)
-        amateur, derived = None, None
+        amateur, derived, lacking = None, None, None
         if needs_amateur and problems is not None:
-            amateur, derived = self._amateur(recipe, expert, problems)
+            try:
+                amateur, derived = self._amateur(recipe, expert, problems)
+            except LrbenchError as error:
+                # Arms that compare nothing with it can do without.
+                _raise_what_ends_all(error)
+                lacking = error
         if not self.fetch:
             self.absent.update({f"the data set {found.name}": None for found in absent_sets(recipe)})
         held_out = None if solutions is None else ReferenceRollouts(expert, solutions, recipe.sampling)
-        if recipe.evaluation not in self.items:
-            self.items[recipe.evaluation] = (measured_items if self.fetch else expected_items)(recipe)
-        return _Builder(
-            recipe, arms, expert, amateur, derived, problems, held_out, self.items[recipe.evaluation]
-        )
+        measured = measured_items if self.fetch else expected_items
+        items = self._once(recipe.evaluation, lambda: measured(recipe))
+        return _Builder(recipe, arms, expert, amateur, derived, problems, held_out, items, lacking)
+
+    def _once(self, what: Any, find: Callable[[], Any]) -> Any:
+        """What `find` gives, or the error that it raises, asked for once."""
+        if what not in self.found:
+            try:
+                self.found[what] = find()
+            except LrbenchError as error:
+                self.found[what] = error
+        if isinstance(self.found[what], LrbenchError):
+            raise self.found[what]
+        return self.found[what]
 
     def _amateur(
         self, recipe: Recipe, expert: LocatedModel, problems: Problems
@@ -192,27 +265,37 @@ class _Materials:
         return derived.amateur(name, amateur.dtype), derived
 
     def _model(self, reference: ModelReference) -> LocatedModel:
-        if reference not in self.models:
-            found = locate(reference, self.hashes) if self.fetch else expect(reference, self.hashes)
-            if not found.here:
-                self.absent[f"the model {found.name}"] = None
-            self.models[reference] = found
-        return self.models[reference]
+        def find() -> LocatedModel:
+            return locate(reference, self.hashes) if self.fetch else expect(reference, self.hashes)
+
+        found: LocatedModel = self._once(reference, find)
+        if not found.here:
+            self.absent[f"the model {found.name}"] = None
+        return found
 
     def _problems(self, data: Data) -> tuple[Problems, Problems | None]:
-        if data not in self.problems and not self.fetch and self._is_absent(data):
-            self.problems[data] = expected_problems(data)
-        elif data not in self.problems:
+        def find() -> tuple[Problems, Problems | None]:
+            if not self.fetch and self._is_absent(data):
+                return expected_problems(data)
             held_out = load_held_out(data, self.data_root) if data.held_out else None
-            self.problems[data] = load_problems(data, self.data_root), held_out
-        return self.problems[data]
+            return load_problems(data, self.data_root), held_out
+
+        found: tuple[Problems, Problems | None] = self._once(data, find)
+        return found
 
     def _is_absent(self, data: Data) -> bool:
         return data.train in TRAINING_SETS and not is_here(TRAINING_SETS[data.train], self.data_root)
 
 
+def _raise_what_ends_all(error: LrbenchError) -> None:
+    if ends_run(error):
+        raise error
+
+
 @dataclass(frozen=True)
 class _Builder:
+    """`lacking` is why there is no amateur, where arms need one that cannot be had."""
+
     recipe: Recipe
     arms: tuple[Arm, ...]
     expert: LocatedModel
@@ -221,18 +304,18 @@ class _Builder:
     problems: Problems | None
     held_out: ReferenceRollouts | None
     items: tuple[ItemSet, ...]
+    lacking: LrbenchError | None = None
 
-    def plans(self) -> Iterator[ArmPlan]:
-        """The plan of every arm, in the order declared."""
+    def plan(self, arm: Arm) -> ArmPlan:
+        """The plan of one of the arms."""
         suite = SUITES[self.recipe.evaluation.suite]
         engine = self.recipe.evaluation.engine
-        for arm in self.arms:
-            adapter = self._adapter(arm)
-            scores = tuple(
-                BenchmarkScore(arm.name, self.expert, adapter, suite, items, engine) for items in self.items
-            )
-            seed = None if adapter is None else self.recipe.seed
-            yield ArmPlan(arm.name, arm, self.recipe, self.expert, self.amateur, adapter, seed, {}, (scores,))
+        adapter = self._adapter(arm)
+        scores = tuple(
+            BenchmarkScore(arm.name, self.expert, adapter, suite, items, engine) for items in self.items
+        )
+        seed = None if adapter is None else self.recipe.seed
+        return ArmPlan(arm.name, arm, self.recipe, self.expert, self.amateur, adapter, seed, {}, (scores,))
 
     def _adapter(self, arm: Arm) -> TrainedAdapter | None:
         if arm.ingredients is None:
@@ -240,6 +323,8 @@ class _Builder:
         rollouts = self._rollouts(arm.ingredients.source)
         scores = None
         if arm.ingredients.needs_scores:
+            if self.lacking is not None:
+                raise self.lacking
             assert self.amateur is not None
             alpha_min = self.recipe.divergence.alpha_min
             least_mass = self.recipe.pair.needed_mass
@@ -275,7 +360,8 @@ class _Builder:
         return ReferenceRollouts(self.expert, self.problems, self.recipe.sampling)
 
 
-def _with_inputs(stage: Stage) -> Iterator[Stage]:
+def with_inputs(stage: Stage) -> Iterator[Stage]:
+    """The stage with everything behind it, inputs first; a stage may come more than once."""
     for needed in stage.inputs.values():
-        yield from _with_inputs(needed)
+        yield from with_inputs(needed)
     yield stage

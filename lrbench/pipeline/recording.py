@@ -38,6 +38,7 @@ def arm_record(recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], 
     statistics: dict[str, Any] = {}
     for stage in making:
         statistics |= artifacts[stage.key].statistics
+    decisive = making[-1:] or arm.scores
     curves = {}
     if arm.adapter is not None:
         curves = json.loads(artifacts[arm.adapter.key].file(CURVES_FILE).read_text())
@@ -57,7 +58,7 @@ def arm_record(recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], 
         curves=curves,
         stages={stage.name: stage.key for stage in making},
         # Of the last stage that can decide what the arm scores.
-        environment=artifacts[(making[-1] if making else arm.scores[0]).key].environment,
+        environment=next(artifacts[stage.key] for stage in decisive if stage.key in artifacts).environment,
         recorded_at=now,
     )
 
@@ -65,11 +66,13 @@ def arm_record(recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], 
 def score_records(
     recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], now: str
 ) -> Iterator[ScoreRecord]:
-    """What the arm scored, a record per benchmark of every evaluation."""
+    """What the arm scored, a record per benchmark of every evaluation that has been measured."""
     for evaluation in arm.evaluations:
         suite_protocol = {score.benchmark: stable_hash(score.protocol) for score in evaluation}
         for score in evaluation:
-            artifact = artifacts[score.key]
+            artifact = artifacts.get(score.key)
+            if artifact is None:
+                continue
             items = [(item["id"], item["paper"], item["exact"]) for item in read_items(artifact)]
             yield ScoreRecord(
                 arm_id=arm_identity(recipe, arm),

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from lrbench.errors import LrbenchError
+from lrbench.pipeline.failures import Failure, ends_run
 from lrbench.pipeline.progress import Reporter
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.loading import telling_where
@@ -16,18 +18,26 @@ from lrbench.results.studies.report import build_report
 from lrbench.results.studies.writing import write_report
 
 
-def run_edition(edition: LoadedEdition, runs: Path, reporter: Reporter) -> int:
-    """Run every recipe of `edition`, doing only what no earlier run has done; returns the stages worked on.
+def run_edition(edition: LoadedEdition, runs: Path, reporter: Reporter) -> tuple[Failure, ...]:
+    """Run every recipe of `edition`, doing only what no earlier run has done; returns what could not be done.
 
-    Raises `LrbenchError` subclasses for all that can go wrong; what is finished stays.
+    A recipe that cannot be run at all is one failure, and the others are run. Raises `LrbenchError`
+    subclasses for what ends every run; what is finished stays.
     """
-    worked = 0
+    failures: list[Failure] = []
     for source in edition.recipes:
         command = shlex.join(["lrbench", "run", source.path, *source.overrides])
         reporter.say(f"{edition.study}: {command}")
-        with telling_where(source.path, source.overrides):
-            worked += run_recipe(source.recipe, runs, reporter, command).worked
-    return worked
+        try:
+            with telling_where(source.path, source.overrides):
+                own = run_recipe(source.recipe, runs, reporter, command).failures
+        except LrbenchError as error:
+            if ends_run(error):
+                raise
+            reporter.say(f"failed  {source.recipe.name}: {error}")
+            own = (Failure(("every arm",), ("before work",), str(error)),)
+        failures += [failure.of_recipe(source.recipe.name) for failure in own]
+    return tuple(failures)
 
 
 def make_tables(

@@ -6,7 +6,7 @@ per benchmark with a line per arm. Names are shown as text whatever they hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from rich.box import SIMPLE_HEAD
@@ -74,13 +74,26 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
             if section[0].recipe in declared:
                 _show_claims(declared[section[0].recipe], replace(board, rows=tuple(section)), console)
         console.print()
-        notes = list(notes_on(board, boards[0] if position else None))
+        notes = [*notes_on(board, boards[0] if position else None), *_without_result(board, declared)]
         for note in notes:
             console.print(Text(note, style="yellow"))
         if notes:
             console.print()
     for line in LEGEND:
         console.print(Text(line, style="dim"))
+
+
+def _without_result(board: Board, declared: Mapping[str, RecipeRecord]) -> Iterator[str]:
+    """Of every recipe on the board, how many of the arms that it means are not."""
+    shown = {row.arm_id for row in board.rows}
+    for name in dict.fromkeys(row.recipe for row in board.rows):
+        meant = declared[name].arm_ids if name in declared else ()
+        absent = len(set(meant) - shown)
+        if absent:
+            yield (
+                f"{absent} of the {len(meant)} arms that {plain(name, LONGEST_NAME)} means "
+                f"{'has' if absent == 1 else 'have'} no result on this board"
+            )
 
 
 def _show_claims(recipe: RecipeRecord, board: Board, console: Console) -> None:

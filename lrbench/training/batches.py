@@ -10,7 +10,7 @@ from itertools import chain, count, islice
 
 import numpy as np
 
-from lrbench.errors import RunError
+from lrbench.errors import NothingKeptError
 from lrbench.recipe.schema import Training
 from lrbench.sampling.samples import Samples, rollout_bounds
 
@@ -22,13 +22,10 @@ def update_batches(samples: Samples, training: Training, seed: int) -> Iterator[
 
     With `rollouts_per_update` a batch is every kept step of that many rollouts; with
     `steps_per_update` it is that many kept steps, taken along the shuffled rollouts. The last batch
-    of an epoch is filled from the next one. Raises `RunError` when no step was kept.
+    of an epoch is filled from the next one. Raises `NothingKeptError` when no step was kept.
     """
     if len(samples) == 0:
-        raise RunError(
-            "no step was kept, so there is nothing to train on: lower divergence.beta, "
-            "or give more problems (for `sft`: no sampled solution was right)"
-        )
+        raise NothingKeptError("no step was kept, so there is nothing to train on")
     groups = _shuffled_groups(samples, seed)
     steps = chain.from_iterable(groups)
     for _ in range(training.updates):

@@ -66,6 +66,12 @@ class Stage(ABC):
         """The engine the stage writes with, where it does."""
         return None
 
+    def check(self, artifacts: Mapping[str, Artifact]) -> None:  # noqa: B027 - most stages can always try
+        """Raise `RunError` where what is made already shows that the stage cannot be; loads no model.
+
+        `artifacts` holds, by their keys, those of all stages behind this one.
+        """
+
     @abstractmethod
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar
 
+from lrbench.errors import NothingKeptError
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
@@ -74,6 +75,13 @@ class TrainedAdapter(Stage):
     def keep(self) -> tuple[str, ...]:
         """The adapter in PEFT's format, and the curves; no saves."""
         return (*ADAPTER_FILES, CURVES_FILE)
+
+    def check(self, artifacts: Mapping[str, Artifact]) -> None:
+        """Whether a step was kept. Raises `NothingKeptError`, which says what was seen instead."""
+        if artifacts[self.samples.key].statistics["kept_steps"] == 0:
+            from lrbench.pipeline.stages.unkept import why_nothing_kept
+
+            raise NothingKeptError(why_nothing_kept(self.samples, artifacts))
 
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
