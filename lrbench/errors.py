@@ -62,6 +62,10 @@ class NothingKeptError(RunError):
     """An arm has nothing to learn from. The message says what was seen and which settings would keep some."""
 
 
+class PromptsChangedError(RunError):
+    """A library builds prompts otherwise than it did for earlier stages. Go back to it, or start over."""
+
+
 class IncompleteRunError(RunError):
     """All that could be done is done, and some could not. The message lists it; mend that and run again."""
 

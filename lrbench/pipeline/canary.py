@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrbench.errors import RunError
+from lrbench.errors import PromptsChangedError
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.workspace import Workspace
 from lrbench.store.artifact import Artifact
@@ -17,7 +17,7 @@ class PromptCanary:
         self._first: tuple[Stage, str] | None = None
 
     def before(self, stage: Stage, workspace: Workspace) -> dict[str, str]:
-        """What a stage that is about to work has to record; raises `RunError` when it would not match."""
+        """What a stage about to work has to record; raises `PromptsChangedError` when it would not match."""
         if not stage.renders_prompts:
             return {}
         from lrbench.models.prompt import canary_hash
@@ -27,14 +27,14 @@ class PromptCanary:
         return {STATISTIC: canary}
 
     def after(self, stage: Stage, artifact: Artifact) -> None:
-        """Raise `RunError` when a finished stage, whenever it was made, built its prompts otherwise."""
+        """Raise `PromptsChangedError` when a finished stage, whenever made, built its prompts otherwise."""
         if stage.renders_prompts:
             self._compare(stage, artifact.statistics[STATISTIC])
 
     def _compare(self, stage: Stage, canary: str) -> None:
         first, expected = self._first = self._first or (stage, canary)
         if canary != expected:
-            raise RunError(
+            raise PromptsChangedError(
                 f"{stage.label}: its prompts are built otherwise than those of {first.label} (canary "
                 f"{canary[:8]} against {expected[:8]}), because the library that applies the chat template "
                 "has changed between the two. Go back to the version that made the earlier stage, or start "

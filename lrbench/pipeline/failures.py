@@ -10,7 +10,14 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from lrbench.errors import IncompleteRunError, InterruptedRunError, LedgerError, LrbenchError, StoreError
+from lrbench.errors import (
+    IncompleteRunError,
+    InterruptedRunError,
+    LedgerError,
+    LrbenchError,
+    PromptsChangedError,
+    StoreError,
+)
 from lrbench.pipeline.stages.base import Stage
 from lrbench.store.files import WRITING_FAILED
 
@@ -55,10 +62,10 @@ class Failure:
 
 
 def ends_run(error: Exception) -> bool:
-    """Whether nothing else can be done either: the disk, the store or the ledger is not usable."""
+    """Whether nothing else can be done either: the disk, the store, the ledger or a library is not usable."""
     if isinstance(error, OSError):
         return error.errno in WRITING_FAILED
-    return isinstance(error, StoreError | LedgerError | InterruptedRunError)
+    return isinstance(error, StoreError | LedgerError | InterruptedRunError | PromptsChangedError)
 
 
 def gathered(causes: Iterable[tuple[str, Cause]]) -> tuple[Failure, ...]:
