@@ -365,6 +365,12 @@ def main() -> NoReturn:
     except LrbenchError as error:
         typer.echo(str(error), err=True)
         sys.exit(error.exit_code)
+    except SystemExit:
+        if stopped:
+            # What typer makes of an interrupt, silently.
+            typer.echo("Stopped.", err=True)
+            sys.exit(InterruptedRunError.exit_code)
+        raise
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
         sys.exit(InterruptedRunError.exit_code)

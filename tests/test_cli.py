@@ -170,3 +170,16 @@ def test_stopping_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, stop: signa
         f"  lrbench run {QUICKSTART} --runs {tmp_path}",
     ]
     assert "Traceback" not in errors
+
+
+def test_a_command_that_is_interrupted_says_so(tmp_path: Path) -> None:
+    interrupted = """
+import os, signal
+from lrbench import cli
+from lrbench.pipeline import doctor
+doctor.examine = lambda *_arguments: os.kill(os.getpid(), signal.SIGINT)
+cli.main()
+"""
+    command = [sys.executable, "-c", interrupted, "doctor", "--runs", str(tmp_path)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (130, "Stopped.\n")
