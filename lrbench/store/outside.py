@@ -51,8 +51,7 @@ def leftovers(runs: Path) -> dict[Path, Path]:
     found = {}
     with storage_errors(runs / FOLDER):
         for note in sorted((runs / FOLDER).glob(f"*{NOTE}")):
-            with try_hold(note.with_suffix(LOCK)) as abandoned:
-                path = _noted(note) if abandoned else None
+            path = _noted(note) if _is_abandoned(note) else None
             if path is not None and os.path.lexists(path):
                 found[note] = path
     return found
@@ -69,6 +68,15 @@ def remove_leftover(note: Path, path: Path) -> None:
         else:
             path.unlink(missing_ok=True)
         _forget(note)
+
+
+def _is_abandoned(note: Path) -> bool:
+    lock = note.with_suffix(LOCK)
+    # Looking writes nothing, so a lock that is not there is not made.
+    if not lock.is_file():
+        return True
+    with try_hold(lock) as held:
+        return held
 
 
 def _noted(note: Path) -> Path | None:

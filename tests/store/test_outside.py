@@ -60,4 +60,6 @@ def test_a_note_never_has_anything_else_removed(tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
     for number, text in enumerate([json.dumps({"path": str(mine)}), "[" * 100_000, '{"path": 7}', ""]):
         (tmp_path / FOLDER / f"{number}.json").write_text(text)
+    os.mkfifo(tmp_path / FOLDER / "pipe.json")
     assert leftovers(tmp_path) == {}
+    assert len(list((tmp_path / FOLDER).iterdir())) == 5, "looking writes nothing"
