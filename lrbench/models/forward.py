@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lrbench.errors import ModelError
 from lrbench.models.loading import Model
+from lrbench.models.memory import out_of_memory
 from lrbench.models.pieces import TOKENS_PER_FORWARD as TOKENS_PER_FORWARD
 from lrbench.models.pieces import chunk_positions
 from lrbench.models.vocabulary import SharedVocabulary
@@ -85,11 +86,17 @@ def check_output_layer(model: Model, name: str) -> None:
     """Prove that the output layer alone turns hidden states into logits.
 
     Some architectures scale or cap logits afterwards; scoring them here would be wrong, so such a
-    model is refused with `ModelError`.
+    model is refused with `ModelError`, and so is one that cannot read text at all.
     """
     ids_BT = torch.arange(8, device=model.device).unsqueeze(0)
-    whole_BTV = model(input_ids=ids_BT).logits
-    parts_BTV = model.get_output_embeddings()(hidden_states(model, ids_BT))
+    try:
+        whole_BTV = model(input_ids=ids_BT).logits
+        parts_BTV = model.get_output_embeddings()(hidden_states(model, ids_BT))
+    except Exception as error:  # sizes that do not fit together are found by whichever layer meets them
+        if isinstance(error, RuntimeError) and out_of_memory(error):
+            raise
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ModelError(f"{name}: the model as config.json describes it cannot compute: {reason}") from error
     tolerance = 1e-4 if whole_BTV.dtype == torch.float32 else 1e-2
     if not torch.allclose(whole_BTV.float(), parts_BTV.float(), rtol=tolerance, atol=tolerance):
         raise ModelError(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from lrbench.errors import ModelError
+from lrbench.errors import LrbenchError, ModelError
+from lrbench.models.folder import check_rows
 from lrbench.models.source import LocatedModel, check_unchanged
+from lrbench.models.weights import weight_shapes
 
 # Without any of them transformers would silently build an empty tokenizer.
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "tokenizer.model", "vocab.txt")
+UNUSABLE = "its config.json cannot be used"
 
 Model = Any
 Tokenizer = Any
@@ -26,10 +30,24 @@ def load_tokenizer(model: LocatedModel) -> Tokenizer:
             f"{model.name}: its tokenizer cannot be loaded: none of {', '.join(TOKENIZER_FILES)}"
         )
     check_unchanged(model)
-    try:
-        return AutoTokenizer.from_pretrained(model.folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # what a broken tokenizer raises is up to three libraries
-        raise ModelError(f"{model.name}: its tokenizer cannot be loaded: {_first_line(error)}") from error
+    with _told_as(f"{model.name}: its tokenizer cannot be loaded"):
+        tokenizer = AutoTokenizer.from_pretrained(
+            model.folder, local_files_only=True, trust_remote_code=False
+        )
+        names = type(tokenizer).vocab_files_names.values()
+    for name in sorted(set(names) - model.files):
+        if (model.folder / name).exists():
+            raise ModelError(
+                f"{model.name}: its tokenizer reads {name}, which is not among the files that identify a "
+                "model; save it as tokenizer.json first"
+            )
+    return tokenizer
+
+
+def check_tokens(model: LocatedModel, tokenizer: Tokenizer) -> None:
+    """Raise `ModelError` unless the model has an embedding for every token of `tokenizer`, added ones too."""
+    token, index = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    check_rows(model.name, index, token, output_rows(model))
 
 
 def load_model(model: LocatedModel, device: torch.device) -> Model:
@@ -41,18 +59,16 @@ def load_model(model: LocatedModel, device: torch.device) -> Model:
     transformers.utils.logging.disable_progress_bar()
     # Its remarks on lengths are about limits that the engines keep already.
     transformers.utils.logging.set_verbosity_error()
-    try:
+    with _told_as(f"{model.name}: its weights cannot be loaded"):
         loaded, report = AutoModelForCausalLM.from_pretrained(
             model.folder,
             dtype=getattr(torch, model.dtype),
-            attn_implementation="sdpa",
+            attn_implementation=model.attention,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except Exception as error:  # what a broken checkpoint raises is up to four libraries
-        raise ModelError(f"{model.name}: its weights cannot be loaded: {_first_line(error)}") from error
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if report.get(kind):
             names = ", ".join(sorted(str(name) for name in report[kind])[:5])
@@ -68,7 +84,10 @@ def load_model(model: LocatedModel, device: torch.device) -> Model:
 
 def output_rows(model: LocatedModel) -> int:
     """Number of rows of the model's output layer: its vocabulary, padding included."""
-    return int(_text_config(model).vocab_size)
+    rows = getattr(_text_config(model), "vocab_size", None)
+    if rows is None:
+        raise ModelError(f"{model.name}: its config.json does not say vocab_size")
+    return int(rows)
 
 
 def context_length(model: LocatedModel) -> int:
@@ -103,20 +122,53 @@ def check_target_modules(model: LocatedModel, target_modules: Sequence[str]) -> 
 
 
 def empty_model(model: LocatedModel) -> Model:
-    """The model's architecture without weights: every tensor has a shape and no content."""
-    with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(_config(model), trust_remote_code=False)
+    """The model's architecture without weights: every tensor has a shape and no content.
+
+    Raises `ModelError` where the config asks for what no library here can build.
+    """
+    with _told_as(f"{model.name}: {UNUSABLE}"), torch.device("meta"):
+        return AutoModelForCausalLM.from_config(
+            _config(model), trust_remote_code=False, attn_implementation=model.attention
+        )
+
+
+def check_architecture(model: LocatedModel) -> None:
+    """Raise `ModelError` unless the config's architecture can be built, and the weights are of its sizes.
+
+    Reads the headers of the weights. A weight may lie transposed, as libraries turn some when they load them.
+    """
+    shapes = weight_shapes(model.name, model.folder)
+    for name, weight in empty_model(model).state_dict().items():
+        found, meant = shapes.get(name), tuple(weight.shape)
+        if found is not None and sorted(found) != sorted(meant):
+            raise ModelError(
+                f"{model.name}: {UNUSABLE}: it makes the weight {name} {meant}, the checkpoint has {found}"
+            )
 
 
 def _text_config(model: LocatedModel) -> Any:
-    return _config(model).get_text_config()
+    with _told_as(f"{model.name}: {UNUSABLE}"):
+        return _config(model).get_text_config()
 
 
 def _config(model: LocatedModel) -> Any:
-    try:
+    with _told_as(f"{model.name}: {UNUSABLE}"):
         return AutoConfig.from_pretrained(model.folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # an unknown or broken config raises whatever its reader meets first
-        raise ModelError(f"{model.name}: its config.json cannot be used: {_first_line(error)}") from error
+
+
+@contextmanager
+def _told_as(what: str) -> Iterator[None]:
+    """Tell of whatever a library raises as a `ModelError` that begins with `what`.
+
+    What a broken model makes them raise is up to four libraries, and the panics of those written in Rust are
+    no `Exception`.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, LrbenchError):
+        raise
+    except BaseException as error:
+        raise ModelError(f"{what}: {_first_line(error)}") from error
 
 
 def end_of_turn_id(tokenizer: Tokenizer) -> int:
@@ -148,6 +200,8 @@ def stop_token_ids(tokenizer: Tokenizer) -> list[int]:
     return sorted(ids)
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # Some say who complains first, and what about on the next line.
+    whole = lines[:2] if lines and lines[0].endswith(":") else lines[:1]
+    return " ".join(whole) or type(error).__name__

@@ -7,13 +7,17 @@ their revision points at.
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lrbench.embedded.assets import model_folder
 from lrbench.errors import ModelError, RunError
+from lrbench.models.attention import USUAL, attention_of
+from lrbench.models.config import CONFIG
+from lrbench.models.folder import check_folder
+from lrbench.models.weights import are_here
 from lrbench.recipe.references import EMBEDDED, Origin, local_path, origin_of_model
 from lrbench.recipe.schema import ModelReference
 from lrbench.store.keys import FileHashes, stable_hash
@@ -31,8 +35,10 @@ IDENTITY_PATTERNS = (
     "added_tokens.json",
     "chat_template*",
     "*.model",
+    # Templates by name, of which one called default takes the place of the tokenizer's own.
+    "additional_chat_templates/*.jinja",
 )
-ADAPTER_CONFIG = "adapter_config.json"
+FILE_SUFFIXES = (".json", ".safetensors", ".model", ".txt", ".jinja")
 DOWNLOAD_PATTERNS = [*IDENTITY_PATTERNS, "*.jinja"]
 
 
@@ -42,6 +48,7 @@ class LocatedModel:
 
     `stamp` is the state of its files when they were identified; `check_unchanged` compares it later. A model
     that is not `here` has an empty stamp and no folder; its identity holds the revision as it was written.
+    `attention` is how it is computed.
     """
 
     name: str
@@ -50,6 +57,12 @@ class LocatedModel:
     dtype: str
     stamp: tuple[tuple[str, int, int, int], ...] = field(repr=False)
     here: bool = True
+    attention: str = USUAL
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The files that were identified, by their paths below the folder."""
+        return frozenset(file for file, *_ in self.stamp)
 
 
 def locate(reference: ModelReference, hashes: FileHashes, offline: bool = False) -> LocatedModel:
@@ -61,25 +74,17 @@ def locate(reference: ModelReference, hashes: FileHashes, offline: bool = False)
     Raises `ModelError` when it cannot be found, or holds no safetensors weights.
     """
     origin = origin_of_model(reference.model)
-    if origin is Origin.HUB:
-        folder = _fetch(reference, offline)
+    try:
+        folder = _fetch(reference, offline) if origin is Origin.HUB else _folder(reference, origin)
+        attention = attention_of(check_folder(reference.model, folder, _files(folder)))
         # The hub's cache names a snapshot's folder by its commit.
-        identity = f"hub:{reference.model}@{folder.name}"
-    else:
-        folder = _folder(reference, origin)
-        identity = folder_identity(folder, hashes)
-    if (folder / ADAPTER_CONFIG).exists():
-        raise ModelError(
-            f"{reference.model}: the folder holds {ADAPTER_CONFIG}, an adapter that would be applied "
-            "silently; merge it into the weights, or move it elsewhere"
+        hub = f"hub:{reference.model}@{folder.name}"
+        identity = hub if origin is Origin.HUB else folder_identity(folder, hashes)
+        return LocatedModel(
+            reference.model, folder, identity, reference.dtype, _stamp(folder), attention=attention
         )
-    if not any(folder.glob("*.safetensors")):
-        raise ModelError(
-            f"{reference.model}: the folder holds no .safetensors file; other weight formats can run code "
-            "and are refused. Save the model with safetensors first."
-        )
-    _check_index(reference.model, folder)
-    return LocatedModel(reference.model, folder, identity, reference.dtype, _stamp(folder))
+    except OSError as error:
+        raise ModelError(f"{reference.model}: its folder cannot be read ({error})") from error
 
 
 def expect(reference: ModelReference, hashes: FileHashes) -> LocatedModel:
@@ -109,48 +114,45 @@ def check_unchanged(model: LocatedModel) -> None:
 
 def folder_identity(folder: Path, hashes: FileHashes) -> str:
     """Hash over the names and contents of the files that make the model what it is."""
-    return f"files:{stable_hash({path.name: hashes.sha256(path) for path in _identity_files(folder)})}"
+    return f"files:{stable_hash({file: hashes.sha256(path) for file, path in _files(folder).items()})}"
 
 
-def _identity_files(folder: Path) -> list[Path]:
-    return sorted({path for pattern in IDENTITY_PATTERNS for path in folder.glob(pattern) if path.is_file()})
+def _files(folder: Path) -> dict[str, Path]:
+    """The files that make the model what it is, by their paths below the folder.
+
+    What only has the name of such a file, as a pipe may, is among them: `check_folder` refuses it.
+    """
+    found = {path for pattern in IDENTITY_PATTERNS for path in folder.glob(pattern)}
+    return {path.relative_to(folder).as_posix(): path for path in sorted(found) if _is_meant(path)}
+
+
+def _is_meant(path: Path) -> bool:
+    """Whether the name is that of a file; folders may well be called `tokenizer`."""
+    return not path.is_dir() or path.suffix in FILE_SUFFIXES
 
 
 def _stamp(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
-    states = [(path.name, path.stat()) for path in _identity_files(folder)]
-    return tuple((name, state.st_size, state.st_mtime_ns, state.st_ino) for name, state in states)
-
-
-def _check_index(name: str, folder: Path) -> None:
-    """Refuse an index of weights that names files which are not here, or not among those that are hashed."""
-    for index in folder.glob("*.safetensors.index.json"):
-        try:
-            files = sorted({str(file) for file in json.loads(index.read_text())["weight_map"].values()})
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ModelError(f"{name}: {index.name} cannot be read as an index of weights") from error
-        stray = [file for file in files if (folder / file).parent != folder]
-        if stray:
-            raise ModelError(f"{name}: {index.name} names {stray[0]}, which is outside the model's folder")
-        missing = [file for file in files if not (folder / file).is_file()]
-        if missing:
-            others = f" and {len(missing) - 1} more" if missing[1:] else ""
-            raise ModelError(
-                f"{name}: {index.name} names {missing[0]}{others}, which the folder does not hold; copy or "
-                "fetch the whole model again"
-            )
+    states = [(file, path.stat()) for file, path in _files(folder).items()]
+    return tuple((file, state.st_size, state.st_mtime_ns, state.st_ino) for file, state in states)
 
 
 def model_identity(model: LocatedModel) -> dict[str, Any]:
     """The fields of a stage's identity that a model contributes."""
-    return {"weights": model.identity, "dtype": model.dtype}
+    unusual = {} if model.attention == USUAL else {"attention": model.attention}
+    return {"weights": model.identity, "dtype": model.dtype, **unusual}
 
 
 def _folder(reference: ModelReference, origin: Origin) -> Path:
     if origin is Origin.EMBEDDED:
         return model_folder(reference.model.removeprefix(EMBEDDED))
-    folder = local_path(reference.model).resolve()
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{reference.model}: no model folder there (config.json is missing)")
+    try:
+        folder = local_path(reference.model).resolve()
+        found = os.path.lexists(folder / CONFIG)
+    except (RuntimeError, ValueError) as error:
+        # Links that lead in circles, and names that no file can have.
+        raise ModelError(f"{reference.model}: no folder can be there ({error})") from error
+    if not found:
+        raise ModelError(f"{reference.model}: no model folder there ({CONFIG} is missing)")
     return folder
 
 
@@ -158,10 +160,9 @@ def _cached(reference: ModelReference) -> Path | None:
     """The folder of a model in the hub's cache, where its weights are there too."""
     try:
         folder = _fetch(reference, offline=True)
-        _check_index(reference.model, folder)
     except ModelError:
         return None
-    return folder if any(folder.glob("*.safetensors")) else None
+    return folder if are_here(reference.model, folder) else None
 
 
 def _fetch(reference: ModelReference, offline: bool) -> Path:

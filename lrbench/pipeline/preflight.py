@@ -75,6 +75,10 @@ def _whole(store: Store, stage: Stage) -> Artifact | None:
 def _checks(workspace: Workspace, waiting: list[Stage]) -> Iterator[Check]:
     """Everything that can be found out, each with the stages that would meet it."""
     yield waiting, lambda: workspace.device
+    yield waiting, workspace.check_expert
+    scoring: list[Stage] = [stage for stage in waiting if isinstance(stage, PairScores)]
+    if scoring:
+        yield scoring, workspace.check_amateur
     for choice in {stage.engine_choice for stage in waiting if stage.engine_choice is not None}:
         writing = [stage for stage in waiting if stage.engine_choice == choice]
         yield writing, partial(workspace.check_engine, choice)

@@ -258,6 +258,24 @@ class Workspace:
         self._padding = Padding()
         return self._padding
 
+    def check_expert(self) -> None:
+        """Find out before any work whether the expert can be built and has an embedding for every token.
+
+        Raises `ModelError` when it cannot. Loads its tokenizer and no weights.
+        """
+        from lrbench.models.loading import check_architecture, check_tokens
+
+        check_architecture(self.expert_source)
+        check_tokens(self.expert_source, self.tokenizer)
+
+    def check_amateur(self) -> None:
+        """The same of an amateur that is not yet to be derived."""
+        from lrbench.models.loading import check_architecture, check_tokens
+
+        if self.amateur_source is not None and self.amateur_source.here:
+            check_architecture(self.amateur_source)
+            check_tokens(self.amateur_source, self.amateur_tokenizer)
+
     def check_engine(self, choice: EngineChoice) -> None:
         """Find out before any work whether an engine is there. Raises `UserError` when it is not."""
         if choice.name == "vllm":

@@ -61,7 +61,8 @@ class DerivedAmateur(Stage):
 
     def amateur(self, name: str, dtype: str) -> LocatedModel:
         """The model that the stage makes, known by the stage's key before it is there."""
-        return LocatedModel(name, Path(), f"derived:{self.key}", dtype, (), here=False)
+        attention = self.expert.attention
+        return LocatedModel(name, Path(), f"derived:{self.key}", dtype, (), here=False, attention=attention)
 
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
