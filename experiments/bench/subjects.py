@@ -160,6 +160,7 @@ def random_pair(declared: RandomPair) -> Subject:
             stop_ids=(),
             no_tokens=tuple(range(declared.tokens, declared.expert.output_rows)),
             context=PROMPT_LENGTHS[1] + declared.new_tokens,
+            rows=declared.expert.output_rows,
         ),
         [tuple(ids.integers(declared.tokens, size=length).tolist()) for length in lengths],
         declared.new_tokens,

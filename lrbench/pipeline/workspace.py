@@ -312,11 +312,13 @@ class Workspace:
         from lrbench.models.loading import context_length, output_rows
         from lrbench.sampling.engines.base import TokenRules
 
-        padding = range(self.vocabulary.size, output_rows(self.expert_source))
+        rows = output_rows(self.expert_source)
+        padding = range(self.vocabulary.size, rows)
         return TokenRules(
             stop_ids=tuple(self.stop_ids),
             no_tokens=(*self.vocabulary.unused, *padding),
             context=context_length(self.expert_source),
+            rows=rows,
         )
 
     @cached_property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lrbench.recipe.addresses import unusable_address
 from lrbench.recipe.arms import KNOWN_ARMS, Arm, resolve_arm, resolve_arms
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
 from lrbench.recipe.references import Origin, origin_of_model
@@ -44,7 +45,7 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _choice_of_items(sections["evaluation"])
     for section in ("sampling", "evaluation"):
         if section in sections:
-            yield from _missing_address(sections[section].engine, section)
+            yield from _address(sections[section].engine, section)
     if "arms" in sections:
         yield from _repeated_names(sections["arms"])
     if {"arms", "divergence", "training"} <= sections.keys():
@@ -142,10 +143,13 @@ def _choice_of_items(evaluation: Evaluation) -> Iterator[Finding]:
                 yield ("evaluation", field, place), f"`{excerpt(name)}` stands twice in the list"
 
 
-def _missing_address(engine: EngineChoice, section: str) -> Iterator[Finding]:
+def _address(engine: EngineChoice, section: str) -> Iterator[Finding]:
+    path = (section, "engine", "url")
     if engine.name == "server" and engine.url is None:
-        message = "missing; the engine `server` needs its address, such as http://127.0.0.1:8000"
-        yield (section, "engine", "url"), message
+        yield path, "missing; the engine `server` needs its address, such as http://127.0.0.1:8000"
+    # Recorded whichever engine is chosen.
+    if engine.url is not None and (problem := unusable_address(engine.url)):
+        yield path, problem
 
 
 def _repeated_names(arms: tuple[ArmDeclaration, ...]) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ class Scripted(Engine):
 
     def __init__(self, answer: Callable[[Request], tuple[int, ...]], context: int = 100) -> None:
         self.answer = answer
-        self.rules = TokenRules((STOP,), (NO_TOKEN,), context)
+        self.rules = TokenRules((STOP,), (NO_TOKEN,), context, 64)
         self.asked: list[Request] = []
 
     def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:

@@ -45,7 +45,7 @@ def test_rows_are_as_many_as_fit_at_the_length_of_the_longest(
 def test_the_engine_writes_so_many_at_once(
     tiny_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    model, rules = tiny_model(), TokenRules((0,), (), 256)
+    model, rules = tiny_model(), TokenRules((0,), (), 256, 64)
     expected = TransformersEngine(model, rules, 2).complete_requests(REQUESTS, 0.0)
     read = []
     real = model.forward

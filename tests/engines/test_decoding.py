@@ -66,7 +66,7 @@ class Written:
 
     def found(self, temperature: float, batch_size: int, padding: Padding) -> list[Ids]:
         """The completions by the engine."""
-        rules = TokenRules(self.stop_ids, (), 512)
+        rules = TokenRules(self.stop_ids, (), 512, self.model.config.vocab_size)
         engine = TransformersEngine(self.model, rules, batch_size, padding)
         return engine.complete(self.prompts, NEW_TOKENS, temperature, self.seeds)
 

@@ -61,7 +61,7 @@ PROMPTS = [tuple((5 * place + length) % 64 for place in range(length)) for lengt
 
 
 def writes_as_generate(model: Any) -> bool:
-    engine = TransformersEngine(model, TokenRules((63, 7), (), 256), batch_size=2)
+    engine = TransformersEngine(model, TokenRules((63, 7), (), 256, 64), batch_size=2)
     expected = [generated(model, [prompt], 12, (63, 7))[0] for prompt in PROMPTS]
     assert len(set(expected)) > 2
     return engine.complete(PROMPTS, 12) == expected
@@ -127,5 +127,5 @@ def test_a_plain_cache_is_known_in_half_precision_too(
     for seed in range(5):
         model = tiny_model(seed=seed).to(dtype)
         assert can_refill(model)
-        engine = TransformersEngine(model, TokenRules((63,), (), 256), batch_size=3)
+        engine = TransformersEngine(model, TokenRules((63,), (), 256, 64), batch_size=3)
         assert {len(completion) for completion in engine.complete(PROMPTS, 12)} <= set(range(1, 13))

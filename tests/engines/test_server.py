@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +18,20 @@ from lrbench.sampling.engines import endpoint
 from lrbench.sampling.engines.base import TokenRules
 from lrbench.sampling.engines.endpoint import Endpoint
 from lrbench.sampling.engines.server import ServedModel
+from tests.engines.hostile_answers import LIES, LOG_PROBABILITIES, MALFORMED, MODELS, REFUSALS, Refusal
 from tests.engines.loopback import Answer, Loopback, serving
 
-RULES = TokenRules(stop_ids=(2, 3), no_tokens=(60, 61), context=100)
-MODELS = {"data": [{"id": "expert"}, {"id": "old-adapter", "parent": "expert"}]}
+RULES = TokenRules(stop_ids=(2, 3), no_tokens=(60, 61), context=100, rows=64)
+CARDS = {"data": [{"id": "expert"}, {"id": "old-adapter", "parent": "expert"}]}
 
 
 def echo(path: str, body: dict[str, Any]) -> Answer:
     """A well-behaved server whose completion is the first token of the prompt, the seed, and a stop."""
     if path == "/v1/models":
-        return 200, MODELS
+        return 200, CARDS
     if path == "/v1/completions":
-        return 200, {"choices": [{"text": "", "token_ids": [body["prompt"][0], body["seed"], 2]}]}
+        ids = [body["prompt"][0], body.get("seed", 0), 2]
+        return 200, {"choices": [{"text": "", "token_ids": ids, "finish_reason": "stop"}]}
     return 200, "Success"
 
 
@@ -38,7 +42,7 @@ def served(loopback: Loopback, connections: int = 4, **fields: Any) -> ServedMod
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries without the pauses between them."""
-    monkeypatch.setattr(endpoint, "RETRIES", endpoint.RETRIES.new(backoff_factor=0))
+    monkeypatch.setattr(endpoint, "PAUSES", (0.0,) * len(endpoint.PAUSES))
 
 
 def test_token_ids_go_in_and_come_out_in_order() -> None:
@@ -127,7 +131,7 @@ def test_a_server_without_log_probabilities_cannot_prove_its_model() -> None:
 
 def test_log_probabilities_are_those_of_the_given_tokens() -> None:
     given = [None, {"6": {"logprob": -1.5}, "9": {"logprob": -0.1}}, {"7": {"logprob": -2.5}}]
-    with serving(completing({"prompt_logprobs": given})) as loopback:
+    with serving(completing({"prompt_logprobs": given, "finish_reason": "length"})) as loopback:
         assert served(loopback).engine(RULES).log_probabilities([5, 6, 7]) == [-1.5, -2.5]
 
 
@@ -168,10 +172,129 @@ def test_a_named_model_is_asked_for() -> None:
     assert loopback.requests[-1][1]["model"] == "b"
 
 
-@pytest.mark.parametrize("answer", ["<html>", [], {"data": [{}]}])
-def test_something_else_at_the_address_is_a_message(answer: Any) -> None:
-    with serving(lambda *_: (200, answer)) as loopback, pytest.raises(UserError, match="OpenAI's protocol"):
-        served(loopback)
+def told(caught: pytest.ExceptionInfo[Exception], loopback: Loopback) -> str:
+    """The message, which has to be one that people can act on."""
+    message = str(caught.value)
+    assert loopback.url in message
+    assert message.isprintable()
+    assert len(message) < 1200
+    return message
+
+
+@pytest.mark.parametrize("answer", MODELS.values(), ids=MODELS)
+def test_something_else_at_the_address_is_a_message(answer: bytes) -> None:
+    with serving(lambda *_: (200, answer)) as loopback:
+        with pytest.raises(UserError) as caught:
+            served(loopback)
+        assert "answer" in told(caught, loopback)
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_a_completion_with_a_lie_in_it_is_no_result(lie: Callable[[dict[str, Any]], Any]) -> None:
+    good = {"text": "", "token_ids": [5, 9, 2], "finish_reason": "stop"}
+    with serving(completing(good)) as loopback:
+        assert served(loopback).engine(RULES).complete([[5, 6, 7]], 9) == [(5, 9, 2)]
+    with serving(completing(lie(good))) as loopback:
+        with pytest.raises((RunError, UserError)) as caught:
+            served(loopback).engine(RULES).complete([[5, 6, 7]], 9)
+        told(caught, loopback)
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
+def test_an_answer_that_is_no_completion_is_one_message(body: bytes) -> None:
+    with serving(lambda path, asked: (200, body) if "comp" in path else echo(path, asked)) as loopback:
+        with pytest.raises(RunError) as caught:
+            served(loopback).engine(RULES).complete([[5]], 9)
+        assert "/v1/completions" in told(caught, loopback) or "model" in str(caught.value)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_is_one_message_and_is_followed_nowhere(refusal: Refusal) -> None:
+    with serving(lambda path, asked: refusal if "comp" in path else echo(path, asked)) as loopback:
+        with pytest.raises(RunError) as caught:
+            served(loopback).engine(RULES).complete([[5]], 9)
+        assert (
+            str(refusal.status) in told(caught, loopback)
+            or "breaks off" in str(caught.value)
+            or ("compressed" in str(caught.value))
+        )
+
+
+@pytest.mark.parametrize("given", LOG_PROBABILITIES.values(), ids=LOG_PROBABILITIES)
+def test_a_log_probability_that_is_none_proves_nothing(given: Any) -> None:
+    with serving(completing({"prompt_logprobs": given, "finish_reason": "length"})) as loopback:
+        with pytest.raises((RunError, UserError)) as caught:
+            served(loopback).engine(RULES).log_probabilities([5, 6, 7])
+        told(caught, loopback)
+
+
+def drops(pause: float) -> Iterator[bytes]:
+    """An answer that never ends, byte by byte."""
+    while True:
+        yield b" "
+        time.sleep(pause)
+
+
+def test_an_answer_that_drips_is_waited_for_so_long_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "BODY_SECONDS", 0.3)
+    with serving(lambda path, body: (200, drops(0.05)) if "comp" in path else echo(path, body)) as loopback:
+        start = time.monotonic()
+        with pytest.raises(RunError, match=r"did not answer within 0\.3 s") as caught:
+            served(loopback).engine(RULES).complete([[5]], 9)
+        assert time.monotonic() - start < 3
+        told(caught, loopback)
+
+
+def test_a_server_that_never_begins_to_answer_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "ANSWER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        start = time.monotonic()
+        with pytest.raises(UserError, match="did not answer within"):
+            ServedModel(EngineChoice(name="server", url=url), 1)
+        assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"HTTP/1.1 200 OK\r\nX-Drip: ", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b""],
+    ids=["headers", "the size of a chunk", "the status line"],
+)
+def test_what_drips_before_the_answer_is_cut_off_too(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "ANSWER_SECONDS", 0.4)
+
+    def drip(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.sendall(begun)
+            while True:
+                connection.sendall(b"0")
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=drip, args=[listening], daemon=True).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        start = time.monotonic()
+        with pytest.raises(UserError, match="did not answer within"):
+            ServedModel(EngineChoice(name="server", url=url), 1)
+        assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize("root", ["/models/expert", None])
+def test_another_name_of_the_same_model_may_sign_an_answer(root: str | None) -> None:
+    cards = [{"id": "a", "root": root}, {"id": "b", "root": root}, {"id": "c", "root": "/models/other"}]
+
+    def signing(path: str, body: dict[str, Any]) -> Answer:
+        status, answer = echo(path, body)
+        return status, {"data": cards} if path == "/v1/models" else answer | {"model": "a"}
+
+    with serving(signing) as loopback:
+        engine = served(loopback, served_as="b").engine(RULES)
+        if root is not None:
+            assert engine.complete([[5]], 9) == [(5, 0, 2)]
+        else:
+            with pytest.raises(RunError, match="asked for the model b and answered with a"):
+                engine.complete([[5]], 9)
 
 
 @pytest.mark.parametrize(
@@ -181,12 +304,21 @@ def test_something_else_at_the_address_is_a_message(answer: Any) -> None:
         ("ftp://host", "not the address of a server"),
         ("http://user:secret@host", "give the bare address"),
         ("http://host/?key=secret", "give the bare address"),
+        ("http://host/#secret", "give the bare address"),
+        ("http://:secret@host", "give the bare address"),
+        ("http://user:sec#secret@host", "give the bare address"),
+        ("https://secret?@host", "give the bare address"),
+        ("http://[::1", "not the address of a server"),
+        ("http://host:99999", "not the address of a server"),
+        ("http://ho\tst", "not the address of a server"),
+        ("http://host/\x1b[2J", "not the address of a server"),
     ],
 )
 def test_an_unusable_address_is_told_without_its_secret(url: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         Endpoint(url, 1)
     assert "secret" not in str(error.value)
+    assert str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/"])
@@ -201,6 +333,9 @@ def test_the_key_goes_with_every_request_and_into_no_message(monkeypatch: pytest
             served(loopback)
         assert loopback.keys == ["Bearer sesame"]
         assert "sesame" not in str(error.value)
+    refusing = serving(lambda *_: (400, {"error": {"message": "no key like sesame"}}))
+    with refusing as loopback, pytest.raises(UserError, match=r"no key like \*\*\*"):
+        served(loopback)
 
 
 def test_an_adapter_is_loaded_for_as_long_as_it_is_used(tmp_path: Path) -> None:

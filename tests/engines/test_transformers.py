@@ -38,7 +38,7 @@ def generate(
     context: int = 256,
     **options: Any,
 ) -> Any:
-    rules = TokenRules(tuple(stop_ids), no_tokens, context)
+    rules = TokenRules(tuple(stop_ids), no_tokens, context, 64)
     return TransformersEngine(model, rules, batch_size).complete(prompts, **options)
 
 
@@ -151,7 +151,7 @@ def test_rows_that_do_not_fit_are_halved_for_good_and_write_the_same(
 def test_completions_that_were_done_before_memory_ran_out_are_kept(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rules = TokenRules((0,), (), 256)
+    rules = TokenRules((0,), (), 256, 64)
     requests = [Request(tuple(prompt), room, 0) for prompt, room in zip(PROMPTS, (9, 1, 2, 8), strict=True)]
     expected = TransformersEngine(model, rules, 4).complete_requests(requests, 0.0)
     real, calls, read = model.forward, [], []

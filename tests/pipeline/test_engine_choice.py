@@ -32,7 +32,7 @@ def test_without_vllm_the_run_stops_before_its_first_stage(
 def test_without_its_server_the_run_stops_before_its_first_stage(
     make_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("urllib3.Retry.sleep", lambda *_: None)
+    monkeypatch.setattr("lrbench.sampling.engines.endpoint.PAUSES", ())
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         engine = {"name": "server", "url": f"http://127.0.0.1:{taken.getsockname()[1]}"}

@@ -6,28 +6,38 @@ stands for no token, and is cut where `max_new_tokens` or the model's context is
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrbench.errors import RunError
+from lrbench.recipe.messages import found
 
 # The strongest bias that vLLM and OpenAI's protocol have, for ids that stand for no token: it divides
 # their odds by e^100, and one that is written all the same is found out by `Engine.complete`.
 NEVER = -100.0
+# A logarithm of a probability is at most 0; a softmax in float32 may round to a little more.
+LEAST, ROUNDING = -sys.float_info.max, 1e-3
+OWN_SETTINGS = (
+    "A server has to be started with the model's whole context, and without generation settings of its own: "
+    "vllm serve --generation-config vllm"
+)
 
 
 @dataclass(frozen=True)
 class TokenRules:
     """What an engine has to know of a model's tokens.
 
-    `stop_ids` end a completion, `no_tokens` are rows of the output layer that stand for no token, and
-    prompt and completion together hold at most `context` tokens.
+    `stop_ids` end a completion, `no_tokens` are rows of the output layer that stand for no token, prompt and
+    completion together hold at most `context` tokens, and `rows` is how many the output layer has: every id
+    is below it.
     """
 
     stop_ids: tuple[int, ...]
     no_tokens: tuple[int, ...]
     context: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,11 @@ class Engine(ABC):
 
     name: str
     rules: TokenRules
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"the engine {self.name}"
 
     def complete(
         self,
@@ -63,9 +78,9 @@ class Engine(ABC):
             for index, (prompt, seed) in enumerate(zip(prompts, row_seeds, strict=True))
             if (room := min(max_new_tokens, self.rules.context - len(prompt))) > 0
         }
-        found = self.complete_requests(list(requests.values()), temperature)
+        written = self.complete_requests(list(requests.values()), temperature)
         completions: list[tuple[int, ...]] = [()] * len(prompts)
-        for (index, request), completion in zip(requests.items(), found, strict=True):
+        for (index, request), completion in zip(requests.items(), written, strict=True):
             self._check(request, completion)
             completions[index] = completion
         return completions
@@ -75,23 +90,66 @@ class Engine(ABC):
         """One completion per request, in the given order."""
 
     def _check(self, request: Request, completion: tuple[int, ...]) -> None:
+        for place, token in enumerate(completion):
+            # `true` is an int of Python's, and 5.0 finds the same row of a table as 5.
+            if type(token) is not int or not 0 <= token < self.rules.rows:
+                raise RunError(
+                    f"{self.title} wrote {found(token)} as token {place + 1}, and ids of the "
+                    f"model are whole numbers from 0 to {self.rules.rows - 1}"
+                )
         stops = [position for position, token in enumerate(completion) if token in self.rules.stop_ids]
         if any(position != len(completion) - 1 for position in stops):
-            raise RunError(f"the engine {self.name} went on after a stop token: {_tail(completion)}")
+            raise RunError(f"{self.title} went on after a stop token: {_tail(completion)}")
         if len(completion) > request.max_new_tokens:
             wanted = request.max_new_tokens
-            raise RunError(f"the engine {self.name} wrote {len(completion)} tokens where {wanted} were asked")
+            raise RunError(f"{self.title} wrote {len(completion)} tokens where {wanted} were asked")
         if not stops and len(completion) < request.max_new_tokens:
             raise RunError(
-                f"the engine {self.name} stopped after {len(completion)} of {request.max_new_tokens} tokens "
-                f"without a stop token of the model ({_tail(completion)}). A server has to be started with "
-                "the model's whole context, and without generation settings of its own: "
-                "vllm serve --generation-config vllm"
+                f"{self.title} stopped after {len(completion)} of {request.max_new_tokens} tokens "
+                f"without a stop token of the model ({_tail(completion)}). {OWN_SETTINGS}"
             )
         if not set(completion).isdisjoint(self.rules.no_tokens):
+            raise RunError(f"{self.title} wrote an id that stands for no token: {_tail(completion)}")
+
+    def _check_reason(self, reason: object, request: Request, completion: tuple[int, ...]) -> None:
+        """Raise `RunError` unless why a completion ended, as the engine says it, is what its ids say."""
+        stopped = bool(completion) and completion[-1] in self.rules.stop_ids
+        if reason == "stop" and not stopped:
             raise RunError(
-                f"the engine {self.name} wrote an id that stands for no token: {_tail(completion)}"
+                f"{self.title} says that it stopped (`stop`), and wrote {len(completion)} of "
+                f"{request.max_new_tokens} tokens without a stop token of the model at the end "
+                f"({_tail(completion)}). {OWN_SETTINGS}"
             )
+        if reason == "length" and len(completion) != request.max_new_tokens:
+            raise RunError(
+                f"{self.title} says that it wrote as much as was asked (`length`), and wrote "
+                f"{len(completion)} of {request.max_new_tokens} tokens ({_tail(completion)}). {OWN_SETTINGS}"
+            )
+        if reason not in ("stop", "length"):
+            raise RunError(
+                f"{self.title} ended a completion for the reason {found(reason)}; a whole one ends "
+                "with `stop` or `length`. Its log may say what went wrong"
+            )
+
+    def _check_log_probabilities(self, values: Sequence[object], ids: Sequence[int]) -> list[float]:
+        """`values`, one for every id but the first; raises `RunError` for what is no log-probability."""
+        if len(values) != len(ids) - 1:
+            raise RunError(
+                f"{self.title} gave {len(values)} log-probabilities where {len(ids) - 1} were asked"
+            )
+        checked = []
+        for place, value in enumerate(values, start=2):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not LEAST <= value <= ROUNDING
+            ):
+                raise RunError(
+                    f"{self.title} gave {found(value)} as the log-probability of token {place}, "
+                    "allowed is a finite number that is not above 0"
+                )
+            checked.append(float(value))
+        return checked
 
 
 def _tail(completion: tuple[int, ...]) -> str:

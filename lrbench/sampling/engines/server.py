@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lrbench.errors import LrbenchError, RunError, UserError
+from lrbench.recipe.messages import excerpt
 from lrbench.recipe.schema import BatchSize, EngineChoice
+from lrbench.sampling.engines.answers import Card, Cards, Choice, Completion, read_answer
 from lrbench.sampling.engines.base import NEVER, Engine, Request, TokenRules
 from lrbench.sampling.engines.endpoint import Endpoint
 
@@ -46,13 +48,13 @@ class ServedModel:
             raise UserError("the engine `server` needs its address: set the engine's `url`")
         self.endpoint = Endpoint(choice.url, CONNECTIONS if batch_size == "auto" else batch_size)
         try:
-            self.model = self._find(choice.served_as)
+            self.model, self._names = self._find(choice.served_as)
         except RunError as error:
             raise UserError(str(error)) from error
 
     def engine(self, rules: TokenRules) -> ServerEngine:
         """The model without any adapter."""
-        return ServerEngine(self.endpoint, self.model, rules)
+        return ServerEngine(self.endpoint, self.model, rules, self._names)
 
     @contextmanager
     def adapted(self, rules: TokenRules, adapter: Path) -> Iterator[ServerEngine]:
@@ -68,7 +70,7 @@ class ServedModel:
         # Its own name for every process, since each takes away what it has loaded.
         loaded = f"{name}-{secrets.token_hex(4)}"
         try:
-            self.endpoint.post("/v1/load_lora_adapter", {"lora_name": loaded, "lora_path": str(adapter)})
+            self.endpoint.tell("/v1/load_lora_adapter", {"lora_name": loaded, "lora_path": str(adapter)})
         except RunError as error:
             raise RunError(
                 f"{error}\nThe server cannot load the adapter. Start it with --enable-lora and the variable "
@@ -80,24 +82,27 @@ class ServedModel:
         finally:
             # A server that is gone has nothing to take away, and why it went is said already.
             with suppress(RunError):
-                self.endpoint.post("/v1/unload_lora_adapter", {"lora_name": loaded})
+                self.endpoint.tell("/v1/unload_lora_adapter", {"lora_name": loaded})
 
-    def _cards(self) -> dict[str, dict[str, Any]]:
-        found = self.endpoint.get("/v1/models")
-        try:
-            return {card["id"]: card for card in found["data"]}
-        except (KeyError, TypeError) as error:
-            raise RunError(f"{self.endpoint.url} does not speak OpenAI's protocol at /v1/models") from error
+    def _cards(self) -> dict[str, Card]:
+        path = "/v1/models"
+        found = read_answer(Cards, self.endpoint.get(path), f"{self.endpoint.url}{path}")
+        return {card.id: card for card in found.data}
 
-    def _find(self, served_as: str | None) -> str:
-        """The served name of the expert: what the recipe says, or the only model that is no adapter."""
-        names = [name for name, card in self._cards().items() if card.get("parent") is None]
-        listed = ", ".join(names) or "nothing"
-        if served_as is not None and served_as not in names:
-            raise UserError(f"{self.endpoint.url} serves no model {served_as}; it serves {listed}")
-        if served_as is None and len(names) != 1:
+    def _find(self, served_as: str | None) -> tuple[str, frozenset[str]]:
+        """The served name of the expert, what the recipe says or the only model that is no adapter; and every
+        name under which the server has the same model, each of which it may sign its answers with.
+        """
+        cards = {name: card for name, card in self._cards().items() if card.parent is None}
+        listed = ", ".join(map(excerpt, cards)) or "nothing"
+        if served_as is not None and served_as not in cards:
+            raise UserError(f"{self.endpoint.url} serves no model {excerpt(served_as)}; it serves {listed}")
+        if served_as is None and len(cards) != 1:
             raise UserError(f"{self.endpoint.url} serves {listed}: name one with the engine's `served_as`")
-        return served_as or names[0]
+        model = served_as or next(iter(cards))
+        root = cards[model].root
+        same = {name for name, card in cards.items() if root is not None and card.root == root}
+        return model, frozenset({model, *same})
 
 
 class ServerEngine(Engine):
@@ -105,10 +110,19 @@ class ServerEngine(Engine):
 
     name = "server"
 
-    def __init__(self, endpoint: Endpoint, model: str, rules: TokenRules) -> None:
+    def __init__(
+        self, endpoint: Endpoint, model: str, rules: TokenRules, names: frozenset[str] = frozenset()
+    ) -> None:
+        """`names` are further ones by which the server may call the model."""
         self.endpoint = endpoint
         self.model = model
         self.rules = rules
+        self.names = names | {model}
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"the engine {self.name} at {self.endpoint.url}"
 
     def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
         """One HTTP request per prompt; the first failure calls off those that have not begun."""
@@ -119,18 +133,28 @@ class ServerEngine(Engine):
     def log_probabilities(self, ids: Sequence[int]) -> list[float]:
         """The log-probability of every id but the first, given those before it; nothing is left out."""
         choice = self._choice(
-            {"prompt": list(ids), "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0}
+            ids, {"prompt": list(ids), "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0}
         )
-        found = choice.get("prompt_logprobs")
-        if not isinstance(found, list) or len(found) != len(ids):
+        found = choice.prompt_logprobs
+        if found is None or len(found) != len(ids):
             raise UserError(
                 f"{self.endpoint.url} gives no log-probabilities of a prompt (`prompt_logprobs`), so it "
                 "cannot prove which model it runs. `vllm serve` gives them."
             )
-        return [found[position][str(token)]["logprob"] for position, token in enumerate(ids) if position]
+        values = []
+        for place, (token, given) in enumerate(zip(ids, found, strict=True)):
+            if place == 0:
+                continue
+            if given is None or str(token) not in given:
+                raise RunError(
+                    f"{self.title} gave no log-probability of token {place + 1} of a prompt, the id {token}"
+                )
+            values.append(given[str(token)].logprob)
+        return self._check_log_probabilities(values, ids)
 
     def _complete(self, request: Request, temperature: float) -> tuple[int, ...]:
         choice = self._choice(
+            request.prompt,
             {
                 "prompt": list(request.prompt),
                 "max_tokens": request.max_new_tokens,
@@ -141,24 +165,34 @@ class ServerEngine(Engine):
                 "return_token_ids": True,
                 "logit_bias": {str(token): NEVER for token in self.rules.no_tokens} or None,
                 **PLAIN,
-            }
+            },
         )
-        ids = choice.get("token_ids")
-        if not isinstance(ids, list):
+        if choice.token_ids is None:
             raise UserError(
                 f"{self.endpoint.url} answers with text alone, and lrbench needs the token ids "
                 "(`return_token_ids`), since encoding text again can give others. `vllm serve` gives them."
             )
-        return tuple(ids)
+        completion = tuple(choice.token_ids)
+        self._check_reason(choice.finish_reason, request, completion)
+        return completion
 
-    def _choice(self, body: dict[str, Any]) -> dict[str, Any]:
-        answer = self.endpoint.post("/v1/completions", {"model": self.model, "n": 1, **body})
-        try:
-            (choice,) = answer["choices"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{self.endpoint.url} gave no completion at /v1/completions") from error
-        found: dict[str, Any] = choice
-        return found
+    def _choice(self, prompt: Sequence[int], body: dict[str, Any]) -> Choice:
+        path = "/v1/completions"
+        answer = self.endpoint.post(path, {"model": self.model, "n": 1, **body})
+        found = read_answer(Completion, answer, f"{self.endpoint.url}{path}")
+        if found.model is not None and found.model not in self.names:
+            raise RunError(
+                f"{self.title} was asked for the model {excerpt(self.model)} and answered with "
+                f"{excerpt(found.model)}"
+            )
+        (choice,) = found.choices
+        if choice.prompt_token_ids is not None and choice.prompt_token_ids != list(prompt):
+            raise RunError(
+                f"{self.title} completed another prompt than it was given: {len(choice.prompt_token_ids)} "
+                f"tokens where {len(prompt)} were sent, or other ids. Start it without settings that cut or "
+                "change prompts"
+            )
+        return choice
 
 
 def _in_parallel(work: Callable[[Given], Found], given: Sequence[Given], at_once: int) -> list[Found]:

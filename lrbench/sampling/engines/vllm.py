@@ -125,14 +125,18 @@ class VllmEngine(Engine):
                 for request in requests
             ],
         )
-        return [tuple(output.outputs[0].token_ids) for output in outputs]
+        completions = [tuple(output.outputs[0].token_ids) for output in outputs]
+        for request, output, completion in zip(requests, outputs, completions, strict=True):
+            self._check_reason(output.outputs[0].finish_reason, request, completion)
+        return completions
 
     def log_probabilities(self, ids: Sequence[int]) -> list[float]:
         """The log-probability of every id but the first, given those before it; nothing is left out."""
         (output,) = self._generate([ids], [self._parameters(0.0, 1, prompt_logprobs=0)])
-        return [
+        found = [
             output.prompt_logprobs[position][token].logprob for position, token in enumerate(ids) if position
         ]
+        return self._check_log_probabilities(found, ids)
 
     def _parameters(self, temperature: float, max_new_tokens: int, **further: Any) -> Any:
         from vllm import SamplingParams
