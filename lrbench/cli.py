@@ -129,16 +129,15 @@ def plan(
     runs: Runs = RUNS,
 ) -> None:
     """Show the stages of a recipe: what is finished, what will run, its tokens, time and memory."""
-    from lrbench.pipeline.plan import plan_recipe
     from lrbench.pipeline.preflight import foreseen
-    from lrbench.pipeline.requirements import check_requirements
+    from lrbench.pipeline.requirements import checked_plan
     from lrbench.pipeline.showing import show_plan
     from lrbench.recipe.loading import telling_where
     from lrbench.store.store import Store
 
-    planned, store = plan_recipe(_load(recipe, overrides), runs, fetch=False), Store(runs / "store")
+    loaded, store = _load(recipe, overrides), Store(runs / "store")
     with telling_where(recipe, overrides or ()):
-        check_requirements(planned, store, elsewhere=device is not None)
+        planned = checked_plan(loaded, runs, store, elsewhere=device is not None)
     show_plan(planned, runs, device)
     failures = foreseen(planned, store)
     for failure in failures:
@@ -149,24 +148,42 @@ def plan(
 
 @app.command()
 def check(
-    recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="Recipes to check.")],
+    recipes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECIPE... [KEY=VALUE]...", help="Recipes to check, and fields to set in all."
+        ),
+    ],
+    runs: Runs = RUNS,
 ) -> None:
-    """Say everything that is wrong with recipes, without running anything."""
+    """Say everything that is wrong with recipes and their data, without running anything."""
     from lrbench.pipeline.data import check_data
+    from lrbench.pipeline.preflight import foreseen
+    from lrbench.pipeline.requirements import checked_plan
+    from lrbench.recipe.loading import telling_where
+    from lrbench.recipe.references import is_there
+    from lrbench.store.store import Store
 
-    for path in recipes:
-        if "=" in path.name and not path.exists():
-            raise UserError(
-                f"{path}: `check` takes recipes alone; overrides go to `run` and `plan`, which check them too"
-            )
-    wrong = 0
-    for path in recipes:
+    overrides = [word for word in recipes if "=" in word and not is_there(Path(word))]
+    paths = [Path(word) for word in recipes if word not in overrides]
+    if not paths:
+        raise UserError("`check` takes one or more recipes; name them before the fields to set")
+    wrong, store = 0, Store(runs / "store")
+    for path in paths:
         try:
-            check_data(_load(path, None))
+            recipe = _load(path, overrides)
+            with telling_where(path, overrides):
+                planned = checked_plan(recipe, runs, store)
+            check_data(recipe)
         except UserError as error:
             wrong += 1
             typer.echo(str(error), err=True)
-        else:
+            continue
+        failures = foreseen(planned, store)
+        wrong += bool(failures)
+        for failure in failures:
+            typer.echo(f"{path}: cannot {failure}", err=True)
+        if not failures:
             typer.echo(f"{path}: valid")
     if wrong:
         raise typer.Exit(UserError.exit_code)

@@ -22,8 +22,9 @@ from dashboard.provenance_view import (
 )
 from dashboard.result_names import name_of, result_names
 from dashboard.text import name_html
+from lrbench.recipe.secrets import without_secrets
 from lrbench.results.inspection import Inspector
-from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored, is_server, without_secrets
+from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored, is_server
 from lrbench.results.provenance import StageFound, State, hashes_read, look, stages_behind, verified
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.text import plain

@@ -13,7 +13,9 @@ from lrbench.recipe.schema import Evaluation, Recipe
 
 
 def check_data(recipe: Recipe) -> None:
-    """Raise `DataError` unless all public data of `recipe` is here or can be fetched; fetches nothing."""
+    """Raise `DataError` unless all public data of `recipe` is here or can be fetched; fetches nothing.
+
+    What is wrong with data that is here, planning says."""
     require(public_sets(recipe), recipe.runtime.data_root)
 
 

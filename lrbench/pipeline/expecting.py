@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from lrbench.data.access import AnySet, is_here
 from lrbench.data.sets import DATA_SETS, TRAINING_SETS
-from lrbench.evaluation.items import ItemSet, choose_items
+from lrbench.evaluation.items import ItemSet, check_listed, choose_items
 from lrbench.pipeline.data import benchmarks_of, public_sets
 from lrbench.recipe.schema import Data, Recipe
 from lrbench.sampling.problems import Problems, check_size
@@ -42,7 +42,8 @@ def expected_problems(data: Data) -> tuple[Problems, Problems | None]:
 def expected_items(recipe: Recipe) -> tuple[ItemSet, ...]:
     """The items of every benchmark that `recipe` measures, with stand-ins for sets that are not here.
 
-    Listed items of such a benchmark are taken to be in it.
+    Listed items of such a benchmark are taken to be in it. Raises `DataError` as `measured_items` does where
+    every set is here.
     """
     wanted, data_root = recipe.evaluation, recipe.runtime.data_root
     found = []
@@ -64,4 +65,6 @@ def expected_items(recipe: Recipe) -> tuple[ItemSet, ...]:
                 listed=wanted.items is not None,
             )
         )
+    if wanted.items is not None and UNKNOWN not in {items.items_hash for items in found}:
+        check_listed(wanted.items, found)
     return tuple(found)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lrbench.errors import FieldError
 from lrbench.pipeline.cuda import missing_devices
 from lrbench.pipeline.estimating.shapes import layers_of
-from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.pipeline.stages.deriving import DerivedAmateur
+from lrbench.recipe.schema import Recipe
 from lrbench.store.store import Store
 
 LAYERS = ("pair", "amateur", "derive", "layers")
+
+
+def checked_plan(recipe: Recipe, runs: Path, store: Store, elsewhere: bool = False) -> Plan:
+    """The work of `recipe`, with everything looked at that can be before anything is fetched or made.
+
+    Raises `UserError` as `plan_recipe` and `check_requirements` do.
+    """
+    plan = plan_recipe(recipe, runs, fetch=False)
+    check_requirements(plan, store, elsewhere)
+    return plan
 
 
 def check_requirements(plan: Plan, store: Store, elsewhere: bool = False) -> None:

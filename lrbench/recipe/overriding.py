@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from lrbench.recipe.fields import EXTENDS
 from lrbench.recipe.messages import OVERRIDE, Path, Position, Problem, dotted, excerpt, found
 from lrbench.recipe.nodes import Entry, Fields, Items, Leaf, Node, merge
+from lrbench.recipe.secrets import without_secrets
 from lrbench.recipe.sweeping import giving_way
 from lrbench.recipe.yaml_nodes import compose
 
 
 def apply_override(recipe: Fields, override: str, problems: list[Problem]) -> Fields:
     """`recipe` with one override applied; left as it is, with the reason in `problems`, when it cannot be."""
-    source = f"{OVERRIDE}'{override}'"
+    source = f"{OVERRIDE}'{without_secrets(override)}'"
     name, equals, text = override.partition("=")
     if not equals or not all(name.split(".")):
         message = "allowed is `field.path=value`, for example `training.updates=5`"

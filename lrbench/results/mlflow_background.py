@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lrbench.errors import LrbenchError
-from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored, without_secrets
+from lrbench.recipe.secrets import without_secrets
+from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored
 from lrbench.results.mlflow_store import LOCK, prepare
 from lrbench.store.locks import hold
 

@@ -17,9 +17,9 @@ from functools import cached_property
 from typing import Any
 
 from lrbench.evaluation.statistics import macro_average, wilson_interval
+from lrbench.recipe.secrets import without_secrets
 from lrbench.results.board import Row, build_boards
 from lrbench.results.ledger import LedgerContents
-from lrbench.results.mlflow_place import without_secrets
 from lrbench.results.plots import Series, accuracy_plot, curve_plot, kl_histogram_plot
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.results.tables import boards_to_csv, boards_to_markdown

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import LedgerError, RunError
+from lrbench.recipe.secrets import without_secrets
 from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_content import ArmRun, RecipeRun, RunContent, recipe_runs
 from lrbench.results.mlflow_place import (
@@ -25,7 +26,6 @@ from lrbench.results.mlflow_place import (
     is_server,
     ledger_state,
     note_mirrored,
-    without_secrets,
 )
 from lrbench.results.mlflow_store import LOCK, connect, prepare
 from lrbench.store.locks import hold

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -16,13 +15,8 @@ NOTE = "mirrored.json"
 SQLITE = "sqlite:///"
 # The same to SQLAlchemy, which decodes both. Where the shorter one is quoted, MLflow makes the quoted folder.
 SQLITE_QUOTED = "sqlite+pysqlite:///"
-MASK = "***"
 # The tag that says that a run is whole, and of which records.
 DIGEST = "lrbench.digest"
-
-# What stands between `//` and the last `@` of an address, and what follows its question mark.
-_USER = re.compile(r"(?<=://)[^/\s'\"]*@")
-_QUERY = re.compile(r"(://[^\s'\"?]*\?)[^\s'\"]+")
 
 
 def default_tracking_uri(runs: Path) -> str:
@@ -63,11 +57,6 @@ def artifact_folder(uri: str, runs: Path) -> Path:
     if file is not None and file.resolve() == runs.resolve() / DATABASE:
         return own
     return own.with_name(f"{ARTIFACTS}-{stable_hash(uri)[:8]}")
-
-
-def without_secrets(text: str) -> str:
-    """`text` with user names, passwords and the queries of addresses replaced by asterisks."""
-    return _QUERY.sub(rf"\1{MASK}", _USER.sub(f"{MASK}@", text))
 
 
 def ledger_state(runs: Path, uri: str) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import RunError
+from lrbench.recipe.secrets import without_secrets
 from lrbench.results.mlflow_content import safe_name, shorten
 from lrbench.results.mlflow_mirror import EXPERIMENT, explanation, mirror
-from lrbench.results.mlflow_place import default_tracking_uri, without_secrets
+from lrbench.results.mlflow_place import default_tracking_uri
 from lrbench.results.mlflow_store import LOCK, connect
 from lrbench.results.records import ArmRecord
 from lrbench.store.locks import hold

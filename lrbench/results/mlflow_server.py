@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lrbench.errors import UserError
+from lrbench.recipe.secrets import without_secrets
 from lrbench.results.mlflow_moving import check_is_file, settle
 from lrbench.results.mlflow_place import (
     DIGEST,
@@ -20,7 +21,6 @@ from lrbench.results.mlflow_place import (
     default_tracking_uri,
     is_server,
     own_artifacts,
-    without_secrets,
 )
 
 HOST = "127.0.0.1"

@@ -7,7 +7,6 @@ separately, so that no label can reach an arm that claims to use none.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from lrbench.data.json_lines import read_json_lines
 from lrbench.data.sets import TRAINING_SETS
 from lrbench.embedded import assets
 from lrbench.errors import DataError
+from lrbench.recipe.messages import excerpt, found
 from lrbench.recipe.references import EMBEDDED, Origin, local_path, origin_of_problems
 from lrbench.recipe.schema import Data
 from lrbench.store.keys import stable_hash
@@ -101,7 +101,7 @@ def _selected(data: Data, data_root: str | None, start: int, stop: int) -> Probl
     chosen = [rows[index] for index in sorted(order[start:stop])]
     return Problems(
         benchmark=benchmark,
-        ids=[str(row["id"]) for row in chosen],
+        ids=[row["id"] for row in chosen],
         texts=[row["problem"] for row in chosen],
         # Two golds of MATH are empty; nothing can be checked against them.
         answers=[row.get("answer") or None for row in chosen],
@@ -132,12 +132,14 @@ def _lots(rows: list[Mapping[str, Any]], seed: int) -> list[int]:
 
 
 def _read_jsonl(path: Path) -> list[Mapping[str, Any]]:
-    rows = [_checked(path, number, row) for number, row in read_json_lines(path)]
-    seen: dict[str, int] = {}
-    for number, row in enumerate(rows, start=1):
-        if row["id"] in seen:
-            raise DataError(f"{path}: id {row['id']!r} of problem {number} repeats problem {seen[row['id']]}")
-        seen[row["id"]] = number
+    rows = []
+    lines: dict[str, int] = {}
+    for number, value in read_json_lines(path):
+        row = _checked(path, number, value)
+        first = lines.setdefault(row["id"], number)
+        if first != number:
+            raise DataError(f"{path}:{number}: the id {excerpt(row['id'])} is that of line {first} already")
+        rows.append(row)
     return rows
 
 
@@ -145,9 +147,11 @@ def _checked(path: Path, number: int, row: Any) -> Mapping[str, Any]:
     where = f"{path}:{number}"
     if not isinstance(row, dict) or not isinstance(row.get("problem"), str) or not row["problem"].strip():
         raise DataError(f'{where}: each line must be an object with a non-empty string "problem"')
-    if not isinstance(row.get("id", ""), str | int):
-        raise DataError(f'{where}: "id" must be a string or a whole number')
+    problem_id = row.get("id", f"line-{number}")
+    if isinstance(problem_id, bool) or not isinstance(problem_id, str | int) or problem_id == "":
+        raise DataError(f'{where}: "id" must be a string or a whole number, found {found(problem_id)}')
     for field in ("answer", "solution"):
         if row.get(field) is not None and not isinstance(row[field], str):
-            raise DataError(f'{where}: "{field}" must be a string, found {json.dumps(row[field])[:40]}')
-    return {"id": f"line-{number}", **row}
+            raise DataError(f'{where}: "{field}" must be a string, found {found(row[field])}')
+    # A number and its digits are one id: results are kept by its text.
+    return {**row, "id": str(problem_id)}

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from lrbench.errors import UserError
+from lrbench.recipe.secrets import without_secrets
 from lrbench.results.mlflow_place import (
     artifact_folder,
     default_tracking_uri,
     is_mirrored,
     ledger_state,
     note_mirrored,
-    without_secrets,
 )
 from lrbench.results.mlflow_server import check_servable, server_command, server_environment
 

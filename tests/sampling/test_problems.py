@@ -11,7 +11,7 @@ import pytest
 
 from lrbench.errors import DataError
 from lrbench.recipe.schema import Data
-from lrbench.sampling.problems import load_held_out, load_problems
+from lrbench.sampling.problems import Problems, load_held_out, load_problems
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -20,7 +20,7 @@ def write(path: Path, *rows: object) -> Path:
     return path
 
 
-def load(path: Path, problems: int = 1) -> object:
+def load(path: Path, problems: int = 1) -> Problems:
     return load_problems(Data(train=str(path), problems=problems))
 
 
@@ -141,6 +141,14 @@ def test_asking_for_more_than_there_are_says_how_many_there_are(tmp_path: Path) 
         (["a"], r"p\.jsonl:2: each line must be an object"),
         ({"problem": "a", "answer": 3}, r'p\.jsonl:2: "answer" must be a string, found 3'),
         ({"problem": "a", "solution": []}, r'p\.jsonl:2: "solution" must be a string'),
+        ({"problem": "a", "id": True}, r'p\.jsonl:2: "id" must be a string or a whole number, found true'),
+        ({"problem": "a", "id": None}, r'p\.jsonl:2: "id" must be a string or a whole number, found null'),
+        ({"problem": "a", "id": 1.5}, r'p\.jsonl:2: "id" must be a string or a whole number, found 1\.5'),
+        ({"problem": "a", "id": ""}, r'p\.jsonl:2: "id" must be a string'),
+        ({"problem": "a", "id": "line-1"}, r"p\.jsonl:2: the id line-1 is that of line 1 already"),
+        ('{"problem": "a", "answer": "\\udc00"}', r"p\.jsonl:2:29: holds half a character"),
+        ('{"problem": "a", "solution": "\\udc00"}', r"p\.jsonl:2:31: holds half a character"),
+        ('{"problem": "a", "id": "\\udc00"}', r"p\.jsonl:2:25: holds half a character"),
     ],
 )
 def test_a_malformed_line_is_named(tmp_path: Path, row: object, message: str) -> None:
@@ -151,7 +159,7 @@ def test_a_malformed_line_is_named(tmp_path: Path, row: object, message: str) ->
 def test_ids_that_cannot_be_ids_and_numbers_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r'p\.jsonl:1: "id" must be a string or a whole number'):
         load(write(tmp_path / "p.jsonl", {"problem": "a", "id": [1]}))
-    with pytest.raises(DataError, match=r"p\.jsonl:1: is JSON that cannot be read here"):
+    with pytest.raises(DataError, match=r"p\.jsonl:1: holds a number of too many digits"):
         load(write(tmp_path / "p.jsonl", '{"problem": "a", "x": ' + "1" * 5000 + "}"))
 
 
@@ -160,15 +168,27 @@ def test_an_empty_file_is_named(tmp_path: Path) -> None:
         load(write(tmp_path / "p.jsonl"))
 
 
-def test_a_repeated_id_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path / "p.jsonl", {"id": "x", "problem": "a"}, {"id": "x", "problem": "b"})
-    with pytest.raises(DataError, match="id 'x' of problem 2 repeats problem 1"):
+@pytest.mark.parametrize(("first", "second"), [("x", "x"), (1, "1"), ("1", 1), (-7, "-7")])
+def test_a_repeated_id_is_named_however_it_is_written(tmp_path: Path, first: object, second: object) -> None:
+    path = write(tmp_path / "p.jsonl", "", {"id": first, "problem": "a"}, {"id": second, "problem": "b"})
+    with pytest.raises(DataError, match=rf"p\.jsonl:3: the id {second} is that of line 2 already"):
         load(path)
+
+
+def test_cases_of_public_reports_come_out_as_their_readme_says(shared: Path) -> None:
+    cases = shared / "cases"
+    assert load(cases / "bom.jsonl", 4).texts[0] == "What is 2+3?"
+    with pytest.raises(DataError, match=r"lone_surrogate\.jsonl:1:21: holds half a character"):
+        load(cases / "lone_surrogate.jsonl", 4)
+    with pytest.raises(
+        DataError, match=r"same_id_number_and_text\.jsonl:2: the id 1 is that of line 1 already"
+    ):
+        load(cases / "same_id_number_and_text.jsonl", 4)
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_bytes(b'{"problem": "a"}\n\xff\xfe')
-    with pytest.raises(DataError, match=r"is not UTF-8 text \(byte 17\)"):
+    with pytest.raises(DataError, match=r"p\.jsonl:2:1: found the byte 0xFF"):
         load(tmp_path / "p.jsonl")
 
 
