@@ -8,11 +8,19 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dashboard.loading import RUNS_VARIABLE
 from dashboard.theme import OPTIONS
 
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from streamlit.runtime import Runtime
+
 ADDRESS = "127.0.0.1"
+# The names of this machine. A page of another machine can have its own name lead here (DNS rebinding), and
+# would then be of the same origin as the dashboard; its requests still carry that name.
+NAMES = ["localhost", ADDRESS, "::1", "[::1]"]
 APP = Path(__file__).with_name("app.py")
 
 
@@ -35,11 +43,17 @@ def serve(runs: Path, port: int) -> None:
 
     # Until app.py has run once, Streamlit would run a page's file without its frame: the first link opened.
     PagesManager.uses_pages_directory = False
+    _refuse_other_names()
     options = {
         "server.address": ADDRESS,
         "server.port": port,
         "server.headless": True,
         "server.fileWatcherType": "none",
+        "server.allowedHosts": NAMES,
+        # Whatever a user's own settings of Streamlit say.
+        "server.enableCORS": True,
+        "server.enableXsrfProtection": True,
+        "server.corsAllowedOrigins": [],
         "server.showEmailPrompt": False,
         "browser.gatherUsageStats": False,
         "browser.serverAddress": ADDRESS,
@@ -52,6 +66,24 @@ def serve(runs: Path, port: int) -> None:
     }
     bootstrap.load_config_options(options)
     bootstrap.run(str(APP), False, [], options)
+
+
+def _refuse_other_names() -> None:
+    """Have every request refused that is for another machine's name.
+
+    Streamlit's own `server.allowedHosts` is for the socket alone, and not for pages.
+    """
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from streamlit.web.server.starlette import starlette_server
+
+    create = vars(starlette_server)["create_starlette_app"]
+
+    def guarded(runtime: Runtime) -> Starlette:
+        made: Starlette = create(runtime)
+        made.add_middleware(TrustedHostMiddleware, allowed_hosts=NAMES, www_redirect=False)
+        return made
+
+    vars(starlette_server)["create_starlette_app"] = guarded
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -80,13 +80,15 @@ def _settle(file: Path, uri: str, runs: Path) -> None:
 
 
 def server_command(port: int) -> list[str]:
-    """What starts the server; it refuses requests for other host names, as a hostile page would send."""
+    """What starts the server; it refuses requests for other names and those of other pages."""
     return [
         sys.executable, "-m", "mlflow", "server",
         "--host", HOST,
         "--port", str(port),
         "--workers", "1",
         "--allowed-hosts", f"{HOST}:{port},localhost:{port}",
+        "--cors-allowed-origins", f"http://{HOST}:{port},http://localhost:{port}",
+        "--x-frame-options", "DENY",
     ]  # fmt: skip
 
 

@@ -72,6 +72,10 @@ def test_the_server_is_for_this_machine_alone_reports_nothing_and_runs_no_jobs(t
     command = server_command(port)
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("--workers") + 1] == "1"
+    assert command[command.index("--allowed-hosts") + 1] == f"127.0.0.1:{port},localhost:{port}"
+    own = f"http://127.0.0.1:{port},http://localhost:{port}"
+    assert command[command.index("--cors-allowed-origins") + 1] == own
+    assert command[command.index("--x-frame-options") + 1] == "DENY"
     environment = server_environment(tmp_path, {"PATH": "/bin", "MLFLOW_TRACKING_URI": "elsewhere"})
     assert environment["MLFLOW_BACKEND_STORE_URI"] == f"sqlite:///{tmp_path}/mlflow.db"
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"

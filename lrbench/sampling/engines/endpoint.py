@@ -121,6 +121,8 @@ class Endpoint:
         )
         whole = False
         try:
+            # A connection that was cut reads like one that ended: as a short header, or a short body.
+            limit.check()
             limit.shorten(BODY_SECONDS)
             if 300 <= response.status < 400:
                 elsewhere = self._shown(response.headers.get("Location", "nowhere"))
@@ -138,6 +140,7 @@ class Endpoint:
                     return response.status, bytes(content)
                 if len(content) > LARGEST_ANSWER:
                     raise RunError(f"{self.url}{path} answered with more than {LARGEST_ANSWER >> 20} MiB")
+            limit.check()
             whole = True
             return response.status, bytes(content)
         finally:
