@@ -69,7 +69,13 @@ def test_nothing_heavy_is_imported_before_it_is_needed(module: str) -> None:
 def test_the_dashboard_knows_results_and_recipes_alone(module: Path) -> None:
     assert imported_layers(module) <= {"results", "recipe", "errors"}
     packages = {name.split(".")[0] for name in imported_modules(module)}
-    assert packages - set(sys.stdlib_module_names) <= {"lrbench", "dashboard", "streamlit", "numpy"}
+    assert packages - set(sys.stdlib_module_names) <= {
+        "lrbench",
+        "dashboard",
+        "streamlit",
+        "starlette",
+        "numpy",
+    }
 
 
 @pytest.mark.slow
