@@ -37,7 +37,7 @@ def _answer(board: Board, rows: Sequence[Row], by_id: Mapping[str, Row]) -> str:
         arms = ", ".join(name_html(arm) for arm in dict.fromkeys(row.arm for row in rows))
         return f"<li>{expert}<p>{arms} measured; no {SUBJECT} result yet.</p></li>"
     verdict, sentence = _sentence(subjects, by_id)
-    parts = [f"recipe {subjects[0].recipe}", point_text(subjects[0].point)]
+    parts = [f"recipe {subjects[0].recipe}", point_text(subjects[0].point), subjects[0].variant]
     if len(subjects) == 1 and subjects[0].seed is not None:
         parts.append(f"seed {subjects[0].seed}")
     where = ", ".join(name_html(part) for part in parts if part)
@@ -129,11 +129,13 @@ def _over_seeds(
 
 
 def _baseline_html(row: Row, delta: Delta, baseline: str, with_seed: bool = True) -> str:
-    """`sft`, and of which recipe, point and seed where those are not the row's own."""
+    """`sft`, and of which recipe, point, making and seed where those are not the row's own."""
     foreign = delta.baseline_recipe != row.recipe
     parts = [f"{baseline} of {name_html(delta.baseline_recipe)}" if foreign else baseline]
     if any(row.point.get(field, value) != value for field, value in delta.baseline_point.items()):
         parts.append(name_html(point_text(delta.baseline_point)))
+    if delta.baseline_variant:
+        parts.append(name_html(delta.baseline_variant))
     seed = delta.baseline_seed
     if with_seed and seed is not None and (foreign or seed != row.seed):
         parts.append(f"seed {seed}")

@@ -84,7 +84,7 @@ def result_labels(board: Board) -> dict[str, str]:
 def row_parts(row: Row) -> list[str]:
     """Arm, recipe, seed and variant of a row, as plain text."""
     parts = [plain(row.arm, LONGEST_NAME), plain(row.recipe, LONGEST_NAME), *setting_parts(row)]
-    return [*parts, f"#{plain(row.variant)}"] if row.variant else parts
+    return [*parts, plain(row.variant, LONGEST_NAME)] if row.variant else parts
 
 
 def setting_parts(row: Row) -> list[str]:

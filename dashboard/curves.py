@@ -14,6 +14,7 @@ from dashboard.boards import row_parts
 from dashboard.charts import DASHES, Palette
 from lrbench.results.board import Row
 from lrbench.results.records import ArmRecord
+from lrbench.results.text import plain
 
 # Name in the ledger -> what the axis says, and whether it spans decades.
 CURVES = {
@@ -158,7 +159,9 @@ def _sparse(lines: Sequence[Line]) -> bool:
 
 def _name(line: Line) -> str:
     parts = row_parts(line.row)
-    return f"{', '.join(parts[:2])}, mean over seeds" if line.mean else ", ".join(parts)
+    if line.mean:
+        parts = [*parts[:2], *filter(None, [plain(line.row.variant)]), "mean over seeds"]
+    return ", ".join(parts)
 
 
 def _mean(curves: Sequence[Curve]) -> Curve:

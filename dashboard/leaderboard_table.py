@@ -147,7 +147,7 @@ def _row_header(view: View, row: Row) -> str:
     if not view.grouped:
         parts += [name_html(row.recipe), name_html(expert_label(row, view.board))]
     if row.variant:
-        parts.append(f"#{name_html(row.variant)}")
+        parts.insert(0, name_html(row.variant))
     baseline = row.to_sft or row.to_base
     name = f'<i class="lr-dot" style="background:{arm_color_css(row.arm)}"></i>{name_html(row.arm)}'
     if baseline is not None:

@@ -5,6 +5,7 @@ Heavy packages are imported inside the commands, so that `lrbench --help` answer
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -17,14 +18,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from lrbench.errors import InterruptedRunError, LrbenchError, OutputClosedError, OutputError, UserError
-from lrbench.output import complain, end_output, give_up_output, guard_output
+from lrbench.errors import InterruptedRunError, LrbenchError, UserError
 
 if TYPE_CHECKING:
     from lrbench.pipeline.failures import Failure
     from lrbench.recipe.schema import Recipe
     from lrbench.recipe.study import LoadedEdition
-    from lrbench.results.records import ArmRecord, ScoreRecord
+    from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 
 app = typer.Typer(
     name="lrbench",
@@ -102,8 +102,10 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
     try:
         with telling_where(recipe, overrides or ()), TerminalReporter(console) as reporter:
             report = run_recipe(loaded, runs, reporter, command)
-    except (KeyboardInterrupt, OutputError) as stop:
-        raise _stopped(stop, runs, again) from None
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            f"Stopped. Everything finished is kept in {runs}; go on with:\n  {again}"
+        ) from None
     if report.worked == 0 and not report.failures:
         console.print(f"Nothing to do: all {report.cached} stages of {loaded.name} are finished.")
 
@@ -112,7 +114,7 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
             record.kind == "arm" or record.identity in report.score_ids
         )
 
-    _print_results(runs, is_of_run, TableFormat.TABLE)
+    _print_results(runs, is_of_run, TableFormat.TABLE, as_run_last=True)
     _tell_failures(report.failures, again)
 
 
@@ -175,12 +177,12 @@ def check(
             check_data(recipe)
         except UserError as error:
             wrong += 1
-            complain(str(error))
+            typer.echo(str(error), err=True)
             continue
         failures = foreseen(planned, store)
         wrong += bool(failures)
         for failure in failures:
-            complain(f"{path}: cannot {failure}")
+            typer.echo(f"{path}: cannot {failure}", err=True)
         if not failures:
             typer.echo(f"{path}: valid")
     if wrong:
@@ -217,8 +219,10 @@ def study(
     try:
         with TerminalReporter(Console()) as reporter:
             failures = run_edition(loaded, runs, reporter)
-    except (KeyboardInterrupt, OutputError) as stop:
-        raise _stopped(stop, runs, again) from None
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            f"Stopped. Everything finished is kept in {runs}; go on with:\n  {again}"
+        ) from None
     _print_tables([loaded], runs, out)
     _tell_failures(failures, again)
 
@@ -287,7 +291,11 @@ def export(
 @app.command()
 def bundle(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="A study in experiments/, or recipes with results.")
+        list[str],
+        typer.Argument(
+            metavar="NAME... [KEY=VALUE]...",
+            help="A study in experiments/, or recipes with results; with overrides, one run with them.",
+        ),
     ],
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file, such as results.tar.gz.")],
     edition: Annotated[EditionName, typer.Option("--edition", help="Of a study.")] = EditionName.EMBEDDED,
@@ -373,38 +381,31 @@ def main() -> NoReturn:
     """Run the command line; every way it ends is an exit code and, when it is an error, one message."""
     stopped = _listen_for_stops()
     try:
-        guard_output()
         _check_working_directory()
-        try:
-            app()
-        except SystemExit as ended:
-            if ended.code or stopped:
-                raise
-        end_output()
-    except OutputClosedError:
-        # The reader, such as `head`, has seen enough.
-        give_up_output()
-        sys.exit(0)
+        app()
     except LrbenchError as error:
-        if isinstance(error, OutputError):
-            give_up_output()
-        complain(str(error))
+        typer.echo(str(error), err=True)
         sys.exit(error.exit_code)
     except SystemExit:
         if stopped:
             # What typer makes of an interrupt, silently.
-            complain("Stopped.")
+            typer.echo("Stopped.", err=True)
             sys.exit(InterruptedRunError.exit_code)
         raise
     except KeyboardInterrupt:
-        complain("Stopped.")
+        typer.echo("Stopped.", err=True)
         sys.exit(InterruptedRunError.exit_code)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; nothing more can be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except Exception as error:
         if stopped:
             # A library took the interrupt for a failure of its own.
-            complain("Stopped.")
+            typer.echo("Stopped.", err=True)
             sys.exit(InterruptedRunError.exit_code)
-        complain(f"This is a bug in lrbench: {error!r}\n{_write_crash_report(traceback.format_exc())}")
+        report = _write_crash_report(traceback.format_exc())
+        typer.echo(f"This is a bug in lrbench: {error!r}\n{report}", err=True)
         sys.exit(1)
     sys.exit(0)
 
@@ -434,13 +435,17 @@ def _load(path: Path, overrides: list[str] | None) -> Recipe:
 
     recipe, warnings = load_with_warnings(path, overrides or [])
     for warning in warnings:
-        complain(f"warning: {warning}")
+        typer.echo(f"warning: {warning}", err=True)
     return recipe
 
 
 def _print_results(
-    runs: Path, wanted: Callable[[ArmRecord | ScoreRecord], bool], format_: TableFormat
+    runs: Path,
+    wanted: Callable[[ArmRecord | ScoreRecord], bool],
+    format_: TableFormat,
+    as_run_last: bool = False,
 ) -> None:
+    """Print the wanted results; `as_run_last`, a recipe means what it was run as last, overrides included."""
     from rich.console import Console
 
     from lrbench.results.board import build_boards
@@ -451,13 +456,16 @@ def _print_results(
 
     contents = Ledger(runs / "ledger").read()
     for broken in contents.broken:
-        complain(f"warning: {broken}")
+        typer.echo(f"warning: {broken}", err=True)
 
-    boards = build_boards(filter(wanted, contents.arms), filter(wanted, contents.scores))
+    boards = build_boards(contents.arms, filter(wanted, contents.scores))
+    recipes: Sequence[RecipeRecord] = contents.recipes
+    if as_run_last:
+        recipes = list({record.recipe: record for record in recipes}.values())
     if format_ is TableFormat.TABLE:
-        show_boards(boards, Console(), contents.recipes)
+        show_boards(boards, Console(), recipes)
     elif format_ is TableFormat.MARKDOWN:
-        typer.echo(boards_to_markdown(boards, contents.recipes), nl=False)
+        typer.echo(boards_to_markdown(boards, recipes), nl=False)
     elif format_ is TableFormat.LATEX:
         typer.echo(boards_to_latex(boards), nl=False)
     else:
@@ -472,20 +480,12 @@ def _print_tables(editions: list[LoadedEdition], runs: Path, out: Path) -> None:
 
     reports, broken = make_tables(editions, runs, out)
     for line in broken:
-        complain(f"warning: {line}")
+        typer.echo(f"warning: {line}", err=True)
     console = Console()
     for report, _ in reports:
         show_report(report, console)
         console.print()
     show_files(reports, console)
-
-
-def _stopped(stop: BaseException, runs: Path, again: str) -> LrbenchError:
-    """What to say of a run that was stopped, or whose output could no longer be written."""
-    how_on = f"Everything finished is kept in {runs}; go on with:\n  {again}"
-    if isinstance(stop, OutputError):
-        return OutputError(f"Stopped, since {stop}. {how_on}")
-    return InterruptedRunError(f"Stopped. {how_on}")
 
 
 def _tell_failures(failures: Sequence[Failure], again: str) -> None:
@@ -494,7 +494,7 @@ def _tell_failures(failures: Sequence[Failure], again: str) -> None:
 
     for failure in failures:
         if failure.details:
-            complain(f"{failure}\n{_write_crash_report(failure.details)}")
+            typer.echo(f"{failure}\n{_write_crash_report(failure.details)}", err=True)
     if failures:
         raise incomplete(failures, again)
 

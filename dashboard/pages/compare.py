@@ -98,7 +98,7 @@ def _short_names(duel: Duel) -> tuple[str, str]:
         [", ".join(setting_parts(row)) for row in rows],
         [f"recipe {plain(row.recipe, 32)}" for row in rows],
         [plain(row.expert, 40) for row in rows],
-        [f"#{plain(row.variant or row.arm_id[:8])}" for row in rows],
+        [plain(row.variant, 60) or f"#{plain(row.arm_id[:8])}" for row in rows],
     ):
         if names[0] == names[1] and more[0] != more[1]:
             names = [f"{name}, {part}" if part else name for name, part in zip(names, more, strict=True)]

@@ -20,7 +20,7 @@ from dashboard.provenance_view import (
     size_text,
     stages_html,
 )
-from dashboard.result_names import name_of, result_names
+from dashboard.result_names import result_names
 from dashboard.text import name_html
 from lrbench.recipe.secrets import without_secrets
 from lrbench.results.inspection import Inspector
@@ -56,7 +56,7 @@ def main() -> None:
             "record of how it was made.</p>"
         )
     else:
-        show_identity(arm)
+        show_identity(arm, names[arm.arm_id])
         show_reproduction(arm, results)
         show_recipe(arm, results, names)
     stages = show_stages(arm, scores, store)
@@ -67,7 +67,7 @@ def main() -> None:
     show_records(arm, scores)
 
 
-def show_identity(arm: ArmRecord) -> None:
+def show_identity(arm: ArmRecord, name: str) -> None:
     """Who made what of whom."""
     facts = {
         "expert": arm.expert,
@@ -77,7 +77,7 @@ def show_identity(arm: ArmRecord) -> None:
         "recipe hash": arm.recipe_hash,
         "commit": commit_of(arm) or "not recorded",
     }
-    st.html(f"<h2>{html.escape(name_of(arm))}</h2>" + facts_html(facts, "This result"))
+    st.html(f"<h2>{html.escape(name)}</h2>" + facts_html(facts, "This result"))
 
 
 def commit_of(arm: ArmRecord) -> str:
@@ -122,7 +122,7 @@ def show_recipe(arm: ArmRecord, results: Results, names: dict[str, str]) -> None
         st.code(code_text(arm.recipe_yaml), language="yaml", line_numbers=True, height=height)
         return
     other = results.arms[chosen]
-    found = difference(other.recipe_yaml, arm.recipe_yaml, (name_of(other), name_of(arm)))
+    found = difference(other.recipe_yaml, arm.recipe_yaml, (names[chosen], names[arm.arm_id]))
     if found:
         st.code(code_text(found), language="diff")
     else:

@@ -53,10 +53,10 @@ def expand(recipe: Recipe) -> tuple[Variant, ...]:
 
 def point_text(point: Mapping[str, Any]) -> str:
     """A point of a sweep in a few words: `alpha=0.1 beta=0.8`, with more of a name where two end alike."""
-    return " ".join(f"{_short(field, point)}={_value_text(value)}" for field, value in point.items())
+    return " ".join(f"{short_field(field, point)}={value_text(value)}" for field, value in point.items())
 
 
-def _short(field: str, among: Iterable[str]) -> str:
+def short_field(field: str, among: Iterable[str]) -> str:
     """The end of a field's name that no other of them has; of a pair's models always which it is."""
     parts = field.split(".")
     for length in range(2 if parts[0] == "pair" else 1, len(parts)):
@@ -66,7 +66,8 @@ def _short(field: str, among: Iterable[str]) -> str:
     return field
 
 
-def _value_text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A field's value as it is written on the command line."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -89,9 +90,7 @@ def sweepable_fields(arms: Iterable[str]) -> dict[str, Path]:
     for path in _sweepable():
         if path[0] == "arms":
             own = ".".join(str(part) for part in path[2:])
-            fields |= {
-                f"arms.{name}.{own}": ("arms", place, *path[2:]) for name, place in places.items() if name
-            }
+            fields |= {f"arms.{name}.{own}": ("arms", place, *path[2:]) for name, place in places.items()}
         else:
             fields[".".join(str(part) for part in path)] = path
     return fields

@@ -9,7 +9,7 @@ elsewhere; equal records give equal boards, whatever their order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
@@ -30,6 +30,7 @@ from lrbench.evaluation.statistics import (
 from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.results.races import Race, find_race, won
 from lrbench.results.records import ArmRecord, Costs, ScoreRecord
+from lrbench.results.variations import ID_LENGTH, PLAIN, Variation, made_of, variations
 from lrbench.store.keys import canonical_json, stable_hash
 
 AVERAGE = "average"
@@ -61,12 +62,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Delta:
-    """A row set against a baseline row, over the benchmarks both answered on the same items."""
+    """A row set against a baseline row, over the benchmarks both answered on the same items.
+
+    `baseline_variant` says what sets the baseline apart from its namesakes where the row was made otherwise.
+    """
 
     baseline: str
     baseline_recipe: str
     baseline_seed: int | None
     baseline_point: Mapping[str, Any]
+    baseline_variant: str
     flips: dict[str, Flips]
     complete: bool
 
@@ -91,8 +96,9 @@ class Row:
 
     `seed` is None where nothing in the arm's model is random; `point` holds the swept fields that decide
     the model. `cells` are in the board's column order; `missing` are benchmarks of the protocol without a
-    score. `variant` tells rows apart that share expert, recipe, arm, point and seed (a recipe that was
-    edited), and is empty otherwise. `costs` is None when the ledger has no record of how the arm was made;
+    score. `variant` says what sets the row apart from other results of its expert, recipe, arm and point, as
+    `variations` has it (a recipe that was edited or overridden), and is empty where there are none.
+    `costs` is None when the ledger has no record of how the arm was made;
     `made_alike` is equal for rows that were made with the same settings but for the seed.
     """
 
@@ -193,11 +199,11 @@ class Board:
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """The rows by expert, recipe, arm and point, in the order of the rows."""
+        """The rows by expert, recipe, arm, point and making, each seed once, in the order of the rows."""
         found: dict[tuple[str, ...], list[Row]] = defaultdict(list)
         for row in self.rows:
             found[row.group].append(row)
-        return tuple(Group(tuple(rows)) for rows in found.values())
+        return tuple(Group(once) for rows in found.values() for once in _once_per_seed(rows))
 
     @cached_property
     def best(self) -> frozenset[tuple[str, str]]:
@@ -239,22 +245,31 @@ class Board:
 def build_boards(arms: Iterable[ArmRecord], scores: Iterable[ScoreRecord]) -> tuple[Board, ...]:
     """The boards that these records make: by suite, and within a suite the latest measured first.
 
+    Rows are called by what sets them apart among all the `arms`, those without `scores` included.
     Scores without any item say nothing and count as missing. When one arm was measured twice on a
     benchmark under one protocol, the latest counts.
     """
     arm_records = {record.arm_id: record for record in arms}
+    scores = list(scores)
+    weights = {score.arm_id: score.expert_weights for score in scores}
+    varied = variations(arm_records.values(), weights)
     groups: dict[tuple[str, str], list[ScoreRecord]] = defaultdict(list)
     for score in sorted(scores, key=_age):
         groups[score.suite, stable_hash(score.suite_protocol)].append(score)
     ordered = sorted(groups.items(), key=lambda group: (_age(group[1][-1]), group[0]), reverse=True)
     ordered.sort(key=lambda group: group[0][0])
     return tuple(
-        _build_board(suite, protocol_hash, group, arm_records) for (suite, protocol_hash), group in ordered
+        _build_board(suite, protocol_hash, group, arm_records, varied)
+        for (suite, protocol_hash), group in ordered
     )
 
 
 def _build_board(
-    suite: str, protocol_hash: str, scores: list[ScoreRecord], arm_records: Mapping[str, ArmRecord]
+    suite: str,
+    protocol_hash: str,
+    scores: list[ScoreRecord],
+    arm_records: Mapping[str, ArmRecord],
+    varied: Mapping[str, Variation],
 ) -> Board:
     """The board of `scores`, which are ordered by age."""
     benchmarks = tuple(scores[0].suite_protocol)
@@ -263,13 +278,16 @@ def _build_board(
         if score.n:
             latest[score.arm_id][score.benchmark] = score
     named: dict[tuple[object, ...], int] = defaultdict(int)
-    for by_benchmark in latest.values():
-        named[_name(next(iter(by_benchmark.values())))] += 1
+    for arm_id, by_benchmark in latest.items():
+        named[_name(next(iter(by_benchmark.values())), varied.get(arm_id, PLAIN))] += 1
 
     rows = []
     for arm_id, by_benchmark in latest.items():
         score = max(by_benchmark.values(), key=_age)
         record = arm_records.get(arm_id)
+        variation = varied.get(arm_id, PLAIN)
+        # Without a record of its making there is only the id.
+        alike = named[_name(score, variation)] > 1
         rows.append(
             Row(
                 arm_id=arm_id,
@@ -279,7 +297,7 @@ def _build_board(
                 arm=score.arm,
                 seed=score.seed,
                 point=score.point,
-                variant=arm_id[:8] if named[_name(score)] > 1 else "",
+                variant=f"#{arm_id[:ID_LENGTH]}" if alike else variation.words,
                 recorded_at=score.recorded_at,
                 cells={name: Cell(by_benchmark[name]) for name in benchmarks if name in by_benchmark},
                 missing=tuple(name for name in benchmarks if name not in by_benchmark),
@@ -293,30 +311,70 @@ def _build_board(
         protocol_hash=protocol_hash,
         benchmarks=benchmarks,
         protocols={score.benchmark: score.protocol for score in scores},
-        rows=tuple(_with_deltas(rows, len(benchmarks))),
+        rows=tuple(_with_deltas(rows, len(benchmarks), arm_records, varied)),
     )
 
 
-def _with_deltas(rows: list[Row], width: int) -> Iterable[Row]:
+def _with_deltas(
+    rows: list[Row], width: int, arm_records: Mapping[str, ArmRecord], varied: Mapping[str, Variation]
+) -> Iterable[Row]:
     """The rows with their deltas; base has none, sft is set against base alone."""
     baselines: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         if row.arm in (BASE, SFT):
             baselines[row.expert_weights, row.arm].append(row)
     for row in rows:
-        to_base = None if row.arm == BASE else _delta(row, baselines[row.expert_weights, BASE], width)
-        to_sft = None if row.arm in (BASE, SFT) else _delta(row, baselines[row.expert_weights, SFT], width)
+        near = _Likeness(arm_records.get(row.arm_id), varied)
+        to_base = None if row.arm == BASE else _delta(row, baselines[row.expert_weights, BASE], width, near)
+        to_sft = (
+            None if row.arm in (BASE, SFT) else _delta(row, baselines[row.expert_weights, SFT], width, near)
+        )
         yield replace(row, to_base=to_base, to_sft=to_sft)
 
 
-def _delta(row: Row, baselines: list[Row], width: int) -> Delta | None:
-    """`row` against the baseline nearest to it: of its recipe, then its point, its seed, and the latest."""
+def _once_per_seed(rows: Sequence[Row]) -> Iterable[tuple[Row, ...]]:
+    """The latest row of every seed, then the one before it: one arm made twice is no two seeds."""
+    by_seed: dict[int | None, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: (row.recorded_at, row.arm_id), reverse=True):
+        by_seed[row.seed].append(row)
+    for earlier in range(max(map(len, by_seed.values()))):
+        kept = {found[earlier].arm_id for found in by_seed.values() if earlier < len(found)}
+        yield tuple(row for row in rows if row.arm_id in kept)
+
+
+class _Likeness:
+    """How alike baselines were made to one arm, in what sets them apart from each other."""
+
+    def __init__(self, arm: ArmRecord | None, varied: Mapping[str, Variation]) -> None:
+        self._arm = arm
+        self._varied = varied
+
+    @cached_property
+    def _made(self) -> Mapping[str, Any]:
+        return {} if self._arm is None else made_of(self._arm)
+
+    def agreeing(self, baseline: Row) -> int:
+        """In how many of the fields that set the baseline apart the arm was made like it."""
+        return sum(self._agrees(baseline))
+
+    def apart(self, baseline: Row) -> bool:
+        """Whether the arm was made otherwise than the baseline in one of those fields."""
+        return not all(self._agrees(baseline))
+
+    def _agrees(self, baseline: Row) -> list[bool]:
+        fields = self._varied.get(baseline.arm_id, PLAIN).fields
+        return [self._made[name] == value for name, value in fields.items() if name in self._made]
+
+
+def _delta(row: Row, baselines: list[Row], width: int, near: _Likeness) -> Delta | None:
+    """`row` against the baseline nearest to it: of its recipe, point, making, seed, and the latest."""
     if not baselines:
         return None
     baseline = max(
         [other for other in baselines if other.recipe == row.recipe] or baselines,
         key=lambda other: (
             *_nearness(row.point, other.point),
+            near.agreeing(other),
             other.seed == row.seed,
             other.recorded_at,
             other.arm_id,
@@ -330,6 +388,7 @@ def _delta(row: Row, baselines: list[Row], width: int) -> Delta | None:
         baseline_recipe=baseline.recipe,
         baseline_seed=baseline.seed,
         baseline_point=baseline.point,
+        baseline_variant=baseline.variant if near.apart(baseline) else "",
         flips=flips,
         complete=len(flips) == width,
     )
@@ -355,9 +414,17 @@ def _age(score: ScoreRecord) -> tuple[str, ...]:
     return (score.recorded_at, score.arm_id, score.benchmark, score.protocol_hash, score.evaluation_key)
 
 
-def _name(score: ScoreRecord) -> tuple[object, ...]:
+def _name(score: ScoreRecord, variation: Variation) -> tuple[object, ...]:
     point = canonical_json(score.point)
-    return (score.expert, score.expert_weights, score.recipe, score.arm, point, score.seed)
+    return (
+        score.expert,
+        score.expert_weights,
+        score.recipe,
+        score.arm,
+        point,
+        score.seed,
+        variation.words,
+    )
 
 
 def _row_order(row: Row) -> tuple[object, ...]:
@@ -370,6 +437,7 @@ def _row_order(row: Row) -> tuple[object, ...]:
         place,
         row.arm,
         [(field, *_sortable(value)) for field, value in row.point.items()],
+        row.variant if not row.variant.startswith("#") else "",
         -1 if row.seed is None else row.seed,
         row.recorded_at,
         row.arm_id,

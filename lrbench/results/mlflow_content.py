@@ -19,10 +19,12 @@ from typing import Any
 from lrbench.evaluation.statistics import macro_average, wilson_interval
 from lrbench.recipe.secrets import without_secrets
 from lrbench.results.board import Row, build_boards
+from lrbench.results.declarations import standing
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.plots import Series, accuracy_plot, curve_plot, kl_histogram_plot
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
+from lrbench.results.variations import PLAIN, Variation, variations
 from lrbench.store.keys import stable_hash
 
 # Raised whenever what is mirrored changes, so that older runs are made anew.
@@ -77,7 +79,7 @@ class RunContent:
 
 @dataclass(frozen=True)
 class RecipeRun(RunContent):
-    """The parent run: a recipe as last declared, and how the arms it then means compare.
+    """The parent run: what a recipe's name stands for, and how the arms compare that it means.
 
     `children` are all arms ever made under its name.
     """
@@ -98,7 +100,8 @@ class RecipeRun(RunContent):
         }
         for position, board in enumerate(boards):
             series = [
-                Series(_arm_name(row), [row.on(column) for column in board.columns]) for row in board.rows
+                Series(_arm_name(row, row.variant), [row.on(column) for column in board.columns])
+                for row in board.rows
             ]
             suffix = f"_{position + 1}" if position else ""
             files[f"plots/accuracy{suffix}.png"] = accuracy_plot(board.columns, series)
@@ -219,7 +222,8 @@ class ArmRun(RunContent):
 
 def recipe_runs(contents: LedgerContents) -> list[RecipeRun]:
     """Every measured recipe, with its arms' runs, in the order recorded."""
-    declared = {record.recipe: record for record in contents.recipes}
+    declared = standing(contents.recipes)
+    varied = variations(contents.arms, {score.arm_id: score.expert_weights for score in contents.scores})
     scores: dict[str, list[ScoreRecord]] = defaultdict(list)
     for score in contents.scores:
         scores[score.arm_id].append(score)
@@ -227,11 +231,14 @@ def recipe_runs(contents: LedgerContents) -> list[RecipeRun]:
     for arm in contents.arms:
         if arm.arm_id in scores:
             by_recipe[arm.recipe].append(arm)
-    return [_recipe_run(declared.get(name), arms, scores) for name, arms in by_recipe.items()]
+    return [_recipe_run(declared.get(name), arms, scores, varied) for name, arms in by_recipe.items()]
 
 
-def arm_runs(arm: ArmRecord, scores: Iterable[ScoreRecord]) -> list[ArmRun]:
-    """One run for each protocol that `arm` was measured under; none for an arm without scores."""
+def arm_runs(arm: ArmRecord, scores: Iterable[ScoreRecord], variant: str = "") -> list[ArmRun]:
+    """One run for each protocol that `arm` was measured under; none for an arm without scores.
+
+    `variant` is what sets the arm apart from others of its name.
+    """
     by_protocol: dict[tuple[str, str], dict[str, ScoreRecord]] = {}
     for score in sorted(scores, key=lambda score: score.recorded_at):
         protocol = (score.suite, stable_hash(score.suite_protocol))
@@ -240,7 +247,7 @@ def arm_runs(arm: ArmRecord, scores: Iterable[ScoreRecord]) -> list[ArmRun]:
     for (suite, protocol_hash), latest in sorted(by_protocol.items()):
         order = next(iter(latest.values())).suite_protocol
         ordered = tuple(latest[benchmark] for benchmark in order if benchmark in latest)
-        runs.append(_arm_run(arm, suite, protocol_hash, ordered))
+        runs.append(_arm_run(arm, suite, protocol_hash, ordered, variant))
     return runs
 
 
@@ -255,12 +262,19 @@ def shorten(text: str, longest: int) -> str:
 
 
 def _recipe_run(
-    declared: RecipeRecord | None, arms: Sequence[ArmRecord], scores: Mapping[str, list[ScoreRecord]]
+    declared: RecipeRecord | None,
+    arms: Sequence[ArmRecord],
+    scores: Mapping[str, list[ScoreRecord]],
+    varied: Mapping[str, Variation],
 ) -> RecipeRun:
     """The run of the recipe that made `arms`; nobody may have said what it means, or means none of them."""
     source = declared or arms[-1]
     meant = [arm for arm in arms if declared is not None and arm.arm_id in declared.arm_ids] or arms
-    children = tuple(child for arm in arms for child in arm_runs(arm, scores[arm.arm_id]))
+    children = tuple(
+        child
+        for arm in arms
+        for child in arm_runs(arm, scores[arm.arm_id], varied.get(arm.arm_id, PLAIN).words)
+    )
     key = f"recipe/{source.recipe}"
     declaration = "" if declared is None else declared.model_dump_json()
     tags = {
@@ -283,12 +297,16 @@ def _recipe_run(
     )
 
 
-def _arm_run(arm: ArmRecord, suite: str, protocol_hash: str, scores: tuple[ScoreRecord, ...]) -> ArmRun:
+def _arm_run(
+    arm: ArmRecord, suite: str, protocol_hash: str, scores: tuple[ScoreRecord, ...], variant: str
+) -> ArmRun:
     key = f"{arm.arm_id}/{suite}/{protocol_hash}"
+    records = [record.model_dump_json() for record in (arm, *scores)]
     run = ArmRun(
         key=key,
-        digest=stable_hash([VERSION, key, *(record.model_dump_json() for record in (arm, *scores))]),
-        name=shorten(_arm_name(arm), LONGEST_NAME),
+        # An arm gets namesakes after it was mirrored.
+        digest=stable_hash([VERSION, key, *records, *filter(None, [variant])]),
+        name=shorten(_arm_name(arm, variant), LONGEST_NAME),
         moment=_milliseconds(arm.recorded_at),
         tags={},
         arm=arm,
@@ -306,6 +324,7 @@ def _arm_run(arm: ArmRecord, suite: str, protocol_hash: str, scores: tuple[Score
         "recipe_hash": arm.recipe_hash,
         "seed": "" if arm.seed is None else str(arm.seed),
         "point": _point_words(arm.point),
+        "variant": variant,
         "suite": suite,
         "protocol": protocol_hash,
         "non_finite": ", ".join(run.non_finite),
@@ -326,10 +345,10 @@ def _dataset(name: str, use: str, identity: Mapping[str, Any]) -> DatasetInput:
     )
 
 
-def _arm_name(arm: ArmRecord | Row) -> str:
+def _arm_name(arm: ArmRecord | Row, variant: str) -> str:
     """What tells an arm from the others of its recipe, for people."""
     seed = "" if arm.seed is None else f"seed {arm.seed}"
-    return " ".join(filter(None, [arm.arm, seed, _point_words(arm.point)]))
+    return " ".join(filter(None, [arm.arm, seed, _point_words(arm.point), variant]))
 
 
 def _point_words(point: Mapping[str, Any]) -> str:

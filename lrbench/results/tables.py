@@ -12,6 +12,7 @@ from lrbench.recipe.expanding import point_text
 from lrbench.results.board import AVERAGE, Board, Group, Row
 from lrbench.results.claim_words import claim_lines, unread_lines
 from lrbench.results.claims import judge_recipe
+from lrbench.results.declarations import notes_on_declarations, standing
 from lrbench.results.layout import Cells, Script, accuracy_cells, difference_cells, reported_cells
 from lrbench.results.records import RecipeRecord
 from lrbench.results.text import markdown, spreadsheet
@@ -33,7 +34,19 @@ from lrbench.results.wording import (
     seed_means,
 )
 
-_PLACE = ("kind", "suite", "protocol", "expert", "recipe", "arm", "point", "seed", "arm_id", "benchmark")
+_PLACE = (
+    "kind",
+    "suite",
+    "protocol",
+    "expert",
+    "recipe",
+    "arm",
+    "point",
+    "variant",
+    "seed",
+    "arm_id",
+    "benchmark",
+)
 _RESULT = ("seeds", "n", "correct", "correct_exact", "accuracy", "low", "high", "best")
 _DIFFERENCE = ("difference", "low", "high", "p", "p_adjusted", "separated")
 # A claim's sentence names two arms, each with its settings.
@@ -54,9 +67,10 @@ _SCRIPT = Script(text=markdown, number=str, best=lambda text: f"**{text}** \\*")
 def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] = ()) -> str:
     """The boards as Markdown tables: accuracies and costs, then the differences from each baseline.
 
-    Then the claims of `recipes`, of which the last of one name counts, and what the paper reports.
+    Then the claims of `recipes`, of each name the one that it stands for, and what the paper reports.
     """
-    declared = {recipe.recipe: recipe for recipe in recipes}
+    recipes = list(recipes)
+    declared = standing(recipes)
     if not boards:
         return NOTHING + "\n"
     parts = []
@@ -81,9 +95,12 @@ def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] 
             parts.append(f"### {markdown(expert)}, reported, not measured here")
             parts.append(f"{markdown(reported[0].source)}; {REPORTED}.")
             parts.append(_table(reported_cells(board, reported, _SCRIPT)))
-        notes = list(notes_on(board, boards[0] if position else None))
+        notes = [
+            *notes_on(board, boards[0] if position else None),
+            *notes_on_declarations(board.rows, recipes),
+        ]
         if notes:
-            parts.append("\n".join(f"- {markdown(note.strip())}" for note in notes))
+            parts.append("\n".join(f"- {markdown(note.strip(), LONGEST_LINE)}" for note in notes))
     parts.append("\n".join(f"- {markdown(line)}" for line in LEGEND))
     return "\n\n".join(parts) + "\n"
 
@@ -217,6 +234,7 @@ def _csv_place(kind: str, board: Board, row: Row, column: str) -> dict[str, obje
         "recipe": spreadsheet(row.recipe),
         "arm": spreadsheet(row.arm),
         "point": spreadsheet(point_text(row.point)),
+        "variant": spreadsheet(row.variant),
         "benchmark": spreadsheet(column),
     }
 

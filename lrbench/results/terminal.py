@@ -19,6 +19,7 @@ from lrbench.recipe.expanding import point_text
 from lrbench.results.board import AVERAGE, Board, Group, Row
 from lrbench.results.claim_words import claim_lines, unread_lines
 from lrbench.results.claims import judge_recipe
+from lrbench.results.declarations import notes_on_declarations, standing
 from lrbench.results.records import RecipeRecord
 from lrbench.results.text import plain
 from lrbench.results.wording import (
@@ -49,9 +50,10 @@ UNBOUNDED = 10_000
 def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[RecipeRecord] = ()) -> None:
     """Print the boards to fit `console`, with the claims of `recipes`; plain text where it is no terminal.
 
-    Of several records of one recipe the last counts.
+    Of several records of one recipe the one counts that its name stands for.
     """
-    declared = {recipe.recipe: recipe for recipe in recipes}
+    recipes = list(recipes)
+    declared = standing(recipes)
     if not boards:
         console.print(Text(NOTHING))
         return
@@ -74,7 +76,11 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
             if section[0].recipe in declared:
                 _show_claims(declared[section[0].recipe], replace(board, rows=tuple(section)), console)
         console.print()
-        notes = [*notes_on(board, boards[0] if position else None), *_without_result(board, declared)]
+        notes = [
+            *notes_on(board, boards[0] if position else None),
+            *notes_on_declarations(board.rows, recipes),
+            *_without_result(board, declared),
+        ]
         for note in notes:
             console.print(Text(note, style="yellow"))
         if notes:

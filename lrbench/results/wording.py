@@ -11,6 +11,7 @@ from lrbench.results.board import AVERAGE, BASE, SFT, Board, Delta, Group, Row
 from lrbench.results.protocols import differing_suites
 from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.text import plain
+from lrbench.results.variations import called
 
 NOTHING = "No results yet. `lrbench run RECIPE` makes some; `lrbench plan RECIPE` says what it would do."
 LEGEND = (
@@ -87,12 +88,10 @@ def expert_label(row: Row, board: Board) -> str:
 
 
 def row_label(row: Row, section: list[Row]) -> str:
-    """`lightr beta=0.8 seed 1`: the seed where the section has several, `#...` where names coincide."""
+    """`lightr beta=0.8 seed 1`: what sets it apart, and the seed where the section has several."""
     parts = [_arm_label(row)]
     if row.seed is not None and len(_seeds(section)) > 1:
         parts.append(f"seed {row.seed}")
-    if row.variant:
-        parts.append(f"#{plain(row.variant)}")
     return " ".join(parts)
 
 
@@ -132,7 +131,7 @@ def reported_size_text(row: ReportedResult, column: str) -> str:
 
 
 def _arm_label(row: Row) -> str:
-    return " ".join(filter(None, [plain(row.arm, LONGEST_NAME), plain(point_text(row.point), LONGEST_NAME)]))
+    return called(row.arm, row.point, row.variant)
 
 
 def _seeds(section: list[Row]) -> set[int]:
@@ -171,6 +170,9 @@ def _notes_on_row(row: Row) -> Iterator[str]:
         elif any(row.point.get(field, value) != value for field, value in delta.baseline_point.items()):
             point = plain(point_text(delta.baseline_point), LONGEST_NAME)
             yield f"{name}: set against {baseline} {point}{_of_seed(delta.baseline_seed)}."
+        elif delta.baseline_variant:
+            variant = plain(delta.baseline_variant, LONGEST_NAME)
+            yield f"{name}: set against {baseline} {variant}{_of_seed(delta.baseline_seed)}."
         if not delta.complete and not row.missing:
             yield f"{name}: {baseline} lacks some of these items, so no difference of averages."
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import tarfile
 from pathlib import Path
 
+import pytest
+
+from lrbench.errors import UserError
 from lrbench.recipe.loading import load_recipe
 from lrbench.results.board import build_boards
+from lrbench.results.bundle.contents import bundle_by_name
 from lrbench.results.bundle.verifying import verify_bundle
+from lrbench.results.declarations import standing
+from lrbench.results.latex import boards_to_latex
 from lrbench.results.ledger import Ledger
+from lrbench.results.mlflow_content import recipe_runs
+from lrbench.results.tables import boards_to_csv, boards_to_markdown
 
 HERE = Path(__file__).parent
 
@@ -40,8 +49,70 @@ class TestLedger:
         assert shown.keys() == written.keys()
         assert all(abs(shown[place] - written[place]) < 1e-5 for place in written)
 
+    def test_names_its_rows_by_what_differs_and_says_which_the_recipe_does_not_mean(
+        self, unpacked: Path
+    ) -> None:
+        contents = Ledger(unpacked / "runs" / "ledger").read()
+        boards = build_boards(contents.arms, contents.scores)
+        shown = boards_to_markdown(boards, contents.recipes)
+        for rate in ("0.001", "0.002"):
+            assert f"| sft learning_rate={rate} seed 0 |" in shown
+            assert f"| lightr beta=0.8 learning_rate={rate} seed 1 |" in shown
+        assert "\\#" not in shown
+        told = "older stands for \\`lrbench run older.yaml\\`. Of \\`lrbench run older.yaml training.learn"
+        assert shown.count(told) == 1
+        rows = list(csv.DictReader(io.StringIO(boards_to_csv(boards))))
+        assert {row["variant"] for row in rows if row["arm"] == "sft"} == {
+            "learning_rate=0.001",
+            "learning_rate=0.002",
+        }
+        latex = boards_to_latex(boards)
+        assert r"lightr beta=0.4 learning\_rate=0.001 seed 0" in latex
+        names = {child.name for run in recipe_runs(contents) for child in run.children}
+        assert "lightr seed 0 divergence.beta=0.4 learning_rate=0.001" in names
+
+    def test_claims_are_those_of_the_recipe_without_overrides(self, unpacked: Path) -> None:
+        contents = Ledger(unpacked / "runs" / "ledger").read()
+        standing_arms = set(contents.recipes[0].arm_ids)
+        assert set(standing(contents.recipes)["older"].arm_ids) == standing_arms
+        (run,) = recipe_runs(contents)
+        assert {arm.arm_id for arm in run.arms} == standing_arms
+
 
 class TestBundle:
+    def test_of_a_name_holds_what_the_recipe_means_and_says_what_it_leaves_out(
+        self, unpacked: Path, tmp_path: Path
+    ) -> None:
+        runs = unpacked / "runs"
+        made = bundle_by_name(["older"], "embedded", tmp_path, runs, tmp_path / "b.tar.gz")
+        contents = Ledger(runs / "ledger").read()
+        assert (made.arms, len(made.left_out)) == (7, 1)
+        (line,) = made.left_out
+        assert line == (
+            "older, `lrbench run older.yaml training.learning_rate=1.0e-3`: "
+            "sft learning_rate=0.001 seeds 0, 1; lightr beta=0.4 learning_rate=0.001 seeds 0, 1; "
+            "lightr beta=0.8 learning_rate=0.001 seeds 0, 1"
+        )
+        assert f"Not in it, of the same recipes:\n  {line}" in str(made)
+        found = verify_bundle(tmp_path / "b.tar.gz")
+        assert found.findings == ()
+        assert line in str(found)
+        with tarfile.open(tmp_path / "b.tar.gz") as archive:
+            recipes = archive.extractfile("ledger/recipes.jsonl")
+            assert recipes is not None
+            (kept,) = recipes.read().splitlines()
+        assert contents.recipes[0].model_dump_json().encode() in kept
+
+    def test_of_a_name_with_overrides_holds_that_variation(self, unpacked: Path, tmp_path: Path) -> None:
+        names = ["older", "training.learning_rate=1.0e-3"]
+        made = bundle_by_name(names, "embedded", tmp_path, unpacked / "runs", tmp_path / "b.tar.gz")
+        assert verify_bundle(tmp_path / "b.tar.gz").findings == ()
+        assert "sft learning_rate=0.002 seeds 0, 1" in str(made)
+        with pytest.raises(UserError, match="older was never run with the overrides seed=7; it was run as"):
+            bundle_by_name(
+                ["older", "seed=7"], "embedded", tmp_path, unpacked / "runs", tmp_path / "c.tar.gz"
+            )
+
     def test_is_verified(self) -> None:
         assert verify_bundle(HERE / "bundle.tar.gz").findings == ()
 

@@ -190,7 +190,7 @@ class TestRows:
             *scores_of(score_record, "sft", "1", "1"),
         ]
         (board,) = build_boards([], scores)
-        assert [row.variant for row in board.rows] == ["", "aaaaaaaa", "bbbbbbbb"]
+        assert [row.variant for row in board.rows] == ["", "#aaaaaaaa", "#bbbbbbbb"]
 
     def test_measured_twice_show_the_latest(self, score_record):
         early = score_record("chain", "1000", benchmarks=("chain",), evaluation_key="z")

@@ -155,7 +155,7 @@ def test_terminal_and_tables_name_points_and_seeds_and_give_means(board):
         assert "Means over seeds" in text
         assert "lightr beta=10.0, 2 seeds" in text
     lines = boards_to_csv([board]).splitlines()
-    assert any(",lightr,beta=0.2,1," in line for line in lines)
+    assert any(",lightr,beta=0.2,,1," in line for line in lines)
     assert any(",base,,," in line for line in lines)
 
 

@@ -60,6 +60,7 @@ class CardFacts:
     """
 
     arm: ArmRecord
+    variant: str
     scores: Sequence[ScoreRecord]
     rows: Sequence[tuple[Board, Row]]
     recipe: Recipe
@@ -75,7 +76,7 @@ def model_card(facts: CardFacts) -> str:
     """Markdown with a YAML header; equal facts give an equal card."""
     sections = [
         _header(facts),
-        f"# {markdown(facts.arm.recipe)} / {markdown(facts.arm.arm)}"
+        f"# {markdown(facts.arm.recipe)} / {markdown(' '.join(filter(None, [facts.arm.arm, facts.variant])))}"
         + ("" if facts.arm.seed is None else f", seed {facts.arm.seed}"),
         _introduction(facts),
         "## Use\n\n" + _use(facts),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lrbench.errors import UserError
 from lrbench.results.records import ArmRecord
 from lrbench.results.text import plain
+from lrbench.results.variations import PLAIN, Variation, variations
 
 SHOWN = 20
 
@@ -24,17 +25,21 @@ def find_result(name: str, arms: Sequence[ArmRecord]) -> ArmRecord:
     if len(found) == 1:
         return found[0]
     what = "is the name of no result" if not found else f"is the name of {len(found)} results"
+    varied = variations(arms, {})
     raise UserError(
         f"{plain(name)!r} {what}. A result is named by its id, the start of its id, RECIPE/ARM or "
-        "RECIPE/ARM/SEED; there are\n" + "\n".join(_listed(found or arms))
+        "RECIPE/ARM/SEED; there are\n" + "\n".join(_listed(found or arms, varied))
     )
 
 
-def full_name(arm: ArmRecord) -> str:
-    """`quickstart/lightr/0`, without a seed where nothing is random, with the point of a sweep behind it."""
+def full_name(arm: ArmRecord, variant: str = "") -> str:
+    """`quickstart/lightr/0`, without a seed where nothing is random.
+
+    Behind it stand the point of a sweep and the `variant`, what sets it apart from others of its name.
+    """
     seed = "" if arm.seed is None else f"/{arm.seed}"
-    point = ", ".join(f"{field}={value}" for field, value in arm.point.items())
-    return plain(f"{arm.recipe}/{arm.arm}{seed}{f' ({point})' if point else ''}")
+    more = ", ".join(filter(None, [*(f"{field}={value}" for field, value in arm.point.items()), variant]))
+    return plain(f"{arm.recipe}/{arm.arm}{seed}{f' ({more})' if more else ''}")
 
 
 def _matches(name: str, arm: ArmRecord) -> bool:
@@ -43,9 +48,13 @@ def _matches(name: str, arm: ArmRecord) -> bool:
     return given in (parts[:2], parts) or (bool(name) and arm.arm_id.startswith(name))
 
 
-def _listed(arms: Iterable[ArmRecord]) -> list[str]:
+def _listed(arms: Iterable[ArmRecord], varied: Mapping[str, Variation]) -> list[str]:
     """The latest recorded first."""
     ordered = sorted(arms, key=lambda arm: arm.recorded_at, reverse=True)
-    lines = [f"  {plain(arm.arm_id)}  {full_name(arm)}  {plain(arm.recorded_at)}" for arm in ordered[:SHOWN]]
+    names = [full_name(arm, varied.get(arm.arm_id, PLAIN).words) for arm in ordered[:SHOWN]]
+    lines = [
+        f"  {plain(arm.arm_id)}  {name}  {plain(arm.recorded_at)}"
+        for arm, name in zip(ordered, names, strict=False)
+    ]
     more = len(ordered) - SHOWN
     return [*lines, f"  and {more} more"] if more > 0 else lines

@@ -23,6 +23,7 @@ from lrbench.results.board import build_boards
 from lrbench.results.ledger import Ledger, LedgerContents
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.text import plain
+from lrbench.results.variations import PLAIN, variations
 from lrbench.store.artifact import Artifact, list_tree
 from lrbench.store.files import storage_errors, sync_directory, sync_file, writing_errors
 from lrbench.store.keys import FileHashes
@@ -36,18 +37,23 @@ HUB = "hub:"
 
 @dataclass(frozen=True)
 class Exported:
-    """What was published: whose result, where, and for a merged model what the gate measured."""
+    """What was published: whose result, where, and for a merged model what the gate measured.
+
+    `variant` is what sets the result apart from others of its name.
+    """
 
     arm: ArmRecord
+    variant: str
     folder: Path
     merge: MergeCheck | None
 
     def __str__(self) -> str:
+        name = full_name(self.arm, self.variant)
         if self.merge is None:
-            return f"{self.folder}: the adapter of {full_name(self.arm)}"
+            return f"{self.folder}: the adapter of {name}"
         found, bounds = self.merge.found, self.merge.bounds
         return (
-            f"{self.folder}: {full_name(self.arm)} merged, {self.merge.dtype}. Read back and compared with "
+            f"{self.folder}: {name} merged, {self.merge.dtype}. Read back and compared with "
             f"expert and adapter at {found.positions} positions: logits differ by up to "
             f"{found.difference:.3g} (allowed {bounds.difference:.3g}), the likeliest token is the same at "
             f"{found.top1:.2%} (needed {bounds.top1:.2%})."
@@ -82,6 +88,8 @@ def export_result(
     scores = [score for score in contents.scores if score.arm_id == arm.arm_id]
     if not scores:
         raise UserError(f"{full_name(arm)} has no scores in the ledger; run its recipe again")
+    weights = {score.arm_id: score.expert_weights for score in contents.scores}
+    variant = variations(contents.arms, weights).get(arm.arm_id, PLAIN).words
     recipe = recorded_recipe(arm.recipe_yaml, f"the recorded recipe of {full_name(arm)}")
     expert = _recorded_expert(arm, scores[0], runs)
     # Here and not above: it takes seconds to import, which a misspelt name must not cost.
@@ -98,9 +106,9 @@ def export_result(
             _copy_adapter(adapter, folder, expert)
         for path in licence_files(expert.folder):
             shutil.copyfile(path, folder / path.name)
-        facts = _facts(arm, scores, contents, recipe, inspector, adapter, expert, check)
+        facts = _facts(arm, variant, scores, contents, recipe, inspector, adapter, expert, check)
         (folder / "README.md").write_text(model_card(facts), encoding="utf-8")
-    return Exported(arm, to, check)
+    return Exported(arm, variant, to, check)
 
 
 def _merge(
@@ -158,6 +166,7 @@ def _recorded_expert(arm: ArmRecord, score: ScoreRecord, runs: Path) -> LocatedM
 
 def _facts(
     arm: ArmRecord,
+    variant: str,
     scores: Sequence[ScoreRecord],
     contents: LedgerContents,
     recipe: Recipe,
@@ -170,6 +179,7 @@ def _facts(
     weights = next(record for record in adapter.files if record.name == ADAPTER_FILES[1])
     return CardFacts(
         arm=arm,
+        variant=variant,
         scores=scores,
         rows=[(board, row) for board in boards for row in board.rows if row.arm_id == arm.arm_id],
         recipe=recipe,

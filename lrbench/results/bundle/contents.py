@@ -27,8 +27,9 @@ from lrbench.recipe.study import LoadedEdition
 from lrbench.results.board import build_boards
 from lrbench.results.bundle.archive import Entry, write_archive
 from lrbench.results.bundle.studies import STUDY, study_as_json, study_tables
+from lrbench.results.declarations import declared_with, latest_of_each, left_out, standing
 from lrbench.results.ledger import ARMS, LARGEST, RECIPES, SCORES, Ledger, LedgerContents
-from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.text import plain
 from lrbench.store.artifact import MANIFEST, PROVENANCE, Artifact, DamageError, describe_file
@@ -63,20 +64,29 @@ class Bundled:
     scores: int
     stages: int
     size: int
+    left_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"{self.path}: {self.arms} arms, {self.scores} scores and the {self.stages} stages behind them, "
             f"{self.size:,} bytes. `lrbench verify {self.path}` checks it anywhere."
         )
+        return text + left_out_text(self.left_out)
 
 
-def arms_of_recipes(names: Sequence[str], contents: LedgerContents) -> list[str]:
-    """The ids of the arms that these recipes mean, as they were last declared; each once.
+def left_out_text(lines: Sequence[str]) -> str:
+    """What a bundle does not hold of its recipes, for people; empty where that is nothing."""
+    return "".join(f"\n  {line}" for line in ("Not in it, of the same recipes:", *lines)) if lines else ""
 
-    Raises `UserError` for a recipe that the ledger does not know.
+
+def declarations_of(
+    names: Sequence[str], overrides: Sequence[str], contents: LedgerContents
+) -> list[RecipeRecord]:
+    """What these recipes' names stand for, or the one name with these overrides.
+
+    Raises `UserError` for a recipe, or a declaration, that the ledger does not know.
     """
-    recipes = {record.recipe: record for record in contents.recipes}
+    recipes = standing(contents.recipes)
     undeclared = {arm.recipe for arm in contents.arms} - recipes.keys()
     for name in names:
         if name in undeclared:
@@ -91,20 +101,35 @@ def arms_of_recipes(names: Sequence[str], contents: LedgerContents) -> list[str]
                 f"there are no results of a recipe named {plain(name)!r}{did_you_mean(name, known)}\n"
                 f"There are results of: {there}"
             )
-    return list(dict.fromkeys(arm_id for name in names for arm_id in recipes[name].arm_ids))
+    if not overrides:
+        return [recipes[name] for name in dict.fromkeys(names)]
+    if len(names) != 1:
+        raise UserError(f"overrides belong to one recipe; found {len(names)}: {', '.join(map(plain, names))}")
+    found = declared_with(overrides, names[0], contents.recipes)
+    if found is None:
+        runs = latest_of_each(contents.recipes, names[0])
+        listed = "".join(f"\n  {plain(record.command) or 'from Python'}" for record in runs)
+        raise UserError(
+            f"{plain(names[0])} was never run with the overrides {plain(' '.join(overrides))}; "
+            f"it was run as{listed}"
+        )
+    return [found]
 
 
-def write_bundle(names: Sequence[str], runs: Path, to: Path) -> Bundled:
-    """Write a bundle of all arms of the recipes called `names` to the new file `to`.
+def write_bundle(names: Sequence[str], runs: Path, to: Path, overrides: Sequence[str] = ()) -> Bundled:
+    """Write a bundle of all arms that the recipes called `names` mean to the new file `to`.
+
+    A name stands for the latest declaration without overrides, or for the one with these.
 
     Raises `UserError` when `to` is there already, and `RunError`, which lists what is missing or damaged
     and leaves no file, when not everything behind the results can be had.
     """
     contents = Ledger(runs / "ledger").read()
-    arm_ids = arms_of_recipes(names, contents)
-    unmade = sorted(set(arm_ids) - {arm.arm_id for arm in contents.arms})
+    declared = declarations_of(names, overrides, contents)
+    arm_ids = {arm_id for record in declared for arm_id in record.arm_ids}
+    unmade = sorted(arm_ids - {arm.arm_id for arm in contents.arms})
     missing = [f"the arm {arm_id} is not made yet" for arm_id in unmade]
-    return _pack(_part(contents, names, arm_ids), None, missing, runs, to)
+    return _pack(_part(contents, declared, arm_ids), None, missing, runs, to, contents)
 
 
 def write_study_bundle(edition: LoadedEdition, runs: Path, to: Path) -> Bundled:
@@ -115,24 +140,32 @@ def write_study_bundle(edition: LoadedEdition, runs: Path, to: Path) -> Bundled:
     lines = gather(edition, contents).lines
     arm_ids = [record.arm_id for line in lines for record in line.records]
     missing = [plain(f"{lack.what}: `{lack.command}`") for lack in missing_of(lines, runs)]
-    names = [source.recipe.name for source in edition.recipes]
-    return _pack(_part(contents, names, arm_ids), edition, missing, runs, to)
+    names = {source.recipe.name for source in edition.recipes}
+    declared = [record for record in contents.recipes if record.recipe in names]
+    return _pack(_part(contents, declared, arm_ids), edition, missing, runs, to, contents)
 
 
 def bundle_by_name(names: Sequence[str], edition: str, studies: Path, runs: Path, to: Path) -> Bundled:
-    """Bundle the study in the folder `studies` that is called so, or recipes by their names."""
+    """Bundle the study in the folder `studies` that is called so, or recipes by their names.
+
+    Among the names may be overrides, `KEY=VALUE`, of one recipe.
+    """
     from lrbench.recipe.study import find_study, load_study, study_files
 
-    if len(names) == 1 and names[0] in {file.stem for file in study_files(studies)}:
+    overrides = [name for name in names if "=" in name]
+    names = [name for name in names if "=" not in name]
+    if len(names) == 1 and not overrides and names[0] in {file.stem for file in study_files(studies)}:
         loaded = load_study(find_study(names[0], studies), (edition,))[edition]
         return write_study_bundle(loaded, runs, to)
-    return write_bundle(names, runs, to)
+    return write_bundle(names, runs, to, overrides)
 
 
-def _part(contents: LedgerContents, names: Collection[str], arm_ids: Collection[str]) -> LedgerContents:
-    """What the ledger says of these recipes and arms."""
+def _part(
+    contents: LedgerContents, declared: Sequence[RecipeRecord], arm_ids: Collection[str]
+) -> LedgerContents:
+    """What the ledger says of these declarations and arms."""
     return LedgerContents(
-        recipes=tuple(record for record in contents.recipes if record.recipe in names),
+        recipes=tuple(declared),
         arms=tuple(arm for arm in contents.arms if arm.arm_id in arm_ids),
         scores=tuple(score for score in contents.scores if score.arm_id in arm_ids),
         broken=(),
@@ -140,9 +173,14 @@ def _part(contents: LedgerContents, names: Collection[str], arm_ids: Collection[
 
 
 def _pack(
-    contents: LedgerContents, study: LoadedEdition | None, missing: Sequence[str], runs: Path, to: Path
+    contents: LedgerContents,
+    study: LoadedEdition | None,
+    missing: Sequence[str],
+    runs: Path,
+    to: Path,
+    whole: LedgerContents,
 ) -> Bundled:
-    """Write what is behind `contents`, unless something is missing."""
+    """Write what is behind `contents`, a part of the `whole` ledger, unless something is missing."""
     with storage_errors(to):
         if to.exists() or to.is_symlink():
             raise UserError(f"{to} is there already and is not overwritten; name a new file")
@@ -160,15 +198,17 @@ def _pack(
     declared = [] if study is None else [Entry.of(STUDY, study_as_json(study))]
     entries = sorted(
         [
-            *_ledger_lines(runs / "ledger", set(names), arm_ids),
+            *_ledger_lines(runs / "ledger", contents),
             *(entry for artifact in artifacts for entry in _stage_files(artifact)),
             *declared,
             *(Entry.of(name, data) for name, data in rendered_tables(contents, study).items()),
         ],
         key=lambda entry: entry.name,
     )
-    _publish(to, [_index(names, entries), *entries], runs)
-    return Bundled(to, len(contents.arms), len(contents.scores), len(artifacts), to.stat().st_size)
+    missed = left_out(names, arm_ids, whole)
+    _publish(to, [_index(names, missed, entries), *entries], runs)
+    counts = len(contents.arms), len(contents.scores), len(artifacts)
+    return Bundled(to, *counts, to.stat().st_size, tuple(missed))
 
 
 def rendered_tables(contents: LedgerContents, study: LoadedEdition | None) -> dict[str, bytes]:
@@ -232,22 +272,26 @@ def _stage_of(store: Store, key: str) -> str:
     return next((path.parent.name for path in store.root.glob(f"*/{key}")), "unknown")
 
 
-def _ledger_lines(folder: Path, recipes: set[str], arm_ids: set[str]) -> Iterator[Entry]:
-    for name, field, wanted in (
-        (RECIPES, "recipe", recipes),
-        (ARMS, "arm_id", arm_ids),
-        (SCORES, "arm_id", arm_ids),
+def _ledger_lines(folder: Path, contents: LedgerContents) -> Iterator[Entry]:
+    """The lines of these records, as they stand in the ledger."""
+    arm_ids = {(arm.arm_id,) for arm in contents.arms}
+    declared = {(record.recipe, record.recipe_hash, record.recorded_at) for record in contents.recipes}
+    for name, fields, wanted in (
+        (RECIPES, ("recipe", "recipe_hash", "recorded_at"), declared),
+        (ARMS, ("arm_id",), arm_ids),
+        (SCORES, ("arm_id",), arm_ids),
     ):
         with storage_errors(folder / name):
             lines = read_regular(folder / name, LARGEST).split(b"\n")
-        kept = [line for line in lines if _value_in(line, field) in wanted]
+        kept = [line for line in lines if _values_in(line, fields) in wanted]
         yield Entry.of(f"{LEDGER}/{name}", b"".join(line + b"\n" for line in kept))
 
 
-def _value_in(line: bytes, field: str) -> str | None:
-    """A field of the record in a ledger's line; None where the line does not read, as the ledger has it."""
-    with suppress(ValueError, KeyError, TypeError):
-        return str(json.loads(line)["record"][field])
+def _values_in(line: bytes, fields: Sequence[str]) -> tuple[str, ...] | None:
+    """Fields of the record in a ledger's line; None where the line does not read, as the ledger has it."""
+    with suppress(ValueError, KeyError, TypeError, RecursionError):
+        record = json.loads(line)["record"]
+        return tuple(str(record[field]) for field in fields)
     return None
 
 
@@ -267,10 +311,11 @@ def is_bundled(stage: str, name: str) -> bool:
     return stage == EVALUATE or (stage, name) == (TRAIN, CURVES)
 
 
-def _index(recipes: Sequence[str], entries: Sequence[Entry]) -> Entry:
+def _index(recipes: Sequence[str], missed: Sequence[str], entries: Sequence[Entry]) -> Entry:
     index = {
         "format": FORMAT,
         "recipes": list(dict.fromkeys(recipes)),
+        "left_out": list(missed),
         "tables_version": TABLES_VERSION,
         "made_with": versions(),
         "files": [{"name": entry.name, "size": entry.size, "sha256": entry.sha256} for entry in entries],

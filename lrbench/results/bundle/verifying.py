@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter
+
 from lrbench.errors import UserError
 from lrbench.recipe.study import LoadedEdition
 from lrbench.results.bundle.archive import BundleDamageError, is_sealed, read_archive
@@ -38,6 +40,7 @@ from lrbench.results.bundle.contents import (
     TABLES_VERSION,
     TRAIN,
     is_bundled,
+    left_out_text,
     rendered_tables,
     versions,
 )
@@ -47,6 +50,7 @@ from lrbench.results.bundle.regrading import BenchmarkData, Regraded
 from lrbench.results.bundle.studies import STUDY, lacking, study_from_json
 from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
 from lrbench.results.records import ArmRecord
+from lrbench.results.text import plain
 from lrbench.store.artifact import INDENT as MANIFEST_INDENT
 from lrbench.store.artifact import MANIFEST, PROVENANCE
 from lrbench.store.canonical import unseal
@@ -56,6 +60,7 @@ from lrbench.store.files import storage_errors
 COUNTED = ("arm_id", "arm", "seed", "benchmark", "n", "correct", "correct_exact", "accuracy")
 
 LEDGER_FILES = tuple(f"{LEDGER}/{name}" for name in (RECIPES, ARMS, SCORES))
+LINES = TypeAdapter(list[str], config=ConfigDict(strict=True))
 NOTHING = LedgerContents(arms=(), scores=(), broken=())
 
 
@@ -64,7 +69,7 @@ class Verification:
     """What a verification came to; `findings` are its disagreements, a line each, and empty if all is well.
 
     `compared` are the benchmarks whose gold answers were held against the data set, `absent` those whose
-    data set is not on this machine.
+    data set is not on this machine. `left_out` is what the bundle itself says that it does not hold.
     """
 
     findings: tuple[str, ...]
@@ -76,6 +81,7 @@ class Verification:
     compared: tuple[str, ...]
     absent: tuple[str, ...]
     older_tables: bool = False
+    left_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.findings:
@@ -91,6 +97,7 @@ class Verification:
             text += f"\nGold answers not compared, the data set is not here: {', '.join(self.absent)}."
         if self.older_tables:
             text += "\nThe tables are of an earlier version: their counts were compared, not their tests."
+        text += left_out_text(self.left_out)
         return f"{text}\nNot shown by any of this: that the models wrote these completions."
 
 
@@ -204,6 +211,7 @@ class _Bundle:
             compared=tuple(sorted(self.data.compared)),
             absent=tuple(sorted(self.data.absent)),
             older_tables=self.older_tables,
+            left_out=tuple(plain(line) for line in (self.index or {}).get("left_out", ())),
         )
 
     def _open_index(self, name: str, data: bytes) -> None:
@@ -214,6 +222,7 @@ class _Bundle:
             index = unseal(data, INDENT)
             self.findings.compare(INDEX, "the format", index["format"], FORMAT)
             self.expected = {file["name"]: (file["size"], file["sha256"]) for file in index["files"]}
+            index["left_out"] = LINES.validate_python(index.get("left_out", []))
             self.index = index
 
     def _take_of_stage(self, name: str, stage: str, key: str, file: str, data: bytes) -> None:
