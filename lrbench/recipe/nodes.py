@@ -107,20 +107,31 @@ def key_position(node: Node, path: Path) -> Position:
 def replaced(node: Node, path: Path, entry: Entry) -> Node:
     """`node` with `entry` at `path`, which may lead through what is not there yet, and through an arm's name.
 
-    The names on the way keep their positions.
+    The names on the way keep their positions. Where something on the way can hold no such thing (a list or a
+    text in place of a section), it stays as it is: what is wrong with it is said of it.
     """
+    return _replaced(node, (), path, entry)
+
+
+def _replaced(node: Node, above: Path, path: Path, entry: Entry) -> Node:
     if not path:
         return entry.node
     part, rest = path[0], path[1:]
     if isinstance(node, Items):
-        place = int(part)
-        inner = replaced(node.items[place], rest, entry)
-        return Items((*node.items[:place], inner, *node.items[place + 1 :]), node.position)
+        if not isinstance(part, int) or part >= len(node.items):
+            return node
+        inner = _replaced(node.items[part], (*above, part), rest, entry)
+        return Items((*node.items[:part], inner, *node.items[part + 1 :]), node.position)
+    if isinstance(part, int):
+        return node
     entries = node.entries if isinstance(node, Fields) else {}
     if isinstance(node, Leaf) and node.value is not None:
+        if len(above) != 2 or above[0] != "arms":
+            return node
         entries = {"name": Entry(node.position, node)}
-    before = entries.get(str(part), Entry(entry.key, Leaf(None, entry.key)))
-    return Fields(entries | {str(part): Entry(before.key, replaced(before.node, rest, entry))}, node.position)
+    before = entries.get(part, Entry(entry.key, Leaf(None, entry.key)))
+    inner = _replaced(before.node, (*above, part), rest, entry)
+    return Fields(entries | {part: Entry(before.key, inner)}, node.position)
 
 
 def merge(earlier: Node, later: Node) -> Node:
