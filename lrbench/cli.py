@@ -5,7 +5,6 @@ Heavy packages are imported inside the commands, so that `lrbench --help` answer
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from lrbench.errors import InterruptedRunError, LrbenchError, UserError
+from lrbench.errors import InterruptedRunError, LrbenchError, OutputClosedError, OutputError, UserError
+from lrbench.output import complain, end_output, give_up_output, guard_output
 
 if TYPE_CHECKING:
     from lrbench.pipeline.failures import Failure
@@ -102,10 +102,8 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
     try:
         with telling_where(recipe, overrides or ()), TerminalReporter(console) as reporter:
             report = run_recipe(loaded, runs, reporter, command)
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            f"Stopped. Everything finished is kept in {runs}; go on with:\n  {again}"
-        ) from None
+    except (KeyboardInterrupt, OutputError) as stop:
+        raise _stopped(stop, runs, again) from None
     if report.worked == 0 and not report.failures:
         console.print(f"Nothing to do: all {report.cached} stages of {loaded.name} are finished.")
 
@@ -177,12 +175,12 @@ def check(
             check_data(recipe)
         except UserError as error:
             wrong += 1
-            typer.echo(str(error), err=True)
+            complain(str(error))
             continue
         failures = foreseen(planned, store)
         wrong += bool(failures)
         for failure in failures:
-            typer.echo(f"{path}: cannot {failure}", err=True)
+            complain(f"{path}: cannot {failure}")
         if not failures:
             typer.echo(f"{path}: valid")
     if wrong:
@@ -219,10 +217,8 @@ def study(
     try:
         with TerminalReporter(Console()) as reporter:
             failures = run_edition(loaded, runs, reporter)
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            f"Stopped. Everything finished is kept in {runs}; go on with:\n  {again}"
-        ) from None
+    except (KeyboardInterrupt, OutputError) as stop:
+        raise _stopped(stop, runs, again) from None
     _print_tables([loaded], runs, out)
     _tell_failures(failures, again)
 
@@ -381,31 +377,38 @@ def main() -> NoReturn:
     """Run the command line; every way it ends is an exit code and, when it is an error, one message."""
     stopped = _listen_for_stops()
     try:
+        guard_output()
         _check_working_directory()
-        app()
+        try:
+            app()
+        except SystemExit as ended:
+            if ended.code or stopped:
+                raise
+        end_output()
+    except OutputClosedError:
+        # The reader, such as `head`, has seen enough.
+        give_up_output()
+        sys.exit(0)
     except LrbenchError as error:
-        typer.echo(str(error), err=True)
+        if isinstance(error, OutputError):
+            give_up_output()
+        complain(str(error))
         sys.exit(error.exit_code)
     except SystemExit:
         if stopped:
             # What typer makes of an interrupt, silently.
-            typer.echo("Stopped.", err=True)
+            complain("Stopped.")
             sys.exit(InterruptedRunError.exit_code)
         raise
     except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
+        complain("Stopped.")
         sys.exit(InterruptedRunError.exit_code)
-    except BrokenPipeError:
-        # The reader, such as `head`, has seen enough; nothing more can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:
         if stopped:
             # A library took the interrupt for a failure of its own.
-            typer.echo("Stopped.", err=True)
+            complain("Stopped.")
             sys.exit(InterruptedRunError.exit_code)
-        report = _write_crash_report(traceback.format_exc())
-        typer.echo(f"This is a bug in lrbench: {error!r}\n{report}", err=True)
+        complain(f"This is a bug in lrbench: {error!r}\n{_write_crash_report(traceback.format_exc())}")
         sys.exit(1)
     sys.exit(0)
 
@@ -435,7 +438,7 @@ def _load(path: Path, overrides: list[str] | None) -> Recipe:
 
     recipe, warnings = load_with_warnings(path, overrides or [])
     for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        complain(f"warning: {warning}")
     return recipe
 
 
@@ -456,7 +459,7 @@ def _print_results(
 
     contents = Ledger(runs / "ledger").read()
     for broken in contents.broken:
-        typer.echo(f"warning: {broken}", err=True)
+        complain(f"warning: {broken}")
 
     boards = build_boards(contents.arms, filter(wanted, contents.scores))
     recipes: Sequence[RecipeRecord] = contents.recipes
@@ -480,12 +483,20 @@ def _print_tables(editions: list[LoadedEdition], runs: Path, out: Path) -> None:
 
     reports, broken = make_tables(editions, runs, out)
     for line in broken:
-        typer.echo(f"warning: {line}", err=True)
+        complain(f"warning: {line}")
     console = Console()
     for report, _ in reports:
         show_report(report, console)
         console.print()
     show_files(reports, console)
+
+
+def _stopped(stop: BaseException, runs: Path, again: str) -> LrbenchError:
+    """What to say of a run that was stopped, or whose output could no longer be written."""
+    how_on = f"Everything finished is kept in {runs}; go on with:\n  {again}"
+    if isinstance(stop, OutputError):
+        return OutputError(f"Stopped, since {stop}. {how_on}")
+    return InterruptedRunError(f"Stopped. {how_on}")
 
 
 def _tell_failures(failures: Sequence[Failure], again: str) -> None:
@@ -494,7 +505,7 @@ def _tell_failures(failures: Sequence[Failure], again: str) -> None:
 
     for failure in failures:
         if failure.details:
-            typer.echo(f"{failure}\n{_write_crash_report(failure.details)}", err=True)
+            complain(f"{failure}\n{_write_crash_report(failure.details)}")
     if failures:
         raise incomplete(failures, again)
 

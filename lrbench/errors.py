@@ -93,3 +93,11 @@ class InterruptedRunError(LrbenchError):
     """The user pressed Ctrl-C. Finished shards stay; running again continues from them."""
 
     exit_code = 130
+
+
+class OutputError(LrbenchError):
+    """What a command prints cannot be written, for example because the disk is full. Print it elsewhere."""
+
+
+class OutputClosedError(OutputError):
+    """The reader of the output, such as `head`, has seen enough."""

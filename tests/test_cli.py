@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import signal
 import subprocess
@@ -183,3 +184,30 @@ cli.main()
     command = [sys.executable, "-c", interrupted, "doctor", "--runs", str(tmp_path)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stderr) == (130, "Stopped.\n")
+
+
+FULL = "the output cannot be written: No space left on device\n"
+CLOSED = "standard output is closed; open it, or send it to /dev/null\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "ending", "code", "message"),
+    [
+        (["results", "--runs", "none"], ">/dev/full", 1, FULL),
+        (["--help"], ">/dev/full", 1, FULL),
+        (["results", "--runs", "none"], ">&-", 2, CLOSED),
+        (["check", "none.yaml"], "2>/dev/full", 2, ""),
+        (["check", "none.yaml"], "2>&-", 2, ""),
+        (["doctor"], "| true", 0, ""),
+    ],
+)
+def test_output_that_cannot_be_written_is_told_once(
+    tmp_path: Path, command: list[str], ending: str, code: int, message: str
+) -> None:
+    if "/dev/full" in ending and not Path("/dev/full").is_char_device():
+        pytest.skip("this system has no /dev/full")
+    # The pipe's reader has gone before the command prints.
+    line = f"{'sleep 0.2; ' if '|' in ending else ''}{shlex.join([*LRBENCH, *command])}"
+    shell = f"set -o pipefail; {{ {line}; }} {ending}" if "|" in ending else f"{line} {ending}"
+    found = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (code, message)

@@ -15,11 +15,14 @@ from lrbench.errors import (
     InterruptedRunError,
     LedgerError,
     LrbenchError,
+    OutputError,
     PromptsChangedError,
     StoreError,
 )
 from lrbench.pipeline.stages.base import Stage
 from lrbench.store.files import WRITING_FAILED
+
+ENDS_ALL = (StoreError, LedgerError, InterruptedRunError, PromptsChangedError, OutputError)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def ends_run(error: Exception) -> bool:
     """Whether nothing else can be done either: the disk, the store, the ledger or a library is not usable."""
     if isinstance(error, OSError):
         return error.errno in WRITING_FAILED
-    return isinstance(error, StoreError | LedgerError | InterruptedRunError | PromptsChangedError)
+    return isinstance(error, ENDS_ALL)
 
 
 def gathered(causes: Iterable[tuple[str, Cause]]) -> tuple[Failure, ...]:

@@ -90,7 +90,9 @@ def sweepable_fields(arms: Iterable[str]) -> dict[str, Path]:
     for path in _sweepable():
         if path[0] == "arms":
             own = ".".join(str(part) for part in path[2:])
-            fields |= {f"arms.{name}.{own}": ("arms", place, *path[2:]) for name, place in places.items()}
+            fields |= {
+                f"arms.{name}.{own}": ("arms", place, *path[2:]) for name, place in places.items() if name
+            }
         else:
             fields[".".join(str(part) for part in path)] = path
     return fields

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from lrbench.embedded.assets import available_models
+from lrbench.errors import RecipeError
+from lrbench.recipe.loading import load_recipe
+from tests.commands import QUICKSTART
 
 Refusal = Callable[..., list[str]]
 Changed = Callable[..., str]
@@ -172,3 +176,20 @@ def test_a_wrong_name_in_an_override_of_a_sweep_is_told_at_its_column(refusal: R
         "override 'sweep.grid.divergence.alhpa=[0.1]':12: sweep.grid.divergence.alhpa: unknown field; "
         "did you mean `divergence.alpha`?"
     ]
+
+
+SWEPT = ["pair.amateur.model=[embedded/amateur]", "training.lora.r=[1,2]", "arms.lightr.training.updates=[3]"]
+
+
+@pytest.mark.parametrize("wrong", ["[1]", "[{}]", "text", "3", "true", "[[a]]"])
+@pytest.mark.parametrize("section", ["pair", "pair.amateur", "training", "training.lora", "arms", "data"])
+def test_a_section_of_the_wrong_type_is_told_though_the_sweep_leads_through_it(
+    tmp_path: Path, section: str, wrong: str
+) -> None:
+    top, _, inner = section.partition(".")
+    text = f"{top}: {{{inner}: {wrong}}}" if inner else f"{top}: {wrong}"
+    (tmp_path / "wrong.yaml").write_text(f"extends: {QUICKSTART}\nseeds: [0, 1]\n{text}\n")
+    with pytest.raises(RecipeError) as refused:
+        load_recipe(tmp_path / "wrong.yaml", [f"sweep.grid.{field}" for field in SWEPT])
+    assert section in str(refused.value)
+    assert "`arms.." not in str(refused.value)
