@@ -194,7 +194,7 @@ def results(
     runs: Runs = RUNS,
 ) -> None:
     """Print the leaderboard: arms x benchmarks with intervals and paired tests."""
-    _print_results(runs, lambda record: recipe in (None, record.recipe), format_)
+    _print_results(runs, lambda record: recipe in (None, record.recipe), format_, recipe=recipe)
 
 
 @app.command()
@@ -447,8 +447,12 @@ def _print_results(
     wanted: Callable[[ArmRecord | ScoreRecord], bool],
     format_: TableFormat,
     as_run_last: bool = False,
+    recipe: str | None = None,
 ) -> None:
-    """Print the wanted results; `as_run_last`, a recipe means what it was run as last, overrides included."""
+    """Print the wanted results; `as_run_last`, a recipe means what it was run as last, overrides included.
+
+    Raises `UserError` when there are none of `recipe`.
+    """
     from rich.console import Console
 
     from lrbench.results.board import build_boards
@@ -460,6 +464,11 @@ def _print_results(
     contents = Ledger(runs / "ledger").read()
     for broken in contents.broken:
         complain(f"warning: {broken}")
+    known = dict.fromkeys(record.recipe for record in (*contents.recipes, *contents.arms, *contents.scores))
+    if recipe is not None and recipe not in known:
+        from lrbench.results.bundle.contents import unknown_recipe
+
+        raise unknown_recipe(recipe, list(known))
 
     boards = build_boards(contents.arms, filter(wanted, contents.scores))
     recipes: Sequence[RecipeRecord] = contents.recipes

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def test_samples_are_exported_in_the_references_fields(runs: Path) -> None:
 @pytest.mark.parametrize(
     ("arm", "message"),
     [
-        ("ligthr", "quickstart has no arm 'ligthr'; its arms are base, sft, lightr"),
+        ("ligthr", "quickstart has no arm 'ligthr'; its arms are base, sft, lightr; did you mean `lightr`?"),
         ("base", "the arm 'base' is not trained, so it has no samples"),
     ],
 )
@@ -211,3 +212,13 @@ def test_output_that_cannot_be_written_is_told_once(
     shell = f"set -o pipefail; {{ {line}; }} {ending}" if "|" in ending else f"{line} {ending}"
     found = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stderr) == (code, message)
+
+
+def test_an_unknown_recipe_has_no_results_and_is_an_error(tmp_path: Path) -> None:
+    with tarfile.open(ROOT / "tests" / "older" / "runs.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    found = lrbench("results", "--recipe", "oldr", "--runs", tmp_path / "runs")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr == (
+        "there are no results of a recipe named 'oldr'; did you mean `older`?\nThere are results of: older\n"
+    )

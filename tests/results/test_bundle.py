@@ -406,6 +406,21 @@ def test_a_flip_of_any_byte_breaks_the_seal(bundle: Path, tmp_path: Path) -> Non
         assert any("its seal is broken" in finding for finding in verify_bundle(broken).findings)
 
 
+@pytest.mark.parametrize(
+    "kind", ["arms.jsonl", "manifest.json", "part-00000.jsonl", "board.md", "index.json"]
+)
+def test_one_flipped_byte_is_one_finding_and_what_follows_from_it_is_counted(
+    files: Files, tmp_path: Path, kind: str
+) -> None:
+    name = next(name for name in files if name.endswith(kind))
+    place = files[name].index(b"a")
+    files[name] = files[name][:place] + b"b" + files[name][place + 1 :]
+    first, *rest = verify_bundle(packed(tmp_path / "b.tar.gz", files)).findings
+    assert first.startswith(f"{name}: ")
+    assert not [finding for finding in rest if not finding.startswith(name) and "left out" not in finding]
+    assert len(rest) <= 2
+
+
 @pytest.mark.parametrize("cut", [0, 1, 20, 500, -1])
 def test_a_bundle_cut_short_is_found(bundle: Path, tmp_path: Path, cut: int) -> None:
     (tmp_path / "cut.tar.gz").write_bytes(bundle.read_bytes()[:cut])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from lrbench.errors import UserError
+from lrbench.recipe.messages import did_you_mean
 from lrbench.results.records import ArmRecord
 from lrbench.results.text import plain
 from lrbench.results.variations import PLAIN, Variation, variations
@@ -24,7 +25,11 @@ def find_result(name: str, arms: Sequence[ArmRecord]) -> ArmRecord:
     found = [arm for arm in arms if arm.arm_id == name] or [arm for arm in arms if _matches(name, arm)]
     if len(found) == 1:
         return found[0]
-    what = "is the name of no result" if not found else f"is the name of {len(found)} results"
+    known = dict.fromkeys(
+        "/".join((arm.recipe, arm.arm, str(arm.seed))[: 1 + name.count("/")]) for arm in arms
+    )
+    nearest = did_you_mean(name, known) if name.count("/") in (1, 2) else ""
+    what = f"is the name of no result{nearest}" if not found else f"is the name of {len(found)} results"
     varied = variations(arms, {})
     raise UserError(
         f"{plain(name)!r} {what}. A result is named by its id, the start of its id, RECIPE/ARM or "

@@ -8,6 +8,7 @@ from typing import Any
 
 from lrbench.errors import UserError
 from lrbench.pipeline.plan import plan_recipe
+from lrbench.recipe.messages import did_you_mean
 from lrbench.recipe.schema import Recipe
 from lrbench.store.store import Store
 
@@ -21,8 +22,9 @@ def exported_samples(recipe: Recipe, arm: str, runs: Path) -> Iterator[dict[str,
     plan = plan_recipe(recipe, runs)
     named = [planned for planned in plan.arms if planned.arm.name == arm]
     if not named:
-        arms = ", ".join(dict.fromkeys(planned.arm.name for planned in plan.arms))
-        raise UserError(f"{recipe.name} has no arm {arm!r}; its arms are {arms}")
+        arms = list(dict.fromkeys(planned.arm.name for planned in plan.arms))
+        hint = did_you_mean(arm, arms)
+        raise UserError(f"{recipe.name} has no arm {arm!r}; its arms are {', '.join(arms)}{hint}")
     if len(named) > 1:
         raise UserError(
             f"{recipe.name} has {len(named)} arms {arm!r}, by seeds and points; choose one with overrides "

@@ -95,12 +95,7 @@ def declarations_of(
                 "means; run the recipe again, which makes nothing anew, and then bundle"
             )
         if name not in recipes:
-            known = [*recipes, *sorted(undeclared)]
-            there = ", ".join(map(plain, known)) or "none; `lrbench run RECIPE` makes some"
-            raise UserError(
-                f"there are no results of a recipe named {plain(name)!r}{did_you_mean(name, known)}\n"
-                f"There are results of: {there}"
-            )
+            raise unknown_recipe(name, [*recipes, *sorted(undeclared)])
     if not overrides:
         return [recipes[name] for name in dict.fromkeys(names)]
     if len(names) != 1:
@@ -114,6 +109,15 @@ def declarations_of(
             f"it was run as{listed}"
         )
     return [found]
+
+
+def unknown_recipe(name: str, known: Sequence[str]) -> UserError:
+    """The error for a recipe that has no results, where those called `known` have."""
+    there = ", ".join(map(plain, known)) or "none; `lrbench run RECIPE` makes some"
+    return UserError(
+        f"there are no results of a recipe named {plain(name)!r}{did_you_mean(name, known)}\n"
+        f"There are results of: {there}"
+    )
 
 
 def write_bundle(names: Sequence[str], runs: Path, to: Path, overrides: Sequence[str] = ()) -> Bundled:

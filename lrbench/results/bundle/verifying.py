@@ -114,20 +114,27 @@ def verify_bundle(path: Path) -> Verification:
     bundle = _Bundle()
     with storage_errors(path):
         if not is_sealed(path):
-            bundle.findings.add(path.name, "its seal is broken: bytes were changed, cut off or added")
+            bundle.damage.add(path.name, "its seal is broken: bytes were changed, cut off or added")
         try:
             for name, data in read_archive(path):
                 bundle.take(name, data)
         except BundleDamageError as error:
-            bundle.findings.add(path.name, f"{error}. What follows was not read")
+            bundle.damage.add(path.name, f"{error}. What follows was not read")
+            bundle.is_whole = False
         bundle.finish()
     return bundle.verification()
 
 
 @dataclass
 class _Bundle:
-    """What was read so far. Items are graded as they come, so that memory does not grow with them."""
+    """What was read so far. Items are graded as they come, so that memory does not grow with them.
 
+    `damage` are findings about bytes, which come first: where there are any, what the content is found to say
+    may follow from them, and is counted alone. `is_whole` is whether the archive could be read to its end.
+    """
+
+    damage: Findings = field(default_factory=Findings)
+    is_whole: bool = True
     findings: Findings = field(default_factory=Findings)
     data: BenchmarkData = field(default_factory=BenchmarkData)
     index: dict[str, Any] | None = None
@@ -157,8 +164,8 @@ class _Bundle:
         if name not in self.expected:
             self.findings.add(name, f"is not in {INDEX}")
         elif self.expected[name] != self.seen[name]:
-            self.findings.add(name, f"is not the file whose hash is in {INDEX}")
-        with self.findings.reading(name):
+            self.damage.add(name, f"is not the file whose hash is in {INDEX}")
+        with self.damage.reading(name):
             folder, *rest = name.split("/")
             if name in LEDGER_FILES:
                 self.ledger[rest[0]] = data
@@ -174,10 +181,13 @@ class _Bundle:
     def finish(self) -> None:
         """Hold everything that was read against each other."""
         if self.index is None:
-            self.findings.add(INDEX, "cannot be read, so nothing else was")
+            self.damage.add(INDEX, "cannot be read, so nothing else was")
             return
-        for name in sorted(self.expected.keys() - self.seen.keys()):
-            self.findings.add(name, f"is in {INDEX} and not in the archive")
+        absent = sorted(self.expected.keys() - self.seen.keys())
+        if not self.is_whole:
+            self.damage.add(INDEX, f"{len(absent)} of its {len(self.expected)} files were not read")
+        for name in absent if self.is_whole else ():
+            self.damage.add(name, f"is in {INDEX} and not in the archive")
         with self.findings.reading(STAGES):
             for key, manifest in self.manifests.items():
                 self._check_stage(key, manifest)
@@ -201,8 +211,15 @@ class _Bundle:
 
     def verification(self) -> Verification:
         """The outcome."""
+        findings = [*self.damage, *self.findings]
+        if self.damage and self.findings:
+            count = f"{len(self.findings)} more {'is' if len(self.findings) == 1 else 'are'}"
+            left_out = (
+                f"{count} left out, which the content that is damaged or missing may well be the cause of"
+            )
+            findings = [*self.damage, left_out]
         return Verification(
-            findings=tuple(self.findings),
+            findings=tuple(findings),
             arms=len(self.contents.arms),
             scores=len(self.contents.scores),
             completions=sum(len(items.ids) for items in self.measured.values()),
@@ -218,7 +235,7 @@ class _Bundle:
         self.index = {}
         if name != INDEX:
             raise BundleDamageError(f"{name}: the first file of a bundle is {INDEX}")
-        with self.findings.reading(INDEX):
+        with self.damage.reading(INDEX):
             index = unseal(data, INDENT)
             self.findings.compare(INDEX, "the format", index["format"], FORMAT)
             self.expected = {file["name"]: (file["size"], file["sha256"]) for file in index["files"]}
@@ -287,7 +304,7 @@ class _Bundle:
                 (Path(folder) / name).write_bytes(data)
             self.contents = contents = Ledger(Path(folder)).read()
         for broken in contents.broken:
-            self.findings.add(f"{LEDGER}/{broken.path.name}:{broken.number}", broken.reason)
+            self.damage.add(f"{LEDGER}/{broken.path.name}:{broken.number}", broken.reason)
         lines = sum(data.count(b"\n") for data in self.ledger.values())
         kinds = (contents.recipes, contents.arms, contents.scores, contents.broken)
         records = sum(map(len, kinds))
