@@ -905,5 +905,5 @@ def test_the_command_line_says_what_is_wrong_and_ends_with_1(
 
 
 def test_check_says_where_overrides_go() -> None:
-    with pytest.raises(UserError, match="overrides go to `run` and `plan`"):
+    with pytest.raises(UserError, match="name them before the fields to set"):
         CliRunner().invoke(app, ["check", "seed=2"], catch_exceptions=False)
