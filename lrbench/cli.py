@@ -464,7 +464,8 @@ def _print_results(
     contents = Ledger(runs / "ledger").read()
     for broken in contents.broken:
         complain(f"warning: {broken}")
-    known = dict.fromkeys(record.recipe for record in (*contents.recipes, *contents.arms, *contents.scores))
+    declared = [record.recipe for record in contents.recipes]
+    known = dict.fromkeys([*declared, *(record.recipe for record in contents.scores)])
     if recipe is not None and recipe not in known:
         from lrbench.results.bundle.contents import unknown_recipe
 
