@@ -11,6 +11,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from lrbench.errors import LrbenchError, ModelError
+from lrbench.models import layers
 from lrbench.models.folder import check_rows
 from lrbench.models.source import LocatedModel, check_unchanged
 from lrbench.models.weights import weight_shapes
@@ -106,19 +107,7 @@ def check_target_modules(model: LocatedModel, target_modules: Sequence[str]) -> 
 
     Builds the architecture without its weights.
     """
-    linear = sorted(
-        {
-            name.rpartition(".")[2]
-            for name, module in empty_model(model).named_modules()
-            if isinstance(module, torch.nn.Linear)
-        }
-    )
-    missing = [name for name in target_modules if name not in linear]
-    if missing:
-        raise ModelError(
-            f"training.lora.target_modules: {model.name} has no linear layers named {missing[0]!r}; "
-            f"it has {', '.join(linear)}"
-        )
+    layers.check_target_modules(model.name, empty_model(model), target_modules)
 
 
 def empty_model(model: LocatedModel) -> Model:

@@ -15,7 +15,7 @@ from typing import Any
 from lrbench.embedded.assets import model_folder
 from lrbench.errors import ModelError, RunError
 from lrbench.models.attention import USUAL, attention_of
-from lrbench.models.config import CONFIG
+from lrbench.models.config import CONFIG, text_config
 from lrbench.models.folder import check_folder
 from lrbench.models.weights import are_here
 from lrbench.recipe.references import EMBEDDED, Origin, local_path, origin_of_model
@@ -48,7 +48,7 @@ class LocatedModel:
 
     `stamp` is the state of its files when they were identified; `check_unchanged` compares it later. A model
     that is not `here` has an empty stamp and no folder; its identity holds the revision as it was written.
-    `attention` is how it is computed.
+    `attention` is how it is computed; `text_alone` says that it neither sees nor hears.
     """
 
     name: str
@@ -58,6 +58,7 @@ class LocatedModel:
     stamp: tuple[tuple[str, int, int, int], ...] = field(repr=False)
     here: bool = True
     attention: str = USUAL
+    text_alone: bool = True
 
     @property
     def files(self) -> frozenset[str]:
@@ -76,12 +77,18 @@ def locate(reference: ModelReference, hashes: FileHashes, offline: bool = False)
     origin = origin_of_model(reference.model)
     try:
         folder = _fetch(reference, offline) if origin is Origin.HUB else _folder(reference, origin)
-        attention = attention_of(check_folder(reference.model, folder, _files(folder)))
+        config = check_folder(reference.model, folder, _files(folder))
         # The hub's cache names a snapshot's folder by its commit.
         hub = f"hub:{reference.model}@{folder.name}"
         identity = hub if origin is Origin.HUB else folder_identity(folder, hashes)
         return LocatedModel(
-            reference.model, folder, identity, reference.dtype, _stamp(folder), attention=attention
+            reference.model,
+            folder,
+            identity,
+            reference.dtype,
+            _stamp(folder),
+            attention=attention_of(config),
+            text_alone=text_config(config) is config,
         )
     except OSError as error:
         raise ModelError(f"{reference.model}: its folder cannot be read ({error})") from error

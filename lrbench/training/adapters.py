@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lrbench.errors import RunError
+from lrbench.models.layers import adapted_modules
 from lrbench.models.loading import Model
 from lrbench.recipe.schema import Lora
 
@@ -19,9 +23,13 @@ WEIGHTS_FILE = "adapter_model.safetensors"
 
 
 def attach_adapter(model: Model, lora: Lora, seed: int) -> PeftModel:
-    """Attach a fresh adapter: A random from `seed`, B zero, so that it begins as no change at all."""
+    """Attach a fresh adapter: A random from `seed`, B zero, so that it begins as no change at all.
+
+    Of a model that sees or hears as well, the layers that read text have one.
+    """
     torch.manual_seed(seed)
-    return get_peft_model(model, _config(lora))
+    with _tied_is_known():
+        return get_peft_model(model, _config(lora, adapted_modules(model, lora.target_modules)))
 
 
 def adapter_state(adapted: PeftModel) -> dict[str, Tensor]:
@@ -35,10 +43,14 @@ def restore_adapter(adapted: PeftModel, state: dict[str, Tensor]) -> None:
     set_peft_model_state_dict(adapted, state)
 
 
-def write_adapter_config(path: Path, lora: Lora, base_model: str) -> None:
-    """Write PEFT's adapter_config.json. Modules are sorted, since PEFT keeps them in a set."""
+def write_adapter_config(path: Path, lora: Lora, base_model: str, adapted: PeftModel | None = None) -> None:
+    """Write PEFT's adapter_config.json. Modules are sorted, since PEFT keeps them in a set.
+
+    `adapted` says which of those that `lora` names have the adapter, where not all of them do.
+    """
     config = _config(lora).to_dict() | {"base_model_name_or_path": base_model, "inference_mode": True}
-    config["target_modules"] = sorted(lora.target_modules)
+    pattern = None if adapted is None else adapted.peft_config["default"].target_modules
+    config["target_modules"] = pattern if isinstance(pattern, str) else sorted(lora.target_modules)
     path.write_text(json.dumps(config, indent=2, sort_keys=True, default=_plain) + "\n")
 
 
@@ -56,7 +68,8 @@ def load_adapter(model: Model, folder: Path) -> PeftModel:
     probe_BT = torch.arange(16, device=model.device).unsqueeze(0)
     with torch.no_grad():
         before = model(input_ids=probe_BT).logits
-        adapted = PeftModel.from_pretrained(model, str(folder)).eval()
+        with _tied_is_known():
+            adapted = PeftModel.from_pretrained(model, str(folder)).eval()
         after = model(input_ids=probe_BT).logits
     missing = load_file(folder / WEIGHTS_FILE).keys() ^ adapter_state(adapted).keys()
     if missing:
@@ -72,12 +85,20 @@ def changes_model(folder: Path) -> bool:
     return any(tensor.any() for name, tensor in tensors.items() if "lora_B" in name)
 
 
-def _config(lora: Lora) -> LoraConfig:
+@contextmanager
+def _tied_is_known() -> Iterator[None]:
+    """PEFT warns of an adapter of an output layer that shares its table: a merge here unties it first."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
+        yield
+
+
+def _config(lora: Lora, modules: list[str] | str | None = None) -> LoraConfig:
     return LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=list(lora.target_modules),
+        target_modules=list(lora.target_modules) if modules is None else modules,
         bias="none",
         task_type="CAUSAL_LM",
     )

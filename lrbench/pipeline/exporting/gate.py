@@ -43,6 +43,8 @@ CAST_TOP1_SLACK = 0.02
 CAST_TOP1_POSITIONS = 4
 
 REFUSED = "nothing was published: the merged model"
+ADAPTER_ALONE = "Leave out --merge: the adapter beside its expert computes exactly what was measured."
+WIDER = f"Use --dtype float32, which needs no cast. Where that is refused too: {ADAPTER_ALONE}"
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def check_written(folder: Path, dtype: str, yardstick: Yardstick) -> Agreement:
     except ModelError as error:
         raise RunError(f"{REFUSED} as written does not load: {error}") from error
     found = compare_logits(yardstick.expected, found_NV)
-    require(found, yardstick.bounds, "as written")
+    require(found, yardstick.bounds, "as written", WIDER if yardstick.expert_cast else ADAPTER_ALONE)
     require_weights(weight_hashes(model), yardstick.weights)
     return found
 
@@ -194,12 +196,14 @@ def _hash_of(weight: Tensor) -> str:
     return hashlib.sha256(told + content.flatten().view(torch.uint8).numpy().tobytes()).hexdigest()
 
 
-def require(found: Agreement, bounds: Bounds, state: str) -> None:
-    """Raise `RunError`, which says by how much, unless `found` is within `bounds`; `state` says of what."""
+def require(found: Agreement, bounds: Bounds, state: str, advice: str) -> None:
+    """Raise `RunError`, which says by how much, unless `found` is within `bounds`.
+
+    `state` says of what, and `advice` what a user can do then.
+    """
     if not bounds.allow(found):
         raise RunError(
             f"{REFUSED} {state} is not expert and adapter: its logits differ by up to {found.difference:.3g} "
             f"(allowed {bounds.difference:.3g}) and its likeliest token is the same at {found.top1:.2%} of "
-            f"{found.positions} positions (needed {bounds.top1:.2%}). Export again; if that does not help, "
-            "use --dtype float32, or export the adapter without --merge."
+            f"{found.positions} positions (needed {bounds.top1:.2%}). {advice}"
         )

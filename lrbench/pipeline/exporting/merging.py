@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
+from lrbench.models.layers import adapts_output, untie
 from lrbench.models.loading import (
     Model,
     Tokenizer,
@@ -22,6 +23,7 @@ from lrbench.models.loading import (
 )
 from lrbench.models.source import LocatedModel
 from lrbench.pipeline.exporting.gate import (
+    ADAPTER_ALONE,
     FLOAT32_BOUNDS,
     Yardstick,
     build_probes,
@@ -77,10 +79,13 @@ def write_merged(
 
     adapted = load_adapter(load_model(exact, device), adapter)
     expected_NV = probe_logits(adapted, probes)
+    if adapts_output(adapted.get_base_model()):
+        untie(adapted.get_base_model())
     merged = adapted.merge_and_unload(safe_merge=True)
     if dtype != MERGED_IN:
         # A cast is allowed differences that a small mistake of the merge could hide in.
-        require(compare_logits(expected_NV, probe_logits(merged, probes)), FLOAT32_BOUNDS, "before its cast")
+        found = compare_logits(expected_NV, probe_logits(merged, probes))
+        require(found, FLOAT32_BOUNDS, "before its cast", ADAPTER_ALONE)
     merged = merged.to(getattr(torch, dtype))
     weights = weight_hashes(merged)
     write_model(merged, tokenizer, expert.folder, folder)

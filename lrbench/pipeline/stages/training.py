@@ -52,10 +52,13 @@ class TrainedAdapter(Stage):
     @property
     def identity(self) -> Mapping[str, Any]:
         """The expert, the training settings and the seed; not the arm's name, nor that of the one matched."""
+        # Of an expert that sees or hears as well, all parts had adapters before.
+        parts = {} if self.expert.text_alone else {"layers": "that read text"}
         return {
             "expert": model_identity(self.expert),
             "training": training_identity(self.training),
             "seed": self.seed,
+            **parts,
         }
 
     @property
@@ -128,7 +131,9 @@ class TrainedAdapter(Stage):
             )
         draft.commit(
             ADAPTER_FILES[0],
-            lambda path: write_adapter_config(path, self.training.lora, self.expert.identity),
+            lambda path: write_adapter_config(
+                path, self.training.lora, self.expert.identity, trained.adapted
+            ),
         )
         draft.commit(
             ADAPTER_FILES[1],
