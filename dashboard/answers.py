@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from dashboard.numbers import p_text, points_text
 from dashboard.text import name_html
@@ -15,23 +15,24 @@ SUBJECT = "lightr"
 MOST_EXPERTS = 6
 
 
-def answers_html(board: Board, whole: Board) -> str:
+def answers_html(board: Board, whole: Board, meant: Collection[str] = ()) -> str:
     """A sentence for each of the board's experts, the latest measured first, as far as there is room.
 
-    Baselines are looked up in the `whole` board, which filters have not narrowed.
+    Baselines are looked up in the `whole` board, which filters have not narrowed. Of an expert's results the
+    latest is spoken of, before all others one of the arms `meant`.
     """
     experts = sorted(
         board.by_expert.values(), key=lambda rows: max(row.recorded_at for row in rows), reverse=True
     )
     by_id = {row.arm_id: row for row in whole.rows}
-    lines = "".join(_answer(board, rows, by_id) for rows in experts[:MOST_EXPERTS])
+    lines = "".join(_answer(board, rows, by_id, meant) for rows in experts[:MOST_EXPERTS])
     left_out = len(experts) - MOST_EXPERTS
     more = f"<li class='lr-muted'>and {left_out} more experts; filter by expert to see theirs</li>"
     return f'<ul class="lr-answers">{lines}{more if left_out > 0 else ""}</ul>'
 
 
-def _answer(board: Board, rows: Sequence[Row], by_id: Mapping[str, Row]) -> str:
-    subjects = _subjects(rows)
+def _answer(board: Board, rows: Sequence[Row], by_id: Mapping[str, Row], meant: Collection[str]) -> str:
+    subjects = _subjects(rows, meant)
     expert = f'<span class="lr-expert">{name_html(expert_label(rows[0], board))}</span>'
     if not subjects:
         arms = ", ".join(name_html(arm) for arm in dict.fromkeys(row.arm for row in rows))
@@ -45,12 +46,12 @@ def _answer(board: Board, rows: Sequence[Row], by_id: Mapping[str, Row]) -> str:
     return f'<li class="lr-verdict-{verdict}">{expert}{text}</li>'
 
 
-def _subjects(rows: Sequence[Row]) -> list[Row]:
-    """The rows asked about: the one measured last, and those that differ from it by the seed alone."""
+def _subjects(rows: Sequence[Row], meant: Collection[str]) -> list[Row]:
+    """The rows asked about: the last measured of those meant, and what differs from it by the seed alone."""
     candidates = [row for row in rows if row.arm == SUBJECT]
     if not candidates:
         return []
-    latest = max(candidates, key=lambda row: row.recorded_at)
+    latest = max(candidates, key=lambda row: (row.arm_id in meant, row.recorded_at))
     return [row for row in candidates if row.group == latest.group]
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from dashboard.text import text_html
 from lrbench.results.board import Board, build_boards
+from lrbench.results.declarations import standing
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
 from lrbench.results.records import ArmRecord
@@ -38,6 +39,12 @@ class Results:
     def arms(self) -> dict[str, ArmRecord]:
         """How each arm was made, by arm_id; an arm may have scores and no record of its making."""
         return {record.arm_id: record for record in self.contents.arms}
+
+    @cached_property
+    def meant(self) -> frozenset[str]:
+        """The arms that the recipes' names stand for, and not only variations of them with overrides."""
+        recipes = standing(self.contents.recipes).values()
+        return frozenset(arm_id for record in recipes for arm_id in record.arm_ids)
 
 
 def runs_folder() -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import streamlit as st
 
 from dashboard import state
@@ -30,7 +32,7 @@ def main() -> None:
     sentence = st.empty()
     with st.container(horizontal=True):
         board = choose_board(results)
-    duel = _choose(board)
+    duel = _choose(board, results.meant)
     if duel is None:
         st.html('<p class="lr-note" role="status">Two results are needed; this protocol has one.</p>')
         return
@@ -61,12 +63,12 @@ def _overview(duel: Duel, names: tuple[str, str]) -> None:
         st.html(table)
 
 
-def _choose(board: Board) -> Duel | None:
-    """The two results picked; by default the latest trained one and its sft, or base, baseline."""
+def _choose(board: Board, meant: Collection[str]) -> Duel | None:
+    """The two results picked; by default the latest trained one that is `meant` and its sft, or base."""
     labels = result_labels(board)
     if len(labels) < 2:
         return None
-    first_default, second_default = _defaults(board)
+    first_default, second_default = _defaults(board, meant)
     rows = {row.arm_id: row for row in board.rows}
     left, right = st.columns(2)
     with left:
@@ -78,13 +80,13 @@ def _choose(board: Board) -> Duel | None:
     return Duel(board, rows[first], rows[second])
 
 
-def _defaults(board: Board) -> tuple[str, str]:
+def _defaults(board: Board, meant: Collection[str]) -> tuple[str, str]:
     trained = [row for row in board.rows if row.to_sft is not None] or [
         row for row in board.rows if row.to_base
     ]
     if not trained:
         return board.rows[0].arm_id, board.rows[1].arm_id
-    first = max(trained, key=lambda row: (row.arm == "lightr", row.recorded_at))
+    first = max(trained, key=lambda row: (row.arm == "lightr", row.arm_id in meant, row.recorded_at))
     baseline = first.to_sft or first.to_base
     assert baseline is not None
     return first.arm_id, baseline.baseline

@@ -61,7 +61,9 @@ def main() -> None:
     table.html(table_html(View(board, rows, baseline, grouped, complete=False)))
     draw_averages(rows)
     table.html(table_html(View(board, rows, baseline, grouped, complete=True, marks=marks(board, rows))))
-    answers.html(_answers((results.stamp, board.suite, board.protocol_hash, filters), board, whole))
+    answers.html(
+        _answers((results.stamp, board.suite, board.protocol_hash, filters), board, whole, results.meant)
+    )
     if lacking := _notes_html(board, rows):
         notes.html(lacking)
     _downloads(board)
@@ -84,8 +86,13 @@ def _filters(board: Board) -> Filters:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _answers(which: tuple[object, ...], _board: Board, _whole: Board) -> str:  # noqa: ARG001 - cached by
-    return answers_html(_board, _whole)
+def _answers(
+    which: tuple[object, ...],  # noqa: ARG001 - cached by
+    _board: Board,
+    _whole: Board,
+    _meant: frozenset[str],
+) -> str:
+    return answers_html(_board, _whole, _meant)
 
 
 def _notes_html(board: Board, rows: Sequence[Row]) -> str:

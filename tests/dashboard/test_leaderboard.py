@@ -18,6 +18,7 @@ from lrbench.results.ledger import Ledger
 from lrbench.results.records import ScoreRecord, items_hash
 from lrbench.results.statistics import compare_averages, macro_average
 from lrbench.store.keys import stable_hash
+from tests.results.conftest import make_arm, make_score
 from tests.results.conftest import outcomes as drawn
 
 OpenPage = Callable[..., AppTest]
@@ -318,6 +319,22 @@ def test_seeds_without_their_own_baseline_are_said_to_be_left_out() -> None:
 def test_a_baseline_of_another_recipe_is_named() -> None:
     board = made_up_board([("sft", 0, "weak-elsewhere", (right(100),)), ("lightr", 0, "mine", (right(160),))])
     assert "lightr is 30.0 points above sft of weak-elsewhere, seed 0</b>" in answers_html(board, board)
+
+
+def test_what_the_recipe_stands_for_is_spoken_of_and_not_a_later_variation_of_it() -> None:
+    arms, scores = [], []
+    made = (("sft", "sft", 100), ("lightr", "file", 160), ("lightr", "varied", 140))
+    for day, (arm, own, count) in enumerate(made):
+        settings, moment = {"divergence": {"beta": 0.4 * day}}, f"2026-11-2{day}T10:00:00+00:00"
+        arms.append(make_arm(arm, arm_id=own, settings=settings, recorded_at=moment))
+        scores.append(
+            make_score("chain", right(count), arm, arm_id=own, benchmarks=("chain",), recorded_at=moment)
+        )
+    (board,) = build_boards(arms, scores)
+    said = answers_html(board, board, {"file"})
+    assert "lightr is 30.0 points above sft" in said
+    assert "beta=0.4" in said
+    assert "lightr is 20.0 points above sft" in answers_html(board, board)
 
 
 def test_what_rows_lack_is_said_under_the_table(tmp_path: Path, open_page: OpenPage) -> None:
