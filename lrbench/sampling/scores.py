@@ -7,7 +7,7 @@ beta is then an exact filter (DESIGN, section 3).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from lrbench.sampling.crowding import MOST_TOKENS, uncrowded
 
 SCHEMA = pa.schema(
     [
@@ -31,7 +33,8 @@ SCHEMA = pa.schema(
         ("support_log_p_amateur", pa.list_(pa.float32())),
     ]
 )
-ALIGNED_SCHEMA = SCHEMA.append(pa.field("covered", pa.float32()))
+# Columns of some scores only, each in the files of which a step has something to say there.
+OPTIONAL = ("covered", "dropped")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Scores:
 
     Of a pair that is aligned by tokens, all of this is over the tokens it shares, under the expert's ids, and
     `covered` (N,) is the probability that these hold for the model that gives them less; None for any other.
+    `dropped` (N,) is the expert's probability of the plausible tokens beyond the `MOST_TOKENS` that are kept;
+    None where no step has more.
     """
 
     rollout: NDArray[np.int32]
@@ -58,6 +63,7 @@ class Scores:
     support_log_p_expert: NDArray[np.float32]
     support_log_p_amateur: NDArray[np.float32]
     covered: NDArray[np.float32] | None = None
+    dropped: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.kl)
@@ -87,8 +93,14 @@ def concatenate(parts: Sequence[Scores]) -> Scores:
     parts = [part for part in parts if len(part)] or [NO_SCORES]
     lengths = [np.diff(part.offsets) for part in parts]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+    if any(part.dropped is not None for part in parts):
+        parts = [_saying_what_is_dropped(part) for part in parts]
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _columns(parts[0])}
     return Scores(offsets=offsets, **columns)
+
+
+def _saying_what_is_dropped(scores: Scores) -> Scores:
+    return scores if scores.dropped is not None else replace(scores, dropped=np.zeros_like(scores.kl))
 
 
 def in_rollout_order(scores: Scores) -> Scores:
@@ -124,7 +136,7 @@ def of_rollouts_from(scores: Scores, first_rollout: int) -> Scores:
 
 def write_scores(path: Path, scores: Scores) -> None:
     """Write scores as Parquet, one row per step."""
-    schema = SCHEMA if scores.covered is None else ALIGNED_SCHEMA
+    schema = _schema(name for name in OPTIONAL if getattr(scores, name) is not None)
     offsets = pa.array(scores.offsets, pa.int32())
     columns = [
         pa.ListArray.from_arrays(offsets, pa.array(getattr(scores, name)))
@@ -135,18 +147,42 @@ def write_scores(path: Path, scores: Scores) -> None:
     pq.write_table(pa.table(columns, schema=schema), path, compression="zstd")
 
 
+def _schema(optional: Iterable[str]) -> pa.Schema:
+    schema = SCHEMA
+    for name in optional:
+        schema = schema.append(pa.field(name, pa.float32()))
+    return schema
+
+
 def read_scores(paths: Sequence[Path]) -> Scores:
-    """Read scores from Parquet files, in the order given."""
+    """Read scores from Parquet files, in the order given.
+
+    Files from before supports had a limit may hold more of the same tokens. They are read as if written
+    today, so that what is made of either is the same, and their key stays what it was.
+    """
     return concatenate([_read_part(path) for path in paths])
 
 
 def _read_part(path: Path) -> Scores:
-    schema = ALIGNED_SCHEMA if "covered" in pq.read_schema(path).names else SCHEMA
+    there = pq.read_schema(path).names
+    schema = _schema(name for name in OPTIONAL if name in there)
     table = pq.read_table(path, schema=schema).combine_chunks()
     lists = {name: table[name].combine_chunks() for name in schema.names if name.startswith("support_")}
     offsets = lists["support_ids"].offsets.to_numpy().astype(np.int64)
-    return Scores(
-        offsets=offsets - offsets[0],
-        **{name: column.flatten().to_numpy() for name, column in lists.items()},
-        **{name: table[name].to_numpy() for name in schema.names if name not in lists},
+    return _uncrowded(
+        Scores(
+            offsets=offsets - offsets[0],
+            **{name: column.flatten().to_numpy() for name, column in lists.items()},
+            **{name: table[name].to_numpy() for name in schema.names if name not in lists},
+        )
     )
+
+
+def _uncrowded(scores: Scores) -> Scores:
+    lengths = np.diff(scores.offsets)
+    found = uncrowded(lengths, scores.support_ids, scores.support_log_p_expert)
+    if found is None:
+        return scores
+    stays, dropped = found
+    offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, MOST_TOKENS))]).astype(np.int64)
+    return replace(taken(scores, slice(None), stays, offsets), dropped=dropped)

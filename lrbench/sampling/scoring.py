@@ -238,6 +238,8 @@ def _assemble(
             "a model computes NaN or infinity there. Use dtype float32 or bfloat16 for both models."
         )
     lengths = columns.pop("support_lengths")
+    if not columns["dropped"].any():
+        del columns["dropped"]
     return Scores(
         rollout=np.repeat(np.array(indices, dtype=np.int32), steps),
         step=np.concatenate([np.arange(count, dtype=np.int32) for count in steps]),

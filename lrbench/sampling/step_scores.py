@@ -11,9 +11,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from lrbench.sampling.crowding import uncrowded_columns
 
 # Half a MiB of float32 for one tensor, of which a block needs four.
 LOGITS_PER_BLOCK = 2**17
@@ -24,16 +27,21 @@ def step_columns(expert_CV: Tensor, amateur_CV: Tensor, alpha_min: float) -> dic
 
     `kl` (C,) is KL(p_E || p_A) in nats (paper, equation 1), and entropies are in nats; `support_lengths` (C,)
     counts each step's tokens with p_E >= alpha_min * max p_E, which the `support_*` columns (M,) hold in
-    ascending token id. Where a logit is not a number, neither is `kl`.
+    ascending token id. Where there are more than `MOST_TOKENS`, the likeliest stay, and `dropped` (C,) is the
+    probability of the others. Where a logit is not a number, neither is `kl`.
     """
     rows = rows_per_block(expert_CV)
     blocks = [
-        _block(expert_BV.float(), amateur_BV.float(), math.log(alpha_min))
+        _on_cpu(_block(expert_BV.float(), amateur_BV.float(), math.log(alpha_min)))
         for expert_BV, amateur_BV in zip(
             torch.split(expert_CV, rows), torch.split(amateur_CV, rows), strict=True
         )
     ]
-    return {name: torch.cat([block[name] for block in blocks]).cpu().numpy() for name in blocks[0]}
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _on_cpu(columns: dict[str, Tensor]) -> dict[str, NDArray[Any]]:
+    return uncrowded_columns({name: column.cpu().numpy() for name, column in columns.items()})
 
 
 def rows_per_block(logits_CV: Tensor) -> int:

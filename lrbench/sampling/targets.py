@@ -41,10 +41,25 @@ def plausible(scores: Scores, alpha: float) -> NDArray[np.bool_]:
     return mask
 
 
+def left_out(scores: Scores, alpha: float) -> NDArray[np.float64]:
+    """(N,) at most which share of the expert's probability of the alpha-plausible tokens is not stored.
+
+    What is stored are the likeliest; where the least of them is not plausible, none that is was dropped.
+    """
+    if scores.dropped is None:
+        return np.zeros(len(scores))
+    mask = plausible(scores, alpha)
+    probability = np.exp(scores.support_log_p_expert.astype(np.float64)) * mask
+    stored = np.add.reduceat(probability, scores.offsets[:-1])
+    full = np.logical_and.reduceat(mask, scores.offsets[:-1])
+    share: NDArray[np.float64] = np.where(full, scores.dropped / (stored + scores.dropped), 0.0)
+    return share
+
+
 def contrast(scores: Scores, kept: NDArray[np.bool_], alpha: float) -> Targets:
     """The `contrast` target of every kept step (paper, equations 4 and 5).
 
-    v = softmax over the alpha-plausible tokens of log p_E - log p_A; `kept` is (N,).
+    v = softmax over the alpha-plausible tokens that are stored of log p_E - log p_A; `kept` is (N,).
     """
     lengths = np.diff(scores.offsets)
     mask = plausible(scores, alpha) & np.repeat(kept, lengths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
     from lrbench.sampling.rollouts import Rollout
     from lrbench.sampling.scores import Scores
 
+logger = logging.getLogger(__name__)
+
 ROLLOUTS_PER_SHARD = 64
 # Up to this much on disk, what samples are made from is read once for all points of a sweep.
 KEPT_BYTES = 16 * 2**20
+# A target that leaves out more of the plausible probability than this is told of.
+MOST_LEFT_OUT = 0.1
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,10 @@ class PairScores(Stage):
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
         """Commit one Parquet file of scores per shard of rollouts, and what the token ids read as."""
+        import numpy as np
+
         from lrbench.sampling.coverage import CoveredMass
+        from lrbench.sampling.crowding import MOST_TOKENS
         from lrbench.sampling.rollouts import count_rollouts, groups_of, iterate_rollouts
         from lrbench.sampling.scores import read_scores, write_scores
         from lrbench.sampling.token_texts import TOKENS_FILE, ids_of, token_texts, write_token_texts
@@ -100,7 +108,8 @@ class PairScores(Stage):
         if "amateur" in inputs:
             workspace.place_amateur(inputs["amateur"].directory)
         covered = CoveredMass()
-        steps = 0
+        steps = crowded = 0
+        most_dropped = 0.0
         named: set[int] = set()
         parts = shards(count, ROLLOUTS_PER_SHARD)
         draft.expect(len(parts), ".parquet")
@@ -116,13 +125,27 @@ class PairScores(Stage):
             scores = read_scores([draft.path(f"{name}.parquet")])
             if self.least_mass is not None:
                 covered.add(scores)
+            if scores.dropped is not None:
+                crowded += int(np.count_nonzero(scores.dropped))
+                most_dropped = max(most_dropped, float(scores.dropped.max()))
             named |= ids_of(group, scores)
             steps += sum(rollout.steps for rollout in group)
             progress.advance(len(span))
         texts = token_texts(workspace.tokenizer, named)
         draft.commit(TOKENS_FILE, lambda path: write_token_texts(path, texts))
         workspace.release_amateur()
-        return {"rollouts": count, "steps": steps}
+        if not crowded:
+            return {"rollouts": count, "steps": steps}
+        logger.warning(
+            "%s: %s of %s steps have more than %d plausible tokens; the likeliest are kept, and up to %.1f%% "
+            "of the probability is on the others",
+            self.label,
+            f"{crowded:,}",
+            f"{steps:,}",
+            MOST_TOKENS,
+            100 * most_dropped,
+        )
+        return {"rollouts": count, "steps": steps, "crowded_steps": crowded, "most_dropped": most_dropped}
 
     def _score_by_ids(self, group: list[Rollout], first_index: int, workspace: Workspace) -> Scores:
         from lrbench.sampling.scoring import score_rollouts
@@ -202,6 +225,7 @@ class ArmSamples(Stage):
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
         """Commit the rollouts and their kept steps, a shard's worth of which is in memory at a time."""
+        from lrbench.sampling.crowding import MOST_TOKENS
         from lrbench.sampling.divergence import DivergenceSums
         from lrbench.sampling.rollouts import write_rollouts
         from lrbench.sampling.samples import (
@@ -212,16 +236,20 @@ class ArmSamples(Stage):
             kept_steps,
             write_steps,
         )
+        from lrbench.sampling.targets import left_out
 
         started = time.monotonic()
         least_mass = None if self.scores is None else self.scores.least_mass
         sums = DivergenceSums(least_mass)
         counts: list[int] = []
+        lacking: list[int] = []
 
         def parts() -> Iterator[Samples]:
             for rollouts, scores in _shards(inputs, workspace):
                 if scores is not None:
-                    sums.add(scores, kept_steps(scores, self.ingredients, self.divergence, least_mass))
+                    kept = kept_steps(scores, self.ingredients, self.divergence, least_mass)
+                    sums.add(scores, kept)
+                    lacking.append(int((left_out(scores, self.divergence.alpha)[kept] > MOST_LEFT_OUT).sum()))
                 yield build_samples(rollouts, scores, self.ingredients, self.divergence, least_mass)
 
         written = (rollout for rollouts, _ in _shards(inputs, workspace) for rollout in rollouts)
@@ -229,6 +257,18 @@ class ArmSamples(Stage):
         seconds = time.monotonic() - started
         draft.commit(ROLLOUTS_FILE, lambda path: write_rollouts(path, written), seconds)
         progress.advance(1)
+        too_little = sum(lacking)
+        if self.ingredients.target == "contrast" and too_little:
+            logger.warning(
+                "%s: at %s of %s kept steps the target is over the %d likeliest tokens alone, which "
+                "leaves out more than %.0f%% of their probability; a higher divergence.alpha, or a more "
+                "certain expert, leaves out less",
+                self.label,
+                f"{too_little:,}",
+                f"{counts[-1]:,}",
+                MOST_TOKENS,
+                100 * MOST_LEFT_OUT,
+            )
         statistics: dict[str, Any] = {"kept_steps": counts[-1]}
         if "scores" in inputs:
             statistics["divergence"] = sums.statistics()
