@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from dashboard.loading import RUNS_VARIABLE
 from dashboard.theme import OPTIONS
+from lrbench.results.logs import guard_logs
+from lrbench.results.text import shown
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -29,9 +31,11 @@ def main(arguments: list[str] | None = None) -> None:
     asked = _parse(arguments)
     problem = _runs_problem(asked.runs) or _port_problem(asked.port)
     if problem:
-        print(f"error: {problem}", file=sys.stderr)
+        print(shown(f"error: {problem}"), file=sys.stderr)
         raise SystemExit(2)
-    print(f"The dashboard of {asked.runs} is at http://{ADDRESS}:{asked.port} (Ctrl-C ends it).", flush=True)
+    said = f"The dashboard of {asked.runs} is at http://{ADDRESS}:{asked.port} (Ctrl-C ends it)."
+    print(shown(said), flush=True)
+    guard_logs()
     serve(asked.runs, asked.port)
 
 

@@ -5,6 +5,7 @@ Heavy packages are imported inside the commands, so that `lrbench --help` answer
 
 from __future__ import annotations
 
+import io
 import shlex
 import signal
 import sys
@@ -13,12 +14,15 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
+from typer.exceptions import TyperException
 
 from lrbench.errors import InterruptedRunError, LrbenchError, OutputClosedError, OutputError, UserError
-from lrbench.output import complain, end_output, give_up_output, guard_output
+from lrbench.output import complain, end_output, give_up_output, guard_output, tell
+from lrbench.results.logs import guard_logs
+from lrbench.results.text import shown
 
 if TYPE_CHECKING:
     from lrbench.pipeline.failures import Failure
@@ -89,16 +93,15 @@ class SamplesFormat(StrEnum):
 @app.command()
 def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> None:
     """Make and measure every arm of a recipe; what is finished already is not done again."""
-    from rich.console import Console
-
     from lrbench.pipeline.progress import TerminalReporter
     from lrbench.pipeline.run import run_recipe
     from lrbench.recipe.loading import telling_where
+    from lrbench.results.console import Screen
 
     loaded = _load(recipe, overrides)
     command = shlex.join(["lrbench", "run", str(recipe), *(overrides or [])])
     again = command if runs == RUNS else f"{command} --runs {shlex.quote(str(runs))}"
-    console = Console()
+    console = Screen()
     try:
         with telling_where(recipe, overrides or ()), TerminalReporter(console) as reporter:
             report = run_recipe(loaded, runs, reporter, command)
@@ -139,7 +142,7 @@ def plan(
     show_plan(planned, runs, device)
     failures = foreseen(planned, store)
     for failure in failures:
-        typer.echo(f"cannot  {failure}")
+        tell(f"cannot  {failure}")
     if failures:
         raise typer.Exit(1)
 
@@ -182,7 +185,7 @@ def check(
         for failure in failures:
             complain(f"{path}: cannot {failure}")
         if not failures:
-            typer.echo(f"{path}: valid")
+            tell(f"{path}: valid")
     if wrong:
         raise typer.Exit(UserError.exit_code)
 
@@ -205,17 +208,16 @@ def study(
     runs: Runs = RUNS,
 ) -> None:
     """Run what is missing of a study, then make its tables."""
-    from rich.console import Console
-
     from lrbench.pipeline.progress import TerminalReporter
     from lrbench.pipeline.studying import run_edition
     from lrbench.recipe.study import find_study, load_study
+    from lrbench.results.console import Screen
 
     loaded = load_study(find_study(study, EXPERIMENTS), (edition.value,))[edition.value]
     elsewhere = [] if runs == RUNS else ["--runs", str(runs)]
     again = shlex.join(["lrbench", "study", study, "--edition", edition.value, *elsewhere])
     try:
-        with TerminalReporter(Console()) as reporter:
+        with TerminalReporter(Screen()) as reporter:
             failures = run_edition(loaded, runs, reporter)
     except (KeyboardInterrupt, OutputError) as stop:
         raise _stopped(stop, runs, again) from None
@@ -260,7 +262,8 @@ def samples(
 
     del format_
     for row in exported_samples(_load(recipe, overrides), arm, runs):
-        typer.echo(json.dumps(row))
+        # Data for a program, in ASCII alone.
+        print(json.dumps(row))
 
 
 @app.command()
@@ -281,7 +284,7 @@ def export(
     """Write a trained arm as an adapter or, with --merge, as a standalone model, with its model card."""
     from lrbench.pipeline.exporting.publishing import export_result
 
-    typer.echo(str(export_result(result, runs, to, merge=merge, dtype=dtype, say=typer.echo)))
+    tell(str(export_result(result, runs, to, merge=merge, dtype=dtype, say=tell)))
 
 
 @app.command()
@@ -300,7 +303,7 @@ def bundle(
     """Pack everything behind the tables of a study, or of recipes, into one file for `verify`."""
     from lrbench.results.bundle.contents import bundle_by_name
 
-    typer.echo(str(bundle_by_name(names, edition.value, EXPERIMENTS, runs, to)))
+    tell(str(bundle_by_name(names, edition.value, EXPERIMENTS, runs, to)))
 
 
 @app.command()
@@ -312,8 +315,8 @@ def verify(
 
     verification = verify_bundle(bundle)
     for finding in verification.findings:
-        typer.echo(finding)
-    typer.echo(str(verification))
+        tell(finding)
+    tell(str(verification))
     if verification.findings:
         raise typer.Exit(1)
 
@@ -331,7 +334,7 @@ def doctor(
 
     well = True
     for finding in examine(runs, quick, repair):
-        typer.echo(f"{'ok     ' if finding.well else 'PROBLEM'} {finding.text}")
+        tell(f"{'ok     ' if finding.well else 'PROBLEM'} {finding.text}")
         well = well and finding.well
     if not well:
         raise typer.Exit(1)
@@ -342,7 +345,7 @@ def rebuild(runs: Runs = RUNS) -> None:
     """Bring MLflow up to date with the ledger, or make it anew after it was deleted."""
     from lrbench.results.mlflow_mirror import mirror
 
-    typer.echo(mirror(runs).sentence)
+    tell(mirror(runs).sentence)
 
 
 @app.command()
@@ -356,7 +359,7 @@ def register(
     """Register a trained arm's adapter as a model in MLflow, with its model card and signature."""
     from lrbench.pipeline.exporting.registering import register_result
 
-    typer.echo(str(register_result(result, runs)))
+    tell(str(register_result(result, runs)))
 
 
 @app.command()
@@ -368,7 +371,7 @@ def mlflow(
     from lrbench.results.mlflow_server import HOST, check_servable, serve
 
     check_servable(runs, port)
-    typer.echo(f"MLflow will answer at http://{HOST}:{port} in some ten seconds; Ctrl-C stops it.")
+    tell(f"MLflow will answer at http://{HOST}:{port} in some ten seconds; Ctrl-C stops it.")
     sys.stdout.flush()
     serve(runs, port)
 
@@ -378,13 +381,16 @@ def main() -> NoReturn:
     stopped = _listen_for_stops()
     try:
         guard_output()
+        guard_logs()
         _check_working_directory()
-        try:
-            app()
-        except SystemExit as ended:
-            if ended.code or stopped:
-                raise
+        # Not by itself: it would print what was typed, such as the name of a file, as it is.
+        code = app(standalone_mode=False) or 0
         end_output()
+    except TyperException as error:
+        usage = io.StringIO()
+        cast(Any, error).show(usage)
+        complain(usage.getvalue().rstrip("\n"))
+        sys.exit(error.exit_code)
     except OutputClosedError:
         # The reader, such as `head`, has seen enough.
         give_up_output()
@@ -394,12 +400,6 @@ def main() -> NoReturn:
             give_up_output()
         complain(str(error))
         sys.exit(error.exit_code)
-    except SystemExit:
-        if stopped:
-            # What typer makes of an interrupt, silently.
-            complain("Stopped.")
-            sys.exit(InterruptedRunError.exit_code)
-        raise
     except KeyboardInterrupt:
         complain("Stopped.")
         sys.exit(InterruptedRunError.exit_code)
@@ -410,7 +410,11 @@ def main() -> NoReturn:
             sys.exit(InterruptedRunError.exit_code)
         complain(f"This is a bug in lrbench: {error!r}\n{_write_crash_report(traceback.format_exc())}")
         sys.exit(1)
-    sys.exit(0)
+    if stopped:
+        # What typer makes of an interrupt, silently.
+        complain("Stopped.")
+        sys.exit(InterruptedRunError.exit_code)
+    sys.exit(code)
 
 
 def _listen_for_stops() -> list[int]:
@@ -453,9 +457,8 @@ def _print_results(
 
     Raises `UserError` when there are none of `recipe`.
     """
-    from rich.console import Console
-
     from lrbench.results.board import build_boards
+    from lrbench.results.console import Screen
     from lrbench.results.latex import boards_to_latex
     from lrbench.results.ledger import Ledger
     from lrbench.results.tables import boards_to_csv, boards_to_markdown
@@ -476,25 +479,24 @@ def _print_results(
     if as_run_last:
         recipes = list({record.recipe: record for record in recipes}.values())
     if format_ is TableFormat.TABLE:
-        show_boards(boards, Console(), recipes)
+        show_boards(boards, Screen(), recipes)
     elif format_ is TableFormat.MARKDOWN:
-        typer.echo(boards_to_markdown(boards, recipes), nl=False)
+        tell(boards_to_markdown(boards, recipes), nl=False)
     elif format_ is TableFormat.LATEX:
-        typer.echo(boards_to_latex(boards), nl=False)
+        tell(boards_to_latex(boards), nl=False)
     else:
-        typer.echo(boards_to_csv(boards), nl=False)
+        tell(boards_to_csv(boards), nl=False)
 
 
 def _print_tables(editions: list[LoadedEdition], runs: Path, out: Path) -> None:
-    from rich.console import Console
-
     from lrbench.pipeline.studying import make_tables
+    from lrbench.results.console import Screen
     from lrbench.results.studies.terminal import show_files, show_report
 
     reports, broken = make_tables(editions, runs, out)
     for line in broken:
         complain(f"warning: {line}")
-    console = Console()
+    console = Screen()
     for report, _ in reports:
         show_report(report, console)
         console.print()
@@ -524,5 +526,5 @@ def _write_crash_report(details: str) -> str:
     import tempfile
 
     with tempfile.NamedTemporaryFile("w", prefix="lrbench-bug-", suffix=".txt", delete=False) as report:
-        report.write(details)
+        report.write(shown(details))
     return f"Please report it with the details in {report.name}; nothing finished is lost."

@@ -1,5 +1,10 @@
-"""Standard output that says in one message why it cannot be written: a full disk, a pipe that was closed.
+"""The edge to the terminal: nothing is written that acts there, and what cannot be written is one message.
 
+Names, templates, servers, data and libraries all end up in messages: none of them moves a cursor, hides
+text, or tells a secret. Tables and bars go through `lrbench.results.console`, logs through
+`lrbench.results.logs`.
+
+A full disk and a closed pipe are told where standard output is written.
 Python raises such an error wherever a buffer happens to be flushed, and again while it exits; and without an
 open descriptor 1 or 2, the next file that is opened becomes the output.
 """
@@ -12,7 +17,10 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+import typer
+
 from lrbench.errors import OutputClosedError, OutputError, UserError
+from lrbench.results.text import shown
 
 
 def guard_output() -> None:
@@ -38,7 +46,12 @@ def guard_output() -> None:
 def complain(message: str) -> None:
     """Write a line to standard error; where even that cannot be written, the exit code has to do."""
     with suppress(OSError):
-        print(message, file=sys.stderr, flush=True)
+        print(shown(message), file=sys.stderr, flush=True)
+
+
+def tell(message: str, nl: bool = True) -> None:
+    """Write a message or a table to standard output."""
+    typer.echo(shown(message), nl=nl)
 
 
 def end_output() -> None:

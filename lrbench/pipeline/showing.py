@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.expanding import point_text
+from lrbench.results.console import Screen
 from lrbench.store.store import Store
 
 MOST_VALUES = 8
@@ -31,7 +31,7 @@ def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
     here. Stages of one kind that differ only in where among seeds and points they stand share a line. Raises
     `UserError` when no such device is known.
     """
-    console = Console()
+    console = Screen()
     estimate = expected_cost(plan, runs, device)
     if len(plan.variants) > 1:
         console.print(Text(_variants_text(plan)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from lrbench.recipe.secrets import without_secrets
+
 # Control (ANSI sequences start with one), format (direction marks, zero width), unassigned, private
 # and surrogate code points, line and paragraph separators: none of them shows as itself.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
@@ -20,6 +22,14 @@ def plain(text: str, longest: int = 200) -> str:
     """
     shown = "".join(_spelt_out(character) for character in text[: longest + 1])
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def shown(text: str) -> str:
+    """`text` for a terminal: what is invisible or acts is spelt out, lines and tabs stay, secrets go."""
+    text = without_secrets(text)
+    if text.isprintable():
+        return text
+    return "".join(character if character in "\n\t" else _spelt_out(character) for character in text)
 
 
 def markdown(text: str, longest: int = 200) -> str:

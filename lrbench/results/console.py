@@ -1,0 +1,22 @@
+"""The terminal as rich draws on it: tables and bars, in which no name or text can act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from lrbench.results.text import shown
+
+
+class Screen(Console):
+    """A console of rich that shows text as text, whatever it holds; its own colours and bars remain."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of `renderable`, their texts made harmless."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(shown(segment.text), segment.style)

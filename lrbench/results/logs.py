@@ -1,0 +1,34 @@
+"""What libraries log and warn, made harmless: they repeat addresses, names and answers as they are."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+import warnings
+from typing import Any
+
+from lrbench.results.text import shown
+
+
+def guard_logs() -> None:
+    """Have every line that is logged from now on, every warning and traceback, go through `shown`."""
+    logging.setLogRecordFactory(_Record)
+    warnings.formatwarning = _formatted
+
+
+class _Record(logging.LogRecord):
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        if self.exc_info and self.exc_info[0] is not None:
+            # Formatters take the text that is there.
+            self.exc_text = shown("".join(traceback.format_exception(*self.exc_info)).rstrip("\n"))
+
+    def getMessage(self) -> str:  # noqa: N802 - the name is that of the standard library
+        return shown(super().getMessage())
+
+
+_format = warnings.formatwarning
+
+
+def _formatted(*given: Any, **named: Any) -> str:
+    return shown(_format(*given, **named))
