@@ -70,6 +70,7 @@ def test_tables_and_bars_show_control_characters_and_keep_their_own() -> None:
     screen.print(HOSTILE, HOSTILE, markup=False, soft_wrap=True)
     with Progress(console=screen) as bars:
         bars.add_task(HOSTILE, total=3)
+        bars.refresh()
         screen.print(HOSTILE)
     text = drawn.getvalue()
     for acting in ("\x1b[2J", "\x1b]0", "\x07", "\x9b", "\u202e", "\u2066", "\rX", "\x08", "\x7f"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 
 from lrbench.data.access import open_set, row_line
@@ -48,12 +49,19 @@ def benchmark_rows(benchmark: str, data_root: str | None) -> Iterable[Row]:
 
     Raises `DataError` when the benchmark's data set is missing or has another content.
     """
-    if benchmark in FAMILIES:
-        return [
-            Row(id=row["id"], problem=row["problem"], answer=row["answer"], solution=row["solution"])
-            for row in problems(benchmark, "test")
-        ]
-    return open_set(DATA_SETS[f"{benchmark}_test"], data_root)
+    return (
+        _embedded_rows(benchmark)
+        if benchmark in FAMILIES
+        else open_set(DATA_SETS[f"{benchmark}_test"], data_root)
+    )
+
+
+@lru_cache
+def _embedded_rows(benchmark: str) -> tuple[Row, ...]:
+    return tuple(
+        Row(id=row["id"], problem=row["problem"], answer=row["answer"], solution=row["solution"])
+        for row in problems(benchmark, "test")
+    )
 
 
 def choose_items(
@@ -63,6 +71,14 @@ def choose_items(
 
     A limit that leaves nothing out is no limit: such scores are comparable with those of all items.
     """
+    # What ships with lrbench stays as it is while a process lives: many recipes are checked at once.
+    choose = _chosen_once if benchmark in FAMILIES else _chosen
+    return choose(benchmark, data_root, limit, None if listed is None else tuple(listed))
+
+
+def _chosen(
+    benchmark: str, data_root: str | None, limit: int | None, listed: tuple[str, ...] | None
+) -> ItemSet:
     rows = benchmark_rows(benchmark, data_root)
     wanted = None if listed is None else frozenset(listed)
     ids: list[str] = []
@@ -83,6 +99,9 @@ def choose_items(
         limit=None if limit is not None and limit >= count else limit,
         listed=listed is not None,
     )
+
+
+_chosen_once = lru_cache(_chosen)
 
 
 def check_listed(listed: Iterable[str], item_sets: Iterable[ItemSet]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +115,17 @@ def _all_rows(train: str, data_root: str | None) -> tuple[str, list[Mapping[str,
     match origin_of_problems(train):
         case Origin.EMBEDDED:
             family = train.removeprefix(EMBEDDED)
-            return family, list(assets.problems(family, "train"))
+            return family, _embedded(family)
         case Origin.PUBLIC:
             data_set = TRAINING_SETS[train]
             return data_set.benchmark, list(open_set(data_set, data_root))
         case _:
             return "math", _read_jsonl(local_path(train))
+
+
+@lru_cache
+def _embedded(family: str) -> list[Mapping[str, Any]]:
+    return list(assets.problems(family, "train"))
 
 
 def _lots(rows: list[Mapping[str, Any]], seed: int) -> list[int]:
