@@ -1,0 +1,393 @@
+"""Signals at random moments over all commands, each followed by the same command to its end.
+
+Afterwards everything is as if nothing had happened: the same artifacts and records, the same files at the
+target, nothing half-written there in between, and no file that was committed before the signal made again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from experiments.faults.campaign import Kind, Outcome
+from experiments.faults.oracle import misbehaved
+from experiments.faults.process import Ended, Moment, command, start
+from experiments.faults.subject import (
+    ARM,
+    NAME,
+    STUDY_NAME,
+    Contents,
+    committed_files,
+    contents_of,
+    copy_runs,
+    files_under,
+    undisturbed,
+    write_subject,
+)
+
+MIRRORED = {"LRBENCH_MLFLOW": "on"}
+# How far a run has come when the command starts, as the number of file changes after which it was killed.
+BEGUN = "begun"
+FULL = "full"
+EMPTY = "empty"
+STATES_BEGUN = 12
+# These go on from their last save, and write their few files again at the end.
+FROM_SAVES = ("train", "derive")
+# A table says how long training took.
+NUMBERS = re.compile(rb"[\d.,:+-]+")
+LEFT_BY_KILLS = re.compile(r"^\..*\.tmp(/|$)|/\..*\.tmp(/|$)")
+FIGURES = (".pdf", ".png", ".svg")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that is killed.
+
+    Attributes:
+        share: how many of a thousand kills fall on it.
+        arguments: what a user types.
+        state: what the runs folder is like before: empty, begun or full.
+        target: the file or folder it writes besides the runs folder.
+        variables: of its environment.
+        prints: what it prints is the same every time.
+    """
+
+    name: str
+    share: int
+    arguments: tuple[str, ...]
+    state: str = FULL
+    target: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    prints: bool = False
+
+
+COMMANDS = (
+    Command("run", 150, ("run", NAME), state=EMPTY),
+    Command("run, gone on with", 230, ("run", NAME), state=BEGUN),
+    Command("run, finished", 30, ("run", NAME), prints=True),
+    Command("run, mirrored", 12, ("run", NAME), state=BEGUN, variables=MIRRORED),
+    Command("study", 50, ("study", STUDY_NAME), state=BEGUN, target="tables"),
+    Command("tables", 50, ("tables", STUDY_NAME, "--edition", "embedded"), target="tables"),
+    Command("export", 90, ("export", ARM, "--to", "out/model"), target="out"),
+    Command("export merged", 90, ("export", ARM, "--merge", "--to", "out/model"), target="out"),
+    Command("bundle", 100, ("bundle", "tiny", "--to", "out/bundle.tar.gz"), target="out"),
+    Command("verify", 40, ("verify", "../bundle.tar.gz"), prints=True),
+    Command("samples", 30, ("samples", NAME), prints=True),
+    Command("check", 20, ("check", NAME), prints=True),
+    Command("plan", 30, ("plan", NAME), state=BEGUN),
+    Command("results", 15, ("results",), prints=True),
+    Command("results as markdown", 15, ("results", "--format", "markdown"), prints=True),
+    Command("results as latex", 15, ("results", "--format", "latex"), prints=True),
+    Command("results as csv", 15, ("results", "--format", "csv"), prints=True),
+    Command("doctor", 30, ("doctor",), state=BEGUN),
+    Command("rebuild", 30, ("rebuild",)),
+    Command("register", 12, ("register", ARM)),
+)
+SERVERS = ("mlflow", "leaderboard")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Which command gets which signal, and when: at a share of its time, or of its changes of files."""
+
+    command: int
+    signal: int
+    share: float
+    by_change: bool
+    state: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What tries of a command start from and are held against."""
+
+    contents: Contents
+    targets: dict[str, dict[str, bytes]]
+    outputs: dict[str, str]
+    measured: dict[str, tuple[float, int]]
+
+
+class Kills(Kind):
+    """A thousand signals and more."""
+
+    name = "kills"
+    full = 1_200
+
+    def __init__(self) -> None:
+        self.place = Path()
+        self.prepared = Prepared(Contents({}, ()), {}, {}, {})
+
+    def cases(self, tries: int | None, seed: int) -> Sequence[Kill]:
+        """Kills in the commands' shares; a small campaign takes each command once, the common ones first."""
+        chance = Random(f"kills-{seed}")
+        numbers = list(range(len(COMMANDS)))
+        shares = [made.share for made in COMMANDS]
+        wanted = tries or 0
+        chosen = numbers[:wanted] if wanted <= len(numbers) else chance.choices(numbers, shares, k=wanted)
+        signals = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+        return [
+            Kill(
+                number,
+                chance.choice(signals),
+                chance.random(),
+                chance.random() < 0.5,
+                chance.randrange(STATES_BEGUN),
+            )
+            for number in chosen
+        ]
+
+    def prepare(self, place: Path) -> None:
+        """Run everything once undisturbed, measuring it; and a folder of runs killed here and there."""
+        self.place = place
+        write_subject(place)
+        contents = undisturbed(place)
+        _begin_runs(place)
+        targets, outputs, measured = {}, {}, {}
+        _same_command(place, COMMANDS_BY_NAME["bundle"], "out/bundle.tar.gz")
+        shutil.move(place / "out" / "bundle.tar.gz", place / "bundle.tar.gz")
+        for made in COMMANDS:
+            folder = place / f"undisturbed-{COMMANDS.index(made)}"
+            folder.mkdir()
+            self._set_out(made, 0, folder)
+            ended = command(made.arguments, folder, variables=made.variables)
+            if ended.code:
+                raise RuntimeError(f"{made.name} does not work undisturbed: {ended.said}")
+            targets[made.name] = files_under(folder / made.target) if made.target else {}
+            outputs[made.name] = ended.output
+            measured[made.name] = (ended.seconds, ended.changes)
+            shutil.rmtree(folder)
+        self.prepared = Prepared(contents, targets, outputs, measured)
+
+    def attempt(self, case: Kill, folder: Path) -> Outcome:
+        """Kill once, look at what is there, run to the end, look again."""
+        made = COMMANDS[case.command]
+        number = signal.Signals(case.signal)
+        seconds, changes = self.prepared.measured[made.name]
+        if case.by_change and changes:
+            moment = Moment(number, change=1 + int(case.share * changes))
+        else:
+            moment = Moment(number, seconds=case.share * seconds)
+        work = folder / "work"
+        work.mkdir()
+        (folder / "bundle.tar.gz").symlink_to(self.place / "bundle.tar.gz")
+        self._set_out(made, case.state, work)
+        killed = command(made.arguments, work, variables=made.variables, moment=moment)
+        detail = f"{made.name}, {moment}, state {case.state}\n{killed.said}"
+        group = f"{made.name}, {number.name}"
+        if killed.code == 0:
+            return Outcome(group, self._wrong(made, work, killed), counted=False, detail=detail)
+        finding = _wrong_end(killed, number) or self._half_written(made, work)
+        before = committed_files(work / "runs")
+        again = command(made.arguments, work, variables=made.variables)
+        finding = finding or misbehaved(again, codes=(0,)) or self._wrong(made, work, again)
+        finding = finding or _made_again(before, committed_files(work / "runs"))
+        return Outcome(group, finding, detail=f"{detail}\nagain:\n{again.said}")
+
+    def _set_out(self, made: Command, state: int, work: Path) -> None:
+        write_subject(work)
+        if made.state == FULL:
+            copy_runs(self.place / "runs", work / "runs")
+        elif made.state == BEGUN:
+            copy_runs(self.place / f"begun-{state}", work / "runs")
+
+    def _half_written(self, made: Command, work: Path) -> str:
+        """What a killed command left at its target that is not what it writes; hidden leftovers may be."""
+        if not made.target:
+            return ""
+        whole = self.prepared.targets[made.name]
+        found = {name: data for name, data in files_under(work / made.target).items() if not _left(name)}
+        for name, data in found.items():
+            if name not in whole or not _same(made, name, data, whole[name]):
+                return f"{name} is half-written at the target"
+        if made.name.startswith(("export", "bundle")) and found and found.keys() != whole.keys():
+            return f"only {len(found)} of {len(whole)} files are at the target"
+        return ""
+
+    def _wrong(self, made: Command, work: Path, ended: Ended) -> str:
+        """What is not as after an undisturbed command, once it has run to its end."""
+        if made.target:
+            whole = self.prepared.targets[made.name]
+            found = {name: data for name, data in files_under(work / made.target).items() if not _left(name)}
+            other = sorted(found.keys() ^ whole.keys()) or [
+                n for n in found if not _same(made, n, found[n], whole[n])
+            ]
+            if other:
+                return f"the target differs in {other[:4]}"
+        if made.prints and ended.output != self.prepared.outputs[made.name]:
+            return "another output than undisturbed"
+        if made.state in (EMPTY, FULL) or made.name not in ("plan", "doctor"):
+            return contents_of(work / "runs").difference(self.prepared.contents)
+        return ""
+
+
+COMMANDS_BY_NAME = {made.name: made for made in COMMANDS}
+
+
+def _begin_runs(place: Path) -> None:
+    """Runs that were killed before one of their changes, spread over all of them."""
+    counting = place / "counting"
+    counting.mkdir()
+    write_subject(counting)
+    changes = command(["run", NAME], counting).changes
+    shutil.rmtree(counting)
+    for number in range(STATES_BEGUN):
+        folder = place / f"beginning-{number}"
+        folder.mkdir()
+        write_subject(folder)
+        moment = Moment(signal.SIGKILL, change=changes * (number + 1) // (STATES_BEGUN + 1))
+        ended = command(["run", NAME], folder, moment=moment)
+        if ended.code != -signal.SIGKILL:
+            raise RuntimeError(f"a run was not killed: {ended.code} {ended.said}")
+        shutil.move(folder / "runs", place / f"begun-{number}")
+        shutil.rmtree(folder)
+
+
+def _same_command(place: Path, made: Command, target: str) -> None:
+    ended = command(made.arguments, place)
+    if ended.code or not (place / target).exists():
+        raise RuntimeError(f"{made.name} does not work undisturbed: {ended.said}")
+
+
+def _wrong_end(killed: Ended, number: signal.Signals) -> str:
+    """A command that got a signal ends by it, or says that it was stopped."""
+    if number is signal.SIGKILL:
+        return "" if killed.code == -signal.SIGKILL else misbehaved(killed)
+    if killed.code in (-number, -signal.SIGKILL):
+        return f"ended by {signal.Signals(-killed.code).name} without a word"
+    return misbehaved(killed, codes=(130,))
+
+
+def _left(name: str) -> bool:
+    return bool(LEFT_BY_KILLS.search(name))
+
+
+def _same(made: Command, name: str, found: bytes, whole: bytes) -> bool:
+    if name.endswith(FIGURES):
+        # Drawn anew with what the drawing library notes; all of it is there when its end is.
+        return found[-6:] == whole[-6:]
+    if made.name == "study":
+        return NUMBERS.sub(b"", found) == NUMBERS.sub(b"", whole) or name.endswith(".figures.json")
+    return found == whole
+
+
+def _made_again(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> str:
+    again = [
+        name
+        for name, stamp in before.items()
+        if name in after and after[name] != stamp and not name.startswith(FROM_SAVES)
+    ]
+    stages = sorted({name.partition("/")[0] for name in again})
+    return f"committed files were made again: {len(again)} of {', '.join(stages)}" if again else ""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two processes of one recipe, the second so many seconds later; the first may be killed."""
+
+    later: float
+    killed: float | None
+    state: int
+
+
+class Together(Kind):
+    """Two processes of one recipe at once, and a kill of one of them; and servers that are killed."""
+
+    name = "together"
+    full = 60
+
+    def __init__(self) -> None:
+        self.place = Path()
+        self.contents = Contents({}, ())
+
+    def cases(self, tries: int | None, seed: int) -> Sequence[Pair | str]:
+        """Pairs of processes; of a large campaign every tenth case a server."""
+        chance = Random(f"together-{seed}")
+        pairs: list[Pair | str] = [
+            Pair(chance.random(), chance.choice((None, chance.uniform(0, 5))), chance.randrange(STATES_BEGUN))
+            for _ in range(tries or 0)
+        ]
+        for place in range(9, len(pairs), 10):
+            pairs[place] = SERVERS[place // 10 % len(SERVERS)]
+        return pairs
+
+    def prepare(self, place: Path) -> None:
+        """An undisturbed run, and some that were killed here and there."""
+        self.place = place
+        self.contents = undisturbed(place)
+        _begin_runs(place)
+
+    def attempt(self, case: Pair | str, folder: Path) -> Outcome:
+        """Start both, perhaps kill one, wait for both; the work is done once."""
+        if isinstance(case, str):
+            return _kill_server(case, copy_runs(self.place / "runs", folder / "runs"), self.contents)
+        write_subject(folder)
+        copy_runs(self.place / f"begun-{case.state}", folder / "runs")
+        before = committed_files(folder / "runs")
+        moment = None if case.killed is None else Moment(signal.SIGKILL, seconds=case.killed)
+        first = start(["run", NAME], folder, moment=moment)
+        first.wait(case.later)
+        second = start(["run", NAME], folder)
+        ends = [first.end(), second.end()]
+        detail = f"{case}\n" + "\n".join(ended.said for ended in ends)
+        group = "two runs" if case.killed is None else "two runs, one killed"
+        codes = (0,) if case.killed is None else (0, -signal.SIGKILL)
+        finding = misbehaved(ends[0], codes=codes) or misbehaved(ends[1], codes=(0,))
+        finding = finding or contents_of(folder / "runs").difference(self.contents)
+        finding = finding or _made_again(before, committed_files(folder / "runs"))
+        return Outcome(group, finding, detail=detail)
+
+
+def _kill_server(which: str, runs: Path, contents: Contents) -> Outcome:
+    """Start a server, wait until it answers, end it: the port is free and the runs folder the same."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = runs.parent
+    if which == "mlflow":
+        ended = command(["rebuild"], folder)
+        if ended.code:
+            return Outcome(which, f"rebuild: {ended.said}")
+        words = ["-c", "from lrbench.cli import main; main()", "mlflow", "--port", str(port)]
+    else:
+        words = ["-m", "dashboard", "--runs", str(runs), "--port", str(port)]
+    server = subprocess.Popen(
+        [sys.executable, *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        last = time.monotonic() + 90
+        while not _answers(port) and server.poll() is None and time.monotonic() < last:
+            time.sleep(0.2)
+        if not _answers(port):
+            return Outcome(which, f"never answered: {server.poll()}")
+    finally:
+        os.kill(server.pid, signal.SIGTERM)
+        try:
+            server.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.communicate()
+            return Outcome(which, "did not end within 20 s of SIGTERM")
+    if _answers(port):
+        os.killpg(server.pid, signal.SIGKILL)
+        return Outcome(which, "something answers still after its end")
+    return Outcome(which, contents_of(runs).difference(contents))
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
