@@ -72,6 +72,11 @@ check: environment ## Lint, formatting and types
 bench: environment ## Measure speed and memory in one table: make bench [SIZE=tiny|small|h200]
 	@$(BIN)/python -m experiments.bench --size $(or $(SIZE),tiny)
 
+.PHONY: faults
+faults: environment ## Try everything for faults, three quarters of an hour: make faults [KINDS="kills recipes"]
+	@mkdir -p build
+	@$(BIN)/python -m experiments.faults $(KINDS) --to build/faults.json
+
 .PHONY: embedded
 embedded: environment ## Rebuild the embedded problems, tokenizer and models from nothing
 	@$(BIN)/python -m lrbench.embedded.build --force

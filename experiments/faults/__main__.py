@@ -1,4 +1,4 @@
-"""`make faults`: the whole fault campaign, or `python -m experiments.faults KIND... --tries N`."""
+"""`make faults`: the whole fault campaign; `python -m experiments.faults kills=50 data` some of it."""
 
 from __future__ import annotations
 
@@ -42,12 +42,13 @@ def main() -> None:
     """Try the kinds asked for; exits with 1 when anything is not as it has to be."""
     asked = _parse()
     kinds = [kind for kind in KINDS if not asked.kinds or kind.name in asked.kinds]
+    tries = {kind.name: asked.kinds.get(kind.name) or asked.tries for kind in KINDS}
     if asked.rows is not None:
         print(rows(json.loads(asked.rows.read_text())))
         return
     import_heavy()
     if asked.only is not None:
-        outcome = attempt_one(kinds[0], asked.tries, asked.seed, asked.only)
+        outcome = attempt_one(kinds[0], tries[kinds[0].name], asked.seed, asked.only)
         print(f"{outcome.group}: {outcome.finding or 'as expected'}\n{outcome.detail}")
         sys.exit(bool(outcome.finding))
     done: dict[str, Any] = {}
@@ -56,7 +57,7 @@ def main() -> None:
     for kind in kinds:
         if asked.resume and kind.name in done:
             continue
-        done[kind.name] = campaign(kind, asked.tries, asked.seed, asked.workers).as_json()
+        done[kind.name] = campaign(kind, tries[kind.name], asked.seed, asked.workers).as_json()
         done[kind.name] |= {"commit": _commit(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
         show(kind.name, done[kind.name])
         if asked.to is not None:
@@ -92,8 +93,9 @@ def rows(done: dict[str, Any]) -> str:
 
 def _parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m experiments.faults", description=__doc__)
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help="of: " + ", ".join(k.name for k in KINDS))
-    parser.add_argument("--tries", type=int, help="so many cases of each kind, not all of a full campaign")
+    names = ", ".join(kind.name for kind in KINDS)
+    parser.add_argument("kinds", nargs="*", metavar="KIND[=TRIES]", help=f"of {names}; all of them")
+    parser.add_argument("--tries", type=int, help="so many cases of each kind, not those of a full campaign")
     parser.add_argument("--seed", type=int, default=0, help="other cases of the same kinds")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="tries at once")
     parser.add_argument("--to", type=Path, metavar="FILE.json", help="where counts and findings are written")
@@ -103,9 +105,11 @@ def _parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--rows", type=Path, metavar="FILE.json", help="print the table of such a file")
     asked = parser.parse_args(arguments)
-    unknown = set(asked.kinds) - {kind.name for kind in KINDS}
+    asked.kinds = dict(word.partition("=")[::2] for word in asked.kinds)
+    unknown = sorted(asked.kinds.keys() - {kind.name for kind in KINDS})
     if unknown:
-        parser.error(f"unknown kind {sorted(unknown)[0]}; there are {', '.join(kind.name for kind in KINDS)}")
+        parser.error(f"unknown kind {unknown[0]}; there are {names}")
+    asked.kinds = {name: int(tries) if tries else None for name, tries in asked.kinds.items()}
     return asked
 
 

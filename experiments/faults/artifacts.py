@@ -19,18 +19,12 @@ from experiments.faults.subject import ARM, NAME, Contents, contents_of, copy_ru
 STORED = {
     f"{stage}: {name}": f"store/{stage}/*/{name}"
     for stage, names in {
-        "derive": (
-            "model.safetensors",
-            "config.json",
-            "tokenizer.json",
-            "chat_template.jinja",
-            "manifest.json",
-        ),
-        "rollouts": ("part-00000.parquet", "manifest.json", "provenance.json"),
-        "solutions": ("part-00000.parquet", "part-00000.json", "manifest.json"),
-        "reference": ("part-00000.parquet", "manifest.json"),
-        "scores": ("part-00000.parquet", "tokens.json", "manifest.json"),
-        "samples": ("rollouts.parquet", "steps.parquet", "manifest.json", "provenance.json"),
+        "derive": ("model.safetensors", "manifest.json"),
+        "rollouts": ("part-00000.parquet", "manifest.json"),
+        "solutions": ("part-00000.parquet", "part-00000.json"),
+        "reference": ("part-00000.parquet",),
+        "scores": ("part-00000.parquet", "tokens.json"),
+        "samples": ("rollouts.parquet", "steps.parquet"),
         "train": ("adapter_model.safetensors", "adapter_config.json", "curves.json", "manifest.json"),
         "evaluate": ("part-00000.jsonl", "manifest.json", "provenance.json"),
     }.items()

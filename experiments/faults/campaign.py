@@ -143,7 +143,7 @@ _tried: Kind | None = None
 
 def campaign(kind: Kind, tries: int | None, seed: int, workers: int) -> Tally:
     """Try the cases of one kind, `workers` at once."""
-    tally = Tally(kind.name, seed)
+    tally = Tally(kind.name if tries is None else f"{kind.name}={tries}", seed)
     began = time.monotonic()
     cases = kind.cases(kind.full if tries is None else tries, seed)
     # Forked, so that what was imported and prepared is there; none of these processes runs lrbench itself.

@@ -14,7 +14,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -71,27 +72,28 @@ class Command:
     prints: bool = False
 
 
+# The first are those of a small campaign.
 COMMANDS = (
-    Command("run", 150, ("run", NAME), state=EMPTY),
-    Command("run, gone on with", 230, ("run", NAME), state=BEGUN),
-    Command("run, finished", 30, ("run", NAME), prints=True),
-    Command("run, mirrored", 12, ("run", NAME), state=BEGUN, variables=MIRRORED),
-    Command("study", 50, ("study", STUDY_NAME), state=BEGUN, target="tables"),
+    Command("run, gone on with", 220, ("run", NAME), state=BEGUN),
+    Command("export", 110, ("export", ARM, "--to", "out/model"), target="out"),
+    Command("bundle", 130, ("bundle", "tiny", "--to", "out/bundle.tar.gz"), target="out"),
     Command("tables", 50, ("tables", STUDY_NAME, "--edition", "embedded"), target="tables"),
-    Command("export", 90, ("export", ARM, "--to", "out/model"), target="out"),
+    Command("results as csv", 15, ("results", "--format", "csv"), prints=True),
     Command("export merged", 90, ("export", ARM, "--merge", "--to", "out/model"), target="out"),
-    Command("bundle", 100, ("bundle", "tiny", "--to", "out/bundle.tar.gz"), target="out"),
     Command("verify", 40, ("verify", "../bundle.tar.gz"), prints=True),
     Command("samples", 30, ("samples", NAME), prints=True),
+    Command("run", 80, ("run", NAME), state=EMPTY),
+    Command("run, finished", 30, ("run", NAME), prints=True),
+    Command("run, mirrored", 8, ("run", NAME), state=BEGUN, variables=MIRRORED),
+    Command("study", 40, ("study", STUDY_NAME), state=BEGUN, target="tables"),
     Command("check", 20, ("check", NAME), prints=True),
     Command("plan", 30, ("plan", NAME), state=BEGUN),
     Command("results", 15, ("results",), prints=True),
     Command("results as markdown", 15, ("results", "--format", "markdown"), prints=True),
     Command("results as latex", 15, ("results", "--format", "latex"), prints=True),
-    Command("results as csv", 15, ("results", "--format", "csv"), prints=True),
     Command("doctor", 30, ("doctor",), state=BEGUN),
-    Command("rebuild", 30, ("rebuild",)),
-    Command("register", 12, ("register", ARM)),
+    Command("rebuild", 16, ("rebuild",)),
+    Command("register", 8, ("register", ARM)),
 )
 SERVERS = ("mlflow", "leaderboard")
 
@@ -121,11 +123,12 @@ class Kills(Kind):
     """A thousand signals and more."""
 
     name = "kills"
-    full = 1_200
+    full = 1_300
 
     def __init__(self) -> None:
         self.place = Path()
         self.prepared = Prepared(Contents({}, ()), {}, {}, {})
+        self.used: Sequence[Kill] = ()
 
     def cases(self, tries: int | None, seed: int) -> Sequence[Kill]:
         """Kills in the commands' shares; a small campaign takes each command once, the common ones first."""
@@ -133,32 +136,34 @@ class Kills(Kind):
         numbers = list(range(len(COMMANDS)))
         shares = [made.share for made in COMMANDS]
         wanted = tries or 0
-        chosen = numbers[:wanted] if wanted <= len(numbers) else chance.choices(numbers, shares, k=wanted)
+        few = wanted < len(numbers)
+        chosen = numbers[:wanted] if few else chance.choices(numbers, shares, k=wanted)
         signals = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-        return [
+        self.used = [
             Kill(
                 number,
                 chance.choice(signals),
                 chance.random(),
                 chance.random() < 0.5,
-                chance.randrange(STATES_BEGUN),
+                chance.randrange(1 if few else STATES_BEGUN),
             )
             for number in chosen
         ]
+        return self.used
 
     def prepare(self, place: Path) -> None:
-        """Run everything once undisturbed, measuring it; and a folder of runs killed here and there."""
+        """Run every command once undisturbed, measuring it; and some runs that are killed here and there."""
         self.place = place
-        write_subject(place)
         contents = undisturbed(place)
-        _begin_runs(place)
+        _begin_runs(place, {case.state for case in self.used})
         targets, outputs, measured = {}, {}, {}
         _same_command(place, COMMANDS_BY_NAME["bundle"], "out/bundle.tar.gz")
         shutil.move(place / "out" / "bundle.tar.gz", place / "bundle.tar.gz")
-        for made in COMMANDS:
-            folder = place / f"undisturbed-{COMMANDS.index(made)}"
+        for number in sorted({case.command for case in self.used}):
+            made = COMMANDS[number]
+            folder = place / f"undisturbed-{number}"
             folder.mkdir()
-            self._set_out(made, 0, folder)
+            self._set_out(made, min(case.state for case in self.used), folder)
             ended = command(made.arguments, folder, variables=made.variables)
             if ended.code:
                 raise RuntimeError(f"{made.name} does not work undisturbed: {ended.said}")
@@ -233,14 +238,14 @@ class Kills(Kind):
 COMMANDS_BY_NAME = {made.name: made for made in COMMANDS}
 
 
-def _begin_runs(place: Path) -> None:
+def _begin_runs(place: Path, states: Iterable[int] = range(STATES_BEGUN)) -> None:
     """Runs that were killed before one of their changes, spread over all of them."""
     counting = place / "counting"
     counting.mkdir()
     write_subject(counting)
     changes = command(["run", NAME], counting).changes
     shutil.rmtree(counting)
-    for number in range(STATES_BEGUN):
+    for number in states:
         folder = place / f"beginning-{number}"
         folder.mkdir()
         write_subject(folder)
@@ -367,24 +372,20 @@ def _kill_server(which: str, runs: Path, contents: Contents) -> Outcome:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+    last = time.monotonic() + 120
+    while not _answers(port) and server.poll() is None and time.monotonic() < last:
+        time.sleep(0.2)
+    finding = "" if _answers(port) else f"never answered: {server.poll()}"
+    server.terminate()
     try:
-        last = time.monotonic() + 90
-        while not _answers(port) and server.poll() is None and time.monotonic() < last:
-            time.sleep(0.2)
-        if not _answers(port):
-            return Outcome(which, f"never answered: {server.poll()}")
-    finally:
-        os.kill(server.pid, signal.SIGTERM)
-        try:
-            server.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.communicate()
-            return Outcome(which, "did not end within 20 s of SIGTERM")
+        server.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        finding = finding or "did not end within 30 s of SIGTERM"
     if _answers(port):
+        finding = finding or "something answers still after its end"
+    with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGKILL)
-        return Outcome(which, "something answers still after its end")
-    return Outcome(which, contents_of(runs).difference(contents))
+    return Outcome(which, finding or contents_of(runs).difference(contents))
 
 
 def _answers(port: int) -> bool:

@@ -191,7 +191,7 @@ def _hurting(chance: Random) -> Fuzzed:
         for f in ("divergence.alpha", "divergence.beta", "training.learning_rate")
     }
     swept = yaml.safe_dump({**yaml.safe_load(RECIPE), "sweep": {"grid": grid}}).encode()
-    seeded = yaml.safe_dump({**yaml.safe_load(RECIPE), "seeds": list(range(most * 10))}).encode()
+    seeded = yaml.safe_dump({**yaml.safe_load(RECIPE), "seeds": list(range(most))}).encode()
     chain = {f"e{n}.yaml": f"extends: e{n + 1}.yaml\n".encode() for n in range(most)}
     deep_mapping = "".join(f"{' ' * n}a:\n" for n in range(most))
     makers: tuple[tuple[str, bytes, dict[str, bytes]], ...] = (

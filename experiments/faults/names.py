@@ -118,7 +118,7 @@ def _named_data(_runs: Path, name: str, folder: Path) -> str:
         "".join(f'{{"id": "{n}", "problem": "What is {n} + 1?", "answer": "{n + 1}"}}\n' for n in range(80))
     )
     quoted = _quoted(path)
-    recipe = RECIPE.replace("embedded/multi_step", quoted).replace(
+    recipe = RECIPE.replace("embedded/one_step", quoted).replace(
         "[base, sft, lightr, ground_truth]", "[base, lightr]"
     )
     (folder / NAME).write_text(

@@ -243,6 +243,8 @@ def _become(
             before()
         if main is None:
             from lrbench.cli import main
+        # What the process it was forked from does at its end is not for this one.
+        atexit._clear()
         code = _exit_code_of(main)
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()

@@ -42,7 +42,7 @@ class Expert:
         import lrbench.embedded
 
         folder = Path(str(lrbench.embedded.__file__)).parent / "models" / "expert"
-        self.model = AutoModelForCausalLM.from_pretrained(folder).eval()
+        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         self.lock = threading.Lock()
 
     @torch.no_grad()

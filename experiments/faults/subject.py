@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import shutil
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +21,13 @@ pair:
   amateur:
     derive: {from: expert, layers: 1, distill_updates: 3}
 data:
-  train: embedded/multi_step
+  train: embedded/one_step
   problems: 66
   held_out: 2
 divergence: {alpha: 0.2, beta: 0.1}
 sampling:
   max_new_tokens: 8
-  solutions: {samples_per_problem: 1, max_new_tokens: 48}
+  solutions: {samples_per_problem: 1, max_new_tokens: 32}
 training:
   updates: 4
   rollouts_per_update: 8
@@ -35,7 +38,7 @@ claims:
   - lightr > sft on average
 evaluation:
   suite: embedded7
-  benchmarks: [one_step, multi_step]
+  benchmarks: [one_step]
   limit: 3
 runtime: {threads: 1, updates_between_saves: 2}
 """
@@ -144,12 +147,22 @@ def files_under(folder: Path) -> dict[str, bytes]:
 
 
 def undisturbed(folder: Path) -> Contents:
-    """Run the recipe in `folder` with nothing in its way; returns what its runs folder holds."""
+    """The recipe and its runs folder in `folder`, run with nothing in its way; returns what that holds."""
+    write_subject(folder)
+    copy_runs(_undisturbed_runs(), folder / "runs")
+    return contents_of(folder / "runs")
+
+
+@cache
+def _undisturbed_runs() -> Path:
+    """A runs folder that all kinds of a campaign start from."""
+    folder = Path(tempfile.mkdtemp(prefix="lrbench-faults-undisturbed-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     write_subject(folder)
     ended = command(["run", NAME], folder)
     if ended.code:
         raise RuntimeError(f"the recipe of the campaign does not run: {ended.said}")
-    return contents_of(folder / "runs")
+    return folder / "runs"
 
 
 def copy_runs(runs: Path, to: Path) -> Path:
