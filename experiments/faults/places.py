@@ -333,7 +333,7 @@ def _streams(kind: Places, case: Place, folder: Path) -> tuple[str, str]:
         "a reader that leaves": "> >(true)",
     }[case.which]
     ended = _real(case.words, folder, dict(os.environ) | {"LRBENCH_MLFLOW": "off"}, redirected=redirected)
-    silent = case.which in ("all closed", "closed output", "closed errors")
+    silent = case.which in ("all closed", "closed output", "closed errors", "errors full")
     finding = misbehaved(ended, codes=(0, 1, 2))
     if silent and finding.endswith("without a word"):
         finding = ""
