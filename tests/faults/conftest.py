@@ -20,7 +20,6 @@ HANDFUL = {
     "places": 4,
     "names": 4,
     "models": 4,
-    "bundles": 8,
     "kills": 8,
 }
 
