@@ -82,8 +82,10 @@ def _lines_away(path: Path, chance: Random) -> None:
 
 def _swap(path: Path, chance: Random) -> None:
     """Exchange it with another file of the same name, or else with one beside it."""
-    same = [other for other in path.parents[1].glob(f"*/{path.name}") if other != path]
-    others = sorted(same) or sorted(o for o in path.parent.iterdir() if o != path and o.is_file())
+    same = path.parents[1].glob(f"*/{path.name}") if "store" in path.parts else []
+    beside = [other for other in path.parent.iterdir() if other.is_file()]
+    data = path.read_bytes()
+    others = sorted(o for o in same if o.read_bytes() != data) or sorted(set(beside) - {path})
     if not others:
         _flip(path, chance)
         return

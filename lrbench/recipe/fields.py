@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from lrbench.recipe.messages import Path
-from lrbench.recipe.schema import SAFE_NAME, Recipe
+from lrbench.recipe.schema import LARGEST_COUNT, SAFE_NAME, Recipe
 
 # A field of recipe files, gone before a recipe meets its schema.
 EXTENDS = "extends"
@@ -147,7 +147,8 @@ def _words(node: JsonSchema) -> str:
 def _ranged(kind: str, node: JsonSchema) -> str:
     lower, above = node.get("minimum"), node.get("exclusiveMinimum")
     upper, below = node.get("maximum"), node.get("exclusiveMaximum")
-    if upper is not None or below is not None:
+    # The largest count goes without saying.
+    if upper not in (None, LARGEST_COUNT) or below is not None:
         start = f"[{lower:g}" if lower is not None else f"({above:g}"
         end = f"{upper:.10g}]" if upper is not None else f"{below:.10g})"
         return f"{kind} in {start}, {end}"

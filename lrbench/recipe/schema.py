@@ -16,9 +16,11 @@ from lrbench.recipe.kinds import Kind
 SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 # What no `pair.least_mass` means: below it, the tokens that are not shared hold too much to be left out.
 LEAST_MASS = 0.9
+# No count means more, and sizes and times that are worked out from one stay numbers.
+LARGEST_COUNT = 10**15
 
 Name = Annotated[str, Field(pattern=SAFE_NAME, max_length=100)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
 BatchSize = Count | Literal["auto"]
 Text = Annotated[str, Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -105,7 +107,7 @@ class Data(Section):
     problems: Count
     selection: Literal["first", "sample"] = "first"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    held_out: Annotated[int, Field(ge=0)] = 0
+    held_out: Annotated[int, Field(ge=0, le=LARGEST_COUNT)] = 0
 
 
 class Divergence(Section):

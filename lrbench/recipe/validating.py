@@ -10,9 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 from lrbench.recipe.fields import allowed, choices_at, is_number, is_text
 from lrbench.recipe.messages import Path, Problem, did_you_mean, found
 from lrbench.recipe.nodes import Fields, find, key_position, plain, value_position
-from lrbench.recipe.schema import Recipe
+from lrbench.recipe.schema import LARGEST_COUNT, Recipe
 from lrbench.recipe.yaml_nodes import plain_scalar
 
+COUNTS = "a whole number of at least"
 LEADING_ZEROS = re.compile(r"[-+]?0[0-9_]+")
 
 
@@ -60,6 +61,8 @@ def _problem(recipe: Fields, path: Path, missing: bool) -> Problem:
 
 def _hint(path: Path, value: object) -> str:
     """What to do about the commonest mistakes."""
+    if isinstance(value, int) and value > LARGEST_COUNT and allowed(path).startswith(COUNTS):
+        return f" and at most {LARGEST_COUNT:,}"
     if isinstance(value, str) and is_number(path):
         if LEADING_ZEROS.fullmatch(value):
             return "; write it without the leading zeros"

@@ -145,11 +145,16 @@ class DraftFolder:
 
     def _recover_file(self, name: str, versions: list[FileRecord]) -> FileRecord | None:
         written = self.writing / name
-        if written.is_file() and describe_file(written, name) == versions[-1]:
+        whole = written.is_file() and written.stat().st_size == versions[-1].size
+        if whole and describe_file(written, name) == versions[-1]:
             self._put(written, name)
             return versions[-1]
         committed = self.files / name
         if not committed.is_file():
+            return None
+        # A file that grew to any size is told by that, and not read to its end.
+        size = committed.stat().st_size
+        if all(record.size != size for record in versions):
             return None
         found = describe_file(committed, name)
         return found if found in versions else None

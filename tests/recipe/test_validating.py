@@ -28,6 +28,16 @@ NAME = "allowed is a name of up to 100 letters, digits, `.`, `_` and `-` that be
         ("beta: 0.4", "beta: null", "11:9: divergence.beta: found null, allowed is a number of at least 0"),
         ("beta: 0.4", "beta: true", "11:9: divergence.beta: found true, allowed is a number of at least 0"),
         ("updates: 5", "updates: 0", f"13:12: training.updates: found 0, {WHOLE}"),
+        (
+            "updates: 5",
+            f"updates: {10**15 + 1}",
+            f"13:12: training.updates: found 1000000000000001, {WHOLE} and at most 1,000,000,000,000,000",
+        ),
+        (
+            "updates: 5",
+            f"updates: {'9' * 900}",
+            f"13:12: training.updates: found {'9' * 60}..., {WHOLE} and at most 1,000,000,000,000,000",
+        ),
         ("updates: 5", "updates: 5.0", f"13:12: training.updates: found 5.0, {WHOLE}"),
         (
             "updates: 5",
@@ -181,6 +191,7 @@ def test_all_problems_of_a_recipe_are_told_at_once(refusal: Refusal, changed: Ch
         ("1.0e-3", "5e-5"),
         ("1.0e-3", "1"),
         ("problems: 8", "problems: 1_000"),
+        ("updates: 5", f"updates: {10**15}"),
         ("alpha: 0.2", "alpha: 1"),
         ("beta: 0.4", "beta: 0"),
         ("name: small", "name: yes"),

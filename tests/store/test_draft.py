@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lrbench.errors import DiskFullError, StoreError
-from lrbench.store import files
+from lrbench.store import draft_folder, files
+from lrbench.store.artifact import FileRecord, describe_file
 
 
 @pytest.fixture
@@ -25,6 +26,12 @@ def write(content: bytes):
 
 def names_in(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
+
+
+def describe_small_files(path: Path, name: str) -> FileRecord:
+    """As the store does it, and never for a file that would take minutes."""
+    assert path.stat().st_size < 2**20
+    return describe_file(path, name)
 
 
 def reopen(work):
@@ -181,6 +188,16 @@ class TestReopening:
         assert "shard-0 of the unfinished scores/" in work.damage[0]
         assert reopen(work).names == ("shard-1",)
         assert len(work.damage) == 1
+
+    @pytest.mark.parametrize("place", ["files", "writing"])
+    def test_a_file_that_grew_to_any_size_is_not_read(self, work, draft, place, monkeypatch):
+        draft.commit("shard-0", write(b"good"))
+        folder = work.draft_directory / place
+        folder.mkdir(exist_ok=True)
+        (folder / "shard-0").touch()
+        os.truncate(folder / "shard-0", 2**42)
+        monkeypatch.setattr(draft_folder, "describe_file", describe_small_files)
+        assert reopen(work).names == (() if place == "files" else ("shard-0",))
 
     def test_a_file_without_a_journal_line_is_dropped(self, work, draft):
         draft.commit("shard-0", write(b"good"))
