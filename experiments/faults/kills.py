@@ -42,8 +42,8 @@ BEGUN = "begun"
 FULL = "full"
 EMPTY = "empty"
 STATES_BEGUN = 12
-# These go on from their last save, and write their few files again at the end.
-FROM_SAVES = ("train", "derive")
+# What is worked on shard by shard; training goes on from its last save, and facts are written again.
+SHARD = "/part-"
 # A table says how long training took.
 NUMBERS = re.compile(rb"[\d.,:+-]+")
 LEFT_BY_KILLS = re.compile(r"^\..*\.tmp(/|$)|/\..*\.tmp(/|$)")
@@ -287,12 +287,10 @@ def _same(made: Command, name: str, found: bytes, whole: bytes) -> bool:
 
 def _made_again(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> str:
     again = [
-        name
-        for name, stamp in before.items()
-        if name in after and after[name] != stamp and not name.startswith(FROM_SAVES)
+        name for name, stamp in before.items() if name in after and after[name] != stamp and SHARD in name
     ]
     stages = sorted({name.partition("/")[0] for name in again})
-    return f"committed files were made again: {len(again)} of {', '.join(stages)}" if again else ""
+    return f"committed shards were made again: {len(again)} of {', '.join(stages)}" if again else ""
 
 
 @dataclass(frozen=True)
