@@ -35,7 +35,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         if not found.exists():
             handful = [f"{kind}={tries}" for kind, tries in HANDFUL.items()]
             command = [sys.executable, "-m", "experiments.faults", *handful, "--to", str(found)]
-            ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+            ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
             # A campaign that found something says so by its exit code; one that failed has counted nothing.
             assert found.exists(), ended.stdout + ended.stderr
     return dict(json.loads(found.read_text()))
