@@ -8,7 +8,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
-from lrbench.models.loading import Tokenizer, stop_token_ids
+from lrbench.models.loading import Tokenizer
 from lrbench.models.prompt import render_prompt
 
 Write = Callable[[Sequence[Sequence[int]], int], list[tuple[int, ...]]]
@@ -34,14 +34,19 @@ class AnsweringModel(LM):  # type: ignore[misc]
 
 
 class RenderedModel(AnsweringModel):
-    """Writes its answers: `write(prompts, max_new_tokens)` completes token ids greedily."""
+    """Writes its answers: `write(prompts, max_new_tokens)` completes token ids greedily.
 
-    def __init__(self, write: Write, tokenizer: Tokenizer, system_prompt: str | None) -> None:
+    A completion goes up to one of `stop_ids`, which is no part of its text.
+    """
+
+    def __init__(
+        self, write: Write, tokenizer: Tokenizer, system_prompt: str | None, stop_ids: Iterable[int]
+    ) -> None:
         super().__init__()
         self.write = write
         self.tokenizer = tokenizer
         self.system_prompt = system_prompt
-        self.stop_ids = set(stop_token_ids(tokenizer))
+        self.stop_ids = frozenset(stop_ids)
         self.lengths: list[int] = []
         self.truncated: list[bool] = []
 
@@ -54,8 +59,10 @@ class RenderedModel(AnsweringModel):
         self.lengths = [len(completion) for completion in completions]
         self.truncated = [not self.stop_ids.intersection(completion[-1:]) for completion in completions]
         return [
-            _cut(self.tokenizer.decode(completion), request.args[1]["until"])
-            for completion, request in zip(completions, requests, strict=True)
+            _cut(
+                self.tokenizer.decode(completion if cut_short else completion[:-1]), request.args[1]["until"]
+            )
+            for completion, cut_short, request in zip(completions, self.truncated, requests, strict=True)
         ]
 
 

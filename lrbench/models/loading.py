@@ -160,33 +160,11 @@ def _told_as(what: str) -> Iterator[None]:
         raise ModelError(f"{what}: {_first_line(error)}") from error
 
 
-def end_of_turn_id(tokenizer: Tokenizer) -> int:
-    """The token that ends an answer: ChatML's where the tokenizer has it, else the end of text.
-
-    Raises `ModelError` when it has neither.
-    """
-    chatml = tokenizer.get_added_vocab().get("<|im_end|>")
-    end = tokenizer.eos_token_id if chatml is None else chatml
-    if end is None:
-        raise ModelError("the tokenizer has no token that ends a turn, so solutions cannot be ended")
-    return int(end)
-
-
 def choose_device(name: str) -> torch.device:
     """`auto`, `cpu` or `cuda` as a device."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
-
-
-def stop_token_ids(tokenizer: Tokenizer) -> list[int]:
-    """Token ids that end a turn or a text, in ascending order."""
-    ends = {"<|im_end|>", "<|endoftext|>", "</s>"}
-    special = {token: index for token, index in tokenizer.get_added_vocab().items() if token in ends}
-    ids = set(special.values())
-    if tokenizer.eos_token_id is not None:
-        ids.add(tokenizer.eos_token_id)
-    return sorted(ids)
 
 
 def _first_line(error: BaseException) -> str:

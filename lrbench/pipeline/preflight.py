@@ -8,7 +8,9 @@ from functools import partial
 
 from lrbench.errors import LrbenchError, StoreError
 from lrbench.pipeline.failures import Cause, Failure, ends_run, gathered
+from lrbench.models.turn_marks import check_loaded
 from lrbench.pipeline.plan import ArmPlan, Plan, with_inputs
+from lrbench.pipeline.prompting import asked
 from lrbench.pipeline.requirements import check_layers
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.deriving import DerivedAmateur
@@ -87,19 +89,28 @@ def _checks(workspace: Workspace, waiting: list[Stage]) -> Iterator[Check]:
             yield [stage], partial(stage.check_tokens, workspace)
     yield from _checks_of_layers(workspace, waiting)
     yield from _checks_of_modules(workspace, waiting)
-    from lrbench.models.prompt import render_prompt
+    yield from _checks_of_prompts(workspace, waiting)
 
+
+def _checks_of_prompts(workspace: Workspace, waiting: list[Stage]) -> Iterator[Check]:
     asking: dict[str | None, list[Stage]] = {None: [stage for stage in waiting if stage.renders_prompts]}
     for stage in waiting:
-        if isinstance(stage, RolloutSource):
-            asking.setdefault(stage.sampling.system_prompt, []).append(stage)
+        for _, system_prompt in asked([stage]):
+            asking.setdefault(system_prompt, []).append(stage)
+    if not asking[None]:
+        return
 
-    def render(system_prompt: str | None) -> None:
-        render_prompt(workspace.tokenizer, "What is 2 + 3?", system_prompt)
+    def check_template(system_prompts: list[str | None]) -> None:
+        from lrbench.models.prompt import check_prompts
 
+        check_prompts(workspace.expert_source.name, workspace.tokenizer, system_prompts)
+
+    yield asking[None], lambda: check_loaded(workspace.expert_source, workspace.tokenizer)
     for system_prompt, stages in asking.items():
-        if stages:
-            yield stages, partial(render, system_prompt)
+        yield stages, partial(check_template, [system_prompt])
+    for stage in waiting:
+        if isinstance(stage, RolloutSource):
+            yield [stage], partial(stage.check_texts, workspace)
 
 
 def _checks_of_layers(workspace: Workspace, waiting: list[Stage]) -> Iterator[Check]:

@@ -26,6 +26,13 @@ OWN_FIELDS = {
     "grader_version": "answers are judged by other rules",
     "task_version": "the benchmark's prompt or metric is another one",
 }
+# Fields that were not there before they counted.
+NEW_FIELDS = {
+    "stops": "answers end at every token that ends a turn of the model",
+    "end": "answers that are learnt end as the model's own chat template ends a turn",
+    "begins": "prompts begin with what the model's tokenizer begins every text with",
+    "control_text": "what is spelt like a control token in a text is read as text",
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,8 @@ def _reason(stage: Stage, origin: Origin) -> str | None:
     ours, theirs = _flat(stage.identity), _flat(origin.identity)
     for field in ours.keys() | theirs.keys():
         if field not in ours or field not in theirs:
-            reasons.append(f"{field} counts {'no longer' if field in theirs else 'now'}")
+            now = NEW_FIELDS.get(field.rpartition(".")[2], f"{field} counts now")
+            reasons.append(f"{field} counts no longer" if field in theirs else now)
         elif ours[field] != theirs[field]:
             own = OWN_FIELDS.get(field.rpartition(".")[2])
             if own is None:

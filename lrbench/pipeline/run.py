@@ -16,6 +16,7 @@ from lrbench.pipeline.failures import Cause, Failure, ends_run, gathered, words_
 from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
 from lrbench.pipeline.preflight import preflight
 from lrbench.pipeline.progress import Reporter, Silent
+from lrbench.pipeline.prompting import remarks_on_prompts
 from lrbench.pipeline.recording import arm_record, recipe_record, score_records
 from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.requirements import check_requirements
@@ -61,8 +62,9 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
     measuring = Measuring(plan, runs)
     workspaces = _Workspaces(plan)
     work, failed = preflight(plan, store, workspaces.of)
-    for again in redone(plan.stages, store):
-        reporter.say(str(again))
+    waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
+    for line in [*map(str, redone(plan.stages, store)), *remarks_on_prompts(waiting)]:
+        reporter.say(line)
     ledger = Ledger(runs / "ledger")
     new = ledger.declare(recipe_record(plan, command, _now()))
     runner = _Runner(store, workspaces, reporter, failed)

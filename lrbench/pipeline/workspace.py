@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.models.source import LocatedModel, placed
+from lrbench.models.turn_marks import TurnMarks, end_of_turn, turn_marks
 from lrbench.recipe.schema import EngineChoice, Runtime
 from lrbench.sampling.engines.padding import Padding
 from lrbench.store.artifact import Artifact
@@ -90,12 +91,10 @@ class Workspace:
 
         return load_tokenizer(self.expert_source)
 
-    @cached_property
-    def stop_ids(self) -> list[int]:
-        """Token ids that end the expert's turn."""
-        from lrbench.models.loading import stop_token_ids
-
-        return stop_token_ids(self.tokenizer)
+    @property
+    def turn_marks(self) -> TurnMarks:
+        """What begins and ends a turn of the expert."""
+        return turn_marks(self.expert_source)
 
     @cached_property
     def expert(self) -> Any:
@@ -141,7 +140,7 @@ class Workspace:
     def alignment(self) -> Alignment:
         """The tokens that the pair shares whatever their ids; raises `VocabularyMismatchError` for none."""
         from lrbench.models.alignment import align_tokens
-        from lrbench.models.loading import end_of_turn_id, output_rows
+        from lrbench.models.loading import output_rows
 
         assert self.amateur_source is not None
         amateur = self.amateur_source if self.amateur_source.here else self.expert_source
@@ -150,7 +149,7 @@ class Workspace:
             output_rows(self.expert_source),
             self.amateur_tokenizer.get_vocab(),
             output_rows(amateur),
-            (end_of_turn_id(self.tokenizer), end_of_turn_id(self.amateur_tokenizer)),
+            (end_of_turn(self.expert_source), end_of_turn(amateur)),
         )
 
     @cached_property
@@ -315,7 +314,7 @@ class Workspace:
         rows = output_rows(self.expert_source)
         padding = range(self.vocabulary.size, rows)
         return TokenRules(
-            stop_ids=tuple(self.stop_ids),
+            stop_ids=self.turn_marks.stops,
             no_tokens=(*self.vocabulary.unused, *padding),
             context=context_length(self.expert_source),
             rows=rows,

@@ -28,7 +28,7 @@ from lrbench.store.keys import stable_hash
 class Problems:
     """Parallel lists over problems; `answers` and `solutions` hold None where the set has none.
 
-    Answers are checked as those of `benchmark` are.
+    Answers are checked as those of `benchmark` are. `source` is what a recipe calls the set.
     """
 
     benchmark: str
@@ -36,6 +36,17 @@ class Problems:
     texts: list[str]
     answers: list[str | None]
     solutions: list[str | None]
+    source: str = ""
+
+    def place(self, index: int) -> str:
+        """Where a user finds problem `index`: file and line, or set and id."""
+        wanted = self.ids[index]
+        if self.source and origin_of_problems(self.source) is Origin.LOCAL:
+            path = local_path(self.source)
+            for number, row in read_json_lines(path):
+                if str(row.get("id", f"line-{number}")) == wanted:
+                    return f"{path}:{number}"
+        return f"{self.source}: problem {wanted}"
 
     @property
     def texts_hash(self) -> str:
@@ -107,6 +118,7 @@ def _selected(data: Data, data_root: str | None, start: int, stop: int) -> Probl
         # Two golds of MATH are empty; nothing can be checked against them.
         answers=[row.get("answer") or None for row in chosen],
         solutions=[row.get("solution") for row in chosen],
+        source=data.train,
     )
 
 

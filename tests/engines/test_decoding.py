@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrbench.embedded.assets import model_folder, problems
-from lrbench.models.loading import load_model, load_tokenizer, stop_token_ids
+from lrbench.models.loading import load_model, load_tokenizer
 from lrbench.models.prompt import render_prompt
 from lrbench.models.source import locate
+from lrbench.models.turn_marks import turn_marks
 from lrbench.recipe.schema import ModelReference
 from lrbench.sampling.engines.base import Request, TokenRules
 from lrbench.sampling.engines.choosing import Choice
@@ -35,7 +36,7 @@ class Written:
         located = locate(ModelReference(model=str(model_folder(name))), FileHashes())
         tokenizer = load_tokenizer(located)
         self.model = load_model(located, torch.device("cpu"))
-        self.stop_ids = tuple(stop_token_ids(tokenizer))
+        self.stop_ids = turn_marks(located).stops
         texts = [
             problems(kind, "test")[place]["problem"] for place in range(18) for kind in ("hard", "one_step")
         ]

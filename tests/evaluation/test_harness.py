@@ -13,13 +13,15 @@ from lrbench.evaluation.harness import Benchmark, Item
 from lrbench.evaluation.items import ItemSet, choose_items
 from lrbench.evaluation.language_model import RenderedModel
 from lrbench.evaluation.suites import SUITES, Suite, protocol
-from lrbench.models.loading import load_tokenizer, stop_token_ids
+from lrbench.models.loading import load_tokenizer
 from lrbench.models.prompt import canary_hash, render_prompt
 from lrbench.models.source import locate
 from lrbench.recipe.schema import ModelReference
 from lrbench.store.keys import FileHashes
 
 SUITE = SUITES["embedded7"]
+# <|endoftext|> and <|im_end|>.
+STOPS = (0, 2)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,9 @@ def rows_of(name: str, *indices: int) -> list[Row]:
 
 def measure(tokenizer: Any, name: str, texts: list[str], indices: list[int], **options: Any) -> list[Item]:
     write = Scripted(tokenizer, texts, **options)
-    return Benchmark(SUITE, name).measure(RenderedModel(write, tokenizer, None), rows_of(name, *indices))
+    return Benchmark(SUITE, name).measure(
+        RenderedModel(write, tokenizer, None, STOPS), rows_of(name, *indices)
+    )
 
 
 @pytest.mark.parametrize("name", SUITE.benchmarks)
@@ -76,7 +80,7 @@ def test_the_rows_given_are_those_measured(tokenizer: Any) -> None:
 def test_prompts_are_those_of_the_one_renderer(tokenizer: Any) -> None:
     write = Scripted(tokenizer, ["a", "b"])
     rows = rows_of("choice", 0, 1)
-    Benchmark(SUITE, "choice").measure(RenderedModel(write, tokenizer, "Think."), rows)
+    Benchmark(SUITE, "choice").measure(RenderedModel(write, tokenizer, "Think.", STOPS), rows)
     expected = [render_prompt(tokenizer, row["problem"], "Think.") for row in rows]
     assert write.prompts == expected
     assert write.limits == [SUITE.max_new_tokens]
@@ -130,8 +134,3 @@ def described(items: ItemSet, engine: str = "hf", dtype: str = "float32") -> dic
 def test_canary_prompts_tell_templates_and_system_prompts_apart(tokenizer: Any) -> None:
     assert canary_hash(tokenizer, None) == canary_hash(tokenizer, None)
     assert canary_hash(tokenizer, None) != canary_hash(tokenizer, "Think.")
-
-
-def test_stop_tokens_are_the_ends_of_turn_and_of_text(tokenizer: Any) -> None:
-    names = {tokenizer.convert_ids_to_tokens(token) for token in stop_token_ids(tokenizer)}
-    assert names == {"<|im_end|>", "<|endoftext|>"}

@@ -20,6 +20,8 @@ from tests.pipeline.conftest import save_tokenizer
 
 MATH7 = SUITES["math7"]
 FIVE_SHOT = SUITES["mmlu_stem_5shot"]
+# <|endoftext|> and <|im_end|>.
+STOPS = (0, 2)
 SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
 # The toolkit itself rejects a literal copy of these golds (see the data's README).
 REJECTED = {"math-test-6", "math-test-1714", "math-test-1991", "math-test-4667", "minerva_math-test-139"}
@@ -61,7 +63,7 @@ def test_every_prompt_is_the_system_line_and_the_problem_alone(
     rows = list(choose_items(name, str(shared / "data")))
     sample = rows[:: max(1, len(rows) // 100)]
     model = Silent(tokenizer)
-    rendered = RenderedModel(model, tokenizer, MATH7.system_prompt)
+    rendered = RenderedModel(model, tokenizer, MATH7.system_prompt, STOPS)
     items = Benchmark(MATH7, name, str(shared / "data")).measure(rendered, sample)
     assert model.prompts == [chat(row["problem"]) for row in sample]
     assert model.limits == {2048}
@@ -74,7 +76,7 @@ def test_five_shot_puts_the_examples_into_the_same_turn_as_the_toolkit_does(
     root = str(shared / "data")
     (row,) = choose_items("mmlu_stem", root, limit=1)
     model = Silent(tokenizer)
-    Benchmark(FIVE_SHOT, "mmlu_stem", root).measure(RenderedModel(model, tokenizer, SYSTEM), [row])
+    Benchmark(FIVE_SHOT, "mmlu_stem", root).measure(RenderedModel(model, tokenizer, SYSTEM, STOPS), [row])
     expected = ""
     for question, answer in open_examples(MMLU_STEM_EXAMPLES, root):
         expected += question + "\n" + answer + "\n\n"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from lrbench.embedded.assets import model_folder
 from lrbench.errors import ModelError, RunError, VocabularyMismatchError
 from lrbench.models.alignment import align_tokens
-from lrbench.models.loading import end_of_turn_id
 from lrbench.models.prompt import render_prompt
 from lrbench.models.source import locate
+from lrbench.models.turn_marks import end_of_turn
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Data, Divergence, ModelReference, Runtime
@@ -69,7 +69,7 @@ def compare(amateur: Path | str) -> Compared:
             PROBLEMS.ids[index],
             0,
             tuple(render_prompt(tokenizer, text, SYSTEM)),
-            (*tokenizer.encode(PROBLEMS.solutions[index]), end_of_turn_id(tokenizer)),
+            (*tokenizer.encode(PROBLEMS.solutions[index]), end_of_turn(expert)),
         )
         for index, text in enumerate(PROBLEMS.texts)
     ]
@@ -300,6 +300,8 @@ class Letters:
     """A tokenizer whose tokens are given; it decodes by `written` and encodes letter by letter."""
 
     chat_template = None
+    unk_token_id = None
+    added_tokens_decoder: ClassVar[dict[int, Any]] = {}
 
     def __init__(self, *tokens: str, written: dict[str, str] | None = None) -> None:
         self.tokens = tokens
@@ -309,7 +311,6 @@ class Letters:
         return {token: index for index, token in enumerate(self.tokens)}
 
     def encode(self, text: str, add_special_tokens: bool) -> list[int]:
-        assert not add_special_tokens
         return [self.tokens.index(letter) for letter in text if letter in self.tokens]
 
     def convert_ids_to_tokens(self, token: int) -> str:

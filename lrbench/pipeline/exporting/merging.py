@@ -19,9 +19,9 @@ from lrbench.models.loading import (
     context_length,
     load_model,
     load_tokenizer,
-    stop_token_ids,
 )
 from lrbench.models.source import LocatedModel
+from lrbench.models.turn_marks import turn_marks
 from lrbench.pipeline.exporting.gate import (
     ADAPTER_ALONE,
     FLOAT32_BOUNDS,
@@ -88,19 +88,21 @@ def write_merged(
         require(found, FLOAT32_BOUNDS, "before its cast", ADAPTER_ALONE)
     merged = merged.to(getattr(torch, dtype))
     weights = weight_hashes(merged)
-    write_model(merged, tokenizer, expert.folder, folder)
+    write_model(merged, tokenizer, expert.folder, folder, turn_marks(expert).stops)
     return Yardstick(items, system_prompt, longest, probes, expected_NV, weights, expert_cast)
 
 
-def write_model(merged: Model, tokenizer: Tokenizer, source: Path, folder: Path) -> None:
+def write_model(
+    merged: Model, tokenizer: Tokenizer, source: Path, folder: Path, stop_ids: Sequence[int]
+) -> None:
     """Write config, safetensors, generation settings, and the tokenizer's files as `source` has them.
 
-    Decoding is greedy and ends where a turn ends, as in the evaluation, whatever the expert shipped with.
+    Decoding is greedy and ends at `stop_ids`, as in the evaluation, whatever the expert shipped with.
     """
     merged.generation_config = GenerationConfig(
         do_sample=False,
         bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=stop_token_ids(tokenizer),
+        eos_token_id=list(stop_ids),
         pad_token_id=tokenizer.pad_token_id,
     )
     with writing_errors(folder):

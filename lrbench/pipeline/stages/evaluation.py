@@ -15,6 +15,7 @@ from lrbench.evaluation.graded_items import read_item_rows, read_items, write_it
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import GRADER_VERSION, Suite, protocol
 from lrbench.models.source import LocatedModel, model_identity
+from lrbench.models.turn_marks import turn_marks
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import EARLIER, Stage, shards
 from lrbench.pipeline.stages.training import TrainedAdapter
@@ -62,12 +63,12 @@ class BenchmarkScore(Stage):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """The expert, the protocol and the items themselves."""
+        """The expert, the protocol and the items themselves, and the model's own marks of turns."""
         return {
             "expert": model_identity(self.expert),
             "protocol": self.protocol,
             "items": self.items.items_hash,
-        }
+        } | turn_marks(self.expert).measuring
 
     @property
     def earlier_keys(self) -> tuple[str, ...]:
@@ -142,6 +143,7 @@ class BenchmarkScore(Stage):
                 write=engine.complete,
                 tokenizer=workspace.tokenizer,
                 system_prompt=self.suite.system_prompt,
+                stop_ids=workspace.turn_marks.stops,
             )
 
     def _statistics(self, files: list[Path]) -> dict[str, Any]:

@@ -6,14 +6,16 @@ import hashlib
 import json
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lrbench.errors import DataError, ModelError
 from lrbench.models.source import LocatedModel, model_identity
+from lrbench.models.turn_marks import end_of_turn, turn_marks
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage, shards
 from lrbench.pipeline.workspace import Workspace
@@ -41,12 +43,18 @@ class RolloutSource(Stage):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Model, texts and prompt; each source adds what else it reads."""
+        """Model, texts and prompt; each source adds what else it reads, and what of its turns counts."""
         return {
             "expert": model_identity(self.expert),
             "texts": self.problems.texts_hash,
             "system_prompt": self.sampling.system_prompt,
-        }
+        } | turn_marks(self.expert).control_text(self.asked)
+
+    @property
+    def asked(self) -> list[str]:
+        """Every text of a user that stands in a prompt."""
+        system = self.sampling.system_prompt
+        return self.problems.texts if system is None else [*self.problems.texts, system]
 
     @property
     def size(self) -> int:
@@ -98,7 +106,31 @@ class RolloutSource(Stage):
         from lrbench.models.prompt import render_prompt
 
         text = self.problems.texts[index]
-        return tuple(render_prompt(workspace.tokenizer, text, self.sampling.system_prompt))
+        with self._at(index):
+            return tuple(render_prompt(workspace.tokenizer, text, self.sampling.system_prompt))
+
+    @contextmanager
+    def _at(self, index: int) -> Iterator[None]:
+        """Says of which problem it is that the model's tokenizer cannot read a text."""
+        try:
+            yield
+        except ModelError as error:
+            raise DataError(f"{self.problems.place(index)}: {error}") from error
+
+    def check_texts(self, workspace: Workspace) -> None:
+        """Find out before any work whether the tokenizer can read every text. Raises `DataError` if not."""
+        marks = turn_marks(self.expert)
+        for index in range(self.size):
+            if marks.control_text(self._texts_of(index)):
+                self._encode(index, workspace)
+
+    def _texts_of(self, index: int) -> list[str]:
+        """The texts of a problem that the stage encodes."""
+        return [self.problems.texts[index]]
+
+    def _encode(self, index: int, workspace: Workspace) -> None:
+        """Encode the texts of a problem, for the errors alone."""
+        self.prompt(index, workspace)
 
 
 @dataclass(frozen=True)
@@ -120,7 +152,7 @@ class GreedyRollouts(RolloutSource):
             **super().identity,
             "max_new_tokens": self.sampling.max_new_tokens,
             "engine": self.sampling.engine.name,
-        }
+        } | turn_marks(self.expert).writing
 
     @property
     def most_tokens(self) -> int:
@@ -176,7 +208,7 @@ class CheckedSolutions(RolloutSource):
             "engine": self.sampling.engine.name,
             "seed": self.seed,
             "grader_version": GRADER_VERSION,
-        }
+        } | turn_marks(self.expert).writing
 
     @property
     def most_tokens(self) -> int:
@@ -238,7 +270,7 @@ class CheckedSolutions(RolloutSource):
         from lrbench.evaluation.grading import grade
 
         gold = self.problems.answers[index]
-        if gold is None or not completion or completion[-1] not in workspace.stop_ids:
+        if gold is None or not completion or completion[-1] not in workspace.turn_marks.stops:
             return False
         text = workspace.tokenizer.decode(completion[:-1])
         return grade(
@@ -264,27 +296,47 @@ class ReferenceRollouts(RolloutSource):
     @property
     def identity(self) -> Mapping[str, Any]:
         """Adds the solutions."""
-        return {**super().identity, "solutions": self.problems.solutions_hash}
+        marks = turn_marks(self.expert)
+        solutions = [solution for solution in self.problems.solutions if solution is not None]
+        return {
+            **super().identity,
+            "solutions": self.problems.solutions_hash,
+            **marks.ending,
+            **marks.control_text(solutions),
+        }
 
     def make(
         self, name: str, span: range, draft: Draft, workspace: Workspace, engine: Engine | None
     ) -> list[Rollout]:
         """One rollout per problem that has a solution, ended like a turn."""
-        from lrbench.models.loading import end_of_turn_id
         from lrbench.sampling.rollouts import Rollout
 
-        tokenizer = workspace.tokenizer
-        end = end_of_turn_id(tokenizer)
+        end = end_of_turn(self.expert)
         return [
             Rollout(
                 self.problems.ids[index],
                 0,
                 self.prompt(index, workspace),
-                (*tokenizer.encode(solution, add_special_tokens=False), end),
+                (*self._answer(index, solution, workspace), end),
             )
             for index in span
             if (solution := self.problems.solutions[index]) is not None
         ]
+
+    def _answer(self, index: int, solution: str, workspace: Workspace) -> list[int]:
+        from lrbench.models.prompt import render_answer
+
+        with self._at(index):
+            return render_answer(workspace.tokenizer, solution)
+
+    def _texts_of(self, index: int) -> list[str]:
+        """The problem and its solution."""
+        return [*super()._texts_of(index), self.problems.solutions[index] or ""]
+
+    def _encode(self, index: int, workspace: Workspace) -> None:
+        """Encode the problem and its solution."""
+        super()._encode(index, workspace)
+        self._answer(index, self.problems.solutions[index] or "", workspace)
 
 
 def row_seed(seed: int, problem_id: str, sample: int) -> int:

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.models.source import LocatedModel, model_identity
+from lrbench.models.turn_marks import turn_marks
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage, shards
 from lrbench.pipeline.stages.deriving import DerivedAmateur
@@ -60,14 +61,25 @@ class PairScores(Stage):
     def identity(self) -> Mapping[str, Any]:
         """Both models, how far down scores are stored, and how the tokens are aligned where they are.
 
-        What the amateur reads of its own prompt is in the identities of its model and of the rollouts.
+        What the amateur reads of its own prompt is in the identities of its model and of the rollouts, but
+        for the marks of its turns.
         """
-        aligned = {} if self.least_mass is None else {"align": "tokens", "least_mass": self.least_mass}
+        aligned = {} if self.least_mass is None else self._aligned
         return {
             "expert": model_identity(self.expert),
             "amateur": model_identity(self.amateur),
             "alpha_min": self.alpha_min,
         } | aligned
+
+    @property
+    def _aligned(self) -> dict[str, Any]:
+        amateur = turn_marks(self.amateur)
+        turns = {
+            "expert_turns": turn_marks(self.expert).ending,
+            "amateur_turns": amateur.ending | amateur.control_text(self.rollouts.asked),
+        }
+        own = {name: marks for name, marks in turns.items() if marks}
+        return {"align": "tokens", "least_mass": self.least_mass} | own
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
@@ -85,10 +97,11 @@ class PairScores(Stage):
         if self.least_mass is None:
             _ = workspace.shared_vocabulary
             return
-        from lrbench.models.prompt import render_prompt
+        from lrbench.models.prompt import check_prompts
 
         _ = workspace.alignment
-        render_prompt(workspace.amateur_tokenizer, "What is 2 + 3?", self.rollouts.sampling.system_prompt)
+        prompts = [self.rollouts.sampling.system_prompt]
+        check_prompts(self.amateur.name, workspace.amateur_tokenizer, prompts)
 
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
