@@ -73,8 +73,8 @@ def render_conversations(
         answer = json.loads(done.stdout)["rendered"]
     except (subprocess.TimeoutExpired, ValueError, KeyError) as error:
         raise ModelError(
-            f"{name}: its chat template does not come to an end within 2 seconds and 512 MiB of memory; "
-            f"{WHAT_TO_DO}"
+            f"{name}: its chat template does not come to an end within 1 second of processor time and "
+            f"512 MiB of memory; {WHAT_TO_DO}"
         ) from error
     return [
         Rendering(found.get("text"), found.get("error", ""), found.get("refused", False)) for found in answer

@@ -26,7 +26,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 # Templates may write today's date; a prompt that changes overnight would not be one prompt.
 FIXED_DATE = date(2024, 1, 1)
-PROCESSOR_SECONDS = 2
+PROCESSOR_SECONDS = 1
 MEMORY_BYTES = 512 * 2**20
 LONGEST = 500_000
 

@@ -100,7 +100,8 @@ def _facts_in_files(folder: Path) -> TokenizerFacts | None:
         not isinstance(template, str)
         or (folder / "additional_chat_templates").exists()
         or any(key in template and key not in config for key in NAMED)
-        # Tokens that stand elsewhere, or that a class brings along.
+        # Tokens that stand elsewhere, or that a class brings along where a config does not say there is none.
+        or any(key not in config for key in ("bos_token", "eos_token", "unk_token", "pad_token"))
         or ("added_tokens_decoder" not in config and any((folder / name).exists() for name in legacy))
         or any(token not in added for token in named.values())
         or "eos_token" not in named
