@@ -7,8 +7,8 @@ from contextlib import suppress
 from functools import partial
 
 from lrbench.errors import LrbenchError, StoreError
-from lrbench.pipeline.failures import Cause, Failure, ends_run, gathered
 from lrbench.models.turn_marks import check_loaded
+from lrbench.pipeline.failures import Cause, Failure, ends_run, gathered
 from lrbench.pipeline.plan import ArmPlan, Plan, with_inputs
 from lrbench.pipeline.prompting import asked
 from lrbench.pipeline.requirements import check_layers

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from lrbench.pipeline.stages.base import Stage, shards
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice, Sampling
 from lrbench.sampling.problems import Problems
+from lrbench.sampling.rejections import Rejection
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from lrbench.sampling.rollouts import Rollout
 
 PROBLEMS_PER_SHARD = 64
+REJECTED = ".rejected"
 
 
 @dataclass(frozen=True)
@@ -224,9 +227,11 @@ class CheckedSolutions(RolloutSource):
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
-        """Commit the right solutions, and the counts of all that were sampled."""
+        """Commit the right solutions, and the counts of all that were sampled; of why, where none is right."""
         statistics = super().work(draft, inputs, workspace, progress)
         counts = [json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(".json")]
+        if statistics["rollouts"] == 0:
+            statistics |= {"rejected": dict(self._rejected(draft))}
         samples = sum(count["samples"] for count in counts)
         return statistics | {
             "sampled_solutions": samples,
@@ -244,7 +249,20 @@ class CheckedSolutions(RolloutSource):
         tokens = sum(rollout.steps for rollout, _ in sampled)
         counts = json.dumps({"samples": len(sampled), "tokens": tokens, "right": len(right)})
         draft.commit(f"{name}.json", partial(Path.write_text, data=counts))
+        if not right:
+            each = self.sampling.solutions.samples_per_problem
+            rejected = Counter(
+                self._rejection(span[place // each], rollout.completion_ids, workspace)
+                for place, (rollout, _) in enumerate(sampled)
+            )
+            draft.commit(f"{name}{REJECTED}", partial(Path.write_text, data=json.dumps(rejected)))
         return right
+
+    @property
+    def keep(self) -> tuple[str, ...]:
+        """The right solutions and the counts; why none of a shard was right is of no use once others are."""
+        names = [name for name, _ in shards(self.size, PROBLEMS_PER_SHARD)]
+        return tuple(f"{name}{ending}" for name in names for ending in (".json", ".parquet"))
 
     def _sample(self, span: range, workspace: Workspace, engine: Engine) -> list[tuple[Rollout, bool]]:
         from lrbench.sampling.rollouts import Rollout
@@ -267,18 +285,31 @@ class CheckedSolutions(RolloutSource):
         ]
 
     def _is_right(self, index: int, completion: Sequence[int], workspace: Workspace) -> bool:
+        return self._rejection(index, completion, workspace) is None
+
+    def _rejection(self, index: int, completion: Sequence[int], workspace: Workspace) -> Rejection | None:
+        """Why a sampled solution is not learnt from; None for one that is."""
         from lrbench.evaluation.grading import grade
 
         gold = self.problems.answers[index]
-        if gold is None or not completion or completion[-1] not in workspace.turn_marks.stops:
-            return False
-        text = workspace.tokenizer.decode(completion[:-1])
-        return grade(
+        if gold is None:
+            return Rejection.NO_ANSWER
+        if not completion or completion[-1] not in workspace.turn_marks.stops:
+            return Rejection.UNFINISHED
+        verdict = grade(
             benchmark=self.problems.benchmark,
-            completion=text,
+            completion=workspace.tokenizer.decode(completion[:-1]),
             gold=gold,
             problem=self.problems.texts[index],
-        ).correct
+        )
+        if verdict.correct:
+            return None
+        return Rejection.UNREAD if verdict.prediction is None else Rejection.WRONG
+
+    def _rejected(self, draft: Draft) -> Counter[str]:
+        """How many samples were rejected for which reason, in shards of which none is right."""
+        counts = (json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(REJECTED))
+        return sum((Counter(count) for count in counts), Counter())
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lrbench.pipeline.stages.rollouts import CheckedSolutions, RolloutSource, parquet_files
 from lrbench.pipeline.stages.samples import ArmSamples
+from lrbench.sampling.rejections import why_none_is_right
 from lrbench.sampling.selectors import COVERED_ROUNDING
 from lrbench.store.artifact import Artifact
 
@@ -68,6 +69,10 @@ def _no_rollouts(source: RolloutSource, made: Artifact) -> str:
         )
     sampled, tokens = made.statistics["sampled_solutions"], made.statistics["sampled_tokens"]
     limit = source.sampling.solutions.max_new_tokens
+    if made.statistics.get("rejected"):
+        why = why_none_is_right(made.statistics["rejected"], limit)
+        return f"of {sampled:,} solutions sampled for {source.size:,} problems, {why}"
+    # Those of earlier versions were not counted by what became of them.
     cut = "; every one of them was cut there" if tokens == sampled * limit else ""
     return (
         f"of {sampled:,} solutions sampled for {source.size:,} problems, none was finished with the right "
