@@ -25,6 +25,8 @@ from lrbench.models.loading import Tokenizer
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
 # What the copy has to read as the tokenizer does.
 SAMPLE = "Find $x_1 < 12$ for  3 caf\N{LATIN SMALL LETTER E WITH ACUTE}s.\n\nAn answer"
+# Letters of nobody's, which only tokenizers that know every byte can write.
+UNKNOWN = "\U0010fffd\uf8fe"
 
 
 class ControlTextError(ModelError):
@@ -92,10 +94,9 @@ class _Controls:
         self._tokenizer = tokenizer
         decoder = tokenizer.added_tokens_decoder
         self._added = {str(token): index for index, token in decoder.items() if str(token).strip()}
-        # An unknown letter becomes the unknown token, which controls nothing.
-        self._special = {index for index, token in decoder.items() if token.special} - {
-            tokenizer.unk_token_id
-        }
+        special = {index for index, token in decoder.items() if token.special}
+        # What a letter that the tokenizer does not know becomes controls nothing.
+        self._special = special.difference(self.encode(UNKNOWN))
         self._written: dict[str, tuple[int, ...]] = {}
 
     def encode(self, text: str) -> list[int]:

@@ -300,7 +300,6 @@ class Letters:
     """A tokenizer whose tokens are given; it decodes by `written` and encodes letter by letter."""
 
     chat_template = None
-    unk_token_id = None
     added_tokens_decoder: ClassVar[dict[int, Any]] = {}
 
     def __init__(self, *tokens: str, written: dict[str, str] | None = None) -> None:

@@ -227,7 +227,7 @@ class CheckedSolutions(RolloutSource):
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
-        """Commit the right solutions, and the counts of all that were sampled; of why, where none is right."""
+        """Commit the right solutions, and counts of all that were sampled; also of why, if none is right."""
         statistics = super().work(draft, inputs, workspace, progress)
         counts = [json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(".json")]
         if statistics["rollouts"] == 0:

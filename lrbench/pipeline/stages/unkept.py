@@ -67,16 +67,12 @@ def _no_rollouts(source: RolloutSource, made: Artifact) -> str:
             f"the {source.size:,} problems gave no rollout with a token in it; no prompt leaves room for one "
             "in the expert's context"
         )
-    sampled, tokens = made.statistics["sampled_solutions"], made.statistics["sampled_tokens"]
-    limit = source.sampling.solutions.max_new_tokens
-    if made.statistics.get("rejected"):
-        why = why_none_is_right(made.statistics["rejected"], limit)
-        return f"of {sampled:,} solutions sampled for {source.size:,} problems, {why}"
-    # Those of earlier versions were not counted by what became of them.
-    cut = "; every one of them was cut there" if tokens == sampled * limit else ""
-    return (
+    sampled = made.statistics["sampled_solutions"]
+    told = (
         f"of {sampled:,} solutions sampled for {source.size:,} problems, none was finished with the right "
-        f"answer. They have {tokens / max(sampled, 1):.1f} tokens on average, where "
-        f"sampling.solutions.max_new_tokens is {limit}{cut}. Give more tokens, problems or "
-        "samples_per_problem, a lower temperature, or an expert that solves some"
+        "answer"
     )
+    # Earlier versions did not count what became of them.
+    rejected = made.statistics.get("rejected")
+    limit = source.sampling.solutions.max_new_tokens
+    return f"{told}: {why_none_is_right(rejected, limit)}" if rejected else told
