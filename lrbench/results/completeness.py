@@ -67,7 +67,7 @@ def _missing_scores(scores: Iterable[ScoreRecord]) -> Iterator[Gap]:
     for together in found.values():
         missing = together[0].suite_protocol.keys() - {score.benchmark for score in together}
         if missing:
-            text = f"ledger: the scores of {_name(together[0])} on {_listed(missing)} are gone; {_AGAIN}"
+            text = f"ledger: no scores of {_name(together[0])} on {_listed(missing)}; {_AGAIN}"
             yield Gap(True, text)
 
 

@@ -77,7 +77,7 @@ def flip_line(runs: Path) -> None:
 
 
 HAPPENED = {
-    lose_score: "the scores of older/",
+    lose_score: "no scores of older/",
     lose_arm: "no record of how older/",
     lose_recipes: "no recipe's record means older/",
     lose_scores: "finished, but is not in the ledger",
