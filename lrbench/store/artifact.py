@@ -227,6 +227,8 @@ def _compare_sizes(directory: Path, records: list[FileRecord]) -> None:
         found = sizes.pop(record.name, None)
         if found is None:
             raise DamageError(f"{record.name} is missing")
+        if found == LINK:
+            raise DamageError(f"{record.name} is a link, a pipe or a device and no file of its own")
         if found != record.size:
             raise DamageError(f"{record.name} has {found} bytes instead of {record.size}")
     expected = {str(PurePosixPath(record.name).parent) for record in records if "/" in record.name}

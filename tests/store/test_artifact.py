@@ -106,6 +106,13 @@ def test_a_changed_file_of_any_kind_is_found_put_aside_and_made_again(work, name
     assert len(work.damage) == 1
 
 
+def test_what_is_no_file_of_its_own_is_called_so(work):
+    work.do()
+    swap_for_a_pipe(work.directory / "shard-0.bin")
+    assert work.find() is None
+    assert "shard-0.bin is a link, a pipe or a device and no file of its own" in work.damage[0]
+
+
 def test_a_manifest_larger_than_any_is_damage(work):
     work.do()
     os.truncate(work.directory / "manifest.json", 2**40)
