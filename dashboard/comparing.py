@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
 from dashboard.items import BOTH, LOST, NEITHER, WON
-from dashboard.numbers import NONE, p_text, points_text
+from dashboard.numbers import NONE, points_text
 from dashboard.text import name_html
-from lrbench.results.board import AVERAGE, Board, Row, paired_flips
-from lrbench.results.statistics import Comparison, Flips, compare_averages, compare_benchmarks
+from lrbench.results.board import AVERAGE, Board, Row
+from lrbench.results.contrasts import paired_flips
+from lrbench.results.statistics import (
+    EQUIVALENCE_MARGIN,
+    Comparison,
+    Flips,
+    Verdict,
+    compare_averages,
+    compare_benchmarks,
+)
+from lrbench.results.wording import p_text
+
+VERDICTS: tuple[Verdict, ...] = ("separated", "equivalent", "inconclusive")
+ONE_RUN = "This is about these two runs; it says nothing of training like this with other seeds."
 
 
 @dataclass(frozen=True)
@@ -44,16 +57,18 @@ def sentence_html(duel: Duel, names: tuple[str, str]) -> str:
     if found is None:
         return f"<p><b>{first}</b> and <b>{second}</b> lack items in common: no difference of averages.</p>"
     certainty = f"95% interval {_range_text(found)}, {p_text(found.p)}"
-    if not found.separated:
-        points = f"{points_text(found.difference)} points"
-        said = f"<b>{first} and {second} are a tie</b> on average ({points}, {certainty})"
-    else:
+    if found.separated:
         way = "above" if found.difference > 0 else "below"
         said = f"<b>{first} is {abs(found.difference):.1f} points {way} {second}</b> on average ({certainty})"
-    ties = sum(not comparison.separated for comparison in duel.benchmarks.values())
-    total = len(duel.benchmarks)
-    count = "all" if ties == total else f"{ties} of {total}"
-    return f"<p>{said}; {count} benchmarks alone are ties.</p>"
+    else:
+        points = f"{points_text(found.difference)} points"
+        verdict = "inconclusive"
+        if found.verdict == "equivalent":
+            verdict = f"equivalent, within {EQUIVALENCE_MARGIN:g} points"
+        said = f"<b>{first} and {second}: {verdict}</b> on average ({points}, {certainty})"
+    counts = Counter(comparison.verdict for comparison in duel.benchmarks.values())
+    alone = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+    return f"<p>{said}; of {counts.total()} benchmarks {alone}. {ONE_RUN}</p>"
 
 
 def benchmarks_html(duel: Duel, names: tuple[str, str]) -> str:
@@ -131,9 +146,9 @@ def _difference_cells(found: Comparison | None, reach: float) -> list[tuple[str,
         f'<span class="lr-bar lr-zero" style="--low:{low:.1f}%;--high:{high:.1f}%;--at:{at:.1f}%" '
         f'title="95% interval {_range_text(found)} points"></span>'
     )
-    tie = "" if found.separated else " tie"
+    said = "" if found.separated else f" {found.verdict}"
     return [
-        ("difference", f'<span class="{style}">{points_text(found.difference)}{tie}</span>'),
+        ("difference", f'<span class="{style}">{points_text(found.difference)}{said}</span>'),
         ("", bar),
         ("p", p_text(found.p_adjusted).removeprefix("p ")),
     ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 
+from dashboard.numbers import BEST, BEST_OF_RUNS, UNDECIDED
 from lrbench.results.board import AVERAGE, SFT, Board, Group, Row
 from lrbench.results.races import Race, separates, won
 from lrbench.results.statistics import compare_averages, macro_average
@@ -92,11 +93,11 @@ def draw_averages(rows: Iterable[Row]) -> None:
 
 
 def marks(board: Board, rows: Iterable[Row]) -> Mapping[tuple[str, str], str]:
-    """(arm_id, column) -> `best` or `tied`, for `rows` of `board`.
+    """(arm_id, column) -> `BEST`, `BEST_OF_RUNS` or `UNDECIDED`, for `rows` of `board`.
 
     Arms are ranked and tested as for `Board.best`, all their seeds together. Best is separated from every
     other arm of its expert. Where nothing is, the leader, its rival and every arm that is not separated
-    from the leader in the rival's place are tied.
+    from the leader in the rival's place are undecided, which is not equal.
     """
     found: dict[tuple[str, str], str] = {}
     shown = {row.arm_id for row in rows}
@@ -112,26 +113,28 @@ def marks(board: Board, rows: Iterable[Row]) -> Mapping[tuple[str, str], str]:
         decided = won(races)
         for column, race in races.items():
             if column in decided:
-                alike, mark = [race.leader], "best"
+                alike, mark = [race.leader], BEST_OF_RUNS if race.of_runs else BEST
             else:
                 ranked = sorted(groups, key=lambda group: -(group.value(column) or 0.0))
-                alike, mark = list(_tied(board, ranked, column, races)), "tied"
+                alike, mark = list(_undecided(board, ranked, column, races)), UNDECIDED
             found |= {(row.arm_id, column): mark for group in alike for row in group.having(column)}
     return {(arm_id, column): mark for (arm_id, column), mark in found.items() if arm_id in shown}
 
 
-def _tied(board: Board, ranked: Iterable[Group], column: str, races: Mapping[str, Race]) -> Iterator[Group]:
+def _undecided(
+    board: Board, ranked: Iterable[Group], column: str, races: Mapping[str, Race]
+) -> Iterator[Group]:
     """Those of the arms `ranked` by `column` that are not separated from its leader.
 
     A test of averages draws thousands of samples: below the rival, the first that is separated ends it.
     """
-    race = races[column]
+    race, pool = races[column], board.pool(races[column].leader.rows[0].expert_weights, column)
     lowest = race.rival.value(column) or 0.0
     for group in ranked:
         if group is race.leader or group is race.rival:
             yield group
             continue
-        separated = separates(races, column, group, board.benchmarks_of(column))
+        separated = separates(races, column, group, board.benchmarks_of(column), pool)
         if separated is False:
             yield group
         elif separated and column == AVERAGE and (group.value(column) or 0.0) < lowest:

@@ -13,17 +13,20 @@ from dashboard.text import name_html
 from dashboard.theme import arm_color_css
 from lrbench.results.board import AVERAGE, BASE, SFT, Board, Group, Row
 from lrbench.results.reported import ReportedResult, reported_for
-from lrbench.results.statistics import Estimate, SeedMean
+from lrbench.results.statistics import EQUIVALENCE_MARGIN, Estimate, SeedMean
 from lrbench.results.wording import COSTS, cost_texts, expert_label, size_text
 
 INTERVAL = "interval"
 LEGEND = (
     "Accuracy in percent with its 95% interval, drawn on each column's own range. Differences are in points "
-    "on the same items; <i>tie</i>: not separated at 5% (McNemar's mid-p with Holm over the benchmarks; for "
-    "the average, sign-flip permutation). <span class='lr-best'>best</span> of its expert among the "
-    "rows chosen, and separated from every other arm; <span class='lr-tied'>tied</span> "
-    "with the highest where nothing is separated. Means of seeds are for items and seeds like these; "
-    "two seeds say little of others."
+    "on the same items: of these runs by McNemar's mid-p with Holm over the benchmarks (for the average, "
+    "sign-flip permutation), and one run of each says nothing of other seeds; beside a mean of seeds, of "
+    "training like this, by how far the seeds of the expert's arms lie apart. <i>inconclusive</i>: not "
+    f"separated at 5%, which is not equal; <i>equivalent</i>: within {EQUIVALENCE_MARGIN:g} points at 5%. "
+    "<span class='lr-best'>best</span> of its expert among the rows chosen, and separated from every other "
+    "arm; "
+    "<span class='lr-best lr-of-runs'>best of these runs</span>: the same where one seed is all there is; "
+    "<span class='lr-undecided'>inconclusive</span>: with the highest, where nothing is separated from it."
 )
 
 
@@ -32,7 +35,8 @@ class View:
     """What the table shows.
 
     Under each benchmark stands the difference from `baseline` (base or sft) or the interval. While not
-    `complete`, what is estimated by random draws is left pending.
+    `complete`, what is estimated by random draws is left pending. Baselines are looked up in the `whole`
+    board, which filters have not narrowed; without one, in `board`.
     """
 
     board: Board
@@ -41,6 +45,7 @@ class View:
     grouped: bool
     complete: bool
     marks: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    whole: Board | None = None
 
     def estimate(self, row: Row, column: str) -> Estimate | None:
         """The accuracy in a column, as far as it is known yet."""
@@ -106,8 +111,20 @@ def _mean_line(view: View, group: Group, scales: Mapping[str, Scale]) -> str:
     name = f'<i class="lr-dot lr-hollow" style="border-color:{arm_color_css(arm)}"></i>{name_html(arm)}'
     found = {column: group.on(column) for column in view.board.columns}
     cells = [_cell(AVERAGE, _mean_html(found[AVERAGE], scales[AVERAGE]), "lr-average")]
-    cells += [_cell(f"average against {baseline}", NONE) for baseline in (BASE, SFT)]
-    cells += [_cell(column, _mean_html(found[column], scales[column])) for column in view.board.benchmarks]
+    whole = view.board if view.whole is None else view.whole
+    against = {
+        baseline: whole.over_seeds(group, baseline) if view.complete else {} for baseline in (BASE, SFT)
+    }
+    for baseline, by_column in against.items():
+        cells.append(_cell(f"average against {baseline}", difference_html(by_column.get(AVERAGE))))
+    for column in view.board.benchmarks:
+        shown, difference = (
+            _mean_html(found[column], scales[column]),
+            against.get(view.baseline, {}).get(column),
+        )
+        if difference is not None:
+            shown += f'<span class="lr-delta">{difference_html(difference)}</span>'
+        cells.append(_cell(column, shown))
     cells += [_cell(cost, NONE, f"lr-cost lr-{cost.partition(' ')[0]}") for cost in COSTS]
     return (
         f'<tr role="row" class="lr-mean"><th scope="row" role="rowheader">{name}<br>'

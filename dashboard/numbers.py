@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from math import ceil, floor
 
 from lrbench.results.statistics import Comparison, Estimate
-from lrbench.results.wording import interval_text
+from lrbench.results.wording import interval_text, p_text, runs_differ_text
 
 PENDING = '<span class="lr-muted">…</span>'
+BEST = "best"
+BEST_OF_RUNS = "best of these runs"
+UNDECIDED = "inconclusive"
 NONE = '<span class="lr-muted">–</span>'
 
 
@@ -35,7 +38,7 @@ def scale_of(estimates: list[Estimate]) -> Scale:
 
 
 def accuracy_html(estimate: Estimate | None, scale: Scale, tag: str = "") -> str:
-    """An accuracy in percent, `tag` (`best`, `tied`) beside it, and its interval as a bar on `scale`."""
+    """An accuracy in percent, how it is marked (`tag`) beside it, and its interval as a bar on `scale`."""
     if estimate is None:
         return NONE
     low, high, at = (
@@ -43,7 +46,8 @@ def accuracy_html(estimate: Estimate | None, scale: Scale, tag: str = "") -> str
     )
     value = f"{100 * estimate.value:.1f}"
     if tag:
-        value = f'<span class="lr-{tag}">{value}<span class="lr-unseen"> {tag}</span></span>'
+        style = "lr-undecided" if tag == UNDECIDED else "lr-best" if tag == BEST else "lr-best lr-of-runs"
+        value = f'<span class="{style}" title="{tag}">{value}<span class="lr-unseen"> {tag}</span></span>'
     return (
         f'<span class="lr-value">{value}</span>'
         f'<span class="lr-bar" style="--low:{low:.1f}%;--high:{high:.1f}%;--at:{at:.1f}%" '
@@ -58,13 +62,8 @@ def points_text(difference: float) -> str:
     return f"{rounded:+.1f}".replace("-", "−") if rounded else "0.0"
 
 
-def p_text(p: float) -> str:
-    """`p 0.004`, `p <0.001`."""
-    return "p <0.001" if p < 0.001 else f"p {p:.3f}"
-
-
 def difference_html(comparison: Comparison | None) -> str:
-    """A difference in points: with its p where separated, muted and called a tie where not."""
+    """A difference in points: with its p where separated, muted and with its verdict where not."""
     if comparison is None:
         return NONE
     points = points_text(comparison.difference)
@@ -74,4 +73,5 @@ def difference_html(comparison: Comparison | None) -> str:
     if comparison.separated:
         way = "up" if comparison.difference > 0 else "down"
         return f'<span class="lr-{way}" title="{title}">{points} <small>{p}</small></span>'
-    return f'<span class="lr-muted" title="{title}">{points} <small>tie</small></span>'
+    said = f"{comparison.verdict}{runs_differ_text(comparison)}"
+    return f'<span class="lr-muted" title="{title}">{points} <small>{said}</small></span>'

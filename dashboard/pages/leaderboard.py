@@ -26,7 +26,7 @@ from dashboard.text import name_html, names_shown
 from lrbench.results.board import BASE, SFT, Board, Row
 from lrbench.results.latex import boards_to_latex
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
-from lrbench.results.wording import notes_on
+from lrbench.results.wording import chosen_texts, notes_on, sections
 
 # Few enough that a page of rows never seen before is estimated in half a second.
 ROWS_PER_PAGE = 10
@@ -60,7 +60,7 @@ def main() -> None:
     grouped = column == DECLARED
     table.html(table_html(View(board, rows, baseline, grouped, complete=False)))
     draw_averages(rows)
-    table.html(table_html(View(board, rows, baseline, grouped, complete=True, marks=marks(board, rows))))
+    table.html(table_html(View(board, rows, baseline, grouped, True, marks(board, rows), whole)))
     answers.html(
         _answers((results.stamp, board.suite, board.protocol_hash, filters), board, whole, results.meant)
     )
@@ -97,7 +97,9 @@ def _answers(
 
 def _notes_html(board: Board, rows: Sequence[Row]) -> str:
     """What a reader has to know of the rows shown: what they lack, and baselines that are not their own."""
-    lines = "".join(f"<li>{name_html(note, 400)}</li>" for note in notes_on(replace(board, rows=tuple(rows))))
+    shown = replace(board, rows=tuple(rows))
+    chosen = [line for section in sections(shown) for line in chosen_texts(board, section)]
+    lines = "".join(f"<li>{name_html(note, 400)}</li>" for note in (*notes_on(shown), *chosen))
     return f'<ul class="lr-notes">{lines}</ul>' if lines else ""
 
 

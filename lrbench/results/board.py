@@ -19,15 +19,16 @@ from lrbench.evaluation.statistics import (
     Comparison,
     Estimate,
     Flips,
+    Pool,
     SeedMean,
     compare_averages,
     compare_benchmarks,
-    count_flips,
     macro_average,
     mean_over_seeds,
     wilson_interval,
 )
 from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.results.contrasts import compare_arms, compare_columns, paired_flips, pooled_spread
 from lrbench.results.races import Race, find_race, won
 from lrbench.results.records import ArmRecord, Costs, ScoreRecord
 from lrbench.results.variations import ID_LENGTH, PLAIN, Variation, made_of, variations
@@ -200,21 +201,28 @@ class Board:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The rows by expert, recipe, arm, point and making, each seed once, in the order of the rows."""
-        found: dict[tuple[str, ...], list[Row]] = defaultdict(list)
-        for row in self.rows:
-            found[row.group].append(row)
-        return tuple(Group(once) for rows in found.values() for once in _once_per_seed(rows))
+        return grouped(self.rows)
 
     @cached_property
     def best(self) -> frozenset[tuple[str, str]]:
         """(arm_id, column) of every result of an arm that is separated from every other arm of its expert.
 
         An arm at a point counts by its mean over seeds, so that more seeds make no luckier arm, and all its
-        seeds are marked; a model does not compete with itself under another name. Where
-        two seeds or more can be paired they are tested together, otherwise the one pair of runs: McNemar's
-        mid-p, or of averages their permutation. Holm over the benchmarks; the average stands alone.
+        seeds are marked; a model does not compete with itself under another name. All seeds of both arms are
+        tested together, `compare_arms`; Holm over the benchmarks, the average stands alone.
         """
         return frozenset(mark for expert in self.by_expert for mark in self.best_of(expert))
+
+    @cached_property
+    def best_of_runs(self) -> frozenset[tuple[str, str]]:
+        """Those of `best` for which one run each was all there was: these runs differ, training may not."""
+        return frozenset(
+            (row.arm_id, column)
+            for expert, rows in self.by_expert.items()
+            for row in rows
+            for column in self.columns
+            if (row.arm_id, column) in self.best and self.races_of(expert)[column].of_runs
+        )
 
     @cached_property
     def by_expert(self) -> dict[str, tuple[Row, ...]]:
@@ -233,13 +241,76 @@ class Board:
 
     def races_of(self, expert_weights: str) -> dict[str, Race]:
         """The race in every column in which the leading arm of an expert can be tested against the others."""
+        if expert_weights not in self._races:
+            self._races[expert_weights] = self._find_races(expert_weights)
+        return self._races[expert_weights]
+
+    @cached_property
+    def _races(self) -> dict[str, dict[str, Race]]:
+        """The races found so far, by expert: they are tests, and not all are looked at."""
+        return {}
+
+    def _find_races(self, expert_weights: str) -> dict[str, Race]:
         groups = [group for group in self.groups if group.rows[0].expert_weights == expert_weights]
-        found = {column: find_race(groups, column, self.benchmarks_of(column)) for column in self.columns}
+        found = {
+            column: find_race(groups, column, self.benchmarks_of(column), self.pool(expert_weights, column))
+            for column in self.columns
+        }
         return {column: race for column, race in found.items() if race is not None}
+
+    def pool(self, expert_weights: str, column: str) -> Pool | None:
+        """How far the runs of one arm of an expert lie apart, from all its arms that have several seeds."""
+        return self._pools[expert_weights, column]
+
+    @cached_property
+    def _pools(self) -> dict[tuple[str, str], Pool | None]:
+        several = [group for group in self.groups if len(group.rows) > 1]
+        return {
+            (expert, column): pooled_spread(
+                [group for group in several if group.rows[0].expert_weights == expert], column
+            )
+            for expert in self.by_expert
+            for column in self.columns
+        }
+
+    def against(self, group: Group, other: Group) -> dict[str, Comparison]:
+        """By column, an arm against another of its expert over all seeds of both, where they share items."""
+        expert = group.rows[0].expert_weights
+        found = {
+            column: compare_arms(
+                group.rows, other.rows, self.benchmarks_of(column), self.pool(expert, column)
+            )
+            for column in self.columns
+        }
+        return compare_columns({column: one for column, one in found.items() if one is not None}, AVERAGE)
+
+    def baseline_of(self, group: Group, arm: str) -> Group | None:
+        """The arm that the last row of `group` is set against; None where there is none on this board."""
+        delta = group.rows[-1].to_base if arm == BASE else group.rows[-1].to_sft
+        if delta is None:
+            return None
+        return next(
+            (other for other in self.groups if any(row.arm_id == delta.baseline for row in other.rows)), None
+        )
+
+    def over_seeds(self, group: Group, arm: str) -> dict[str, Comparison]:
+        """By column, `group` against its baseline `arm`, where either has several seeds; else nothing."""
+        baseline = self.baseline_of(group, arm)
+        if baseline is None or len(group.rows) == len(baseline.rows) == 1:
+            return {}
+        return {column: one for column, one in self.against(group, baseline).items() if one.runs is not None}
 
     def benchmarks_of(self, column: str) -> tuple[str, ...]:
         """The benchmarks that `column` is made of."""
         return self.benchmarks if column == AVERAGE else (column,)
+
+
+def grouped(rows: Iterable[Row]) -> tuple[Group, ...]:
+    """The rows by expert, recipe, arm, point and making, each seed once, in their order."""
+    found: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row.group].append(row)
+    return tuple(Group(once) for of_arm in found.values() for once in _once_per_seed(of_arm))
 
 
 def build_boards(arms: Iterable[ArmRecord], scores: Iterable[ScoreRecord]) -> tuple[Board, ...]:
@@ -399,15 +470,6 @@ def _nearness(point: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[bool,
     shared = point.keys() & other.keys()
     agreeing = sum(point[field] == other[field] for field in shared)
     return agreeing == len(shared), agreeing
-
-
-def paired_flips(first: Mapping[str, Cell], second: Mapping[str, Cell]) -> dict[str, Flips]:
-    """Paired outcomes per benchmark, where both rows answered the same items."""
-    return {
-        benchmark: count_flips(cell.score.paper, second[benchmark].score.paper)
-        for benchmark, cell in first.items()
-        if benchmark in second and cell.score.items_hash == second[benchmark].score.items_hash
-    }
 
 
 def _age(score: ScoreRecord) -> tuple[str, ...]:

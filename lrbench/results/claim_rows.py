@@ -11,13 +11,16 @@ from lrbench.evaluation.statistics import (
     POINTS,
     AverageDifference,
     BenchmarkDifference,
+    Comparison,
     DifferenceTest,
     Flips,
+    Pool,
     SeedDifference,
     count_flips,
 )
 from lrbench.recipe.claims import AVERAGE, Claim
-from lrbench.results.board import BASE, Row
+from lrbench.results.board import Row
+from lrbench.results.contrasts import is_fixed, outcomes
 
 
 def by_point(rows: Sequence[Row]) -> list[tuple[Mapping[str, Any], list[Row]]]:
@@ -34,20 +37,50 @@ def by_point(rows: Sequence[Row]) -> list[tuple[Mapping[str, Any], list[Row]]]:
 
 @dataclass(frozen=True)
 class Match:
-    """Two arms' rows, run by run (one where nothing is random), and the benchmarks a claim is about."""
+    """Two arms' rows over their seeds (one where nothing is random), and the benchmarks a claim is about.
+
+    `pool` says how far the runs of one arm lie apart; `dropped` are seeds without a complete result.
+    """
 
     first: tuple[Row, ...]
     second: tuple[Row, ...]
     benchmarks: tuple[str, ...]
     seeds: tuple[int, ...]
     dropped: tuple[int, ...]
+    pool: Pool | None
 
     @cached_property
     def test(self) -> DifferenceTest:
         """The difference of the arms, exact where that can be had."""
-        if len(self.first) > 1:
-            return SeedDifference(self._outcomes(self.first), self._outcomes(self.second))
+        if self.runs > 1:
+            return SeedDifference(
+                outcomes(self.first, self.benchmarks),
+                outcomes(self.second, self.benchmarks),
+                self.pool,
+                (is_fixed(self.first), is_fixed(self.second)),
+            )
         return AverageDifference(self.flips) if len(self.flips) > 1 else BenchmarkDifference(self.flips[0])
+
+    @property
+    def runs(self) -> int:
+        """Seeds of the arm that has more of them."""
+        return max(len(self.first), len(self.second))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the answer rests on or cannot know, in words."""
+        notes = []
+        if self.seeds and self.runs == 1:
+            notes.append("one seed: how other seeds would compare is unknown")
+        if isinstance(self.test, SeedDifference):
+            notes.append(runs_text(self.test.compared()))
+        ours, theirs = (tuple(row.seed for row in rows) for rows in (self.first, self.second))
+        if ours != theirs and not (is_fixed(self.first) or is_fixed(self.second)):
+            first, second = self.first[0].arm, self.second[0].arm
+            notes.append(f"{first} has {seeds_text(ours)}, {second} {seeds_text(theirs)}")
+        if self.dropped:
+            notes.append(f"left out, since not measured on all of it: {seeds_text(self.dropped)}")
+        return tuple(notes)
 
     @property
     def flips(self) -> tuple[Flips, ...]:
@@ -74,61 +107,68 @@ class Match:
         """Items of all benchmarks."""
         return sum(self.first[0].cells[name].n for name in self.benchmarks)
 
-    def _outcomes(self, rows: tuple[Row, ...]) -> list[list[list[str]]]:
-        """Per benchmark and seed the one rerun."""
-        return [[[_paper(row, name)] for row in rows] for name in self.benchmarks]
 
+def match_rows(claim: Claim, rows: list[Row], pool: Pool | None) -> Match | tuple[str, ...]:
+    """The rows that the claim is about, or what is missing of them, in words.
 
-def match_rows(claim: Claim, rows: list[Row]) -> Match | tuple[str, ...]:
-    """The rows that the claim is about, or what is missing of them, in words."""
-    first, second = (_by_seed(name, rows) for name in (claim.first, claim.second))
-    missing = tuple(
-        f"{name} has no result" for name, own in ((claim.first, first), (claim.second, second)) if not own
-    )
+    Of either arm all seeds count that have every benchmark; they need not be the same.
+    """
+    arms = {name: _by_seed(name, rows) for name in (claim.first, claim.second)}
+    missing = tuple(f"{name} has no result" for name, own in arms.items() if not own)
     if missing:
         return missing
     wanted = tuple(sorted({name for row in rows for name in (*row.cells, *row.missing)}))
     benchmarks = wanted if claim.where == AVERAGE else (claim.where,)
-    known = sorted({seed for seed in (*first, *second) if seed is not None})
-    seeds: list[int | None] = [*known] or [None]
-    for own in (first, second):
-        if None in own:
-            own |= dict.fromkeys(seeds, own[None])
-    absent: dict[str, list[str]] = {}
-    complete = []
-    for seed in seeds:
-        reasons = [
-            reason
-            for name, own in ((claim.first, first), (claim.second, second))
-            for reason in _absent(name, own.get(seed), benchmarks)
-        ]
-        for reason in reasons:
-            absent.setdefault(reason, []).append(str(seed))
-        if not reasons:
-            complete.append(seed)
-    if not complete:
-        return tuple(f"{reason} ({seeds_text(of)})" if known else reason for reason, of in absent.items())
-    ours, theirs = (tuple(own[seed] for seed in complete) for own in (first, second))
-    for name in benchmarks:
-        if len({row.cells[name].score.items_hash for row in (*ours, *theirs)}) > 1:
-            return (f"{claim.first} and {claim.second} answered different items of {name}",)
-    measured = tuple(seed for seed in complete if seed is not None)
-    return Match(ours, theirs, benchmarks, measured, tuple(seed for seed in known if seed not in measured))
+    complete = {
+        name: tuple(row for row in own if all(benchmark in row.cells for benchmark in benchmarks))
+        for name, own in arms.items()
+    }
+    missing = tuple(
+        f"{name} has no result on {benchmark}{_of_seeds(arms[name])}"
+        for name, own in complete.items()
+        if not own
+        for benchmark in benchmarks
+        if not any(benchmark in row.cells for row in arms[name])
+    )
+    if missing:
+        return missing
+    if not all(complete.values()):
+        return tuple(f"no seed of {name} has all benchmarks" for name, own in complete.items() if not own)
+    ours, theirs = complete[claim.first], complete[claim.second]
+    for benchmark in benchmarks:
+        if len({row.cells[benchmark].score.items_hash for row in (*ours, *theirs)}) > 1:
+            return (f"{claim.first} and {claim.second} answered different items of {benchmark}",)
+    known, measured = (
+        {row.seed for own in found for row in own if row.seed is not None and not is_fixed(own)}
+        for found in (arms.values(), complete.values())
+    )
+    return Match(ours, theirs, benchmarks, tuple(sorted(measured)), tuple(sorted(known - measured)), pool)
 
 
-def _by_seed(name: str, rows: list[Row]) -> dict[int | None, Row]:
-    """The arm's latest row of every seed; under None that of an arm in which nothing is random."""
+def _of_seeds(rows: tuple[Row, ...]) -> str:
+    seeds = [row.seed for row in rows if row.seed is not None]
+    return f" ({seeds_text(seeds)})" if seeds else ""
+
+
+def _by_seed(name: str, rows: list[Row]) -> tuple[Row, ...]:
+    """The arm's latest row of every seed, in their order; the latest alone where nothing is random."""
     own = sorted((row for row in rows if row.arm == name), key=_age)
     own = [row for row in own if row.made_alike == own[-1].made_alike]
-    # The base is not trained: what it answers is the same for every seed.
-    untrained = {None: own[-1]} if own and name == BASE else {}
-    return {row.seed: row for row in own} | untrained
+    if own and is_fixed(own):
+        return (own[-1],)
+    return tuple(sorted({row.seed: row for row in own}.values(), key=lambda row: row.seed or 0))
 
 
-def _absent(name: str, row: Row | None, benchmarks: tuple[str, ...]) -> list[str]:
-    if row is None:
-        return [f"{name} has no result"]
-    return [f"{name} has no result on {benchmark}" for benchmark in benchmarks if benchmark not in row.cells]
+def runs_text(found: Comparison) -> str:
+    """`these runs differ (p 0.002); how far seeds lie apart is known from 3 arms`."""
+    assert found.runs is not None
+    runs, p = found.runs, found.runs.p
+    said = {"separated": "differ", "equivalent": "are equivalent", "inconclusive": "are not separated"}
+    shown = f"these runs {said[runs.verdict]} (p {'<0.001' if p < 0.001 else f'{p:.3f}'})"
+    if not found.pooled:
+        return f"{shown}; how far seeds lie apart is known from these two arms alone"
+    arms = "1 arm" if found.pooled == 1 else f"{found.pooled} arms"
+    return f"{shown}; how far seeds lie apart is known from {arms}"
 
 
 def seeds_text(seeds: Sequence[object]) -> str:

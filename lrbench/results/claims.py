@@ -21,12 +21,15 @@ from lrbench.evaluation.statistics import (
     SIGNIFICANCE,
     DifferenceTest,
     Interval,
+    Pool,
+    SeedDifference,
     holm,
 )
 from lrbench.recipe.claims import Claim, parse_claim
-from lrbench.results.board import Board, Row
+from lrbench.results.board import Board, Row, grouped
 from lrbench.results.budgets import BudgetMatch, match_budgets
-from lrbench.results.claim_rows import Match, by_point, match_rows, seeds_text
+from lrbench.results.claim_rows import Match, by_point, match_rows
+from lrbench.results.contrasts import pooled_spread
 from lrbench.results.records import RecipeRecord
 
 Verdict = Literal["supported", "refuted", "underpowered", "unmeasured"]
@@ -36,7 +39,7 @@ _MOST_ITEMS = 10**8
 _MOST_SEEDS = 1000
 _EXACT = "exact unconditional test of the paired difference (score statistic)"
 _COMBINED = "score intervals of the benchmarks' paired differences, combined (MOVER)"
-_OVER_SEEDS = "items and seeds paired: Student's t for the seeds, normal for the items"
+_OVER_SEEDS = "items paired, all seeds of both: Student's t for the seeds, normal for the items"
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,18 @@ class Judgement:
 
 
 def judge_claims(
-    claims: Sequence[Claim], rows: Iterable[Row], run: str = RUN, unread: int = 0
+    claims: Sequence[Claim],
+    rows: Iterable[Row],
+    run: str = RUN,
+    unread: int = 0,
+    pools: Mapping[str, Pool | None] | None = None,
 ) -> tuple[Judgement, ...]:
     """Verdicts on `claims`, in their order, from one board's rows of one expert and recipe, all its seeds.
 
     Of a sweep, pass what `by_point` gives for one point. Where an arm was made in several ways (an edited
     recipe), rows made as its latest count, and the latest of each seed. `run` is the command that fills
-    what is missing; `unread` claims of the family cannot be read, and count as not measured.
+    what is missing; `unread` claims of the family cannot be read, and count as not measured. `pools` say by
+    column how far the runs of one arm lie apart; without them the arms among `rows` do.
 
     Raises `ValueError` for rows of several experts, recipes or points.
     """
@@ -110,7 +118,10 @@ def judge_claims(
         raise ValueError("claims are judged on rows of one expert and one recipe")
     if len(by_point(rows)) > 1:
         raise ValueError("claims are judged on rows of one point of a sweep")
-    matches = [match_rows(claim, rows) for claim in claims]
+    if pools is None:
+        groups = grouped(rows)
+        pools = {claim.where: pooled_spread(groups, claim.where) for claim in claims}
+    matches = [match_rows(claim, rows, pools.get(claim.where)) for claim in claims]
     tests = [match.test if isinstance(match, Match) else None for match in matches]
     supporting, refuting = [], []
     for claim, test in zip(claims, tests, strict=True):
@@ -141,18 +152,23 @@ def claims_of(recipe: RecipeRecord) -> tuple[list[Claim], list[str]]:
     return claims, unread
 
 
-def judge_recipe(recipe: RecipeRecord, board: Board) -> list[tuple[Mapping[str, Any], tuple[Judgement, ...]]]:
-    """Verdicts on the claims of a recipe as it was declared, for every point of its sweep.
+def judge_recipe(
+    recipe: RecipeRecord, board: Board, rows: Sequence[Row] | None = None
+) -> list[tuple[Mapping[str, Any], tuple[Judgement, ...]]]:
+    """Verdicts on the claims of a recipe as it was declared, for every point of its sweep, by `rows`.
 
     Each point's claims are a family of their own. Only rows of the arms that the recipe means now count.
     A recipe without claims, or none of whose arms is on the board, gives nothing.
     """
     claims, unread = claims_of(recipe)
-    rows = [row for row in board.rows if row.arm_id in recipe.arm_ids]
-    if not claims:
+    own = [row for row in (board.rows if rows is None else rows) if row.arm_id in recipe.arm_ids]
+    if not claims or not own:
         return []
     run = recipe.command or RUN
-    return [(point, judge_claims(claims, of_point, run, len(unread))) for point, of_point in by_point(rows)]
+    pools = {column: board.pool(own[0].expert_weights, column) for column in board.columns}
+    return [
+        (point, judge_claims(claims, of_point, run, len(unread), pools)) for point, of_point in by_point(own)
+    ]
 
 
 def _judgement(claim: Claim, match: Match, p_supported: float, p_refuted: float, family: int) -> Judgement:
@@ -163,12 +179,9 @@ def _judgement(claim: Claim, match: Match, p_supported: float, p_refuted: float,
     elif p_refuted <= SIGNIFICANCE:
         verdict = "refuted"
     level = 1 - 2 * SIGNIFICANCE if claim.relation == "==" else LEVEL
-    notes = ["one seed: how other seeds would compare is unknown"] if len(match.seeds) == 1 else []
-    if match.dropped:
-        notes.append(f"left out, since not measured for both: {seeds_text(match.dropped)}")
     planning = _Planning(claim, match, test, family)
     evidence = Evidence(
-        test=_OVER_SEEDS if len(match.seeds) > 1 else _EXACT if len(match.benchmarks) == 1 else _COMBINED,
+        test=_OVER_SEEDS if match.runs > 1 else _EXACT if len(match.benchmarks) == 1 else _COMBINED,
         difference=test.difference,
         interval=test.interval(level),
         level=level,
@@ -179,7 +192,7 @@ def _judgement(claim: Claim, match: Match, p_supported: float, p_refuted: float,
         seeds=match.seeds,
         detectable=planning.detectable,
         needed=planning.needed if verdict == "underpowered" else None,
-        notes=tuple(notes),
+        notes=match.notes,
     )
     return Judgement(claim, verdict, family, evidence, match_budgets(match.first, match.second))
 
@@ -208,7 +221,8 @@ class _Planning:
     def __init__(self, claim: Claim, match: Match, test: DifferenceTest, family: int) -> None:
         from scipy.special import ndtri
 
-        self.n, self.runs = match.n, len(match.first)
+        self.n, self.runs = match.n, match.runs
+        self.freedom = test.freedom if isinstance(test, SeedDifference) else 0.0
         equivalence = claim.relation == "=="
         margin = -claim.margin if claim.relation == "<" else claim.margin
         inside = equivalence and abs(test.difference) < margin
@@ -245,4 +259,7 @@ class _Planning:
         """Student's quantile for so many seeds plus what the power asks; one seed has no part in it."""
         from scipy.special import stdtrit
 
-        return 0.0 if seeds == 1 else float(-stdtrit(seeds - 1, self.error)) + self.power
+        if self.runs == 1:
+            return 0.0
+        freedom = self.freedom * (seeds - 1) / (self.runs - 1)
+        return float(-stdtrit(freedom, self.error)) + self.power

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lrbench.evaluation.statistics import Comparison, compare_averages, compare_benchmark
-from lrbench.results.board import AVERAGE, Row, paired_flips
+from lrbench.results.board import AVERAGE, Row
+from lrbench.results.contrasts import paired_flips
 
 # What a result can have cost -> what it is called.
 COSTS = {

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lrbench.results.board import Board, Row
-from lrbench.results.layout import Script, accuracy_cells, difference_cells, reported_cells
+from lrbench.results.layout import (
+    Script,
+    accuracy_cells,
+    difference_cells,
+    mean_cells,
+    reported_cells,
+    training_cells,
+)
 from lrbench.results.reported import ReportedResult
 from lrbench.results.text import plain
 from lrbench.results.wording import (
@@ -13,11 +20,14 @@ from lrbench.results.wording import (
     LEGEND,
     NOTHING,
     REPORTED,
+    chosen_texts,
     delta_to,
     expert_label,
     notes_on,
+    pool_text,
     reported_beside,
     sections,
+    seed_means,
 )
 
 PREAMBLE = (
@@ -58,7 +68,12 @@ def latex(text: str, longest: int = 200) -> str:
     return "".join(_SPECIAL.get(character, character) for character in plain(text, longest))
 
 
-_SCRIPT = Script(text=latex, number=latex, best=lambda text: rf"\textbf{{{text}}}$^*$")
+_SCRIPT = Script(
+    text=latex,
+    number=latex,
+    best=lambda text: rf"\textbf{{{text}}}$^*$",
+    best_of_runs=lambda text: rf"\textbf{{{text}}}$^{{(*)}}$",
+)
 
 
 def latex_table(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str) -> str:
@@ -104,6 +119,8 @@ def boards_to_latex(boards: Sequence[Board]) -> str:
             for baseline in BASELINES:
                 if any(delta_to(row, baseline) for row in section):
                     parts.append(_differences(board, section, baseline, where))
+            parts += _over_seeds(board, section, where)
+            parts += [rf"\noindent {latex(line, 1000)}\par" for line in chosen_texts(board, section)]
         parts += [_reported(board, expert, rows) for expert, rows in reported_beside(board).items()]
         notes = list(notes_on(board, boards[0] if position else None))
         parts += [rf"\noindent {latex(note.strip(), 1000)}\par" for note in notes]
@@ -118,7 +135,24 @@ def _accuracies(board: Board, section: list[Row], where: str) -> str:
 
 def _differences(board: Board, section: list[Row], baseline: str, where: str) -> str:
     cells = difference_cells(board, section, baseline, _SCRIPT)
-    return latex_table(cells.header, cells.lines, f"{where}: difference from {latex(baseline)} in points")
+    return latex_table(
+        cells.header, cells.lines, f"{where}: difference from {latex(baseline)} in points, these runs"
+    )
+
+
+def _over_seeds(board: Board, section: list[Row], where: str) -> Iterator[str]:
+    """Means over seeds and their differences, where an arm has several."""
+    means = seed_means(board, section)
+    if not means:
+        return
+    cells = mean_cells(board, means, _SCRIPT)
+    yield latex_table(cells.header, cells.lines, f"{where}: training like this, means over seeds in percent")
+    for baseline in BASELINES:
+        found = training_cells(board, means, baseline, _SCRIPT)
+        if found is not None:
+            caption = f"{where}: difference from {latex(baseline)} in points, training like this"
+            yield latex_table(found.header, found.lines, caption)
+    yield rf"\noindent {latex(pool_text(board, section), 1000)}\par"
 
 
 def _reported(board: Board, expert: str, reported: Sequence[ReportedResult]) -> str:

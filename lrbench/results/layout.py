@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lrbench.results.board import Board, Row
+from lrbench.results.board import Board, Group, Row
 from lrbench.results.reported import ReportedResult
 from lrbench.results.wording import (
     COSTS,
@@ -23,11 +23,15 @@ from lrbench.results.wording import (
 
 @dataclass(frozen=True)
 class Script:
-    """How a format writes `text` of anybody's, a `number` of ours, and one that is `best` of its column."""
+    """How a format writes `text` of anybody's, a `number` of ours, and one that is `best` of its column.
+
+    `best_of_runs` is best of these runs alone.
+    """
 
     text: Callable[[str], str]
     number: Callable[[str], str]
     best: Callable[[str], str]
+    best_of_runs: Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def accuracy_cells(board: Board, section: list[Row], script: Script) -> Cells:
         for column in board.columns:
             estimate = row.on(column)
             text = script.number(UNKNOWN if estimate is None else accuracy_text(estimate))
-            cells.append(script.best(text) if (row.arm_id, column) in board.best else text)
+            cells.append(_marked(board, row, column, text, script))
         lines.append([script.text(row_label(row, section)), *cells, *map(script.number, cost_texts(row))])
     return Cells([*header, *COSTS], lines)
 
@@ -63,6 +67,36 @@ def difference_cells(board: Board, section: list[Row], baseline: str, script: Sc
         if (delta := delta_to(row, baseline))
     ]
     return Cells(["arm", *map(script.text, board.columns)], lines)
+
+
+def mean_cells(board: Board, means: Sequence[tuple[str, Group]], script: Script) -> Cells:
+    """Means over seeds, a line per arm that has several."""
+    lines = []
+    for label, group in means:
+        found = map(group.on, board.columns)
+        texts = (UNKNOWN if mean is None else accuracy_text(mean) for mean in found)
+        lines.append([script.text(label), *map(script.number, texts)])
+    return Cells(["arm", *map(script.text, board.columns)], lines)
+
+
+def training_cells(
+    board: Board, means: Sequence[tuple[str, Group]], baseline: str, script: Script
+) -> Cells | None:
+    """Differences from `baseline` over all seeds, a line per arm with several; None where there are none."""
+    lines = []
+    for label, group in means:
+        found = board.over_seeds(group, baseline)
+        if found:
+            texts = (comparison_text(found.get(column)) for column in board.columns)
+            lines.append([script.text(label), *map(script.number, texts)])
+    return Cells(["arm", *map(script.text, board.columns)], lines) if lines else None
+
+
+def _marked(board: Board, row: Row, column: str, text: str, script: Script) -> str:
+    place = (row.arm_id, column)
+    if place in board.best_of_runs:
+        return script.best_of_runs(text)
+    return script.best(text) if place in board.best else text
 
 
 def reported_cells(board: Board, reported: Sequence[ReportedResult], script: Script) -> Cells:

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lrbench.evaluation.statistics import (
-    SIGNIFICANCE,
-    Flips,
-    SeedDifference,
-    compare_averages,
-    compare_benchmark,
-    count_flips,
-    holm,
-    largest_average_p,
-)
+from lrbench.evaluation.statistics import SIGNIFICANCE, Pool, holm, largest_average_p
 from lrbench.recipe.claims import AVERAGE
+from lrbench.results.contrasts import compare_arms, paired_flips
 
 if TYPE_CHECKING:
     from lrbench.results.board import Group, Row
@@ -28,17 +20,22 @@ class Race:
 
     `difference` is between these two in points. `p` is two-sided and the largest over all rivals (an
     intersection-union test: the leader is best when it is better than each, so nothing is corrected for their
-    number); where it shows that nothing is separated, rivals after `rival` were not looked at.
+    number); where it shows that nothing is separated, rivals after `rival` were not looked at. `of_runs` says
+    that one run of the leader and one of a rival was all there was: then the race is one of these runs, and
+    says nothing of training like this.
     """
 
     leader: Group
     rival: Group
     difference: float
     p: float
+    of_runs: bool
 
 
-def find_race(groups: Sequence[Group], column: str, benchmarks: Sequence[str]) -> Race | None:
-    """The race among `groups` in `column`, which is made of `benchmarks`.
+def find_race(
+    groups: Sequence[Group], column: str, benchmarks: Sequence[str], pool: Pool | None
+) -> Race | None:
+    """The race among `groups` in `column`, which is made of `benchmarks`; `pool` says how far runs lie apart.
 
     A model does not compete with itself under another name. None where the leader has no rival, or one that
     answered other items: what cannot be tested separates nothing.
@@ -53,23 +50,28 @@ def find_race(groups: Sequence[Group], column: str, benchmarks: Sequence[str]) -
     for _, rival in ranked[1:]:
         if share_a_model(leader, rival):
             continue
-        found = _tested(leader, rival, benchmarks, 0.0 if race is None else race.p)
+        found = _tested(leader, rival, benchmarks, pool, 0.0 if race is None else race.p)
         if found is None:
             return None
-        difference, p = found
+        difference, p, over_seeds = found
+        of_runs = not over_seeds or (race is not None and race.of_runs)
         if race is None or p > race.p:
-            race = Race(leader, rival, difference, p)
+            race = Race(leader, rival, difference, p, of_runs)
+        elif of_runs != race.of_runs:
+            race = replace(race, of_runs=of_runs)
         if race.difference <= 0 or race.p >= SIGNIFICANCE:
             break
     return race
 
 
-def separates(races: Mapping[str, Race], column: str, group: Group, benchmarks: Sequence[str]) -> bool | None:
+def separates(
+    races: Mapping[str, Race], column: str, group: Group, benchmarks: Sequence[str], pool: Pool | None
+) -> bool | None:
     """Whether `column` tells its leader from the arm `group`, tested in the rival's place.
 
     None where they share no items.
     """
-    tested = _tested(races[column].leader, group, benchmarks)
+    tested = _tested(races[column].leader, group, benchmarks, pool)
     if tested is None:
         return None
     p_values = {name: race.p for name, race in races.items()} | {column: tested[1]}
@@ -107,57 +109,19 @@ def _adjusted(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _tested(
-    leader: Group, rival: Group, benchmarks: Sequence[str], least: float = 0.0
-) -> tuple[float, float] | None:
-    """The difference of two arms' means in points and its two-sided p; None where no items are shared.
+    leader: Group, rival: Group, benchmarks: Sequence[str], pool: Pool | None, least: float = 0.0
+) -> tuple[float, float, bool] | None:
+    """The difference of two arms' means in points, its two-sided p, and whether seeds beyond one are in it.
 
-    A p that cannot exceed `least` may come out as some other value that does not.
+    None where no items are shared. A p that cannot exceed `least` may come out as another that does not.
     """
-    pairs = [
-        (ours, theirs) for ours, theirs in _pairs(leader, rival) if _same_items((ours, theirs), benchmarks)
-    ]
-    pairs = [pair for pair in pairs if _same_items((pairs[0][0], pair[0]), benchmarks)]
-    if not pairs:
-        return None
-    if len(pairs) > 1:
-        ours, theirs = (
-            [[[row.cells[name].score.paper] for row in side] for name in benchmarks]
-            for side in zip(*pairs, strict=True)
-        )
-        test = SeedDifference(ours, theirs)
-        return test.difference, min(1.0, 2 * min(test.p_above(0), test.p_below(0)))
-    flips = tuple(_flips(*pairs[0], benchmarks))
-    if len(benchmarks) == 1:
-        alone = compare_benchmark(flips[0])
-        return alone.difference, alone.p
-    # Ten thousand draws are not worth it where not even their bound would decide.
-    bound = largest_average_p(flips)
-    if bound <= least:
-        return sum((table.won - table.lost) / table.n for table in flips), bound
-    average = compare_averages(flips)
-    return average.difference, average.p
-
-
-def _flips(first: Row, second: Row, benchmarks: Sequence[str]) -> Iterator[Flips]:
-    for name in benchmarks:
-        yield count_flips(first.cells[name].score.paper, second.cells[name].score.paper)
-
-
-def _same_items(rows: tuple[Row, Row], benchmarks: Sequence[str]) -> bool:
-    return all(
-        name in rows[0].cells
-        and name in rows[1].cells
-        and rows[0].cells[name].score.items_hash == rows[1].cells[name].score.items_hash
-        for name in benchmarks
-    )
-
-
-def _pairs(group: Group, other: Group) -> list[tuple[Row, Row]]:
-    """Rows of two arms seed by seed; one without a seed meets all, and without a shared seed any meet."""
-    if len(group.rows) == 1 and group.rows[0].seed is None:
-        return [(group.rows[0], row) for row in other.rows]
-    if len(other.rows) == 1 and other.rows[0].seed is None:
-        return [(row, other.rows[0]) for row in group.rows]
-    by_seed = {row.seed: row for row in other.rows}
-    shared = [(row, by_seed[row.seed]) for row in group.rows if row.seed in by_seed]
-    return shared or list(zip(group.rows, other.rows, strict=False))
+    single = len(leader.rows) == len(rival.rows) == 1
+    if least and single and len(benchmarks) > 1:
+        # Ten thousand draws are not worth it where not even their bound would decide.
+        flips = paired_flips(leader.rows[0].cells, rival.rows[0].cells)
+        if flips.keys() >= set(benchmarks):
+            bound = largest_average_p(tuple(flips[name] for name in benchmarks))
+            if bound <= least:
+                return 0.0, bound, False
+    found = compare_arms(leader.rows, rival.rows, benchmarks, pool)
+    return None if found is None else (found.difference, found.p, found.runs is not None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
@@ -13,7 +12,15 @@ from lrbench.results.board import AVERAGE, Board, Group, Row
 from lrbench.results.claim_words import claim_lines, unread_lines
 from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import notes_on_declarations, standing
-from lrbench.results.layout import Cells, Script, accuracy_cells, difference_cells, reported_cells
+from lrbench.results.layout import (
+    Cells,
+    Script,
+    accuracy_cells,
+    difference_cells,
+    mean_cells,
+    reported_cells,
+    training_cells,
+)
 from lrbench.results.records import RecipeRecord
 from lrbench.results.text import markdown, spreadsheet
 from lrbench.results.wording import (
@@ -22,12 +29,12 @@ from lrbench.results.wording import (
     MEANS,
     NOTHING,
     REPORTED,
-    UNKNOWN,
-    accuracy_text,
+    chosen_texts,
     delta_to,
     expert_label,
     notes_on,
     only_seed,
+    pool_text,
     reported_beside,
     reported_on,
     sections,
@@ -47,8 +54,20 @@ _PLACE = (
     "arm_id",
     "benchmark",
 )
-_RESULT = ("seeds", "n", "correct", "correct_exact", "accuracy", "low", "high", "best")
-_DIFFERENCE = ("difference", "low", "high", "p", "p_adjusted", "separated")
+_RESULT = ("seeds", "n", "correct", "correct_exact", "accuracy", "low", "high", "best", "best_of")
+# Of one run each; then of all seeds: training like this, and whether these runs differ.
+_DIFFERENCE = ("difference", "low", "high", "p", "p_adjusted", "separated", "verdict")
+_TRAINING = (
+    "difference",
+    "low",
+    "high",
+    "p",
+    "p_adjusted",
+    "verdict",
+    "pooled_arms",
+    "runs_p_adjusted",
+    "runs_verdict",
+)
 # A claim's sentence names two arms, each with its settings.
 LONGEST_LINE = 1000
 _COST = ("tuned_tokens", "sampled_problems", "sampled_tokens", "seconds")
@@ -56,12 +75,18 @@ CSV_FIELDS = (
     *_PLACE,
     *_RESULT,
     *(f"{baseline}_{field}" for baseline in BASELINES for field in _DIFFERENCE),
+    *(f"{baseline}_training_{field}" for baseline in BASELINES for field in _TRAINING),
     *_COST,
     "source",
 )
 
 
-_SCRIPT = Script(text=markdown, number=str, best=lambda text: f"**{text}** \\*")
+_SCRIPT = Script(
+    text=markdown,
+    number=str,
+    best=lambda text: f"**{text}** \\*",
+    best_of_runs=lambda text: f"**{text}** (\\*)",
+)
 
 
 def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] = ()) -> str:
@@ -81,16 +106,14 @@ def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] 
             expert, recipe = markdown(expert_label(first, board)), markdown(first.recipe)
             parts.append(f"### {expert}, recipe {recipe}{_seed(section)}")
             parts.append(_table(accuracy_cells(board, section, _SCRIPT)))
-            means = seed_means(board, section)
-            if means:
-                parts.append(MEANS)
-                parts.append(_means(board, means))
+            parts += chosen_texts(board, section)
             for baseline in BASELINES:
                 if any(delta_to(row, baseline) for row in section):
-                    parts.append(f"Difference from `{baseline}`:")
+                    parts.append(f"Difference from `{baseline}`, these runs:")
                     parts.append(_table(difference_cells(board, section, baseline, _SCRIPT)))
+            parts += _over_seeds(board, section)
             if first.recipe in declared:
-                parts += _claims(declared[first.recipe], replace(board, rows=tuple(section)))
+                parts += _claims(declared[first.recipe], board, section)
         for expert, reported in reported_beside(board).items():
             parts.append(f"### {markdown(expert)}, reported, not measured here")
             parts.append(f"{markdown(reported[0].source)}; {REPORTED}.")
@@ -132,26 +155,26 @@ def _seed(section: list[Row]) -> str:
     return f", {seed}" if seed else ""
 
 
-def _means(board: Board, means: list[tuple[str, Group]]) -> str:
-    lines = [
-        [
-            markdown(label),
-            *(
-                UNKNOWN if mean is None else accuracy_text(mean)
-                for mean in (group.on(column) for column in board.columns)
-            ),
-        ]
-        for label, group in means
-    ]
-    return _table(Cells(["arm", *map(markdown, board.columns)], lines))
+def _over_seeds(board: Board, section: list[Row]) -> Iterator[str]:
+    """Means over seeds and their differences, where an arm has several."""
+    means = seed_means(board, section)
+    if not means:
+        return
+    yield f"{MEANS} {pool_text(board, section)}"
+    yield _table(mean_cells(board, means, _SCRIPT))
+    for baseline in BASELINES:
+        cells = training_cells(board, means, baseline, _SCRIPT)
+        if cells is not None:
+            yield f"Difference from `{baseline}`, training like this:"
+            yield _table(cells)
 
 
-def _claims(recipe: RecipeRecord, board: Board) -> Iterator[str]:
-    """The verdicts on the recipe's claims by the rows of `board`, which are those of the recipe."""
+def _claims(recipe: RecipeRecord, board: Board, section: list[Row]) -> Iterator[str]:
+    """The verdicts on the recipe's claims by the rows of `section`, which are those of the recipe."""
     unread = [f"- {markdown(line, LONGEST_LINE)}" for line in unread_lines(recipe)]
     if unread:
         yield "\n".join(unread)
-    for point, judgements in judge_recipe(recipe, board):
+    for point, judgements in judge_recipe(recipe, board, section):
         yield f"Claims at {markdown(point_text(point))}:" if point else "Claims:"
         lines = []
         for judgement in judgements:
@@ -177,6 +200,7 @@ def _csv_lines(board: Board, row: Row) -> Iterator[dict[str, object]]:
             "arm_id": spreadsheet(row.arm_id),
             **_csv_accuracy(estimate),
             "best": (row.arm_id, column) in board.best,
+            "best_of": _best_of(board, row, column),
         }
         if column in row.cells:
             score = row.cells[column].score
@@ -196,12 +220,24 @@ def _csv_lines(board: Board, row: Row) -> Iterator[dict[str, object]]:
         yield line
 
 
+def _best_of(board: Board, row: Row, column: str) -> str:
+    """Of what the row is the best: of `training` like this, of these `runs` alone, or of nothing."""
+    if (row.arm_id, column) not in board.best:
+        return ""
+    return "runs" if (row.arm_id, column) in board.best_of_runs else "training"
+
+
 def _csv_means(board: Board, group: Group) -> Iterator[dict[str, object]]:
+    against = {baseline: board.over_seeds(group, baseline) for baseline in BASELINES}
     for column in board.columns:
         mean = group.on(column)
         if mean is not None:
             rows = [row for row in group.rows if row.value(column) is not None]
-            yield {
+            line: dict[str, object] = {}
+            for baseline, found in against.items():
+                if column in found:
+                    line |= _csv_training(baseline, found[column])
+            yield line | {
                 **_csv_place("mean", board, rows[0], column),
                 "seeds": len(rows),
                 "n": None if column == AVERAGE else rows[0].cells[column].n,
@@ -247,6 +283,22 @@ def _csv_accuracy(estimate: Estimate | SeedMean) -> dict[str, object]:
     }
 
 
+def _csv_training(baseline: str, comparison: Comparison) -> dict[str, object]:
+    runs = comparison.runs
+    values = (
+        _number(comparison.difference),
+        _number(comparison.interval.low),
+        _number(comparison.interval.high),
+        _number(comparison.p),
+        _number(comparison.p_adjusted),
+        comparison.verdict,
+        comparison.pooled,
+        None if runs is None else _number(runs.p_adjusted),
+        None if runs is None else runs.verdict,
+    )
+    return {f"{baseline}_training_{field}": value for field, value in zip(_TRAINING, values, strict=True)}
+
+
 def _csv_difference(baseline: str, comparison: Comparison) -> dict[str, object]:
     values = (
         _number(comparison.difference),
@@ -255,6 +307,7 @@ def _csv_difference(baseline: str, comparison: Comparison) -> dict[str, object]:
         _number(comparison.p),
         _number(comparison.p_adjusted),
         comparison.separated,
+        comparison.verdict,
     )
     return {f"{baseline}_{field}": value for field, value in zip(_DIFFERENCE, values, strict=True)}
 

@@ -7,7 +7,6 @@ per benchmark with a line per arm. Names are shown as text whatever they hold.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -15,6 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from lrbench.evaluation.statistics import Comparison
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import AVERAGE, Board, Group, Row
 from lrbench.results.claim_words import claim_lines, unread_lines
@@ -31,6 +31,7 @@ from lrbench.results.wording import (
     NOTHING,
     UNKNOWN,
     accuracy_text,
+    chosen_texts,
     comparison_text,
     cost_texts,
     delta_to,
@@ -38,6 +39,7 @@ from lrbench.results.wording import (
     interval_text,
     notes_on,
     only_seed,
+    pool_text,
     row_label,
     sections,
     seed_means,
@@ -70,11 +72,14 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
             means = seed_means(board, section)
             if means:
                 console.print()
-                console.print(Text(MEANS))
+                console.print(Text(f"{MEANS} {pool_text(board, section)}"))
                 console.print()
                 console.print(_means_matrix(board, means) if fits else _means_blocks(board, means))
+            for line in chosen_texts(board, section):
+                console.print()
+                console.print(Text(line))
             if section[0].recipe in declared:
-                _show_claims(declared[section[0].recipe], replace(board, rows=tuple(section)), console)
+                _show_claims(declared[section[0].recipe], board, section, console)
         console.print()
         notes = [
             *notes_on(board, boards[0] if position else None),
@@ -102,12 +107,12 @@ def _without_result(board: Board, declared: Mapping[str, RecipeRecord]) -> Itera
             )
 
 
-def _show_claims(recipe: RecipeRecord, board: Board, console: Console) -> None:
-    """The verdicts on the recipe's claims by the rows of `board`, which are those of the recipe."""
+def _show_claims(recipe: RecipeRecord, board: Board, section: list[Row], console: Console) -> None:
+    """The verdicts on the recipe's claims by the rows of `section`, which are those of the recipe."""
     for line in unread_lines(recipe):
         console.print()
         console.print(Text(line, style="yellow"))
-    for point, judgements in judge_recipe(recipe, board):
+    for point, judgements in judge_recipe(recipe, board, section):
         of_point = f" at {plain(point_text(point), LONGEST_NAME)}" if point else ""
         console.print()
         console.print(Text(f"Claims{of_point}", style="bold"))
@@ -167,24 +172,41 @@ def _means_matrix(board: Board, means: list[tuple[str, Group]]) -> Table:
     for column in board.columns:
         table.add_column(Text(plain(column, LONGEST_NAME)), justify="right", no_wrap=True)
     for label, group in means:
+        found = _against_baselines(board, group)
         cells = []
-        for mean in map(group.on, board.columns):
-            shown = "" if mean is None else f"\n{interval_text(mean)}"
-            cells.append(Text(f"{UNKNOWN if mean is None else f'{100 * mean.value:.1f}'}{shown}"))
-        table.add_row(Text(label, style="bold"), *cells)
+        for column in board.columns:
+            mean = group.on(column)
+            value = UNKNOWN if mean is None else f"{100 * mean.value:.1f}"
+            lines = [Text(value), Text("" if mean is None else interval_text(mean), style="dim")]
+            lines += [_compared(differences.get(column)) for differences in found.values()]
+            cells.append(Text("\n").join(lines))
+        names = [Text(label, style="bold"), Text()]
+        names += [Text(f"  vs {baseline}", style="dim") for baseline in found]
+        table.add_row(Text("\n").join(names), *cells)
     return table
+
+
+def _against_baselines(board: Board, group: Group) -> dict[str, dict[str, Comparison]]:
+    """By baseline and column, the difference over seeds, as far as there is any."""
+    found = {baseline: board.over_seeds(group, baseline) for baseline in BASELINES}
+    return {baseline: by_column for baseline, by_column in found.items() if by_column}
 
 
 def _means_blocks(board: Board, means: list[tuple[str, Group]]) -> Table:
     """Every arm's mean on the average, then on every benchmark, a line each."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("", "accuracy", *(f"vs {baseline}" for baseline in BASELINES)):
+        table.add_column(name, overflow="fold")
+    against = [(label, group, _against_baselines(board, group)) for label, group in means]
     for column in board.columns:
         if column != AVERAGE:
             table.add_row()
         table.add_row(Text(plain(column, LONGEST_NAME), style="bold"))
-        for label, group in means:
+        for label, group, found in against:
             mean = group.on(column)
-            table.add_row(Text(f"  {label}"), Text(UNKNOWN if mean is None else accuracy_text(mean)))
+            differences = (found.get(baseline, {}).get(column) for baseline in BASELINES)
+            shown = UNKNOWN if mean is None else accuracy_text(mean)
+            table.add_row(Text(f"  {label}"), Text(shown), *map(_compared, differences))
     return table
 
 
@@ -227,13 +249,18 @@ def _heading(column: str, section: list[Row], between: str) -> Text:
 
 
 def _marked(board: Board, row: Row, column: str, text: str) -> Text:
-    best = (row.arm_id, column) in board.best
-    return Text(f"{text} *", style="bold green") if best else Text(text)
+    place = (row.arm_id, column)
+    if place not in board.best:
+        return Text(text)
+    return Text(f"{text} {'(*)' if place in board.best_of_runs else '*'}", style="bold green")
 
 
 def _comparison(row: Row, baseline: str, column: str) -> Text:
     delta = delta_to(row, baseline)
-    comparison = None if delta is None else delta.on(column)
+    return _compared(None if delta is None else delta.on(column))
+
+
+def _compared(comparison: Comparison | None) -> Text:
     style = "dim"
     if comparison is not None and comparison.separated:
         style = "green" if comparison.difference > 0 else "red"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
+from lrbench.evaluation.statistics import EQUIVALENCE_MARGIN, Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import AVERAGE, BASE, SFT, Board, Delta, Group, Row
+from lrbench.results.choosing import chosen_points
 from lrbench.results.protocols import differing_suites
 from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.text import plain
@@ -16,11 +17,15 @@ from lrbench.results.variations import called
 NOTHING = "No results yet. `lrbench run RECIPE` makes some; `lrbench plan RECIPE` says what it would do."
 LEGEND = (
     "Accuracy in percent, 95% intervals: Wilson; for the average, stratified bootstrap.",
-    "Differences in points on the same items: McNemar's mid-p, Holm over the benchmarks; for the average, "
-    "sign-flip permutation.",
-    "tie: not separated at 5%. *: best of its expert, and separated from every other arm.",
+    "Differences in points on the same items. Of these runs: McNemar's mid-p, Holm over the benchmarks; for "
+    "the average, sign-flip permutation; one run of each says nothing of other seeds. Of training like this: "
+    "all seeds of both arms, by how far the seeds of the expert's arms lie apart.",
+    "inconclusive: not separated at 5%, which is not equal. equivalent: two one-sided tests at 5% show a "
+    f"difference within {EQUIVALENCE_MARGIN:g} points.",
+    "*: best of its expert, and separated from every other arm. (*): the same of these runs, where one seed "
+    "is all there is.",
 )
-MEANS = "Means over seeds, with 95% intervals for other items and seeds like these:"
+MEANS = "Means over seeds, of training like this, with 95% intervals for other items and seeds like these."
 REPORTED = "another protocol, so nothing is paired and nothing is ranked; intervals from published rate and n"
 UNKNOWN = "-"
 BASELINES = (BASE, SFT)
@@ -39,15 +44,32 @@ def interval_text(estimate: Estimate | SeedMean) -> str:
 
 
 def comparison_text(comparison: Comparison | None) -> str:
-    """`+9.7 (p 0.002)` where separated, `tie (+0.4)` otherwise, with the adjusted p; empty for None."""
+    """`+9.7 (p 0.002)`, `equivalent (+0.4, within 2)` or `inconclusive (+2.3)`; empty for None.
+
+    p is adjusted. Where training like this is not separated and these runs are, that is said beside it.
+    """
     if comparison is None:
         return ""
     rounded = round(comparison.difference, 1)
     difference = f"{rounded:+.1f}" if rounded else "0.0"
-    if not comparison.separated:
-        return f"tie ({difference})"
-    p = comparison.p_adjusted
-    return f"{difference} (p {'<0.001' if p < 0.001 else f'{p:.3f}'})"
+    if comparison.separated:
+        return f"{difference} ({p_text(comparison.p_adjusted)})"
+    if comparison.verdict == "equivalent":
+        difference += f", within {EQUIVALENCE_MARGIN:g}"
+    return f"{comparison.verdict} ({difference}{runs_differ_text(comparison)})"
+
+
+def runs_differ_text(comparison: Comparison) -> str:
+    """`; these runs differ, p 0.002`, where training like this is not shown to; empty otherwise."""
+    runs = comparison.runs
+    if runs is None or comparison.separated or not runs.separated:
+        return ""
+    return f"; these runs differ, {p_text(runs.p_adjusted)}"
+
+
+def p_text(p: float) -> str:
+    """`p 0.004`, `p <0.001`."""
+    return "p <0.001" if p < 0.001 else f"p {p:.3f}"
 
 
 def duration_text(seconds: float) -> str:
@@ -108,6 +130,24 @@ def seed_means(board: Board, section: list[Row]) -> list[tuple[str, Group]]:
         (f"{_arm_label(group.rows[0])}, {len(group.rows)} seeds", group)
         for group in board.groups
         if len(group.rows) > 1 and group.rows[0].group in own
+    ]
+
+
+def pool_text(board: Board, section: list[Row]) -> str:
+    """From how many arms it is known how far seeds lie apart; empty where no arm has several."""
+    pool = board.pool(section[0].expert_weights, AVERAGE)
+    if pool is None:
+        return ""
+    arms = "1 arm" if pool.arms == 1 else f"{pool.arms} arms"
+    return f"How far seeds lie apart is known from {arms} of this expert, and from the two arms where more."
+
+
+def chosen_texts(board: Board, section: list[Row]) -> list[str]:
+    """Of every sweep: that its best point was chosen by the items it is shown on, and what that is worth."""
+    return [
+        f"{_arm_label(chosen.group.rows[0])}: best of {chosen.points} points, measured on the items that "
+        f"chose it; about {chosen.optimism:.1f} points too high on average."
+        for chosen in chosen_points(board, section)
     ]
 
 

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.answers import answers_html
 from dashboard.leaderboard_rows import Filters, draw_averages, filtered, in_order, marks, sort_columns
+from dashboard.numbers import UNDECIDED
 from experiments.bench.synthetic_ledger import write_synthetic_ledger
 from lrbench.results.board import AVERAGE, Board, build_boards
 from lrbench.results.ledger import Ledger
@@ -93,7 +94,7 @@ def test_every_column_orders_both_ways_and_loses_no_row(board: Board) -> None:
     assert by_difference[-1].to_sft is None
 
 
-def test_best_is_what_the_board_says_and_ties_are_what_no_test_separates(board: Board) -> None:
+def test_best_is_what_the_board_says_and_the_rest_is_what_no_test_separates(board: Board) -> None:
     found = marks(board, board.rows)
     assert {mark for mark, kind in found.items() if kind == "best"} == board.best
     decided = {
@@ -101,20 +102,22 @@ def test_best_is_what_the_board_says_and_ties_are_what_no_test_separates(board: 
     }
     for rows in board.by_expert.values():
         for column in board.columns:
-            tied = [row for row in rows if found.get((row.arm_id, column)) == "tied"]
+            alike = [row for row in rows if found.get((row.arm_id, column)) == UNDECIDED]
             if (rows[0].expert_weights, column) in decided:
-                assert not tied
+                assert not alike
             else:
                 groups = [group for group in board.groups if group.rows[0] in rows]
                 leader = max(groups, key=lambda group: group.value(column) or 0)
-                of_tied = {row.group for row in tied}
-                assert leader.rows[0].group in of_tied
-                assert len(of_tied) >= 2
+                of_alike = {row.group for row in alike}
+                assert leader.rows[0].group in of_alike
+                assert len(of_alike) >= 2
                 # All seeds of an arm are marked alike.
-                assert tied == [row for row in rows if row.group in of_tied and row.value(column) is not None]
+                assert alike == [
+                    row for row in rows if row.group in of_alike and row.value(column) is not None
+                ]
 
 
-def test_a_lucky_seed_is_tied_with_nobody_where_its_arm_is_behind() -> None:
+def test_a_lucky_seed_is_marked_with_nobody_where_its_arm_is_behind() -> None:
     rights = {
         "lightr": (360, 356, 364, 360, 360),
         "sft": (352, 360, 356, 360, 356),
@@ -128,7 +131,7 @@ def test_a_lucky_seed_is_tied_with_nobody_where_its_arm_is_behind() -> None:
         ]
     )
     found = marks(board, board.rows)
-    assert {arm_id for (arm_id, column), mark in found.items() if (column, mark) == ("b0", "tied")} == {
+    assert {arm_id for (arm_id, column), mark in found.items() if (column, mark) == ("b0", UNDECIDED)} == {
         row.arm_id for row in board.rows if row.arm != "no_contrast"
     }
 
@@ -164,7 +167,7 @@ def test_the_answer_says_what_the_tests_say(board: Board) -> None:
     assert row.to_sft is not None
     assert row.to_sft.average is not None
     points = f"{abs(row.to_sft.average.difference):.1f} points"
-    assert ("are a tie" if not row.to_sft.average.separated else points) in said
+    assert ("inconclusive" if not row.to_sft.average.separated else points) in said
     assert "over 5 seeds" in answers_html(one_seed, board)
     assert "no lightr result yet" in answers_html(filtered(board, Filters(arms=("sft", "base"))), board)
 
@@ -276,7 +279,7 @@ def right(count: int, n: int = 200) -> str:
     return "1" * count + "0" * (n - count)
 
 
-def test_a_tie_joins_the_leader_with_the_one_it_ties_with() -> None:
+def test_what_is_undecided_joins_the_leader_with_the_one_it_is_not_separated_from() -> None:
     x, y = "1" * 11 + "0" * 4 + "1" * 20, "0" * 11 + "1" * 4 + "1" * 20
     board = made_up_board([("sft", 0, "r", (x, y)), ("lightr", 0, "r", (y, x))])
     assert not board.best
@@ -298,22 +301,22 @@ def test_a_baseline_that_a_filter_hides_is_still_the_baseline() -> None:
     assert "over 3 seeds" in answers_html(filtered(board, Filters(arms=("lightr",))), board)
 
 
-def test_one_seed_is_never_spoken_of_unnamed() -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_all_seeds_of_both_count_and_not_the_common_ones_alone(count: int) -> None:
     rows = [("lightr", seed, "r", (right(161 + 10 * seed),)) for seed in range(3)]
-    board = made_up_board([("sft", 0, "r", (right(100),)), *rows])
-    said = answers_html(board, board)
-    assert "lightr is 40.5 points above sft, seed 0</b>" in said
-    assert "That is seed 2, one of 3, which range from +30.5 to +40.5 points." in said
-
-
-def test_seeds_without_their_own_baseline_are_said_to_be_left_out() -> None:
-    rows = [("lightr", seed, "r", (right(161 + 10 * seed),)) for seed in range(3)]
-    sft = [("sft", seed, "r", (right(100),)) for seed in range(2)]
+    sft = [("sft", seed, "r", (right(100),)) for seed in range(count)]
     board = made_up_board([*sft, *rows])
     said = answers_html(board, board)
-    assert (
-        "lightr is 33.0 points above sft</b> over 2 seeds (1 without a sft of the same seed left out)" in said
-    )
+    assert f"lightr is 35.5 points above sft</b> over 3 seeds of lightr and {count} of sft on average" in said
+    assert "These runs differ (p &lt;0.001)" in said or "These runs differ (p <0.001)" in said
+
+
+def test_one_run_of_each_says_that_other_seeds_are_unknown() -> None:
+    board = made_up_board([("sft", 0, "r", (right(100),)), ("lightr", 0, "r", (right(160),))])
+    said = answers_html(board, board)
+    assert "lightr is 30.0 points above sft</b> on average in these runs" in said
+    assert "One run of each says nothing of other seeds." in said
+    assert set(marks(board, board.rows).values()) == {"best of these runs"}
 
 
 def test_a_baseline_of_another_recipe_is_named() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import random
 import time
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from lrbench.evaluation.statistics import (
     Flips,
@@ -16,6 +19,11 @@ from lrbench.evaluation.statistics import (
     wilson_interval,
 )
 from lrbench.results.board import AVERAGE, build_boards
+from lrbench.results.choosing import chosen_points
+from lrbench.results.latex import boards_to_latex
+from lrbench.results.tables import boards_to_csv, boards_to_markdown
+from lrbench.results.terminal import show_boards
+from lrbench.results.wording import comparison_text
 
 TWO = ("chain", "vary")
 
@@ -318,6 +326,133 @@ class TestBest:
         ]
         (board,) = build_boards([], scores)
         assert board.best == frozenset()
+
+
+class TestSeveralSeeds:
+    """What a board says of training like this, beside what it says of the runs measured."""
+
+    @staticmethod
+    def board_of(score_record, arms, n=1319, **changes):
+        """A board of one benchmark: arm -> share right by seed; runs of an arm disagree on a few items."""
+        generator = np.random.default_rng(11)
+        ease = generator.random(n)
+        scores = []
+        for arm, shares in arms.items():
+            for seed, share in enumerate(shares):
+                right = ease + 0.1 * generator.normal(size=n)
+                right = right <= np.quantile(right, share)
+                paper = "".join("01"[int(bit)] for bit in right)
+                own = {"seed": None if arm == "base" else seed, "arm_id": f"{arm}-{seed}"}
+                own["evaluation_key"] = f"{arm}-{seed}"
+                scores.append(score_record("chain", paper, arm=arm, benchmarks=("chain",), **own, **changes))
+        (board,) = build_boards([], scores)
+        return board
+
+    @staticmethod
+    def group_of(board, arm):
+        return next(group for group in board.groups if group.rows[0].arm == arm)
+
+    def test_one_common_seed_does_not_decide_for_all(self, score_record):
+        """By the one seed that both have, lightr was 18.2 points better with p 6e-16 and got a star."""
+        board = self.board_of(score_record, {"lightr": (0.810, 0.558, 0.566), "sft": (0.628,)})
+        found = board.over_seeds(self.group_of(board, "lightr"), "sft")["chain"]
+        assert found.difference == pytest.approx(1.7, abs=0.2)
+        assert found.verdict == "inconclusive"
+        assert board.best == frozenset()
+
+    def test_two_seeds_show_70_points_where_other_arms_tell_how_far_seeds_lie_apart(self, score_record):
+        arms = {
+            "sft": (0.12, 0.10),
+            "lightr": (0.86, 0.83),
+            "neither": (0.40, 0.41),
+            "no_contrast": (0.50, 0.51),
+        }
+        board = self.board_of(score_record, arms)
+        found = board.over_seeds(self.group_of(board, "lightr"), "sft")["chain"]
+        assert found.verdict == "separated"
+        assert found.pooled == 4
+        assert {arm_id for arm_id, _ in board.best} == {"lightr-0", "lightr-1"}
+        assert board.best_of_runs == frozenset()
+
+    def test_where_training_is_undecided_the_runs_still_differ_and_both_are_said_everywhere(
+        self, score_record
+    ):
+        board = self.board_of(score_record, {"sft": (0.1, 0.4), "lightr": (0.9, 0.6)})
+        found = board.over_seeds(self.group_of(board, "lightr"), "sft")["chain"]
+        assert (found.verdict, found.runs.verdict) == ("inconclusive", "separated")
+        said = "inconclusive (+50.0; these runs differ, p <0.001)"
+        console = Console(width=200)
+        with console.capture() as captured:
+            show_boards([board], console)
+        for text in (captured.get(), boards_to_markdown([board]), boards_to_latex([board])):
+            plain = text.replace("{-}", "-").replace(r"\textless{}", "<").replace("&lt;", "<")
+            assert said in plain
+            assert "known from 2 arms of this expert" in plain
+        lines = list(csv.DictReader(io.StringIO(boards_to_csv([board]))))
+        (mean,) = (
+            line
+            for line in lines
+            if line["kind"] == "mean" and line["arm"] == "lightr" and line["benchmark"] == "chain"
+        )
+        assert (mean["sft_training_runs_verdict"], mean["sft_training_verdict"]) == (
+            "separated",
+            "inconclusive",
+        )
+        assert mean["sft_training_pooled_arms"] == "2"
+        assert board.best == frozenset()
+
+    def test_one_seed_of_each_is_best_of_these_runs_and_of_no_training(self, score_record):
+        board = self.board_of(score_record, {"sft": (0.3,), "lightr": (0.6,)})
+        assert board.best == board.best_of_runs == {("lightr-0", AVERAGE), ("lightr-0", "chain")}
+        assert board.over_seeds(self.group_of(board, "lightr"), "sft") == {}
+        lines = csv.DictReader(io.StringIO(boards_to_csv([board])))
+        assert {line["best_of"] for line in lines if line["arm"] == "lightr"} == {"runs"}
+
+    def test_the_untrained_arm_has_no_seeds_and_is_not_pooled(self, score_record):
+        board = self.board_of(score_record, {"base": (0.3,), "sft": (0.5, 0.51), "lightr": (0.6, 0.62)})
+        assert board.pool(board.rows[0].expert_weights, "chain").arms == 2
+        found = board.over_seeds(self.group_of(board, "lightr"), "base")["chain"]
+        assert found.separated
+        assert found.pooled == 2
+
+    def test_one_measurement_under_several_seeds_is_one_run(self, score_record):
+        same = [score_record("chain", "1100" * 50, seed=seed, evaluation_key="one") for seed in range(3)]
+        other = [score_record("chain", "1000" * 50, arm="sft", seed=seed) for seed in range(2)]
+        (board,) = build_boards([], [*same, *other])
+        assert board.pool(board.rows[0].expert_weights, "chain").arms == 1
+
+    def test_a_pair_shown_to_be_within_two_points_is_equivalent_and_not_a_tie(self, score_record):
+        outcomes = "1" * 3000 + "0" * 2000
+        swapped = "1" * 2995 + "0" * 1995 + "1" * 5 + "0" * 5
+        scores = [
+            score_record("chain", paper, arm=arm, benchmarks=("chain",), seed=0)
+            for arm, paper in (("sft", outcomes), ("lightr", swapped))
+        ]
+        (board,) = build_boards([], scores)
+        found = row_of(board, "lightr").to_sft
+        assert found.on("chain").verdict == found.on(AVERAGE).verdict == "equivalent"
+        assert comparison_text(found.on("chain")) == "equivalent (0.0, within 2)"
+
+
+class TestChoosing:
+    def test_the_best_of_a_sweep_is_said_to_be_chosen_by_the_items_it_is_shown_on(self, score_record):
+        generator = np.random.default_rng(5)
+        ease = generator.random(1000) < 0.5
+        scores = []
+        for number in range(9):
+            flipped = ease ^ (generator.random(1000) < 0.05)
+            paper = "".join("01"[int(bit)] for bit in flipped)
+            marks = {"arm_id": f"point-{number}", "evaluation_key": f"point-{number}"}
+            point = {"divergence.beta": number / 10}
+            scores.append(score_record("chain", paper, point=point, benchmarks=("chain",), **marks))
+        (board,) = build_boards([], scores)
+        (chosen,) = chosen_points(board, list(board.rows))
+        assert chosen.points == 9
+        # 9.5% of the items differ between two points, and of 9 equals the largest error is 1.49 of one's.
+        assert chosen.optimism == pytest.approx(100 * (0.095 / 2 / 1000) ** 0.5 * 1.485, rel=0.1)
+        assert "best of 9 points, measured on the items that chose it" in boards_to_markdown([board])
+        (alone,) = build_boards([], scores[:1])
+        assert list(chosen_points(alone, list(alone.rows))) == []
 
 
 def test_ten_thousand_scores_make_a_board_in_under_a_second(score_record):

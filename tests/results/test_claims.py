@@ -17,6 +17,7 @@ from lrbench.evaluation.statistics import (
     SeedDifference,
     equivalence,
     holm,
+    pool_runs,
 )
 from lrbench.recipe.claims import parse_claim
 from lrbench.results.board import build_boards
@@ -265,10 +266,11 @@ class TestUnmeasured:
         judgement = judge("lightr > sft on chain", [])
         assert judgement.missing == ("lightr has no result", "sft has no result")
 
-    def test_arms_without_a_common_seed(self, rows):
+    def test_arms_without_a_common_seed_are_two_runs_like_any_others(self, rows):
         parted = rows({("lightr", 0): {"chain": "1100"}, ("sft", 1): {"chain": "1000"}})
         judgement = judge("lightr > sft on chain", parted)
-        assert judgement.missing == ("sft has no result (seed 0)", "lightr has no result (seed 1)")
+        assert judgement.verdict == "underpowered"
+        assert "lightr has seed 0, sft seed 1" in judgement.evidence.notes
 
     def test_other_items_are_not_compared(self, score_record):
         scores = [
@@ -297,13 +299,18 @@ class TestSeeds:
         judgement = judge("lightr > sft on chain by 3", three_seeds)
         papers = {(row.arm, row.seed): row.cells["chain"].score.paper for row in three_seeds}
         expected = SeedDifference(
-            *([[[papers[arm, seed]] for seed in range(3)]] for arm in ("lightr", "sft"))
+            *([[[papers[arm, seed]] for seed in range(3)]] for arm in ("lightr", "sft")),
+            pool=pool_runs(
+                [[papers[arm, seed].count("1") / 400 for seed in range(3)] for arm in ("sft", "lightr")]
+            ),
         )
         assert judgement.verdict == "supported"
         assert judgement.evidence.seeds == (0, 1, 2)
         assert judgement.evidence.interval == expected.interval()
-        assert judgement.evidence.notes == ()
-        assert "seeds paired" in judgement.evidence.test
+        assert judgement.evidence.notes == (
+            "these runs differ (p <0.001); how far seeds lie apart is known from 2 arms",
+        )
+        assert "all seeds of both" in judgement.evidence.test
 
     def test_an_undecided_claim_says_how_many_items_or_seeds(self, three_seeds):
         margin = judge("lightr > sft on chain", three_seeds).evidence.difference - 1
@@ -335,11 +342,24 @@ class TestSeeds:
         assert judgement.verdict == "supported"
         assert judgement.evidence.seeds == (0, 1, 2)
 
-    def test_a_seed_that_one_arm_lacks_is_left_out_and_said(self, three_seeds):
-        without = [row for row in three_seeds if (row.arm, row.seed) != ("sft", 2)]
-        judgement = judge("lightr > sft on chain", without)
-        assert judgement.evidence.seeds == (0, 1)
-        assert judgement.evidence.notes == ("left out, since not measured for both: seed 2",)
+    @pytest.mark.parametrize("lacking", [[2], [1, 2]])
+    def test_all_seeds_of_both_count_and_not_the_common_ones_alone(self, three_seeds, lacking):
+        without = [row for row in three_seeds if row.arm != "sft" or row.seed not in lacking]
+        evidence = judge("lightr > sft on chain", without).evidence
+        means = {
+            arm: np.mean([row.value("chain") for row in without if row.arm == arm])
+            for arm in ("lightr", "sft")
+        }
+        assert evidence.difference == pytest.approx(100 * (means["lightr"] - means["sft"]))
+        assert evidence.seeds == (0, 1, 2)
+        assert evidence.notes[1].startswith("lightr has seeds 0, 1, 2, sft seed")
+
+    def test_a_seed_without_a_result_is_left_out_and_said(self, rows):
+        papers = {"chain": "1100" * 20, "vary": "1000" * 20}
+        results = {(arm, seed): papers for arm in ("lightr", "sft") for seed in (0, 1)}
+        partial = rows(results | {("lightr", 2): {"chain": "1100" * 20}}, benchmarks=TWO)
+        notes = judge("lightr > sft on average", partial).evidence.notes
+        assert notes[-1] == "left out, since not measured on all of it: seed 2"
 
     def test_one_seed_says_that_others_are_unknown(self, far_apart):
         judgement = judge("lightr > sft on chain", far_apart)

@@ -60,11 +60,11 @@ class TestNumbers:
             (9.71, 0.002, "+9.7 (p 0.002)"),
             (-4.0, 0.021, "-4.0 (p 0.021)"),
             (30.0, 1e-9, "+30.0 (p <0.001)"),
-            (0.44, 0.8, "tie (+0.4)"),
-            (-0.04, 1.0, "tie (0.0)"),
+            (0.44, 0.8, "inconclusive (+0.4)"),
+            (-0.04, 1.0, "inconclusive (0.0)"),
         ],
     )
-    def test_a_difference_carries_its_p_and_an_unresolved_one_is_a_tie(self, difference, p, text):
+    def test_a_difference_carries_its_p_and_an_unresolved_one_is_inconclusive(self, difference, p, text):
         assert comparison_text(comparison(difference, p)) == text
 
     def test_no_comparison_is_nothing(self):
@@ -89,7 +89,7 @@ class TestTerminal:
             "88.0",
             "[80.2, 93.0]",
             "+63.0 (p <0.001)",
-            "tie (+3.0)",
+            "inconclusive (+3.0)",
             "1,712",
             "256",
             "0:48",
@@ -106,7 +106,7 @@ class TestTerminal:
 
     def test_the_best_is_marked_only_where_separated(self, boards):
         lines = printed(boards, 80).splitlines()
-        marked = [line.split()[0] for line in lines if re.search(r"\] \*", line)]
+        marked = [line.split()[0] for line in lines if re.search(r"\] \(\*\)", line)]
         assert marked == ["lightr"] * 7
         vary = lines.index(next(line for line in lines if line.startswith("vary")))
         assert "*" not in "".join(lines[vary : vary + 4])
@@ -267,8 +267,8 @@ class TestMarkdown:
         assert lightr[2].startswith("**88.0 [")
         assert lightr[8].startswith("62.0 [")
         assert lightr[9:] == ["1,712", "256", "0:48"]
-        assert "Difference from `base`:" in text
-        assert "Difference from `sft`:" in text
+        assert "Difference from `base`, these runs:" in text
+        assert "Difference from `sft`, these runs:" in text
 
     def test_names_are_text(self, score_record):
         scores = [score_record("chain", "1100", arm="a|b<script>", benchmarks=("chain",))]

@@ -20,28 +20,26 @@ from lrbench.evaluation.statistics.margins import (
     Equivalence,
     equivalence,
 )
+from lrbench.evaluation.statistics.mcnemar import mcnemar_p
 from lrbench.evaluation.statistics.paired import (
+    adjust,
     bootstrap_difference,
     compare_averages,
     compare_benchmark,
     compare_benchmarks,
     holm,
     largest_average_p,
-    mcnemar_p,
 )
 from lrbench.evaluation.statistics.power import (
     items_to_separate,
     mcnemar_power,
+    optimism_of_best,
     smallest_detectable_difference,
 )
-from lrbench.evaluation.statistics.seeds import (
-    Outcomes,
-    SeedDifference,
-    SeedMean,
-    Spread,
-    mean_over_seeds,
-)
+from lrbench.evaluation.statistics.seed_differences import Pool, SeedDifference, pool_runs
+from lrbench.evaluation.statistics.seeds import Outcomes, SeedMean, Spread, mean_over_seeds
 from lrbench.evaluation.statistics.values import (
+    EQUIVALENCE_MARGIN,
     LEVEL,
     POINTS,
     POWER,
@@ -52,10 +50,12 @@ from lrbench.evaluation.statistics.values import (
     Estimate,
     Flips,
     Interval,
+    Verdict,
     count_flips,
 )
 
 __all__ = [
+    "EQUIVALENCE_MARGIN",
     "LEVEL",
     "POINTS",
     "POWER",
@@ -71,9 +71,12 @@ __all__ = [
     "Flips",
     "Interval",
     "Outcomes",
+    "Pool",
     "SeedDifference",
     "SeedMean",
     "Spread",
+    "Verdict",
+    "adjust",
     "bootstrap_difference",
     "bootstrap_interval",
     "compare_averages",
@@ -89,7 +92,9 @@ __all__ = [
     "mcnemar_p",
     "mcnemar_power",
     "mean_over_seeds",
+    "optimism_of_best",
     "pass_at_k",
+    "pool_runs",
     "published_correct",
     "smallest_detectable_difference",
     "wilson_interval",

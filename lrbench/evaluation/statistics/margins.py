@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lrbench.evaluation.statistics.paired import mcnemar_p
+from lrbench.evaluation.statistics.mcnemar import mcnemar_p
 from lrbench.evaluation.statistics.score_intervals import average_limits, score_statistic
 from lrbench.evaluation.statistics.values import (
     LEVEL,

@@ -10,7 +10,10 @@ from math import exp, sqrt
 import numpy as np
 
 from lrbench.evaluation.statistics.accuracies import percentile_interval
+from lrbench.evaluation.statistics.margins import AverageDifference, BenchmarkDifference, equivalence
+from lrbench.evaluation.statistics.mcnemar import mcnemar_p
 from lrbench.evaluation.statistics.values import (
+    EQUIVALENCE_MARGIN,
     LEVEL,
     POINTS,
     RESAMPLES,
@@ -24,23 +27,8 @@ from lrbench.evaluation.statistics.values import (
     two_sided_quantile,
 )
 
-
-@lru_cache(maxsize=65536)
-def mcnemar_p(won: int, lost: int) -> float:
-    """The chance, if both models were equally good, of flips more one-sided than these, and half of as much.
-
-    McNemar's test with the mid-p: given won + lost flips, `won` is Binomial(won + lost, 1/2). Two-sided. The
-    exact p counts the data seen in full, and finds up to a fifth fewer true differences. Counted over 10 to
-    5000 items, the type-I error of the mid-p at 5% stays below 5% where no more than 60% of the items flip
-    (Fagerland, Lydersen and Laake, 2013, find the same), and below 6.5% where all do.
-    """
-    from scipy.special import bdtr
-
-    fewer, flipped = min(won, lost), won + lost
-    if won == lost:
-        return 1.0
-    below = float(bdtr(fewer - 1, flipped, 0.5)) if fewer else 0.0
-    return below + float(bdtr(fewer, flipped, 0.5))
+# Standard errors within the margin, without which equivalence is not tested.
+_HOPEFUL = 1.28
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -75,16 +63,27 @@ def compare_benchmark(flips: Flips) -> Comparison:
         interval=Interval(POINTS * max(-1.0, centre - reach), POINTS * min(1.0, centre + reach)),
         p=p,
         p_adjusted=p,
+        p_equivalent=_equivalence_p((flips,)),
     )
 
 
 def compare_benchmarks(flips: Mapping[str, Flips]) -> dict[str, Comparison]:
     """Each benchmark's difference as `compare_benchmark` gives it, with Holm over all of them."""
-    alone = {benchmark: compare_benchmark(table) for benchmark, table in flips.items()}
-    adjusted = holm([comparison.p for comparison in alone.values()])
+    return adjust({benchmark: compare_benchmark(table) for benchmark, table in flips.items()})
+
+
+def adjust(alone: Mapping[str, Comparison]) -> dict[str, Comparison]:
+    """The comparisons with Holm over all of them: of their p, of the equivalence tests', and of the runs'."""
+    names, found = list(alone), list(alone.values())
+    separating, equating = holm([one.p for one in found]), holm([one.p_equivalent for one in found])
+    runs = (
+        adjust({name: one.runs for name, one in alone.items() if one.runs is not None})
+        if any(one.runs for one in found)
+        else {}
+    )
     return {
-        benchmark: replace(comparison, p_adjusted=p_adjusted)
-        for (benchmark, comparison), p_adjusted in zip(alone.items(), adjusted, strict=True)
+        name: replace(one, p_adjusted=p, p_equivalent=p_equivalent, runs=runs.get(name))
+        for name, one, p, p_equivalent in zip(names, found, separating, equating, strict=True)
     }
 
 
@@ -105,7 +104,20 @@ def compare_averages(flips: tuple[Flips, ...], resamples: int = RESAMPLES, seed:
     # Equal sums of shares differ in their last bits; such a draw counts as equally extreme.
     as_extreme = int(np.count_nonzero(np.abs(null_R) >= abs(estimate.value) / POINTS - 1e-12))
     p = (1 + as_extreme) / (1 + resamples)
-    return Comparison(estimate.value, estimate.interval, p=p, p_adjusted=p)
+    return Comparison(estimate.value, estimate.interval, p, p, _equivalence_p(flips))
+
+
+def _equivalence_p(flips: tuple[Flips, ...]) -> float:
+    """p of lying within `EQUIVALENCE_MARGIN`; 1 where a normal p of 0.1 says that no test will show it.
+
+    The tests are exact and take their time, and most differences are plainly too uncertain.
+    """
+    gap = sum((table.won - table.lost) / table.n for table in flips) / len(flips)
+    error = sqrt(sum(max(table.won + table.lost, 1) / table.n**2 for table in flips)) / len(flips)
+    if EQUIVALENCE_MARGIN / POINTS - abs(gap) < _HOPEFUL * error:
+        return 1.0
+    test = BenchmarkDifference(flips[0]) if len(flips) == 1 else AverageDifference(flips)
+    return equivalence(test, EQUIVALENCE_MARGIN).p
 
 
 def largest_average_p(flips: tuple[Flips, ...], resamples: int = RESAMPLES) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from math import ceil
+from math import ceil, sqrt
 
 import numpy as np
 
@@ -81,6 +81,23 @@ def items_to_separate(difference: float, discordance: float, power: float = POWE
         else:
             enough = middle
     return enough
+
+
+def optimism_of_best(points: int, variance: float) -> float:
+    """Estimates how far the best of `points` equally good results lies above their mean, by luck alone.
+
+    `variance` is that of the difference of two of them: the result has its root's unit. Of equals the largest
+    of J normal errors is expected, sqrt(variance / 2) times 1.49 for 9 and 1.97 for 25; where some are better
+    than others it is less. Raises `ValueError` for no result or a negative variance.
+    """
+    from scipy.special import ndtr
+
+    if points < 1 or variance < 0:
+        raise ValueError(f"the best of {points} results with variance {variance} cannot be")
+    edges = np.linspace(-_REACH, _REACH, 4001)
+    middles = (edges[1:] + edges[:-1]) / 2
+    expected = float(np.sum(middles * np.diff(ndtr(edges) ** points)))
+    return sqrt(variance / 2) * expected
 
 
 def _most_rejected(flips_M: np.ndarray) -> np.ndarray:

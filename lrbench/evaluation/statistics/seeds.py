@@ -1,8 +1,8 @@
-"""Several seeds and reruns on the same items: means and differences, and what they vary with.
+"""Several seeds and reruns on the same items: the mean, and what it varies with.
 
 Items are crossed with runs: every run answers every item. A run is a seed, averaged over its reruns; with one
-seed its reruns are the runs, and what is said holds for that seed alone. With D the outcomes (or their
-differences between two arms), averaged over benchmarks,
+seed its reruns are the runs, and what is said holds for that seed alone. With D the outcomes, averaged over
+benchmarks,
 
     variance of the mean = item part + run part
     run part  = variance between runs / runs
@@ -20,25 +20,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from lrbench.evaluation.statistics.accuracies import macro_average, wilson_interval
 from lrbench.evaluation.statistics.values import (
     LEVEL,
-    POINTS,
     Interval,
     check_benchmarks,
-    check_share,
     two_sided_quantile,
 )
 
 # One benchmark's outcomes: [seed][rerun], each with one `0` or `1` per item, in the same order.
 Outcomes = Sequence[Sequence[str]]
-
-_LARGEST_Z = 8.0
-_HALVINGS = 50
 
 
 @dataclass(frozen=True)
@@ -89,7 +83,7 @@ def mean_over_seeds(benchmarks: Sequence[Outcomes]) -> SeedMean:
     With one seed and one rerun the interval is Wilson's, or the bootstrap of the macro-average, and says
     nothing of seeds. Raises `ValueError` for no benchmark, no item, or outcomes that differ in shape.
     """
-    outcomes = [_array(outcomes) for outcomes in benchmarks]
+    outcomes = [outcomes_array(outcomes) for outcomes in benchmarks]
     runs = _Runs(outcomes)
     seeds, reruns, _ = outcomes[0].shape
     if seeds * reruns > 1:
@@ -98,86 +92,7 @@ def mean_over_seeds(benchmarks: Sequence[Outcomes]) -> SeedMean:
     else:
         counts = tuple((int(array.sum()), array.shape[2]) for array in outcomes)
         interval = macro_average(counts).interval if len(counts) > 1 else wilson_interval(*counts[0])
-    return SeedMean(runs.mean, interval, seeds, reruns, runs.spread(1.0))
-
-
-@dataclass(frozen=True, eq=False)
-class SeedDifference:
-    """Estimates the difference of two arms' average accuracies, for seeds and items like these.
-
-    Items are paired, and so are seeds: seed s of one arm meets seed s of the other, which holds whether or
-    not a shared seed makes two arms alike. `first` and `second` hold one `Outcomes` per benchmark. In
-    points. Raises `ValueError` for fewer than two runs, or outcomes that differ in shape.
-    """
-
-    first: Sequence[Outcomes]
-    second: Sequence[Outcomes]
-
-    def __post_init__(self) -> None:
-        if self._shape[0] * self._shape[1] < 2:
-            raise ValueError("one run of each arm says nothing of seeds or reruns; at least two are needed")
-
-    @cached_property
-    def _differences(self) -> list[np.ndarray]:
-        first, second = [_array(one) for one in self.first], [_array(one) for one in self.second]
-        if [array.shape for array in first] != [array.shape for array in second]:
-            raise ValueError("the two arms have other numbers of benchmarks, seeds, reruns or items")
-        return [one - other for one, other in zip(first, second, strict=True)]
-
-    @cached_property
-    def _runs(self) -> _Runs:
-        return _Runs(self._differences)
-
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        check_benchmarks(self._differences)
-        return self._differences[0].shape
-
-    @property
-    def seeds(self) -> int:
-        """Number of seeds."""
-        return self._shape[0]
-
-    @property
-    def difference(self) -> float:
-        """The difference measured, in points."""
-        return POINTS * self._runs.mean
-
-    @property
-    def spread(self) -> Spread:
-        """What the difference of one run of each arm varies with, in points."""
-        return self._runs.spread(POINTS)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the interval cannot know, in words."""
-        return unknown_parts(self._shape[0], self._shape[1])
-
-    @property
-    def variances(self) -> tuple[float, float]:
-        """The item part and the run part of the variance of the mean difference, in points squared."""
-        return POINTS**2 * self._runs.item_part, POINTS**2 * self._runs.run_part
-
-    def p_above(self, margin: float) -> float:
-        """One-sided p of "the difference is at most `margin` points"."""
-        return 1 - self.p_below(margin)
-
-    def p_below(self, margin: float) -> float:
-        """One-sided p of "the difference is at least `margin` points"."""
-        from scipy.special import ndtr
-
-        gap = abs(margin - self.difference) / POINTS
-        inside, outside = 0.0, _LARGEST_Z
-        for _ in range(_HALVINGS):
-            z = (inside + outside) / 2
-            inside, outside = (z, outside) if self._runs.reach(z) <= gap else (inside, z)
-        return float(ndtr(-inside if margin > self.difference else inside))
-
-    def interval(self, level: float = LEVEL) -> Interval:
-        """The margins that neither p-value rejects at (1 - level) / 2, cut at +-100 points."""
-        check_share("level", level)
-        reach = POINTS * self._runs.reach(two_sided_quantile(level))
-        return Interval(max(-POINTS, self.difference - reach), min(POINTS, self.difference + reach))
+    return SeedMean(runs.mean, interval, seeds, reruns, runs.spread())
 
 
 class _Runs:
@@ -199,12 +114,12 @@ class _Runs:
         self.mean = weight * sum(float(values_XN.mean()) for values_XN in by_run)
         least = two_sided_quantile(LEVEL) ** 2
         self._items_alone = weight**2 * sum(
-            max(_variance(values_XN.mean(axis=0)), least / values_XN.shape[1]) / values_XN.shape[1]
+            max(variance(values_XN.mean(axis=0)), least / values_XN.shape[1]) / values_XN.shape[1]
             for values_XN in by_run
         )
-        interaction = weight**2 * sum(_interaction(values_XN) for values_XN in by_run)
-        self.item_part = max(0.0, self._items_alone - interaction / self.runs)
-        self.run_part = _variance(weight * _means(by_run)) / self.runs
+        crossed = weight**2 * sum(interaction(values_XN) for values_XN in by_run)
+        self.item_part = max(0.0, self._items_alone - crossed / self.runs)
+        self.run_part = variance(weight * _means(by_run)) / self.runs
 
     def reach(self, z: float) -> float:
         """Half the width of the interval whose tails are those of `z` normal standard errors."""
@@ -214,12 +129,12 @@ class _Runs:
         both = t**2 * self.run_part + z**2 * self.item_part
         return float(np.sqrt(max(both, z**2 * self._items_alone)))
 
-    def spread(self, unit: float) -> Spread:
-        """Standard deviations of one run's result, times `unit`."""
+    def spread(self) -> Spread:
+        """Standard deviations of one run's result."""
         seeds, reruns, _ = self._benchmarks[0].shape
         weight = 1 / len(self._benchmarks)
         items = weight**2 * sum(
-            float(np.mean([_variance(values_N) for values_N in array.reshape(-1, array.shape[2])]))
+            float(np.mean([variance(values_N) for values_N in array.reshape(-1, array.shape[2])]))
             / array.shape[2]
             for array in self._benchmarks
         )
@@ -228,8 +143,8 @@ class _Runs:
             within = float(
                 np.mean(
                     [
-                        _variance(weight * _means([array[seed] for array in self._benchmarks]))
-                        - weight**2 * sum(_interaction(array[seed]) for array in self._benchmarks)
+                        variance(weight * _means([array[seed] for array in self._benchmarks]))
+                        - weight**2 * sum(interaction(array[seed]) for array in self._benchmarks)
                         for seed in range(seeds)
                     ]
                 )
@@ -237,10 +152,10 @@ class _Runs:
         between = None
         if seeds > 1:
             by_seed = [array.mean(axis=1) for array in self._benchmarks]
-            between = _variance(weight * _means(by_seed)) - weight**2 * sum(map(_interaction, by_seed))
+            between = variance(weight * _means(by_seed)) - weight**2 * sum(map(interaction, by_seed))
             between -= (within or 0.0) / reruns
-        known = (None if part is None else unit * max(0.0, part) ** 0.5 for part in (between, within))
-        return Spread(unit * items**0.5, *known)
+        known = (None if part is None else max(0.0, part) ** 0.5 for part in (between, within))
+        return Spread(items**0.5, *known)
 
 
 def _means(by_run: list[np.ndarray]) -> np.ndarray:
@@ -248,11 +163,12 @@ def _means(by_run: list[np.ndarray]) -> np.ndarray:
     return np.asarray(np.sum([values_XN.mean(axis=1) for values_XN in by_run], axis=0))
 
 
-def _variance(values: np.ndarray) -> float:
+def variance(values: np.ndarray) -> float:
+    """The variance between values; nought of a single one."""
     return float(np.var(values, ddof=1)) if len(values) > 1 else 0.0
 
 
-def _interaction(values_XN: np.ndarray) -> float:
+def interaction(values_XN: np.ndarray) -> float:
     """What the items' noise adds to the variance of a run's mean beyond what all runs share."""
     runs, items = values_XN.shape
     if runs == 1 or items == 1:
@@ -262,7 +178,7 @@ def _interaction(values_XN: np.ndarray) -> float:
     return float(np.sum(rest_XN**2) / degrees / items)
 
 
-def _array(outcomes: Outcomes) -> np.ndarray:
+def outcomes_array(outcomes: Outcomes) -> np.ndarray:
     """The outcomes as 0 and 1, [S, R, N]."""
     reruns = {len(seed) for seed in outcomes}
     sizes = {len(items) for seed in outcomes for items in seed}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 LEVEL = 0.95
 SIGNIFICANCE = 0.05
@@ -12,6 +13,10 @@ POWER = 0.8
 RESAMPLES = 10_000
 SEED = 0
 POINTS = 100.0
+# Two results this close, in points, are as good as equal where nothing else is said.
+EQUIVALENCE_MARGIN = 2.0
+
+Verdict = Literal["separated", "equivalent", "inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -59,18 +64,33 @@ class Comparison:
 
     `difference` and `interval` are in percentage points. `p` is two-sided; `p_adjusted` is `p` after
     Holm over the benchmarks compared together, and decides `separated`. The interval is not adjusted,
-    so it can leave out zero where the two are not separated.
+    so it can leave out zero where the two are not separated. `p_equivalent` is that of two one-sided tests
+    of lying within `EQUIVALENCE_MARGIN`, adjusted alike.
+
+    Where `runs` is None this is about the runs measured: would other items say the same of them? Otherwise it
+    is about training like this, with other seeds and other items; `runs` is the answer for the runs measured,
+    and `pooled` says from how many arms it is known how far seeds lie apart.
     """
 
     difference: float
     interval: Interval
     p: float
     p_adjusted: float
+    p_equivalent: float = 1.0
+    runs: Comparison | None = None
+    pooled: int = 0
 
     @property
     def separated(self) -> bool:
-        """Whether the difference is resolved at 5%; otherwise the two are a tie."""
+        """Whether the difference is resolved at 5%; what is not separated need not be equal."""
         return self.p_adjusted < SIGNIFICANCE
+
+    @property
+    def verdict(self) -> Verdict:
+        """What may be said: that they differ, that they are as good as equal, or neither."""
+        if self.separated:
+            return "separated"
+        return "equivalent" if self.p_equivalent <= SIGNIFICANCE else "inconclusive"
 
 
 def count_flips(first: str, second: str) -> Flips:

@@ -19,7 +19,6 @@ from lrbench.results.studies.wording import (
     reported_text,
     share_text,
     short_model,
-    verdict,
 )
 
 REPORTED = ", reported"
@@ -51,7 +50,7 @@ class AccuracyTables:
         """Per expert, a line per arm and under it what is reported."""
         for expert, lines in self.gathered.by_expert():
             header = ("arm", "seeds", *map(self._heading(lines), (AVERAGE, *self.benchmarks)))
-            best = best_lines(lines, self.benchmarks)
+            best = best_lines(lines, self.benchmarks, self.gathered.lines)
             cells = [row for line in lines for row in self._accuracy_rows(line, best)]
             yield Table(f"{expert}: accuracy in percent", header, tuple(cells))
 
@@ -64,7 +63,7 @@ class AccuracyTables:
                     for line in lines
                     if (other := self.gathered.sibling(line, baseline)) is not None
                     and not (baseline == SFT and line.arm.name == BASE)
-                    and (found := differences(line, other, self.benchmarks))
+                    and (found := differences(line, other, self.benchmarks, self.gathered.lines))
                 ]
                 if cells:
                     caption = f"{expert}: difference from {baseline} in points"
@@ -90,7 +89,7 @@ class AccuracyTables:
                         accuracy_text(measured),
                         share_text(estimate.value, estimate.interval),
                         comparison_text(comparison),
-                        verdict(comparison),
+                        comparison.verdict,
                     )
                 )
         if cells:
@@ -103,7 +102,7 @@ class AccuracyTables:
             reported = self.reported(line)
             base = self.gathered.sibling(line, BASE)
             compared = {} if reported is None else from_reported(line, reported, self.benchmarks)
-            to_base = {} if base is None else differences(line, base, self.benchmarks)
+            to_base = {} if base is None else differences(line, base, self.benchmarks, self.gathered.lines)
             for column in self._columns:
                 yield self._row(line, column, reported, compared.get(column), to_base.get(column))
 
@@ -216,7 +215,9 @@ def _accuracy_fields(measured: Accuracy | None) -> dict[str, Number]:
 
 def _comparison_fields(name: str, comparison: Comparison | None) -> dict[str, Number]:
     """What a comparison says, as CSV fields of `name`."""
-    names = [f"{name}_{field}" for field in ("difference", "low", "high", "p_adjusted", "separated")]
+    names = [
+        f"{name}_{field}" for field in ("difference", "low", "high", "p_adjusted", "separated", "verdict")
+    ]
     if comparison is None:
         return dict.fromkeys(names)
     interval = comparison.interval
@@ -226,5 +227,6 @@ def _comparison_fields(name: str, comparison: Comparison | None) -> dict[str, Nu
         interval.high,
         comparison.p_adjusted,
         comparison.separated,
+        comparison.verdict,
     )
     return dict(zip(names, values, strict=True))

@@ -86,7 +86,11 @@ class CostTables:
                 row[name] = _mean(quantity, line)
                 row[f"{name}_reported"] = None if reported is None else quantity.reported(reported)
             base = self.gathered.sibling(line, BASE)
-            gain = None if base is None else difference(line, base, AVERAGE, self.benchmarks)
+            gain = (
+                None
+                if base is None
+                else difference(line, base, AVERAGE, self.benchmarks, self.gathered.lines)
+            )
             row["gain"] = None if gain is None else gain.difference
             row["gain_low"] = None if gain is None else gain.interval.low
             row["gain_high"] = None if gain is None else gain.interval.high
@@ -127,7 +131,7 @@ class CostTables:
                 _amount(None if reported is None else quantity.reported(reported)),
             ]
         base = self.gathered.sibling(line, BASE)
-        gain = None if base is None else difference(line, base, AVERAGE, self.benchmarks)
+        gain = None if base is None else difference(line, base, AVERAGE, self.benchmarks, self.gathered.lines)
         return (*cells, comparison_text(gain), "" if reported is None else f"{reported.gain:+.1f}")
 
     def _ratios(self, line: Line, trained: list[Line]) -> tuple[str, ...] | None:

@@ -57,7 +57,11 @@ class GapTables:
             for line, _, _ in self._by_gap(lines):
                 reported = self.accuracies.reported(line)
                 base = self.gathered.base_of(expert)
-                gained = None if base is None else difference(line, base, AVERAGE, self.benchmarks)
+                gained = (
+                    None
+                    if base is None
+                    else difference(line, base, AVERAGE, self.benchmarks, self.accuracies.gathered.lines)
+                )
                 cells.append(
                     (
                         line.amateur or "",
@@ -114,7 +118,7 @@ class GapTables:
         cells = [
             (_label(line), *(comparison_text(found.get(column)) for column in columns))
             for line in lines[1:]
-            if (found := differences(line, widest, self.benchmarks))
+            if (found := differences(line, widest, self.benchmarks, self.accuracies.gathered.lines))
         ]
         if cells:
             caption = f"{expert}: difference from {_label(widest)}, the widest gap, in points"

@@ -13,6 +13,7 @@ from lrbench.results.claim_words import claim_lines
 from lrbench.results.claims import judge_claims
 from lrbench.results.studies.content import Judged
 from lrbench.results.studies.gathering import Gathered, Line, command_for
+from lrbench.results.studies.measures import pool
 
 
 def judged_claims(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Iterator[Judged]:
@@ -32,7 +33,9 @@ def judged_claims(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Ite
         ]
         if claims:
             rows = list(_rows(lines, gathered, edition.columns))
-            judgements = judge_claims(claims, rows, command_for(first, runs))
+            wheres = {claim.where for claim in claims}
+            pools = {where: pool(first.expert, where, edition.columns, gathered.lines) for where in wheres}
+            judgements = judge_claims(claims, rows, command_for(first, runs), pools=pools)
             yield Judged(_title(first), tuple(tuple(claim_lines(judgement)) for judgement in judgements))
 
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import hypot
 
 from lrbench.evaluation.statistics import (
     LEVEL,
     POINTS,
+    SIGNIFICANCE,
     Comparison,
     Interval,
+    Pool,
     SeedDifference,
-    compare_averages,
-    compare_benchmark,
     compare_independent,
-    count_flips,
     holm,
     mean_over_seeds,
+    pool_runs,
     wilson_interval,
 )
-from lrbench.results.board import AVERAGE, Row
+from lrbench.results.board import AVERAGE
+from lrbench.results.contrasts import compare_arms, compare_columns, is_fixed
 from lrbench.results.reported import ReportedResult
 from lrbench.results.studies.gathering import Line
 
@@ -64,40 +65,40 @@ def accuracy(line: Line, column: str, benchmarks: tuple[str, ...]) -> Accuracy |
 
 
 @lru_cache(maxsize=4096)
-def difference(line: Line, other: Line, column: str, benchmarks: tuple[str, ...]) -> Comparison | None:
-    """`line` minus `other` on the same items, in points; None where no seed of both answered the same.
+def difference(
+    line: Line, other: Line, column: str, benchmarks: tuple[str, ...], lines: tuple[Line, ...]
+) -> Comparison | None:
+    """`line` minus `other` on the same items, in points; None where the two answered none in common.
 
-    One seed: McNemar's mid-p, for the average sign-flip permutation. Several: seeds are paired, the test
-    counts the variance of items and of seeds. `p_adjusted` is `p`; `differences` adjusts.
+    One seed of each: McNemar's mid-p, for the average sign-flip permutation, and about these runs. Several:
+    all seeds of both, by how far those of all `lines` of the expert lie apart. Nothing is adjusted.
     """
-    names = _benchmarks_in(column, benchmarks)
-    pairs = [
-        pair for pair in _pairs(line, other) if all(_same_items(pair[0], pair[1], name) for name in names)
-    ]
-    if not pairs:
-        return None
-    if len(pairs) == 1:
-        first, second = pairs[0]
-        flips = tuple(
-            count_flips(first.cells[name].score.paper, second.cells[name].score.paper) for name in names
-        )
-        return compare_benchmark(flips[0]) if column != AVERAGE else compare_averages(flips)
-    test = SeedDifference(
-        [[[first.cells[name].score.paper] for first, _ in pairs] for name in names],
-        [[[second.cells[name].score.paper] for _, second in pairs] for name in names],
+    return compare_arms(
+        line.rows,
+        other.rows,
+        _benchmarks_in(column, benchmarks),
+        pool(line.expert, column, benchmarks, lines),
     )
-    p = min(1.0, 2 * min(test.p_above(0.0), test.p_below(0.0)))
-    return Comparison(test.difference, test.interval(), p, p)
 
 
-def differences(line: Line, other: Line, benchmarks: tuple[str, ...]) -> dict[str, Comparison]:
+@lru_cache(maxsize=4096)
+def pool(expert: str, column: str, benchmarks: tuple[str, ...], lines: tuple[Line, ...]) -> Pool | None:
+    """How far the runs of one line of `expert` lie apart in `column`, from its lines with several seeds."""
+    trained = (line for line in lines if line.expert == expert and line.rows and not is_fixed(line.rows))
+    found = (accuracy(line, column, benchmarks) for line in trained)
+    return pool_runs([one.by_seed for one in found if one is not None])
+
+
+def differences(
+    line: Line, other: Line, benchmarks: tuple[str, ...], lines: tuple[Line, ...]
+) -> dict[str, Comparison]:
     """`difference` by column, the average first; Holm over the benchmarks, the average stands alone."""
     found = {
         column: comparison
         for column in (AVERAGE, *benchmarks)
-        if (comparison := difference(line, other, column, benchmarks)) is not None
+        if (comparison := difference(line, other, column, benchmarks, lines)) is not None
     }
-    return _holm_adjusted(found)
+    return compare_columns(found, AVERAGE)
 
 
 def from_reported(line: Line, reported: ReportedResult, benchmarks: tuple[str, ...]) -> dict[str, Comparison]:
@@ -117,7 +118,7 @@ def from_reported(line: Line, reported: ReportedResult, benchmarks: tuple[str, .
             found[benchmark] = compare_independent(only.count("1"), len(only), *published)
         else:
             found[benchmark] = _FromPublished(tuple(outcomes), *published).comparison()
-    return _holm_adjusted(found)
+    return compare_columns(found, AVERAGE)
 
 
 @dataclass(frozen=True)
@@ -157,22 +158,29 @@ class _FromPublished:
     @cached_property
     def _mean(self) -> SeedDifference:
         """The mean accuracy, as its difference from no item right."""
-        nothing = [["0" * len(self.outcomes[0])] for _ in self.outcomes]
-        return SeedDifference([[[one] for one in self.outcomes]], [nothing])
+        nothing = [["0" * len(self.outcomes[0])]]
+        return SeedDifference([[[one] for one in self.outcomes]], [nothing], fixed=(False, True))
 
 
-def best_lines(lines: Sequence[Line], benchmarks: tuple[str, ...]) -> dict[str, Line]:
-    """By column, the line that is best and separated from the second, Holm over all columns; no ties."""
-    leaders, leads = {}, {}
+def best_lines(
+    lines: Sequence[Line], benchmarks: tuple[str, ...], everything: tuple[Line, ...]
+) -> dict[str, Line]:
+    """By column, the line that is best and separated from every other one, Holm over all columns.
+
+    The largest p over the rivals decides; a rival that answered other items leaves nothing best.
+    """
+    leaders, hardest = {}, {}
     for column in (AVERAGE, *benchmarks):
         scored = [(found.value, line) for line in lines if (found := accuracy(line, column, benchmarks))]
-        ranked = [line for _, line in sorted(scored, key=lambda pair: -pair[0])]
-        lead = difference(ranked[0], ranked[1], column, benchmarks) if len(ranked) > 1 else None
-        if lead is not None:
-            leaders[column], leads[column] = ranked[0], lead
-    adjusted = holm([lead.p for lead in leads.values()])
-    judged = {name: replace(leads[name], p_adjusted=p) for name, p in zip(leads, adjusted, strict=True)}
-    return {name: leaders[name] for name, lead in judged.items() if lead.separated}
+        if len(scored) < 2:
+            continue
+        leader, *rivals = [line for _, line in sorted(scored, key=lambda pair: -pair[0])]
+        leads = [difference(leader, rival, column, benchmarks, everything) for rival in rivals]
+        if all(leads):
+            leaders[column] = leader
+            hardest[column] = max(lead.p if lead.difference > 0 else 1.0 for lead in leads if lead)
+    adjusted = holm(list(hardest.values()))
+    return {column: leaders[column] for column, p in zip(hardest, adjusted, strict=True) if p < SIGNIFICANCE}
 
 
 def _level(z: float) -> float:
@@ -182,27 +190,5 @@ def _level(z: float) -> float:
     return 1 - 2 * float(ndtr(-z))
 
 
-def _holm_adjusted(found: dict[str, Comparison]) -> dict[str, Comparison]:
-    names = [column for column in found if column != AVERAGE]
-    adjusted = holm([found[name].p for name in names])
-    return found | {name: replace(found[name], p_adjusted=p) for name, p in zip(names, adjusted, strict=True)}
-
-
 def _benchmarks_in(column: str, benchmarks: tuple[str, ...]) -> tuple[str, ...]:
     return benchmarks if column == AVERAGE else (column,)
-
-
-def _pairs(line: Line, other: Line) -> list[tuple[Row, Row]]:
-    """Rows of equal seeds; a row without a seed stands beside every one."""
-    return [
-        (first, second)
-        for first in line.rows
-        for second in other.rows
-        if first.seed == second.seed or None in (first.seed, second.seed)
-    ]
-
-
-def _same_items(first: Row, second: Row, name: str) -> bool:
-    if name not in first.cells or name not in second.cells:
-        return False
-    return first.cells[name].score.items_hash == second.cells[name].score.items_hash

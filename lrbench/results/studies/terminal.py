@@ -106,4 +106,4 @@ def _whole(table: Table) -> TerminalTable:
 def _style(cell: str) -> str:
     if isinstance(cell, Strong) and cell:
         return "bold green"
-    return "dim" if cell.startswith("tie") else ""
+    return "dim" if cell.startswith(("inconclusive", "equivalent")) else ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lrbench.evaluation.statistics import Comparison, Interval
+from lrbench.evaluation.statistics import EQUIVALENCE_MARGIN, Comparison, Interval
 from lrbench.results.reported import ReportedResult
 from lrbench.results.studies.measures import Accuracy
+from lrbench.results.wording import p_text, runs_differ_text
 
 REPORTED_NOTE = (
     "Rows marked reported are the paper's numbers ({source}), not measurements; their n is the size of the "
@@ -19,13 +20,16 @@ REPORTED_NOTE = (
 ACCURACY_NOTE = (
     "Accuracy in percent with its 95% interval. One seed: Wilson, for the average the stratified bootstrap; "
     "they say nothing of other seeds. Several seeds: mean over the seeds, with an interval that counts the "
-    "variance between seeds beside that of the items. Bold: the best of its column, separated from the "
-    "second at 5%, Holm over the columns shown, the average among them."
+    "variance between seeds beside that of the items. Bold: the best of its column, separated from "
+    "every other arm at 5%, Holm over the columns shown, the average among them."
 )
 DIFFERENCE_NOTE = (
-    "Differences in points on the same items with their 95% interval. One seed: McNemar's mid-p, for the "
-    "average sign-flip permutation; several: seeds paired, variance of items and seeds. Holm over the "
-    "benchmarks. tie: not separated at 5%."
+    "Differences in points on the same items with their 95% interval. One seed of each arm: McNemar's mid-p, "
+    "for the average sign-flip permutation, and that is about these runs, not about training like this. "
+    "Several: all seeds of both, by the variance of items and of the seeds of all arms of the expert. Holm "
+    "over the benchmarks. inconclusive: not separated at 5%, which is not equal; equivalent: within "
+    f"{EQUIVALENCE_MARGIN:g} points at 5%, two one-sided tests; these runs differ: on other items, which "
+    "says nothing of other seeds."
 )
 
 
@@ -48,20 +52,15 @@ def reported_text(reported: ReportedResult, column: str) -> str:
 
 
 def comparison_text(comparison: Comparison | None) -> str:
-    """`+9.7 [+7.1, +12.3] p 0.002` where separated, `tie: +0.4 [-1.0, +1.8]` otherwise; empty for None."""
+    """`+9.7 [+7.1, +12.3] p 0.002`, `equivalent within 2: ...` or `inconclusive: ...`; empty for None."""
     if comparison is None:
         return ""
     low, high = comparison.interval.low, comparison.interval.high
     text = f"{_signed(comparison.difference)} [{_signed(low)}, {_signed(high)}]"
     if not comparison.separated:
-        return f"tie: {text}"
-    p = comparison.p_adjusted
-    return f"{text} p {'<0.001' if p < 0.001 else f'{p:.3f}'}"
-
-
-def verdict(comparison: Comparison) -> str:
-    """`separated` or `tie`."""
-    return "separated" if comparison.separated else "tie"
+        within = f" within {EQUIVALENCE_MARGIN:g}" if comparison.verdict == "equivalent" else ""
+        return f"{comparison.verdict}{within}: {text}{runs_differ_text(comparison)}"
+    return f"{text} {p_text(comparison.p_adjusted)}"
 
 
 def short_model(name: str) -> str:

@@ -63,7 +63,7 @@ class TestMainResults:
         correct = {"base": 40, "sft": 88, "lightr": 89}
         report = build_report(edition, ledger_of(edition, lambda made: correct[made.arm]), RUNS)
         assert lines_of(report, "difference from base")["lightr"][2].startswith("+49.0 [")
-        assert lines_of(report, "difference from sft")["lightr"][2].startswith("tie: +1.0 [")
+        assert lines_of(report, "difference from sft")["lightr"][2].startswith("inconclusive: +1.0 [")
         assert "base" not in lines_of(report, "difference from sft")
 
     def test_over_seeds_the_mean_is_shown_with_an_interval_that_knows_the_seeds(self, declared, ledger_of):
@@ -94,9 +94,9 @@ class TestMainResults:
             assert any("Bold" in note and "Holm over the columns" in note for note in report.notes)
             return [name for name, cell in zip(header, line, strict=True) if isinstance(cell, Strong)]
 
-        # Seven to nothing: p is 0.016.
-        assert bold("[formal]", 7) == ["average", "formal, n 100"]
-        assert "formal, n 100" not in bold("null", 7)
+        # Six to nothing: p is 0.016.
+        assert bold("[formal]", 6) == ["average", "formal, n 100"]
+        assert "formal, n 100" not in bold("null", 6)
         assert "formal, n 100" in bold("null", 12)
 
     def test_seeds_that_scatter_are_not_separated_from_what_is_reported(self, declared, ledger_of):
@@ -108,8 +108,8 @@ class TestMainResults:
             return next(line[-2:] for line in lines if line[1] == "lightr")
 
         difference, verdict = compared({0: 50, 1: 60, 2: 70})
-        assert difference.startswith("tie: -10.6 [")
-        assert verdict == "tie"
+        assert difference.startswith("inconclusive: -10.6 [")
+        assert verdict == "inconclusive"
         difference, verdict = compared({0: 48, 1: 50, 2: 52})
         assert difference.startswith("-20.6 [")
         assert verdict == "separated"
@@ -126,7 +126,7 @@ class TestMainResults:
         assert (measured[:4], reported) == ("90.0", "70.6 [68.1, 73.0]")
         assert difference.startswith("+19.4 [")
         assert verdict == "separated"
-        assert compared["base", "gsm8k"][-1] == "tie"
+        assert compared["base", "gsm8k"][-1] == "inconclusive"
         assert any("arXiv 2510.07962" in note and "not measurements" in note for note in report.notes)
 
     def test_with_nothing_measured_every_reported_number_is_there_and_the_command(self, declared, nothing):
@@ -183,7 +183,7 @@ class TestExpertiseGap:
         lines = table_of(report, "gain by expertise gap").lines
         assert [line[:2] for line in lines] == [("embedded/amateur", "+35.0"), ("embedded/peer", "-3.0")]
         assert lines[0][5].startswith("+50.0 [")
-        assert lines[1][5].startswith("tie: 0.0 [")
+        assert lines[1][5].startswith("equivalent within 2: 0.0 [")
         assert not any("embedded/peer: " in table.caption for table in report.tables)
         (farther,) = [table for table in report.tables if "the widest gap" in table.caption]
         assert farther.lines[0][1].startswith("-50.0 [")

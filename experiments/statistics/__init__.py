@@ -1,0 +1,1 @@
+"""The statistics held to simulated worlds whose truth is known."""

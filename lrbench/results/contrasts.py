@@ -1,0 +1,124 @@
+"""One arm against another over all their seeds: these runs, and training like this."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lrbench.evaluation.statistics import (
+    POINTS,
+    Comparison,
+    Flips,
+    Pool,
+    SeedDifference,
+    adjust,
+    compare_averages,
+    compare_benchmark,
+    count_flips,
+    pool_runs,
+)
+
+if TYPE_CHECKING:
+    from lrbench.results.board import Cell, Group, Row
+
+BASE = "base"
+
+
+def compare_arms(
+    first: Sequence[Row], second: Sequence[Row], benchmarks: Sequence[str], pool: Pool | None
+) -> Comparison | None:
+    """The difference in points of two arms' means, each given by its rows; None where no items are shared.
+
+    All seeds of both count, the same or not: where one arm at least has two, the answer is about training
+    like this. With one run of each it is about these runs: McNemar's mid-p, of averages their permutation.
+    """
+    ours, theirs = _on_same_items(first, second, benchmarks)
+    if not ours:
+        return None
+    if max(len(ours), len(theirs)) > 1:
+        return SeedDifference(
+            outcomes(ours, benchmarks),
+            outcomes(theirs, benchmarks),
+            pool,
+            (is_fixed(first), is_fixed(second)),
+        ).compared()
+    flips = tuple(
+        count_flips(ours[0].cells[name].score.paper, theirs[0].cells[name].score.paper) for name in benchmarks
+    )
+    return compare_benchmark(flips[0]) if len(benchmarks) == 1 else compare_averages(flips)
+
+
+def difference_variance(
+    first: Sequence[Row], second: Sequence[Row], benchmarks: Sequence[str], pool: Pool | None
+) -> float | None:
+    """The variance of the difference of two arms' means, in points squared: items, and seeds where known.
+
+    None where no items are shared.
+    """
+    ours, theirs = _on_same_items(first, second, benchmarks)
+    if not ours:
+        return None
+    if max(len(ours), len(theirs)) > 1:
+        fixed = is_fixed(first), is_fixed(second)
+        test = SeedDifference(outcomes(ours, benchmarks), outcomes(theirs, benchmarks), pool, fixed)
+        return sum(test.variances)
+    total = 0.0
+    for table in paired_flips(ours[0].cells, theirs[0].cells).values():
+        total += (table.discordance - ((table.won - table.lost) / table.n) ** 2) / table.n
+    return POINTS**2 * total / len(benchmarks) ** 2
+
+
+def paired_flips(first: Mapping[str, Cell], second: Mapping[str, Cell]) -> dict[str, Flips]:
+    """Paired outcomes per benchmark, where both rows answered the same items."""
+    return {
+        benchmark: count_flips(cell.score.paper, second[benchmark].score.paper)
+        for benchmark, cell in first.items()
+        if benchmark in second and cell.score.items_hash == second[benchmark].score.items_hash
+    }
+
+
+def compare_columns(found: dict[str, Comparison], average: str) -> dict[str, Comparison]:
+    """The comparisons by column with Holm over the benchmarks; that of the `average` stands alone."""
+    return found | adjust({column: one for column, one in found.items() if column != average})
+
+
+def is_fixed(rows: Sequence[Row]) -> bool:
+    """Whether nothing in an arm is random: it is not trained, and one run stands for all seeds."""
+    return all(row.arm == BASE or row.seed is None for row in rows)
+
+
+def pooled_spread(groups: Sequence[Group], column: str) -> Pool | None:
+    """How far one arm's runs lie apart in `column`, from all `groups` that have several; None if none has."""
+    return pool_runs([[_value(row, column) for row in _runs(group.having(column))] for group in groups])
+
+
+def outcomes(rows: Sequence[Row], benchmarks: Sequence[str]) -> list[list[list[str]]]:
+    """Per benchmark and seed the one rerun."""
+    return [[[row.cells[name].score.paper] for row in rows] for name in benchmarks]
+
+
+def _value(row: Row, column: str) -> float:
+    value = row.value(column)
+    assert value is not None
+    return value
+
+
+def _runs(rows: Sequence[Row]) -> list[Row]:
+    """The rows of different runs: one of what is not random, and one of what stands under several seeds."""
+    if rows and is_fixed(rows):
+        return [rows[-1]]
+    once = {frozenset(cell.score.evaluation_key for cell in row.cells.values()): row for row in rows}
+    return list(once.values())
+
+
+def _on_same_items(
+    first: Sequence[Row], second: Sequence[Row], benchmarks: Sequence[str]
+) -> tuple[list[Row], list[Row]]:
+    """The runs of both that answered the same items, which most of them did; none where there are none."""
+    by_items: dict[tuple[str, ...], tuple[list[Row], list[Row]]] = defaultdict(lambda: ([], []))
+    for side, rows in enumerate((first, second)):
+        for row in _runs([row for row in rows if all(name in row.cells for name in benchmarks)]):
+            by_items[tuple(row.cells[name].score.items_hash for name in benchmarks)][side].append(row)
+    shared = [rows for rows in by_items.values() if all(rows)]
+    return max(shared, key=lambda rows: len(rows[0]) + len(rows[1]), default=([], []))
