@@ -6,7 +6,6 @@ Only worker processes import this module; it may take any amount of time and mem
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from functools import cache
 from itertools import product
 from typing import Any
@@ -17,11 +16,11 @@ from latex2sympy2_extended.latex2sympy2 import ConversionConfig
 from math_verify import grader
 from sympy.core.function import AppliedUndef
 
+from lrbench.evaluation.grading.constants import is_zero, with_towers_as_symbols
 from lrbench.evaluation.grading.numerals import decimal_places, is_decimal, number
 from lrbench.evaluation.grading.parsing import in_two_stages
 
-_DIGITS = 40
-_CLOSE = sympy.Float("1e-25")
+_DIGITS = 20
 _POINTS = 4
 _DIGITS_OF_A_ROUNDING = 6
 _TRIGONOMETRIC = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
@@ -100,6 +99,7 @@ def _sum_if_proper(found: re.Match[str]) -> str:
 
 def _with_plain_atoms(parsed: sympy.Basic) -> sympy.Basic:
     """Unknown functions and derivatives as quantities of their own, decimals as fractions, i as the unit."""
+    parsed = with_towers_as_symbols(parsed)
     parsed = parsed.xreplace(
         {derivative: _quantity(derivative) for derivative in parsed.atoms(sympy.Derivative)}
     )
@@ -146,7 +146,7 @@ def _verified(ours: Any, theirs: Any) -> bool:
 def _agree_at_points(ours: sympy.Expr, theirs: sympy.Expr) -> bool | None:
     """Whether two formulas have the same value at several points; None where they cannot be evaluated.
 
-    Formulas that agree to 25 digits at four unrelated points are the same formula.
+    Formulas that agree at four unrelated points are the same formula; constants have one point.
     """
     symbols = sorted(ours.free_symbols | theirs.free_symbols, key=str)
     evaluated = 0
@@ -154,9 +154,10 @@ def _agree_at_points(ours: sympy.Expr, theirs: sympy.Expr) -> bool | None:
         left, right = _value(ours, point), _value(theirs, point)
         if left is None or right is None:
             continue
-        if abs(left - right) > _CLOSE * max(abs(left), abs(right), sympy.Float("1e-60")):
+        same = is_zero(left - right, proven=not symbols)
+        if same is False:
             return False
-        evaluated += 1
+        evaluated += same is not None
     return True if evaluated else None
 
 
@@ -176,17 +177,14 @@ def _points(symbols: list[sympy.Symbol]) -> list[dict[sympy.Symbol, sympy.Ration
 
 
 def _value(expression: sympy.Expr, point: dict[sympy.Symbol, sympy.Rational]) -> sympy.Expr | None:
-    """The value at a point to many digits; None outside the formula's real domain or where it has none."""
+    """The value at a point, as a constant; None outside the formula's real domain or where it has none."""
     try:
-        placed = expression.xreplace(point)
         if any(value < 0 for value in point.values()) and not _is_real_throughout(expression, point):
             return None
-        value = placed.doit().evalf(_DIGITS)
+        value = expression.xreplace(point).doit()
+        return value if value.is_number and value.is_finite is not False else None
     except (TypeError, ValueError, AttributeError, NotImplementedError, ZeroDivisionError):
         return None
-    if not value.is_number or value.has(sympy.nan, sympy.zoo, sympy.oo, -sympy.oo):
-        return None
-    return value if all(part.is_Float or part.is_Rational for part in value.as_real_imag()) else None
 
 
 def _is_real_throughout(expression: sympy.Expr, point: dict[sympy.Symbol, sympy.Rational]) -> bool:
@@ -202,28 +200,28 @@ def _proportional(ours: Any, theirs: Any) -> bool:
     symbols = sorted(ours.free_symbols | theirs.free_symbols, key=str)
     if ours.free_symbols != theirs.free_symbols:
         return False
-    ratios = []
-    for point in _points(symbols):
-        left, right = _value(ours, point), _value(theirs, point)
-        if left is None or right is None:
-            continue
-        if abs(left) < _CLOSE or abs(right) < _CLOSE:
-            return False
-        ratios.append(left / right)
-    return len(ratios) > 1 and all(abs(ratio - ratios[0]) <= _CLOSE * abs(ratios[0]) for ratio in ratios)
+    values = [
+        (left, right)
+        for left, right in ((_value(ours, point), _value(theirs, point)) for point in _points(symbols))
+        if left is not None and right is not None and not (is_zero(left) and is_zero(right))
+    ]
+    if len(values) < 2 or any(is_zero(value) for pair in values for value in pair):
+        return False
+    first_left, first_right = values[0]
+    return all(is_zero(left * first_right - first_left * right, proven=False) for left, right in values[1:])
 
 
 def _is_rounding(answer: str, gold: Any) -> bool:
-    """Whether a decimal is the gold value, or that value rounded to at least six digits."""
+    """Whether a decimal is the gold value, or that value rounded to at least six digits, some after the point."""
     stated = number(answer)
     digits, places = decimal_places(answer)
     value = _value(gold, {}) if isinstance(gold, sympy.Expr) and not gold.free_symbols else None
-    if stated is None or value is None or not value.is_real:
+    if stated is None or value is None:
         return False
-    difference = abs(sympy.Rational(stated.numerator, stated.denominator) - value)
-    if difference <= _CLOSE * abs(value):
+    difference = sympy.Rational(stated.numerator, stated.denominator) - value
+    if is_zero(difference):
         return True
-    unit = Fraction(1, 10**places)
-    return digits >= _DIGITS_OF_A_ROUNDING and bool(
-        2 * difference <= sympy.Rational(unit.numerator, unit.denominator)
-    )
+    if digits < _DIGITS_OF_A_ROUNDING or not places:
+        return False
+    distance = difference.evalf(_DIGITS, maxn=digits + _DIGITS)
+    return bool(distance.is_real and 2 * abs(distance) * 10**places <= 1)

@@ -16,6 +16,7 @@ Symbolic = Callable[[str, str], bool]
 """Whether two formulas, prediction first, are the same by computer algebra."""
 
 _TOLERANCE = 1e-4
+# The protocol does not ask that the closing bracket ends the text.
 _ENCLOSED = re.compile(r"[(\[].+[)\]]")
 _FRACTION = re.compile(r"(-)?(?:\\frac\{(?=-?\d))?(-?\d{1,15}(?:\.\d{1,15})?)(?:\}\{([1-9]\d{0,14})\})?")
 _WORD = re.compile(r"[A-DF-HJ-Za-df-hj-z]|[A-Za-z]{2,}")
@@ -60,7 +61,7 @@ def _equal_numbers(prediction: float, gold: float) -> bool:
 def _equal_structures(prediction: str, gold: str, symbolic: Symbolic) -> bool:
     if _equal_without_brackets(prediction, gold):
         return True
-    enclosed = _ENCLOSED.fullmatch(prediction) and _ENCLOSED.fullmatch(gold)
+    enclosed = _ENCLOSED.match(prediction) and _ENCLOSED.match(gold)
     if enclosed and _all_equal(prediction[1:-1].split(","), gold[1:-1].split(","), symbolic):
         return True
     if _is_matrix(prediction) and _is_matrix(gold) and _equal_matrices(prediction, gold, symbolic):

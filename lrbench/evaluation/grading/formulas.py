@@ -9,7 +9,6 @@ import builtins
 import io
 import keyword
 import math
-import re
 import tokenize
 from functools import cache
 from typing import Any
@@ -72,20 +71,18 @@ def parse_python(text: str) -> Any:
 def parse_latex_leniently(text: str) -> Any:
     """A text as the tolerant LaTeX parser reads it; ValueError for what the protocol's one refuses.
 
-    The protocol's parser reads a union or intersection up to its first interval, and knows neither lists nor
-    signs outside ASCII.
+    The protocol's parser knows neither intervals, unions and intersections nor sets, nor signs outside ASCII.
     """
     from latex2sympy2_extended import latex2sympy
 
     if not text.isascii():
         raise ValueError("a sign the protocol does not know")
-    formula = latex2sympy(_SET_OPERATION.split(text, maxsplit=1)[0])
-    if isinstance(formula, sympy.FiniteSet):
-        raise ValueError("a list is no formula to the protocol")
+    formula = latex2sympy(text)
+    if isinstance(formula, sympy.Set):
+        raise ValueError("a set is no formula to the protocol")
     return formula
 
 
-_SET_OPERATION = re.compile(r"(?<=.)\\c[ua]p")
 _OPERATORS = frozenset("+-*/%(),[]{}<>=!&|^~")
 
 

@@ -46,8 +46,8 @@ def grade(
     `benchmark` is one of the seven of the paper or a family of the embedded pair. `stop` are the strings
     that end a completion. `truncated` says that the model was cut at its token limit, which is then the
     reason where the answer is not right. `problem` lets the exact verdict recognise a choice by its text.
-    Takes under 3 s, may be called from any thread, and depends on nothing that was graded before. Raises
-    UserError for an unknown benchmark.
+    Takes 8 s of processor time at most, may be called from any thread, and depends neither on what was graded
+    before nor on how busy the machine is. Raises UserError for an unknown benchmark.
     """
     check_benchmark(benchmark)
     text = cut_at_stop_strings(completion, stop)

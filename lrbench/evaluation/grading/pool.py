@@ -8,11 +8,10 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 from lrbench.errors import RunError
-from lrbench.evaluation.grading.worker import LEAST_WALL_SECONDS, WALL_SECONDS, Kind, Outcome
+from lrbench.evaluation.grading.worker import Kind, Outcome
 
 Question = tuple[Kind, str, str]
 """What is asked, the answer, and the gold answer."""
@@ -46,10 +45,10 @@ class Worker:
         """The operating system's number of the process."""
         return self._process.pid
 
-    def ask(self, questions: list[Question], seconds: float = WALL_SECONDS) -> list[Outcome]:
+    def ask(self, questions: list[Question]) -> list[Outcome]:
         """The outcome of each question on an item. Raises OSError when the process is gone."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([seconds, questions]).encode() + b"\n")
+        self._process.stdin.write(json.dumps(questions).encode() + b"\n")
         self._process.stdin.flush()
         reply = self._read_line()
         if not reply:
@@ -83,10 +82,10 @@ class WorkerPool:
 
     def ask(self, questions: list[Question]) -> list[Outcome]:
         """The outcome of each question; waits for a worker. A worker that was killed is replaced once."""
-        worker, seconds = self._take()
+        worker = self._take()
         try:
             try:
-                outcomes = worker.ask(questions, seconds)
+                outcomes = worker.ask(questions)
             except OSError:
                 worker.close()
                 worker = Worker()
@@ -115,23 +114,20 @@ class WorkerPool:
         for worker in workers:
             worker.close()
 
-    def _take(self) -> tuple[Worker, float]:
-        """A worker, and the seconds it has for the item; the start of a new one is part of them."""
+    def _take(self) -> Worker:
         with self._changed:
             while not self._idle and self._started >= self.size:
                 self._changed.wait()
             if self._idle:
-                return self._idle.pop(), WALL_SECONDS
+                return self._idle.pop()
             self._started += 1
-        began = time.monotonic()
         try:
-            worker = Worker()
+            return Worker()
         except BaseException:
             with self._changed:
                 self._started -= 1
                 self._changed.notify()
             raise
-        return worker, max(WALL_SECONDS - (time.monotonic() - began), LEAST_WALL_SECONDS)
 
 
 _shared: WorkerPool | None = None

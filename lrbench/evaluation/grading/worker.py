@@ -6,8 +6,13 @@ milliseconds. Between items a fork empties the caches of the computer algebra an
 numbers, and it is replaced after some items: the verdict on an item does not depend on the items before
 it. A worker ends when its standard input does, and its fork with it.
 
-Requests and replies are lines of JSON: the seconds allowed with a list of questions [kind, answer,
-gold], and a list of one outcome each.
+Only processor time is limited, so that a verdict does not depend on what else the machine does. Busy
+neighbours slow caches down and so take a little of it too: a question that was stopped is asked once more, in
+a new fork and with twice the time. A fork that sleeps uses no time, and is ended for that; one that waits
+for a processor, for memory, or to be continued after it was stopped is not asleep.
+
+Requests and replies are lines of JSON: a list of questions [kind, answer, gold], and a list of one outcome
+each.
 """
 
 from __future__ import annotations
@@ -19,25 +24,24 @@ import resource
 import select
 import signal
 import sys
-import time
 from collections.abc import Callable
 from enum import StrEnum
 
 PROCESSOR_SECONDS = 1.25
-"""Processor time for one question."""
+"""Processor time for one question when it is first asked."""
 
-WALL_SECONDS = 2.7
-"""Time for all questions on one item, by the clock: an answer that takes longer is counted as wrong."""
+LAST_PROCESSOR_SECONDS = 2 * PROCESSOR_SECONDS
+"""Processor time for a question that was stopped and is asked again: when it is stopped again, it is counted
+as wrong."""
 
-LEAST_WALL_SECONDS = 1.3
-"""What is left of that time at least for an item that had to wait for a worker to start."""
+SLEEPING_SECONDS = 20.0
+"""A fork that has slept so long without using a processor will never answer."""
 
-_FIRST_QUESTION_WALL_SECONDS = 1.4
+_SECONDS_BETWEEN_LOOKS = 0.25
 _MEMORY_BYTES = 1 << 30
 _PARENT_CHECK_SECONDS = 2.0
 _RECURSION = 2500
-_SHORTEST_SECONDS = 0.05
-_ITEMS_PER_FORK = 500
+_QUESTIONS_PER_FORK = 1000
 
 Judges = dict[str, Callable[[str, str], bool]]
 """The functions that answer each kind of question."""
@@ -75,7 +79,7 @@ def main() -> None:
         line = requests.readline()
         if not line:
             break
-        print(json.dumps(bench.judge(*json.loads(line))), file=replies, flush=True)
+        print(json.dumps([bench.judge(question) for question in json.loads(line)]), file=replies, flush=True)
 
 
 def _request_waits(parent: int) -> bool:
@@ -122,7 +126,7 @@ class Fork:
     def __init__(self, judges: Judges) -> None:
         requests, self._requests = os.pipe()
         self._reports, reports = os.pipe()
-        self.items = 0
+        self.asked = 0
         self._process = os.fork()
         if self._process == 0:
             os.close(self._requests)
@@ -131,48 +135,62 @@ class Fork:
         os.close(requests)
         os.close(reports)
 
-    def ask(self, questions: list[list[str]], deadline: float) -> list[Outcome]:
-        """The outcomes of the questions, up to the one on which the fork was ended."""
-        self.items += 1
-        os.write(self._requests, json.dumps([deadline, questions]).encode() + b"\n")
-        reported = b""
-        while len(reported) < len(questions):
-            report = os.read(self._reports, len(questions))
-            if not report:
-                break
-            reported += report
-        return [Outcome(chr(byte)) for byte in reported]
+    def ask(self, question: list[str], seconds: float, longest_sleep: float) -> Outcome | None:
+        """The outcome of a question that may take `seconds` of processor time; None where the fork ended."""
+        self.asked += 1
+        os.write(self._requests, json.dumps([seconds, question]).encode() + b"\n")
+        asleep, used = 0.0, -1.0
+        while not select.select([self._reports], [], [], _SECONDS_BETWEEN_LOOKS)[0]:
+            sleeps, now_used = _state(self._process)
+            asleep = asleep + _SECONDS_BETWEEN_LOOKS if sleeps and now_used == used else 0.0
+            used = now_used
+            if asleep >= longest_sleep:
+                os.kill(self._process, signal.SIGPROF)
+        report = os.read(self._reports, 1)
+        return Outcome(report.decode()) if report else None
 
     def end(self) -> Outcome:
         """End the fork; what its end says about the question it did not answer."""
         os.close(self._requests)
         os.close(self._reports)
         _, status = os.waitpid(self._process, 0)
-        ended_by_limit = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGALRM, signal.SIGPROF)
+        ended_by_limit = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF
         return Outcome.TIMED_OUT if ended_by_limit else Outcome.OUT_OF_MEMORY
+
+
+def _state(process: int) -> tuple[bool, float]:
+    """Whether a child sleeps, and the processor seconds it has used."""
+    import psutil
+
+    try:
+        child = psutil.Process(process)
+        times = child.cpu_times()
+        return child.status() == psutil.STATUS_SLEEPING, times.user + times.system
+    except psutil.Error:  # it has ended, which its pipe will say
+        return False, 0.0
 
 
 class Bench:
     """Keeps one fork at work and replaces it when it has ended or judged enough."""
 
-    def __init__(self, judges: Judges) -> None:
+    def __init__(self, judges: Judges, longest_sleep: float = SLEEPING_SECONDS) -> None:
         self._judges = judges
+        self._longest_sleep = longest_sleep
         self._fork: Fork | None = None
 
-    def judge(self, seconds: float, questions: list[list[str]]) -> list[Outcome]:
-        """One outcome for each question on an item."""
-        outcomes: list[Outcome] = []
-        deadline = time.monotonic() + seconds
-        while len(outcomes) < len(questions):
-            fork = self._fork = self._fork or Fork(self._judges)
-            outcomes += fork.ask(questions[len(outcomes) :], deadline)
-            if len(outcomes) < len(questions):
-                outcomes.append(fork.end())
-                self._fork = None
-            elif fork.items >= _ITEMS_PER_FORK:
-                fork.end()
-                self._fork = None
-        return outcomes
+    def judge(self, question: list[str]) -> Outcome:
+        """The outcome of a question, which is asked again where processor time ran out."""
+        outcome = self._judge_once(question, PROCESSOR_SECONDS)
+        return outcome if outcome is not Outcome.TIMED_OUT else self._judge_once(question, LAST_PROCESSOR_SECONDS)
+
+    def _judge_once(self, question: list[str], seconds: float) -> Outcome:
+        fork = self._fork = self._fork or Fork(self._judges)
+        outcome = fork.ask(question, seconds, self._longest_sleep)
+        if outcome is None or fork.asked >= _QUESTIONS_PER_FORK:
+            ending = fork.end()
+            self._fork = None
+            return outcome or ending
+        return outcome
 
 
 def _serve_in_fork(judges: Judges, requests: int, reports: int) -> None:
@@ -184,17 +202,11 @@ def _serve_in_fork(judges: Judges, requests: int, reports: int) -> None:
         sys.setrecursionlimit(_RECURSION)
         with os.fdopen(requests, "rb") as lines:
             for line in lines:
-                deadline, questions = json.loads(line)
-                for position, (kind, answer, gold) in enumerate(questions):
-                    left = max(deadline - time.monotonic(), _SHORTEST_SECONDS)
-                    if position < len(questions) - 1:
-                        left = min(left, _FIRST_QUESTION_WALL_SECONDS)
-                    signal.setitimer(signal.ITIMER_REAL, left)
-                    signal.setitimer(signal.ITIMER_PROF, PROCESSOR_SECONDS)
-                    outcome = _outcome(judges[kind], answer, gold)
-                    signal.setitimer(signal.ITIMER_PROF, 0)
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                    os.write(reports, outcome.encode())
+                seconds, (kind, answer, gold) = json.loads(line)
+                signal.setitimer(signal.ITIMER_PROF, seconds)
+                outcome = _outcome(judges[kind], answer, gold)
+                signal.setitimer(signal.ITIMER_PROF, 0)
+                os.write(reports, outcome.encode())
     finally:
         os._exit(0)
 
