@@ -15,7 +15,8 @@ from lrbench.recipe.catalogue import SUITES as BENCHMARKS
 
 TASKS_FOLDER = Path(__file__).parent / "tasks"
 # Raised whenever a verdict could come out differently for the same completion.
-GRADER_VERSION = 1
+_GRADER_VERSION = 2
+_GRADER_VERSION_FOR_EMBEDDED = 1
 BOXED = r"Please reason step by step, and put your final answer within \boxed{}."
 
 
@@ -69,6 +70,15 @@ SUITES = {
 }
 
 
+def grader_version(benchmark: str) -> int:
+    """What tells the grader's verdicts from those of an earlier one; integers in a box have a grader apart.
+
+    2: constants are compared without a tolerance, times are no ratios, the paper's unions are not read up to
+    their first interval, more notations are read, and only processor time is limited.
+    """
+    return _GRADER_VERSION_FOR_EMBEDDED if benchmark in BENCHMARKS["embedded7"] else _GRADER_VERSION
+
+
 def protocol(suite: Suite, items: ItemSet, *, engine: str, dtype: str) -> dict[str, Any]:
     """Everything that defines how a score was measured (law 5), as JSON values.
 
@@ -85,7 +95,7 @@ def protocol(suite: Suite, items: ItemSet, *, engine: str, dtype: str) -> dict[s
         "max_new_tokens": suite.max_new_tokens,
         "engine": engine,
         "dtype": dtype,
-        "grader_version": GRADER_VERSION,
+        "grader_version": grader_version(items.benchmark),
         "limit": items.limit,
         "items": items.items_hash if items.listed else None,
     }

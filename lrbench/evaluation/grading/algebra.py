@@ -22,6 +22,7 @@ from lrbench.evaluation.grading.parsing import in_two_stages
 
 _DIGITS = 20
 _POINTS = 4
+_MATRICES = (sympy.MatrixBase, sympy.MatrixExpr)
 _DIGITS_OF_A_ROUNDING = 6
 _TRIGONOMETRIC = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
 _RADIANS = r"{(\1\\pi/180)}"
@@ -113,10 +114,14 @@ def _quantity(expression: sympy.Basic) -> sympy.Symbol:
 
 
 def _equal(ours: Any, theirs: Any) -> bool:
+    if any(isinstance(side, sympy.Expr) and side.has(sympy.nan, sympy.zoo) for side in (ours, theirs)):
+        return False
     if ours == theirs:
         return True
     ours = _with_the_same_constant(ours, theirs)
     if not (isinstance(ours, sympy.Expr) and isinstance(theirs, sympy.Expr)):
+        return _verified(ours, theirs)
+    if isinstance(ours, _MATRICES) or isinstance(theirs, _MATRICES):
         return _verified(ours, theirs)
     agreement = _agree_at_points(ours, theirs)
     if agreement is not None:
@@ -136,7 +141,12 @@ def _with_the_same_constant(ours: Any, theirs: Any) -> Any:
 
 
 def _verified(ours: Any, theirs: Any) -> bool:
-    """Sets, relations and the like are compared by math-verify."""
+    """Matrices by their entries, negated equations by their sides; math-verify compares sets and the like."""
+    if isinstance(ours, _MATRICES) and isinstance(theirs, _MATRICES):
+        left, right = ours.doit(), theirs.doit()
+        return left.shape == right.shape and all(map(_equal, left, right))
+    if isinstance(ours, sympy.Ne) and isinstance(theirs, sympy.Ne):
+        return _proportional(ours.lhs - ours.rhs, theirs.lhs - theirs.rhs)
     try:
         return bool(grader.verify(theirs, ours, timeout_seconds=None))
     except Exception:  # math-verify raises on pairs it has no rule for

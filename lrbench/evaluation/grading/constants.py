@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import sympy
-from sympy.core.evalf import PrecisionExhausted
+from sympy.core.evalf import PrecisionExhausted, evalf
 
 LARGEST_BITS = 1 << 20
 """An integer with more binary digits than this is not worked out."""
@@ -31,11 +31,13 @@ _BITS_PER_SYMBOL = 32
 _BITS_AT_LEAST = 256
 _BITS_PER_BIT_OF_SIZE = 4
 _SPARE_BITS = 64
+_FIRST_BITS = 64
+_GROWTH = 4
 _DIGITS_FOR_SIZE = 3
 _BITS_OF_A_SYMBOL = 8.0
 _BITS_OF_A_FLOAT = 1000
 _NUMERICAL = (sympy.Integral, sympy.Sum, sympy.Product, sympy.Limit)
-_DISGUISES = (sympy.Add, sympy.Mul)
+_HYPERBOLIC = (sympy.sinh, sympy.cosh, sympy.tanh, sympy.coth, sympy.sech, sympy.csch)
 _TRIGONOMETRIC = (sympy.sin, sympy.cos, sympy.tan, sympy.cot, sympy.sec, sympy.csc)
 
 
@@ -49,24 +51,21 @@ def is_zero(constant: sympy.Expr, *, proven: bool = True) -> bool | None:
         return bool(constant == 0)
     if constant.has(sympy.nan, sympy.zoo, sympy.oo, -sympy.oo):
         return None
-    constant = _without_hidden_zeros(constant, proven)
-    return _vanishes(constant, proven)
+    constant = constant.rewrite(_HYPERBOLIC, sympy.exp)
+    return _vanishes(_without_hidden_zeros(constant, proven), proven)
 
 
 def _without_hidden_zeros(constant: sympy.Expr, proven: bool) -> sympy.Expr:
-    """The constant with 0 for every argument of a root, quotient or function that is zero in disguise.
-
-    Elsewhere noise in place of a zero does no harm; there it would be read as a small number.
-    """
+    """The constant with 0 for every sum inside it that is zero in disguise, since none such has certain digits."""
     if not constant.args:
         return constant
     arguments = [
         _without_hidden_zeros(argument, proven) if isinstance(argument, sympy.Expr) else argument
         for argument in constant.args
     ]
-    if not (constant.is_Add or constant.is_Mul):
+    if not constant.is_Add:
         arguments = [
-            sympy.S.Zero if isinstance(argument, _DISGUISES) and _vanishes(argument, proven) else argument
+            sympy.S.Zero if isinstance(argument, sympy.Add) and _vanishes(argument, proven) else argument
             for argument in arguments
         ]
     return constant if tuple(arguments) == constant.args else constant.func(*arguments)
@@ -78,15 +77,28 @@ def _vanishes(constant: sympy.Expr, proven: bool) -> bool | None:
     needed = _bits_needed(constant, proven)
     if needed > _MOST_BITS and sympy.expand(constant) == 0:
         return True
-    digits = math.ceil(min(needed, _MOST_BITS) * math.log10(2))
-    try:
-        value = constant.evalf(_DIGITS_FOR_SIZE, maxn=digits, strict=True)
-    except PrecisionExhausted:
-        # What is out of reach is not counted as zero.
-        return needed <= _MOST_BITS
-    if not all(part.is_Float or part.is_Rational for part in value.as_real_imag()):
-        return None
-    return bool(value == 0)
+    most = min(needed, _MOST_BITS)
+    bits = _FIRST_BITS
+    while True:
+        try:
+            return _evaluates_to_nothing(constant, bits)
+        except PrecisionExhausted:
+            if 2 * bits >= most:
+                # What is out of reach is not counted as zero.
+                return needed <= _MOST_BITS
+        except (NotImplementedError, TypeError, ValueError):
+            return None
+        bits = min(_GROWTH * bits, math.ceil(most / 2))
+
+
+def _evaluates_to_nothing(constant: sympy.Expr, bits: int) -> bool:
+    """Whether a constant's value is 0 when it is computed to so many certain binary digits.
+
+    Raises PrecisionExhausted where no part of it grows certain with twice as many and their like, and
+    NotImplementedError for functions without values.
+    """
+    value = evalf(constant, bits, {"maxprec": 2 * bits, "strict": True})
+    return not any(value[:2])
 
 
 def _bits_needed(constant: sympy.Expr, proven: bool) -> float:

@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from lrbench.evaluation.grading import structures
-from lrbench.evaluation.grading.numerals import decimal_places, is_decimal, number
+from lrbench.evaluation.grading.numerals import decimal_places, is_decimal, number, with_decimal_point
 from lrbench.evaluation.grading.quantities import Quantity, quantity, without_unit
 from lrbench.evaluation.grading.rewriting import tidy, trim
 
@@ -33,9 +33,11 @@ LONGEST = 2000
 
 _MOST_PARTS = 60
 _DIGITS_OF_A_ROUNDING = 6
-_CLOCK = re.compile(r"(\d{1,2}:\d{2}(?::\d{2})?)\s*([ap])\.?\s*m\b\.?", re.IGNORECASE)
+_CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*(?:([ap])\.?\s*m\b\.?)?", re.IGNORECASE)
+_TIME_OR_RATIO = re.compile(r"(?:0|[1-9]\d?):[1-9]\d")
 _BASE = re.compile(r"\(?([0-9A-Za-z]+)\)?\s*_\s*\{?\s*(\d{1,2})\s*\}?")
-_RATIO = re.compile(r"(.+?)\s*(?::|\\text\{\s*to\s*\}|\bto\b)\s*(.+)")
+_RATIO_SIGN = re.compile(r"\s*(?::|\\text\{\s*to\s*\}|\bto\b)\s*")
+_HOURS = 24
 _NAME = re.compile(
     r"(?:\\text\{[^{}]*\}|\\frac\{d[^{}]*\}\{d[^{}]*\}|\\?[a-zA-Z]+(?:\s+[a-zA-Z]{2,})*)"
     r"(?:\s*_\s*(?:\{[^{}]*\}|\w))?(?:'|\^\s*\{?\s*\\prime\s*\}?)*\s*(?:\([^()=]*\))?"
@@ -47,7 +49,6 @@ _DERIVATIVE = re.compile(
 _MEMBERSHIP = re.compile(r"^\\?[a-zA-Z]+(?:_\{?\w+\}?)?\s*\\in(?![a-zA-Z])\s*")
 _WORDS = re.compile(r"[a-zA-Z]{2,}(?:(?:[\s.']+|(?<=[a-zA-Z]{3})-(?=[a-zA-Z]{3}))[a-zA-Z]+)*[.']?")
 _ARTICLE = re.compile(r"\b(?:the|an?)\b\s+", re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
 _SUBSCRIPT_CALL = re.compile(r"\b([A-Za-z])\s*\(\s*(\d)\s*\)")
 
 
@@ -103,21 +104,31 @@ class _Comparison:
         return self.formulas(answer, gold)
 
     def clocks(self, answer: str, gold: str) -> bool | None:
-        """Times of the day: 4:30 p.m."""
-        theirs = _CLOCK.fullmatch(_plain_words(gold))
-        if not theirs:
-            return None
-        ours = _CLOCK.fullmatch(_plain_words(answer))
-        return bool(ours) and [part.lower() for part in ours.groups()] == [  # type: ignore[union-attr]
-            part.lower() for part in theirs.groups()
-        ]
+        """Times of the day, which are no ratios: 1:15 is not 2:30, and 3:05 is neither 3:5 nor 0.6.
+
+        Only 22:26 for 11:13, where one does not name five, ten or more minutes, may be a ratio after all.
+        """
+        ours, theirs = _clock(answer), _clock(gold)
+        if ours is not None and theirs is not None:
+            return True if ours == theirs else None if _are_odd_minutes(answer, gold) else False
+        for text, clock, other in ((answer, ours, gold), (gold, theirs, answer)):
+            if (
+                clock is not None
+                and not _TIME_OR_RATIO.fullmatch(text)
+                and (_ratio(other) or quantity(other))
+            ):
+                return False
+        return None
 
     def quantities(self, answer: str, gold: str) -> bool | None:
         """Numbers, with or without a unit or percent sign."""
-        theirs = quantity(gold)
+        ours, theirs = quantity(answer), quantity(gold)
+        if theirs is None and ours is not None:
+            theirs = _with_decimal_comma(gold)
         if theirs is None:
             return self.rounding_of_formula(answer, gold)
-        ours = quantity(answer) or _with_decimal_comma(answer, theirs)
+        if ours is None:
+            ours = _with_decimal_comma(answer, whole=theirs.value.denominator == 1)
         if ours is None:
             return None
         return _same_quantity(ours, theirs) or _is_rounding(answer, theirs.value, gold)
@@ -247,13 +258,16 @@ class _Comparison:
         return (is_named or is_calculation) and self.equal(ours[-1], gold)
 
     def ratios(self, answer: str, gold: str) -> bool | None:
-        """Ratios as the fractions they stand for."""
+        """Ratios by their proportions; one of two numbers also as the fraction it stands for."""
         ours, theirs = _ratio(answer), _ratio(gold)
         if ours is None and theirs is None:
             return None
-        left = ours if ours is not None else number(answer)
-        right = theirs if theirs is not None else number(gold)
-        return left == right if left is not None and right is not None else None
+        ours, theirs = ours or _fraction(answer), theirs or _fraction(gold)
+        if ours is None or theirs is None:
+            return None
+        return len(ours) == len(theirs) and all(
+            ours[0] * other == first * theirs[0] for first, other in zip(ours, theirs, strict=True)
+        )
 
     def words(self, answer: str, gold: str) -> bool | None:
         """Answers in words: letter case, articles and punctuation aside."""
@@ -331,17 +345,15 @@ def _is_rounding(answer: str, value: Fraction, gold: str) -> bool:
     """Whether `answer` is a long enough rounding of a fraction."""
     ours = number(answer)
     digits, places = decimal_places(answer)
-    if ours is None or digits < _DIGITS_OF_A_ROUNDING or is_decimal(gold):
+    if ours is None or digits < _DIGITS_OF_A_ROUNDING or not places or is_decimal(gold):
         return False
     return 2 * abs(ours - value) <= Fraction(1, 10**places)
 
 
-def _with_decimal_comma(answer: str, gold: Quantity) -> Quantity | None:
-    found = _DECIMAL_COMMA.fullmatch(answer.strip())
-    if not found or gold.value.denominator == 1:
-        return None
-    value = number(".".join(found.groups()))
-    return Quantity(value, is_percent=False) if value is not None else None
+def _with_decimal_comma(text: str, *, whole: bool = True) -> Quantity | None:
+    """The number in a text that has a comma before its decimals, where `whole` may it be one without."""
+    plain = with_decimal_point(text, whole=whole)
+    return quantity(plain) if plain is not None else None
 
 
 def _in_base(digits: str, base: str) -> int | None:
@@ -385,10 +397,33 @@ def _less_than(terms: list[str], signs: list[str]) -> tuple[str, str]:
     return f"({lesser})-({greater})", signs[0].replace(">", "<")
 
 
-def _ratio(text: str) -> Fraction | None:
-    found = _RATIO.fullmatch(text)
-    first, second = (number(part) for part in found.groups()) if found else (None, None)
-    return first / second if first is not None and second else None
+def _clock(text: str) -> tuple[int, bool] | None:
+    """A time of the day in seconds, and whether it may also be that time in the other half of the day."""
+    found = _CLOCK.fullmatch(_plain_words(text))
+    if not found or int(found[1]) > _HOURS:
+        return None
+    hour, minute, second = (int(part or 0) for part in found.groups()[:3])
+    half = found[4]
+    if half and hour <= _HOURS // 2:
+        hour = hour % 12 + (12 if half.lower() == "p" else 0)
+    return (hour * 60 + minute) * 60 + second, not half and 1 <= hour <= _HOURS // 2
+
+
+def _are_odd_minutes(*texts: str) -> bool:
+    """Whether all could be ratios, and one is no time that people name often."""
+    return all(map(_TIME_OR_RATIO.fullmatch, texts)) and any(int(text[-1]) % 5 for text in texts)
+
+
+def _ratio(text: str) -> tuple[Fraction, ...] | None:
+    """The terms of a ratio, the first not zero, nor all of the others."""
+    terms = [number(term) for term in _RATIO_SIGN.split(text)]
+    known = tuple(term for term in terms if term is not None)
+    return known if 1 < len(terms) == len(known) and known[0] and any(known[1:]) else None
+
+
+def _fraction(text: str) -> tuple[Fraction, ...] | None:
+    value = number(text)
+    return (value, Fraction(1)) if value else None
 
 
 def _name(side: str) -> str:

@@ -12,8 +12,13 @@ LONGEST = 400
 
 _LARGEST_EXPONENT = 2000
 
-_DIGITS = r"(?:\d{1,3}(?:[, ]\d{3})+|\d+)"
+# Thousands are kept apart by one sign throughout, and never begin with a zero: 0,125 is no 125.
+_DIGITS = r"(?:[1-9]\d{0,2}([, '])\d{3}(?:\3\d{3})*|\d+)"
 _PLAIN = re.compile(rf"([+-]?)\s*({_DIGITS}?)(?:\.(\d*))?")
+_GROUPED = r"[1-9]\d{0,2}(?:(?:\.\d{3})+|(?: \d{3})+|(?:'\d{3})+)"
+_DECIMAL_COMMA = re.compile(
+    rf"(?<![\d.,'])(?:({_GROUPED}),(\d+)|([1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}})|(\d+),(\d+))(?![\d.,'])"
+)
 _SCIENTIFIC = re.compile(
     r"([+-]?[\d., ]*)\s*"
     r"(?:(?:\\times|\\cdot|\*|x)\s*10\s*(?:\^|\*\*)\s*\{?\s*([+-]?\d+)\s*\}?|[eE]\s*([+-]?\d+))"
@@ -31,6 +36,13 @@ _SCALED = re.compile(
 _SCALES = {
     "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
 }  # fmt: skip
+_PARTS = {
+    "half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
+    "ninth": 9, "tenth": 10,
+}  # fmt: skip
+_PARTS_IN_WORDS = re.compile(
+    rf"(?:(?:(.+?)[\s-]+and[\s-]+)?(\w+)[\s-]+)?(halves|(?:{'|'.join(_PARTS)})s?)", re.IGNORECASE
+)
 _WORDS = re.compile(r"[a-z]+(?:[\s-]+[a-z]+)*", re.IGNORECASE)
 _NUMBER_WORDS = frozenset(w2n.american_number_system) - {"point"} | {"and", "a"}
 
@@ -42,11 +54,28 @@ def number(text: str) -> Fraction | None:
         return None
     if text[0] == "(" and text[-1] == ")" and text.count("(") == 1:
         text = text[1:-1].strip()
-    for read in (_plain, _scientific, _mixed, _fraction, _repeating, _words, _scaled):
+    for read in (_plain, _scientific, _mixed, _fraction, _repeating, _words, _parts_in_words, _scaled):
         value = read(text)
         if value is not None:
             return value
     return None
+
+
+def with_decimal_point(text: str, *, whole: bool = True) -> str | None:
+    """A text with one numeral in it, which has a comma before its decimals, with a point in its place.
+
+    1.234,56 and 1 234,56 and 1'234,56 and 1.234.567 are no numerals otherwise. 3,5 could be a list of two, so
+    it is one numeral only where the number sought is not `whole`. None for any other text.
+    """
+    found = _DECIMAL_COMMA.search(text)
+    if not found or re.search(r"[\d()\[\]]|\\[{}]", text[: found.start()] + text[found.end() :]):
+        return None
+    grouped, decimals, groups, plain, plain_decimals = found.groups()
+    if plain and whole:
+        return None
+    digits = re.sub(r"\D", "", grouped or groups or plain)
+    point = f".{decimals or plain_decimals}" if not groups else ""
+    return text[: found.start()] + digits + point + text[found.end() :]
 
 
 def is_decimal(text: str) -> bool:
@@ -59,7 +88,7 @@ def decimal_places(text: str) -> tuple[int, int]:
     found = _PLAIN.fullmatch(text.strip())
     if not found:
         return 0, 0
-    whole, decimals = re.sub(r"\D", "", found.group(2) or ""), found.group(3) or ""
+    whole, decimals = re.sub(r"\D", "", found.group(2) or ""), found.group(4) or ""
     return len((whole + decimals).lstrip("0")), len(decimals)
 
 
@@ -69,10 +98,10 @@ def _signed(sign: str, value: Fraction) -> Fraction:
 
 def _plain(text: str) -> Fraction | None:
     found = _PLAIN.fullmatch(text) if len(text) <= LONGEST else None
-    if not found or not (found.group(2) or found.group(3)):
+    if not found or not (found.group(2) or found.group(4)):
         return None
-    whole = re.sub(r"[, ]", "", found.group(2) or "")
-    decimals = found.group(3) or ""
+    whole = re.sub(r"[, ']", "", found.group(2) or "")
+    decimals = found.group(4) or ""
     return _signed(found.group(1), Fraction(int((whole + decimals) or "0"), 10 ** len(decimals)))
 
 
@@ -132,6 +161,17 @@ def _words(text: str) -> Fraction | None:
         return Fraction(w2n.word_to_num(" ".join(words)))
     except (ValueError, IndexError, TypeError):
         return None
+
+
+def _parts_in_words(text: str) -> Fraction | None:
+    """One half, three-quarters, two and a third; a third without a number is a place in a row."""
+    found = _PARTS_IN_WORDS.fullmatch(text)
+    if not found or not (found[2] or found[3].lower() == "half"):
+        return None
+    whole = _words(found[1]) if found[1] else Fraction(0)
+    numerator = _words(found[2]) if found[2] and found[2].lower() not in ("a", "an") else Fraction(1)
+    part = found[3].lower().replace("halves", "half").removesuffix("s")
+    return whole + numerator / _PARTS[part] if whole is not None and numerator is not None else None
 
 
 def _scaled(text: str) -> Fraction | None:

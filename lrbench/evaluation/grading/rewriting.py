@@ -10,10 +10,22 @@ _SIGNS = str.maketrans(
         "−": "-", "–": "-", "×": "\\times ", "÷": "\\div ", "·": "\\cdot ", "⋅": "\\cdot ", "°": "^\\circ ",
         "π": "\\pi ", "θ": "\\theta ", "∞": "\\infty ", "√": "\\sqrt ", "≤": "\\le ", "≥": "\\ge ",
         "≠": "\\ne ", "≈": "\\approx ", "∪": "\\cup ", "∩": "\\cap ", "∈": "\\in ", "±": "\\pm ",
-        "²": "^{2}", "³": "^{3}", "⁻": "^{-}", "’": "'", "“": '"', "”": '"', "、": ",", "。": ".",
+        "‐": "-", "‑": "-", "∕": "/", "⁄": "/", "’": "'", "“": '"', "”": '"', "、": ",", "。": ".",
         "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "", "\u2060": "", "\u00a0": " ",
     }
 )  # fmt: skip
+
+_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123456789+-=()ni", strict=True))
+_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₒₓₙ", "0123456789+-=()aeoxn", strict=True))
+_FRACTION_SLASHES = "\u2044\u2215"
+_SMALL_FRACTION = re.compile(
+    rf"([{''.join(_SUPERSCRIPTS)}]+)[{_FRACTION_SLASHES}]([{''.join(_SUBSCRIPTS)}]+)"
+)
+_RAISED = re.compile(rf"[{''.join(_SUPERSCRIPTS)}]+")
+_LOWERED = re.compile(rf"[{''.join(_SUBSCRIPTS)}]+")
+_VULGAR_FRACTION = re.compile(r"[\u00bc-\u00be\u2150-\u215e\u2189]")
+_APOSTROPHE = re.compile(r"(?<=\d)['\u2018\u2019\u201b\u02b9\u02bc\u2032\u00b4`](?=\d{3}(?!\d))")
+_BRACED_COMMAS = re.compile(r"(?<![\d.,}])([1-9]\d{0,2})((?:\{,\s*\}\d{3})+)(?!\d)")
 
 _TEXT_COMMANDS = r"text|textbf|textit|textrm|textsf|textnormal|textup|emph|mbox|hbox|mathrm|mathsf|rm"
 _FONT_COMMANDS = r"mathbf|mathit|mathcal|mathnormal|boldsymbol|bm|pmb|bold|underline|boxed|fbox|framebox|vec"
@@ -26,7 +38,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\.?", ""),
         (r"\\(?:,|;|:|>|quad|qquad|thinspace|enspace|hspace\{[^{}]*\}|phantom\{[^{}]*\})(?![a-zA-Z])|~", " "),
         (r"(?<!\\)\\ ", " "),
-        (r"\\[tdc]frac(?![a-zA-Z])", r"\\frac"),
+        (r"\\(?:[tdc]|nice|s|flat)frac(?![a-zA-Z])", r"\\frac"),
         (r"\\le(?:q|qslant|slant)?(?![a-zA-Z])", r"\\le "),
         (r"\\ge(?:q|qslant|slant)?(?![a-zA-Z])", r"\\ge "),
         (r"\\(?:neq|not=)(?![a-zA-Z])", r"\\ne "),
@@ -46,9 +58,10 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\*\*", ""),
         (r"\bnp\.", r"\\"),
         (r"(?<![a-zA-Z\\])(?:inf|infinity|oo)(?![a-zA-Z])", r"\\infty "),
-        (r"(?<=\d)\{,\s*\}(?=\d{3}(?!\d))", ""),
         (r"\{,\s*\}", ","),
         (r"_\s*([a-zA-Z0-9])(?![a-zA-Z0-9])", r"_{\1}"),
+        (r"\\cr(?![a-zA-Z])", r"\\\\"),
+        (r"\\hline(?![a-zA-Z])", ""),
         (r"\\cancel(?:to)?(?![a-zA-Z])", ""),
     )
 )
@@ -72,7 +85,9 @@ _LIMIT = 12
 
 def tidy(answer: str) -> str:
     r"""`answer` with one spelling for each sign; words stay marked as \text{...}, since they may be units."""
+    answer = _with_plain_digits(answer)
     answer = unicodedata.normalize("NFKC", answer.translate(_SIGNS)).translate(_SIGNS)
+    answer = _BRACED_COMMAS.sub(lambda found: re.sub(r"[^\d]", "", found.group()), answer)
     if "\\begin" not in answer:
         answer = _DOUBLED_BACKSLASH.sub(r"\\", answer)
     for pattern, replacement in _REWRITES:
@@ -86,6 +101,30 @@ def tidy(answer: str) -> str:
     answer = _BARE_POWER.sub(r"^{\1}", answer)
     answer = brace_fractions(answer)
     return trim(answer)
+
+
+def _with_plain_digits(answer: str) -> str:
+    """Fractions, powers and indices that are one sign as LaTeX, and one apostrophe between thousands.
+
+    Compatibility normalisation alone would run them into the digits before: 2½ into 21/2, 10⁴ into 104.
+    """
+    answer = _SMALL_FRACTION.sub(
+        lambda found: rf"\frac{{{_spelt(found[1], _SUPERSCRIPTS)}}}{{{_spelt(found[2], _SUBSCRIPTS)}}}",
+        answer,
+    )
+    answer = _VULGAR_FRACTION.sub(lambda found: _vulgar_fraction(found.group()), answer)
+    answer = _RAISED.sub(lambda found: f"^{{{_spelt(found.group(), _SUPERSCRIPTS)}}}", answer)
+    answer = _LOWERED.sub(lambda found: f"_{{{_spelt(found.group(), _SUBSCRIPTS)}}}", answer)
+    return _APOSTROPHE.sub("'", answer)
+
+
+def _spelt(signs: str, letters: dict[str, str]) -> str:
+    return "".join(letters[sign] for sign in signs)
+
+
+def _vulgar_fraction(sign: str) -> str:
+    numerator, denominator = unicodedata.normalize("NFKC", sign).split("\u2044")
+    return rf"\frac{{{numerator}}}{{{denominator}}}"
 
 
 def brace_fractions(answer: str) -> str:

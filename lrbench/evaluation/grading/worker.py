@@ -181,7 +181,11 @@ class Bench:
     def judge(self, question: list[str]) -> Outcome:
         """The outcome of a question, which is asked again where processor time ran out."""
         outcome = self._judge_once(question, PROCESSOR_SECONDS)
-        return outcome if outcome is not Outcome.TIMED_OUT else self._judge_once(question, LAST_PROCESSOR_SECONDS)
+        return (
+            outcome
+            if outcome is not Outcome.TIMED_OUT
+            else self._judge_once(question, LAST_PROCESSOR_SECONDS)
+        )
 
     def _judge_once(self, question: list[str], seconds: float) -> Outcome:
         fork = self._fork = self._fork or Fork(self._judges)

@@ -201,7 +201,7 @@ class CheckedSolutions(RolloutSource):
     @property
     def identity(self) -> Mapping[str, Any]:
         """Adds the gold answers, the decoding, the seed and the grader."""
-        from lrbench.evaluation.suites import GRADER_VERSION
+        from lrbench.evaluation.suites import grader_version
 
         return {
             **super().identity,
@@ -210,7 +210,7 @@ class CheckedSolutions(RolloutSource):
             "solutions": self.sampling.solutions.model_dump(mode="json"),
             "engine": self.sampling.engine.name,
             "seed": self.seed,
-            "grader_version": GRADER_VERSION,
+            "grader_version": grader_version(self.problems.benchmark),
         } | turn_marks(self.expert).writing
 
     @property

@@ -15,7 +15,7 @@ from lrbench.data.sets import DATA_SETS
 from lrbench.embedded.assets import FAMILIES
 from lrbench.evaluation.grading import Verdict, grade, grade_many
 from lrbench.evaluation.items import ItemSet, choose_items
-from lrbench.evaluation.suites import GRADER_VERSION, SUITES
+from lrbench.evaluation.suites import SUITES, grader_version
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.records import items_hash
 
@@ -77,7 +77,8 @@ class Regraded:
 
     def take(self, where: str, data: bytes, findings: Findings) -> None:
         """Grade one file of items, and note every verdict that is not the recorded one."""
-        findings.compare(where, "the grader's version", self.protocol["grader_version"], GRADER_VERSION)
+        version = grader_version(self.benchmark)
+        findings.compare(where, "the grader's version", self.protocol["grader_version"], version)
         items = [GradedItem.model_validate(json.loads(line)) for line in data.decode().split("\n")[:-1]]
         for number, (item, verdict) in enumerate(zip(items, self._verdicts(items), strict=True), start=1):
             self.ids.append(item.id)

@@ -69,6 +69,29 @@ def test_only_the_exact_verdict_accepts_a_right_answer_the_paper_cannot_read(gol
     assert verdicts(gold, answer) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("gold", "answer", "expected"),
+    [
+        ("(1,2)\\cup(3,4)", "(1,2)\\cup(3,5)", (False, False)),
+        ("(-\\infty,2)\\cup(3,\\infty)", "(-\\infty,2)", (False, False)),
+        ("(-\\infty,2)", "(-\\infty,2)\\cup(3,\\infty)", (False, False)),
+        ("[1,2]\\cup[3,4]", "[1,2]\\cup[3,5]", (False, False)),
+        ("[1,2]", "[1,2]\\cap[0,3]", (False, False)),
+        ("(1,2)\\cup(3,4)\\cup(5,6)", "(1,2)\\cup(3,4)", (False, False)),
+        ("(1,2)\\cup(3,4)", "(1,2)\\cup(3,4)", (True, True)),
+        # Element by element, the protocol reads `2)\cap(3` as 2, and the exponent of a bracket as nothing.
+        ("(-\\infty,2)\\cup(3,\\infty)", "(-\\infty,2)\\cap(3,\\infty)", (True, False)),
+        ("(-\\infty,0)\\cup\\{1\\}", "(-\\infty,0)\\cap\\{1\\}", (True, False)),
+        ("12:00", "1:00", (False, False)),
+        ("12:00", "12:00", (True, True)),
+    ],
+)
+def test_the_paper_reads_no_union_up_to_its_first_interval_and_nobody_a_time_as_a_ratio(
+    gold: str, answer: str, expected: tuple[bool, bool]
+) -> None:
+    assert verdicts(gold, answer) == expected
+
+
 def test_scientific_notation_equals_a_gold_in_e_notation_only_exactly() -> None:
     assert verdicts("4.5e33", "4.5 \\times 10^{33} \\text{ erg/s}", "minerva_math") == (False, True)
     assert verdicts("4.5e33", "4.5e33", "minerva_math") == (True, True)
