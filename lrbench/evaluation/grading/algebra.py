@@ -222,7 +222,7 @@ def _proportional(ours: Any, theirs: Any) -> bool:
 
 
 def _is_rounding(answer: str, gold: Any) -> bool:
-    """Whether a decimal is the gold value, or that value rounded to at least six digits, some after the point."""
+    """Whether a decimal is the gold value, or rounded to six digits or more, some after the point."""
     stated = number(answer)
     digits, places = decimal_places(answer)
     value = _value(gold, {}) if isinstance(gold, sympy.Expr) and not gold.free_symbols else None

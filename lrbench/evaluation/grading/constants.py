@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cache
 
 import sympy
 from sympy.core.evalf import PrecisionExhausted, evalf
@@ -56,7 +55,7 @@ def is_zero(constant: sympy.Expr, *, proven: bool = True) -> bool | None:
 
 
 def _without_hidden_zeros(constant: sympy.Expr, proven: bool) -> sympy.Expr:
-    """The constant with 0 for every sum inside it that is zero in disguise, since none such has certain digits."""
+    """The constant with 0 for every sum inside it that is zero in disguise: no digit of such is certain."""
     if not constant.args:
         return constant
     arguments = [
@@ -150,7 +149,7 @@ class _Field:
 
 
 def _bits_by_separation(constant: sympy.Expr) -> float | None:
-    r"""The bound of Burnikel et al., in binary digits; None for what is not seen to be algebraic."""
+    """The bound of Burnikel et al., in binary digits; None for what is not seen to be algebraic."""
     adjoined = _Field()
     try:
         upper, lower = _conjugates(constant, adjoined)
@@ -160,7 +159,7 @@ def _bits_by_separation(constant: sympy.Expr) -> float | None:
 
 
 def _conjugates(constant: sympy.Expr, adjoined: _Field) -> tuple[float, float]:
-    """A constant as a quotient of algebraic integers: binary logarithms of bounds for all their conjugates."""
+    """A quotient of algebraic integers: binary logarithms of bounds for the conjugates of both."""
     if constant.is_Rational:
         return _log2_of_integer(constant.p), _log2_of_integer(constant.q)
     if constant.is_Add or constant.is_Mul:
@@ -212,7 +211,7 @@ def _turn(constant: sympy.Expr) -> int | None:
 
 
 def with_towers_as_symbols(formula: sympy.Basic) -> sympy.Basic:
-    """A formula with a symbol for each power or factorial too large to be worked out; equal ones are alike."""
+    """A formula with a symbol for each power or factorial that is too large to be worked out."""
     if not formula.args or _bits(formula) <= LARGEST_BITS:
         return formula
     arguments = [with_towers_as_symbols(argument) for argument in formula.args]
@@ -223,17 +222,17 @@ def with_towers_as_symbols(formula: sympy.Basic) -> sympy.Basic:
     return rebuilt
 
 
-@cache
 def _bits(formula: sympy.Basic) -> float:
     """About how many binary digits a formula's value takes where its symbols are small fractions."""
     if formula.is_Rational:
         return math.log2(max(abs(formula.p), formula.q))
     sizes = [_bits(argument) for argument in formula.args]
     size = math.fsum(sizes) if formula.is_Mul else max(sizes, default=_BITS_OF_A_SYMBOL)
-    if isinstance(formula, sympy.Pow) and (formula.exp.is_Integer or not formula.exp.is_Rational):
-        return max(size, sizes[0] * _largest(sizes[1]) if sizes[0] else 0)
-    if isinstance(formula, sympy.factorial):
-        return max(size, size * _largest(size))
+    if isinstance(formula, sympy.Pow) and not formula.exp.free_symbols:
+        fractional = formula.exp.is_Rational and not formula.exp.is_Integer
+        return size if fractional or not sizes[0] else max(size, sizes[0] * _largest(sizes[1]))
+    if isinstance(formula, sympy.factorial) and not formula.free_symbols:
+        return size * _largest(size)
     return size
 
 

@@ -1,4 +1,4 @@
-"""The same number, fraction, time or matrix in the notations people use, and what looks like it and is not."""
+"""Numbers, times and matrices in the notations people use, and what only looks like them."""
 
 from __future__ import annotations
 
@@ -104,11 +104,6 @@ NUMBERS = [
     ("1,2,3", "1.2", False),
     ("3,14", "\\frac{314}{100}", True),
     ("1,234 567", "1234567", False),
-    (
-        "\\left[\\begin{array}{cc}1&2\\\\3&4\\\\[2pt]\\end{array}\\right]",
-        "\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}",
-        True,
-    ),
     ("\\text{one half}", "\\frac12", True),
     ("three-quarters", "0.75", True),
     ("two and a half", "2.5", True),
@@ -118,6 +113,11 @@ NUMBERS = [
     ("\\nicefrac{3}{4}", "0.75", True),
 ]
 MATRICES = [
+    (
+        "\\left[\\begin{array}{cc}1&2\\\\3&4\\\\[2pt]\\end{array}\\right]",
+        "\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}",
+        True,
+    ),
     ("\\begin{pmatrix}1&2\\\\3&4\\\\\\end{pmatrix}", "\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", True),
     ("\\begin{bmatrix}1&2\\\\3&4\\\\ \\end{bmatrix}", "\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", True),
     ("\\begin{pmatrix}1\\\\2\\\\\\end{pmatrix}", "(1,2)", True),

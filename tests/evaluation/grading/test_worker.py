@@ -78,7 +78,8 @@ def bench(body: str) -> list[str]:
 
 def test_a_fork_that_sleeps_for_ever_is_ended() -> None:
     body = (
-        "bench = worker.Bench({'exact': lambda answer, gold: answer == gold or time.sleep(1000)}, longest_sleep=0.5)\n"
+        "judge = lambda answer, gold: answer == gold or time.sleep(1000)\n"
+        "bench = worker.Bench({'exact': judge}, longest_sleep=0.5)\n"
         "print(bench.judge(['exact', '1', '2']), bench.judge(['exact', '1', '1']))"
     )
     assert bench(body) == ["t", "y"]
