@@ -15,8 +15,8 @@ from lrbench.recipe.catalogue import SUITES as BENCHMARKS
 
 TASKS_FOLDER = Path(__file__).parent / "tasks"
 # Raised whenever a verdict could come out differently for the same completion.
-_GRADER_VERSION = 2
-_GRADER_VERSION_FOR_EMBEDDED = 1
+GRADER_VERSION = 2
+GRADER_VERSION_FOR_EMBEDDED = 1
 BOXED = r"Please reason step by step, and put your final answer within \boxed{}."
 
 
@@ -76,7 +76,7 @@ def grader_version(benchmark: str) -> int:
     2: constants are compared without a tolerance, times are no ratios, the paper's unions are not read up to
     their first interval, more notations are read, and only processor time is limited.
     """
-    return _GRADER_VERSION_FOR_EMBEDDED if benchmark in BENCHMARKS["embedded7"] else _GRADER_VERSION
+    return GRADER_VERSION_FOR_EMBEDDED if benchmark in BENCHMARKS["embedded7"] else GRADER_VERSION
 
 
 def protocol(suite: Suite, items: ItemSet, *, engine: str, dtype: str) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from lrbench.evaluation.graded_items import read_items
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.run import run_recipe
-from lrbench.pipeline.stages import evaluation
 from lrbench.pipeline.stages.samples import PairScores
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
@@ -52,8 +51,7 @@ def test_a_version_without_words_is_named(older_runs: Path, monkeypatch: pytest.
 def test_another_grader_is_said_of_all_that_it_judged(
     older_runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suites, "GRADER_VERSION", 99)
-    monkeypatch.setattr(evaluation, "GRADER_VERSION", 99)
+    monkeypatch.setattr(suites, "GRADER_VERSION_FOR_EMBEDDED", 99)
     (text,) = [text for text in said(older_runs) if "on multi_step" in text]
     assert "more of its kind" in text
     assert text.endswith("since answers are judged by other rules; what was written is kept")
@@ -64,8 +62,7 @@ def test_what_was_written_is_graded_by_another_grader_and_not_written_again(
 ) -> None:
     plan = plan_recipe(load_recipe(RECIPE), older_runs)
     before = {stage.key for stage in plan.stages if stage.name == "evaluate"}
-    for module in (suites, evaluation):
-        monkeypatch.setattr(module, "GRADER_VERSION", 99)
+    monkeypatch.setattr(suites, "GRADER_VERSION_FOR_EMBEDDED", 99)
     monkeypatch.setattr(Workspace, "engine", lambda *_arguments: pytest.fail("a model was asked again"))
     recipe = load_recipe(RECIPE, ["arms=[base]", "seeds=null", "sweep=null", "claims=[]"])
     assert run_recipe(recipe, older_runs).worked == 7

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.evaluation.graded_items import read_item_rows, read_items, write_item_rows
 from lrbench.evaluation.items import ItemSet
-from lrbench.evaluation.suites import GRADER_VERSION, Suite, protocol
+from lrbench.evaluation.suites import Suite, grader_version, protocol
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import turn_marks
 from lrbench.pipeline.progress import Progress
@@ -81,7 +81,7 @@ class BenchmarkScore(Stage):
                 {**self.identity, "protocol": self.protocol | {"grader_version": grader}},
                 inputs,
             )
-            for grader in range(GRADER_VERSION - 1, 0, -1)
+            for grader in range(grader_version(self.benchmark) - 1, 0, -1)
         )
 
     @property
