@@ -34,13 +34,10 @@ OTHERS = (
     "moe_intermediate_size",
     "ffn_dim",
     "n_inner",
-    "head_dim",
     "num_heads",
     "num_labels",
 )
 SIZES = (*LAYERS, *EXPERTS, *WIDTHS, *POSITIONS, *HEADS, *GROUPS, *OTHERS)
-# Where a width of its own is said for heads, the hidden size need not be divided among them.
-OWN_WIDTHS = re.compile(r"head_dim|d_kv|kv_channels|head_size")
 
 TEXTS = ("model_type", "hidden_act", "hidden_activation", "activation_function")
 DTYPE = re.compile(r"(torch\.)?(auto|(b?float|float)\d+|float8_\w+|double|half|float)")
@@ -77,14 +74,14 @@ def read_config(name: str, folder: Path) -> dict[str, Any]:
     if not isinstance(kind, str) or not kind:
         # A library would guess it from the folder's name.
         raise ModelError(f"{name}: {CONFIG} does not say model_type, so its architecture is not known")
-    if not isinstance(config.get("text_config", {}), dict):
+    if not isinstance(config.get("text_config"), dict | None):
         raise _refusal(name, "text_config", config["text_config"], "it holds the text model's own fields")
     return config
 
 
 def text_config(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that describes what reads and writes text."""
-    found: dict[str, Any] = config.get("text_config", config)
+    found: dict[str, Any] = config.get("text_config") or config
     return found
 
 
@@ -234,7 +231,7 @@ def _fields(name: str, config: dict[str, Any], depth: int = 1) -> Iterator[tuple
 
 
 def _check_heads(name: str, config: dict[str, Any]) -> None:
-    """Raise `ModelError` where what is divided among heads cannot be."""
+    """Raise `ModelError` where heads cannot be shared out; their width is for architectures to say."""
     heads = next((config[key] for key in HEADS if is_count(config.get(key), least=1)), None)
     if heads is None:
         return
@@ -242,11 +239,6 @@ def _check_heads(name: str, config: dict[str, Any]) -> None:
         groups = config.get(key)
         if is_count(groups, least=1) and heads % groups:
             raise _refusal(name, key, groups, f"{heads} heads cannot be shared among as many")
-    if any(OWN_WIDTHS.search(key) for key in config if config[key] is not None):
-        return
-    for key in ("hidden_size", "n_embd"):
-        if is_count(config.get(key), least=1) and config[key] % heads:
-            raise _refusal(name, key, config[key], f"it cannot be divided among {heads} heads")
 
 
 def _refusal(name: str, key: str, value: Any, reason: str) -> ModelError:

@@ -12,6 +12,7 @@ import pytest
 from lrbench.embedded.assets import model_folder
 from lrbench.errors import ModelError
 from lrbench.models.attention import WITHOUT_KERNEL
+from lrbench.models.config import read_config
 from lrbench.models.loading import check_architecture
 from lrbench.models.source import locate, model_identity
 from lrbench.recipe.schema import ModelReference
@@ -51,17 +52,12 @@ SAID_AT_PLAN: dict[str, tuple[dict[str, Any], str]] = {
     "tokens of others": ({"vocab_size": 641}, "vocab_size is 641: "),
     "positions": ({"max_position_embeddings": 10**12}, "max_position_embeddings is 1000000000000: the most"),
     "positions as text": ({"max_position_embeddings": "512"}, "max_position_embeddings is '512'"),
-    "heads": ({"num_attention_heads": 10**8}, "cannot be divided among 100000000 heads"),
+    "heads": ({"num_attention_heads": 10**8}, "num_attention_heads is 100000000: the longest side"),
     "no heads": ({"num_attention_heads": 0}, "num_attention_heads is 0: it is a whole number"),
-    "heads that divide nothing": (
-        {"num_attention_heads": 5},
-        "cannot be divided among 5 heads|5 heads cannot",
-    ),
     "groups that divide nothing": (
         {"num_key_value_heads": 2},
         "num_key_value_heads is 2: 3 heads cannot be shared",
     ),
-    "width of a head": ({"head_dim": 10**8}, "head_dim is 100000000: the longest side"),
     "experts": ({"num_experts": 10**8}, "num_experts is 100000000: no weight has a side of that size"),
     "labels": ({"num_labels": 10**8}, "num_labels is 100000000: the longest side"),
     "widths in a part": ({"vision_config": {"hidden_size": 10**8}}, "hidden_size is 100000000: the longest"),
@@ -158,6 +154,10 @@ def test_a_config_that_is_no_object_of_sense_is_refused(folder: Path, content: b
         ({"layer_types": ["nonesuch"] * 2}, "layer_types"),
         ({"layer_types": ["full_attention"] * 9}, "layer_types"),
         ({"num_attention_heads": 1}, r"it makes the weight model\.layers\.0\.self_attn"),
+        ({"num_attention_heads": 5}, r"it makes the weight model\.layers\.0\.self_attn|divi"),
+        ({"head_dim": 10**8}, r"it makes the weight model\.layers\.0\.self_attn"),
+        ({"head_dim": 0}, ""),
+        ({"head_dim": "wide"}, ""),
         ({"head_dim": 8}, r"it makes the weight model\.layers\.0\.self_attn"),
         ({"intermediate_size": 5}, r"it makes the weight model\.layers\.0\.mlp"),
     ],
@@ -184,6 +184,26 @@ def test_attention_is_part_of_the_identity_where_it_is_not_the_usual(folder: Pat
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "gptj"}))
     assert model_identity(located(folder))["attention"] == "eager"
+
+
+@pytest.mark.slow
+def test_no_architecture_of_the_library_has_a_config_that_is_refused(tmp_path: Path) -> None:
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    read = 0
+    for kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        try:
+            config = CONFIG_MAPPING[kind]()
+        except StrictDataclassError:
+            # Some are of parts that have to be named.
+            continue
+        for short in (True, False):
+            (tmp_path / "config.json").write_text(config.to_json_string(use_diff=short))
+            assert read_config(kind, tmp_path)["model_type"]
+            read += 1
+    assert read > 300
 
 
 @pytest.mark.slow

@@ -379,3 +379,17 @@ def test_a_tokenizer_of_files_that_are_not_identified_is_refused(
     monkeypatch.setattr(kind, "vocab_files_names", kind.vocab_files_names | {"emoji_file": "emoji.json"})
     with pytest.raises(ModelError, match=r"its tokenizer reads emoji\.json, which is not among the files"):
         load_tokenizer(model)
+
+
+def test_a_snapshot_of_the_hub_keeps_to_the_same_rules(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lrbench.models import source
+
+    monkeypatch.setattr(source, "_fetch", lambda _reference, offline: folder)
+    reference = ModelReference(model="someone/something")
+    assert source.expect(reference, FileHashes()).identity == "hub:someone/something@model"
+    _index_beside(folder)
+    with pytest.raises(ModelError, match=r"^someone/something: the folder holds model\.safetensors beside"):
+        source.expect(reference, FileHashes())
+    (folder / "model.safetensors").unlink()
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    assert not source.expect(reference, FileHashes()).here
