@@ -384,7 +384,7 @@ def test_a_tokenizer_of_files_that_are_not_identified_is_refused(
 def test_a_snapshot_of_the_hub_keeps_to_the_same_rules(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lrbench.models import source
 
-    monkeypatch.setattr(source, "_fetch", lambda _reference, offline: folder)
+    monkeypatch.setattr(source, "_fetch", lambda *_given, **_options: folder)
     reference = ModelReference(model="someone/something")
     assert source.expect(reference, FileHashes()).identity == "hub:someone/something@model"
     _index_beside(folder)
