@@ -22,8 +22,9 @@ from lrbench.recipe.references import EMBEDDED, Origin, local_path, origin_of_mo
 from lrbench.recipe.schema import ModelReference
 from lrbench.store.keys import FileHashes, stable_hash
 
-# Files that decide the computation or the tokens. generation_config.json is left out on purpose:
-# decoding is always declared, never taken from what a model ships with.
+# Files that decide the computation or the tokens. generation_config.json is left out on purpose: decoding is
+# always declared, never taken from what a model ships with. What ends a turn alone is read from it, and that
+# is in the keys of what is written (`turn_marks`).
 IDENTITY_PATTERNS = (
     "config.json",
     "*.safetensors",
@@ -39,7 +40,7 @@ IDENTITY_PATTERNS = (
     "additional_chat_templates/*.jinja",
 )
 FILE_SUFFIXES = (".json", ".safetensors", ".model", ".txt", ".jinja")
-DOWNLOAD_PATTERNS = [*IDENTITY_PATTERNS, "*.jinja"]
+DOWNLOAD_PATTERNS = [*IDENTITY_PATTERNS, "*.jinja", "generation_config.json"]
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import ModelError
+from lrbench.models.reading import read_object
 from lrbench.models.source import LocatedModel
 from lrbench.models.template import WHAT_TO_DO, printable
 
 if TYPE_CHECKING:
     from lrbench.models.loading import Tokenizer
 
+LARGEST_SETTINGS = 10_000_000
 # What transformers hands to a template by name.
 NAMED = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
 
@@ -113,15 +115,9 @@ def _facts_in_files(folder: Path) -> TokenizerFacts | None:
 def generation_ends(model: LocatedModel) -> tuple[int, ...]:
     """The ids that generation_config.json lists as ends. Raises `ModelError` where it lists anything else."""
     path = model.folder / "generation_config.json"
-    if not path.is_file():
+    if not path.exists():
         return ()
-    try:
-        listed = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise ModelError(
-            f"{model.name}: its generation_config.json cannot be read as a JSON object; mend or remove it "
-            "in a copy of the model's folder"
-        ) from error
+    listed = read_object(model.name, path, LARGEST_SETTINGS, strict=False).get("eos_token_id")
     ends = listed if isinstance(listed, list) else [] if listed is None else [listed]
     for end in ends:
         if type(end) is not int or end < 0:
