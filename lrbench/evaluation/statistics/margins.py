@@ -144,8 +144,8 @@ class BenchmarkDifference:
 class AverageDifference:
     """Estimates the difference of two macro-averages over the same benchmarks, on the same items.
 
-    Score intervals of the benchmarks (Tango, 1998) combined by the distances of their limits from the
-    differences (MOVER; Zou and Donner, 2008): no resampling, asymmetric where the flips are. Raises
+    Score intervals of the benchmarks (Tango, 1998) combined (`average_limits`; after MOVER, Zou and Donner,
+    2008): no resampling, asymmetric where the flips are. Raises
     `ValueError` for no benchmark or one without items.
     """
 

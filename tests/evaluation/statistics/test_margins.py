@@ -206,6 +206,16 @@ class TestAverageDifference:
         low, high = average_limits(*draws([30] * 7, 0.1, 0.02), 1.959964)
         assert 0.95 <= np.mean((low <= 0.02) & (high >= 0.02)) <= 0.99
 
+    @pytest.mark.parametrize(
+        ("sizes", "flips"), [([500] * 7, 0.02), ([100] * 7, 0.15), ([1319, 5000, 272, 675], 0.06)]
+    )
+    def test_flips_all_one_way_are_called_above_their_difference_no_more_often_than_said(self, sizes, flips):
+        """The distances of the limits added apart erred up to 5.7 times in 100 instead of 2.5."""
+        low, high = average_limits(*draws(sizes, 0.0, flips), 1.959964)
+        monte_carlo = 3 * (0.025 * 0.975 / 2000) ** 0.5
+        assert np.mean(low > flips) <= 0.025 + monte_carlo
+        assert np.mean(high < flips) <= 0.025 + monte_carlo
+
     def test_refuses_no_benchmark(self):
         with pytest.raises(ValueError, match="at least one benchmark"):
             AverageDifference(())
