@@ -109,7 +109,7 @@ def wrong_model(reference: str) -> str | None:
 def _wrong_folder(reference: str) -> str | None:
     folder = local_path(reference)
     if not is_there(folder):
-        made = folder == local_path(SMOLLM2_FOLDER)
+        made = folder.name == local_path(SMOLLM2_FOLDER).name
         hint = "; `make smollm2` makes it" if made else did_you_mean(folder.name, neighbours(folder))
         return f"found {found(reference)}, which is no folder here and no id of the hub{hint}"
     if not (folder / "config.json").is_file():

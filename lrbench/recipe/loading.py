@@ -18,6 +18,7 @@ from lrbench.recipe.known import unknown_things
 from lrbench.recipe.messages import OVERRIDE, Position, Problem, dotted, in_reading_order, recipe_error
 from lrbench.recipe.nodes import Fields, find, key_position, plain, value_position
 from lrbench.recipe.overriding import apply_override
+from lrbench.recipe.placing import placed_paths
 from lrbench.recipe.schema import Recipe
 from lrbench.recipe.spelling import correct_names
 from lrbench.recipe.sweeping import WrittenVariant, check_choices, correct_swept_names, written_variants
@@ -51,6 +52,8 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
         message = f"this is a study, not a recipe; run it with `lrbench study {Path(source).stem}`"
         raise recipe_error([Problem(Position(source), (), message)], source)
     written = correct_swept_names(correct_names(written, problems), problems)
+    misplaced: list[Problem] = []
+    written = placed_paths(written, misplaced)
     recipe = _checked(written, problems)
     check_choices(written, problems)
     variants = written_variants(written, problems)
@@ -60,7 +63,7 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
         raise recipe_error(problems, source)
     warnings = _ignored([variant.recipe for variant in variants] or [written], checked or [recipe])
     # What an extended file sets is meant for all that extend it, and may well be nothing to this one.
-    own = [found for found in warnings if _is_own(found, source)]
+    own = [*misplaced, *(found for found in warnings if _is_own(found, source))]
     return recipe, [str(warning) for warning in in_reading_order(own, source)]
 
 

@@ -134,6 +134,21 @@ def _replaced(node: Node, above: Path, path: Path, entry: Entry) -> Node:
     return Fields(entries | {part: Entry(before.key, inner)}, node.position)
 
 
+def with_value(node: Node, path: Path, value: Node) -> Node:
+    """`node` with `value` in the place of what was written at `path`."""
+    if not path:
+        return value
+    part, rest = path[0], path[1:]
+    if isinstance(node, Items):
+        place = int(part)
+        inner = with_value(node.items[place], rest, value)
+        return Items((*node.items[:place], inner, *node.items[place + 1 :]), node.position)
+    assert isinstance(node, Fields)
+    before = node.entries[str(part)]
+    after = Entry(before.key, with_value(before.node, rest, value))
+    return Fields(node.entries | {str(part): after}, node.position)
+
+
 def merge(earlier: Node, later: Node) -> Node:
     """Later wins; mappings merge field by field, everything else (lists too) is replaced whole."""
     if isinstance(earlier, Fields) and isinstance(later, Fields):

@@ -27,7 +27,7 @@ def origin_of_model(reference: str) -> Origin:
     """`embedded/NAME` ships with lrbench; a folder that is there is local, and so is whatever is written as a
     path (`./`, `../`, `~`, `/`) or has more than one slash; anything else is a hub id, as `owner/name`.
 
-    Folders are relative to the directory that lrbench is started in.
+    Folders are relative to the directory that lrbench is started in: `recipe.placing` has seen to that.
     """
     if reference.startswith(EMBEDDED):
         return Origin.EMBEDDED
