@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import re
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -102,6 +103,7 @@ class Tally:
     tries: int = 0
     as_expected: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     groups: Counter[str] = field(default_factory=Counter)
     findings: dict[str, Finding] = field(default_factory=dict)
 
@@ -128,6 +130,7 @@ class Tally:
             "tries": self.tries,
             "as_expected": self.as_expected,
             "seconds": round(self.seconds, 1),
+            "cpu_seconds": round(self.cpu_seconds, 1),
             "seed": self.seed,
             "groups": dict(sorted(self.groups.items())),
             "findings": [
@@ -153,7 +156,8 @@ def campaign(kind: Kind, tries: int | None, seed: int, workers: int) -> Tally:
             (first, cases[first : first + kind.batch], str(place))
             for first in range(0, len(cases), kind.batch)
         ]
-        for first, outcomes in pool.imap_unordered(_attempt, jobs):
+        for first, outcomes, used in pool.imap_unordered(_attempt, jobs):
+            tally.cpu_seconds += used
             for number, outcome in enumerate(outcomes, start=first):
                 tally.add(number, outcome)
         pool.close()
@@ -190,18 +194,28 @@ def _begin(kind: Kind) -> None:
     adopt_orphans()
 
 
-def _attempt(job: tuple[int, Sequence[Any], str]) -> tuple[int, list[Outcome]]:
+def _attempt(job: tuple[int, Sequence[Any], str]) -> tuple[int, list[Outcome], float]:
+    """The number of the first case, what came of each, and the seconds of a processor that they took."""
     first, cases, place = job
     assert _tried is not None
     folder = Path(place) / f"try-{first}"
     folder.mkdir()
+    before = _cpu_seconds()
     try:
-        return first, _tried.attempt_all(cases, folder)
+        outcomes = _tried.attempt_all(cases, folder)
     except Exception as error:
         # What the campaign itself did not foresee is told, and does not end it.
-        return first, [Outcome("campaign", f"{type(error).__name__}: {error}", detail=traceback.format_exc())]
+        told = f"{type(error).__name__}: {error}"
+        outcomes = [Outcome("campaign", told, detail=traceback.format_exc())]
     finally:
         _remove(folder)
+    return first, outcomes, _cpu_seconds() - before
+
+
+def _cpu_seconds() -> float:
+    """What this process and those that it has waited for have used of a processor."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(part.ru_utime + part.ru_stime for part in used)
 
 
 def _remove(folder: Path) -> None:

@@ -33,7 +33,7 @@ evaluation:
   limit: 2
 {more}runtime: {{threads: 1, batch_size: 1}}
 """
-SECONDS = 100.0
+SECONDS = 180.0
 
 
 class HostileServers(Kind):

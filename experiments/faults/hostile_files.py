@@ -17,7 +17,7 @@ from experiments.faults.oracle import misbehaved
 from experiments.faults.process import command
 from experiments.faults.subject import NAME, undisturbed
 
-SECONDS = 60.0
+SECONDS = 120.0
 RECIPE = """\
 name: read
 pair:

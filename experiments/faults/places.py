@@ -384,7 +384,7 @@ def _folder(kind: Places, case: Place, folder: Path) -> tuple[str, str]:
         else:
             (work / "elsewhere").mkdir(exist_ok=True)
             runs.symlink_to("elsewhere")
-    ended = command(case.words, stand, before=before, patience=60)
+    ended = command(case.words, stand, before=before, patience=120)
     codes = (0,) if case.which in ("by a link", "runs a link") else (0, 1, 2)
     finding = misbehaved(ended, codes=codes)
     if not finding and case.which in ("deleted", "runs a file", "runs a FIFO") and ended.code == 0:

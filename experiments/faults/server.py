@@ -130,10 +130,17 @@ def handler(expert: Expert) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+class Quiet(ThreadingHTTPServer):
+    """A server that says nothing of clients that leave."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was lied to breaks off."""
+
+
 def main() -> None:
     """Serve until killed."""
     torch.set_num_threads(1)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(Expert()))
+    server = Quiet(("127.0.0.1", 0), handler(Expert()))
     print(server.server_port, flush=True)
     server.serve_forever()
 
