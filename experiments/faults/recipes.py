@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import resource
 import sys
+import tempfile
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import IO
 
 from experiments.faults.campaign import Kind, Outcome
 from experiments.faults.mutations import Fuzzed, fuzzed
@@ -92,21 +92,38 @@ def _tried(arguments: Sequence[str]) -> dict[str, object]:
     # The kernel ends a process that goes on for twice as long.
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     resource.setrlimit(resource.RLIMIT_CPU, (int(before) + 2 * CPU_SECONDS + 1, hard))
-    output, errors = io.StringIO(), io.StringIO()
     sys.argv = ["lrbench", *arguments]
     code: object = 0
-    with redirect_stdout(output), redirect_stderr(errors):
+    streams = sys.stdout, sys.stderr
+    # Files of their own, since a command writes to the descriptors of its streams.
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        sys.stdout, sys.stderr = _text(output), _text(errors)
         try:
             main()
         except SystemExit as end:
             code = end.code
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            sys.stdout, sys.stderr = streams
+        said = [_read(output), _read(errors)]
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "code": code if isinstance(code, int) else int(code is not None),
-        "output": output.getvalue()[:20_000],
-        "errors": errors.getvalue()[:20_000],
+        "output": said[0],
+        "errors": said[1],
         "cpu": used.ru_utime + used.ru_stime - before,
     }
+
+
+def _text(file: IO[bytes]) -> IO[str]:
+    """`file` as a stream of text, which leaves it open."""
+    return open(file.fileno(), "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(20_000).decode(errors="replace")
 
 
 def _judged(recipe: Fuzzed, found: dict[str, dict[str, object]]) -> Outcome:
