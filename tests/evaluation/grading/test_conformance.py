@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lrbench.evaluation.grading import Verdict, grade_many
+from lrbench.evaluation.grading import Verdict, grade, grade_many
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
 CASES = SHARED / "conformance" / "grading.jsonl.gz"
@@ -37,6 +37,13 @@ def judged() -> list[tuple[dict[str, Any], Verdict]]:
     fields = ("benchmark", "completion", "gold", "stop")
     items = [{field: case[field] for field in fields} for case in cases]
     return list(zip(cases, grade_many(items, workers=2), strict=True))
+
+
+def test_what_bug_reports_of_such_graders_name_is_judged_rightly() -> None:
+    for case in lines(SHARED / "cases" / "grades.jsonl"):
+        right = {name: case.pop(name) for name in ("exact", "correct") if name in case}
+        verdict = grade(**case)
+        assert right == {name: getattr(verdict, name) for name in right}, case
 
 
 def share(outcomes: list[bool]) -> float:
