@@ -22,6 +22,7 @@ from lrbench.data.sets import DataSet, ExampleSet
 from lrbench.errors import DataError
 from lrbench.store.canonical import canonical_json
 from lrbench.store.files import write_atomically
+from lrbench.store.strict_json import strict_json
 
 FOLDER_VARIABLE = "LRBENCH_DATA"
 OFFLINE_VARIABLE = "HF_HUB_OFFLINE"
@@ -64,7 +65,9 @@ def open_examples(examples: ExampleSet, data_root: str | None) -> list[tuple[str
 
     path = _located(examples, data_root, ".json", fetched)
     try:
-        pairs = [(row["question"], row["answer"]) for row in json.loads(path.read_text(encoding="utf-8"))]
+        pairs = [
+            (row["question"], row["answer"]) for row in strict_json(path.read_text(encoding="utf-8-sig"))
+        ]
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, TypeError, KeyError) as error:

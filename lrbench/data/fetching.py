@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import tarfile
 import urllib.error
@@ -15,6 +14,7 @@ from typing import IO, Any
 from lrbench.data.rules import Raw, Row, converted
 from lrbench.data.sets import DataSet, ExampleSet, Source
 from lrbench.errors import DataError
+from lrbench.store.strict_json import strict_json
 
 SECONDS_TO_ANSWER = 30
 PROBLEM_FILE = re.compile(r"(?P<subject>[^/]+)/(?P<number>\d+)\.json")
@@ -83,7 +83,7 @@ def check_reachable(source: Source) -> None:
 def _line_rows(response: IO[bytes]) -> Iterator[Raw]:
     for line in response:
         if line.strip():
-            yield json.loads(line)
+            yield strict_json(line.decode("utf-8"))
 
 
 def _folder_rows(response: IO[bytes], source: Source) -> Iterator[Raw]:
@@ -95,6 +95,6 @@ def _folder_rows(response: IO[bytes], source: Source) -> Iterator[Raw]:
             path = member.name.partition("/")[2]
             file = PROBLEM_FILE.fullmatch(path.removeprefix(source.path))
             if path.startswith(source.path) and file and (opened := archive.extractfile(member)):
-                found[file["subject"], int(file["number"])] = json.load(opened)
+                found[file["subject"], int(file["number"])] = strict_json(opened.read().decode("utf-8"))
     for place in sorted(found):
         yield found[place]

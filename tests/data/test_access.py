@@ -112,9 +112,10 @@ def test_worked_examples_of_another_content_are_refused(tmp_path: Path) -> None:
     (tmp_path / "mmlu_stem_5shot.json").write_text(json.dumps([{"question": "a", "answer": "b"}]))
     with pytest.raises(DataError, match=r"is not the mmlu_stem_5shot .* expected 5 rows .* found 1 with"):
         open_examples(MMLU_STEM_EXAMPLES, str(tmp_path))
-    (tmp_path / "mmlu_stem_5shot.json").write_text("[1]")
-    with pytest.raises(DataError, match="is no list of objects with question and answer"):
-        open_examples(MMLU_STEM_EXAMPLES, str(tmp_path))
+    for content in ("[1]", "[" * 100_000, '[{"question": "\\ud83d", "answer": "b"}]', "[NaN]"):
+        (tmp_path / "mmlu_stem_5shot.json").write_text(content)
+        with pytest.raises(DataError, match="is no list of objects with question and answer"):
+            open_examples(MMLU_STEM_EXAMPLES, str(tmp_path))
 
 
 class TestFetching:
