@@ -226,6 +226,18 @@ class TestCommands:
         assert planned.exit_code == 1
         assert "cannot  lightr beta=500.0 (train): no step was kept" in planned.stdout
 
+    def test_a_run_shows_its_own_board_alone(self, small: Callable[..., Recipe], tmp_path: Path) -> None:
+        file = tmp_path / "base.yaml"
+        file.write_text(resolved_yaml(small(arms=["base"])))
+        shown = []
+        for limit in (2, 1, 2):
+            command = ["run", str(file), f"evaluation.limit={limit}", "--runs", str(tmp_path / "runs")]
+            found = CliRunner().invoke(app, command)
+            assert found.exit_code == 0, found.exception
+            [_, after] = found.stdout.split("  protocol ")
+            shown.append(after[:8])
+        assert shown[0] == shown[2] != shown[1]
+
     def test_a_study_goes_on_with_its_other_recipes(
         self, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
