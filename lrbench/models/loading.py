@@ -46,8 +46,14 @@ def load_tokenizer(model: LocatedModel) -> Tokenizer:
 
 
 def check_tokens(model: LocatedModel, tokenizer: Tokenizer) -> None:
-    """Raise `ModelError` unless the model has an embedding for every token of `tokenizer`, added ones too."""
-    token, index = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    """Raise `ModelError` unless the model has an embedding for every token that is ever read.
+
+    Those are the tokens that text can become, and what the tokenizer begins, ends and fills texts with.
+    """
+    special = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special -= {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+    tokens = ((token, index) for token, index in tokenizer.get_vocab().items() if index not in special)
+    token, index = max(tokens, key=lambda item: item[1])
     check_rows(model.name, index, token, output_rows(model))
 
 

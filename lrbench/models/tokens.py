@@ -39,7 +39,11 @@ def check_tokenizer_files(name: str, folder: Path, identified: set[str]) -> None
 
 
 def highest_token(name: str, folder: Path) -> tuple[int, str] | None:
-    """The highest id and its token, with those added; None where no file that can be read so says it."""
+    """The highest id that text can become, and its token; None where no file that can be read so says it.
+
+    Special tokens that were added stand only where a template writes them, so a model need not have rows for
+    all: Gemma 3 of one billion has none for the image that its tokenizer marks.
+    """
     found: dict[int, str] = {}
     whole = _object(name, folder / WHOLE)
     model = whole.get("model")
@@ -52,13 +56,17 @@ def highest_token(name: str, folder: Path) -> tuple[int, str] | None:
         found |= _by_id(_object(name, folder / VOCABULARY))
     added = whole.get("added_tokens")
     for token in added if isinstance(added, list) else ():
-        if isinstance(token, dict) and is_count(token.get("id")):
+        if isinstance(token, dict) and is_count(token.get("id")) and not _is_special(token):
             found[token["id"]] = str(token.get("content"))
     decoder = _object(name, folder / SETTINGS).get("added_tokens_decoder")
     for index, token in decoder.items() if isinstance(decoder, dict) else ():
-        if index.isdecimal() and len(index) < 19:
+        if index.isdecimal() and len(index) < 19 and not _is_special(token):
             found[int(index)] = str(token.get("content")) if isinstance(token, dict) else str(token)
     return max(found.items()) if found else None
+
+
+def _is_special(token: object) -> bool:
+    return isinstance(token, dict) and token.get("special") is True
 
 
 def _by_id(tokens: object) -> dict[int, str]:

@@ -131,9 +131,10 @@ def _index_beside(folder: Path) -> None:
     shutil.copy(folder.parent / "kept", folder / "model.safetensors")
 
 
-def _add_a_token(folder: Path) -> None:
+def _add_a_token(folder: Path, special: bool = False) -> None:
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
-    tokenizer["added_tokens"].append(tokenizer["added_tokens"][0] | {"id": 640, "content": "<extra>"})
+    added = tokenizer["added_tokens"][0] | {"id": 640, "content": "<extra>", "special": special}
+    tokenizer["added_tokens"].append(added)
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
 
 
@@ -360,6 +361,12 @@ def test_rows_of_padding_are_no_fault(folder: Path) -> None:
     tensors["model.embed_tokens.weight"] = torch.cat([table, table[:24]])
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     edit(folder, "config.json", vocab_size=len(table) + 24)
+    model = located(folder)
+    check_tokens(model, load_tokenizer(model))
+
+
+def test_a_special_token_that_is_never_read_needs_no_row(folder: Path) -> None:
+    _add_a_token(folder, special=True)
     model = located(folder)
     check_tokens(model, load_tokenizer(model))
 

@@ -70,8 +70,15 @@ class Engine(ABC):
         """Complete every prompt (token ids), in the given order.
 
         Greedy at temperature 0; otherwise row i is sampled with `seeds[i]` alone. A prompt that fills
-        the context has an empty completion. Raises `RunError` when the engine breaks its promise.
+        the context has an empty completion. Raises `RunError` when the engine breaks its promise, or a prompt
+        holds a token that the model has no row for.
         """
+        highest = max((max(prompt, default=0) for prompt in prompts), default=0)
+        if highest >= self.rules.rows:
+            raise RunError(
+                f"a prompt holds the token {highest}, and the model has rows for tokens up to "
+                f"{self.rules.rows - 1}: its chat template writes a token that it was not made with"
+            )
         row_seeds = seeds or [0] * len(prompts)
         requests = {
             index: Request(tuple(prompt), room, seed)
