@@ -285,7 +285,7 @@ class HostileModels(Kind):
     """Folders that differ in one thing from the embedded expert's."""
 
     name = "models"
-    full = 260
+    full = 200
 
     def cases(self, tries: int | None, seed: int) -> Sequence[tuple[str, str, int]]:
         """(what, which, number of a value) of every folder."""

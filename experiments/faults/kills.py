@@ -74,26 +74,26 @@ class Command:
 
 # The first are those of a small campaign.
 COMMANDS = (
-    Command("run, gone on with", 220, ("run", NAME), state=BEGUN),
-    Command("export", 110, ("export", ARM, "--to", "out/model"), target="out"),
-    Command("bundle", 130, ("bundle", "tiny", "--to", "out/bundle.tar.gz"), target="out"),
-    Command("tables", 50, ("tables", STUDY_NAME, "--edition", "embedded"), target="tables"),
-    Command("results as csv", 15, ("results", "--format", "csv"), prints=True),
+    Command("run, gone on with", 160, ("run", NAME), state=BEGUN),
+    Command("export", 150, ("export", ARM, "--to", "out/model"), target="out"),
+    Command("bundle", 170, ("bundle", "tiny", "--to", "out/bundle.tar.gz"), target="out"),
+    Command("tables", 60, ("tables", STUDY_NAME, "--edition", "embedded"), target="tables"),
+    Command("results as csv", 25, ("results", "--format", "csv"), prints=True),
     Command("export merged", 90, ("export", ARM, "--merge", "--to", "out/model"), target="out"),
-    Command("verify", 40, ("verify", "../bundle.tar.gz"), prints=True),
-    Command("samples", 30, ("samples", NAME), prints=True),
-    Command("run", 80, ("run", NAME), state=EMPTY),
-    Command("run, finished", 30, ("run", NAME), prints=True),
-    Command("run, mirrored", 8, ("run", NAME), state=BEGUN, variables=MIRRORED),
-    Command("study", 40, ("study", STUDY_NAME), state=BEGUN, target="tables"),
-    Command("check", 20, ("check", NAME), prints=True),
-    Command("plan", 30, ("plan", NAME), state=BEGUN),
-    Command("results", 15, ("results",), prints=True),
-    Command("results as markdown", 15, ("results", "--format", "markdown"), prints=True),
-    Command("results as latex", 15, ("results", "--format", "latex"), prints=True),
-    Command("doctor", 30, ("doctor",), state=BEGUN),
-    Command("rebuild", 16, ("rebuild",)),
-    Command("register", 8, ("register", ARM)),
+    Command("verify", 60, ("verify", "../bundle.tar.gz"), prints=True),
+    Command("samples", 50, ("samples", NAME), prints=True),
+    Command("run", 40, ("run", NAME), state=EMPTY),
+    Command("run, finished", 40, ("run", NAME), prints=True),
+    Command("run, mirrored", 4, ("run", NAME), state=BEGUN, variables=MIRRORED),
+    Command("study", 20, ("study", STUDY_NAME), state=BEGUN, target="tables"),
+    Command("check", 30, ("check", NAME), prints=True),
+    Command("plan", 40, ("plan", NAME), state=BEGUN),
+    Command("results", 25, ("results",), prints=True),
+    Command("results as markdown", 25, ("results", "--format", "markdown"), prints=True),
+    Command("results as latex", 25, ("results", "--format", "latex"), prints=True),
+    Command("doctor", 50, ("doctor",), state=BEGUN),
+    Command("rebuild", 8, ("rebuild",)),
+    Command("register", 5, ("register", ARM)),
 )
 SERVERS = ("mlflow", "leaderboard")
 
@@ -123,7 +123,7 @@ class Kills(Kind):
     """A thousand signals and more."""
 
     name = "kills"
-    full = 1_300
+    full = 1_250
 
     def __init__(self) -> None:
         self.place = Path()
@@ -306,7 +306,7 @@ class Together(Kind):
     """Two processes of one recipe at once, and a kill of one of them; and servers that are killed."""
 
     name = "together"
-    full = 60
+    full = 40
 
     def __init__(self) -> None:
         self.place = Path()

@@ -113,6 +113,7 @@ class Places(Kind):
     """A list of places; each with the commands that meet it."""
 
     name = "places"
+    full = 240
 
     def __init__(self) -> None:
         self.place = Path()

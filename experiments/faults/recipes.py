@@ -30,7 +30,7 @@ class Recipes(Kind):
     """Each case is the number of a recipe."""
 
     name = "recipes"
-    full = 10_500
+    full = 10_200
     batch = 50
 
     def cases(self, tries: int | None, seed: int) -> Sequence[tuple[int, int]]:
