@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -361,9 +362,9 @@ def _folder(kind: Places, case: Place, folder: Path) -> tuple[str, str]:
     if case.which in ("read-only runs", "read-only around", "unreadable store"):
         if os.getuid():
             raise UnavailableError("only root can become another user")
-        # Root may write everywhere: another user does it.
-        for parent in (folder, *folder.parents[:2]):
-            parent.chmod(0o755)
+        # Root may write everywhere: another user does it, who has to get there through the campaign's folders.
+        for parent in (folder, folder.parent):
+            parent.chmod(stat.S_IMODE(parent.stat().st_mode) | 0o055)
         runs.mkdir(exist_ok=True)
         if case.which == "read-only runs":
             work.chmod(0o777)
