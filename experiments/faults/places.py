@@ -362,7 +362,7 @@ def _folder(kind: Places, case: Place, folder: Path) -> tuple[str, str]:
     if case.which in ("read-only runs", "read-only around", "unreadable store"):
         if os.getuid():
             raise UnavailableError("only root can become another user")
-        # Root may write everywhere: another user does it, who has to get there through the campaign's folders.
+        # Root may write everywhere: another user does it, who has to get there.
         for parent in (folder, folder.parent):
             parent.chmod(stat.S_IMODE(parent.stat().st_mode) | 0o055)
         runs.mkdir(exist_ok=True)
