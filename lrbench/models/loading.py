@@ -36,6 +36,8 @@ def load_tokenizer(model: LocatedModel) -> Tokenizer:
             model.folder, local_files_only=True, trust_remote_code=False
         )
         names = type(tokenizer).vocab_files_names.values()
+        # Settings of a wrong kind come to light only when it reads something.
+        tokenizer("2 + 3")
     for name in sorted(set(names) - model.files):
         if (model.folder / name).exists():
             raise ModelError(

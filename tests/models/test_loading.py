@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from lrbench.embedded.assets import model_folder
 from lrbench.errors import ModelError, RunError
 from lrbench.models.forward import check_output_layer
 from lrbench.models.loading import check_target_modules, choose_device, load_model, load_tokenizer
@@ -82,6 +83,15 @@ def test_extra_weights_are_refused_by_name(folder: Path) -> None:
 
 
 def test_a_folder_without_a_tokenizer_is_refused(folder: Path) -> None:
+    with pytest.raises(ModelError, match="its tokenizer cannot be loaded"):
+        load_tokenizer(located(folder))
+
+
+def test_a_tokenizer_that_loads_and_cannot_read_is_refused(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(model_folder("expert"), tmp_path / "model"))
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config["model_max_length"] = {"type": "linear"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match="its tokenizer cannot be loaded"):
         load_tokenizer(located(folder))
 

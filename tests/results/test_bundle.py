@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import tarfile
@@ -774,6 +775,13 @@ def test_absurd_sizes_are_refused_before_they_are_read(
     monkeypatch.setattr(archive, "LARGEST_BUNDLE", 1000)
     findings = verify_bundle(packed(tmp_path / "b.tar.gz", files)).findings
     assert any("are more than a bundle may hold" in finding for finding in findings)
+
+
+def test_a_file_of_any_size_is_refused_by_it(files: Files, tmp_path: Path) -> None:
+    path = packed(tmp_path / "b.tar.gz", files)
+    os.truncate(path, 2**42)
+    findings = verify_bundle(path).findings
+    assert any("its 4,398,046,511,104 bytes are more than a bundle may hold" in found for found in findings)
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

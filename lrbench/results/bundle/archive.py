@@ -77,8 +77,10 @@ def write_archive(file: IO[bytes], entries: Iterable[Entry]) -> None:
 
 
 def is_sealed(path: Path) -> bool:
-    """Whether the file ends with a seal that holds for every byte before it."""
+    """Whether the file ends with a seal that holds for every byte before it, and is no larger than any bundle."""
     size = path.stat().st_size
+    if size > LARGEST_BUNDLE:
+        return False
     digest = hashlib.sha256()
     with open_regular(path) as file:
         left = max(size - SEAL_LENGTH, 0)
@@ -95,6 +97,8 @@ def read_archive(path: Path) -> Iterator[tuple[str, bytes]]:
         BundleDamageError: from some place on, this is not what `write_archive` writes.
         OSError: the system refused to read.
     """
+    if (size := path.stat().st_size) > LARGEST_BUNDLE:
+        raise BundleDamageError(f"its {size:,} bytes are more than a bundle may hold")
     where = "the beginning"
     total = 0
     with open_regular(path) as raw, gzip.GzipFile(fileobj=raw) as packed:
