@@ -77,7 +77,7 @@ def write_archive(file: IO[bytes], entries: Iterable[Entry]) -> None:
 
 
 def is_sealed(path: Path) -> bool:
-    """Whether the file ends with a seal that holds for every byte before it, and is no larger than any bundle."""
+    """Whether the file ends with a seal that holds for every byte before it, and is not too large."""
     size = path.stat().st_size
     if size > LARGEST_BUNDLE:
         return False
