@@ -5,24 +5,18 @@ Heavy packages are imported inside the commands, so that `lrbench --help` answer
 
 from __future__ import annotations
 
-import io
 import shlex
-import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from typer.exceptions import TyperException
 
-from lrbench.errors import InterruptedRunError, LrbenchError, OutputClosedError, OutputError, UserError
-from lrbench.output import complain, end_output, give_up_output, guard_output, tell
-from lrbench.results.logs import guard_logs
-from lrbench.results.text import shown
+from lrbench.ending import run_to_end, write_crash_report
+from lrbench.errors import InterruptedRunError, LrbenchError, OutputError, UserError
+from lrbench.output import complain, tell
 
 if TYPE_CHECKING:
     from lrbench.pipeline.failures import Failure
@@ -377,64 +371,8 @@ def mlflow(
 
 
 def main() -> NoReturn:
-    """Run the command line; every way it ends is an exit code and, when it is an error, one message."""
-    stopped = _listen_for_stops()
-    try:
-        guard_output()
-        guard_logs()
-        _check_working_directory()
-        # Not by itself: it would print what was typed, such as the name of a file, as it is.
-        code = app(standalone_mode=False) or 0
-        end_output()
-    except TyperException as error:
-        usage = io.StringIO()
-        cast(Any, error).show(usage)
-        complain(usage.getvalue().rstrip("\n"))
-        sys.exit(error.exit_code)
-    except OutputClosedError:
-        # The reader, such as `head`, has seen enough.
-        give_up_output()
-        sys.exit(0)
-    except LrbenchError as error:
-        if isinstance(error, OutputError):
-            give_up_output()
-        complain(str(error))
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        complain("Stopped.")
-        sys.exit(InterruptedRunError.exit_code)
-    except Exception as error:
-        if stopped:
-            # A library took the interrupt for a failure of its own.
-            complain("Stopped.")
-            sys.exit(InterruptedRunError.exit_code)
-        complain(f"This is a bug in lrbench: {error!r}\n{_write_crash_report(traceback.format_exc())}")
-        sys.exit(1)
-    if stopped:
-        # What typer makes of an interrupt, silently.
-        complain("Stopped.")
-        sys.exit(InterruptedRunError.exit_code)
-    sys.exit(code)
-
-
-def _listen_for_stops() -> list[int]:
-    """Make SIGINT and SIGTERM interrupt, also where a shell had them ignored; returns those received."""
-    received: list[int] = []
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
-    return received
-
-
-def _check_working_directory() -> None:
-    try:
-        Path.cwd()
-    except FileNotFoundError as error:
-        raise UserError("the working directory no longer exists; change to one that does") from error
+    """Run the command line to its end."""
+    run_to_end(app)
 
 
 def _load(path: Path, overrides: list[str] | None) -> Recipe:
@@ -517,14 +455,6 @@ def _tell_failures(failures: Sequence[Failure], again: str) -> None:
 
     for failure in failures:
         if failure.details:
-            complain(f"{failure}\n{_write_crash_report(failure.details)}")
+            complain(f"{failure}\n{write_crash_report(failure.details)}")
     if failures:
         raise incomplete(failures, again)
-
-
-def _write_crash_report(details: str) -> str:
-    import tempfile
-
-    with tempfile.NamedTemporaryFile("w", prefix="lrbench-bug-", suffix=".txt", delete=False) as report:
-        report.write(shown(details))
-    return f"Please report it with the details in {report.name}; nothing finished is lost."
