@@ -20,6 +20,8 @@ HANDFUL = {
     "places": 4,
     "names": 4,
     "models": 4,
+    "data": 8,
+    "bundles": 8,
     "kills": 8,
 }
 

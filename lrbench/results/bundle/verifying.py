@@ -184,7 +184,7 @@ class _Bundle:
             self.damage.add(INDEX, "cannot be read, so nothing else was")
             return
         absent = sorted(self.expected.keys() - self.seen.keys())
-        if not self.is_whole:
+        if absent and not self.is_whole:
             self.damage.add(INDEX, f"{len(absent)} of its {len(self.expected)} files were not read")
         for name in absent if self.is_whole else ():
             self.damage.add(name, f"is in {INDEX} and not in the archive")
