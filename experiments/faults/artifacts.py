@@ -37,6 +37,7 @@ CACHES = {
     name: name
     for name in ("file-hashes.json", "estimates.jsonl", "mirrored.json", "mlflow.db", "ledger/.lock")
 } | {"a lock": "store/locks/train-*.lock"}
+MIRROR = ("mirrored.json", "mlflow.db")
 # and what a killed run leaves.
 DRAFT = {
     "draft: journal": "store/*/*.draft/journal.jsonl",
@@ -60,6 +61,7 @@ class Artifacts(Kind):
         self.place = Path()
         self.contents = Contents({}, ())
         self.board = ""
+        self.used: set[str] = set()
 
     def cases(self, tries: int | None, seed: int) -> Sequence[tuple[str, str, int]]:
         """Every file with every damage that can befall it."""
@@ -69,28 +71,36 @@ class Artifacts(Kind):
             for damage in DAMAGES
             if _applies(file, damage)
         ]
-        return spread(made, tries, seed)
+        chosen = spread(made, tries, seed)
+        self.used = {file for file, _, _ in chosen}
+        return chosen
 
     def prepare(self, place: Path) -> None:
-        """An undisturbed run with its mirror, a bundle, an adapter and a run that was killed."""
+        """An undisturbed run and what of its mirror, bundle, adapter and killed runs the cases damage."""
         self.place = place
         self.contents = undisturbed(place)
-        for words in (
-            ["rebuild"], ["bundle", "tiny", "--to", "bundle.tar.gz"], ["export", ARM, "--to", "adapter"],
-        ):  # fmt: skip
-            ended = command(words, place)
-            if ended.code:
+        for files, words in (
+            (MIRROR, ["rebuild"]),
+            (BUNDLE, ["bundle", "tiny", "--to", "bundle.tar.gz"]),
+            (EXPORT, ["export", ARM, "--to", "adapter"]),
+        ):
+            ended = command(words, place) if self.used & set(files) else None
+            if ended is not None and ended.code:
                 raise RuntimeError(f"{words} does not work undisturbed: {ended.said}")
         self.board = _board(place)
-        killed = place / "killed"
-        killed.mkdir()
-        write_subject(killed)
-        changes = command(["run", NAME, "--runs", "counted"], killed).changes
-        shutil.rmtree(killed / "counted")
+        if self.used & set(DRAFT):
+            self._kill_a_run(place / "killed")
+
+    def _kill_a_run(self, folder: Path) -> None:
+        """A runs folder with a draft in which a file is committed."""
+        folder.mkdir()
+        write_subject(folder)
+        changes = command(["run", NAME, "--runs", "counted"], folder).changes
+        shutil.rmtree(folder / "counted")
         for share in (5, 6, 4, 7, 3):
-            shutil.rmtree(killed / "runs", ignore_errors=True)
-            command(["run", NAME], killed, moment=Moment(signal.SIGKILL, change=changes * share // 10))
-            if list(killed.glob(f"runs/{DRAFT['draft: a committed file']}")):
+            shutil.rmtree(folder / "runs", ignore_errors=True)
+            command(["run", NAME], folder, moment=Moment(signal.SIGKILL, change=changes * share // 10))
+            if list(folder.glob(f"runs/{DRAFT['draft: a committed file']}")):
                 return
         raise RuntimeError("no killed run left a draft with a committed file")
 

@@ -1,4 +1,4 @@
-"""Fuzzed recipes, a hundred of them."""
+"""Fuzzed recipes, sixty of them."""
 
 from __future__ import annotations
 
