@@ -21,6 +21,7 @@ from pathlib import Path
 from random import Random
 
 from experiments.faults.campaign import Kind, Outcome
+from experiments.faults.hostile import ROOT
 from experiments.faults.oracle import misbehaved
 from experiments.faults.process import Ended, Moment, command, start
 from experiments.faults.subject import (
@@ -366,6 +367,8 @@ def _kill_server(which: str, runs: Path, contents: Contents) -> Outcome:
     server = subprocess.Popen(
         [sys.executable, *words],
         cwd=folder,
+        # The leaderboard is part of a checkout and not of the package.
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
