@@ -138,7 +138,7 @@ def test_one_measurement_of_an_unfinished_evaluation_is_no_loss(older_runs: Path
 def test_what_a_killed_export_left_is_said_and_removed_when_told(older_runs: Path, tmp_path: Path) -> None:
     left = tmp_path / ".merged.4711-0badcafe.tmp"
     left.mkdir()
-    (older_runs / FOLDER).mkdir()
+    (older_runs / FOLDER).mkdir(exist_ok=True)
     (older_runs / FOLDER / "note.json").write_text(f'{{"path": "{left}"}}')
     (text,) = problems(older_runs)
     assert str(left) in text

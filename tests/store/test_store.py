@@ -114,7 +114,8 @@ def test_a_pipe_or_device_in_the_place_of_a_draft_is_no_draft(work, place, make)
     path = work.draft_directory / place
     path.parent.mkdir(parents=True)
     make(path)
-    assert [draft.committed_files for draft in work.store.drafts()] == [0]
+    assert [draft.committed_files for draft in work.store.drafts()] == [0] * bool(place)
+    assert work.store.strays() == ([] if place else [path])
     work.do()
     assert work.find() is not None
     assert work.store.drafts() == []
