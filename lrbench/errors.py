@@ -50,6 +50,10 @@ class DataError(UserError):
     """A problem set is missing or malformed. The message names the file and line."""
 
 
+class TooFewProblemsError(FieldError, DataError):
+    """A recipe asks for more problems than its set has. The message says how many there are."""
+
+
 class RunError(LrbenchError):
     """A run that had begun cannot go on. Finished stages stay; running again continues from them."""
 

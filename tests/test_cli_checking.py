@@ -59,8 +59,12 @@ FAULTS: dict[str, Fault] = {
         'has an "answer"',
     ),
     "no solutions to learn": (["arms=[base, lightr, ground_truth]"], rows(), "has a"),
-    "too few problems": (["data.problems=9"], rows(), "has 2 problems, data.problems asks for 9"),
-    "too few to hold out": (["data.held_out=3"], rows(), "data.held_out asks for 3 more"),
+    "too few problems": (
+        ["data.problems=9"],
+        rows(),
+        ":15: data.problems: problems.jsonl has 2 problems",
+    ),
+    "too few to hold out": (["data.held_out=3"], rows(), "and 3 more are asked for; set it to"),
     "no solution to hold out": (["data.problems=1", "data.held_out=1"], rows(), 'has no "solution"'),
     "a device": (["data.train=/dev/zero"], rows(), "/dev/zero: is a device, allowed is a JSONL file"),
     "a named pipe": (["data.train=pipe"], rows(), "pipe: is a named pipe, allowed is a JSONL file"),
@@ -124,7 +128,7 @@ def test_check_takes_overrides_for_all_its_recipes_and_passes_what_plan_passes(r
     found = CliRunner().invoke(app, ["check", *words])
     assert (found.exit_code, found.stdout) == (0, "recipe.yaml: valid\nkey=value.yaml: valid\n")
     code, said = check(*words, "data.problems=5")
-    assert (code, said.count("has 2 problems, data.problems asks for 5")) == (2, 2)
+    assert (code, said.count("has 2 problems, and 5 are asked for")) == (2, 2)
 
 
 def test_check_needs_a_recipe() -> None:

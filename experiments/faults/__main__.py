@@ -51,6 +51,8 @@ def main() -> None:
         outcome = attempt_one(kinds[0], tries[kinds[0].name], asked.seed, asked.only)
         print(f"{outcome.group}: {outcome.finding or 'as expected'}\n{outcome.detail}")
         sys.exit(bool(outcome.finding))
+    if asked.to is not None:
+        asked.to.parent.mkdir(parents=True, exist_ok=True)
     done: dict[str, Any] = {}
     if asked.to is not None and asked.resume and asked.to.exists():
         done = json.loads(asked.to.read_text())

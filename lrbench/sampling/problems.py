@@ -17,7 +17,7 @@ from lrbench.data.access import open_set
 from lrbench.data.json_lines import read_json_lines
 from lrbench.data.sets import TRAINING_SETS
 from lrbench.embedded import assets
-from lrbench.errors import DataError
+from lrbench.errors import DataError, TooFewProblemsError
 from lrbench.recipe.messages import excerpt, found
 from lrbench.recipe.references import EMBEDDED, Origin, local_path, origin_of_problems
 from lrbench.recipe.schema import Data
@@ -91,15 +91,17 @@ def load_held_out(data: Data, data_root: str | None = None) -> Problems:
 def check_size(data: Data, rows: int) -> None:
     """Raise `DataError` unless a set of so many rows has the problems that `data` selects and holds out."""
     if rows < data.problems:
-        raise DataError(
-            f"{data.train}: has {rows} problems, data.problems asks for {data.problems}; "
-            f"set data.problems to {rows} or fewer"
+        raise TooFewProblemsError(
+            ("data", "problems"),
+            data.problems,
+            f"{data.train} has {rows} problems, and {data.problems} are asked for; set it to {rows} or fewer",
         )
     if rows < data.problems + data.held_out:
-        raise DataError(
-            f"{data.train}: has {rows} problems, data.problems takes {data.problems} of them and "
-            f"data.held_out asks for {data.held_out} more; set data.held_out to {rows - data.problems} "
-            "or fewer"
+        raise TooFewProblemsError(
+            ("data", "held_out"),
+            data.held_out,
+            f"{data.train} has {rows} problems, of which data.problems takes {data.problems}, and "
+            f"{data.held_out} more are asked for; set it to {rows - data.problems} or fewer",
         )
 
 

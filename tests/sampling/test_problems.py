@@ -63,9 +63,7 @@ def test_held_out_problems_are_the_next_ones_in_the_same_order(selection: Litera
 def test_too_few_problems_to_hold_any_out_say_how_many_there_are(tmp_path: Path) -> None:
     rows = [{"problem": "a", "solution": "b"}, {"problem": "c", "solution": "d"}]
     data = Data(train=str(write(tmp_path / "p.jsonl", *rows)), problems=1, held_out=3)
-    message = (
-        r"has 2 problems, data.problems takes 1 of them and data.held_out asks for 3 more; set .* to 1 or"
-    )
+    message = r"has 2 problems, of which data.problems takes 1, and 3 more are asked for; set it to 1 or"
     with pytest.raises(DataError, match=message):
         load_held_out(data)
 
@@ -128,7 +126,7 @@ def test_line_separators_inside_a_problem_do_not_end_its_line(tmp_path: Path) ->
 
 def test_asking_for_more_than_there_are_says_how_many_there_are(tmp_path: Path) -> None:
     path = write(tmp_path / "p.jsonl", {"problem": "a"}, {"problem": "b"})
-    with pytest.raises(DataError, match=r"has 2 problems, data.problems asks for 3; set data.problems to 2"):
+    with pytest.raises(DataError, match=r"data.problems: .* has 2 problems, and 3 are asked for"):
         load(path, problems=3)
 
 
