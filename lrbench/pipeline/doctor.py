@@ -46,13 +46,11 @@ def examine(runs: Path, quick: bool = False, repair: bool = False) -> Iterator[F
     damaged: dict[Address, str] = {}
     for stage, key in store.addresses():
         try:
-            artifacts[stage, key] = store.glance(stage, key)
             if not quick:
                 store.look(stage, key)
+            artifacts[stage, key] = store.glance(stage, key)
         except StoreError as error:
             damaged[stage, key] = str(error)
-    for place in damaged:
-        artifacts.pop(place, None)
     checked = "names and sizes right, contents not read" if quick else "every byte verified"
     yield Finding(True, f"{len(artifacts)} artifacts, {checked}")
     yield from _damage(store, damaged, repair)

@@ -60,7 +60,10 @@ def redone(stages: Sequence[Stage], store: Store) -> list[Redone]:
         for stage in stages
         if stage.key in waiting and not any(needed.key in waiting for needed in stage.inputs.values())
     ]
-    earlier = {name: list(_origins(store, name)) for name in {stage.name for stage in first}}
+    keys: dict[str, list[str]] = defaultdict(list)
+    for name, key in store.addresses() if first else ():
+        keys[name].append(key)
+    earlier = {name: list(_origins(store, name, keys[name])) for name in {stage.name for stage in first}}
     found: dict[tuple[str, str], list[Stage]] = defaultdict(list)
     for stage in first:
         reasons = (_reason(stage, origin) for origin in earlier[stage.name])
@@ -70,10 +73,9 @@ def redone(stages: Sequence[Stage], store: Store) -> list[Redone]:
     return [Redone(tuple(alike), reason) for (_, reason), alike in found.items()]
 
 
-def _origins(store: Store, name: str) -> Iterator[Origin]:
-    keys = [key for stage, key in store.addresses() if stage == name]
-    keys.sort(key=lambda key: (store.root / name / key).stat().st_mtime, reverse=True)
-    for key in islice(keys, MOST_LOOKED_AT):
+def _origins(store: Store, name: str, keys: list[str]) -> Iterator[Origin]:
+    newest = sorted(keys, key=lambda key: (store.root / name / key).stat().st_mtime, reverse=True)
+    for key in islice(newest, MOST_LOOKED_AT):
         with suppress(StoreError):
             yield store.glance(name, key)
 

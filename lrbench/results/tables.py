@@ -283,14 +283,17 @@ def _csv_accuracy(estimate: Estimate | SeedMean) -> dict[str, object]:
     }
 
 
+def _csv_numbers(comparison: Comparison) -> tuple[object, ...]:
+    """The difference, the ends of its interval, p, and p after Holm."""
+    low, high = comparison.interval.low, comparison.interval.high
+    values = (comparison.difference, low, high, comparison.p, comparison.p_adjusted)
+    return tuple(_number(value) for value in values)
+
+
 def _csv_training(baseline: str, comparison: Comparison) -> dict[str, object]:
     runs = comparison.runs
     values = (
-        _number(comparison.difference),
-        _number(comparison.interval.low),
-        _number(comparison.interval.high),
-        _number(comparison.p),
-        _number(comparison.p_adjusted),
+        *_csv_numbers(comparison),
         comparison.verdict,
         comparison.pooled,
         None if runs is None else _number(runs.p_adjusted),
@@ -301,11 +304,7 @@ def _csv_training(baseline: str, comparison: Comparison) -> dict[str, object]:
 
 def _csv_difference(baseline: str, comparison: Comparison) -> dict[str, object]:
     values = (
-        _number(comparison.difference),
-        _number(comparison.interval.low),
-        _number(comparison.interval.high),
-        _number(comparison.p),
-        _number(comparison.p_adjusted),
+        *_csv_numbers(comparison),
         comparison.separated,
         comparison.verdict,
     )

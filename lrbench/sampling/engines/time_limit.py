@@ -107,15 +107,8 @@ class _Connection(HTTPConnection):
         super().request(*given, **options)
 
 
-class _SecureConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        _watch(made)
-        return made
-
-    def request(self, *given: Any, **options: Any) -> None:
-        _watch(self.sock)
-        super().request(*given, **options)
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
 
 
 class _Pool(HTTPConnectionPool):
