@@ -8,15 +8,15 @@ and while it is done.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from lrbench.errors import StoreError
 from lrbench.pipeline.stages.base import Stage
 from lrbench.store.artifact import Origin
+from lrbench.store.canonical import leaves
 from lrbench.store.store import Store
 
 # The newest artifacts of a stage that are looked at; a plan must not read a large store whole.
@@ -91,7 +91,7 @@ def _reason(stage: Stage, origin: Origin) -> str | None:
     ]
     if origin.version != stage.version and not reasons:
         reasons = [f"{stage.name} is at version {stage.version}, and was at {origin.version}"]
-    ours, theirs = _flat(stage.identity), _flat(origin.identity)
+    ours, theirs = dict(leaves(stage.identity)), dict(leaves(origin.identity))
     for field in ours.keys() | theirs.keys():
         if field not in ours or field not in theirs:
             now = NEW_FIELDS.get(field.rpartition(".")[2], f"{field} counts now")
@@ -104,12 +104,3 @@ def _reason(stage: Stage, origin: Origin) -> str | None:
     if origin.key in stage.earlier_keys:
         reasons.append("what was written is kept")
     return "; ".join(dict.fromkeys(sorted(reasons))) or None
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The fields of nested mappings by their dotted paths."""
-    flat: dict[str, Any] = {}
-    for name, inner in value.items():
-        path = f"{prefix}{name}"
-        flat |= _flat(inner, f"{path}.") if isinstance(inner, Mapping) else {path: inner}
-    return flat

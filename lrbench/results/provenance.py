@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -17,6 +17,7 @@ from lrbench.errors import StoreError
 from lrbench.results.inspection import EVALUATION, Inspector
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.store.artifact import PROVENANCE, DamageError, read_manifest
+from lrbench.store.canonical import leaves
 from lrbench.store.files import read_regular, storage_errors
 
 _HASH = re.compile(r"(?:[a-z]+[:@])?[0-9a-f]{40,64}|[^@\s]+@[0-9a-f]{40}")
@@ -107,15 +108,7 @@ def hashes_read(stages: Iterable[StageFound], scores: Iterable[ScoreRecord]) -> 
     named = [(stage.label, stage.identity) for stage in stages if stage.name != EVALUATION]
     named += [(f"protocol of {score.benchmark}", score.protocol) for score in scores]
     for label, mapping in named:
-        for path, value in _leaves(mapping):
+        for path, value in leaves(mapping):
             if isinstance(value, str) and _HASH.fullmatch(value):
                 found.setdefault(value, []).append(f"{label}: {path}")
     return found
-
-
-def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, item in value.items():
-        if isinstance(item, Mapping):
-            yield from _leaves(item, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", item

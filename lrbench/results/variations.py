@@ -16,7 +16,7 @@ import yaml
 from lrbench.recipe.expanding import point_text, short_field, value_text
 from lrbench.results.records import ArmRecord
 from lrbench.results.text import plain
-from lrbench.store.canonical import canonical_json
+from lrbench.store.canonical import canonical_json, leaves
 
 UNSET = "unset"
 AMATEUR = "pair.amateur"
@@ -60,7 +60,7 @@ def variations(arms: Iterable[ArmRecord], weights: Mapping[str, str]) -> dict[st
 
 def made_of(arm: ArmRecord) -> dict[str, Any]:
     """Everything that the record says decided what the arm learnt, by dotted name."""
-    return dict(_leaves({**arm.settings, AMATEUR: arm.amateur}))
+    return dict(leaves({**arm.settings, AMATEUR: arm.amateur}))
 
 
 def called(arm: str, point: Mapping[str, Any], words: str) -> str:
@@ -124,15 +124,7 @@ def _pair_of(arm: ArmRecord) -> dict[str, Any]:
     """What the recipe that made the arm first says of its models, such as their revisions."""
     try:
         pair = yaml.safe_load(arm.recipe_yaml)["pair"]
-        return {name: str(value) for name, value in _leaves({"pair": pair})}
+        return {name: str(value) for name, value in leaves({"pair": pair})}
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         # Nothing that this version reads.
         return {}
-
-
-def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, item in value.items():
-        if isinstance(item, Mapping):
-            yield from _leaves(item, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", item

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 CHECKSUM = "checksum"
@@ -21,6 +22,15 @@ def canonical_json(value: Any) -> str:
     """
     _refuse_other_types(value, "")
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field of nested mappings that is none itself, by its dotted path."""
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            yield from leaves(item, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", item
 
 
 def stable_hash(value: Any) -> str:
