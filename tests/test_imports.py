@@ -18,6 +18,7 @@ LAYERS = [
     ["store"],
     ["embedded"],
     ["data"],
+    ["methods"],
     ["recipe"],
     ["models"],
     ["sampling"],

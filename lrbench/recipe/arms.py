@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lrbench.methods.section import Section
 from lrbench.recipe.schema import (
     ArmDeclaration,
     Budget,
     Divergence,
     Recipe,
-    Section,
     Selector,
     Source,
     Target,

@@ -6,9 +6,10 @@ from typing import Any
 
 import yaml
 
+from lrbench.methods.section import Section
 from lrbench.recipe.interpolating import escaped
 from lrbench.recipe.kinds import Kind, fields_of_kind
-from lrbench.recipe.schema import Recipe, Section
+from lrbench.recipe.schema import Recipe
 from lrbench.recipe.yaml_nodes import plain_scalar
 from lrbench.store.keys import stable_hash
 

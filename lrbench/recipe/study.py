@@ -16,6 +16,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, ValidationError, model_validator
 
 from lrbench.errors import RecipeError
+from lrbench.methods.section import Section
 from lrbench.recipe.arms import resolve_arms
 from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.claims import parse_claim
@@ -34,7 +35,7 @@ from lrbench.recipe.messages import (
     recipe_error,
 )
 from lrbench.recipe.nodes import Fields, find, key_position, plain, value_position
-from lrbench.recipe.schema import Recipe, Section
+from lrbench.recipe.schema import Recipe
 
 EDITIONS = ("paper", "embedded")
 

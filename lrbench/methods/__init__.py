@@ -1,0 +1,1 @@
+"""What an arm is made of: sources, selectors, targets, objectives, changes and answers, as data."""
