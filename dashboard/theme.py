@@ -6,18 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from lrbench.methods.presets import BY_NAME
+
 STYLE = Path(__file__).with_name("style.css")
 
-# Of equal weight and told apart by readers with the common colour blindnesses: (light, dark).
-ARM_COLORS = {
-    "base": ("#6b7280", "#9ca3af"),
-    "sft": ("#b45309", "#f59e0b"),
-    "lightr": ("#1d4ed8", "#6ea8fe"),
-    "no_selection": ("#047857", "#34d399"),
-    "no_contrast": ("#a21caf", "#e879f9"),
-    "neither": ("#be123c", "#fb7185"),
-    "ground_truth": ("#0e7490", "#22d3ee"),
-}
+# For arms of a user's own making: (light, dark).
 OTHER_COLORS = (
     ("#57534e", "#d6d3d1"),
     ("#4d7c0f", "#a3e635"),
@@ -50,8 +43,10 @@ def is_dark() -> bool:
 
 def arm_color(arm: str, dark: bool) -> str:
     """The colour of an arm, the same on every page; arms of a user's own making share four."""
-    light_dark = ARM_COLORS.get(arm) or OTHER_COLORS[sum(arm.encode()) % len(OTHER_COLORS)]
-    return light_dark[dark]
+    if arm in BY_NAME:
+        colour = BY_NAME[arm].colour
+        return colour.dark if dark else colour.light
+    return OTHER_COLORS[sum(arm.encode()) % len(OTHER_COLORS)][dark]
 
 
 def arm_color_css(arm: str) -> str:

@@ -67,8 +67,8 @@ def test_nothing_heavy_is_imported_before_it_is_needed(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", DASHBOARD, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_dashboard_knows_results_and_recipes_alone(module: Path) -> None:
-    assert imported_layers(module) <= {"results", "recipe", "errors"}
+def test_the_dashboard_knows_results_recipes_and_methods_alone(module: Path) -> None:
+    assert imported_layers(module) <= {"results", "recipe", "methods", "errors"}
     packages = {name.split(".")[0] for name in imported_modules(module)}
     assert packages - set(sys.stdlib_module_names) <= {
         "lrbench",

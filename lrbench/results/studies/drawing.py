@@ -12,6 +12,7 @@ from itertools import pairwise
 from math import cos, floor, log10, pi, sin
 from typing import TYPE_CHECKING, Any
 
+from lrbench.methods.presets import PRESETS, UNTRAINED
 from lrbench.results.studies.figures import (
     Bars,
     Figure,
@@ -47,13 +48,7 @@ SETTINGS = {
 }
 # Okabe and Ito's colours, told apart without full colour vision.
 COLOURS = {
-    "base": "#7f7f7f",
-    "sft": "#e69f00",
-    "lightr": "#0072b2",
-    "no_selection": "#56b4e9",
-    "no_contrast": "#d55e00",
-    "neither": "#cc79a7",
-    "ground_truth": "#009e73",
+    **{preset.name: preset.colour.printed for preset in PRESETS},
     "measured": "#0072b2",
     "reported": "#8c8c8c",
 }
@@ -248,7 +243,7 @@ def _scatter(figure: Scatter) -> Drawing:
     names = dict.fromkeys(point.label for _, points, _ in figure.panels for point in points)
     colours = {name: POINTS[place % len(POINTS)] for place, name in enumerate(names)}
     listed = [_point_name(point) for _, points, _ in figure.panels for point in points]
-    drawing, panels = _grid(len(figure.panels), 4.2, 3.0, ["base", *listed])
+    drawing, panels = _grid(len(figure.panels), 4.2, 3.0, [UNTRAINED.name, *listed])
     for axes, (title, points, base) in zip(panels, figure.panels, strict=False):
         for point in points:
             colour = colours[point.label]
@@ -266,7 +261,8 @@ def _scatter(figure: Scatter) -> Drawing:
                 label=_label(_point_name(point)),
             )
         if base is not None:
-            axes.axhline(base, color=COLOURS["base"], linewidth=0.9, linestyle=":", label="base")
+            colour = UNTRAINED.colour.printed
+            axes.axhline(base, color=colour, linewidth=0.9, linestyle=":", label=UNTRAINED.name)
         axes.margins(x=0.15, y=0.22)
         _title(axes, title)
         _name_axes(axes, figure.across, figure.up)
