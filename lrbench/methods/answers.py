@@ -1,0 +1,372 @@
+"""Answers: what writes at evaluation. Most are one model with a twist, some read several models at once.
+
+`own` is the arm's own model: the expert, with the arm's adapter where it is trained. `expert` is always the
+untouched one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from lrbench.methods.component import Component
+from lrbench.methods.section import Section
+
+# The arm's own model, as the components speak of it.
+OWN = "own"
+# The engine that computes in this process, and so can read several models, or change what one prefers.
+HERE = "hf"
+SEED_BYTES = 6
+
+ModelName = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1, le=10**15)]
+
+
+class Gate(Section):
+    """A rule that holds at a step or not: a `signal` of two models there, `above` or `below` a bound.
+
+    `kl` is KL(first || second) in nats, `kl_reverse` KL(second || first), `entropy` that of the first and
+    `entropy_amateur` that of the second, `disagree` 1 where their first choices differ and else 0, and
+    `step` the number of tokens that the answer has so far.
+    """
+
+    signal: Literal["kl", "kl_reverse", "entropy", "entropy_amateur", "disagree", "step"]
+    above: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Gate:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("a rule is `above` a number or `below` one: give exactly one of them")
+        return self
+
+    @property
+    def label(self) -> str:
+        """For people: `kl > 0.4`."""
+        sign, bound = (">", self.above) if self.below is None else ("<", self.below)
+        return f"{self.signal.replace('_', ' ')} {sign} {bound:g}"
+
+    @property
+    def reads_second(self) -> bool:
+        """Whether the signal is of the second model too."""
+        return self.signal not in ("entropy", "step")
+
+    @property
+    def steps(self) -> int | None:
+        """After how many steps it never holds again; None where only the models can say."""
+        return max(0, -int(-self.below // 1)) if self.signal == "step" and self.below is not None else None
+
+    def holds(self, values: Any) -> Any:
+        """Where it holds, from the signal's values: an array of truth values for an array of numbers."""
+        return values > self.above if self.below is None else values < self.below
+
+
+class Answer(Component):
+    """Base of all answers.
+
+    `here` says whether the engine has to compute in this process: a server or vLLM gives tokens away that
+    only the model it serves has chosen.
+    """
+
+    here: ClassVar[bool] = True
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """All that was written, and what was not, at its default."""
+        return {"answer": self.model_dump()}
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The arm's own model."""
+        return frozenset({OWN})
+
+    @property
+    def samples(self) -> int:
+        """How many completions are written for each question."""
+        return 1
+
+    @property
+    def sampled_at(self) -> float:
+        """The temperature at which they are written; 0 for greedy ones."""
+        return 0.0
+
+    @property
+    def given(self) -> str:
+        """The text that every answer begins with; it is part of the answer."""
+        return ""
+
+    def unservable(self, engine: str) -> str | None:
+        """Why the engine called `engine` cannot write such answers; None where it can."""
+        if not self.here or engine == HERE:
+            return None
+        return (
+            f"an answer by `{self.word}` has a say in every token, which the engine {engine} leaves to the "
+            f"one model it serves; evaluate with `{HERE}`"
+        )
+
+
+class Plain(Answer):
+    """The arm's own model alone."""
+
+    word: ClassVar[str] = "plain"
+    here: ClassVar[bool] = False
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Nothing: scores were of plain answers before there were others."""
+        return {}
+
+
+class Mix(Answer):
+    """Every token by several models: the sum of `mix`, model to weight, times log p is largest.
+
+    With `alpha` only tokens count that the model named first finds plausible: those with at least `alpha`
+    times the probability of its likeliest. `when` says at which steps they mix, by a signal of the first two
+    models; at all others the first writes alone. {expert: 1, amateur: -1} with alpha 0.2 is contrastive
+    decoding, {peer: 1, tuned: 1, untuned: -1} moves to a peer what tuning has taught another.
+    """
+
+    word: ClassVar[str] = "mix"
+
+    mix: Annotated[dict[ModelName, float], Field(min_length=1)]
+    alpha: Annotated[float, Field(gt=0, le=1)] | None = None
+    when: Gate | None = None
+
+    @model_validator(mode="after")
+    def _a_second(self) -> Mix:
+        if self.when is not None and self.when.reads_second and len(self.mix) == 1:
+            raise ValueError(f"`when: {self.when.signal}` compares the first two models, and `mix` names one")
+        return self
+
+    # Which model is named first is part of what it is, and dictionaries are equal in any order.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mix) and self._parts == other._parts
+
+    def __hash__(self) -> int:
+        return hash(self._parts)
+
+    @property
+    def _parts(self) -> tuple[object, ...]:
+        return (tuple(self.mix.items()), self.alpha, self.when)
+
+    @property
+    def first(self) -> str:
+        """The model that says what is plausible, and writes where nothing is mixed."""
+        return next(iter(self.mix))
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The models that have to be run, the first one first: those with a weight, and those compared."""
+        compared = 2 if self.when is not None and self.when.reads_second else 1
+        return tuple(
+            name for place, (name, weight) in enumerate(self.mix.items()) if weight or place < compared
+        )
+
+    @property
+    def models(self) -> frozenset[str]:
+        """Those that have to be run."""
+        return frozenset(self.read)
+
+    @property
+    def label(self) -> str:
+        """For people: `1 expert - 1 amateur, alpha 0.2, where kl > 0.4`."""
+        terms = [f"{'-' if weight < 0 else '+'} {abs(weight):g} {name}" for name, weight in self.mix.items()]
+        words = [" ".join(terms).removeprefix("+ ")]
+        words += [] if self.alpha is None else [f"alpha {self.alpha:g}"]
+        words += [] if self.when is None else [f"where {self.when.label}"]
+        return ", ".join(words)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """All of it; the weights as a list, because their order counts."""
+        return {"answer": self.model_dump() | {"mix": [list(term) for term in self.mix.items()]}}
+
+
+class Prefill(Answer):
+    """The arm's own model after a given text, which is part of the answer and of its tokens."""
+
+    word: ClassVar[str] = "prefill"
+    here: ClassVar[bool] = False
+
+    prefill: str
+
+    @property
+    def given(self) -> str:
+        """The text."""
+        return self.prefill
+
+    @property
+    def label(self) -> str:
+        """For people: `after "First"`."""
+        return f'after "{self.prefill}"'
+
+
+class Routing(Section):
+    """Tokens are written by the model `to` where the rule `when` holds.
+
+    Its signal compares the arm's own model, the first, with `to`, the second.
+    """
+
+    to: ModelName
+    when: Gate
+
+
+class Route(Answer):
+    """Another model writes the tokens at which a rule holds, the arm's own model all others."""
+
+    word: ClassVar[str] = "route"
+
+    route: Routing
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The arm's own and the other."""
+        return frozenset({OWN, self.route.to})
+
+    @property
+    def label(self) -> str:
+        """For people: `teacher where entropy > 0.45`."""
+        return f"{self.route.to} where {self.route.when.label}"
+
+
+class Leading(Section):
+    """The model `by` writes the first `tokens` tokens, null for all, of a `share` of the answers.
+
+    Which answers these are follows from their prompts alone; those of a smaller share are among those of a
+    larger one.
+    """
+
+    by: ModelName
+    tokens: Count | None
+    share: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+
+class Lead(Answer):
+    """Another model writes how an answer begins, the arm's own model goes on."""
+
+    word: ClassVar[str] = "lead"
+
+    lead: Leading
+
+    def leads(self, prompt: Sequence[int]) -> bool:
+        """Whether the answer to this prompt (token ids) is begun by the other model."""
+        return _lot(prompt) < self.lead.share
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The arm's own and the other."""
+        return frozenset({OWN, self.lead.by})
+
+    @property
+    def label(self) -> str:
+        """For people: `teacher's first 15 tokens of 50% of the answers`."""
+        tokens = "tokens" if self.lead.tokens is None else f"first {self.lead.tokens} tokens"
+        share = "" if self.lead.share == 1 else f" of {self.lead.share:.0%} of the answers"
+        return f"{self.lead.by}'s {tokens}{share}"
+
+
+class StopBias(Answer):
+    """The arm's own model, whose odds of ending the answer here are multiplied by e^`stop_bias`."""
+
+    word: ClassVar[str] = "stop_bias"
+
+    stop_bias: float
+
+    @property
+    def label(self) -> str:
+        """For people: `odds of stopping times e^1.5`."""
+        return f"odds of stopping times e^{self.stop_bias:g}"
+
+
+class Limits(Section):
+    """An answer has `at_least` so many tokens and `at_most` so many, both with the token that ends it."""
+
+    at_least: Count | None = None
+    at_most: Count | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Limits:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("a budget is of tokens `at_least` or `at_most`: give one of them or both")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"at least {self.at_least} tokens are more than at most {self.at_most}")
+        return self
+
+
+class TokenBudget(Answer):
+    """The arm's own model, which may not end an answer before its budget, and has to end it within."""
+
+    word: ClassVar[str] = "budget"
+
+    budget: Limits
+
+    @property
+    def label(self) -> str:
+        """For people: `at least 40, at most 80 tokens`."""
+        bounds = {"at least": self.budget.at_least, "at most": self.budget.at_most}
+        return f"{', '.join(f'{word} {bound}' for word, bound in bounds.items() if bound)} tokens"
+
+
+class Vote(Answer):
+    """The majority of `vote` answers, which the arm's own model samples at `temperature`.
+
+    Completions vote by the answer that the grader reads in them, without the gold answer; one that holds none
+    has no vote. Among answers with as many votes the one seen first wins, and the first completion with the
+    winning answer is the one that is graded. All that was sampled counts as cost.
+    """
+
+    word: ClassVar[str] = "vote"
+    here: ClassVar[bool] = False
+
+    vote: Count
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @property
+    def samples(self) -> int:
+        """As many as vote."""
+        return self.vote
+
+    @property
+    def sampled_at(self) -> float:
+        """As declared."""
+        return self.temperature
+
+    def seeds(self, prompt: Sequence[int]) -> list[int]:
+        """The seed of each sample: its own, whatever else is asked."""
+        return [
+            int.from_bytes(_digest(f"{self.seed}/{sample}", prompt)[:SEED_BYTES])
+            for sample in range(self.vote)
+        ]
+
+    @property
+    def label(self) -> str:
+        """For people: `majority of 8 samples at temperature 1`."""
+        return f"majority of {self.vote} samples at temperature {self.temperature:g}"
+
+
+ANSWERS: tuple[type[Answer], ...] = (Plain, Mix, Prefill, Route, Lead, StopBias, TokenBudget, Vote)
+
+
+def majority(answers: Sequence[str | None]) -> int:
+    """The place of the first answer of those that most are equal to; None has no vote.
+
+    Of several with as many votes it is the one seen first. Where no answer has a vote, and there is one at
+    least, it is the first.
+    """
+    votes = Counter(answer for answer in answers if answer is not None)
+    # A counter keeps the order in which answers were first seen, and `max` takes the first of equals.
+    return answers.index(max(votes, key=lambda answer: votes[answer])) if votes else 0
+
+
+def _lot(prompt: Sequence[int]) -> float:
+    """A number from 0 up to, and without, 1 that every prompt draws once and for all."""
+    return int.from_bytes(_digest("lead", prompt)[:SEED_BYTES]) / float(256**SEED_BYTES)
+
+
+def _digest(purpose: str, prompt: Sequence[int]) -> bytes:
+    return hashlib.sha256(f"{purpose}/{','.join(map(str, prompt))}".encode()).digest()

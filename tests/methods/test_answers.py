@@ -1,0 +1,196 @@
+"""What answers say of themselves: their models, identity and words, and what of them cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from lrbench.methods.answers import ANSWERS, OWN, Lead, Mix, Plain, Vote, majority
+from lrbench.store.canonical import stable_hash
+
+WRITTEN: dict[str, Any] = {
+    "cd": {"mix": {"expert": 1, "amateur": -1}, "alpha": 0.2},
+    "obrien": {"mix": {"expert": 1.5, "amateur": -0.5}, "alpha": 0.1},
+    "gated": {"mix": {"expert": 1, "amateur": -1}, "when": {"signal": "kl", "above": 0.4}},
+    "first_token": {"mix": {"expert": 1, "amateur": -1}, "when": {"signal": "step", "below": 1}},
+    "rast": {"mix": {"peer": 1, "arm:lightr": 1, "expert": -1}},
+    "prefill": {"prefill": "First"},
+    "route": {"route": {"to": "teacher", "when": {"signal": "entropy", "above": 0.45}}},
+    "lead": {"lead": {"by": "teacher", "tokens": 15, "share": 0.5}},
+    "stop_bias": {"stop_bias": 1.5},
+    "budget": {"budget": {"at_least": 40}},
+    "vote": {"vote": 8, "temperature": 1},
+}
+
+
+def read(written: dict[str, Any]) -> Any:
+    (kind,) = [answer for answer in ANSWERS if next(iter(answer.model_fields), None) in written]
+    return kind.model_validate(written)
+
+
+def test_the_field_that_gives_an_answer_away_is_required_and_of_no_other() -> None:
+    telling = [next(iter(answer.model_fields), None) for answer in ANSWERS]
+    assert telling == [None, "mix", "prefill", "route", "lead", "stop_bias", "budget", "vote"]
+    first = [next(iter(answer.model_fields.values())) for answer in ANSWERS[1:]]
+    assert all(field.is_required() for field in first)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_was_written_can_be_read_again(name: str) -> None:
+    answer = read(WRITTEN[name])
+    assert read(answer.model_dump()) == answer
+    assert hash(read(answer.model_dump())) == hash(answer)
+
+
+def test_every_answer_has_an_identity_of_its_own() -> None:
+    assert Plain().identity == {}
+    identities = {stable_hash(read(written).identity) for written in WRITTEN.values()}
+    assert len(identities) == len(WRITTEN)
+    assert stable_hash(read(WRITTEN["cd"]).identity) == stable_hash(Mix(**WRITTEN["cd"], when=None).identity)
+
+
+def test_which_model_of_a_mixture_is_named_first_counts() -> None:
+    one = Mix(mix={"expert": 1.0, "peer": 1.0}, alpha=0.2)
+    other = Mix(mix={"peer": 1.0, "expert": 1.0}, alpha=0.2)
+    assert one != other
+    assert stable_hash(one.identity) != stable_hash(other.identity)
+    assert (one.first, other.first) == ("expert", "peer")
+
+
+@pytest.mark.parametrize(
+    ("name", "models"),
+    [
+        ("cd", {"expert", "amateur"}),
+        ("rast", {"peer", "arm:lightr", "expert"}),
+        ("prefill", {OWN}),
+        ("route", {OWN, "teacher"}),
+        ("lead", {OWN, "teacher"}),
+        ("vote", {OWN}),
+    ],
+)
+def test_an_answer_names_the_models_it_reads(name: str, models: set[str]) -> None:
+    assert read(WRITTEN[name]).models == models
+
+
+def test_a_model_without_weight_is_read_only_where_it_is_compared() -> None:
+    weights = {"expert": 1.0, "amateur": 0.0, "peer": 0.0}
+    assert Mix(mix=weights).read == ("expert",)
+    gated = Mix.model_validate({"mix": weights, "when": {"signal": "kl", "above": 0.4}})
+    assert gated.read == ("expert", "amateur")
+    # The first says what is plausible, whatever its weight.
+    assert Mix(mix={"expert": 0.0, "amateur": -1.0}, alpha=0.2).read == ("expert", "amateur")
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("cd", "1 expert - 1 amateur, alpha 0.2"),
+        ("gated", "1 expert - 1 amateur, where kl > 0.4"),
+        ("first_token", "1 expert - 1 amateur, where step < 1"),
+        ("rast", "1 peer + 1 arm:lightr - 1 expert"),
+        ("prefill", 'after "First"'),
+        ("route", "teacher where entropy > 0.45"),
+        ("lead", "teacher's first 15 tokens of 50% of the answers"),
+        ("stop_bias", "odds of stopping times e^1.5"),
+        ("budget", "at least 40 tokens"),
+        ("vote", "majority of 8 samples at temperature 1"),
+    ],
+)
+def test_labels_say_what_an_answer_is(name: str, label: str) -> None:
+    assert read(WRITTEN[name]).label == label
+    assert Plain().label == "plain"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"mix": {}}, "at least 1 item"),
+        ({"mix": {"expert": "much"}}, "valid number"),
+        ({"mix": {"expert": 1, "amateur": -1}, "alpha": 0}, "greater than 0"),
+        ({"mix": {"expert": 1}, "when": {"signal": "kl", "above": 1}}, "`mix` names one"),
+        ({"mix": {"expert": 1}, "when": {"signal": "step"}}, "exactly one of them"),
+        ({"mix": {"expert": 1}, "when": {"signal": "step", "above": 1, "below": 2}}, "exactly one of them"),
+        ({"mix": {"expert": 1}, "when": {"signal": "mood", "above": 1}}, "Input should be 'kl'"),
+        ({"route": {"to": "teacher"}}, "Field required"),
+        ({"lead": {"by": "teacher", "tokens": 0}}, "greater than or equal to 1"),
+        ({"lead": {"by": "teacher", "tokens": 1, "share": 1.5}}, "less than or equal to 1"),
+        ({"budget": {}}, "one of them or both"),
+        ({"budget": {"at_least": 5, "at_most": 4}}, "at least 5 tokens are more than at most 4"),
+        ({"vote": 0}, "greater than or equal to 1"),
+        ({"vote": 3, "temperature": 0}, "greater than 0"),
+    ],
+)
+def test_what_cannot_be_is_refused(written: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        read(written)
+
+
+@pytest.mark.parametrize("name", ["prefill", "vote"])
+@pytest.mark.parametrize("engine", ["hf", "vllm", "server"])
+def test_any_engine_writes_what_one_model_writes_by_itself(name: str, engine: str) -> None:
+    assert read(WRITTEN[name]).unservable(engine) is None
+    assert Plain().unservable(engine) is None
+
+
+@pytest.mark.parametrize("name", ["cd", "route", "lead", "stop_bias", "budget"])
+def test_a_server_cannot_be_told_what_to_choose(name: str) -> None:
+    answer = read(WRITTEN[name])
+    assert answer.unservable("hf") is None
+    for engine in ("vllm", "server"):
+        assert f"the engine {engine}" in (answer.unservable(engine) or "")
+
+
+def leading(share: float) -> Lead:
+    return Lead.model_validate({"lead": {"by": "teacher", "tokens": 15, "share": share}})
+
+
+def test_a_share_of_the_prompts_is_led_and_a_larger_share_has_the_same_and_more() -> None:
+    prompts = [(1, place) for place in range(2000)]
+    led = {
+        share: {prompt for prompt in prompts if leading(share).leads(prompt)} for share in (0, 0.3, 0.5, 1)
+    }
+    assert led[0] == set()
+    assert led[1] == set(prompts)
+    assert led[0.3] < led[0.5]
+    # Four standard deviations.
+    assert abs(len(led[0.5]) - 1000) < 4 * (2000 * 0.25) ** 0.5
+
+
+def test_a_budget_of_steps_ends_with_its_rule() -> None:
+    steps = [
+        Mix.model_validate({"mix": {"expert": 1}, "when": {"signal": "step", "below": below}}).when.steps
+        for below in (0.5, 1, 3, 3.2)
+    ]
+    assert steps == [1, 1, 3, 4]
+
+
+def test_samples_of_a_vote_have_seeds_of_their_own() -> None:
+    seeds = Vote(vote=8).seeds((5, 6))
+    assert len(set(seeds)) == 8
+    assert seeds[:3] == Vote(vote=3).seeds((5, 6))
+    assert set(seeds).isdisjoint(Vote(vote=8).seeds((5, 7)))
+    assert set(seeds).isdisjoint(Vote(vote=8, seed=1).seeds((5, 6)))
+
+
+def test_the_majority_is_the_first_of_the_answers_with_most_votes() -> None:
+    assert majority(["4", "5", "5"]) == 1
+    assert majority(["4", "5", "5", "4"]) == 0
+    assert majority([None, None, "7"]) == 2
+    assert majority([None, None]) == 0
+    assert majority(["4"]) == 0
+
+
+@given(st.lists(st.sampled_from(["1", "2", "3", None]), min_size=1, max_size=9), st.randoms())
+def test_the_order_of_samples_matters_to_ties_alone(answers: list[str | None], random: Any) -> None:
+    votes = {answer: answers.count(answer) for answer in answers if answer is not None}
+    found = answers[majority(answers)]
+    shuffled = random.sample(answers, len(answers))
+    again = shuffled[majority(shuffled)]
+    most = max(votes.values(), default=0)
+    assert votes.get(found, 0) == votes.get(again, 0) == most
+    if list(votes.values()).count(most) == 1:
+        assert found == again
