@@ -92,11 +92,3 @@ class Stage(ABC):
         return stage_key(
             self.name, self.version, self.identity, {name: stage.key for name, stage in self.inputs.items()}
         )
-
-
-def shards(count: int, per_shard: int) -> list[tuple[str, range]]:
-    """Cut `count` units into named shards of fixed composition, whatever was done before."""
-    return [
-        (f"part-{number:05d}", range(start, min(start + per_shard, count)))
-        for number, start in enumerate(range(0, count, per_shard))
-    ]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lrbench.data.rules import Row
 from lrbench.evaluation.graded_items import read_item_rows, read_items, write_item_rows
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import Suite, grader_version, protocol
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import turn_marks
 from lrbench.pipeline.progress import Progress
-from lrbench.pipeline.stages.base import EARLIER, Stage, shards
+from lrbench.pipeline.stages.base import EARLIER, Stage
+from lrbench.pipeline.stages.sharding import Shard, Shards
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice
@@ -111,22 +111,15 @@ class BenchmarkScore(Stage):
         from lrbench.evaluation.harness import Benchmark
 
         benchmark = Benchmark(self.suite, self.benchmark, workspace.runtime.data_root)
-        rows = iter(self.items)
         with self._model(inputs, workspace) as model:
-            parts = shards(self.size, ITEMS_PER_SHARD)
-            draft.expect(len(parts), ".jsonl")
-            for name, span in parts:
-                shard = list(islice(rows, len(span)))
-                if not draft.has(f"{name}.jsonl"):
-                    started = time.monotonic()
-                    items = benchmark.measure(model, shard)
-                    rows_of_items = [item.as_row() for item in items]
-                    draft.commit(
-                        f"{name}.jsonl",
-                        partial(write_item_rows, rows=rows_of_items),
-                        time.monotonic() - started,
-                    )
-                progress.advance(len(span))
+
+            def measure(shard: Shard[Row]) -> Callable[[Path], object]:
+                items = benchmark.measure(model, shard.units)
+                return partial(write_item_rows, rows=[item.as_row() for item in items])
+
+            shards = Shards(self.size, ITEMS_PER_SHARD, ".jsonl")
+            for _ in shards.work(self.items, draft, progress, measure):
+                pass
         return self._statistics([draft.path(name) for name in draft.names])
 
     @contextmanager

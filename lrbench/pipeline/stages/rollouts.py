@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,8 @@ from lrbench.errors import DataError, ModelError
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import end_of_turn, turn_marks
 from lrbench.pipeline.progress import Progress
-from lrbench.pipeline.stages.base import Stage, shards
+from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.sharding import Shard, Shards
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice, Sampling
 from lrbench.sampling.problems import Problems
@@ -70,18 +70,15 @@ class RolloutSource(Stage):
         """Commit one Parquet file of rollouts per shard of problems."""
         from lrbench.sampling.rollouts import iterate_rollouts, write_rollouts
 
-        parts = shards(self.size, PROBLEMS_PER_SHARD)
-        draft.expect(len(parts), ".parquet")
-        finished = all(draft.has(f"{name}.parquet") for name, _ in parts)
         # One engine for all shards: the number of rows that it found to fit holds for the next.
-        with self._engine(workspace, finished) as engine:
-            for name, span in parts:
-                if not draft.has(f"{name}.parquet"):
-                    started = time.monotonic()
-                    rollouts = self.make(name, span, draft, workspace, engine)
-                    seconds = time.monotonic() - started
-                    draft.commit(f"{name}.parquet", partial(write_rollouts, rollouts=rollouts), seconds)
-                progress.advance(len(span))
+        with self._engine(workspace, self._shards.are_in(draft)) as engine:
+
+            def make(shard: Shard[int]) -> Callable[[Path], object]:
+                rollouts = self.make(shard.name, shard.span, draft, workspace, engine)
+                return partial(write_rollouts, rollouts=rollouts)
+
+            for _ in self._shards.work(range(self.size), draft, progress, make):
+                pass
         count = tokens = 0
         for rollout in iterate_rollouts(
             draft.path(name) for name in draft.names if name.endswith(".parquet")
@@ -89,6 +86,10 @@ class RolloutSource(Stage):
             count += 1
             tokens += rollout.steps
         return {"rollouts": count, "tokens": tokens}
+
+    @property
+    def _shards(self) -> Shards:
+        return Shards(self.size, PROBLEMS_PER_SHARD, ".parquet")
 
     def _engine(self, workspace: Workspace, finished: bool) -> AbstractContextManager[Engine | None]:
         """What writes, where the source writes and something is left to write."""
@@ -261,8 +262,7 @@ class CheckedSolutions(RolloutSource):
     @property
     def keep(self) -> tuple[str, ...]:
         """The right solutions and the counts; why none of a shard was right is of no use once others are."""
-        names = [name for name, _ in shards(self.size, PROBLEMS_PER_SHARD)]
-        return tuple(f"{name}{ending}" for name in names for ending in (".json", ".parquet"))
+        return tuple(f"{name}{ending}" for name in self._shards.spans for ending in (".json", ".parquet"))
 
     def _sample(self, span: range, workspace: Workspace, engine: Engine) -> list[tuple[Rollout, bool]]:
         from lrbench.sampling.rollouts import Rollout

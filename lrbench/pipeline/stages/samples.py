@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import turn_marks
 from lrbench.pipeline.progress import Progress
-from lrbench.pipeline.stages.base import Stage, shards
+from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.rollouts import RolloutSource, parquet_files
+from lrbench.pipeline.stages.sharding import Shard, Shards
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Divergence
@@ -111,39 +113,36 @@ class PairScores(Stage):
 
         from lrbench.sampling.coverage import CoveredMass
         from lrbench.sampling.crowding import MOST_TOKENS
-        from lrbench.sampling.rollouts import count_rollouts, groups_of, iterate_rollouts
+        from lrbench.sampling.rollouts import count_rollouts, iterate_rollouts
         from lrbench.sampling.scores import read_scores, write_scores
         from lrbench.sampling.token_texts import TOKENS_FILE, ids_of, token_texts, write_token_texts
 
         files = parquet_files(inputs["rollouts"])
         count = count_rollouts(files)
-        groups = groups_of(iterate_rollouts(files), ROLLOUTS_PER_SHARD)
         if "amateur" in inputs:
             workspace.place_amateur(inputs["amateur"].directory)
         covered = CoveredMass()
         steps = crowded = 0
         most_dropped = 0.0
         named: set[int] = set()
-        parts = shards(count, ROLLOUTS_PER_SHARD)
-        draft.expect(len(parts), ".parquet")
-        for (name, span), group in zip(parts, groups, strict=True):
-            if not draft.has(f"{name}.parquet"):
-                started = time.monotonic()
-                if self.least_mass is None:
-                    scores = self._score_by_ids(group, span.start, workspace)
-                else:
-                    scores = self._score_by_tokens(group, span.start, workspace, covered)
-                seconds = time.monotonic() - started
-                draft.commit(f"{name}.parquet", partial(write_scores, scores=scores), seconds)
-            scores = read_scores([draft.path(f"{name}.parquet")])
+
+        def score(shard: Shard[Rollout]) -> Callable[[Path], object]:
+            if self.least_mass is None:
+                scores = self._score_by_ids(shard.units, shard.span.start, workspace)
+            else:
+                scores = self._score_by_tokens(shard.units, shard.span.start, workspace, covered)
+            return partial(write_scores, scores=scores)
+
+        shards = Shards(count, ROLLOUTS_PER_SHARD, ".parquet")
+        for shard in shards.work(iterate_rollouts(files), draft, progress, score):
+            scores = read_scores([draft.path(f"{shard.name}.parquet")])
             if self.least_mass is not None:
                 covered.add(scores)
             if scores.dropped is not None:
                 crowded += int(np.count_nonzero(scores.dropped))
                 most_dropped = max(most_dropped, float(scores.dropped.max()))
-            named |= ids_of(group, scores)
-            steps += sum(rollout.steps for rollout in group)
-            progress.advance(len(span))
+            named |= ids_of(shard.units, scores)
+            steps += sum(rollout.steps for rollout in shard.units)
         texts = token_texts(workspace.tokenizer, named)
         draft.commit(TOKENS_FILE, lambda path: write_token_texts(path, texts))
         workspace.release_amateur()
@@ -288,23 +287,23 @@ class ArmSamples(Stage):
         return statistics
 
 
-Shard = tuple["list[Rollout]", "Scores | None"]
+Scored = tuple["list[Rollout]", "Scores | None"]
 
 
-def _shards(inputs: Mapping[str, Artifact], workspace: Workspace) -> Iterable[Shard]:
+def _shards(inputs: Mapping[str, Artifact], workspace: Workspace) -> Iterable[Scored]:
     """Rollouts and their scores, where there are any, one shard after the other.
 
     What is small is kept for the run: a sweep reads the same for every one of its points.
     """
     if sum(record.size for artifact in inputs.values() for record in artifact.files) > KEPT_BYTES:
         return _read_shards(inputs)
-    kept: list[Shard] = workspace.read_once(
+    kept: list[Scored] = workspace.read_once(
         inputs.get("scores", inputs["rollouts"]), lambda _: list(_read_shards(inputs))
     )
     return kept
 
 
-def _read_shards(inputs: Mapping[str, Artifact]) -> Iterator[Shard]:
+def _read_shards(inputs: Mapping[str, Artifact]) -> Iterator[Scored]:
     from lrbench.sampling.rollouts import groups_of, iterate_rollouts
     from lrbench.sampling.scores import of_rollouts_from, read_scores
 
