@@ -19,10 +19,11 @@ TOKEN_COLUMNS = ("top1_expert", "top1_amateur", "support_ids")
 
 
 def aligned_columns(
-    expert_CV: Tensor, amateur_CW: Tensor, alignment: Alignment, alpha_min: float
+    expert_CV: Tensor, amateur_CW: Tensor, own_C: Tensor, alignment: Alignment, alpha_min: float
 ) -> dict[str, NDArray[Any]]:
     """Columns of `Scores` for C steps from both models' logits over their own vocabularies.
 
+    `own_C` is which of the shared tokens each step's rollout went on with, -1 where it is none of them.
     `covered` (C,) is the probability that the shared tokens hold before they are renormalised, for the model
     that gives them less.
     """
@@ -31,13 +32,13 @@ def aligned_columns(
     )
     rows = rows_per_block(expert_CV)
     blocks = []
-    for expert_BV, amateur_BW in zip(
-        torch.split(expert_CV, rows), torch.split(amateur_CW, rows), strict=True
+    for expert_BV, amateur_BW, own_B in zip(
+        *(torch.split(each, rows) for each in (expert_CV, amateur_CW, own_C)), strict=True
     ):
         expert_BS, covered_expert_B = restricted(expert_BV, expert_S)
         amateur_BS, covered_amateur_B = restricted(amateur_BW, amateur_S)
         covered_B = torch.minimum(covered_expert_B, covered_amateur_B).cpu().numpy()
-        blocks.append(step_columns(expert_BS, amateur_BS, alpha_min) | {"covered": covered_B})
+        blocks.append(step_columns(expert_BS, amateur_BS, own_B, alpha_min) | {"covered": covered_B})
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     ids = alignment.expert_ids.astype(np.int32)
     return columns | {name: ids[columns[name]] for name in TOKEN_COLUMNS}

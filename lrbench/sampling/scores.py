@@ -33,8 +33,16 @@ SCHEMA = pa.schema(
         ("support_log_p_amateur", pa.list_(pa.float32())),
     ]
 )
-# Columns of some scores only, each in the files of which a step has something to say there.
-OPTIONAL = ("covered", "dropped")
+# Columns of some scores only. The first two are in the files of which a step has something to say there, the
+# others in all that were written since they are computed.
+OPTIONAL = (
+    "covered",
+    "dropped",
+    "kl_reverse",
+    "top1_log_p_amateur",
+    "own_log_p_expert",
+    "own_log_p_amateur",
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,11 @@ class Scores:
     `covered` (N,) is the probability that these hold for the model that gives them less; None for any other.
     `dropped` (N,) is the expert's probability of the plausible tokens beyond the `MOST_TOKENS` that are kept;
     None where no step has more.
+
+    `kl_reverse` (N,) is KL(p_A || p_E) in nats; `top1_log_p_amateur` (N,) is what the amateur gives to its
+    own first choice, and `own_log_p_*` (N,) what both give to the token that the rollout went on with, not
+    a number where the pair does not share it. All four are None in scores of versions that did not store
+    them.
     """
 
     rollout: NDArray[np.int32]
@@ -64,6 +77,10 @@ class Scores:
     support_log_p_amateur: NDArray[np.float32]
     covered: NDArray[np.float32] | None = None
     dropped: NDArray[np.float32] | None = None
+    kl_reverse: NDArray[np.float32] | None = None
+    top1_log_p_amateur: NDArray[np.float32] | None = None
+    own_log_p_expert: NDArray[np.float32] | None = None
+    own_log_p_amateur: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.kl)

@@ -68,11 +68,12 @@ def score_rollouts(
 ) -> Scores:
     """Scores of every step of `rollouts`, which are numbered from `first_index` on.
 
-    D_t = KL(p_E || p_A) over the shared vocabulary in float32 (paper, equation 1). Only the logits of one
-    chunk of positions, by default at most 64 MiB for each model, are in memory at a time; `pieces` are
-    halved when memory runs out. `readings` are what the amateur of an aligned pair reads; any other reads
-    what the expert reads. Raises `RunError` where a divergence is not a number, or one rollout does not fit
-    into memory or a model's context.
+    D_t = KL(p_E || p_A) over the shared vocabulary in float32 (paper, equation 1); a token of a rollout
+    that is not shared has log-probabilities that are not a number. Only the logits of one chunk of
+    positions, by default at most 64 MiB for each model, are in memory at a time; `pieces` are halved when
+    memory runs out. `readings` are what the amateur of an aligned pair reads; any other reads what the
+    expert reads. Raises `RunError` where a divergence is not a number, or one rollout does not fit into
+    memory or a model's context.
     """
     own = [own_reading(rollout) for rollout in rollouts]
     theirs = own if readings is None else readings
@@ -130,18 +131,19 @@ def _scored(
     most = min(pieces.positions, sum(rollout.steps for rollout in rollouts))
     expert_CR, amateur_CR = (_room(model, most, pair.expert.device) for model in (pair.expert, pair.amateur))
     batches = length_batches(lengths, len(rollouts), pieces.tokens)
+    places_V = _places(pair)
     read = [([own[index] for index in indices], [theirs[index] for index in indices]) for indices in batches]
     with closing(_by_turns(pair, read) if pair.takes_turns else _together(pair, read)) as predicting:
         for indices, (expert_ND, amateur_ND) in zip(batches, predicting, strict=True):
+            batch = [rollouts[index] for index in indices]
+            own_N = _own_places(batch, places_V).to(expert_ND.device)
             chunks = [
-                _columns(pair, expert_CD, amateur_CD, (expert_CR, amateur_CR), alpha_min)
-                for expert_CD, amateur_CD in zip(
-                    torch.split(expert_ND, pieces.positions),
-                    torch.split(amateur_ND, pieces.positions),
+                _columns(pair, expert_CD, amateur_CD, own_C, (expert_CR, amateur_CR), alpha_min)
+                for expert_CD, amateur_CD, own_C in zip(
+                    *(torch.split(each, pieces.positions) for each in (expert_ND, amateur_ND, own_N)),
                     strict=True,
                 )
             ]
-            batch = [rollouts[index] for index in indices]
             parts.append(_assemble(batch, [first_index + index for index in indices], chunks))
     return in_rollout_order(concatenate(parts))
 
@@ -205,16 +207,41 @@ def _predicting(model: Model, readings: Sequence[Reading]) -> Tensor:
     return hidden_states(model, ids_BT)[rows_N, columns_N]
 
 
+def _places(pair: LoadedPair) -> NDArray[np.int64]:
+    """(V + 1,) for each token of the expert its place among those that are compared, -1 where it has none.
+
+    The last is for every id beyond.
+    """
+    places_V = np.full(pair.vocabulary.size + 1, -1)
+    if pair.alignment is None:
+        places_V[:-1] = np.arange(pair.vocabulary.size)
+        places_V[list(pair.vocabulary.unused)] = -1
+    else:
+        places_V[pair.alignment.expert_ids] = np.arange(pair.alignment.size)
+    return places_V
+
+
+def _own_places(rollouts: Sequence[Rollout], places_V: NDArray[np.int64]) -> Tensor:
+    """(N,) the place of each step's own token."""
+    own = [token for rollout in rollouts for token in rollout.completion_ids]
+    return torch.from_numpy(places_V[np.minimum(np.array(own, dtype=np.int64), len(places_V) - 1)])
+
+
 def _columns(
-    pair: LoadedPair, expert_CD: Tensor, amateur_CD: Tensor, rooms: tuple[Tensor, Tensor], alpha_min: float
+    pair: LoadedPair,
+    expert_CD: Tensor,
+    amateur_CD: Tensor,
+    own_C: Tensor,
+    rooms: tuple[Tensor, Tensor],
+    alpha_min: float,
 ) -> dict[str, NDArray[Any]]:
     """Columns of `Scores` for the C steps of a chunk; the logits are written to the `rooms`."""
     theirs = pair.vocabulary if pair.alignment is None else pair.alignment.amateur
     expert_CV = output_logits(pair.expert, expert_CD, pair.vocabulary, rooms[0])
     amateur_CV = output_logits(pair.amateur, amateur_CD, theirs, rooms[1])
     if pair.alignment is None:
-        return step_columns(expert_CV, amateur_CV, alpha_min)
-    return aligned_columns(expert_CV, amateur_CV, pair.alignment, alpha_min)
+        return step_columns(expert_CV, amateur_CV, own_C, alpha_min)
+    return aligned_columns(expert_CV, amateur_CV, own_C, pair.alignment, alpha_min)
 
 
 def _room(model: Model, positions: int, device: torch.device) -> Tensor:

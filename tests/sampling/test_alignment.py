@@ -130,7 +130,7 @@ def test_scores_over_shared_tokens_equal_the_slow_way(poorer: Compared) -> None:
     shared = set(oracle.names(expert, END).values()) & set(oracle.names(amateur, END).values())
     ids = {name: index for index, name in oracle.names(expert, END).items()}
     assert len(shared) == SIZE - len(REMOVED)
-    step = 0
+    step = unshared = 0
     for rollout, text in zip(poorer.rollouts, PROBLEMS.texts, strict=True):
         read = oracle.read(list(rollout.completion_ids), expert, amateur, (END, END))
         for place, prefix in enumerate(plain.prefixes(rollout)):
@@ -144,6 +144,14 @@ def test_scores_over_shared_tokens_equal_the_slow_way(poorer: Compared) -> None:
             assert scores.kl[step] == pytest.approx(plain.kl(p_list, q_list), abs=5e-5)
             assert scores.top1_expert[step] == ids[max(order, key=p.__getitem__)]
             assert scores.top1_amateur[step] == ids[max(order, key=q.__getitem__)]
+            own = oracle.names(expert, END)[rollout.completion_ids[place]]
+            for found, each in ((scores.own_log_p_expert, p), (scores.own_log_p_amateur, q)):
+                assert found is not None
+                expected = np.log(each[own]) if own in shared else np.nan
+                assert found[step] == pytest.approx(expected, abs=5e-5, nan_ok=True)
+            unshared += own not in shared
+            assert scores.kl_reverse is not None
+            assert scores.kl_reverse[step] == pytest.approx(plain.kl(q_list, p_list), abs=5e-5)
             span = slice(scores.offsets[step], scores.offsets[step + 1])
             support = [order[index] for index in plain.support(p_list, ALPHA_MIN)]
             assert scores.support_ids[span].tolist() == [ids[name] for name in support]
@@ -152,6 +160,7 @@ def test_scores_over_shared_tokens_equal_the_slow_way(poorer: Compared) -> None:
             )
             step += 1
     assert step == len(scores)
+    assert 0 < unshared < step / 2
     assert scores.covered is not None
     assert scores.covered.min() < 0.9
 
@@ -375,10 +384,14 @@ def test_renormalised_probabilities_sum_to_one_under_the_experts_ids(
         torch.from_numpy(random.normal(scale=spread, size=(3, width)).astype(np.float32))
         for width in (alignment.expert.size, alignment.amateur.size)
     ]
-    columns = aligned_columns(logits[0], logits[1], alignment, 1e-30)
+    own = torch.tensor([-1, 0, size])
+    columns = aligned_columns(logits[0], logits[1], own, alignment, 1e-30)
     support = columns["support_ids"].reshape(3, size + 1)
     assert (support == sorted([*ours.tolist(), 12])).all()
     for side in ("expert", "amateur"):
+        stored = columns[f"support_log_p_{side}"].reshape(3, -1)
+        expected = [np.nan, stored[1, 0], stored[2, size]]
+        np.testing.assert_allclose(columns[f"own_log_p_{side}"], expected, atol=1e-5)
         sums = np.exp(columns[f"support_log_p_{side}"].astype(np.float64)).reshape(3, -1).sum(-1)
         np.testing.assert_allclose(sums, 1, atol=1e-5)
         assert set(columns[f"top1_{side}"].tolist()) <= {*ours.tolist(), 12}

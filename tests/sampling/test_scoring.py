@@ -34,7 +34,7 @@ def scores(pair: LoadedPair, rollouts: list[Rollout]) -> Scores:
 
 def assert_same(left: Scores, right: Scores, tolerance: float) -> None:
     columns = {name: column for name, column in vars(left).items() if column is not None}
-    assert len(columns) == 11
+    assert len(columns) == 15
     for name, expected in columns.items():
         found = getattr(right, name)
         assert expected.dtype == found.dtype, name
@@ -51,6 +51,8 @@ def test_scores_equal_one_forward_per_prefix(
 ) -> None:
     size, unused = pair.vocabulary.size, pair.vocabulary.unused
     prefixes = [prefix for rollout in rollouts for prefix in oracle.prefixes(rollout)]
+    own = [token for rollout in rollouts for token in rollout.completion_ids]
+    found = vars(scores)
     for index, prefix in enumerate(prefixes):
         p = oracle.distribution(pair.expert, prefix, size, unused)
         q = oracle.distribution(pair.amateur, prefix, size, unused)
@@ -59,6 +61,10 @@ def test_scores_equal_one_forward_per_prefix(
         assert scores.entropy_expert[index] == pytest.approx(entropy, abs=2e-5)
         assert scores.top1_expert[index] == int(np.argmax(p))
         assert scores.top1_amateur[index] == int(np.argmax(q))
+        assert found["kl_reverse"][index] == pytest.approx(oracle.kl(q, p), abs=2e-5)
+        assert found["top1_log_p_amateur"][index] == pytest.approx(np.log(max(q)), abs=2e-5)
+        assert found["own_log_p_expert"][index] == pytest.approx(np.log(p[own[index]]), abs=2e-5)
+        assert found["own_log_p_amateur"][index] == pytest.approx(np.log(q[own[index]]), abs=2e-5)
         span = slice(scores.offsets[index], scores.offsets[index + 1])
         assert scores.support_ids[span].tolist() == oracle.support(p, ALPHA_MIN)
         for token, expert, amateur in zip(
@@ -87,6 +93,15 @@ def test_the_batch_size_does_not_change_scores(
 def test_tokens_that_stand_for_nothing_never_appear(scores: Scores) -> None:
     assert 7 not in scores.support_ids
     assert scores.support_ids.max() < 61
+
+
+def test_a_token_that_stands_for_nothing_has_no_log_probability(pair: LoadedPair) -> None:
+    """Neither has one beyond the vocabulary; the steps before and after have theirs."""
+    found = score(pair, [Rollout("p", 0, (8, 9), (10, 7, 62, 11))])
+    for column in (found.own_log_p_expert, found.own_log_p_amateur):
+        assert column is not None
+        assert np.isnan(column).tolist() == [False, True, True, False]
+    assert np.isfinite(found.kl).all()
 
 
 def padded(model: Any, rows: int) -> Any:
@@ -168,6 +183,15 @@ def test_scores_in_two_files_read_as_one(pair: LoadedPair, rollouts: list[Rollou
     write_scores(tmp_path / "1.parquet", second)
     whole = read_scores([tmp_path / "0.parquet", tmp_path / "1.parquet"])
     assert_same(score(pair, rollouts), whole, tolerance=1e-5)
+
+
+def test_scores_of_earlier_versions_are_read_without_what_they_lack(scores: Scores, tmp_path: Path) -> None:
+    later = ("kl_reverse", "top1_log_p_amateur", "own_log_p_expert", "own_log_p_amateur")
+    earlier = replace(scores, **dict.fromkeys(later))
+    write_scores(tmp_path / "earlier.parquet", earlier)
+    found = read_scores([tmp_path / "earlier.parquet"])
+    assert [getattr(found, name) for name in later] == [None] * 4
+    np.testing.assert_array_equal(found.kl, scores.kl)
 
 
 def test_rollouts_survive_the_disk(rollouts: list[Rollout], tmp_path: Path) -> None:

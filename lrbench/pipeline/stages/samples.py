@@ -45,7 +45,11 @@ class PairScores(Stage):
     """
 
     name: ClassVar[str] = "scores"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
+    changes: ClassVar[Mapping[int, str]] = {
+        4: "scores also hold what both models give to the token that was written, the reverse divergence and "
+        "the amateur's certainty"
+    }
 
     expert: LocatedModel
     amateur: LocatedModel
