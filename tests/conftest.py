@@ -9,10 +9,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-import multiprocessing
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from tests.commands import QUICKSTART, SMALL, lrbench
+from tests.commands import QUICKSTART, SMALL, lrbench, spawned_quickly
 
 # Time limits of single examples would fail on a busy machine, not on a wrong program.
 settings.register_profile("lrbench", deadline=None)
@@ -73,14 +72,10 @@ def older_runs(unpacked: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def quick_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_processes() -> Iterator[None]:
     """Processes that would be spawned come from one that has imported what takes long, once."""
-    get_context = multiprocessing.get_context
-    forked = get_context("forkserver")
-    forked.set_forkserver_preload(["transformers.models.qwen2.modeling_qwen2", "lrbench.models.loading"])
-    monkeypatch.setattr(
-        multiprocessing, "get_context", lambda method: forked if method == "spawn" else get_context(method)
-    )
+    with spawned_quickly():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import LRBENCH, QUICKSTART, ROOT, SMALL, lrbench
+from tests.commands import LRBENCH, QUICKSTART, ROOT, SMALL, lrbench, started
 
 
 @pytest.fixture
@@ -154,24 +155,19 @@ def test_an_empty_runs_folder_has_no_results_and_says_what_to_run(tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, stop: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [*LRBENCH, "run", str(QUICKSTART), "--runs", str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    time.sleep(0.5)
-    process.send_signal(stop)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors.splitlines()[-2:] == [
+    with started("run", QUICKSTART, "--runs", tmp_path) as command:
+        while "\n" not in command.output.read_text():
+            assert command.process.is_alive()
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.kill(command.process.pid, stop)
+        found = command.end()
+    assert found.returncode == 130
+    assert found.stderr.splitlines()[-2:] == [
         f"Stopped. Everything finished is kept in {tmp_path}; go on with:",
         f"  lrbench run {QUICKSTART} --runs {tmp_path}",
     ]
-    assert "Traceback" not in errors
+    assert "Traceback" not in found.stderr
 
 
 def test_a_command_that_is_interrupted_says_so(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from lrbench.embedded import build as building
 from lrbench.embedded.build import build, is_complete, main
 from lrbench.embedded.plans import AMATEUR, EXPERT, TextPlan
 from lrbench.errors import RunError, StoreError
+from tests.commands import spawned_quickly
 
 TINY_TEXT = TextPlan(documents=64, curated_share=0.4, seed=1)
 TINY = tuple(
@@ -22,7 +23,8 @@ TINY = tuple(
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
-    assert build(folder, plans=TINY)
+    with spawned_quickly():
+        assert build(folder, plans=TINY)
     return folder
 
 

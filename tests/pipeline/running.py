@@ -6,20 +6,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-# What a run imports sooner or later.
-HEAVY = [
-    "lrbench.evaluation.harness",
-    "lrbench.evaluation.language_model",
-    "lrbench.models.loading",
-    "lrbench.pipeline.run",
-    "lrbench.sampling.engines.transformers",
-    "lrbench.sampling.scoring",
-    "lrbench.sampling.samples",
-    "lrbench.training.adapters",
-    "lrbench.training.helper",
-    "transformers.models.qwen2.modeling_qwen2",
-]
-
 
 def run_noting_commits(recipe: Path, runs: Path, log: Path) -> None:
     """Run a recipe, with a line in `log` for every commit of a draft, and the stages worked on beside it."""

@@ -18,16 +18,15 @@ from lrbench.recipe.identity import resolved_yaml
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.store.store import Store
-from tests.pipeline.running import HEAVY, run_noting_commits
+from tests.commands import processes
+from tests.pipeline.running import run_noting_commits
 
 # More take minutes; LRBENCH_KILLS=20 asks for them.
 KILLS = int(os.environ.get("LRBENCH_KILLS", "6"))
-# What every run imports is imported once, so that kills fall into work.
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(HEAVY)
 
 
 def start(recipe: Path, runs: Path, log: Path) -> multiprocessing.context.ForkServerProcess:
+    """A run that is under way; all that it imports is there already, so that kills fall into work."""
     process = processes.Process(target=run_noting_commits, args=(recipe, runs, log))
     process.start()
     return process
@@ -47,10 +46,10 @@ def contents(recipe: Path, runs: Path) -> dict[str, str]:
 def recipe_file(make_recipe: Callable[..., Recipe], tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = make_recipe(
         arms=["base", "sft", "lightr", "ground_truth"],
-        data={"train": "embedded/multi_step", "problems": 140},
+        data={"train": "embedded/multi_step", "problems": 70},
         sampling={"max_new_tokens": 12, "solutions": {"samples_per_problem": 2, "max_new_tokens": 24}},
-        training={"updates": 20, "rollouts_per_update": 8, "learning_rate": 1e-3},
-        evaluation={"suite": "embedded7", "benchmarks": ["one_step", "hard"], "limit": 110},
+        training={"updates": 12, "rollouts_per_update": 8, "learning_rate": 1e-3},
+        evaluation={"suite": "embedded7", "benchmarks": ["one_step", "hard"], "limit": 70},
     )
     path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
     path.write_text(resolved_yaml(recipe))

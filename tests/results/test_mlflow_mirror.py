@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +12,7 @@ from lrbench.errors import LrbenchError
 from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_mirror import mirror
 from lrbench.results.mlflow_place import DIGEST, default_tracking_uri, is_mirrored
+from tests.commands import said_by
 from tests.results.mlflow_contents import contents_of
 
 pytestmark = pytest.mark.usefixtures("empty_place")
@@ -26,7 +24,6 @@ STATISTICS = {"divergence": {"mean_kl": 0.3, "kl_histogram": {"edges": [0, 0.1, 
 REBUILD = """
 import json, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from tests.results.mlflow_contents import contents_of
 from lrbench.results.mlflow_mirror import mirror
 from lrbench.results.mlflow_place import default_tracking_uri
@@ -143,9 +140,7 @@ def test_a_deleted_store_is_rebuilt_equal_even_after_the_ledger_has_grown_in_ste
 
     copy = tmp_path / "runs"
     shutil.copytree(runs / "ledger", copy / "ledger")
-    here = str(Path(__file__).parents[2])
-    command = [sys.executable, "-c", REBUILD, str(copy), here]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    output = said_by(REBUILD, copy).splitlines()
     said = dict(line.split(" ", 1) for line in output if line.startswith(("REPORT", "CONTENT")))
     assert json.loads(said["REPORT"]) == [3, 0, 0]
     assert json.loads(said["CONTENT"]) == json.loads(json.dumps(before))

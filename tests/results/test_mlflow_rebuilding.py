@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,15 +19,13 @@ from lrbench.results.mlflow_background import mirrored
 from lrbench.results.mlflow_mirror import mirror
 from lrbench.results.mlflow_place import default_tracking_uri
 from lrbench.results.mlflow_server import server_command, server_environment
+from tests.commands import lrbench
 from tests.results.mlflow_contents import contents_of
 
 pytestmark = pytest.mark.usefixtures("empty_place")
 
 CURVE = [(update, 1 / (update + 1)) for update in range(30)]
 STATISTICS = {"divergence": {"mean_kl": 0.3, "kl_histogram": {"edges": [0, 0.1, 1], "counts": [9, 2]}}}
-
-# In a process of its own: MLflow keeps what it knows of a store.
-REBUILD = "import sys; from lrbench.cli import main; sys.argv[:1] = ['lrbench', 'rebuild', '--runs']; main()"
 
 
 class Server:
@@ -67,12 +64,6 @@ class Server:
             self.process.wait()
 
 
-def rebuild(runs, address):
-    environment = os.environ | {"MLFLOW_TRACKING_URI": address}
-    command = [sys.executable, "-c", REBUILD, str(runs)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
-
-
 @pytest.mark.slow
 def test_a_server_killed_mid_run_then_a_rebuild_equals_an_undisturbed_run(
     tmp_path, arm_record, score_records, monkeypatch
@@ -108,7 +99,9 @@ def test_a_server_killed_mid_run_then_a_rebuild_equals_an_undisturbed_run(
         assert "`lrbench rebuild`" in warning
 
         server.start()
-        assert "holds 3 arms" in rebuild(tmp_path / "runs", server.address)
+        # In a process of its own: MLflow keeps what it knows of a store.
+        rebuilt = lrbench("rebuild", "--runs", tmp_path / "runs", MLFLOW_TRACKING_URI=server.address)
+        assert "holds 3 arms" in rebuilt.stdout, rebuilt.stderr
         disturbed = contents_of(server.address)
     finally:
         server.kill()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from lrbench.sampling.rollouts import (
 from lrbench.sampling.samples import build_samples, kept_steps, read_samples, write_steps
 from lrbench.sampling.scores import concatenate, of_rollouts_from
 from lrbench.sampling.scoring import score_rollouts
+from tests.commands import said_by
 
 # Both stages over made-up scores of rollouts of 64 steps; prints the most memory they were seen to use.
 PROGRAM = r"""
@@ -83,21 +82,10 @@ print(int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]
 """
 
 
-def most_memory(rollouts: int) -> int:
-    found = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(rollouts)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-    )
-    return int(found.stdout)
-
-
 @pytest.mark.slow
 def test_scores_and_samples_of_many_rollouts_need_no_more_memory() -> None:
-    # Held at once, the scores alone of the larger number would take 50 MB, and the rollouts as much.
-    assert most_memory(10_000) - most_memory(500) < 25_000_000
+    # Held at once, the scores alone of the larger number would take 20 MB, and the rollouts as much.
+    assert int(said_by(PROGRAM, 4_000)) - int(said_by(PROGRAM, 500)) < 15_000_000
 
 
 @pytest.fixture

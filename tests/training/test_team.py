@@ -26,7 +26,7 @@ from tests.training.helping import refuse, sleep, vanish
 CPU = torch.device("cpu")
 TRAINING = Training(updates=12, rollouts_per_update=5, learning_rate=1e-3, lora=Lora(r=4, dropout=0.1))
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_processes")]
 
 
 def trained_by(
@@ -83,7 +83,6 @@ def sum_until_it_fails(does: Callable[[Team, torch.device], None]) -> None:
     ("does", "message"),
     [(refuse, "there is no more room"), (vanish, "it ended with exit code 7")],
 )
-@pytest.mark.usefixtures("quick_processes")
 def test_a_process_that_fails_stops_the_training_with_its_reason(
     does: Callable[[Team, torch.device], None], message: str
 ) -> None:
@@ -91,7 +90,6 @@ def test_a_process_that_fails_stops_the_training_with_its_reason(
         sum_until_it_fails(does)
 
 
-@pytest.mark.usefixtures("quick_processes")
 def test_an_error_of_the_first_process_ends_the_others() -> None:
     with pytest.raises(ValueError, match="mine"), team_of(2, CPU, sleep):
         raise ValueError("mine")
