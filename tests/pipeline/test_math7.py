@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +18,19 @@ from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
 from lrbench.store.store import Store
 
-# Longer than the context of the random pair, 1024 bytes.
+# The context of the random pair in bytes, an item longer than it, and some that leave a few bytes to write.
+CONTEXT = 640
 TOO_LONG = "olympiadbench-test-61"
-ITEMS = [*(f"{name}-test-1" for name in SUITES["math7"]), TOO_LONG]
+NUMBERS = {
+    "gsm8k": 45,
+    "math": 751,
+    "mmlu_stem": 598,
+    "svamp": 773,
+    "asdiv": 270,
+    "minerva_math": 1,
+    "olympiadbench": 561,
+}
+ITEMS = [*(f"{name}-test-{number}" for name, number in NUMBERS.items()), TOO_LONG]
 
 
 @pytest.fixture
@@ -27,12 +40,25 @@ def offline(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LRBENCH_MLFLOW", "off")
 
 
+@pytest.fixture
+def short_pair(local_pair: tuple[Path, Path], tmp_path: Path) -> dict[str, Any]:
+    """The random pair with that context."""
+    pair: dict[str, Any] = {}
+    for name, folder in zip(("expert", "amateur"), local_pair, strict=True):
+        copy = shutil.copytree(folder, tmp_path / name)
+        config = json.loads((copy / "config.json").read_text())
+        (copy / "config.json").write_text(json.dumps(config | {"max_position_embeddings": CONTEXT}))
+        pair[name] = {"model": str(copy)}
+    return pair
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("offline")
 def test_all_seven_are_measured_and_recorded_under_their_protocol(
-    make_recipe: Callable[..., Recipe], tmp_path: Path
+    make_recipe: Callable[..., Recipe], short_pair: dict[str, Any], tmp_path: Path
 ) -> None:
     recipe = make_recipe(
+        pair=short_pair,
         data={"train": "gsm8k/train", "problems": 4, "selection": "sample"},
         training={"updates": 1, "rollouts_per_update": 2},
         arms=["base", "neither"],
@@ -40,6 +66,7 @@ def test_all_seven_are_measured_and_recorded_under_their_protocol(
     )
     run_recipe(recipe, tmp_path)
     scores = Ledger(tmp_path / "ledger").read().scores
+    assert set(NUMBERS) == set(SUITES["math7"])
     sizes = dict.fromkeys(SUITES["math7"], 1) | {"olympiadbench": 2}
     for arm in ("base", "neither"):
         assert {score.benchmark: score.n for score in scores if score.arm == arm} == sizes

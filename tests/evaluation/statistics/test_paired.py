@@ -85,13 +85,6 @@ class TestHolm:
         ]
         assert holm(p_values) == pytest.approx(expected)
 
-    @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-    @settings(max_examples=30, deadline=None)
-    def test_equals_statsmodels(self, p_values):
-        from statsmodels.stats.multitest import multipletests
-
-        assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]))
-
 
 class TestCompareBenchmark:
     def test_says_the_difference_in_points_with_mcnemars_mid_p(self):
