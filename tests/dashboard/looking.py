@@ -36,14 +36,15 @@ class View:
     def wear(self, scheme: str) -> None:
         """Show the open page in another colour scheme, as when the system's changes."""
         self.page.emulate_media(color_scheme=scheme)
-        self.settle()
+        # Nothing is asked of the server.
+        self.settle(PAUSE // 3)
 
-    def settle(self) -> None:
-        """Wait until the script has run and what is drawn stays as it is."""
+    def settle(self, pause: int = PAUSE) -> None:
+        """Wait until the script has run and what is drawn stays as it is for so many milliseconds."""
         self.page.wait_for_selector(".stHtml", timeout=PATIENCE)
         before = None
-        for _ in range(PATIENCE // PAUSE):
-            self.page.wait_for_timeout(PAUSE)
+        for _ in range(PATIENCE // pause):
+            self.page.wait_for_timeout(pause)
             running = self.page.locator('.stApp[data-test-script-state="notRunning"]').count() == 0
             if not running and self.text == before:
                 return

@@ -12,7 +12,6 @@ import pytest
 from lrbench.results.ledger import Ledger
 from tests.dashboard.conftest import served
 from tests.dashboard.looking import look
-from tests.dashboard.made_up import HOSTILE, MEGABYTE, PLAIN, write_runs
 
 pytestmark = pytest.mark.slow
 
@@ -153,28 +152,6 @@ def test_the_table_is_one_for_a_screen_reader_on_every_screen(address: str, chro
             assert board.get_by_role("cell", name="best").count() == 1
             label = board.locator("td .lr-label", has_text="tuned tokens").first
             assert label.is_visible() == (width == 420)
-
-
-@pytest.mark.parametrize("names", [" ".join(HOSTILE), MEGABYTE], ids=["markup", "megabyte"])
-def test_text_that_wants_to_act_is_shown(tmp_path: Path, chromium: Any, names: str) -> None:
-    write_runs(tmp_path / "runs", tokens=(*HOSTILE, *PLAIN[-1:]), names=names)
-    with served(tmp_path / "runs", tmp_path / "log") as address:
-        for name, (path, _) in PAGES.items():
-            views = (
-                ["?items=neither&item=40", "?items=neither&item=40&view=maths"] if name == "compare" else [""]
-            )
-            for query in views:
-                with look(chromium) as view:
-                    view.go(f"{address}/{path}{query}")
-                    view.keep_picture(f"hostile-{name}")
-                    assert view.page.evaluate("window.acted") is None
-                    assert view.page.locator(".stHtml script, .stHtml img, .stMarkdown img").count() == 0
-                    assert view.page.locator("a[href^='javascript']").count() == 0
-                    assert view.page.locator(".stMarkdown a").count() == 0
-                    assert view.page.locator(".stException").count() == 0
-                    assert view.outside == []
-                    assert view.complaints == []
-                    assert view.width_used <= 1280
 
 
 def test_without_results_the_page_says_what_to_run(tmp_path: Path, chromium: Any) -> None:

@@ -1,16 +1,15 @@
-"""The microscope in a browser: tokens are hovered, clicked and walked through, real ones and hostile ones."""
+"""The microscope in a browser: tokens are hovered, clicked and walked through."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.dashboard.conftest import served
 from tests.dashboard.looking import look
-from tests.dashboard.made_up import HOSTILE, MEGABYTE, PLAIN, write_runs
+from tests.dashboard.made_up import write_runs
 
 pytestmark = pytest.mark.slow
 
@@ -72,27 +71,3 @@ def test_a_link_shows_somebody_else_the_same(address: str, chromium: Any) -> Non
         other.go(link)
         assert other.page.locator(".tokens").inner_text() == shown
         assert "Not what was trained" in other.text
-
-
-def test_hostile_tokens_show_as_text_and_do_nothing(chromium: Any, tmp_path: Path) -> None:
-    write_runs(tmp_path / "runs", tokens=(*HOSTILE, MEGABYTE, *PLAIN), names=" ".join(HOSTILE))
-    with served(tmp_path / "runs", tmp_path / "log") as address, look(chromium, 420) as view:
-        for page in ("microscope", "cost", "provenance"):
-            view.go(f"{address}/{page}")
-            assert view.page.evaluate("window.acted") is None
-            assert view.width_used <= 420
-        view.go(f"{address}/microscope")
-        tokens = view.page.locator(".tokens .token")
-        shown = view.page.locator(".tokens").inner_text()
-        for text in (
-            "<script>window.acted = 1</script>",
-            "\\x1b[31mred",
-            "\\u202etxt.exe",
-            "(1,000,000 characters)",
-        ):
-            assert text in shown
-        for step in range(tokens.count()):
-            tokens.nth(step).hover()
-        assert view.page.evaluate("window.acted") is None
-        assert view.complaints == []
-        assert view.outside == []

@@ -15,14 +15,14 @@ from tests.commands import ROOT
 
 # How many cases of each kind; more take minutes, and `make faults` takes them all.
 HANDFUL = {
-    "recipes": 60,
-    "artifacts": 4,
+    "recipes": 40,
+    "artifacts": 3,
     "places": 3,
-    "names": 4,
-    "models": 4,
-    "data": 8,
-    "bundles": 8,
-    "kills": 8,
+    "names": 3,
+    "models": 3,
+    "data": 6,
+    "bundles": 6,
+    "kills": 4,
 }
 
 

@@ -1,4 +1,4 @@
-"""Fuzzed recipes, sixty of them."""
+"""Fuzzed recipes."""
 
 from __future__ import annotations
 
