@@ -85,6 +85,8 @@ def _lines(view: RolloutView, texts: Mapping[int, str], step: int, text: str) ->
     span = slice(int(scores.offsets[step]), int(scores.offsets[step + 1]))
     verdict = "kept" if view.kept[step] else "not kept"
     lines = [f"step {step}: {token_name(text)} · KL {scores.kl[step]:.2f} · {verdict}"]
+    sure = scores.top1_log_p_amateur
+    figure = "" if sure is None else f" {math.exp(sure[step]):.2f}"
     for name, log_p, first in (
         ("expert", scores.support_log_p_expert[span], int(scores.top1_expert[step])),
         ("amateur", scores.support_log_p_amateur[span], int(scores.top1_amateur[step])),
@@ -93,6 +95,8 @@ def _lines(view: RolloutView, texts: Mapping[int, str], step: int, text: str) ->
         order = np.argsort(-log_p, kind="stable")[:HOVERED_TOKENS].tolist()
         found = [f"{token_name(text_of(texts, int(ids[i])), 20)} {math.exp(log_p[i]):.2f}" for i in order]
         if first not in ids:
-            found = [f"{token_name(text_of(texts, first), 20)} (first choice)", *found][:HOVERED_TOKENS]
+            # Only the amateur's: the expert's own is always plausible.
+            name_of_first = f"{token_name(text_of(texts, first), 20)}{figure} (first choice)"
+            found = [name_of_first, *found][:HOVERED_TOKENS]
         lines.append(f"{name}: {', '.join(found)}")
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dashboard.rollout_view import text_of
 from dashboard.tokens import token_name
@@ -13,19 +13,22 @@ from lrbench.results.microscope import Candidate, Step
 MOST_ROWS = 16
 # Nats of contrast at which a bar ends: a token e^5 = 148 times as likely to one model.
 WIDEST_CONTRAST = 5.0
+NOT_STORED = "not stored by the version that scored it"
 
 
 def step_html(step: Step, number: int, texts: Mapping[int, str], rule: str, masked: bool) -> str:
     """The heading and table of a step; `rule` says why it is kept or not, `masked` whether alpha is used."""
     learnt = step.kept
     written = _code(text_of(texts, step.written))
-    rows = "".join(_row(candidate, step, texts, masked) for candidate in step.candidates[:MOST_ROWS])
-    rest = step.candidates[MOST_ROWS:]
+    named = {step.written, step.top1_expert, step.top1_amateur}
+    shown = [c for place, c in enumerate(step.candidates) if place < MOST_ROWS or c.token in named]
+    rest = [c for place, c in enumerate(step.candidates) if place >= MOST_ROWS and c.token not in named]
+    rows = "".join(_row(candidate, step, texts, masked) for candidate in shown)
     return (
         f'<section class="lv-step" aria-live="polite"><h3>Step {number}: {written} '
         f'<span class="lv-kept-{"yes" if learnt else "no"}">{"kept" if learnt else "not kept"}</span></h3>'
-        f"<p>{html.escape(rule)} {_agreement(step, texts)} Entropy: expert {step.entropy_expert:.2f}, "
-        f"amateur {step.entropy_amateur:.2f} nats.</p>"
+        f"<p>{html.escape(rule)} {_agreement(step, texts)} {_of_written(step)} "
+        f"Entropy: expert {step.entropy_expert:.2f}, amateur {step.entropy_amateur:.2f} nats.</p>"
         '<div class="lv-scroll" tabindex="0" role="region" aria-label="Tokens of this step">'
         '<table class="lv-table">'
         '<thead><tr><th scope="col">token</th><th scope="col">expert</th><th scope="col">amateur</th>'
@@ -46,9 +49,28 @@ def rule_text(step: Step, selector: str, beta: float) -> str:
 
 def _agreement(step: Step, texts: Mapping[int, str]) -> str:
     expert, amateur = (_code(text_of(texts, token)) for token in (step.top1_expert, step.top1_amateur))
+    of_expert = _figure(step.of(step.top1_expert).log_p_expert)
+    of_amateur = _figure(step.of(step.top1_amateur).log_p_amateur)
     if step.top1_expert == step.top1_amateur:
-        return f"Both models would first write {expert}."
-    return f"The expert would first write {expert}, the amateur {amateur}."
+        return f"Both models would first write {expert} ({of_expert} and {of_amateur})."
+    return f"The expert would first write {expert} ({of_expert}), the amateur {amateur} ({of_amateur})."
+
+
+def _of_written(step: Step) -> str:
+    """What both models give to the token that was written."""
+    written = step.of(step.written)
+    if step.shared is False:
+        return "The models do not share the token written, so neither gives it a probability."
+    if written.log_p_expert is None:
+        return f"What they give to the token written is {NOT_STORED}."
+    return (
+        f"To the token written the expert gives {_figure(written.log_p_expert)}, the amateur "
+        f"{_figure(written.log_p_amateur)}."
+    )
+
+
+def _figure(log_p: float | None) -> str:
+    return NOT_STORED if log_p is None else _share_text(math.exp(log_p))
 
 
 def _row(candidate: Candidate, step: Step, texts: Mapping[int, str], masked: bool) -> str:
@@ -97,7 +119,7 @@ def _contrast(contrast: float | None) -> str:
     )
 
 
-def _others(rest: tuple[Candidate, ...], step: Step, masked: bool) -> str:
+def _others(rest: Sequence[Candidate], step: Step, masked: bool) -> str:
     """What the rows above leave: stored tokens beyond the first rows, and all that is not stored."""
     if not rest and max(step.elsewhere_expert, step.elsewhere_amateur) < 5e-4:
         return ""

@@ -7,6 +7,7 @@ what was trained on. No model is needed and nothing is written.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,7 +35,8 @@ class Candidate:
     """A token that either model considered at a step.
 
     Log-probabilities are in nats, and None where the scores do not hold them: the token is less likely to
-    the expert than alpha_min times its first choice. `weight` is the token's share of the target.
+    the expert than alpha_min times its first choice, and neither written nor, to the amateur, its own first
+    choice. `weight` is the token's share of the target.
     """
 
     token: int
@@ -56,7 +58,8 @@ class Step:
     """One step under the microscope. Candidates are the most likely to the expert first.
 
     The target is what would be learnt here; it is learnt when `kept`. `elsewhere_*` is the probability of
-    all tokens whose probabilities are not stored.
+    all tokens whose probabilities are not stored. `shared` says whether the pair shares the token written, so
+    that it has any; None where the version that made the scores stored no more than the plausible tokens.
     """
 
     written: int
@@ -69,6 +72,11 @@ class Step:
     candidates: tuple[Candidate, ...]
     elsewhere_expert: float
     elsewhere_amateur: float
+    shared: bool | None
+
+    def of(self, token: int) -> Candidate:
+        """What is known of the token written, or of a first choice."""
+        return next(candidate for candidate in self.candidates if candidate.token == token)
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,8 @@ class RolloutView:
         first_choices = (int(scores.top1_amateur[0]), int(scores.top1_expert[0]))
         for token in dict.fromkeys((written, *first_choices)):
             if token not in known:
-                candidates.append(Candidate(token, None, None, False, weights.get(token, 0.0)))
+                log_p = _beyond_support(scores, token, written)
+                candidates.append(Candidate(token, *log_p, False, weights.get(token, 0.0)))
         return Step(
             written=written,
             kl=float(scores.kl[0]),
@@ -136,8 +145,11 @@ class RolloutView:
             top1_expert=first_choices[1],
             top1_amateur=first_choices[0],
             candidates=tuple(candidates),
-            elsewhere_expert=_left_over(scores.support_log_p_expert),
-            elsewhere_amateur=_left_over(scores.support_log_p_amateur),
+            elsewhere_expert=_left_over(candidate.log_p_expert for candidate in candidates),
+            elsewhere_amateur=_left_over(candidate.log_p_amateur for candidate in candidates),
+            shared=None
+            if scores.own_log_p_expert is None
+            else not math.isnan(float(scores.own_log_p_expert[0])),
         )
 
 
@@ -280,5 +292,20 @@ def _part(scores: Scores, start: int, stop: int) -> Scores:
     return taken(scores, slice(start, stop), support, offsets - offsets[0])
 
 
-def _left_over(log_probabilities: NDArray[np.float32]) -> float:
-    return max(0.0, 1.0 - float(np.exp(log_probabilities.astype(np.float64)).sum()))
+def _beyond_support(scores: Scores, token: int, written: int) -> tuple[float | None, float | None]:
+    """What expert and amateur give to a token that the support of the one step in `scores` lacks."""
+    expert = amateur = None
+    if token == written:
+        expert, amateur = _stored(scores.own_log_p_expert), _stored(scores.own_log_p_amateur)
+    if token == scores.top1_amateur[0]:
+        amateur = _stored(scores.top1_log_p_amateur)
+    return expert, amateur
+
+
+def _stored(column: NDArray[np.float32] | None) -> float | None:
+    value = math.nan if column is None else float(column[0])
+    return None if math.isnan(value) else value
+
+
+def _left_over(log_probabilities: Iterable[float | None]) -> float:
+    return max(0.0, 1.0 - math.fsum(math.exp(log_p) for log_p in log_probabilities if log_p is not None))

@@ -122,6 +122,7 @@ def _made_up_scores(rollouts: list[Rollout], vocabulary: int, seed: int) -> Scor
     steps = [(place, step) for place, rollout in enumerate(rollouts) for step in range(rollout.steps)]
     models = random.dirichlet(np.full(vocabulary, 0.4), (len(steps), 2)) + 1e-9
     expert, amateur = np.log(models[:, 0]), np.log(models[:, 1])
+    own = np.array([token for rollout in rollouts for token in rollout.completion_ids])[:, None]
     stored = expert >= expert.max(axis=1, keepdims=True) + np.log(ALPHA_MIN)
     return Scores(
         rollout=np.array([place for place, _ in steps], dtype=np.int32),
@@ -135,6 +136,10 @@ def _made_up_scores(rollouts: list[Rollout], vocabulary: int, seed: int) -> Scor
         support_ids=np.nonzero(stored)[1].astype(np.int32),
         support_log_p_expert=expert[stored].astype(np.float32),
         support_log_p_amateur=amateur[stored].astype(np.float32),
+        kl_reverse=np.maximum(0, (models[:, 1] * (amateur - expert)).sum(1)).astype(np.float32),
+        top1_log_p_amateur=amateur.max(1).astype(np.float32),
+        own_log_p_expert=np.take_along_axis(expert, own, 1)[:, 0].astype(np.float32),
+        own_log_p_amateur=np.take_along_axis(amateur, own, 1)[:, 0].astype(np.float32),
     )
 
 

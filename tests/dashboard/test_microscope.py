@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import unicodedata
@@ -24,7 +25,7 @@ from dashboard.step_view import step_html
 from dashboard.tokens import token_name, token_text
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger
-from lrbench.results.microscope import Microscope, open_microscope
+from lrbench.results.microscope import Microscope, RolloutView, open_microscope
 from lrbench.results.records import ArmRecord
 from tests.dashboard.made_up import HOSTILE, MEGABYTE, PLAIN, write_runs
 
@@ -92,6 +93,56 @@ def test_a_pair_aligned_by_tokens_shows_what_these_cover(runs: Path) -> None:
     shown = statistics_html({"all": replace(summary, divergence=covered)}, contrasted=False)
     assert re.search(r"probability on shared tokens</t.><td>98\.4%<", shown)
     assert re.search(r"left out, too little on shared tokens</t.><td>3\.1%<", shown)
+
+
+def beyond_alpha_min(view: RolloutView) -> int:
+    """A step at which the amateur's first choice is one that the expert finds implausible."""
+    spans = zip(view.scores.offsets[:-1], view.scores.offsets[1:], strict=True)
+    return next(
+        step
+        for step, (start, stop) in enumerate(spans)
+        if view.scores.top1_amateur[step] not in view.scores.support_ids[start:stop]
+    )
+
+
+def test_the_amateurs_own_first_choice_and_the_token_written_have_their_probabilities(runs: Path) -> None:
+    microscope = microscope_of(runs)
+    view = microscope.rollout(0, microscope.trained)
+    number = beyond_alpha_min(view)
+    step = view.step(number)
+    found = view.scores
+    assert found.top1_log_p_amateur is not None
+    assert found.own_log_p_expert is not None
+    assert found.own_log_p_amateur is not None
+    shown = step_html(step, number, microscope.texts, "rule", masked=True)
+    first = f"{math.exp(found.top1_log_p_amateur[number]):.3f}"
+    assert re.search(rf"the amateur <code[^>]*>[^<]+</code> \({first}\)\.", shown)
+    gives = [math.exp(column[number]) for column in (found.own_log_p_expert, found.own_log_p_amateur)]
+    expert, amateur = ("&lt;0.001" if value < 0.001 else f"{value:.3f}" for value in gives)
+    assert f"To the token written the expert gives {expert}, the amateur {amateur}." in shown
+    hovered = content(view, microscope.texts, 0)["tokens"][number]["lines"][2]
+    assert f" {math.exp(found.top1_log_p_amateur[number]):.2f} (first choice)" in hovered
+
+
+def test_what_an_earlier_version_did_not_store_is_said_to_be_missing(runs: Path) -> None:
+    microscope = microscope_of(runs)
+    whole = microscope.rollout(0, microscope.trained)
+    later = ("kl_reverse", "top1_log_p_amateur", "own_log_p_expert", "own_log_p_amateur")
+    view = replace(whole, scores=replace(whole.scores, **dict.fromkeys(later)))
+    number = beyond_alpha_min(view)
+    shown = step_html(view.step(number), number, microscope.texts, "rule", masked=True)
+    assert "</code> (not stored by the version that scored it)." in shown
+    supports = np.split(view.scores.support_ids, view.scores.offsets[1:-1])
+    unlikely = next(
+        step for step, token in enumerate(view.rollout.completion_ids) if token not in supports[step]
+    )
+    shown = step_html(view.step(unlikely), unlikely, microscope.texts, "rule", masked=True)
+    assert "What they give to the token written is not stored by the version that scored it." in shown
+    unshared = replace(whole.step(unlikely), shared=False)
+    assert "The models do not share the token written" in step_html(unshared, 0, microscope.texts, "", True)
+    hovered = content(view, microscope.texts, 0)["tokens"][number]["lines"][2]
+    first = token_name(microscope.texts[int(view.scores.top1_amateur[number])], 20)
+    assert f"{first} (first choice)" in hovered
 
 
 def test_moving_beta_changes_what_is_kept_at_once(runs: Path, open_page: OpenPage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,12 @@ def scored(draw: st.DrawFn) -> ScoredRollouts:
             rows.append((index, step, expert, amateur, stored))
         rollouts.append(Rollout(f"problem-{index}", 0, (0, 1), tuple(written)))
     pick = [(stored, expert, amateur) for _, _, expert, amateur, stored in rows]
+    own = [token for rollout in rollouts for token in rollout.completion_ids]
+    later = {
+        "top1_log_p_amateur": np.log([a.max() for _, _, a in pick]),
+        "own_log_p_expert": np.log([e[token] for (_, e, _), token in zip(pick, own, strict=True)]),
+        "own_log_p_amateur": np.log([a[token] for (_, _, a), token in zip(pick, own, strict=True)]),
+    }
     scores = Scores(
         rollout=np.array([row[0] for row in rows], dtype=np.int32),
         step=np.array([row[1] for row in rows], dtype=np.int32),
@@ -127,6 +134,8 @@ def scored(draw: st.DrawFn) -> ScoredRollouts:
         support_log_p_expert=np.concatenate([[], *(np.log(e[s]) for s, e, _ in pick)]).astype(np.float32),
         support_log_p_amateur=np.concatenate([[], *(np.log(a[s]) for s, _, a in pick)]).astype(np.float32),
     )
+    if draw(st.booleans()):
+        scores = replace(scores, **{name: column.astype(np.float32) for name, column in later.items()})
     return ScoredRollouts(rollouts, scores, {token: str(token) for token in range(10)})
 
 
@@ -158,6 +167,7 @@ def test_targets_are_distributions_over_the_plausible_tokens_as_the_paper_define
             for candidate in seen.candidates:
                 if candidate.log_p_expert is None:
                     assert not candidate.plausible
+                    assert candidate.token != seen.written or seen.shared is None
                     assert candidate.contrast is None
                 elif not math.isclose(candidate.log_p_expert, best + math.log(alpha), abs_tol=1e-5):
                     assert candidate.plausible == (candidate.log_p_expert > best + math.log(alpha))
@@ -168,6 +178,32 @@ def test_targets_are_distributions_over_the_plausible_tokens_as_the_paper_define
                 assert candidate.weight == pytest.approx(exponential / sum(exponentials), rel=1e-4)
             assert 0 <= seen.elsewhere_expert <= 1
             assert 0 <= seen.elsewhere_amateur <= 1
+            assert sum(math.exp(c.log_p_amateur) for c in seen.candidates if c.log_p_amateur is not None) + (
+                seen.elsewhere_amateur
+            ) == pytest.approx(1, abs=1e-5)
+
+
+@given(scored())
+def test_the_written_token_and_the_amateurs_first_choice_have_probabilities_where_these_are_stored(
+    found: ScoredRollouts,
+) -> None:
+    microscope = microscope_over(found)
+    scores, number = found.scores, 0
+    for index, rollout in enumerate(found.rollouts):
+        view = microscope.rollout(index, microscope.trained)
+        for step in range(rollout.steps):
+            seen = view.step(step)
+            written, first = seen.of(seen.written), seen.of(seen.top1_amateur)
+            if scores.own_log_p_expert is None:
+                assert seen.shared is None
+            else:
+                assert seen.shared
+                assert scores.own_log_p_amateur is not None
+                assert scores.top1_log_p_amateur is not None
+                assert written.log_p_expert == pytest.approx(scores.own_log_p_expert[number], abs=1e-5)
+                assert written.log_p_amateur == pytest.approx(scores.own_log_p_amateur[number], abs=1e-5)
+                assert first.log_p_amateur == pytest.approx(scores.top1_log_p_amateur[number], abs=1e-5)
+            number += 1
 
 
 @given(scored(), thresholds)
@@ -231,6 +267,7 @@ def test_a_target_overturned_prefers_another_token_than_the_expert() -> None:
     summary = microscope.summary(microscope.trained)
     assert summary.share_overturned == 0.5
     view = microscope.rollout(0, microscope.trained)
+    assert view.step(0).shared is None
     assert [max(view.step(t).candidates, key=lambda c: c.weight).token for t in (0, 1)] == [4, 3]
 
 
