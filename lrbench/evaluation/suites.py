@@ -17,6 +17,11 @@ TASKS_FOLDER = Path(__file__).parent / "tasks"
 # Raised whenever a verdict could come out differently for the same completion.
 GRADER_VERSION = 2
 GRADER_VERSION_FOR_EMBEDDED = 1
+# What of an identity is decided here and by no recipe, and why work is done again where it has changed.
+OWN_FIELDS = {
+    "grader_version": "answers are judged by other rules",
+    "task_version": "the benchmark's prompt or metric is another one",
+}
 BOXED = r"Please reason step by step, and put your final answer within \boxed{}."
 
 

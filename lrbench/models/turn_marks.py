@@ -38,6 +38,13 @@ if TYPE_CHECKING:
 # These end a turn wherever a tokenizer has them, whatever else does.
 ALWAYS_ENDS = ("<|im_end|>", "<|endoftext|>", "</s>")
 CHATML_MARKS = ("<|im_start|>", "<|im_end|>")
+# Why fields of an identity count that were not there at first.
+MARKS = {
+    "stops": "answers end at every token that ends a turn of the model",
+    "end": "answers that are learnt end as the model's own chat template ends a turn",
+    "begins": "prompts begin with what the model's tokenizer begins every text with",
+    "control_text": "what is spelt like a control token in a text is read as text",
+}
 
 SYSTEM = "Keep to whole numbers, please."
 ANSWER = "It is above."

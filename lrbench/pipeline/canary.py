@@ -18,7 +18,7 @@ class PromptCanary:
 
     def before(self, stage: Stage, workspace: Workspace) -> dict[str, str]:
         """What a stage about to work has to record; raises `PromptsChangedError` when it would not match."""
-        if not stage.renders_prompts:
+        if not stage.prompts:
             return {}
         from lrbench.models.prompt import canary_hash
 
@@ -28,7 +28,7 @@ class PromptCanary:
 
     def after(self, stage: Stage, artifact: Artifact) -> None:
         """Raise `PromptsChangedError` when a finished stage, whenever made, built its prompts otherwise."""
-        if stage.renders_prompts:
+        if stage.prompts:
             self._compare(stage, artifact.statistics[STATISTIC])
 
     def _compare(self, stage: Stage, canary: str) -> None:

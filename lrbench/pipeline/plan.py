@@ -21,13 +21,9 @@ from lrbench.pipeline.failures import Cause, ends_run
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
-from lrbench.pipeline.stages.rollouts import (
-    CheckedSolutions,
-    GreedyRollouts,
-    ReferenceRollouts,
-    RolloutSource,
-)
+from lrbench.pipeline.stages.rollouts import GreedyRollouts, ReferenceRollouts, RolloutSource
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
+from lrbench.pipeline.stages.solutions import CheckedSolutions
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.arms import Arm, resolve_arms
 from lrbench.recipe.expanding import Variant, expand, point_text

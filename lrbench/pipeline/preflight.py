@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 from lrbench.errors import LrbenchError, StoreError
-from lrbench.models.turn_marks import check_loaded
 from lrbench.pipeline.failures import Cause, Failure, ends_run, gathered
 from lrbench.pipeline.plan import ArmPlan, Plan, with_inputs
-from lrbench.pipeline.prompting import asked
-from lrbench.pipeline.requirements import check_layers
 from lrbench.pipeline.stages.base import Stage
-from lrbench.pipeline.stages.deriving import DerivedAmateur
-from lrbench.pipeline.stages.rollouts import RolloutSource
-from lrbench.pipeline.stages.samples import PairScores
-from lrbench.pipeline.stages.training import TrainedAdapter
+from lrbench.pipeline.stages.checking import Check
 from lrbench.pipeline.workspace import Workspace
 from lrbench.store.artifact import Artifact
 from lrbench.store.store import Store
-
-Check = tuple[list[Stage], Callable[[], object]]
 
 
 def preflight(
@@ -38,9 +29,9 @@ def preflight(
                 waiting.setdefault(workspace_of(arm), {})[stage.key] = stage
     failed: dict[str, Cause] = {}
     for workspace, found in waiting.items():
-        for stages, check in _checks(workspace, list(found.values())):
+        for check, stages in _checks(workspace, list(found.values())):
             try:
-                check()
+                check.run()
             except LrbenchError as error:
                 if ends_run(error):
                     raise
@@ -74,68 +65,10 @@ def _whole(store: Store, stage: Stage) -> Artifact | None:
     return None
 
 
-def _checks(workspace: Workspace, waiting: list[Stage]) -> Iterator[Check]:
+def _checks(workspace: Workspace, waiting: list[Stage]) -> list[tuple[Check, list[Stage]]]:
     """Everything that can be found out, each with the stages that would meet it."""
-    yield waiting, lambda: workspace.device
-    yield waiting, workspace.check_expert
-    scoring: list[Stage] = [stage for stage in waiting if isinstance(stage, PairScores)]
-    if scoring:
-        yield scoring, workspace.check_amateur
-    for choice in {stage.engine_choice for stage in waiting if stage.engine_choice is not None}:
-        writing = [stage for stage in waiting if stage.engine_choice == choice]
-        yield writing, partial(workspace.check_engine, choice)
+    found: dict[Check, list[Stage]] = {}
     for stage in waiting:
-        if isinstance(stage, PairScores):
-            yield [stage], partial(stage.check_tokens, workspace)
-    yield from _checks_of_layers(workspace, waiting)
-    yield from _checks_of_modules(workspace, waiting)
-    yield from _checks_of_prompts(workspace, waiting)
-
-
-def _checks_of_prompts(workspace: Workspace, waiting: list[Stage]) -> Iterator[Check]:
-    asking: dict[str | None, list[Stage]] = {None: [stage for stage in waiting if stage.renders_prompts]}
-    for stage in waiting:
-        for _, system_prompt in asked([stage]):
-            asking.setdefault(system_prompt, []).append(stage)
-    if not asking[None]:
-        return
-
-    def check_template(system_prompts: list[str | None]) -> None:
-        from lrbench.models.prompt import check_prompts
-
-        check_prompts(workspace.expert_source.name, workspace.tokenizer, system_prompts)
-
-    yield asking[None], lambda: check_loaded(workspace.expert_source, workspace.tokenizer)
-    for system_prompt, stages in asking.items():
-        yield stages, partial(check_template, [system_prompt])
-    for stage in waiting:
-        if isinstance(stage, RolloutSource):
-            yield [stage], partial(stage.check_texts, workspace)
-
-
-def _checks_of_layers(workspace: Workspace, waiting: list[Stage]) -> Iterator[Check]:
-    deriving = [stage for stage in waiting if isinstance(stage, DerivedAmateur)]
-
-    def check(layers: int) -> None:
-        from lrbench.models.deriving import derivable_layers
-
-        expert = workspace.expert_source
-        check_layers(layers, derivable_layers(expert), expert.name)
-
-    for layers in {stage.derivation.layers for stage in deriving}:
-        yield [stage for stage in deriving if stage.derivation.layers == layers], partial(check, layers)
-
-
-def _checks_of_modules(workspace: Workspace, waiting: list[Stage]) -> Iterator[Check]:
-    training = [stage for stage in waiting if isinstance(stage, TrainedAdapter)]
-
-    def check(modules: tuple[str, ...]) -> None:
-        from lrbench.models.loading import check_target_modules
-
-        check_target_modules(workspace.expert_source, sorted(set(modules)))
-
-    for modules in dict.fromkeys(stage.training.lora.target_modules for stage in training):
-        yield (
-            [stage for stage in training if stage.training.lora.target_modules == modules],
-            partial(check, modules),
-        )
+        for check in stage.checks(workspace):
+            found.setdefault(check, []).append(stage)
+    return sorted(found.items(), key=lambda entry: entry[0].about)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from lrbench.models.source import LocatedModel
 from lrbench.models.template import refused
 from lrbench.models.turn_marks import system_prompt_left_out, turn_marks
 from lrbench.pipeline.stages.base import Stage
-from lrbench.pipeline.stages.evaluation import BenchmarkScore
-from lrbench.pipeline.stages.rollouts import RolloutSource
 
 
 def ends_of_turns(stages: Iterable[Stage]) -> list[str]:
     """For every model that is asked something in `stages`: what ends its turns."""
-    marked = {model.name: turn_marks(model) for model, _ in asked(stages)}
+    marked = {model.name: turn_marks(model) for model, _ in _asked(stages)}
     return [f"Ends of turn of {name}: {marks.text}." for name, marks in marked.items() if marks.stops]
 
 
@@ -24,7 +23,7 @@ def remarks_on_prompts(stages: Iterable[Stage]) -> list[str]:
     Raises `ModelError` when a chat template shows no problem, or refuses the system prompt it is to be given.
     """
     remarks: dict[str, None] = {}
-    for model, system_prompt in asked(stages):
+    for model, system_prompt in _asked(stages):
         marks = turn_marks(model)
         remarks |= dict.fromkeys(marks.remarks)
         if system_prompt is not None and marks.system == "refused":
@@ -34,10 +33,5 @@ def remarks_on_prompts(stages: Iterable[Stage]) -> list[str]:
     return list(remarks)
 
 
-def asked(stages: Iterable[Stage]) -> Iterator[tuple[LocatedModel, str | None]]:
-    """Every model that is asked something, with the system prompt that it is asked under."""
-    for stage in stages:
-        if isinstance(stage, RolloutSource):
-            yield stage.expert, stage.sampling.system_prompt
-        elif isinstance(stage, BenchmarkScore):
-            yield stage.expert, stage.suite.system_prompt
+def _asked(stages: Iterable[Stage]) -> Iterator[tuple[LocatedModel, str | None]]:
+    return chain.from_iterable(stage.prompts for stage in stages)

@@ -9,7 +9,6 @@ from typing import Any
 from lrbench.evaluation.graded_items import read_items
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.stages.base import Stage
-from lrbench.pipeline.stages.rollouts import CheckedSolutions, GreedyRollouts
 from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
 from lrbench.recipe.identity import recipe_hash, resolved_yaml
 from lrbench.recipe.schema import Recipe
@@ -127,8 +126,7 @@ def _settings(arm: ArmPlan) -> dict[str, Any]:
 
 
 def _costs(arm: ArmPlan, making: list[Stage], artifacts: Mapping[str, Artifact]) -> Costs:
-    sources = [stage for stage in making if isinstance(stage, GreedyRollouts | CheckedSolutions)]
-    statistics = [artifacts[stage.key].statistics for stage in sources]
+    writing = [stage for stage in making if stage.engine_choice is not None]
     seconds = {stage.name: artifacts[stage.key].seconds for stage in making}
     trained = {} if arm.adapter is None else artifacts[arm.adapter.key].statistics
     return Costs(
@@ -136,7 +134,7 @@ def _costs(arm: ArmPlan, making: list[Stage], artifacts: Mapping[str, Artifact])
         tuned_tokens=trained.get("tuned_tokens", 0),
         trained_steps=trained.get("trained_steps", 0),
         learnt_problems=trained.get("problems", 0),
-        sampled_problems=sum(stage.size for stage in sources),
-        sampled_tokens=sum(found.get("sampled_tokens", found["tokens"]) for found in statistics),
+        sampled_problems=sum(stage.size for stage in writing),
+        sampled_tokens=sum(stage.written(artifacts[stage.key].statistics) for stage in writing),
         seconds={name: round(value, 3) for name, value in seconds.items()},
     )

@@ -21,18 +21,6 @@ from lrbench.store.store import Store
 
 # The newest artifacts of a stage that are looked at; a plan must not read a large store whole.
 MOST_LOOKED_AT = 2000
-# What of an identity lrbench decides and no recipe does.
-OWN_FIELDS = {
-    "grader_version": "answers are judged by other rules",
-    "task_version": "the benchmark's prompt or metric is another one",
-}
-# Fields that were not there before they counted.
-NEW_FIELDS = {
-    "stops": "answers end at every token that ends a turn of the model",
-    "end": "answers that are learnt end as the model's own chat template ends a turn",
-    "begins": "prompts begin with what the model's tokenizer begins every text with",
-    "control_text": "what is spelt like a control token in a text is read as text",
-}
 
 
 @dataclass(frozen=True)
@@ -94,10 +82,10 @@ def _reason(stage: Stage, origin: Origin) -> str | None:
     ours, theirs = dict(leaves(stage.identity)), dict(leaves(origin.identity))
     for field in ours.keys() | theirs.keys():
         if field not in ours or field not in theirs:
-            now = NEW_FIELDS.get(field.rpartition(".")[2], f"{field} counts now")
+            now = stage.new_fields.get(field.rpartition(".")[2], f"{field} counts now")
             reasons.append(f"{field} counts no longer" if field in theirs else now)
         elif ours[field] != theirs[field]:
-            own = OWN_FIELDS.get(field.rpartition(".")[2])
+            own = stage.own_fields.get(field.rpartition(".")[2])
             if own is None:
                 return None
             reasons.append(own)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lrbench.errors import FieldError
 from lrbench.pipeline.cuda import missing_devices
-from lrbench.pipeline.estimating.shapes import layers_of
 from lrbench.pipeline.plan import Plan, plan_recipe
-from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.recipe.schema import Recipe
 from lrbench.store.store import Store
-
-LAYERS = ("pair", "amateur", "derive", "layers")
 
 
 def checked_plan(recipe: Recipe, runs: Path, store: Store, elsewhere: bool = False) -> Plan:
@@ -32,16 +27,7 @@ def check_requirements(plan: Plan, store: Store, elsewhere: bool = False) -> Non
     """
     waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
     for stage in waiting:
-        if isinstance(stage, DerivedAmateur):
-            layers = layers_of(stage.expert)
-            if layers is not None:
-                check_layers(stage.derivation.layers, layers, stage.expert.name)
+        stage.check_files()
     missing = missing_devices(plan.recipe.runtime) if waiting and not elsewhere else None
     if missing is not None:
         raise missing
-
-
-def check_layers(kept: int, layers: int, expert: str) -> None:
-    """Raise `FieldError` unless the first `kept` of an expert's `layers` make a smaller model."""
-    if kept >= layers:
-        raise FieldError(LAYERS, kept, f"found {kept}, allowed is less than the {layers} of {expert}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -16,8 +15,6 @@ from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.prompting import ends_of_turns, remarks_on_prompts
 from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.stages.base import Stage
-from lrbench.pipeline.stages.evaluation import BenchmarkScore
-from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.expanding import point_text
 from lrbench.results.console import Screen
 from lrbench.store.store import Store
@@ -104,10 +101,7 @@ def _lines(plan: Plan) -> dict[tuple[str, str], list[Stage]]:
     titles = {arm.title: arm.arm.name for arm in plan.arms}
     lines: dict[tuple[str, str], list[Stage]] = defaultdict(list)
     for stage in plan.stages:
-        label = stage.label
-        if isinstance(stage, TrainedAdapter | BenchmarkScore):
-            label = replace(stage, arm=titles[stage.arm]).label
-        lines[stage.name, label].append(stage)
+        lines[stage.name, stage.label_under(titles)].append(stage)
     return lines
 
 

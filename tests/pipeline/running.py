@@ -10,7 +10,7 @@ from pathlib import Path
 def run_noting_commits(recipe: Path, runs: Path, log: Path) -> None:
     """Run a recipe, with a line in `log` for every commit of a draft, and the stages worked on beside it."""
     from lrbench.pipeline.run import run_recipe
-    from lrbench.pipeline.stages.rollouts import CheckedSolutions
+    from lrbench.pipeline.stages.solutions import CheckedSolutions
     from lrbench.recipe.loading import load_recipe
     from lrbench.store.draft import Draft
 

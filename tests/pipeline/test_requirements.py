@@ -19,6 +19,7 @@ from lrbench.pipeline import cuda, requirements
 from lrbench.pipeline.estimating import devices
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.stages import deriving
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.loading import telling_where
 from lrbench.recipe.schema import Recipe, Runtime
@@ -222,7 +223,7 @@ def test_too_many_layers_stop_a_run_before_any_stage_whatever_the_config_says(
 ) -> None:
     derive = {"from": "expert", "layers": 4, "distill_updates": 3}
     pair = {"expert": {"model": "embedded/expert"}, "amateur": {"derive": derive}}
-    monkeypatch.setattr(requirements, "layers_of", lambda _model: None)
+    monkeypatch.setattr(deriving, "layers_of", lambda _model: None)
     with pytest.raises(FieldError, match="layers: found 4, allowed is less than the 4 of embedded/expert"):
         run_recipe(make_recipe(pair=pair), tmp_path)
     assert not list((tmp_path / "store").glob("*/*.draft"))

@@ -55,7 +55,7 @@ def no_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def every_answer_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random models solve nothing; let every third sampled solution count as right."""
-    from lrbench.pipeline.stages.rollouts import CheckedSolutions
+    from lrbench.pipeline.stages.solutions import CheckedSolutions
 
     monkeypatch.setattr(CheckedSolutions, "_is_right", lambda _self, index, _ids, _workspace: index % 3 == 0)
 
@@ -77,7 +77,7 @@ def finished(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs folder of a finished run; tests that change something work on a copy."""
     runs = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        from lrbench.pipeline.stages.rollouts import CheckedSolutions
+        from lrbench.pipeline.stages.solutions import CheckedSolutions
 
         patch.setattr(CheckedSolutions, "_is_right", lambda _self, index, _ids, _workspace: index % 3 == 0)
         patch.setenv("LRBENCH_MLFLOW", "off")

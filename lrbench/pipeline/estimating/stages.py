@@ -26,13 +26,9 @@ from lrbench.pipeline.estimating.history import History, read_history
 from lrbench.pipeline.estimating.shapes import Shape, shape_of
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.stages.base import Stage
-from lrbench.pipeline.stages.deriving import DerivedAmateur
-from lrbench.pipeline.stages.evaluation import ITEMS_PER_SHARD, BenchmarkScore
-from lrbench.pipeline.stages.rollouts import PROBLEMS_PER_SHARD, CheckedSolutions, RolloutSource
-from lrbench.pipeline.stages.samples import ROLLOUTS_PER_SHARD, ArmSamples, PairScores
-from lrbench.pipeline.stages.training import TrainedAdapter
+from lrbench.pipeline.stages.tasks import FirstLayers, Learning, Scoring, Task, Writing
 from lrbench.recipe.references import EMBEDDED
-from lrbench.recipe.schema import Training
+from lrbench.recipe.schema import Runtime
 from lrbench.store.artifact import DamageError, read_manifest
 from lrbench.store.store import Store
 
@@ -42,14 +38,8 @@ PROMPT_TOKENS = 120
 SOLUTION_TOKENS = 400
 EMBEDDED_PROMPT_TOKENS = 30
 EMBEDDED_SOLUTION_TOKENS = 24
-SHARE_RIGHT = 0.5
-SHARE_KEPT = 0.2
 # Stages without a model read and write some megabytes.
 SECONDS_WITHOUT_MODEL = 0.05
-# Of one update of a derived amateur.
-DISTILLED_ROLLOUTS = 4
-# The statistic of a finished stage that counts its completions.
-ROWS = ("sampled_solutions", "n", "rollouts")
 
 
 @dataclass(frozen=True)
@@ -141,11 +131,11 @@ class Estimator:
 
     def _stage(self, stage: Stage) -> StageEstimate:
         statistics = self.statistics(stage)
-        tokens, exact = self._tokens(stage)
-        cost = self._cost(stage)
+        tokens, exact = stage.tokens(self)
+        cost = self._cost(stage.task(self))
         if statistics is not None:
             modelled = None if cost is None else cost.seconds
-            rows = next((statistics[name] for name in ROWS if name in statistics), 0)
+            rows = stage.completions(statistics)
             return StageEstimate(kind_of(stage), tokens, True, True, modelled, 0.0, 0.0, 0.0, rows)
         return self._corrected(kind_of(stage), tokens, exact, cost)
 
@@ -167,60 +157,35 @@ class Estimator:
                 self._known[stage.key] = None
         return self._known[stage.key]
 
-    def _tokens(self, stage: Stage) -> tuple[int | None, bool]:
-        """New tokens of a stage that writes, tuned tokens of one that trains; and whether exactly so many."""
-        found = self.statistics(stage)
-        if isinstance(stage, TrainedAdapter):
-            return (int(found["tuned_tokens"]), True) if found else self._tuned(stage)
-        if found is None or stage.engine_choice is None:
-            return stage.most_tokens, stage.most_tokens == 0
-        return int(found.get("sampled_tokens", found["tokens"])), True
+    def usual(self, stage: Stage, model: LocatedModel) -> float:
+        """Tokens of a completion: those of earlier runs, or what is usual."""
+        return self.history.written(kind_of(stage), model.name) or _usual(model)[1]
 
-    def _tuned(self, stage: TrainedAdapter) -> tuple[int | None, bool]:
-        training, samples = stage.training, self.statistics(stage.samples)
-        updates = None if training.steps_per_update is None else stage.size * training.steps_per_update
-        if samples is None:
-            steps = stage.samples.rollouts.most_tokens or None
-            return _least(steps, updates, training.budget.tuned_tokens), False
-        kept = _least(int(samples["kept_steps"]), updates, training.budget.tuned_tokens)
-        if training.budget.model_dump(exclude_none=True):
-            return kept, False
-        rollouts = (self.statistics(stage.samples.rollouts) or {}).get("rollouts")
-        once = rollouts is not None and stage.size * (training.rollouts_per_update or 0) >= rollouts
-        return kept, updates is not None or once
-
-    def _cost(self, stage: Stage) -> Cost | None:
+    def _cost(self, task: Task | None) -> Cost | None:
         """Seconds and bytes of the uncorrected model; None where a model is unknown."""
-        if isinstance(stage, PairScores):
-            return self._scoring(stage)
-        if isinstance(stage, TrainedAdapter):
-            return self._training(stage)
-        if isinstance(stage, DerivedAmateur):
-            return self._deriving(stage)
-        if stage.engine_choice is not None and isinstance(stage, RolloutSource | BenchmarkScore):
-            return self._writing(stage)
+        match task:
+            case Writing():
+                return self._writing(task)
+            case Scoring():
+                return self._scoring(task)
+            case Learning():
+                return self._learning(task)
         return Cost(SECONDS_WITHOUT_MODEL, 0.0)
 
-    def _writing(self, stage: RolloutSource | BenchmarkScore) -> Cost | None:
-        model = self._loaded(stage.expert)
-        if model is None or stage.engine_choice is None:
+    def _writing(self, task: Writing) -> Cost | None:
+        model = self._loaded(task.model)
+        if model is None:
             return None
-        rows = stage.size
-        per_shard = ITEMS_PER_SHARD if isinstance(stage, BenchmarkScore) else PROBLEMS_PER_SHARD
-        most = stage.most_tokens // max(1, rows)
-        if isinstance(stage, CheckedSolutions):
-            samples = stage.sampling.solutions.samples_per_problem
-            rows, per_shard, most = rows * samples, per_shard * samples, most // samples
-        prompt = _usual(stage.expert)[0]
+        prompt = _usual(task.model)[0]
         return writing(
             model,
-            rows=rows,
-            shards=ceil(rows / per_shard),
-            batches=batches(rows, per_shard, self._batch_size(model, prompt + most)),
+            rows=task.rows,
+            shards=ceil(task.rows / task.per_shard),
+            batches=batches(task.rows, task.per_shard, self._batch_size(model, prompt + task.most)),
             prompt=prompt,
-            written=self._mean_written(stage),
-            most=most,
-            engine="hf" if stage.engine_choice.name == "hf" else "vllm",
+            written=task.mean,
+            most=task.most,
+            engine="hf" if task.engine.name == "hf" else "vllm",
         )
 
     def _batch_size(self, model: Loaded, tokens: int) -> int:
@@ -233,99 +198,41 @@ class Estimator:
         device = "cpu" if self.device.is_cpu else "cuda"
         return rows_at_once(model.widths, tokens=tokens, free=free, device=device)
 
-    def _mean_written(self, stage: RolloutSource | BenchmarkScore) -> float:
-        """Tokens of a completion: those there are, those of earlier runs, or what is usual."""
-        found = self.statistics(stage)
-        if isinstance(stage, CheckedSolutions):
-            most = stage.sampling.solutions.max_new_tokens
-            rows = found and found["sampled_solutions"]
-        elif isinstance(stage, BenchmarkScore):
-            most, rows = stage.suite.max_new_tokens, found and found["n"]
-        else:
-            # A data set's own solutions may be of any length.
-            most = stage.sampling.max_new_tokens if stage.engine_choice else _usual(stage.expert)[1]
-            rows = found and found["rollouts"]
-        if found and rows:
-            return float(found.get("sampled_tokens", found["tokens"]) / rows)
-        usual = self.history.written(kind_of(stage), stage.expert.name) or _usual(stage.expert)[1]
-        return float(min(most, usual))
-
-    def _rollouts(self, stage: Stage) -> tuple[float, float]:
-        """How many rollouts a source gives, and the steps of one."""
-        found = self.statistics(stage)
-        if found and found["rollouts"]:
-            return found["rollouts"], found["tokens"] / found["rollouts"]
-        if isinstance(stage, CheckedSolutions):
-            samples = stage.size * stage.sampling.solutions.samples_per_problem
-            return samples * SHARE_RIGHT, self._mean_written(stage)
-        assert isinstance(stage, RolloutSource)
-        return stage.size, self._mean_written(stage)
-
-    def _scoring(self, stage: PairScores) -> Cost | None:
-        expert, amateur = self._loaded(stage.expert), self._loaded(stage.amateur)
+    def _scoring(self, task: Scoring) -> Cost | None:
+        expert, amateur = map(self._loaded, task.models)
         if expert is None or amateur is None:
             return None
-        rollouts, steps = self._rollouts(stage.rollouts)
-        length = _usual(stage.expert)[0] + steps
+        length = _usual(task.models[0])[0] + task.steps
         at_once, positions = self._pieces(expert)
-        per_shard = ceil(min(rollouts, ROLLOUTS_PER_SHARD) * length / at_once)
+        of_shard = ceil(min(task.rollouts, task.per_shard) * length / at_once)
         return scoring(
             expert,
             amateur,
-            tokens=rollouts * length,
-            steps=rollouts * steps,
-            at_once=min(at_once, ROLLOUTS_PER_SHARD * length),
+            tokens=task.rollouts * length,
+            steps=task.rollouts * task.steps,
+            at_once=min(at_once, task.per_shard * length),
             positions=positions,
-            forwards=per_shard * ceil(rollouts / ROLLOUTS_PER_SHARD),
+            forwards=of_shard * ceil(task.rollouts / task.per_shard),
         )
 
-    def _training(self, stage: TrainedAdapter) -> Cost | None:
-        model = self._loaded(stage.expert)
+    def _learning(self, task: Learning) -> Cost | None:
+        model = self._loaded(task.model)
         if model is None:
             return None
-        rollouts, steps = self._rollouts(stage.samples.rollouts)
-        kept = max(1.0, self._kept(stage.samples) / max(1.0, rollouts))
-        per_update = _rollouts_per_update(stage.training, kept, rollouts)
         at_once, positions = self._pieces(model)
-        runtime = self.plan.recipe.runtime
+        runtime = self.plan.recipe.runtime if task.as_declared else Runtime()
         cost = training(
             model,
-            updates=stage.size,
-            tokens=per_update * (_usual(stage.expert)[0] + steps),
-            kept=per_update * kept,
+            updates=task.updates,
+            tokens=task.rollouts * (_usual(task.model)[0] + task.steps),
+            kept=task.kept,
             at_once=runtime.tokens_per_forward or at_once,
             positions=positions,
-            rank=stage.training.lora.r,
+            rank=task.rank,
             checkpointing=runtime.gradient_checkpointing,
         )
-        longest = stage.training.budget.seconds
         seconds = cost.seconds / runtime.processes
-        return Cost(seconds if longest is None else min(seconds, longest), cost.bytes)
-
-    def _deriving(self, stage: DerivedAmateur) -> Cost | None:
-        """About what training the expert costs: the expert is read, and fewer layers learn."""
-        model = self._loaded(stage.expert)
-        if model is None:
-            return None
-        _, steps = self._rollouts(stage.rollouts)
-        at_once, positions = self._pieces(model)
-        return training(
-            model,
-            updates=stage.size,
-            tokens=DISTILLED_ROLLOUTS * (_usual(stage.expert)[0] + steps),
-            kept=DISTILLED_ROLLOUTS * steps,
-            at_once=at_once,
-            positions=positions,
-            rank=0,
-            checkpointing=False,
-        )
-
-    def _kept(self, samples: ArmSamples) -> float:
-        found = self.statistics(samples)
-        if found is not None:
-            return float(found["kept_steps"])
-        rollouts, steps = self._rollouts(samples.rollouts)
-        return rollouts * steps * (SHARE_KEPT if samples.ingredients.selector == "kl" else 1.0)
+        return Cost(seconds if task.seconds is None else min(seconds, task.seconds), cost.bytes)
 
     def _pieces(self, model: Loaded) -> tuple[int, int]:
         """Tokens of a forward and positions of a chunk."""
@@ -333,22 +240,24 @@ class Estimator:
         return at_once, chunk_positions(model.shape.vocabulary)
 
     def _loaded(self, model: LocatedModel) -> Loaded | None:
-        made = (stage for stage in self._derived if stage.amateur("", "").identity == model.identity)
-        derived = next(made, None)
-        shape = shape_of(model) if derived is None else self._shortened(derived)
+        made = self._made.get(model.identity)
+        shape = shape_of(model) if made is None else _shape_of_first(made)
         return None if shape is None else Loaded(shape, model.dtype, self.device)
 
     @cached_property
-    def _derived(self) -> tuple[DerivedAmateur, ...]:
-        return tuple(stage for stage in self.plan.stages if isinstance(stage, DerivedAmateur))
+    def _made(self) -> dict[str, FirstLayers]:
+        """The models that stages make, by identity."""
+        found = (stage.model_made for stage in self.plan.stages)
+        return {made.identity: made for made in found if made is not None}
 
-    def _shortened(self, derived: DerivedAmateur) -> Shape | None:
-        """The shape of an amateur that is an expert's first layers."""
-        whole = shape_of(derived.expert)
-        if whole is None:
-            return None
-        left_out = whole.body * (whole.layers - derived.derivation.layers) // whole.layers
-        return replace(whole, layers=derived.derivation.layers, parameters=whole.parameters - left_out)
+
+def _shape_of_first(made: FirstLayers) -> Shape | None:
+    """The shape of a model that is another's first layers."""
+    whole = shape_of(made.model)
+    if whole is None:
+        return None
+    left_out = whole.body * (whole.layers - made.layers) // whole.layers
+    return replace(whole, layers=made.layers, parameters=whole.parameters - left_out)
 
 
 def kind_of(stage: Stage) -> str:
@@ -367,16 +276,6 @@ def _usual(model: LocatedModel) -> tuple[int, int]:
     if model.name.startswith(EMBEDDED):
         return EMBEDDED_PROMPT_TOKENS, EMBEDDED_SOLUTION_TOKENS
     return PROMPT_TOKENS, SOLUTION_TOKENS
-
-
-def _least(*limits: int | None) -> int | None:
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _rollouts_per_update(training: Training, kept: float, rollouts: float) -> float:
-    if training.rollouts_per_update is not None:
-        return min(float(training.rollouts_per_update), rollouts)
-    return max(1.0, (training.steps_per_update or 1) / kept)
 
 
 def estimate_plan(plan: Plan, runs: Path, device: Device) -> PlanEstimate:

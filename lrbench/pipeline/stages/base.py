@@ -1,13 +1,17 @@
-"""What a stage is: a name, an identity, inputs, and the work that makes its artifact."""
+"""What a stage is: a name, an identity, inputs, the work that makes its artifact, and what it says of it."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
+from lrbench.models.source import LocatedModel
+from lrbench.models.turn_marks import check_loaded
 from lrbench.pipeline.progress import Progress
+from lrbench.pipeline.stages.checking import About, Check
+from lrbench.pipeline.stages.tasks import FirstLayers, Known, Task
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice
 from lrbench.store.artifact import Artifact
@@ -22,19 +26,27 @@ class Stage(ABC):
     """One unit of pipeline work. Two stages with equal keys are the same work.
 
     `version` rises whenever the same identity would give another output, and `changes` says why it did, in
-    words that end a sentence beginning "made again, since". Stages that turn problems into prompts are marked
-    by `renders_prompts`.
+    words that end a sentence beginning "made again, since". In the same words `own_fields` says why a field
+    of the identity may have changed that lrbench decides and no recipe does, and `new_fields` why one counts
+    that was not there at first.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
     changes: ClassVar[Mapping[int, str]] = {}
-    renders_prompts: ClassVar[bool] = False
+    own_fields: ClassVar[Mapping[str, str]] = {}
+    new_fields: ClassVar[Mapping[str, str]] = {}
+
+    # What it is
 
     @property
     @abstractmethod
     def label(self) -> str:
         """What the stage makes, for people."""
+
+    def label_under(self, names: Mapping[str, str]) -> str:
+        """As `label`, with the arm called by what `names` has under its title: the same for alike stages."""
+        return self.label
 
     @property
     @abstractmethod
@@ -46,10 +58,67 @@ class Stage(ABC):
         """The stages whose artifacts this one reads, by the name it reads them under."""
         return {}
 
+    @cached_property
+    def key(self) -> str:
+        """The address of the artifact in the store."""
+        return stage_key(
+            self.name, self.version, self.identity, {name: stage.key for name, stage in self.inputs.items()}
+        )
+
     @property
     def earlier_keys(self) -> tuple[str, ...]:
         """Keys of artifacts that this one can be made from with less work; `work` gets one as `EARLIER`."""
         return ()
+
+    @property
+    def engine_choice(self) -> EngineChoice | None:
+        """The engine the stage writes with, where it does."""
+        return None
+
+    @property
+    def prompts(self) -> tuple[tuple[LocatedModel, str | None], ...]:
+        """Every model that is asked something, with the system prompt that it is asked under."""
+        return ()
+
+    @property
+    def model_made(self) -> FirstLayers | None:
+        """The model that the stage makes, where it makes one."""
+        return None
+
+    # What would stop it
+
+    def check_files(self) -> None:  # noqa: B027 - most stages can be made with any model
+        """Raise `FieldError` where files of models already show that the stage cannot be made.
+
+        Reads configs and no weights. What is not here is not fetched, and nothing is said of it.
+        """
+
+    def checks(self, workspace: Workspace) -> Iterator[Check]:
+        """Everything that can be found out before any work, beside what other stages find out for all."""
+        yield Check(About.DEVICE, None, lambda: workspace.device)
+        yield Check(About.EXPERT, None, workspace.check_expert)
+        if self.engine_choice is not None:
+            yield Check(About.ENGINE, self.engine_choice, partial(workspace.check_engine, self.engine_choice))
+        if not self.prompts:
+            return
+        expert = workspace.expert_source
+        yield Check(About.TOKENIZER, None, lambda: check_loaded(expert, workspace.tokenizer))
+
+        def check_template(system_prompt: str | None) -> None:
+            from lrbench.models.prompt import check_prompts
+
+            check_prompts(expert.name, workspace.tokenizer, [system_prompt])
+
+        for system_prompt in dict.fromkeys([None, *(prompt for _, prompt in self.prompts)]):
+            yield Check(About.TEMPLATE, system_prompt, partial(check_template, system_prompt))
+
+    def check(self, artifacts: Mapping[str, Artifact]) -> None:  # noqa: B027 - most stages can always try
+        """Raise `RunError` where what is made already shows that the stage cannot be; loads no model.
+
+        `artifacts` holds, by their keys, those of all stages behind this one.
+        """
+
+    # What it costs
 
     @property
     @abstractmethod
@@ -61,16 +130,29 @@ class Stage(ABC):
         """Upper bound of the tokens that models write, for `plan`."""
         return 0
 
-    @property
-    def engine_choice(self) -> EngineChoice | None:
-        """The engine the stage writes with, where it does."""
+    def task(self, known: Known) -> Task | None:
+        """What models will have to do; None for a stage that needs none."""
         return None
 
-    def check(self, artifacts: Mapping[str, Artifact]) -> None:  # noqa: B027 - most stages can always try
-        """Raise `RunError` where what is made already shows that the stage cannot be; loads no model.
+    def tokens(self, known: Known) -> tuple[int | None, bool]:
+        """New tokens of a stage that writes, tuned ones of one that trains; and whether exactly so many.
 
-        `artifacts` holds, by their keys, those of all stages behind this one.
+        None where nothing bounds them yet.
         """
+        found = known.statistics(self)
+        if found is None or self.engine_choice is None:
+            return self.most_tokens, self.most_tokens == 0
+        return self.written(found), True
+
+    def completions(self, statistics: Mapping[str, Any]) -> int:
+        """How many completions the artifact with these statistics counts."""
+        return 0
+
+    def written(self, statistics: Mapping[str, Any]) -> int:
+        """The tokens of these completions, those that were sampled and not kept included."""
+        return 0
+
+    # How it is made
 
     @abstractmethod
     def work(
@@ -85,10 +167,3 @@ class Stage(ABC):
     def keep(self) -> tuple[str, ...] | None:
         """The files of the finished artifact; None keeps every committed file."""
         return None
-
-    @cached_property
-    def key(self) -> str:
-        """The address of the artifact in the store."""
-        return stage_key(
-            self.name, self.version, self.identity, {name: stage.key for name, stage in self.inputs.items()}
-        )

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
+from lrbench.errors import FieldError
 from lrbench.models.source import LocatedModel, model_identity
+from lrbench.pipeline.estimating.shapes import layers_of
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.rollouts import GreedyRollouts, read_artifact_rollouts
 from lrbench.pipeline.stages.saving import Saves
+from lrbench.pipeline.stages.tasks import FirstLayers, Known, Learning, Task
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Derivation
 from lrbench.store.artifact import Artifact
@@ -23,6 +27,9 @@ from lrbench.store.draft import Draft
 from lrbench.store.files import writing_errors
 
 CURVE_FILE = "divergence.json"
+FIELD = ("pair", "amateur", "derive", "layers")
+# Of one update.
+ROLLOUTS_PER_UPDATE = 4
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,40 @@ class DerivedAmateur(Stage):
         """The model that the stage makes, known by the stage's key before it is there."""
         attention = self.expert.attention
         return LocatedModel(name, Path(), f"derived:{self.key}", dtype, (), here=False, attention=attention)
+
+    @property
+    def model_made(self) -> FirstLayers:
+        """The amateur."""
+        return FirstLayers(self.amateur("", "").identity, self.expert, self.derivation.layers)
+
+    def check_files(self) -> None:
+        """Whether the expert has more layers than are kept."""
+        layers = layers_of(self.expert)
+        if layers is not None:
+            self._check_layers(layers)
+
+    def checks(self, workspace: Workspace) -> Iterator[Check]:
+        """Also whether the first layers can be taken out of the expert."""
+        yield from super().checks(workspace)
+
+        def check() -> None:
+            from lrbench.models.deriving import derivable_layers
+
+            self._check_layers(derivable_layers(self.expert))
+
+        yield Check(About.LAYERS, self.derivation.layers, check)
+
+    def _check_layers(self, layers: int) -> None:
+        kept = self.derivation.layers
+        if kept >= layers:
+            raise FieldError(
+                FIELD, kept, f"found {kept}, allowed is less than the {layers} of {self.expert.name}"
+            )
+
+    def task(self, known: Known) -> Task:
+        """About what training the expert costs: the expert is read, and fewer layers learn."""
+        _, steps = self.rollouts.expected(known)
+        return Learning(self.expert, self.size, ROLLOUTS_PER_UPDATE, steps, ROLLOUTS_PER_UPDATE * steps)
 
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress

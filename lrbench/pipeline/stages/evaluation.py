@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lrbench.data.rules import Row
 from lrbench.evaluation.graded_items import read_item_rows, read_items, write_item_rows
 from lrbench.evaluation.items import ItemSet
-from lrbench.evaluation.suites import Suite, grader_version, protocol
+from lrbench.evaluation.suites import OWN_FIELDS, Suite, grader_version, protocol
 from lrbench.models.source import LocatedModel, model_identity
-from lrbench.models.turn_marks import turn_marks
+from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import EARLIER, Stage
 from lrbench.pipeline.stages.sharding import Shard, Shards
+from lrbench.pipeline.stages.tasks import Known, Task, Writing, mean_written
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice
@@ -37,7 +38,8 @@ class BenchmarkScore(Stage):
 
     name: ClassVar[str] = "evaluate"
     version: ClassVar[int] = 3
-    renders_prompts: ClassVar[bool] = True
+    own_fields: ClassVar[Mapping[str, str]] = OWN_FIELDS
+    new_fields: ClassVar[Mapping[str, str]] = MARKS
 
     arm: str
     expert: LocatedModel
@@ -55,6 +57,10 @@ class BenchmarkScore(Stage):
     def label(self) -> str:
         """What the stage makes, for people."""
         return f"{self.arm} on {self.benchmark} ({self.size} items)"
+
+    def label_under(self, names: Mapping[str, str]) -> str:
+        """The arm's own name stands for its title."""
+        return replace(self, arm=names[self.arm]).label
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -104,6 +110,25 @@ class BenchmarkScore(Stage):
         """As the recipe says for evaluation."""
         return self.engine
 
+    @property
+    def prompts(self) -> tuple[tuple[LocatedModel, str | None], ...]:
+        """The expert, which is asked every item."""
+        return ((self.expert, self.suite.system_prompt),)
+
+    def task(self, known: Known) -> Task:
+        """A completion of every item."""
+        most = self.suite.max_new_tokens
+        mean = mean_written(self, known, self.expert, most)
+        return Writing(self.expert, self.engine, self.size, ITEMS_PER_SHARD, mean, most)
+
+    def completions(self, statistics: Mapping[str, Any]) -> int:
+        """Items."""
+        return int(statistics["n"])
+
+    def written(self, statistics: Mapping[str, Any]) -> int:
+        """Tokens of all completions."""
+        return int(statistics["tokens"])
+
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
@@ -118,8 +143,7 @@ class BenchmarkScore(Stage):
                 return partial(write_item_rows, rows=[item.as_row() for item in items])
 
             shards = Shards(self.size, ITEMS_PER_SHARD, ".jsonl")
-            for _ in shards.work(self.items, draft, progress, measure):
-                pass
+            shards.finish(self.items, draft, progress, measure)
         return self._statistics([draft.path(name) for name in draft.names])
 
     @contextmanager

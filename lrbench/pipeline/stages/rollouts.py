@@ -1,12 +1,9 @@
-"""Where rollouts come from: greedy answers, checked solutions, or the data set's own."""
+"""Where rollouts come from: what all sources have in common, greedy answers, and the data set's solutions."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -15,14 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.errors import DataError, ModelError
 from lrbench.models.source import LocatedModel, model_identity
-from lrbench.models.turn_marks import end_of_turn, turn_marks
+from lrbench.models.turn_marks import MARKS, end_of_turn, turn_marks
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.sharding import Shard, Shards
+from lrbench.pipeline.stages.tasks import Known, Task, Writing, mean_written
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice, Sampling
 from lrbench.sampling.problems import Problems
-from lrbench.sampling.rejections import Rejection
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
@@ -31,14 +29,15 @@ if TYPE_CHECKING:
     from lrbench.sampling.rollouts import Rollout
 
 PROBLEMS_PER_SHARD = 64
-REJECTED = ".rejected"
 
 
 @dataclass(frozen=True)
 class RolloutSource(Stage):
     """What the three sources have in common: problems in, shards of rollouts out."""
 
-    renders_prompts: ClassVar[bool] = True
+    new_fields: ClassVar[Mapping[str, str]] = MARKS
+    # Of the completions, those expected to become rollouts.
+    share_kept: ClassVar[float] = 1.0
 
     expert: LocatedModel
     problems: Problems
@@ -54,6 +53,11 @@ class RolloutSource(Stage):
         } | turn_marks(self.expert).control_text(self.asked)
 
     @property
+    def prompts(self) -> tuple[tuple[LocatedModel, str | None], ...]:
+        """The expert, which is asked every problem."""
+        return ((self.expert, self.sampling.system_prompt),)
+
+    @property
     def asked(self) -> list[str]:
         """Every text of a user that stands in a prompt."""
         system = self.sampling.system_prompt
@@ -64,6 +68,55 @@ class RolloutSource(Stage):
         """Problems."""
         return len(self.problems.ids)
 
+    def task(self, known: Known) -> Task | None:
+        """What is left to write, where the source writes."""
+        if self.engine_choice is None or self.longest is None:
+            return None
+        mean, each = self.mean_steps(known), self.samples_per_problem
+        rows, per_shard = self.size * each, PROBLEMS_PER_SHARD * each
+        return Writing(self.expert, self.engine_choice, rows, per_shard, mean, self.longest)
+
+    @property
+    def longest(self) -> int | None:
+        """The most tokens that a completion may have; None where nothing bounds them."""
+        return None
+
+    @property
+    def samples_per_problem(self) -> int:
+        """How many completions are written for a problem."""
+        return 1
+
+    @property
+    def most_tokens(self) -> int:
+        """Every completion at its full length."""
+        return self.size * self.samples_per_problem * (self.longest or 0)
+
+    def expected(self, known: Known) -> tuple[float, float]:
+        """How many rollouts there are or will be, and the steps of one."""
+        found = known.statistics(self)
+        if found and found["rollouts"]:
+            return found["rollouts"], found["tokens"] / found["rollouts"]
+        return self.size * self.samples_per_problem * self.share_kept, self.mean_steps(known)
+
+    def mean_steps(self, known: Known) -> float:
+        """Tokens of a completion."""
+        return mean_written(self, known, self.expert, self.longest)
+
+    def completions(self, statistics: Mapping[str, Any]) -> int:
+        """Rollouts."""
+        return int(statistics["rollouts"])
+
+    def written(self, statistics: Mapping[str, Any]) -> int:
+        """Their steps."""
+        return int(statistics["tokens"])
+
+    def why_nothing(self, made: Artifact) -> str:
+        """Why there is no rollout with a token in `made`, which the source gave, and what to do."""
+        return (
+            f"the {self.size:,} problems gave no rollout with a token in it; no prompt leaves room for one "
+            "in the expert's context"
+        )
+
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
@@ -71,14 +124,13 @@ class RolloutSource(Stage):
         from lrbench.sampling.rollouts import iterate_rollouts, write_rollouts
 
         # One engine for all shards: the number of rows that it found to fit holds for the next.
-        with self._engine(workspace, self._shards.are_in(draft)) as engine:
+        with self._engine(workspace, self.shards.are_in(draft)) as engine:
 
             def make(shard: Shard[int]) -> Callable[[Path], object]:
                 rollouts = self.make(shard.name, shard.span, draft, workspace, engine)
                 return partial(write_rollouts, rollouts=rollouts)
 
-            for _ in self._shards.work(range(self.size), draft, progress, make):
-                pass
+            self.shards.finish(range(self.size), draft, progress, make)
         count = tokens = 0
         for rollout in iterate_rollouts(
             draft.path(name) for name in draft.names if name.endswith(".parquet")
@@ -88,7 +140,8 @@ class RolloutSource(Stage):
         return {"rollouts": count, "tokens": tokens}
 
     @property
-    def _shards(self) -> Shards:
+    def shards(self) -> Shards:
+        """How the problems are cut."""
         return Shards(self.size, PROBLEMS_PER_SHARD, ".parquet")
 
     def _engine(self, workspace: Workspace, finished: bool) -> AbstractContextManager[Engine | None]:
@@ -120,6 +173,11 @@ class RolloutSource(Stage):
             yield
         except ModelError as error:
             raise DataError(f"{self.problems.place(index)}: {error}") from error
+
+    def checks(self, workspace: Workspace) -> Iterator[Check]:
+        """Also whether every text can be encoded."""
+        yield from super().checks(workspace)
+        yield Check(About.TEXTS, self.key, partial(self.check_texts, workspace))
 
     def check_texts(self, workspace: Workspace) -> None:
         """Find out before any work whether the tokenizer can read every text. Raises `DataError` if not."""
@@ -159,9 +217,9 @@ class GreedyRollouts(RolloutSource):
         } | turn_marks(self.expert).writing
 
     @property
-    def most_tokens(self) -> int:
-        """Every rollout at its full length."""
-        return self.size * self.sampling.max_new_tokens
+    def longest(self) -> int:
+        """As the recipe says for sampling."""
+        return self.sampling.max_new_tokens
 
     @property
     def engine_choice(self) -> EngineChoice:
@@ -182,134 +240,6 @@ class GreedyRollouts(RolloutSource):
             for index, prompt, completion in zip(span, prompts, completions, strict=True)
             if completion
         ]
-
-
-@dataclass(frozen=True)
-class CheckedSolutions(RolloutSource):
-    """Solutions the expert sampled and finished whose answer is right: rejection sampling for SFT."""
-
-    name: ClassVar[str] = "solutions"
-    version: ClassVar[int] = 2
-
-    seed: int
-
-    @property
-    def label(self) -> str:
-        """For people."""
-        samples = self.sampling.solutions.samples_per_problem
-        return f"solutions of {self.expert.name} ({self.size} problems, {samples} samples each)"
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """Adds the gold answers, the decoding, the seed and the grader."""
-        from lrbench.evaluation.suites import grader_version
-
-        return {
-            **super().identity,
-            "answers": self.problems.answers_hash,
-            "answers_checked_as": self.problems.benchmark,
-            "solutions": self.sampling.solutions.model_dump(mode="json"),
-            "engine": self.sampling.engine.name,
-            "seed": self.seed,
-            "grader_version": grader_version(self.problems.benchmark),
-        } | turn_marks(self.expert).writing
-
-    @property
-    def most_tokens(self) -> int:
-        """Every sample at its full length."""
-        solutions = self.sampling.solutions
-        return self.size * solutions.samples_per_problem * solutions.max_new_tokens
-
-    @property
-    def engine_choice(self) -> EngineChoice:
-        """As the recipe says for sampling."""
-        return self.sampling.engine
-
-    def work(
-        self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
-    ) -> dict[str, Any]:
-        """Commit the right solutions, and counts of all that were sampled; also of why, if none is right."""
-        statistics = super().work(draft, inputs, workspace, progress)
-        counts = [json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(".json")]
-        if statistics["rollouts"] == 0:
-            statistics |= {"rejected": dict(self._rejected(draft))}
-        samples = sum(count["samples"] for count in counts)
-        return statistics | {
-            "sampled_solutions": samples,
-            "sampled_tokens": sum(count["tokens"] for count in counts),
-            "share_right": sum(count["right"] for count in counts) / samples,
-        }
-
-    def make(
-        self, name: str, span: range, draft: Draft, workspace: Workspace, engine: Engine | None
-    ) -> list[Rollout]:
-        """The right ones among several sampled solutions per problem; their counts are committed beside."""
-        assert engine is not None
-        sampled = self._sample(span, workspace, engine)
-        right = [rollout for rollout, correct in sampled if correct]
-        tokens = sum(rollout.steps for rollout, _ in sampled)
-        counts = json.dumps({"samples": len(sampled), "tokens": tokens, "right": len(right)})
-        draft.commit(f"{name}.json", partial(Path.write_text, data=counts))
-        if not right:
-            each = self.sampling.solutions.samples_per_problem
-            rejected = Counter(
-                self._rejection(span[place // each], rollout.completion_ids, workspace)
-                for place, (rollout, _) in enumerate(sampled)
-            )
-            draft.commit(f"{name}{REJECTED}", partial(Path.write_text, data=json.dumps(rejected)))
-        return right
-
-    @property
-    def keep(self) -> tuple[str, ...]:
-        """The right solutions and the counts; why none of a shard was right is of no use once others are."""
-        return tuple(f"{name}{ending}" for name in self._shards.spans for ending in (".json", ".parquet"))
-
-    def _sample(self, span: range, workspace: Workspace, engine: Engine) -> list[tuple[Rollout, bool]]:
-        from lrbench.sampling.rollouts import Rollout
-
-        solutions = self.sampling.solutions
-        wanted = [(index, sample) for index in span for sample in range(solutions.samples_per_problem)]
-        prompts = [self.prompt(index, workspace) for index, _ in wanted]
-        completions = engine.complete(
-            prompts,
-            solutions.max_new_tokens,
-            temperature=solutions.temperature,
-            seeds=[row_seed(self.seed, self.problems.ids[index], sample) for index, sample in wanted],
-        )
-        return [
-            (
-                Rollout(self.problems.ids[index], sample, prompt, completion),
-                self._is_right(index, completion, workspace),
-            )
-            for (index, sample), prompt, completion in zip(wanted, prompts, completions, strict=True)
-        ]
-
-    def _is_right(self, index: int, completion: Sequence[int], workspace: Workspace) -> bool:
-        return self._rejection(index, completion, workspace) is None
-
-    def _rejection(self, index: int, completion: Sequence[int], workspace: Workspace) -> Rejection | None:
-        """Why a sampled solution is not learnt from; None for one that is."""
-        from lrbench.evaluation.grading import grade
-
-        gold = self.problems.answers[index]
-        if gold is None:
-            return Rejection.NO_ANSWER
-        if not completion or completion[-1] not in workspace.turn_marks.stops:
-            return Rejection.UNFINISHED
-        verdict = grade(
-            benchmark=self.problems.benchmark,
-            completion=workspace.tokenizer.decode(completion[:-1]),
-            gold=gold,
-            problem=self.problems.texts[index],
-        )
-        if verdict.correct:
-            return None
-        return Rejection.UNREAD if verdict.prediction is None else Rejection.WRONG
-
-    def _rejected(self, draft: Draft) -> Counter[str]:
-        """How many samples were rejected for which reason, in shards of which none is right."""
-        counts = (json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(REJECTED))
-        return sum((Counter(count) for count in counts), Counter())
 
 
 @dataclass(frozen=True)
@@ -368,12 +298,6 @@ class ReferenceRollouts(RolloutSource):
         """Encode the problem and its solution."""
         super()._encode(index, workspace)
         self._answer(index, self.problems.solutions[index] or "", workspace)
-
-
-def row_seed(seed: int, problem_id: str, sample: int) -> int:
-    """The seed of one sampled row: its own, whatever else is in the batch."""
-    digest = hashlib.sha256(f"{seed}/{problem_id}/{sample}".encode()).digest()
-    return int.from_bytes(digest[:7], "big")
 
 
 def parquet_files(artifact: Artifact) -> list[Any]:

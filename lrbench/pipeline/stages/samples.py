@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.models.source import LocatedModel, model_identity
-from lrbench.models.turn_marks import turn_marks
+from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.rollouts import RolloutSource, parquet_files
 from lrbench.pipeline.stages.sharding import Shard, Shards
+from lrbench.pipeline.stages.tasks import Known, Scoring, Task
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Divergence
@@ -33,6 +35,8 @@ logger = logging.getLogger(__name__)
 ROLLOUTS_PER_SHARD = 64
 # Up to this much on disk, what samples are made from is read once for all points of a sweep.
 KEPT_BYTES = 16 * 2**20
+# Of all steps, those that a threshold on their divergence is expected to keep.
+SHARE_KEPT = 0.2
 # A target that leaves out more of the plausible probability than this is told of.
 MOST_LEFT_OUT = 0.1
 
@@ -50,6 +54,7 @@ class PairScores(Stage):
         4: "scores also hold what both models give to the token that was written, the reverse divergence and "
         "the amateur's certainty"
     }
+    new_fields: ClassVar[Mapping[str, str]] = MARKS
 
     expert: LocatedModel
     amateur: LocatedModel
@@ -97,6 +102,16 @@ class PairScores(Stage):
     def size(self) -> int:
         """Problems behind the rollouts."""
         return self.rollouts.size
+
+    def task(self, known: Known) -> Task:
+        """Both models read every rollout."""
+        return Scoring((self.expert, self.amateur), *self.rollouts.expected(known), ROLLOUTS_PER_SHARD)
+
+    def checks(self, workspace: Workspace) -> Iterator[Check]:
+        """Also whether the amateur can be built, and compared with the expert."""
+        yield from super().checks(workspace)
+        yield Check(About.AMATEUR, None, workspace.check_amateur)
+        yield Check(About.TOKENS, self.key, partial(self.check_tokens, workspace))
 
     def check_tokens(self, workspace: Workspace) -> None:
         """Find out before any work whether the models can be compared. Raises `VocabularyMismatchError`."""
@@ -203,7 +218,7 @@ class ArmSamples(Stage):
     name: ClassVar[str] = "samples"
     version: ClassVar[int] = 2
 
-    rollouts: Stage
+    rollouts: RolloutSource
     scores: PairScores | None
     ingredients: Ingredients
     divergence: Divergence
@@ -236,6 +251,14 @@ class ArmSamples(Stage):
     def size(self) -> int:
         """One pass."""
         return 1
+
+    def expected_kept(self, known: Known) -> float:
+        """How many steps are kept, or are expected to be."""
+        found = known.statistics(self)
+        if found is not None:
+            return float(found["kept_steps"])
+        rollouts, steps = self.rollouts.expected(known)
+        return rollouts * steps * (SHARE_KEPT if self.ingredients.selector == "kl" else 1.0)
 
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -12,9 +12,11 @@ from lrbench.errors import NothingKeptError
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.rollouts import ReferenceRollouts, read_artifact_rollouts
 from lrbench.pipeline.stages.samples import ArmSamples
 from lrbench.pipeline.stages.saving import Saves
+from lrbench.pipeline.stages.tasks import Known, Learning, Task
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Training
 from lrbench.results.identity import training_identity
@@ -49,6 +51,10 @@ class TrainedAdapter(Stage):
         """What the stage makes, for people."""
         return f"adapter of {self.arm} ({self.size} updates)"
 
+    def label_under(self, names: Mapping[str, str]) -> str:
+        """The arm's own name stands for its title."""
+        return replace(self, arm=names[self.arm]).label
+
     @property
     def identity(self) -> Mapping[str, Any]:
         """The expert, the training settings and the seed; not the arm's name, nor that of the one matched."""
@@ -78,6 +84,55 @@ class TrainedAdapter(Stage):
     def keep(self) -> tuple[str, ...]:
         """The adapter in PEFT's format, and the curves; no saves."""
         return (*ADAPTER_FILES, CURVES_FILE)
+
+    def checks(self, workspace: Workspace) -> Iterator[Check]:
+        """Also whether the expert has the modules that are to be adapted."""
+        yield from super().checks(workspace)
+        modules = self.training.lora.target_modules
+
+        def check() -> None:
+            from lrbench.models.loading import check_target_modules
+
+            check_target_modules(self.expert, sorted(set(modules)))
+
+        yield Check(About.MODULES, modules, check)
+
+    def task(self, known: Known) -> Task:
+        """Updates of an adapter on the expert."""
+        rollouts, steps = self.samples.rollouts.expected(known)
+        kept = max(1.0, self.samples.expected_kept(known) / max(1.0, rollouts))
+        training = self.training
+        if training.rollouts_per_update is not None:
+            of_update = min(float(training.rollouts_per_update), rollouts)
+        else:
+            of_update = max(1.0, (training.steps_per_update or 1) / kept)
+        return Learning(
+            self.expert,
+            self.size,
+            of_update,
+            steps,
+            of_update * kept,
+            rank=training.lora.r,
+            seconds=training.budget.seconds,
+            as_declared=True,
+        )
+
+    def tokens(self, known: Known) -> tuple[int | None, bool]:
+        """Tuned tokens: kept steps, as far as updates and the budget go."""
+        found = known.statistics(self)
+        if found:
+            return int(found["tuned_tokens"]), True
+        training, samples = self.training, known.statistics(self.samples)
+        updates = None if training.steps_per_update is None else self.size * training.steps_per_update
+        if samples is None:
+            steps = self.samples.rollouts.most_tokens or None
+            return _least(steps, updates, training.budget.tuned_tokens), False
+        kept = _least(int(samples["kept_steps"]), updates, training.budget.tuned_tokens)
+        if training.budget.model_dump(exclude_none=True):
+            return kept, False
+        rollouts = (known.statistics(self.samples.rollouts) or {}).get("rollouts")
+        once = rollouts is not None and self.size * (training.rollouts_per_update or 0) >= rollouts
+        return kept, updates is not None or once
 
     def check(self, artifacts: Mapping[str, Artifact]) -> None:
         """Whether a step was kept. Raises `NothingKeptError`, which says what was seen instead."""
@@ -165,3 +220,7 @@ class TrainedAdapter(Stage):
             used = inputs["matched"].statistics | {"seconds": inputs["matched"].seconds}
             limits[str(budget.on)] = used[str(budget.on)]
         return limits
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lrbench.pipeline.stages.rollouts import CheckedSolutions, RolloutSource, parquet_files
+from lrbench.pipeline.stages.rollouts import parquet_files
 from lrbench.pipeline.stages.samples import ArmSamples
-from lrbench.sampling.rejections import why_none_is_right
 from lrbench.sampling.selectors import COVERED_ROUNDING
 from lrbench.store.artifact import Artifact
 
@@ -25,10 +24,9 @@ def why_nothing_kept(samples: ArmSamples, artifacts: Mapping[str, Artifact]) -> 
 
     `artifacts` holds those of all stages behind the samples.
     """
-    assert isinstance(samples.rollouts, RolloutSource)
     source = artifacts[samples.rollouts.key]
     if source.statistics["tokens"] == 0:
-        return f"{NOTHING}: {_no_rollouts(samples.rollouts, source)}"
+        return f"{NOTHING}: {samples.rollouts.why_nothing(source)}"
     assert samples.scores is not None
     columns = ["kl"] if samples.scores.least_mass is None else ["kl", "covered"]
     table = [pq.read_table(path, columns=columns) for path in parquet_files(artifacts[samples.scores.key])]
@@ -58,21 +56,3 @@ def _beta(kl: NDArray[np.float32], beta: float) -> str:
         f"divergence.beta is {beta:g}, and the largest KL of the {len(kl):,} steps scored is {kl.max():.4g} "
         f"({kept or 'no beta would keep any'})"
     )
-
-
-def _no_rollouts(source: RolloutSource, made: Artifact) -> str:
-    """Why a source gave no tokens to learn from."""
-    if not isinstance(source, CheckedSolutions):
-        return (
-            f"the {source.size:,} problems gave no rollout with a token in it; no prompt leaves room for one "
-            "in the expert's context"
-        )
-    sampled = made.statistics["sampled_solutions"]
-    told = (
-        f"of {sampled:,} solutions sampled for {source.size:,} problems, none was finished with the right "
-        "answer"
-    )
-    # Earlier versions did not count what became of them.
-    rejected = made.statistics.get("rejected")
-    limit = source.sampling.solutions.max_new_tokens
-    return f"{told}: {why_none_is_right(rejected, limit)}" if rejected else told

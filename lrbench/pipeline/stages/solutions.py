@@ -1,0 +1,185 @@
+"""Solutions that the expert samples, of which the right ones are learnt from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lrbench.evaluation.suites import OWN_FIELDS, grader_version
+from lrbench.models.turn_marks import turn_marks
+from lrbench.pipeline.progress import Progress
+from lrbench.pipeline.stages.rollouts import RolloutSource
+from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.schema import EngineChoice
+from lrbench.sampling.rejections import Rejection, why_none_is_right
+from lrbench.store.artifact import Artifact
+from lrbench.store.draft import Draft
+
+if TYPE_CHECKING:
+    from lrbench.sampling.engines.base import Engine
+    from lrbench.sampling.rollouts import Rollout
+
+REJECTED = ".rejected"
+
+
+@dataclass(frozen=True)
+class CheckedSolutions(RolloutSource):
+    """Solutions the expert sampled and finished whose answer is right: rejection sampling for SFT."""
+
+    name: ClassVar[str] = "solutions"
+    version: ClassVar[int] = 2
+    own_fields: ClassVar[Mapping[str, str]] = OWN_FIELDS
+    share_kept: ClassVar[float] = 0.5
+
+    seed: int
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        each = self.samples_per_problem
+        return f"solutions of {self.expert.name} ({self.size} problems, {each} samples each)"
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Adds the gold answers, the decoding, the seed and the grader."""
+        return {
+            **super().identity,
+            "answers": self.problems.answers_hash,
+            "answers_checked_as": self.problems.benchmark,
+            "solutions": self.sampling.solutions.model_dump(mode="json"),
+            "engine": self.sampling.engine.name,
+            "seed": self.seed,
+            "grader_version": grader_version(self.problems.benchmark),
+        } | turn_marks(self.expert).writing
+
+    @property
+    def longest(self) -> int:
+        """As the recipe says of solutions."""
+        return self.sampling.solutions.max_new_tokens
+
+    @property
+    def samples_per_problem(self) -> int:
+        """As the recipe says of solutions."""
+        return self.sampling.solutions.samples_per_problem
+
+    def completions(self, statistics: Mapping[str, Any]) -> int:
+        """All that were sampled, whether right or not."""
+        return int(statistics["sampled_solutions"])
+
+    def written(self, statistics: Mapping[str, Any]) -> int:
+        """Tokens of all that were sampled."""
+        return int(statistics["sampled_tokens"])
+
+    def why_nothing(self, made: Artifact) -> str:
+        """What became of the solutions, and what to do about most of them."""
+        sampled = made.statistics["sampled_solutions"]
+        told = (
+            f"of {sampled:,} solutions sampled for {self.size:,} problems, none was finished with the right "
+            "answer"
+        )
+        # Earlier versions did not count what became of them.
+        rejected = made.statistics.get("rejected")
+        return f"{told}: {why_none_is_right(rejected, self.longest)}" if rejected else told
+
+    @property
+    def engine_choice(self) -> EngineChoice:
+        """As the recipe says for sampling."""
+        return self.sampling.engine
+
+    def work(
+        self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
+    ) -> dict[str, Any]:
+        """Commit the right solutions, and counts of all that were sampled; also of why, if none is right."""
+        statistics = super().work(draft, inputs, workspace, progress)
+        counts = [json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(".json")]
+        if statistics["rollouts"] == 0:
+            statistics |= {"rejected": dict(self._rejected(draft))}
+        samples = sum(count["samples"] for count in counts)
+        return statistics | {
+            "sampled_solutions": samples,
+            "sampled_tokens": sum(count["tokens"] for count in counts),
+            "share_right": sum(count["right"] for count in counts) / samples,
+        }
+
+    def make(
+        self, name: str, span: range, draft: Draft, workspace: Workspace, engine: Engine | None
+    ) -> list[Rollout]:
+        """The right ones among several sampled solutions per problem; their counts are committed beside."""
+        assert engine is not None
+        sampled = self._sample(span, workspace, engine)
+        right = [rollout for rollout, correct in sampled if correct]
+        tokens = sum(rollout.steps for rollout, _ in sampled)
+        counts = json.dumps({"samples": len(sampled), "tokens": tokens, "right": len(right)})
+        draft.commit(f"{name}.json", partial(Path.write_text, data=counts))
+        if not right:
+            each = self.samples_per_problem
+            rejected = Counter(
+                self._rejection(span[place // each], rollout.completion_ids, workspace)
+                for place, (rollout, _) in enumerate(sampled)
+            )
+            draft.commit(f"{name}{REJECTED}", partial(Path.write_text, data=json.dumps(rejected)))
+        return right
+
+    @property
+    def keep(self) -> tuple[str, ...]:
+        """The right solutions and the counts; why none of a shard was right is of no use once others are."""
+        return tuple(f"{name}{ending}" for name in self.shards.spans for ending in (".json", ".parquet"))
+
+    def _sample(self, span: range, workspace: Workspace, engine: Engine) -> list[tuple[Rollout, bool]]:
+        from lrbench.sampling.rollouts import Rollout
+
+        solutions = self.sampling.solutions
+        wanted = [(index, sample) for index in span for sample in range(solutions.samples_per_problem)]
+        prompts = [self.prompt(index, workspace) for index, _ in wanted]
+        completions = engine.complete(
+            prompts,
+            solutions.max_new_tokens,
+            temperature=solutions.temperature,
+            seeds=[row_seed(self.seed, self.problems.ids[index], sample) for index, sample in wanted],
+        )
+        return [
+            (
+                Rollout(self.problems.ids[index], sample, prompt, completion),
+                self._is_right(index, completion, workspace),
+            )
+            for (index, sample), prompt, completion in zip(wanted, prompts, completions, strict=True)
+        ]
+
+    def _is_right(self, index: int, completion: Sequence[int], workspace: Workspace) -> bool:
+        return self._rejection(index, completion, workspace) is None
+
+    def _rejection(self, index: int, completion: Sequence[int], workspace: Workspace) -> Rejection | None:
+        """Why a sampled solution is not learnt from; None for one that is."""
+        from lrbench.evaluation.grading import grade
+
+        gold = self.problems.answers[index]
+        if gold is None:
+            return Rejection.NO_ANSWER
+        if not completion or completion[-1] not in workspace.turn_marks.stops:
+            return Rejection.UNFINISHED
+        verdict = grade(
+            benchmark=self.problems.benchmark,
+            completion=workspace.tokenizer.decode(completion[:-1]),
+            gold=gold,
+            problem=self.problems.texts[index],
+        )
+        if verdict.correct:
+            return None
+        return Rejection.UNREAD if verdict.prediction is None else Rejection.WRONG
+
+    def _rejected(self, draft: Draft) -> Counter[str]:
+        """How many samples were rejected for which reason, in shards of which none is right."""
+        counts = (json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(REJECTED))
+        return sum((Counter(count) for count in counts), Counter())
+
+
+def row_seed(seed: int, problem_id: str, sample: int) -> int:
+    """The seed of one sampled row: its own, whatever else is in the batch."""
+    digest = hashlib.sha256(f"{seed}/{problem_id}/{sample}".encode()).digest()
+    return int.from_bytes(digest[:7], "big")
