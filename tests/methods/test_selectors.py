@@ -15,7 +15,7 @@ from lrbench.methods.readings import PAIR
 from lrbench.methods.selector import Selector
 from lrbench.methods.selectors import All, Kl, Matched, Rule, read_selector
 from lrbench.methods.signals import SIGNALS, Word
-from lrbench.methods.steps import Views, taken, unscored
+from lrbench.methods.steps import Columns, Views, taken, unscored
 from tests.methods.strategies import scored, views
 
 words = st.sampled_from(get_args(Word))
@@ -99,11 +99,21 @@ def test_equals_go_to_the_earlier_step() -> None:
     found: Views = {PAIR: scored([4, 4], 0)}
     zeros = np.zeros(8, dtype=np.float32)
     kl = np.array([0, 0, 2, 2, 0, 0, 0, 2], dtype=np.float32)
-    steps = vars(found[PAIR]) | {"entropy_expert": zeros, "kl": kl}
-    same: Views = {PAIR: type(found[PAIR])(**steps)}
+    same: Views = {PAIR: Columns(**vars(found[PAIR]) | {"entropy_expert": zeros, "kl": kl})}
     kept = rule(signal="entropy", match="lightr").keep(same)
     assert np.flatnonzero(kept).tolist() == [0, 1, 4]
     assert np.flatnonzero(rule(signal="entropy", top=0.625).keep(same)).tolist() == [0, 1, 2, 3, 4]
+
+
+@given(views(), st.floats(0.01, 1))
+def test_where_no_step_stands_out_the_first_are_kept(found: Views, share: float) -> None:
+    """As with a teacher that is the expert itself: it surprises as much everywhere."""
+    steps = vars(taken(found, slice(None))[PAIR])
+    own = np.nan_to_num(steps["own_log_p_expert"])
+    teacher = Columns(**steps | {"own_log_p_expert": own, "own_log_p_amateur": own})
+    selector = rule(signal="excess", of="expert", over="teacher", top=share)
+    kept = selector.keep({PAIR: found[PAIR], ("expert", "teacher"): teacher})
+    assert np.flatnonzero(kept).tolist() == list(range(round(share * len(own))))
 
 
 SELECTORS: list[Selector] = [
@@ -245,4 +255,4 @@ class TestReasons:
             "kl": np.array([1.25], dtype=np.float32),
             "entropy_expert": np.array([0.75], dtype=np.float32),
         }
-        assert selector.reason({PAIR: type(scored([1], 0))(**steps)}, kept) == reason
+        assert selector.reason({PAIR: Columns(**steps)}, kept) == reason
