@@ -220,7 +220,7 @@ class Rule(Selector):
         return self.model_copy(update=update)
 
     def _values(self, views: Views) -> NDArray[Any]:
-        return self._signal.of(views, self.of, self.over, self.seed)
+        return self._signal.measured(views, self.of, self.over, self.seed)
 
     def keeper(self, parts: Parts) -> Keeps:
         """By the rule; `top` looks at all parts first."""

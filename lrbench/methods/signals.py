@@ -66,7 +66,7 @@ class Signal:
             return (PAIR if first in PAIR else (EXPERT, first)), first != EXPERT
         return ((EXPERT, first), True) if second == EXPERT else ((first, second), False)
 
-    def of(self, views: Views, of: str | None, over: str | None, seed: int | None) -> NDArray[Any]:
+    def measured(self, views: Views, of: str | None, over: str | None, seed: int | None) -> NDArray[Any]:
         """(N,) its values for the steps in `views`. Raises `RunError` where these lack a column."""
         if self.scored:
             reading, exchanged = self.reading(of, over)

@@ -49,14 +49,14 @@ def test_the_whole_top_is_all(found: Views, word: Word) -> None:
 
 @given(views(), words)
 def test_whatever_has_a_value_is_above_the_lowest_number(found: Views, word: Word) -> None:
-    values = SIGNALS[word].of(found, None, None, 0)
+    values = SIGNALS[word].measured(found, None, None, 0)
     assert rule(signal=word, above=-1e300).keep(found).tolist() == (~np.isnan(values)).tolist()
     assert not rule(signal=word, above=1e300).keep(found).any()
 
 
 @given(views(), words, st.floats(0, 3))
 def test_above_and_below_leave_out_what_is_just_at_the_bound(found: Views, word: Word, bound: float) -> None:
-    values = SIGNALS[word].of(found, None, None, 3)
+    values = SIGNALS[word].measured(found, None, None, 3)
     rounded = values.dtype.type(bound)
     above = rule(signal=word, above=bound).keep(found)
     below = rule(signal=word, below=bound).keep(found)
@@ -68,7 +68,7 @@ def test_above_and_below_leave_out_what_is_just_at_the_bound(found: Views, word:
 def test_the_top_has_the_largest_values_and_the_earlier_among_equals(
     found: Views, word: Word, share: float
 ) -> None:
-    values = np.nan_to_num(SIGNALS[word].of(found, None, None, 3).astype(float), nan=-1e9).tolist()
+    values = np.nan_to_num(SIGNALS[word].measured(found, None, None, 3).astype(float), nan=-1e9).tolist()
     first = sorted(range(len(values)), key=lambda index: (-values[index], index))
     kept = rule(signal=word, top=share).keep(found)
     assert np.flatnonzero(kept).tolist() == sorted(first[: round(share * len(values))])
@@ -80,7 +80,7 @@ def test_a_match_keeps_as_many_of_every_rollout(found: Views, word: Word, other:
     like = rule(signal=other, above=bound).keep(found)
     kept = selector.keep(found)
     assert per_rollout(found, kept) == per_rollout(found, like)
-    values = np.nan_to_num(SIGNALS[word].of(found, None, None, 0).astype(float), nan=-1e9)
+    values = np.nan_to_num(SIGNALS[word].measured(found, None, None, 0).astype(float), nan=-1e9)
     for rollout in np.unique(found[PAIR].rollout):
         own = found[PAIR].rollout == rollout
         if kept[own].any() and not kept[own].all():

@@ -33,7 +33,7 @@ STEPS = Columns(
 
 
 def values(word: Word, of: str | None = None, over: str | None = None) -> list[float]:
-    found: list[float] = SIGNALS[word].of({PAIR: STEPS}, of, over, seed=0).tolist()
+    found: list[float] = SIGNALS[word].measured({PAIR: STEPS}, of, over, seed=0).tolist()
     return found
 
 
@@ -84,9 +84,9 @@ def test_another_model_is_read_beside_the_expert_where_that_takes_part(
 
 def test_the_excess_over_another_model_is_that_of_its_reading() -> None:
     two: Views = {PAIR: STEPS, ("expert", "teacher"): replace(STEPS, own_log_p_amateur=STEPS.kl)}
-    found = SIGNALS["excess"].of(two, "expert", "teacher", None)
+    found = SIGNALS["excess"].measured(two, "expert", "teacher", None)
     np.testing.assert_array_equal(found[:2], [0.5 + 0.5, 1.5 + 3.0])
-    np.testing.assert_array_equal(SIGNALS["excess"].of(two, "teacher", "expert", None), -found)
+    np.testing.assert_array_equal(SIGNALS["excess"].measured(two, "teacher", "expert", None), -found)
 
 
 @given(views())
@@ -94,13 +94,13 @@ def test_a_model_against_itself_has_no_excess(found: Views) -> None:
     steps = taken(found, slice(None))[PAIR]
     assert isinstance(steps, Columns)
     itself = replace(steps, own_log_p_amateur=steps.own_log_p_expert)
-    values = SIGNALS["excess"].of({PAIR: itself}, None, None, None)
+    values = SIGNALS["excess"].measured({PAIR: itself}, None, None, None)
     assert set(values[~np.isnan(values)]) <= {0.0}
 
 
 def test_draws_are_uniform_and_depend_on_seed_rollout_and_step_alone() -> None:
     steps = unscored([50] * 400)
-    draws = SIGNALS["random"].of({PAIR: steps}, None, None, 5)
+    draws = SIGNALS["random"].measured({PAIR: steps}, None, None, 5)
     assert draws.min() >= 0
     assert draws.max() < 1
     counts, _ = np.histogram(draws, 20, (0, 1))
@@ -108,21 +108,21 @@ def test_draws_are_uniform_and_depend_on_seed_rollout_and_step_alone() -> None:
     assert np.abs(counts - 1000).max() < 4 * 31
     assert abs(np.corrcoef(draws[:-1], draws[1:])[0, 1]) < 0.03
     assert len(np.unique(draws)) == len(draws)
-    later = SIGNALS["random"].of({PAIR: unscored([50] * 7, first_rollout=100)}, None, None, 5)
+    later = SIGNALS["random"].measured({PAIR: unscored([50] * 7, first_rollout=100)}, None, None, 5)
     np.testing.assert_array_equal(later, draws[5000:5350])
-    other = SIGNALS["random"].of({PAIR: steps}, None, None, 6)
+    other = SIGNALS["random"].measured({PAIR: steps}, None, None, 6)
     assert abs(np.corrcoef(draws, other)[0, 1]) < 0.03
 
 
 def test_only_places_and_draws_are_known_of_steps_that_nobody_scored() -> None:
     assert {word for word, signal in SIGNALS.items() if not signal.scored} == {"step", "random"}
     bare: Views = {PAIR: unscored([2, 3])}
-    assert SIGNALS["step"].of(bare, None, None, None).tolist() == [0, 1, 0, 1, 2]
+    assert SIGNALS["step"].measured(bare, None, None, None).tolist() == [0, 1, 0, 1, 2]
     for word, signal in SIGNALS.items():
         if signal.scored:
             with pytest.raises(RunError, match=r"these steps have no `.*Run the recipe again"):
-                signal.of(bare, None, None, None)
-            assert len(SIGNALS[word].of({PAIR: scored([2, 3], 0)}, None, None, None)) == 5
+                signal.measured(bare, None, None, None)
+            assert len(SIGNALS[word].measured({PAIR: scored([2, 3], 0)}, None, None, None)) == 5
 
 
 def test_values_are_told_in_words() -> None:
