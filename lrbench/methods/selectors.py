@@ -239,6 +239,8 @@ class Rule(Selector):
     def reason(self, step: Views, kept: bool) -> str:
         """The signal's value, and on which side of the rule it is."""
         said = self._signal.said(float(self._values(step)[0]))
+        if self._signal.named is not None and self.top is None and self.match is None:
+            return _verdict(kept, said)
         if self.above is not None:
             return _verdict(kept, f"{said} {'>' if kept else '≤'} {self.above:g}")
         if self.below is not None:

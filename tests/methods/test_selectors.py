@@ -241,6 +241,7 @@ class TestReasons:
             (Kl(beta=2.0), False, "Not kept: KL 1.25 ≤ β 2."),
             (All(), True, "Kept, as this arm keeps every step (KL 1.25)."),
             (rule(signal="entropy", above=0.5), True, "Kept: entropy 0.75 > 0.5."),
+            (rule(signal="disagree", above=0), False, "Not kept: first choices agree."),
             (rule(signal="step", below=0), False, "Not kept: step 0 ≥ 0."),
             (rule(signal="entropy", top=0.2), True, "Kept: entropy 0.75, among the top 20% of all steps."),
             (
@@ -254,5 +255,7 @@ class TestReasons:
         steps = vars(scored([1], 0)) | {
             "kl": np.array([1.25], dtype=np.float32),
             "entropy_expert": np.array([0.75], dtype=np.float32),
+            "top1_expert": np.array([2], dtype=np.int32),
+            "top1_amateur": np.array([2], dtype=np.int32),
         }
         assert selector.reason({PAIR: Columns(**steps)}, kept) == reason
