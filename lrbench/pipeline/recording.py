@@ -26,6 +26,7 @@ def recipe_record(plan: Plan, command: str, now: str) -> RecipeRecord:
         recipe_yaml=resolved_yaml(plan.recipe),
         arm_ids=tuple(arm_identity(plan.recipe, arm) for arm in plan.arms),
         claims=plan.recipe.claims,
+        compare=plan.recipe.compare,
         command=command,
         recorded_at=now,
     )

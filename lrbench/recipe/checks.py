@@ -11,12 +11,14 @@ from typing import Any
 
 from lrbench.recipe.addresses import unusable_address
 from lrbench.recipe.arms import KNOWN_ARMS, Arm, resolve_arm, resolve_arms
+from lrbench.recipe.comparing import compared, presets_of
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
 from lrbench.recipe.references import Origin, origin_of_model
 from lrbench.recipe.schema import (
     Amateur,
     ArmDeclaration,
     Budget,
+    Compare,
     Divergence,
     EngineChoice,
     Evaluation,
@@ -48,6 +50,8 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
             yield from _address(sections[section].engine, section)
     if "arms" in sections:
         yield from _repeated_names(sections["arms"])
+        if "compare" in sections:
+            yield from _compared_arms(sections["compare"], sections["arms"])
     if {"arms", "divergence", "training"} <= sections.keys():
         # Only these three are read while arms are resolved.
         recipe = Recipe.model_construct(**sections)
@@ -159,6 +163,26 @@ def _repeated_names(arms: tuple[ArmDeclaration, ...]) -> Iterator[Finding]:
         if first != place:
             message = f"the name `{arm.name}` is also that of arms.{first}; give each arm a `name` of its own"
             yield ("arms", place, "name"), message
+
+
+def _compared_arms(compare: Compare, arms: tuple[ArmDeclaration, ...]) -> Iterator[Finding]:
+    """Names in `compare:` that are no arms of the recipe, or that cannot be set against each other."""
+    names = [arm.name for arm in arms]
+    against = compare.against or ()
+    places: list[tuple[Path, str | None]] = [(("compare", "subject"), compare.subject)]
+    places += [(("compare", "against", place), name) for place, name in enumerate(against)]
+    for path, name in places:
+        if name is not None and name not in names:
+            hint = did_you_mean(name, names)
+            yield path, f"`{excerpt(name)}` is no arm of this recipe; its arms are {', '.join(names)}{hint}"
+    for place, name in enumerate(against):
+        if name in against[:place]:
+            yield ("compare", "against", place), f"`{excerpt(name)}` stands twice in the list"
+        elif name == compare.subject:
+            message = f"`{excerpt(name)}` is the subject itself; it is set against other arms"
+            yield ("compare", "against", place), message
+    if compare.against and compared(presets_of(arms), compare).subject is None:
+        yield ("compare", "against"), "these are all arms of the recipe; none is left to set against them"
 
 
 def _own_settings(declaration: ArmDeclaration, arm: Arm, recipe: Recipe, path: Path) -> Iterator[Finding]:

@@ -238,6 +238,17 @@ class ArmDeclaration(Section):
         return {"name": value} if isinstance(value, str) else value
 
 
+class Compare(Section):
+    """What the results are about: the arm that is the `subject`, and the arms it is set `against`.
+
+    The first of them is the one that a headline speaks of. What is left out or null is said by the arms:
+    the subject is the first like `lightr`, set against the first like `sft`, and against `base`.
+    """
+
+    subject: Name | None = None
+    against: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)] | None = None
+
+
 class Evaluation(Section):
     """What is measured: a suite, or those of its benchmarks that `benchmarks` names.
 
@@ -297,7 +308,8 @@ class Recipe(Section):
     """One declared experiment: one YAML file in `recipes/`.
 
     `seeds` and `sweep` stand for a recipe per seed and point, which share all work that is the same for
-    several. `claims` say what the results are expected to show (`lrbench.recipe.claims`).
+    several. `compare` says what the results are about (`lrbench.recipe.comparing`), and `claims` what they
+    are expected to show (`lrbench.recipe.claims`); neither can change a result.
     """
 
     name: Annotated[Name, Kind.LABEL]
@@ -312,5 +324,6 @@ class Recipe(Section):
     arms: Annotated[tuple[ArmDeclaration, ...], Field(min_length=1, strict=False)]
     sweep: Sweep | None = None
     evaluation: Evaluation
+    compare: Annotated[Compare, Kind.LABEL] = Compare()
     claims: Annotated[tuple[str, ...], Field(strict=False), Kind.LABEL] = ()
     runtime: Annotated[Runtime, Kind.RUNTIME] = Runtime()

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from lrbench.recipe.schema import Compare
+
 
 def _has_zone(moment: str) -> str:
     if datetime.fromisoformat(moment).tzinfo is None:
@@ -86,7 +88,8 @@ class RecipeRecord(Record):
     """One recipe as it was declared: the arms it means, whether or not they are made yet.
 
     Of several records of one `recipe`, by its name, the last says what it means now. `claims` are as
-    written; `command` makes and measures the arms again, and is empty where the recipe came from no file.
+    written, and so is what it says to `compare`; `command` makes and measures the arms again, and is empty
+    where the recipe came from no file.
     """
 
     kind: Literal["recipe"] = "recipe"
@@ -95,13 +98,14 @@ class RecipeRecord(Record):
     recipe_yaml: str
     arm_ids: tuple[str, ...]
     claims: tuple[str, ...]
+    compare: Compare = Compare()
     command: str
     recorded_at: Moment
 
     @property
     def meaning(self) -> tuple[object, ...]:
         """What was declared, whenever and wherever that was."""
-        return (self.recipe, self.recipe_hash, self.arm_ids, self.claims)
+        return (self.recipe, self.recipe_hash, self.arm_ids, self.claims, self.compare)
 
     @property
     def identity(self) -> tuple[str, ...]:

@@ -47,6 +47,28 @@ BELOW = "allowed is an alpha of at least alpha_min, since scores are stored only
         ),
         ([(AMATEUR, "")], "3:1: pair.amateur: missing; the arm `lightr` compares the expert with an amateur"),
         (
+            [(ARMS, ARMS + "\ncompare: {subject: lihgtr}")],
+            "17:20: compare.subject: `lihgtr` is no arm of this recipe; its arms are base, sft, lightr; "
+            "did you mean `lightr`?",
+        ),
+        (
+            [(ARMS, ARMS + "\ncompare:\n  against: [stf]")],
+            "18:13: compare.against.0: `stf` is no arm of this recipe; its arms are base, sft, lightr; "
+            "did you mean `sft`?",
+        ),
+        (
+            [(ARMS, ARMS + "\ncompare: {subject: sft, against: [base, sft]}")],
+            "17:41: compare.against.1: `sft` is the subject itself; it is set against other arms",
+        ),
+        (
+            [(ARMS, ARMS + "\ncompare: {against: [base, sft, base]}")],
+            "17:32: compare.against.2: `base` stands twice in the list",
+        ),
+        (
+            [(ARMS, ARMS + "\ncompare: {against: [sft, base, lightr]}")],
+            "17:20: compare.against: these are all arms of the recipe; none is left to set against them",
+        ),
+        (
             [(AMATEUR, AMATEUR + "  least_mass: 0.8\n")],
             "6:15: pair.least_mass: given without `align: tokens`, allowed is only with it, since ids either "
             "agree or do not",

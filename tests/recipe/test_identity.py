@@ -29,7 +29,7 @@ COMPLETE: dict[str, Any] = {
 }
 
 # The kind of every field that is not OUTPUT; whatever else the schema has must change the hash.
-LABELS = {("name",), ("description",), ("claims",)}
+LABELS = {("name",), ("description",), ("claims",), ("compare", "subject"), ("compare", "against")}
 RUNTIME = {
     ("sampling", "engine", "url"),
     ("sampling", "engine", "served_as"),
@@ -145,7 +145,7 @@ def test_the_least_mass_that_null_means_has_its_hash() -> None:
 
 def test_the_declared_kinds_are_the_labels_and_runtime_fields_named_here() -> None:
     assert set(leaf_paths()) >= LABELS | RUNTIME
-    assert fields_of_kind(Recipe, Kind.LABEL) == {"name", "description", "claims"}
+    assert fields_of_kind(Recipe, Kind.LABEL) == {"name", "description", "claims", "compare"}
     assert fields_of_kind(Recipe, Kind.RUNTIME) == {"runtime"}
 
 

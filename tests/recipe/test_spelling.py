@@ -135,6 +135,7 @@ evaluation:
   limit: null
   items: [hard-test-1]
   engine: {name: hf, url: null, served_as: null}
+compare: {subject: mine, against: null}
 claims: []
 runtime:
   data_root: null
