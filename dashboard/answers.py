@@ -8,11 +8,11 @@ from collections.abc import Collection, Sequence
 from dashboard.numbers import points_text
 from dashboard.text import name_html
 from lrbench.recipe.expanding import point_text
-from lrbench.results.board import AVERAGE, BASE, SFT, Board, Delta, Row, grouped
+from lrbench.results.board import AVERAGE, Board, Delta, Row, grouped
+from lrbench.results.contrasts import is_fixed
 from lrbench.results.statistics import EQUIVALENCE_MARGIN, Comparison
 from lrbench.results.wording import expert_label, p_text
 
-SUBJECT = "lightr"
 MOST_EXPERTS = 6
 ONE_SEED = "One run of each says nothing of other seeds."
 
@@ -33,11 +33,10 @@ def answers_html(board: Board, whole: Board, meant: Collection[str] = ()) -> str
 
 
 def _answer(board: Board, rows: Sequence[Row], whole: Board, meant: Collection[str]) -> str:
-    subjects = _subjects(rows, meant)
+    subjects = _subjects(board, rows, meant)
     expert = f'<span class="lr-expert">{name_html(expert_label(rows[0], board))}</span>'
     if not subjects:
-        arms = ", ".join(name_html(arm) for arm in dict.fromkeys(row.arm for row in rows))
-        return f"<li>{expert}<p>{arms} measured; no {SUBJECT} result yet.</p></li>"
+        return f"<li>{expert}<p>{_nothing_yet(board, rows)}</p></li>"
     verdict, sentence = _sentence(subjects, whole)
     parts = [f"recipe {subjects[0].recipe}", point_text(subjects[0].point), subjects[0].variant]
     if len(subjects) == 1 and subjects[0].seed is not None:
@@ -47,9 +46,19 @@ def _answer(board: Board, rows: Sequence[Row], whole: Board, meant: Collection[s
     return f'<li class="lr-verdict-{verdict}">{expert}{text}</li>'
 
 
-def _subjects(rows: Sequence[Row], meant: Collection[str]) -> list[Row]:
+def _nothing_yet(board: Board, rows: Sequence[Row]) -> str:
+    """What was measured, and which subjects were not; of none where nothing else was declared either."""
+    arms = ", ".join(name_html(arm) for arm in dict.fromkeys(row.arm for row in rows))
+    asked = (board.comparisons_of(row).subject for row in rows)
+    subjects = " or ".join(name_html(name) for name in dict.fromkeys(asked) if name is not None)
+    return (
+        f"{arms} measured; no {subjects} result yet." if subjects else f"{arms} measured, and nothing else."
+    )
+
+
+def _subjects(board: Board, rows: Sequence[Row], meant: Collection[str]) -> list[Row]:
     """The rows asked about: the last measured of those meant, and what differs from it by the seed alone."""
-    candidates = [row for row in rows if row.arm == SUBJECT]
+    candidates = [row for row in rows if board.is_subject(row)]
     if not candidates:
         return []
     latest = max(candidates, key=lambda row: (row.arm_id in meant, row.recorded_at))
@@ -58,18 +67,23 @@ def _subjects(rows: Sequence[Row], meant: Collection[str]) -> list[Row]:
 
 def _sentence(subjects: Sequence[Row], whole: Board) -> tuple[str, str]:
     """What is said and whether that is `up`, `down`, `equivalent` or `inconclusive`; `none` of nothing."""
-    for baseline in (SFT, BASE):
-        deltas = [(row, delta) for row in subjects if (delta := _delta(row, baseline)) and delta.complete]
-        if deltas:
-            break
-    else:
-        return "none", f"<b>{SUBJECT}</b> has no baseline measured on the same items."
+    ranked = list(dict.fromkeys(name for row in subjects for name in whole.foremost(row)))
+    paired = {
+        name: [(row, delta) for row in subjects if (delta := row.against.get(name)) and delta.complete]
+        for name in ranked
+    }
+    found = [name for name in ranked if paired[name]]
+    if not found:
+        return "none", f"<b>{name_html(subjects[0].arm)}</b> has no baseline measured on the same items."
+    baseline, *others = found
+    deltas = paired[baseline]
     if several := _over_seeds(subjects, deltas[-1], baseline, whole):
         return several
     row, delta = deltas[-1]
     verdict, sentence = _one(row, delta, baseline)
-    if baseline == SFT and (to_base := row.to_base) and to_base.average:
-        sentence += f" Against {_baseline_html(row, to_base, BASE)}: {_difference(to_base.average)}."
+    for other in others:
+        if (beside := row.against.get(other)) and beside.average:
+            sentence += f" Against {_baseline_html(row, beside, other)}: {_difference(beside.average)}."
     return verdict, sentence
 
 
@@ -77,7 +91,7 @@ def _one(row: Row, delta: Delta, baseline: str) -> tuple[str, str]:
     """Of one run each: these runs, and nothing of other seeds."""
     found = delta.average
     assert found is not None
-    verdict, said = _said(found, _baseline_html(row, delta, baseline))
+    verdict, said = _said(found, name_html(row.arm), _baseline_html(row, delta, baseline))
     return (
         verdict,
         f"{said} on average in these runs ({_difference(found)}); {_benchmarks(delta)}. {ONE_SEED}",
@@ -95,32 +109,33 @@ def _over_seeds(
     found = whole.against(group, other).get(AVERAGE)
     if found is None or found.runs is None:
         return None
-    verdict, said = _said(found, _baseline_html(row, delta, baseline, False))
+    subject = name_html(row.arm)
+    verdict, said = _said(found, subject, _baseline_html(row, delta, baseline, False))
     interval, seeds = found.interval, f"{len(group.rows)} seeds"
-    if baseline != BASE:
-        seeds += f" of {SUBJECT} and {len(other.rows)} of {baseline}"
+    if not is_fixed(other.rows):
+        seeds += f" of {subject} and {len(other.rows)} of {name_html(baseline)}"
     bounds = f"95% interval {points_text(interval.low)} to {points_text(interval.high)}, {p_text(found.p)}"
     sentence = f"{said} over {seeds} on average ({points_text(found.difference)} points, {bounds})."
     runs = {"separated": "differ", "equivalent": "are equivalent", "inconclusive": "are not separated"}
     return verdict, f"{sentence} These runs {runs[found.runs.verdict]} ({p_text(found.runs.p)})."
 
 
-def _said(found: Comparison, other: str) -> tuple[str, str]:
+def _said(found: Comparison, subject: str, other: str) -> tuple[str, str]:
     """The verdict as `up`, `down`, `equivalent` or `inconclusive`, and in words."""
     if found.separated:
         way = "above" if found.difference > 0 else "below"
-        said = f"<b>{SUBJECT} is {abs(found.difference):.1f} points {way} {other}</b>"
+        said = f"<b>{subject} is {abs(found.difference):.1f} points {way} {other}</b>"
         return _verdict(found), said
     if found.verdict == "equivalent":
-        said = f"<b>{SUBJECT} and {other} are equivalent, within {EQUIVALENCE_MARGIN:g} points</b>"
+        said = f"<b>{subject} and {other} are equivalent, within {EQUIVALENCE_MARGIN:g} points</b>"
         return found.verdict, said
-    return found.verdict, f"<b>{SUBJECT} against {other} is inconclusive</b>"
+    return found.verdict, f"<b>{subject} against {other} is inconclusive</b>"
 
 
 def _baseline_html(row: Row, delta: Delta, baseline: str, with_seed: bool = True) -> str:
     """`sft`, and of which recipe, point, making and seed where those are not the row's own."""
-    foreign = delta.baseline_recipe != row.recipe
-    parts = [f"{baseline} of {name_html(delta.baseline_recipe)}" if foreign else baseline]
+    foreign, name = delta.baseline_recipe != row.recipe, name_html(baseline)
+    parts = [f"{name} of {name_html(delta.baseline_recipe)}" if foreign else name]
     if any(row.point.get(field, value) != value for field, value in delta.baseline_point.items()):
         parts.append(name_html(point_text(delta.baseline_point)))
     if delta.baseline_variant:
@@ -146,7 +161,3 @@ def _verdict(found: Comparison) -> str:
     if not found.separated:
         return found.verdict
     return "up" if found.difference > 0 else "down"
-
-
-def _delta(row: Row, baseline: str) -> Delta | None:
-    return row.to_sft if baseline == SFT else row.to_base

@@ -10,13 +10,16 @@ from datetime import date
 from functools import partial
 
 from dashboard.numbers import BEST, BEST_OF_RUNS, UNDECIDED
-from lrbench.results.board import AVERAGE, SFT, Board, Group, Row
+from lrbench.results.board import AVERAGE, Board, Group, Row
 from lrbench.results.races import Race, separates, won
 from lrbench.results.statistics import compare_averages, macro_average
+from lrbench.results.text import plain
+from lrbench.results.wording import LONGEST_NAME
 
 DECLARED = "declared"
 COST_COLUMNS = ("tuned tokens", "sampled problems", "time")
 NEWEST = "recorded"
+DIFFERENCE = "difference "
 MOST_THREADS = 4
 
 
@@ -50,7 +53,7 @@ def filtered(board: Board, filters: Filters) -> Board:
 def in_order(board: Board, column: str, ascending: bool) -> list[Row]:
     """The rows by `column`, those without a value last; ties and `declared` keep the board's order.
 
-    `column` is a benchmark, `average`, one of `COST_COLUMNS`, `recorded`, or `DIFFERENCE baseline`.
+    `column` is a benchmark, `average`, one of `COST_COLUMNS`, `recorded`, or `DIFFERENCE` and a baseline.
     """
     if column == DECLARED:
         return list(board.rows)
@@ -66,12 +69,23 @@ def sort_columns(board: Board) -> dict[str, str]:
     return {
         DECLARED: "expert, recipe, arm",
         AVERAGE: "average",
-        f"difference {SFT}": "difference from sft",
-        "difference base": "difference from base",
+        **{f"{DIFFERENCE}{name}": difference_label(name) for name in foremost(board)},
         **{benchmark: benchmark for benchmark in board.benchmarks},
         **{column: column for column in COST_COLUMNS},
         NEWEST: "date",
     }
+
+
+def foremost(board: Board) -> list[str]:
+    """The board's baselines, first those that matter most to the recipes measured last."""
+    latest = sorted(board.rows, key=lambda row: row.recorded_at, reverse=True)
+    ranked = (name for row in latest for name in board.comparisons_of(row).against)
+    return [name for name in dict.fromkeys([*ranked, *board.baselines]) if name in board.baselines]
+
+
+def difference_label(baseline: str) -> str:
+    """`difference from sft`, as plain text."""
+    return f"difference from {plain(baseline, LONGEST_NAME)}"
 
 
 def draw_averages(rows: Iterable[Row]) -> None:
@@ -85,8 +99,8 @@ def draw_averages(rows: Iterable[Row]) -> None:
         if not row.missing:
             counts = tuple((cell.correct, cell.n) for cell in row.cells.values())
             tasks.append(partial(macro_average, counts))
-        for delta in (row.to_base, row.to_sft):
-            if delta is not None and delta.complete:
+        for delta in row.against.values():
+            if delta.complete:
                 tasks.append(partial(compare_averages, tuple(delta.flips.values())))
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
         list(pool.map(lambda task: task(), tasks))
@@ -150,14 +164,14 @@ def _sort_value(column: str) -> Callable[[Row], float | str | None]:
         return lambda row: None if row.costs is None else row.costs.sampled_problems
     if column == "time":
         return lambda row: row.seconds
-    if column.startswith("difference "):
-        baseline = column.partition(" ")[2]
+    if column.startswith(DIFFERENCE):
+        baseline = column.removeprefix(DIFFERENCE)
         return lambda row: _difference(row, baseline)
     return lambda row: row.value(column)
 
 
 def _difference(row: Row, baseline: str) -> float | None:
-    delta = row.to_sft if baseline == SFT else row.to_base
+    delta = row.against.get(baseline)
     if delta is None or not delta.complete:
         return None
     return sum((flips.won - flips.lost) / flips.n for flips in delta.flips.values()) / len(delta.flips)

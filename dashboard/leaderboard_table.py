@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 
 from dashboard import state
@@ -11,10 +12,10 @@ from dashboard.boards import setting_parts
 from dashboard.numbers import NONE, PENDING, Scale, accuracy_html, difference_html, scale_of
 from dashboard.text import name_html
 from dashboard.theme import arm_color_css
-from lrbench.results.board import AVERAGE, BASE, SFT, Board, Group, Row
+from lrbench.results.board import AVERAGE, Board, Group, Row
 from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.statistics import EQUIVALENCE_MARGIN, Estimate, SeedMean
-from lrbench.results.wording import COSTS, cost_texts, expert_label, size_text
+from lrbench.results.wording import COSTS, baselines_of, cost_texts, expert_label, size_text
 
 INTERVAL = "interval"
 LEGEND = (
@@ -34,7 +35,7 @@ LEGEND = (
 class View:
     """What the table shows.
 
-    Under each benchmark stands the difference from `baseline` (base or sft) or the interval. While not
+    Under each benchmark stands the difference from the arm `baseline`, or the interval. While not
     `complete`, what is estimated by random draws is left pending. Baselines are looked up in the `whole`
     board, which filters have not narrowed; without one, in `board`.
     """
@@ -46,6 +47,16 @@ class View:
     complete: bool
     marks: Mapping[tuple[str, str], str] = field(default_factory=dict)
     whole: Board | None = None
+
+    @cached_property
+    def baselines(self) -> tuple[str, ...]:
+        """The arms that the rows shown are set against, a column each."""
+        return tuple(baselines_of(self.board, self.rows))
+
+    @property
+    def width(self) -> int:
+        """How many columns there are."""
+        return 2 + len(self.baselines) + len(self.board.benchmarks) + len(COSTS)
 
     def estimate(self, row: Row, column: str) -> Estimate | None:
         """The accuracy in a column, as far as it is known yet."""
@@ -77,7 +88,8 @@ def _groups(view: View) -> list[list[Row]]:
 def _header(view: View) -> str:
     heads = ["<th scope='col'>result</th>", "<th scope='col'>average</th>"]
     heads += [
-        f"<th scope='col'>average<br><small>against {baseline}</small></th>" for baseline in (BASE, SFT)
+        f"<th scope='col'>average<br><small>against {name_html(baseline, 24)}</small></th>"
+        for baseline in view.baselines
     ]
     for benchmark in view.board.benchmarks:
         size = size_text(benchmark, list(view.rows))
@@ -88,9 +100,8 @@ def _header(view: View) -> str:
 
 def _group_header(view: View, rows: list[Row]) -> str:
     expert = name_html(expert_label(rows[0], view.board))
-    width = len(view.board.benchmarks) + 7
     return (
-        f'<tr class="lr-group"><th colspan="{width}" scope="rowgroup">{expert} '
+        f'<tr class="lr-group"><th colspan="{view.width}" scope="rowgroup">{expert} '
         f'<span class="lr-muted">recipe {name_html(rows[0].recipe)}</span></th></tr>'
     )
 
@@ -113,7 +124,7 @@ def _mean_line(view: View, group: Group, scales: Mapping[str, Scale]) -> str:
     cells = [_cell(AVERAGE, _mean_html(found[AVERAGE], scales[AVERAGE]), "lr-average")]
     whole = view.board if view.whole is None else view.whole
     against = {
-        baseline: whole.over_seeds(group, baseline) if view.complete else {} for baseline in (BASE, SFT)
+        baseline: whole.over_seeds(group, baseline) if view.complete else {} for baseline in view.baselines
     }
     for baseline, by_column in against.items():
         cells.append(_cell(f"average against {baseline}", difference_html(by_column.get(AVERAGE))))
@@ -138,13 +149,14 @@ def _mean_html(found: SeedMean | None, scale: Scale) -> str:
 
 def _line(view: View, row: Row, scales: Mapping[str, Scale]) -> str:
     cells = [_cell("average", _accuracy(view, row, AVERAGE, scales), "lr-average")]
-    for baseline, delta in ((BASE, row.to_base), (SFT, row.to_sft)):
+    for baseline in view.baselines:
+        delta = row.against.get(baseline)
         if delta is None or not delta.complete:
             shown = NONE
         else:
             shown = difference_html(delta.average) if view.complete else PENDING
         cells.append(_cell(f"average against {baseline}", shown))
-    delta = row.to_sft if view.baseline == SFT else row.to_base
+    delta = row.against.get(view.baseline)
     for benchmark in view.board.benchmarks:
         shown = _accuracy(view, row, benchmark, scales)
         if view.baseline == INTERVAL:
@@ -165,15 +177,15 @@ def _row_header(view: View, row: Row) -> str:
         parts += [name_html(row.recipe), name_html(expert_label(row, view.board))]
     if row.variant:
         parts.insert(0, name_html(row.variant))
-    baseline = row.to_sft or row.to_base
+    foremost = view.board.foremost(row)
     name = f'<i class="lr-dot" style="background:{arm_color_css(row.arm)}"></i>{name_html(row.arm)}'
-    if baseline is not None:
+    if foremost:
         address = state.link(
             "compare",
             suite=view.board.suite,
             protocol=view.board.protocol_hash[:12],
             first=row.arm_id,
-            second=baseline.baseline,
+            second=row.against[foremost[0]].baseline,
         )
         name = f'<a href="{name_html(address, 1000)}" target="_self" title="compare item by item">{name}</a>'
     made = name_html(state.link("provenance", arm=row.arm_id), 1000)
@@ -224,15 +236,14 @@ def _reported_on(row: ReportedResult, column: str, board: Board) -> Estimate:
 def _reported_body(view: View, reported: Sequence[ReportedResult], scales: Mapping[str, Scale]) -> str:
     if not reported:
         return ""
-    width = len(view.board.benchmarks) + 7
     lines = [
-        f'<tr class="lr-group"><th colspan="{width}" scope="rowgroup">Reported, not measured here '
+        f'<tr class="lr-group"><th colspan="{view.width}" scope="rowgroup">Reported, not measured here '
         f'<span class="lr-muted">{name_html(reported[0].source)}; another protocol, so nothing is paired and '
         "nothing is ranked; intervals from published rate and n</span></th></tr>"
     ]
     for row in reported:
         cells = [_cell("average", accuracy_html(_reported_on(row, AVERAGE, view.board), scales[AVERAGE]))]
-        cells += [_cell(f"average against {baseline}", NONE) for baseline in (BASE, SFT)]
+        cells += [_cell(f"average against {baseline}", NONE) for baseline in view.baselines]
         cells += [
             _cell(benchmark, accuracy_html(row.on(benchmark), scales[benchmark]))
             for benchmark in view.board.benchmarks

@@ -78,7 +78,7 @@ def ledger_stamp(runs: Path) -> Stamp:
 def read_results(runs: str, stamp: Stamp) -> Results:
     """The results in `runs`, read again when `stamp` is another."""
     contents = Ledger(Path(runs) / LEDGER).read()
-    boards = build_boards(contents.arms, contents.scores)
+    boards = build_boards(contents.arms, contents.scores, contents.recipes)
     # A suite without any item has nothing to show and nothing to choose.
     return Results(Path(runs), stamp, contents, tuple(board for board in boards if board.rows))
 

@@ -245,7 +245,7 @@ def tables(
 def samples(
     recipe: RecipePath,
     overrides: Overrides = None,
-    arm: Annotated[str, typer.Option("--arm", help="Whose kept steps.")] = "lightr",
+    arm: Annotated[str | None, typer.Option("--arm", help="Whose kept steps; else the subject's.")] = None,
     format_: Annotated[SamplesFormat, typer.Option("--format", help="How to print.")] = SamplesFormat.JSONL,
     runs: Runs = RUNS,
 ) -> None:
@@ -253,9 +253,14 @@ def samples(
     import json
 
     from lrbench.pipeline.exporting.samples import exported_samples
+    from lrbench.recipe.comparing import comparisons_of
 
     del format_
-    for row in exported_samples(_load(recipe, overrides), arm, runs):
+    loaded = _load(recipe, overrides)
+    whose = arm or comparisons_of(loaded).subject
+    if whose is None:
+        raise UserError(f"{loaded.name} has no arm that learns anything, so it has no samples")
+    for row in exported_samples(loaded, whose, runs):
         # Data for a program, in ASCII alone.
         print(json.dumps(row))
 
@@ -412,10 +417,10 @@ def _print_results(
 
         raise unknown_recipe(recipe, list(known))
 
-    boards = build_boards(contents.arms, filter(wanted, contents.scores))
     recipes: Sequence[RecipeRecord] = contents.recipes
     if as_run_last:
         recipes = list({record.recipe: record for record in recipes}.values())
+    boards = build_boards(contents.arms, filter(wanted, contents.scores), recipes)
     if format_ is TableFormat.TABLE:
         show_boards(boards, Screen(), recipes)
     elif format_ is TableFormat.MARKDOWN:

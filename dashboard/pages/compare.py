@@ -64,7 +64,7 @@ def _overview(duel: Duel, names: tuple[str, str]) -> None:
 
 
 def _choose(board: Board, meant: Collection[str]) -> Duel | None:
-    """The two results picked; by default the latest trained one that is `meant` and its sft, or base."""
+    """The two results picked; by default the latest subject that is `meant`, and its foremost baseline."""
     labels = result_labels(board)
     if len(labels) < 2:
         return None
@@ -81,15 +81,14 @@ def _choose(board: Board, meant: Collection[str]) -> Duel | None:
 
 
 def _defaults(board: Board, meant: Collection[str]) -> tuple[str, str]:
-    trained = [row for row in board.rows if row.to_sft is not None] or [
-        row for row in board.rows if row.to_base
-    ]
-    if not trained:
+    compared = [row for row in board.rows if row.against]
+    if not compared:
         return board.rows[0].arm_id, board.rows[1].arm_id
-    first = max(trained, key=lambda row: (row.arm == "lightr", row.arm_id in meant, row.recorded_at))
-    baseline = first.to_sft or first.to_base
-    assert baseline is not None
-    return first.arm_id, baseline.baseline
+    first = max(
+        compared,
+        key=lambda row: (board.is_subject(row), row.arm_id in meant, len(row.against), row.recorded_at),
+    )
+    return first.arm_id, first.against[board.foremost(first)[0]].baseline
 
 
 def _short_names(duel: Duel) -> tuple[str, str]:

@@ -14,8 +14,10 @@ from dashboard.boards import NARROW, choose_board, show_differing
 from dashboard.leaderboard_rows import (
     DECLARED,
     Filters,
+    difference_label,
     draw_averages,
     filtered,
+    foremost,
     in_order,
     marks,
     sort_columns,
@@ -23,7 +25,7 @@ from dashboard.leaderboard_rows import (
 from dashboard.leaderboard_table import INTERVAL, View, table_html
 from dashboard.loading import load_results
 from dashboard.text import name_html, names_shown
-from lrbench.results.board import BASE, SFT, Board, Row
+from lrbench.results.board import Board, Row
 from lrbench.results.latex import boards_to_latex
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.wording import chosen_texts, notes_on, sections
@@ -31,7 +33,6 @@ from lrbench.results.wording import chosen_texts, notes_on, sections
 # Few enough that a page of rows never seen before is estimated in half a second.
 ROWS_PER_PAGE = 10
 SECONDS_PER_ROW = 0.06
-UNDER = {SFT: "difference from sft", BASE: "difference from base", INTERVAL: "interval"}
 
 
 def main() -> None:
@@ -44,7 +45,8 @@ def main() -> None:
         column = state.choice("Sort by", sort_columns(whole), key="sort", default=DECLARED, width=NARROW)
         orders = {"down": "highest first", "up": "lowest first"}
         ascending = state.choice("Order", orders, key="order", default="down", width=NARROW) == "up"
-        baseline = state.choice("Under each benchmark", UNDER, key="under", default=SFT, width=NARROW)
+        under = {name: difference_label(name) for name in foremost(whole)} | {INTERVAL: "interval"}
+        baseline = state.choice("Under each benchmark", under, key="under", width=NARROW)
     filters = _filters(whole)
     board = filtered(whole, filters)
     ordered = in_order(board, column, ascending)

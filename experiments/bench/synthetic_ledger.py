@@ -70,7 +70,7 @@ def _records(number: int, expert: str, recipe: str, arm: str, seed: int) -> Iter
         seed=seed,
         expert=expert,
         amateur=None,
-        settings={},
+        settings={} if arm == "base" else {"source": "greedy"},
         costs=Costs(
             tuned_tokens=0 if arm == "base" else 900 + 10 * number,
             sampled_problems=0 if arm == "base" else 1000,

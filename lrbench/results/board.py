@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
 from typing import Any
@@ -27,16 +27,17 @@ from lrbench.evaluation.statistics import (
     mean_over_seeds,
     wilson_interval,
 )
-from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.methods.presets import UNTRAINED
+from lrbench.recipe.comparing import Comparisons, board_place
+from lrbench.results.compared import Compared
 from lrbench.results.contrasts import compare_arms, compare_columns, paired_flips, pooled_spread
 from lrbench.results.races import Race, find_race, won
-from lrbench.results.records import ArmRecord, Costs, ScoreRecord
+from lrbench.results.records import ArmRecord, Costs, RecipeRecord, ScoreRecord
 from lrbench.results.variations import ID_LENGTH, PLAIN, Variation, made_of, variations
 from lrbench.store.keys import canonical_json, stable_hash
 
 AVERAGE = "average"
-BASE = "base"
-SFT = "sft"
+_NOTHING = Comparisons(None, ())
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ class Row:
     score. `variant` says what sets the row apart from other results of its expert, recipe, arm and point, as
     `variations` has it (a recipe that was edited or overridden), and is empty where there are none.
     `costs` is None when the ledger has no record of how the arm was made;
-    `made_alike` is equal for rows that were made with the same settings but for the seed.
+    `made_alike` is equal for rows that were made with the same settings but for the seed. `preset` is the
+    known arm that the arm is like; `untrained` says that it is the expert as it is. `against` holds a delta
+    for every baseline that the row is set against, by the baseline's arm and in the order of a board.
     """
 
     arm_id: str
@@ -116,8 +119,9 @@ class Row:
     missing: tuple[str, ...]
     costs: Costs | None
     made_alike: str
-    to_base: Delta | None = None
-    to_sft: Delta | None = None
+    preset: str
+    untrained: bool
+    against: Mapping[str, Delta] = field(default_factory=dict)
 
     @cached_property
     def average(self) -> Estimate | None:
@@ -184,7 +188,8 @@ class Board:
 
     `protocol_hash` is over benchmark -> protocol hash; `protocols` holds each benchmark's protocol as
     far as a score of it was recorded. Rows are ordered by expert, recipe, arm (baselines first), point and
-    seed.
+    seed. `comparisons` say by recipe what its rows are about. `baselines` are the arms that any row is set
+    against, in the order of a board.
     """
 
     suite: str
@@ -192,6 +197,8 @@ class Board:
     benchmarks: tuple[str, ...]
     protocols: dict[str, dict[str, Any]]
     rows: tuple[Row, ...]
+    comparisons: Mapping[str, Comparisons]
+    baselines: tuple[str, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -284,9 +291,22 @@ class Board:
         }
         return compare_columns({column: one for column, one in found.items() if one is not None}, AVERAGE)
 
+    def comparisons_of(self, row: Row) -> Comparisons:
+        """What the row's recipe is about."""
+        return self.comparisons.get(row.recipe, _NOTHING)
+
+    def is_subject(self, row: Row) -> bool:
+        """Whether the row is what its recipe is about."""
+        return row.arm == self.comparisons_of(row).subject
+
+    def foremost(self, row: Row) -> list[str]:
+        """The baselines that the row is set against, the one that matters most to its recipe first."""
+        ranked = (name for name in self.comparisons_of(row).against if name in row.against)
+        return list(dict.fromkeys([*ranked, *row.against]))
+
     def baseline_of(self, group: Group, arm: str) -> Group | None:
         """The arm that the last row of `group` is set against; None where there is none on this board."""
-        delta = group.rows[-1].to_base if arm == BASE else group.rows[-1].to_sft
+        delta = group.rows[-1].against.get(arm)
         if delta is None:
             return None
         return next(
@@ -313,9 +333,12 @@ def grouped(rows: Iterable[Row]) -> tuple[Group, ...]:
     return tuple(Group(once) for of_arm in found.values() for once in _once_per_seed(of_arm))
 
 
-def build_boards(arms: Iterable[ArmRecord], scores: Iterable[ScoreRecord]) -> tuple[Board, ...]:
+def build_boards(
+    arms: Iterable[ArmRecord], scores: Iterable[ScoreRecord], recipes: Iterable[RecipeRecord] = ()
+) -> tuple[Board, ...]:
     """The boards that these records make: by suite, and within a suite the latest measured first.
 
+    What is set against what, the `recipes` say as they stand now, or the recipes that the arms were made by.
     Rows are called by what sets them apart among all the `arms`, those without `scores` included.
     Scores without any item say nothing and count as missing. When one arm was measured twice on a
     benchmark under one protocol, the latest counts.
@@ -324,13 +347,15 @@ def build_boards(arms: Iterable[ArmRecord], scores: Iterable[ScoreRecord]) -> tu
     scores = list(scores)
     weights = {score.arm_id: score.expert_weights for score in scores}
     varied = variations(arm_records.values(), weights)
+    declared = Compared(recipes, arm_records.values(), scores)
+    comparisons = declared.by_recipe()
     groups: dict[tuple[str, str], list[ScoreRecord]] = defaultdict(list)
     for score in sorted(scores, key=_age):
         groups[score.suite, stable_hash(score.suite_protocol)].append(score)
     ordered = sorted(groups.items(), key=lambda group: (_age(group[1][-1]), group[0]), reverse=True)
     ordered.sort(key=lambda group: group[0][0])
     return tuple(
-        _build_board(suite, protocol_hash, group, arm_records, varied)
+        _build_board(suite, protocol_hash, group, arm_records, varied, declared, comparisons)
         for (suite, protocol_hash), group in ordered
     )
 
@@ -341,6 +366,8 @@ def _build_board(
     scores: list[ScoreRecord],
     arm_records: Mapping[str, ArmRecord],
     varied: Mapping[str, Variation],
+    declared: Compared,
+    comparisons: Mapping[str, Comparisons],
 ) -> Board:
     """The board of `scores`, which are ordered by age."""
     benchmarks = tuple(scores[0].suite_protocol)
@@ -359,6 +386,7 @@ def _build_board(
         variation = varied.get(arm_id, PLAIN)
         # Without a record of its making there is only the id.
         alike = named[_name(score, variation)] > 1
+        preset = declared.preset(score)
         rows.append(
             Row(
                 arm_id=arm_id,
@@ -374,33 +402,64 @@ def _build_board(
                 missing=tuple(name for name in benchmarks if name not in by_benchmark),
                 costs=None if record is None else record.costs,
                 made_alike="" if record is None else stable_hash([record.settings, record.amateur]),
+                preset=preset,
+                untrained=preset == UNTRAINED.name if record is None else not record.settings,
             )
         )
     rows.sort(key=_row_order)
+    rows = list(_set_against(rows, len(benchmarks), arm_records, varied, comparisons))
+    presets = {row.arm: row.preset for row in reversed(rows)}
     return Board(
         suite=suite,
         protocol_hash=protocol_hash,
         benchmarks=benchmarks,
         protocols={score.benchmark: score.protocol for score in scores},
-        rows=tuple(_with_deltas(rows, len(benchmarks), arm_records, varied)),
+        rows=tuple(rows),
+        comparisons=comparisons,
+        baselines=tuple(
+            sorted(
+                {name for row in rows for name in row.against},
+                key=lambda name: board_place(name, presets[name]),
+            )
+        ),
     )
 
 
-def _with_deltas(
-    rows: list[Row], width: int, arm_records: Mapping[str, ArmRecord], varied: Mapping[str, Variation]
+def _set_against(
+    rows: list[Row],
+    width: int,
+    arm_records: Mapping[str, ArmRecord],
+    varied: Mapping[str, Variation],
+    comparisons: Mapping[str, Comparisons],
 ) -> Iterable[Row]:
-    """The rows with their deltas; base has none, sft is set against base alone."""
-    baselines: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    """The rows with their deltas to the baselines of their recipes, as far as there are results of those."""
+    named: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        if row.arm in (BASE, SFT):
-            baselines[row.expert_weights, row.arm].append(row)
+        named[row.expert_weights, row.arm].append(row)
     for row in rows:
         near = _Likeness(arm_records.get(row.arm_id), varied)
-        to_base = None if row.arm == BASE else _delta(row, baselines[row.expert_weights, BASE], width, near)
-        to_sft = (
-            None if row.arm in (BASE, SFT) else _delta(row, baselines[row.expert_weights, SFT], width, near)
-        )
-        yield replace(row, to_base=to_base, to_sft=to_sft)
+        found = {}
+        for baseline in _baselines_for(row, comparisons[row.recipe], named):
+            delta = _delta(row, named[row.expert_weights, baseline], width, near)
+            if delta is not None:
+                found[baseline] = delta
+        yield replace(row, against=found)
+
+
+def _baselines_for(
+    row: Row, compared: Comparisons, named: Mapping[tuple[str, str], list[Row]]
+) -> Iterable[str]:
+    """Every baseline of the recipe; to a baseline and the untrained expert, those that stand before it."""
+    places = {
+        name: board_place(name, named[row.expert_weights, name][0].preset)
+        for name in compared.against
+        if name != row.arm and (row.expert_weights, name) in named
+    }
+    own = board_place(row.arm, row.preset)
+    measured_from = row.arm != compared.subject and (row.untrained or row.arm in compared.against)
+    return sorted(
+        (name for name in places if not measured_from or places[name] < own), key=lambda name: places[name]
+    )
 
 
 def _once_per_seed(rows: Sequence[Row]) -> Iterable[tuple[Row, ...]]:
@@ -490,14 +549,11 @@ def _name(score: ScoreRecord, variation: Variation) -> tuple[object, ...]:
 
 
 def _row_order(row: Row) -> tuple[object, ...]:
-    known = list(KNOWN_ARMS)
-    place = known.index(row.arm) if row.arm in known else len(known)
     return (
         row.expert,
         row.expert_weights,
         row.recipe,
-        place,
-        row.arm,
+        board_place(row.arm, row.preset),
         [(field, *_sortable(value)) for field, value in row.point.items()],
         row.variant if not row.variant.startswith("#") else "",
         -1 if row.seed is None else row.seed,

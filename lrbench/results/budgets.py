@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lrbench.results.board import BASE, Row
+from lrbench.results.board import Row
 
 # Tokens and seconds are never equal to the last one: an update is not cut in two.
 TOLERANCE = 0.05
@@ -48,7 +48,7 @@ class BudgetMatch:
 
 def match_budgets(first: Sequence[Row], second: Sequence[Row]) -> BudgetMatch:
     """The budgets of two arms, each given by its rows over seeds, at least one."""
-    untrained = [rows[0].arm for rows in (first, second) if rows[0].arm == BASE]
+    untrained = [rows[0].arm for rows in (first, second) if rows[0].untrained]
     if untrained:
         return BudgetMatch((), f"{untrained[0]} is not trained")
     unrecorded = [rows[0].arm for rows in (first, second) if any(row.costs is None for row in rows)]

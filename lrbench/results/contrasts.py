@@ -22,8 +22,6 @@ from lrbench.evaluation.statistics import (
 if TYPE_CHECKING:
     from lrbench.results.board import Cell, Group, Row
 
-BASE = "base"
-
 
 def compare_arms(
     first: Sequence[Row], second: Sequence[Row], benchmarks: Sequence[str], pool: Pool | None
@@ -85,7 +83,7 @@ def compare_columns(found: dict[str, Comparison], average: str) -> dict[str, Com
 
 def is_fixed(rows: Sequence[Row]) -> bool:
     """Whether nothing in an arm is random: it is not trained, and one run stands for all seeds."""
-    return all(row.arm == BASE or row.seed is None for row in rows)
+    return all(row.untrained or row.seed is None for row in rows)
 
 
 def pooled_spread(groups: Sequence[Group], column: str) -> Pool | None:

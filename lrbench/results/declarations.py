@@ -9,12 +9,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import starmap
+from typing import TYPE_CHECKING
 
-from lrbench.results.board import Row
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.records import RecipeRecord
 from lrbench.results.text import plain
 from lrbench.results.variations import PLAIN, called, variations
+
+if TYPE_CHECKING:
+    from lrbench.results.board import Row
 
 RUN = ("lrbench", "run")
 

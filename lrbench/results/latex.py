@@ -16,12 +16,11 @@ from lrbench.results.layout import (
 from lrbench.results.reported import ReportedResult
 from lrbench.results.text import plain
 from lrbench.results.wording import (
-    BASELINES,
     LEGEND,
     NOTHING,
     REPORTED,
+    baselines_of,
     chosen_texts,
-    delta_to,
     expert_label,
     notes_on,
     pool_text,
@@ -116,9 +115,8 @@ def boards_to_latex(boards: Sequence[Board]) -> str:
                 f"{latex(expert_label(first, board))}, recipe {latex(first.recipe)}"
             )
             parts.append(_accuracies(board, section, where))
-            for baseline in BASELINES:
-                if any(delta_to(row, baseline) for row in section):
-                    parts.append(_differences(board, section, baseline, where))
+            for baseline in baselines_of(board, section):
+                parts.append(_differences(board, section, baseline, where))
             parts += _over_seeds(board, section, where)
             parts += [rf"\noindent {latex(line, 1000)}\par" for line in chosen_texts(board, section)]
         parts += [_reported(board, expert, rows) for expert, rows in reported_beside(board).items()]
@@ -147,7 +145,7 @@ def _over_seeds(board: Board, section: list[Row], where: str) -> Iterator[str]:
         return
     cells = mean_cells(board, means, _SCRIPT)
     yield latex_table(cells.header, cells.lines, f"{where}: training like this, means over seeds in percent")
-    for baseline in BASELINES:
+    for baseline in baselines_of(board, section):
         found = training_cells(board, means, baseline, _SCRIPT)
         if found is not None:
             caption = f"{where}: difference from {latex(baseline)} in points, training like this"

@@ -13,7 +13,6 @@ from lrbench.results.wording import (
     accuracy_text,
     comparison_text,
     cost_texts,
-    delta_to,
     reported_on,
     reported_size_text,
     row_label,
@@ -64,7 +63,7 @@ def difference_cells(board: Board, section: list[Row], baseline: str, script: Sc
             *(script.number(comparison_text(delta.on(column))) for column in board.columns),
         ]
         for row in section
-        if (delta := delta_to(row, baseline))
+        if (delta := row.against.get(baseline))
     ]
     return Cells(["arm", *map(script.text, board.columns)], lines)
 

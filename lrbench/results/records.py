@@ -110,7 +110,8 @@ class RecipeRecord(Record):
     @property
     def identity(self) -> tuple[str, ...]:
         """What makes two records one: the same declared at the same moment."""
-        return (self.recipe, self.recipe_hash, *self.arm_ids, *self.claims, self.recorded_at)
+        compare = self.compare.model_dump_json()
+        return (self.recipe, self.recipe_hash, *self.arm_ids, *self.claims, compare, self.recorded_at)
 
 
 class ScoreRecord(Record):

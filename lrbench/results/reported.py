@@ -99,7 +99,7 @@ def reported_results(table: str = MAIN_RESULTS) -> tuple[ReportedResult, ...]:
             table=table,
             expert=row["expert"],
             arm=row["arm"],
-            amateur=row.get("amateur", content["amateur"]) if _uses_amateur(row["arm"]) else None,
+            amateur=row.get("amateur", content["amateur"]) if row["arm"] in content["contrasting"] else None,
             accuracies=dict(zip(columns, row["values"][:-1], strict=True)),
             average=row["values"][-1],
             gap=row.get("gap"),
@@ -138,7 +138,3 @@ def _content() -> dict[str, Any]:
 
 def _source(table: str) -> str:
     return f"{_content()['source']}, {table.replace('_', ' ')}"
-
-
-def _uses_amateur(arm: str) -> bool:
-    return arm in ("lightr", "no_selection", "no_contrast")

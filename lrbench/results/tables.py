@@ -24,13 +24,12 @@ from lrbench.results.layout import (
 from lrbench.results.records import RecipeRecord
 from lrbench.results.text import markdown, spreadsheet
 from lrbench.results.wording import (
-    BASELINES,
     LEGEND,
     MEANS,
     NOTHING,
     REPORTED,
+    baselines_of,
     chosen_texts,
-    delta_to,
     expert_label,
     notes_on,
     only_seed,
@@ -71,14 +70,6 @@ _TRAINING = (
 # A claim's sentence names two arms, each with its settings.
 LONGEST_LINE = 1000
 _COST = ("tuned_tokens", "sampled_problems", "sampled_tokens", "seconds")
-CSV_FIELDS = (
-    *_PLACE,
-    *_RESULT,
-    *(f"{baseline}_{field}" for baseline in BASELINES for field in _DIFFERENCE),
-    *(f"{baseline}_training_{field}" for baseline in BASELINES for field in _TRAINING),
-    *_COST,
-    "source",
-)
 
 
 _SCRIPT = Script(
@@ -107,10 +98,9 @@ def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] 
             parts.append(f"### {expert}, recipe {recipe}{_seed(section)}")
             parts.append(_table(accuracy_cells(board, section, _SCRIPT)))
             parts += chosen_texts(board, section)
-            for baseline in BASELINES:
-                if any(delta_to(row, baseline) for row in section):
-                    parts.append(f"Difference from `{baseline}`, these runs:")
-                    parts.append(_table(difference_cells(board, section, baseline, _SCRIPT)))
+            for baseline in baselines_of(board, section):
+                parts.append(f"Difference from `{markdown(baseline)}`, these runs:")
+                parts.append(_table(difference_cells(board, section, baseline, _SCRIPT)))
             parts += _over_seeds(board, section)
             if first.recipe in declared:
                 parts += _claims(declared[first.recipe], board, section)
@@ -134,9 +124,10 @@ def boards_to_csv(boards: Sequence[Board]) -> str:
     `kind` says of what: `measured` of an arm with one seed, `mean` of its mean over `seeds` seeds, and
     `reported` of a number that the paper reports, as `source` says, under a protocol of its own.
     Accuracies and their intervals are in percent, differences in points; empty where there is no number.
+    Of every baseline on the boards there are columns that begin with its arm.
     """
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, CSV_FIELDS, lineterminator="\n")
+    writer = csv.DictWriter(stream, csv_fields(boards), lineterminator="\n")
     writer.writeheader()
     for board in boards:
         for row in board.rows:
@@ -148,6 +139,23 @@ def boards_to_csv(boards: Sequence[Board]) -> str:
     # Boards of one suite may stand beside the same published numbers.
     writer.writerows(map(dict, dict.fromkeys(published)))
     return stream.getvalue()
+
+
+def csv_fields(boards: Sequence[Board]) -> list[str]:
+    """The columns of `boards_to_csv`."""
+    baselines = dict.fromkeys(baseline for board in boards for baseline in board.baselines)
+    return [
+        *_PLACE,
+        *_RESULT,
+        *(_csv_field(baseline, field) for baseline in baselines for field in _DIFFERENCE),
+        *(_csv_field(baseline, f"training_{field}") for baseline in baselines for field in _TRAINING),
+        *_COST,
+        "source",
+    ]
+
+
+def _csv_field(baseline: str, field: str) -> str:
+    return spreadsheet(f"{baseline}_{field}")
 
 
 def _seed(section: list[Row]) -> str:
@@ -162,10 +170,10 @@ def _over_seeds(board: Board, section: list[Row]) -> Iterator[str]:
         return
     yield f"{MEANS} {pool_text(board, section)}"
     yield _table(mean_cells(board, means, _SCRIPT))
-    for baseline in BASELINES:
+    for baseline in baselines_of(board, section):
         cells = training_cells(board, means, baseline, _SCRIPT)
         if cells is not None:
-            yield f"Difference from `{baseline}`, training like this:"
+            yield f"Difference from `{markdown(baseline)}`, training like this:"
             yield _table(cells)
 
 
@@ -205,9 +213,8 @@ def _csv_lines(board: Board, row: Row) -> Iterator[dict[str, object]]:
         if column in row.cells:
             score = row.cells[column].score
             line |= {"n": score.n, "correct": score.correct, "correct_exact": score.correct_exact}
-        for baseline in BASELINES:
-            delta = delta_to(row, baseline)
-            comparison = None if delta is None else delta.on(column)
+        for baseline, delta in row.against.items():
+            comparison = delta.on(column)
             if comparison is not None:
                 line |= _csv_difference(baseline, comparison)
         if row.costs is not None and row.seconds is not None:
@@ -228,7 +235,7 @@ def _best_of(board: Board, row: Row, column: str) -> str:
 
 
 def _csv_means(board: Board, group: Group) -> Iterator[dict[str, object]]:
-    against = {baseline: board.over_seeds(group, baseline) for baseline in BASELINES}
+    against = {baseline: board.over_seeds(group, baseline) for baseline in board.baselines}
     for column in board.columns:
         mean = group.on(column)
         if mean is not None:
@@ -299,7 +306,8 @@ def _csv_training(baseline: str, comparison: Comparison) -> dict[str, object]:
         None if runs is None else _number(runs.p_adjusted),
         None if runs is None else runs.verdict,
     )
-    return {f"{baseline}_training_{field}": value for field, value in zip(_TRAINING, values, strict=True)}
+    fields = (_csv_field(baseline, f"training_{field}") for field in _TRAINING)
+    return dict(zip(fields, values, strict=True))
 
 
 def _csv_difference(baseline: str, comparison: Comparison) -> dict[str, object]:
@@ -308,7 +316,7 @@ def _csv_difference(baseline: str, comparison: Comparison) -> dict[str, object]:
         comparison.separated,
         comparison.verdict,
     )
-    return {f"{baseline}_{field}": value for field, value in zip(_DIFFERENCE, values, strict=True)}
+    return dict(zip((_csv_field(baseline, field) for field in _DIFFERENCE), values, strict=True))
 
 
 def _number(value: float) -> str:

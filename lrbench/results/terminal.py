@@ -23,7 +23,6 @@ from lrbench.results.declarations import notes_on_declarations, standing
 from lrbench.results.records import RecipeRecord
 from lrbench.results.text import plain
 from lrbench.results.wording import (
-    BASELINES,
     COSTS,
     LEGEND,
     LONGEST_NAME,
@@ -31,10 +30,10 @@ from lrbench.results.wording import (
     NOTHING,
     UNKNOWN,
     accuracy_text,
+    baselines_of,
     chosen_texts,
     comparison_text,
     cost_texts,
-    delta_to,
     expert_label,
     interval_text,
     notes_on,
@@ -145,15 +144,14 @@ def _matrix(board: Board, section: list[Row]) -> Table:
     for row in section:
         if row is not section[0]:
             table.add_row()
-        baselines = [baseline for baseline in BASELINES if delta_to(row, baseline)]
         label = [Text(row_label(row, section), style="bold"), Text()]
-        label += [Text(f"  vs {baseline}", style="dim") for baseline in baselines]
-        cells = [Text("\n").join(_matrix_cell(board, row, column, baselines)) for column in board.columns]
+        label += [Text(f"  {_versus(baseline)}", style="dim") for baseline in row.against]
+        cells = [Text("\n").join(_matrix_cell(board, row, column)) for column in board.columns]
         table.add_row(Text("\n").join(label), *cells, *cost_texts(row))
     return table
 
 
-def _matrix_cell(board: Board, row: Row, column: str, baselines: list[str]) -> Iterator[Text]:
+def _matrix_cell(board: Board, row: Row, column: str) -> Iterator[Text]:
     estimate = row.on(column)
     if estimate is None:
         yield Text(UNKNOWN, style="dim")
@@ -161,8 +159,8 @@ def _matrix_cell(board: Board, row: Row, column: str, baselines: list[str]) -> I
     else:
         yield _marked(board, row, column, f"{100 * estimate.value:.1f}")
         yield Text(interval_text(estimate), style="dim")
-    for baseline in baselines:
-        yield _comparison(row, baseline, column)
+    for delta in row.against.values():
+        yield _compared(delta.on(column))
 
 
 def _means_matrix(board: Board, means: list[tuple[str, Group]]) -> Table:
@@ -181,22 +179,21 @@ def _means_matrix(board: Board, means: list[tuple[str, Group]]) -> Table:
             lines += [_compared(differences.get(column)) for differences in found.values()]
             cells.append(Text("\n").join(lines))
         names = [Text(label, style="bold"), Text()]
-        names += [Text(f"  vs {baseline}", style="dim") for baseline in found]
+        names += [Text(f"  {_versus(baseline)}", style="dim") for baseline in found]
         table.add_row(Text("\n").join(names), *cells)
     return table
 
 
 def _against_baselines(board: Board, group: Group) -> dict[str, dict[str, Comparison]]:
     """By baseline and column, the difference over seeds, as far as there is any."""
-    found = {baseline: board.over_seeds(group, baseline) for baseline in BASELINES}
+    found = {baseline: board.over_seeds(group, baseline) for baseline in board.baselines}
     return {baseline: by_column for baseline, by_column in found.items() if by_column}
 
 
 def _means_blocks(board: Board, means: list[tuple[str, Group]]) -> Table:
     """Every arm's mean on the average, then on every benchmark, a line each."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("", "accuracy", *(f"vs {baseline}" for baseline in BASELINES)):
-        table.add_column(name, overflow="fold")
+    baselines = baselines_of(board, (row for _, group in means for row in group.rows))
+    table = _block_table(baselines)
     against = [(label, group, _against_baselines(board, group)) for label, group in means]
     for column in board.columns:
         if column != AVERAGE:
@@ -204,7 +201,7 @@ def _means_blocks(board: Board, means: list[tuple[str, Group]]) -> Table:
         table.add_row(Text(plain(column, LONGEST_NAME), style="bold"))
         for label, group, found in against:
             mean = group.on(column)
-            differences = (found.get(baseline, {}).get(column) for baseline in BASELINES)
+            differences = (found.get(baseline, {}).get(column) for baseline in baselines)
             shown = UNKNOWN if mean is None else accuracy_text(mean)
             table.add_row(Text(f"  {label}"), Text(shown), *map(_compared, differences))
     return table
@@ -212,9 +209,8 @@ def _means_blocks(board: Board, means: list[tuple[str, Group]]) -> Table:
 
 def _blocks(board: Board, section: list[Row]) -> Table:
     """The average, the costs, then every benchmark: a heading and one line per arm."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("", "accuracy", *(f"vs {baseline}" for baseline in BASELINES)):
-        table.add_column(name, overflow="fold")
+    baselines = baselines_of(board, section)
+    table = _block_table(baselines)
     for column in board.columns:
         if column != AVERAGE:
             table.add_row()
@@ -226,7 +222,7 @@ def _blocks(board: Board, section: list[Row]) -> Table:
                 Text(UNKNOWN, style="dim")
                 if estimate is None
                 else _marked(board, row, column, accuracy_text(estimate)),
-                *(_comparison(row, baseline, column) for baseline in BASELINES),
+                *(_comparison(row, baseline, column) for baseline in baselines),
             )
         if column == AVERAGE:
             table.add_row()
@@ -234,6 +230,19 @@ def _blocks(board: Board, section: list[Row]) -> Table:
             for row in section:
                 table.add_row(_indented_label(row, section), *cost_texts(row))
     return table
+
+
+def _block_table(baselines: list[str]) -> Table:
+    """A table of one line per arm; the costs need three columns beside the label's."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    names = ["accuracy", *map(_versus, baselines)]
+    for name in ("", *names, *[""] * (len(COSTS) - len(names))):
+        table.add_column(Text(name), overflow="fold")
+    return table
+
+
+def _versus(baseline: str) -> str:
+    return f"vs {plain(baseline, LONGEST_NAME)}"
 
 
 def _indented_label(row: Row, section: list[Row]) -> Text:
@@ -256,7 +265,7 @@ def _marked(board: Board, row: Row, column: str, text: str) -> Text:
 
 
 def _comparison(row: Row, baseline: str, column: str) -> Text:
-    delta = delta_to(row, baseline)
+    delta = row.against.get(baseline)
     return _compared(None if delta is None else delta.on(column))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from lrbench.evaluation.statistics import EQUIVALENCE_MARGIN, Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
-from lrbench.results.board import AVERAGE, BASE, SFT, Board, Delta, Group, Row
+from lrbench.results.board import AVERAGE, Board, Group, Row
 from lrbench.results.choosing import chosen_points
 from lrbench.results.protocols import differing_suites
 from lrbench.results.reported import ReportedResult, reported_for
@@ -28,7 +28,6 @@ LEGEND = (
 MEANS = "Means over seeds, of training like this, with 95% intervals for other items and seeds like these."
 REPORTED = "another protocol, so nothing is paired and nothing is ranked; intervals from published rate and n"
 UNKNOWN = "-"
-BASELINES = (BASE, SFT)
 COSTS = ("tuned tokens", "sampled problems", "time")
 LONGEST_NAME = 60
 
@@ -178,9 +177,10 @@ def _seeds(section: list[Row]) -> set[int]:
     return {row.seed for row in section if row.seed is not None}
 
 
-def delta_to(row: Row, baseline: str) -> Delta | None:
-    """The row set against `base` or `sft`."""
-    return row.to_base if baseline == BASE else row.to_sft
+def baselines_of(board: Board, rows: Iterable[Row]) -> list[str]:
+    """The arms that any of the rows is set against, in the order of the board."""
+    found = {baseline for row in rows for baseline in row.against}
+    return [baseline for baseline in board.baselines if baseline in found]
 
 
 def notes_on(board: Board, other: Board | None = None) -> Iterator[str]:
@@ -200,10 +200,8 @@ def _notes_on_row(row: Row) -> Iterator[str]:
     if row.missing:
         absent = ", ".join(plain(benchmark, LONGEST_NAME) for benchmark in row.missing)
         yield f"{name}: no result on {absent}, so no average."
-    for baseline in BASELINES:
-        delta = delta_to(row, baseline)
-        if delta is None:
-            continue
+    for arm, delta in row.against.items():
+        baseline = plain(arm, LONGEST_NAME)
         if delta.baseline_recipe != row.recipe:
             origin = plain(delta.baseline_recipe, LONGEST_NAME)
             yield f"{name}: set against {baseline} of {origin}{_of_seed(delta.baseline_seed)}."

@@ -160,7 +160,9 @@ def _arm(arm: str, names: str, seed: int, stages: dict[str, str]) -> ArmRecord:
         seed=seed if made else None,
         expert=names[:5000],
         amateur=names[:5000] if made else None,
-        settings={
+        settings={}
+        if not made
+        else {
             "source": "greedy",
             "selector": "kl",
             "target": "contrast",

@@ -90,8 +90,8 @@ def test_every_column_orders_both_ways_and_loses_no_row(board: Board) -> None:
     down = [row.value("gsm8k") for row in in_order(board, "gsm8k", False)]
     assert down == sorted(down, reverse=True)
     by_difference = in_order(board, "difference sft", False)
-    assert by_difference[0].to_sft is not None
-    assert by_difference[-1].to_sft is None
+    assert by_difference[0].against.get("sft") is not None
+    assert by_difference[-1].against.get("sft") is None
 
 
 def test_best_is_what_the_board_says_and_the_rest_is_what_no_test_separates(board: Board) -> None:
@@ -150,12 +150,12 @@ def test_averages_drawn_in_parallel_are_those_drawn_alone(board: Board) -> None:
     compare_averages.cache_clear()
     draw_averages(rows)
     drawn = macro_average.cache_info().misses, compare_averages.cache_info().misses
-    found = [(row.average, row.to_base and row.to_base.average) for row in rows]
+    found = [(row.average, "base" in row.against and row.against["base"].average) for row in rows]
     assert (macro_average.cache_info().misses, compare_averages.cache_info().misses) == drawn
     for row, (average, difference) in zip(rows, found, strict=True):
         assert average == macro_average.__wrapped__(tuple((c.correct, c.n) for c in row.cells.values()))
-        if row.to_base is not None:
-            assert difference == compare_averages.__wrapped__(tuple(row.to_base.flips.values()))
+        if row.against.get("base") is not None:
+            assert difference == compare_averages.__wrapped__(tuple(row.against["base"].flips.values()))
 
 
 def test_the_answer_says_what_the_tests_say(board: Board) -> None:
@@ -164,10 +164,10 @@ def test_the_answer_says_what_the_tests_say(board: Board) -> None:
     alone = filtered(board, Filters(experts=("Qwen/Qwen2.5-Math-1.5B",), last_day=date(2026, 1, 7)))
     assert alone.rows[-1].arm_id != row.arm_id or row in alone.rows
     said = answers_html(alone, board)
-    assert row.to_sft is not None
-    assert row.to_sft.average is not None
-    points = f"{abs(row.to_sft.average.difference):.1f} points"
-    assert ("inconclusive" if not row.to_sft.average.separated else points) in said
+    assert row.against.get("sft") is not None
+    assert row.against["sft"].average is not None
+    points = f"{abs(row.against['sft'].average.difference):.1f} points"
+    assert ("inconclusive" if not row.against["sft"].average.separated else points) in said
     assert "over 5 seeds" in answers_html(one_seed, board)
     assert "no lightr result yet" in answers_html(filtered(board, Filters(arms=("sft", "base"))), board)
 

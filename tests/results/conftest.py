@@ -30,7 +30,9 @@ def make_arm(arm: str = "lightr", recipe: str = "quickstart", seed: int = 0, **c
         "seed": seed,
         "expert": "embedded/expert",
         "amateur": "embedded/amateur",
-        "settings": {
+        "settings": {}
+        if arm == "base"
+        else {
             "divergence": {"alpha": 0.2, "beta": 0.4},
             "training": {"updates": 60, "lora": {"r": 8, "target_modules": ["q_proj", "v_proj"]}},
         },

@@ -68,7 +68,7 @@ class TestNumbers:
 
     def test_differences_are_paired_item_by_item_with_holm_over_the_benchmarks(self, three_arms):
         (board,) = build_boards([], three_arms)
-        delta = row_of(board, "lightr").to_sft
+        delta = row_of(board, "lightr").against["sft"]
         flips = {"chain": Flips(18, 0, 18, 4), "vary": Flips(22, 0, 16, 2)}
         assert delta.flips == flips
         assert delta.benchmarks == compare_benchmarks(flips)
@@ -77,10 +77,10 @@ class TestNumbers:
 
     def test_base_is_set_against_nothing_and_sft_against_base_alone(self, three_arms):
         (board,) = build_boards([], three_arms)
-        assert row_of(board, "base").to_base is None
-        assert row_of(board, "base").to_sft is None
-        assert row_of(board, "sft").to_base.on("chain").difference == pytest.approx(20.0)
-        assert row_of(board, "sft").to_sft is None
+        assert row_of(board, "base").against.get("base") is None
+        assert row_of(board, "base").against.get("sft") is None
+        assert row_of(board, "sft").against["base"].on("chain").difference == pytest.approx(20.0)
+        assert row_of(board, "sft").against.get("sft") is None
 
     def test_costs_come_from_the_arm_record_and_are_unknown_without_it(self, arm_record, three_arms):
         (board,) = build_boards([arm_record("lightr")], three_arms)
@@ -99,7 +99,7 @@ class TestBaselines:
             *scores_of(score_record, "lightr", "1111", "0000", seed=1),
         ]
         (board,) = build_boards([], scores)
-        delta = row_of(board, "lightr").to_base
+        delta = row_of(board, "lightr").against["base"]
         assert (delta.baseline_recipe, delta.baseline_seed) == ("quickstart", 1)
         assert delta.flips["chain"].won == 1
 
@@ -109,7 +109,7 @@ class TestBaselines:
             *scores_of(score_record, "lightr", "1111", "0000"),
         ]
         (board,) = build_boards([], scores)
-        assert row_of(board, "lightr").to_base.baseline_recipe == "other"
+        assert row_of(board, "lightr").against["base"].baseline_recipe == "other"
 
     def test_another_expert_never_does(self, score_record):
         scores = [
@@ -117,7 +117,7 @@ class TestBaselines:
             *scores_of(score_record, "lightr", "1111", "0000"),
         ]
         (board,) = build_boards([], scores)
-        assert row_of(board, "lightr").to_base is None
+        assert row_of(board, "lightr").against.get("base") is None
 
     def test_other_weights_under_the_same_name_never_do(self, score_record):
         scores = [
@@ -125,7 +125,7 @@ class TestBaselines:
             *scores_of(score_record, "lightr", "1111", "0000", expert_weights="files:new"),
         ]
         (board,) = build_boards([], scores)
-        assert row_of(board, "lightr").to_base is None
+        assert row_of(board, "lightr").against.get("base") is None
 
     def test_other_items_are_not_paired(self, score_record):
         base = scores_of(score_record, "base", "1000", "0000")
@@ -134,7 +134,7 @@ class TestBaselines:
             score_record("vary", "1111", benchmarks=TWO, items_hash="other items"),
         ]
         (board,) = build_boards([], base + lightr)
-        delta = row_of(board, "lightr").to_base
+        delta = row_of(board, "lightr").against["base"]
         assert list(delta.flips) == ["chain"]
         assert delta.on("vary") is None
         assert delta.average is None
@@ -146,7 +146,7 @@ class TestProtocols:
         boards = build_boards([], three_arms + others)
         assert [len(board.rows) for board in boards] == [3, 1]
         assert len({board.protocol_hash for board in boards}) == 2
-        assert row_of(boards[1], "lightr").to_base is None
+        assert row_of(boards[1], "lightr").against.get("base") is None
 
     def test_the_latest_measured_protocol_comes_first_within_a_suite(self, score_record):
         early = scores_of(score_record, "base", "1", "1", limit=1)
@@ -171,8 +171,8 @@ class TestWhatIsMissing:
         assert row.missing == ("vary",)
         assert row.average is None
         assert row.on("vary") is None
-        assert row.to_base.average is None
-        assert row.to_base.on("chain").difference == 25.0
+        assert row.against["base"].average is None
+        assert row.against["base"].on("chain").difference == 25.0
 
     def test_a_score_without_items_counts_as_missing(self, score_record):
         (board,) = build_boards([], scores_of(score_record, "base", "1000", ""))
@@ -429,7 +429,7 @@ class TestSeveralSeeds:
             for arm, paper in (("sft", outcomes), ("lightr", swapped))
         ]
         (board,) = build_boards([], scores)
-        found = row_of(board, "lightr").to_sft
+        found = row_of(board, "lightr").against["sft"]
         assert found.on("chain").verdict == found.on(AVERAGE).verdict == "equivalent"
         assert comparison_text(found.on("chain")) == "equivalent (0.0, within 2)"
 

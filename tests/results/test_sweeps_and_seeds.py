@@ -113,17 +113,19 @@ def test_rows_made_with_other_settings_are_no_group(records):
 
 
 def test_a_row_is_set_against_the_baseline_of_its_seed_and_point(board, records, score_records):
-    assert {(row.seed, row.to_sft.baseline_seed) for row in board.rows if row.arm == "lightr"} == {
+    assert {(row.seed, row.against["sft"].baseline_seed) for row in board.rows if row.arm == "lightr"} == {
         (0, 0),
         (1, 1),
     }
-    assert {row.to_base.baseline_seed for row in board.rows if row.to_base} == {None}
+    assert {row.against["base"].baseline_seed for row in board.rows if "base" in row.against} == {None}
     arms, scores = records
     marks = {"arm": "sft", "seed": 0, "point": LOW, "arm_id": "own", "evaluation_key": "own"}
     scores = [*scores, *score_records({"chain": 1, "vary": 1}, benchmarks=("chain", "vary"), **marks)]
     (swept,) = build_boards(arms, scores)
     found = {
-        (row.point["divergence.beta"], row.seed): row.to_sft for row in swept.rows if row.arm == "lightr"
+        (row.point["divergence.beta"], row.seed): row.against["sft"]
+        for row in swept.rows
+        if row.arm == "lightr"
     }
     assert found[0.2, 0].baseline == found[0.2, 1].baseline == "own"
     assert (found[10.0, 0].baseline_point, found[10.0, 0].baseline_seed) == ({}, 0)

@@ -93,7 +93,7 @@ def board():
 
 
 def test_rows_are_set_against_baselines_that_were_made_as_they_were(board):
-    against = {row.arm_id: row.to_sft.baseline for row in board.rows if row.arm == "lightr"}
+    against = {row.arm_id: row.against["sft"].baseline for row in board.rows if row.arm == "lightr"}
     assert against == {"lightr-60": "sft-60", "lightr-90": "sft-90"}
     assert [row_label(row, list(board.rows)) for row in board.rows] == [
         "base",

@@ -23,12 +23,10 @@ from lrbench.results.board import Board, Row
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.text import markdown
 from lrbench.results.wording import (
-    BASELINES,
     LEGEND,
     UNKNOWN,
     accuracy_text,
     comparison_text,
-    delta_to,
     duration_text,
 )
 
@@ -198,7 +196,7 @@ def _results(board: Board, row: Row) -> str:
                 UNKNOWN if cell is None else str(cell.n),
                 UNKNOWN if estimate is None else accuracy_text(estimate),
                 UNKNOWN if cell is None else f"{100 * cell.score.correct_exact / cell.n:.1f}",
-                *(_against(row, baseline, column) for baseline in BASELINES),
+                *(comparison_text(delta.on(column)) or UNKNOWN for delta in row.against.values()),
             ]
         )
     costs = ""
@@ -207,14 +205,15 @@ def _results(board: Board, row: Row) -> str:
             f"\n\nCost: {row.costs.tuned_tokens:,} tuned tokens from {row.costs.sampled_problems:,} sampled "
             f"problems, {duration_text(row.seconds)} on the machine below."
         )
-    header = ("benchmark", "n", "paper verdict", "exact verdict", *(f"against {name}" for name in BASELINES))
+    header = (
+        "benchmark",
+        "n",
+        "paper verdict",
+        "exact verdict",
+        *(f"against {name}" for name in row.against),
+    )
     title = f"Suite {markdown(board.suite)}, protocol {board.protocol_hash[:8]}:"
     return f"{title}\n\n{_table(header, lines)}{costs}"
-
-
-def _against(row: Row, baseline: str, column: str) -> str:
-    delta = delta_to(row, baseline)
-    return (comparison_text(delta.on(column)) if delta else "") or UNKNOWN
 
 
 def _protocols(scores: Sequence[ScoreRecord]) -> Iterable[str]:

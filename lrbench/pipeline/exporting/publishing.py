@@ -175,7 +175,7 @@ def _facts(
     expert: LocatedModel,
     check: MergeCheck | None,
 ) -> CardFacts:
-    boards = build_boards(contents.arms, contents.scores)
+    boards = build_boards(contents.arms, contents.scores, contents.recipes)
     weights = next(record for record in adapter.files if record.name == ADAPTER_FILES[1])
     return CardFacts(
         arm=arm,

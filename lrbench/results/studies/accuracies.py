@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lrbench.evaluation.statistics import Comparison
-from lrbench.results.board import AVERAGE, BASE, SFT
+from lrbench.methods.presets import UNTRAINED
+from lrbench.results.board import AVERAGE
 from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.studies.content import Number, Strong, Table
 from lrbench.results.studies.figures import Bars, Panel, Radar, Series
@@ -54,20 +55,39 @@ class AccuracyTables:
             cells = [row for line in lines for row in self._accuracy_rows(line, best)]
             yield Table(f"{expert}: accuracy in percent", header, tuple(cells))
 
-    def comparisons(self, baselines: Sequence[str] = (BASE, SFT)) -> Iterator[Table]:
-        """Per expert and baseline, every other arm's difference from it."""
+    def comparisons(self, with_subjects: bool = False) -> Iterator[Table]:
+        """Per expert and baseline, every other arm's difference from it; then those from the subjects."""
         for expert, lines in self.gathered.by_expert():
-            for baseline in baselines:
-                cells = [
-                    (self.label(line), *(comparison_text(found.get(name)) for name in self._columns))
+            subjects = [line.arm.name for line in lines if line.is_subject] if with_subjects else []
+            for baseline in dict.fromkeys([*self.gathered.baselines(lines), *subjects]):
+                pairs = [
+                    (line, self.gathered.sibling(line, baseline))
                     for line in lines
-                    if (other := self.gathered.sibling(line, baseline)) is not None
-                    and not (baseline == SFT and line.arm.name == BASE)
-                    and (found := differences(line, other, self.benchmarks, self.gathered.lines))
+                    # All others are measured from the untrained expert.
+                    if line.arm.ingredients is not None or baseline in subjects
                 ]
-                if cells:
-                    caption = f"{expert}: difference from {baseline} in points"
-                    yield Table(caption, ("arm", *self._columns), tuple(cells))
+                yield from self._differences(expert, baseline, pairs)
+
+    def from_untrained(self) -> Iterator[Table]:
+        """Per expert, every arm's difference from the untrained expert."""
+        for expert, lines in self.gathered.by_expert():
+            base = self.gathered.base_of(expert)
+            if base is not None:
+                pairs = [(line, self.gathered.untrained(line)) for line in lines]
+                yield from self._differences(expert, base.arm.name, pairs)
+
+    def _differences(
+        self, expert: str, baseline: str, pairs: Iterable[tuple[Line, Line | None]]
+    ) -> Iterator[Table]:
+        """One table of the first of each pair minus the second, where there are results to set so."""
+        cells = [
+            (self.label(line), *(comparison_text(found.get(name)) for name in self._columns))
+            for line, other in pairs
+            if other is not None and (found := differences(line, other, self.benchmarks, self.gathered.lines))
+        ]
+        if cells:
+            caption = f"{expert}: difference from {baseline} in points"
+            yield Table(caption, ("arm", *self._columns), tuple(cells))
 
     def against_reported(self) -> Iterator[Table]:
         """Every number that is both measured and reported, side by side."""
@@ -100,7 +120,7 @@ class AccuracyTables:
         """A CSV line per line and column, measured and reported and the difference."""
         for line in self.gathered.lines:
             reported = self.reported(line)
-            base = self.gathered.sibling(line, BASE)
+            base = self.gathered.untrained(line)
             compared = {} if reported is None else from_reported(line, reported, self.benchmarks)
             to_base = {} if base is None else differences(line, base, self.benchmarks, self.gathered.lines)
             for column in self._columns:
@@ -189,7 +209,7 @@ class AccuracyTables:
             "seeds": len(line.rows),
         }
         row |= _accuracy_fields(measured)
-        row |= _comparison_fields("base", to_base)
+        row |= _comparison_fields(UNTRAINED.name, to_base)
         rate = None
         if reported is not None:
             rate = reported.average if column == AVERAGE else reported.accuracies.get(column)

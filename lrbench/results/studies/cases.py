@@ -1,24 +1,25 @@
-"""Cases: what LightReasoner's gain looks like in the text, and what it costs elsewhere."""
+"""Cases: what the gain of a recipe's subject looks like in the text, and what it costs elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from lrbench.errors import StoreError
 from lrbench.evaluation.statistics import Flips, count_flips
-from lrbench.results.board import BASE, Row
+from lrbench.methods.presets import UNTRAINED
+from lrbench.results.board import Row
 from lrbench.results.inspection import Inspector
 from lrbench.results.studies.content import Number, Passage, Table
 from lrbench.results.studies.gathering import Gathered, Line, command_for
 
-WINNER = "lightr"
-CASES_NOTE = (
-    "An item is won when lightr answers it right and base does not, lost the other way round. Shown are the "
-    "first item won of every benchmark and the first item lost of all, in the benchmarks' own order: chosen "
-    "by place, not by how well they read."
+HEADER = ("benchmark", "n", "won", "lost", "both right", "neither right")
+NOTE = (
+    "An item is won when {subject} answers it right and {other} does not, lost the other way round. Shown "
+    "are the first item won of every benchmark and the first item lost of all, in the benchmarks' own order: "
+    "chosen by place, not by how well they read."
 )
 
 
@@ -28,13 +29,27 @@ class Case:
 
     benchmark: str
     won: bool
-    base: dict[str, Any]
-    lightr: dict[str, Any]
+    subject: dict[str, Any]
+    other: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Duel:
+    """The subject of a recipe and the untrained expert; `rows` of the first seed that both have."""
+
+    line: Line
+    other: str
+    rows: tuple[Row, Row] | None
+
+    @property
+    def subject(self) -> str:
+        """The subject's arm."""
+        return self.line.arm.name
 
 
 @dataclass(frozen=True)
 class CaseTables:
-    """lightr beside base, for every expert, with the first declared seed that both have."""
+    """Subjects beside the untrained expert, for every expert, with the first declared seed that both have."""
 
     gathered: Gathered
     benchmarks: tuple[str, ...]
@@ -42,30 +57,25 @@ class CaseTables:
 
     def tables(self) -> Iterator[Table]:
         """Per expert: items won, lost, right in both and in neither, by benchmark."""
-        for line, pair in self._pairs():
+        for duel in self._duels():
             cells = []
             for name in self.benchmarks:
-                if pair is None or not all(name in row.cells for row in pair):
-                    cells.append((name, *[""] * 5))
-                    continue
-                lightr, base = (row.cells[name].score.paper for row in pair)
-                counts = _counts(count_flips(lightr, base))
-                cells.append((name, *map(str, counts.values())))
-            header = ("benchmark", "n", "won", "lost", "both right", "neither")
-            yield Table(f"{line.expert}: items of lightr against base", header, tuple(cells))
+                counts = _counts(_flips(duel, name)).values()
+                cells.append((name, *("" if count is None else str(count) for count in counts)))
+            caption = f"{duel.line.expert}: items of {duel.subject} against {duel.other}"
+            yield Table(caption, HEADER, tuple(cells))
 
     def rows(self) -> Iterator[dict[str, Number]]:
         """A CSV line per expert and benchmark."""
-        for line, pair in self._pairs():
+        for duel in self._duels():
+            line = duel.line
             for name in self.benchmarks:
-                flips = None
-                if pair is not None and all(name in row.cells for row in pair):
-                    flips = count_flips(*(row.cells[name].score.paper for row in pair))
+                flips = _flips(duel, name)
                 yield {
                     "expert": line.expert,
                     "amateur": line.amateur,
                     "recipe": line.source.path,
-                    "seed": pair[0].seed if pair else None,
+                    "seed": duel.rows[0].seed if duel.rows else None,
                     "benchmark": name,
                     **_counts(flips),
                     "command": None if flips else command_for(line, self.runs),
@@ -76,31 +86,37 @@ class CaseTables:
         passages: list[Passage] = []
         notes: list[str] = []
         inspector = Inspector(self.runs)
-        for line, pair in self._pairs():
-            if pair is None:
+        for duel in self._duels():
+            if duel.rows is None:
                 continue
             try:
-                cases = list(self._cases(inspector, *pair))
+                cases = list(self._cases(inspector, *duel.rows))
             except StoreError as error:
-                notes.append(f"{line.expert}: no texts: {error}")
+                notes.append(f"{duel.line.expert}: no texts: {error}")
                 continue
-            passages += [_passage(line, case) for case in cases]
+            passages += [_passage(duel, case) for case in cases]
         return passages, notes
 
-    def _pairs(self) -> Iterator[tuple[Line, tuple[Row, Row] | None]]:
-        for line in self.gathered.lines:
-            if line.arm.name != WINNER:
-                continue
-            base = self.gathered.sibling(line, BASE)
-            there = base is not None and base.rows and line.rows
-            yield line, (line.rows[0], base.rows[0]) if base is not None and there else None
+    def notes(self) -> Iterator[str]:
+        """What the tables mean, once for each two names that are set against each other."""
+        named = {(duel.subject, duel.other) for duel in self._duels()}
+        for subject, other in sorted(named):
+            yield NOTE.format(subject=subject, other=other)
 
-    def _cases(self, inspector: Inspector, lightr: Row, base: Row) -> Iterator[Case]:
+    def _duels(self) -> Iterator[Duel]:
+        for line in self.gathered.lines:
+            if not line.is_subject:
+                continue
+            base = self.gathered.untrained(line)
+            rows = (line.rows[0], base.rows[0]) if base is not None and base.rows and line.rows else None
+            yield Duel(line, UNTRAINED.name if base is None else base.arm.name, rows)
+
+    def _cases(self, inspector: Inspector, subject: Row, other: Row) -> Iterator[Case]:
         lost: Case | None = None
         for name in self.benchmarks:
-            if name not in lightr.cells or name not in base.cells:
+            if name not in subject.cells or name not in other.cells:
                 continue
-            scores = lightr.cells[name].score, base.cells[name].score
+            scores = subject.cells[name].score, other.cells[name].score
             if scores[0].items_hash != scores[1].items_hash:
                 continue
             won_at, lost_at = (
@@ -111,15 +127,23 @@ class CaseTables:
                 continue
             items = [inspector.items(score) for score in scores]
             if won_at is not None:
-                yield Case(name, True, base=items[1][won_at], lightr=items[0][won_at])
+                yield Case(name, True, subject=items[0][won_at], other=items[1][won_at])
             if lost_at is not None and lost is None:
-                lost = Case(name, False, base=items[1][lost_at], lightr=items[0][lost_at])
+                lost = Case(name, False, subject=items[0][lost_at], other=items[1][lost_at])
         if lost is not None:
             yield lost
 
 
+def _flips(duel: Duel, benchmark: str) -> Flips | None:
+    """How the outcomes of the two meet on a benchmark; None where one of them lacks it."""
+    if duel.rows is None or not all(benchmark in row.cells for row in duel.rows):
+        return None
+    subject, other = (row.cells[benchmark].score.paper for row in duel.rows)
+    return count_flips(subject, other)
+
+
 def _counts(flips: Flips | None) -> dict[str, Number]:
-    names = ("n", "won", "lost", "both", "neither")
+    names = ("n", *(cell.name for cell in fields(Flips)))
     return {name: None if flips is None else getattr(flips, name) for name in names}
 
 
@@ -129,14 +153,14 @@ def _first(first: str, second: str) -> int | None:
     return next((place for place, pair in enumerate(pairs) if pair == ("1", "0")), None)
 
 
-def _passage(line: Line, case: Case) -> Passage:
-    outcome = "won by lightr" if case.won else "lost by lightr"
+def _passage(duel: Duel, case: Case) -> Passage:
+    outcome = f"{'won' if case.won else 'lost'} by {duel.subject}"
     return Passage(
-        f"{line.expert}, {case.benchmark}, item {case.base['id']}: {outcome}",
+        f"{duel.line.expert}, {case.benchmark}, item {case.other['id']}: {outcome}",
         (
-            ("problem", case.base["problem"]),
-            ("right answer", case.base["gold"]),
-            ("base", f"{case.base['completion']} [{case.base['reason']}]"),
-            ("lightr", f"{case.lightr['completion']} [{case.lightr['reason']}]"),
+            ("problem", case.other["problem"]),
+            ("right answer", case.other["gold"]),
+            (duel.other, f"{case.other['completion']} [{case.other['reason']}]"),
+            (duel.subject, f"{case.subject['completion']} [{case.subject['reason']}]"),
         ),
     )

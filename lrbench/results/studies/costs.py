@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from lrbench.results.board import AVERAGE, BASE
+from lrbench.methods.presets import UNTRAINED
+from lrbench.results.board import AVERAGE
 from lrbench.results.records import Costs
 from lrbench.results.reported import ReportedCosts, reported_costs
 from lrbench.results.studies.content import Number, Table
@@ -55,7 +56,7 @@ class CostTables:
     runs: Path
 
     def tables(self) -> Iterator[Table]:
-        """Per expert every trained arm's costs and gain, then how many times as much as lightr it takes."""
+        """Per expert every trained arm's costs and gain, then how many times the subject's it costs."""
         header = ["arm"]
         for quantity in QUANTITIES:
             header += [quantity.title, f"{quantity.name}, reported"]
@@ -65,7 +66,9 @@ class CostTables:
             ratios = [row for line in trained if (row := self._ratios(line, trained))]
             if ratios:
                 cells += [(), *ratios]
-            caption = f"{expert}: costs and gain of the average over base in points"
+            base = self.gathered.base_of(expert)
+            over = UNTRAINED.name if base is None else base.arm.name
+            caption = f"{expert}: costs and gain of the average over {over} in points"
             yield Table(caption, (*header, "gain", "gain, reported"), tuple(cells))
 
     def rows(self) -> Iterator[dict[str, Number]]:
@@ -85,7 +88,7 @@ class CostTables:
                 name = quantity.title.replace(", ", "_").replace(" ", "_")
                 row[name] = _mean(quantity, line)
                 row[f"{name}_reported"] = None if reported is None else quantity.reported(reported)
-            base = self.gathered.sibling(line, BASE)
+            base = self.gathered.untrained(line)
             gain = (
                 None
                 if base is None
@@ -130,23 +133,23 @@ class CostTables:
                 _amount(_mean(quantity, line)),
                 _amount(None if reported is None else quantity.reported(reported)),
             ]
-        base = self.gathered.sibling(line, BASE)
+        base = self.gathered.untrained(line)
         gain = None if base is None else difference(line, base, AVERAGE, self.benchmarks, self.gathered.lines)
         return (*cells, comparison_text(gain), "" if reported is None else f"{reported.gain:+.1f}")
 
     def _ratios(self, line: Line, trained: list[Line]) -> tuple[str, ...] | None:
-        lightr = next((other for other in trained if other.arm.name == "lightr"), None)
-        if lightr is None or lightr is line:
+        subject = next((other for other in trained if other.is_subject), None)
+        if subject is None or subject is line:
             return None
-        pair = self._reported(line), self._reported(lightr)
+        pair = self._reported(line), self._reported(subject)
         cells = []
         for quantity in QUANTITIES:
-            cells.append(_ratio(_mean(quantity, line), _mean(quantity, lightr)))
+            cells.append(_ratio(_mean(quantity, line), _mean(quantity, subject)))
             reported = None
             if pair[0] is not None and pair[1] is not None:
                 reported = _ratio(quantity.reported(pair[0]), quantity.reported(pair[1]))
             cells.append(reported or "")
-        return (f"{line.label} / lightr", *cells, "", "") if any(cells) else None
+        return (f"{line.label} / {subject.arm.name}", *cells, "", "") if any(cells) else None
 
     def _reported(self, line: Line) -> ReportedCosts | None:
         if line.point:

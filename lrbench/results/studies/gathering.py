@@ -14,6 +14,7 @@ from lrbench.data.sets import DATA_SETS
 from lrbench.evaluation.items import choose_items
 from lrbench.recipe.arms import Arm, resolve_arms
 from lrbench.recipe.catalogue import SUITES
+from lrbench.recipe.comparing import Comparisons, board_place, comparisons_of, presets_of
 from lrbench.recipe.expanding import Variant, expand
 from lrbench.recipe.identity import recipe_hash
 from lrbench.recipe.schema import Recipe
@@ -47,6 +48,16 @@ class Line:
     def expert(self) -> str:
         """The expert as the recipe names it."""
         return self.recipe.pair.expert.model
+
+    @property
+    def comparisons(self) -> Comparisons:
+        """What the line's recipe is about."""
+        return comparisons_of(self.recipe)
+
+    @property
+    def is_subject(self) -> bool:
+        """Whether the line is what its recipe is about."""
+        return self.arm.name == self.comparisons.subject
 
     @property
     def amateur(self) -> str | None:
@@ -85,6 +96,21 @@ class Gathered:
         """The line of the untrained expert."""
         untrained = (line for line in self.lines if line.expert == expert and line.arm.ingredients is None)
         return next(untrained, None)
+
+    def untrained(self, line: Line) -> Line | None:
+        """The line of the untrained expert that `line` is measured from; None for that itself."""
+        return None if line.arm.ingredients is None else self.base_of(line.expert)
+
+    def baselines(self, lines: Iterable[Line]) -> list[str]:
+        """The arms that the recipes of these lines are set against, in the order of a board."""
+        lines = list(lines)
+        places = {
+            name: board_place(name, like)
+            for line in lines
+            for name, like in presets_of(line.recipe.arms).items()
+        }
+        found = {name for line in lines for name in line.comparisons.against}
+        return sorted(found, key=lambda name: places.get(name) or board_place(name, name))
 
     def sibling(self, line: Line, arm: str) -> Line | None:
         """The line of `arm` that `line` is to be set against: of its recipe and point, or of its expert."""

@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from lrbench.recipe.study import LoadedEdition
-from lrbench.results.board import BASE, SFT
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.reported import reported_for
 from lrbench.results.studies.accuracies import AccuracyTables
-from lrbench.results.studies.cases import CASES_NOTE, CaseTables
+from lrbench.results.studies.cases import CaseTables
 from lrbench.results.studies.content import Missing, Report
 from lrbench.results.studies.convergence import CONVERGENCE_NOTE, ConvergenceTables
 from lrbench.results.studies.costs import COSTS_NOTE, CostTables
@@ -50,7 +49,7 @@ def _ablations(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report
         edition,
         tables=(
             *tables.accuracies(),
-            *tables.comparisons((BASE, SFT, "lightr")),
+            *tables.comparisons(with_subjects=True),
             *tables.against_reported(),
         ),
         rows=tuple(tables.rows()),
@@ -68,7 +67,7 @@ def _expertise_gap(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Re
         tables=(
             *gaps.tables(),
             *tables.accuracies(),
-            *tables.comparisons((BASE,)),
+            *tables.from_untrained(),
             *tables.against_reported(),
         ),
         rows=tuple(gaps.rows()),
@@ -122,7 +121,7 @@ def _case_study(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Repor
         tables=tuple(tables.tables()),
         rows=tuple(tables.rows()),
         passages=tuple(passages),
-        notes=(CASES_NOTE, *notes),
+        notes=(*tables.notes(), *notes),
         missing=_missing(gathered, runs),
     )
 

@@ -358,3 +358,67 @@ class TestCases:
             ("base", f"base says\n{won} [different]"),
             ("lightr", f"lightr says\n{won} [equal]"),
         )
+
+
+MINE = '"arms=[{name: start, like: base}, {name: plain, like: sft}, {name: mine, like: lightr}]"'
+OF_MINE = {"start": 40, "plain": 80, "mine": 90}
+
+
+class TestAMethodOfOnesOwn:
+    """A recipe whose arms have other names has the same tables."""
+
+    @pytest.fixture
+    def report_of(self, declared, ledger_of, arm_record):
+        def build(table, overrides=MINE, **changes):
+            edition = declared(table, overrides=overrides, **changes)
+            costs = arm_record("lightr").costs
+            dear = costs.model_copy(update={"tuned_tokens": 10 * costs.tuned_tokens})
+            contents = ledger_of(
+                edition,
+                lambda made: OF_MINE[made.arm],
+                lambda made: {
+                    "settings": {} if made.arm == "start" else {"source": "greedy"},
+                    "costs": dear if made.arm == "plain" else costs,
+                },
+            )
+            return build_report(edition, contents, RUNS)
+
+        return build
+
+    def test_is_set_against_its_own_baselines(self, report_of):
+        report = report_of("main_results")
+        captions = [table.caption for table in report.tables if "difference" in table.caption]
+        assert captions == [
+            "embedded/expert: difference from start in points",
+            "embedded/expert: difference from plain in points",
+        ]
+        assert lines_of(report, "difference from start").keys() == {"plain", "mine"}
+        assert lines_of(report, "difference from plain").keys() == {"mine"}
+        formal = [row for row in report.rows if row["benchmark"] == "formal"]
+        assert {row["arm"]: row["base_difference"] for row in formal} == {
+            "start": None, "plain": pytest.approx(40), "mine": pytest.approx(50),
+        }  # fmt: skip
+
+    def test_is_what_an_ablation_is_set_against(self, report_of):
+        report = report_of("ablations")
+        assert lines_of(report, "difference from mine").keys() == {"start", "plain"}
+
+    def test_is_measured_from_the_expert_where_the_amateur_is_varied(self, report_of):
+        report = report_of("expertise_gap", columns="[formal]")
+        assert lines_of(report, "difference from start").keys() == {"plain", "mine from amateur"}
+
+    def test_is_what_costs_are_told_in(self, report_of):
+        lines = lines_of(report_of("efficiency"), "gain of the average over start")
+        assert lines.keys() == {"plain", "mine", "plain / mine"}
+        assert lines["plain / mine"][5] == "10.0 times"
+
+    def test_is_what_cases_are_of(self, report_of):
+        report = report_of("case_study", columns="[formal]")
+        assert lines_of(report, "items of mine against start")["formal"][1] == "100"
+        assert any("won when mine answers it right and start does not" in note for note in report.notes)
+
+    def test_may_be_declared_to_be_about_another_arm(self, report_of):
+        about = f"{MINE}, compare.subject=plain, 'compare.against=[mine]'"
+        report = report_of("main_results", about)
+        assert lines_of(report, "difference from mine").keys() == {"plain"}
+        assert lines_of(report_of("efficiency", about), "costs").keys() == {"plain", "mine", "mine / plain"}
