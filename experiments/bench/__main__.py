@@ -73,7 +73,7 @@ def tiny() -> Iterator[Line]:
             batch = [index for index in range(len(samples)) if samples.rollout[index] < ROLLOUTS_PER_UPDATE]
             yield training(f"{arm}, {name}", part, samples, batch, EMBEDDED_RUNS)
         yield sampling(name, part, EMBEDDED_RUNS)
-    yield overhead(subject, workspace.tokenizer, limit=None, runs=EMBEDDED_RUNS)
+    yield overhead(subject, workspace.expert.tokenizer, limit=None, runs=EMBEDDED_RUNS)
     for name, part in lengths.items():
         yield stored_size(name, part)
     yield from sweep(subject)
@@ -103,7 +103,7 @@ def _of_random(declared: RandomPair, subject: Subject, runs: int, updates: int) 
     yield sampling(name, few, runs)
     # The prompts of a benchmark are those of the embedded tokenizer, which has fewer ids than these models.
     workspace, small = embedded(EMBEDDED_PROBLEMS)
-    yield overhead(subject, workspace.tokenizer, EVALUATED_ITEMS, runs)
+    yield overhead(subject, workspace.expert.tokenizer, EVALUATED_ITEMS, runs)
     yield from memory(declared, subject, runs)
     yield stored_size("embedded pair", small)
     if declared.device == "cuda":

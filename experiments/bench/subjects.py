@@ -125,9 +125,12 @@ def embedded(problems: int) -> tuple[Workspace, Subject]:
         locate(recipe.pair.expert, hashes), locate(recipe.pair.amateur, hashes), recipe.runtime
     )
     return workspace, Subject(
-        workspace.pair,
-        workspace.token_rules,
-        [tuple(render_prompt(workspace.tokenizer, text, None)) for text in load_problems(recipe.data).texts],
+        workspace.pair.loaded,
+        workspace.expert.token_rules,
+        [
+            tuple(render_prompt(workspace.expert.tokenizer, text, None))
+            for text in load_problems(recipe.data).texts
+        ],
         recipe.sampling.max_new_tokens,
         workspace.runtime.batch_size,
         recipe.training.lora,

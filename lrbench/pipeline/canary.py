@@ -22,7 +22,7 @@ class PromptCanary:
             return {}
         from lrbench.models.prompt import canary_hash
 
-        canary = canary_hash(workspace.tokenizer, None)
+        canary = canary_hash(workspace.expert.tokenizer, None)
         self._compare(stage, canary)
         return {STATISTIC: canary}
 

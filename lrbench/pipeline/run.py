@@ -100,7 +100,7 @@ class _Workspaces:
     def of(self, arm: ArmPlan) -> Workspace:
         """The workspace in which the arm's stages work."""
         current = self._current
-        if current is None or (current.expert_source, current.amateur_source) != (arm.expert, arm.amateur):
+        if current is None or current.sources != (arm.expert, arm.amateur):
             # Let go of the models of one pair before those of the next are loaded.
             self._current = None
             self._current = Workspace(arm.expert, arm.amateur, self._runtime, self._largest_rank)
@@ -175,7 +175,7 @@ class _Runner:
         canary = self.canaries[arm.expert.identity].before(stage, workspace)
         draft = self.store.draft(stage.name, stage.version, stage.key, stage.identity, keys)
         progress = self.reporter.begin(stage.label, stage.size)
-        padding = workspace.count_padding()
+        padding = workspace.engines.count_padding()
         try:
             statistics = stage.work(draft, inputs, workspace, progress)
         except (RuntimeError, MemoryError) as error:
@@ -184,13 +184,13 @@ class _Runner:
             if not out_of_memory(error):
                 raise
             raise RunError(
-                f"out of memory on {workspace.device}. Lower runtime.batch_size, "
+                f"out of memory on {workspace.machine.device}. Lower runtime.batch_size, "
                 "training.rollouts_per_update or the number of new tokens, or use smaller models."
             ) from error
         artifact = draft.finish(
             statistics | canary,
             keep=stage.keep,
-            environment=environment() | workspace.hardware | workspace.memory_held | padding.facts,
+            environment=environment() | workspace.machine.hardware | workspace.memory_held | padding.facts,
         )
         self.reporter.end(stage.label, artifact.seconds, f"padding {padding}" if padding.computed else "")
         self.worked += 1

@@ -50,7 +50,7 @@ def prompts(workspace: Workspace) -> list[list[int]]:
     texts = [
         problems(name, "test")[place]["problem"] for place in range(PROMPTS) for name in SUITES["embedded7"]
     ]
-    return [render_prompt(workspace.tokenizer, text, None) for text in texts[:PROMPTS]]
+    return [render_prompt(workspace.expert.tokenizer, text, None) for text in texts[:PROMPTS]]
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +63,7 @@ def adapter(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("adapters") / ("a" * 64)
     folder.mkdir()
     lora = Lora(r=8, dropout=0.0)
-    adapted = adapters.attach_adapter(workspace.expert, lora, seed=0)
+    adapted = adapters.attach_adapter(workspace.expert.weights, lora, seed=0)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
@@ -71,7 +71,7 @@ def adapter(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> P
                 parameter.normal_(0, 0.1, generator=random)
     adapters.write_adapter_config(folder / adapters.CONFIG_FILE, lora, "embedded/expert")
     adapters.write_adapter_weights(folder / adapters.WEIGHTS_FILE, adapted)
-    workspace.detach(adapted)
+    workspace.expert.detach(adapted)
     return folder
 
 

@@ -32,8 +32,8 @@ def completions(folder: Path, temperature: float) -> list[tuple[int, ...]]:
     """What the model in `folder` writes, loaded and asked as in a run."""
     workspace = Workspace(locate(ModelReference(model=str(folder)), FileHashes()), None, Runtime())
     texts = [row["problem"] for row in problems("multi_step", "test")[:6]]
-    prompts = [render_prompt(workspace.tokenizer, text, None) for text in texts]
-    with workspace.engine(EngineChoice()) as engine:
+    prompts = [render_prompt(workspace.expert.tokenizer, text, None) for text in texts]
+    with workspace.engines.open(EngineChoice()) as engine:
         return engine.complete(prompts, 32, temperature=temperature, seeds=list(range(6)))
 
 

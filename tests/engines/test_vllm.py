@@ -31,7 +31,7 @@ TIE = 1e-3
 @torch.no_grad()
 def margin(workspace: Workspace, adapter: Path | None, ids: list[int]) -> float:
     """How far the likeliest next token is ahead of the second, in nats."""
-    with workspace.expert_with(adapter) as model:
+    with workspace.expert.with_adapter(adapter) as model:
         first, second = model(input_ids=torch.tensor([ids])).logits[0, -1].topk(2).values.tolist()
     return float(first - second)
 
@@ -45,9 +45,9 @@ def test_greedy_outputs_are_those_of_hf(
     with_adapter: bool,
 ) -> None:
     folder = adapter if with_adapter else None
-    with workspace.engine(HF, folder) as engine:
+    with workspace.engines.open(HF, folder) as engine:
         expected = engine.complete(prompts, LENGTH)
-    with workspace.engine(choice, folder) as engine:
+    with workspace.engines.open(choice, folder) as engine:
         found = engine.complete(prompts, LENGTH)
     margins = {}
     for index, (one, other) in enumerate(zip(expected, found, strict=True)):
@@ -65,11 +65,11 @@ def test_greedy_outputs_are_those_of_hf(
 def test_the_adapter_changes_what_is_written(
     workspace: Workspace, prompts: list[list[int]], adapter: Path, choice: EngineChoice
 ) -> None:
-    with workspace.engine(choice) as engine:
+    with workspace.engines.open(choice) as engine:
         base = engine.complete(prompts, LENGTH)
-    with workspace.engine(choice, adapter) as engine:
+    with workspace.engines.open(choice, adapter) as engine:
         adapted = engine.complete(prompts, LENGTH)
-    with workspace.engine(choice) as engine:
+    with workspace.engines.open(choice) as engine:
         assert engine.complete(prompts, LENGTH) == base
     assert sum(one != other for one, other in zip(base, adapted, strict=True)) > len(prompts) / 4
 
@@ -84,17 +84,17 @@ def test_an_adapter_that_is_dropped_stops_the_run(
     monkeypatch.setattr(VllmModel, "_request", lambda *_: None)
     monkeypatch.setattr(ServedModel, "adapted", dropped)
     with pytest.raises(RunError, match="runs the model as if it had no adapter"):
-        workspace.engine(choice, adapter).__enter__()
+        workspace.engines.open(choice, adapter).__enter__()
 
 
 def test_ids_that_stand_for_no_token_are_never_written(
     workspace: Workspace, prompts: list[list[int]], choice: EngineChoice
 ) -> None:
-    with workspace.engine(HF) as engine:
+    with workspace.engines.open(HF) as engine:
         favourites = {token for row in engine.complete(prompts[:5], 3) for token in row}
         engine.rules = replace(engine.rules, no_tokens=tuple(favourites))
         expected = engine.complete(prompts[:5], 20)
-    with workspace.engine(choice) as engine:
+    with workspace.engines.open(choice) as engine:
         engine.rules = replace(engine.rules, no_tokens=tuple(favourites))
         assert engine.complete(prompts[:5], 20) == expected
     assert favourites.isdisjoint(token for row in expected for token in row)
@@ -103,9 +103,9 @@ def test_ids_that_stand_for_no_token_are_never_written(
 def test_prompt_and_completion_end_where_the_context_is_full(
     workspace: Workspace, prompts: list[list[int]], choice: EngineChoice
 ) -> None:
-    context = workspace.token_rules.context
+    context = workspace.expert.token_rules.context
     long = [(prompts[0] * context)[: context - room] for room in (5, 1, 0)]
-    with workspace.engine(choice) as engine:
+    with workspace.engines.open(choice) as engine:
         engine.rules = replace(engine.rules, stop_ids=())
         assert [len(row) for row in engine.complete(long, LENGTH)] == [5, 1, 0]
 
@@ -116,7 +116,7 @@ def test_a_sample_depends_on_its_seed_alone(
     # Long enough that they do not fit into one step of vLLM together.
     long = [(prompt * 10)[-300:] for prompt in prompts]
     seeds = range(2**55, 2**55 + len(long))
-    with workspace.engine(choice) as engine:
+    with workspace.engines.open(choice) as engine:
         together = engine.complete(long, 40, temperature=1.0, seeds=seeds)
         alone = engine.complete(long[3:4], 40, temperature=1.0, seeds=seeds[3:4])
         others = engine.complete(long, 40, temperature=1.0, seeds=range(1000, 1000 + len(long)))
@@ -129,9 +129,9 @@ def test_samples_follow_the_models_distribution(
 ) -> None:
     count, temperature = 400, 1.5
     with torch.no_grad():
-        logits = workspace.expert(input_ids=torch.tensor([prompts[0]])).logits[0, -1]
+        logits = workspace.expert.weights(input_ids=torch.tensor([prompts[0]])).logits[0, -1]
     expected = (logits / temperature).softmax(-1)
-    with workspace.engine(choice) as engine:
+    with workspace.engines.open(choice) as engine:
         rows = engine.complete([prompts[0]] * count, 1, temperature=temperature, seeds=range(count))
     seen = Counter(row[0] for row in rows)
     for token in (expected > 0.02).nonzero().flatten().tolist():
@@ -141,11 +141,11 @@ def test_samples_follow_the_models_distribution(
 
 def test_another_model_behind_the_address_is_found_out(workspace: Workspace, server_url: str) -> None:
     with torch.no_grad():
-        weights = next(workspace.expert.parameters())
+        weights = next(workspace.expert.weights.parameters())
         weights.mul_(1.01)
         try:
             with pytest.raises(ModelError, match="does not run the recipe's expert"):
-                workspace.engine(EngineChoice(name="server", url=server_url)).__enter__()
+                workspace.engines.open(EngineChoice(name="server", url=server_url)).__enter__()
         finally:
             weights.div_(1.01)
 

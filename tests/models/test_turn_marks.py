@@ -57,9 +57,9 @@ def test_every_kind_of_chat_ends_where_its_template_ends_a_turn(
 ) -> None:
     workspace = Workspace(located(folder_of(kind)), None, Runtime(device="cpu"))
     end, stops = ENDS[kind]
-    tokens = workspace.tokenizer.convert_ids_to_tokens
-    assert set(tokens(list(workspace.token_rules.stop_ids))) == stops
-    marks = workspace.turn_marks
+    tokens = workspace.expert.tokenizer.convert_ids_to_tokens
+    assert set(tokens(list(workspace.expert.token_rules.stop_ids))) == stops
+    marks = workspace.expert.turn_marks
     assert marks.end is not None
     assert tokens(marks.end) == end
     assert marks.text.startswith(f"{end} ({marks.end})")

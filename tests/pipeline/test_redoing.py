@@ -8,12 +8,12 @@ import pytest
 
 from lrbench.evaluation import suites
 from lrbench.evaluation.graded_items import read_items
+from lrbench.pipeline.holding.engines import Engines
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.samples import PairScores
 from lrbench.pipeline.stages.training import TrainedAdapter
-from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.loading import load_recipe
 from lrbench.store.store import Store
 
@@ -63,7 +63,7 @@ def test_what_was_written_is_graded_by_another_grader_and_not_written_again(
     plan = plan_recipe(load_recipe(RECIPE), older_runs)
     before = {stage.key for stage in plan.stages if stage.name == "evaluate"}
     monkeypatch.setattr(suites, "GRADER_VERSION_FOR_EMBEDDED", 99)
-    monkeypatch.setattr(Workspace, "engine", lambda *_arguments: pytest.fail("a model was asked again"))
+    monkeypatch.setattr(Engines, "open", lambda *_arguments: pytest.fail("a model was asked again"))
     recipe = load_recipe(RECIPE, ["arms=[base]", "seeds=null", "sweep=null", "claims=[]"])
     assert run_recipe(recipe, older_runs).worked == 7
     store = Store(older_runs / "store")

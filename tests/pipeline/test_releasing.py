@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from lrbench.pipeline import run
+from lrbench.pipeline.holding.pair import Pair
 from lrbench.pipeline.plan import ArmPlan
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.base import Stage
-from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Recipe
 from lrbench.store.artifact import Artifact
 
@@ -59,7 +59,7 @@ def left_after(
 
         def watched(self: run._Runner, stage: Stage, arm: ArmPlan) -> Artifact:
             artifact = make(self, stage, arm)
-            expert = self.workspaces.of(arm).expert
+            expert = self.workspaces.of(arm).expert.weights
             assert not any("lora" in name for name, _ in expert.named_modules())
             own = {
                 tensor.untyped_storage().data_ptr() for tensor in (*expert.parameters(), *expert.buffers())
@@ -93,6 +93,6 @@ def test_after_every_stage_the_expert_alone_is_in_memory(left_after: Callable[[]
 def test_an_amateur_that_is_not_released_would_be_seen(
     left_after: Callable[[], dict[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Workspace, "release_amateur", lambda _self: None)
+    monkeypatch.setattr(Pair, "release_amateur", lambda _self: None)
     sizes = [size for stage, size in left_after().items() if stage.startswith("scores")]
     assert min(sizes) > 1_000_000

@@ -17,10 +17,10 @@ from lrbench.cli import app
 from lrbench.errors import FieldError, ModelError, RecipeError
 from lrbench.pipeline import cuda, requirements
 from lrbench.pipeline.estimating import devices
+from lrbench.pipeline.holding.machine import Machine
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages import deriving
-from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.loading import telling_where
 from lrbench.recipe.schema import Recipe, Runtime
 from lrbench.store.store import Store
@@ -103,7 +103,7 @@ def test_torch_has_the_last_word_when_models_are_placed(see_gpus: Callable[[int]
     see_gpus(1)
     runtime = Runtime(device="auto", processes=2)
     with pytest.raises(FieldError, match=r"runtime\.processes: found 2, but 1 CUDA device is"):
-        _ = Workspace(None, None, runtime).device  # type: ignore[arg-type]
+        _ = Machine(runtime).device
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_device_whose_driver_is_too_old_is_none(
     runtime = Runtime(device="cuda")
     assert cuda.missing_devices(runtime) is not None
     with pytest.raises(FieldError, match="no CUDA device is visible here"):
-        _ = Workspace(None, None, runtime).device  # type: ignore[arg-type]
+        _ = Machine(runtime).device
 
 
 def test_a_published_experts_layers_are_known_before_it_is_here(recipe: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lrbench.models.source import LocatedModel, locate
+from lrbench.pipeline.holding import model
 from lrbench.pipeline.turns import fits_beside
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import ModelReference, Runtime
@@ -50,10 +51,10 @@ def crowded(monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace that takes the CPU for a device with no memory left."""
     workspace = Workspace(EXPERT, AMATEUR, Runtime(device="cpu"))
     monkeypatch.setattr("lrbench.models.memory.free_bytes", lambda _device: 2**20)
-    monkeypatch.setitem(workspace.__dict__, "device", SimpleNamespace(type="cuda"))
+    monkeypatch.setitem(workspace.machine.__dict__, "device", SimpleNamespace(type="cuda"))
     # What is loaded goes to the CPU whatever device is asked for.
-    load = workspace._load
-    monkeypatch.setattr(workspace, "_load", lambda source, _device: load(source, torch.device("cpu")))
+    load = model._load
+    monkeypatch.setattr(model, "_load", lambda source, _device: load(source, torch.device("cpu")))
     return workspace
 
 
@@ -61,8 +62,8 @@ def test_a_pair_that_does_not_fit_takes_turns_and_says_so_once(
     crowded: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        assert crowded.pair.takes_turns
-        assert crowded.aligned_pair.takes_turns
+        assert crowded.pair.loaded.takes_turns
+        assert crowded.pair.loaded_aligned.takes_turns
     told = [record.getMessage() for record in caplog.records if "take turns" in record.getMessage()]
     assert len(told) == 1
     assert told[0].startswith("embedded/amateur does not fit beside embedded/expert in the 0.0 GiB left on ")
@@ -70,9 +71,9 @@ def test_a_pair_that_does_not_fit_takes_turns_and_says_so_once(
 
 def test_a_pair_that_fits_shares_the_device(crowded: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lrbench.models.memory.free_bytes", lambda _device: 2**40)
-    assert not crowded.pair.takes_turns
+    assert not crowded.pair.loaded.takes_turns
 
 
 def test_models_on_the_cpu_are_always_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lrbench.models.memory.free_bytes", lambda _device: 0)
-    assert not Workspace(EXPERT, AMATEUR, Runtime(device="cpu")).pair.takes_turns
+    assert not Workspace(EXPERT, AMATEUR, Runtime(device="cpu")).pair.loaded.takes_turns

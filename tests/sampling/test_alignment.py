@@ -63,7 +63,7 @@ def compare(amateur: Path | str) -> Compared:
         locate(ModelReference(model=str(name)), FileHashes()) for name in ("embedded/expert", amateur)
     )
     workspace = Workspace(expert, other, Runtime(device="cpu"))
-    tokenizer = workspace.tokenizer
+    tokenizer = workspace.expert.tokenizer
     rollouts = [
         Rollout(
             PROBLEMS.ids[index],
@@ -73,12 +73,12 @@ def compare(amateur: Path | str) -> Compared:
         )
         for index, text in enumerate(PROBLEMS.texts)
     ]
-    translator = Translator(workspace.alignment, tokenizer, workspace.amateur_tokenizer)
+    translator = Translator(workspace.pair.alignment, tokenizer, workspace.pair.tokenizers[1])
     readings = [
         translator.reading(rollout, text, SYSTEM)
         for rollout, text in zip(rollouts, PROBLEMS.texts, strict=True)
     ]
-    scores = score_rollouts(workspace.aligned_pair, rollouts, alpha_min=ALPHA_MIN, readings=readings)
+    scores = score_rollouts(workspace.pair.loaded_aligned, rollouts, alpha_min=ALPHA_MIN, readings=readings)
     return Compared(workspace, rollouts, readings, scores)
 
 
@@ -112,7 +112,7 @@ def assert_equal(left: Scores, right: Scores, tolerance: float) -> None:
 
 
 def test_a_pair_of_one_tokenizer_scores_the_same_by_tokens_as_by_ids(same: Compared) -> None:
-    by_ids = score_rollouts(same.workspace.pair, same.rollouts, alpha_min=ALPHA_MIN)
+    by_ids = score_rollouts(same.workspace.pair.loaded, same.rollouts, alpha_min=ALPHA_MIN)
     assert by_ids.covered is None
     assert_equal(by_ids, same.scores, 0)
     np.testing.assert_allclose(same.scores.covered, 1, atol=1e-6)
@@ -125,8 +125,8 @@ def test_renumbered_tokens_give_the_same_scores(same: Compared, renumbered: Comp
 
 
 def test_scores_over_shared_tokens_equal_the_slow_way(poorer: Compared) -> None:
-    expert, amateur = poorer.workspace.tokenizer, poorer.workspace.amateur_tokenizer
-    pair, scores = poorer.workspace.aligned_pair, poorer.scores
+    expert, amateur = poorer.workspace.expert.tokenizer, poorer.workspace.pair.tokenizers[1]
+    pair, scores = poorer.workspace.pair.loaded_aligned, poorer.scores
     shared = set(oracle.names(expert, END).values()) & set(oracle.names(amateur, END).values())
     ids = {name: index for index, name in oracle.names(expert, END).items()}
     assert len(shared) == SIZE - len(REMOVED)
@@ -166,7 +166,7 @@ def test_scores_over_shared_tokens_equal_the_slow_way(poorer: Compared) -> None:
 
 
 def test_a_token_the_amateur_lacks_is_read_as_several(poorer: Compared) -> None:
-    expert, amateur = poorer.workspace.tokenizer, poorer.workspace.amateur_tokenizer
+    expert, amateur = poorer.workspace.expert.tokenizer, poorer.workspace.pair.tokenizers[1]
     split = 0
     for rollout, reading, text in zip(poorer.rollouts, poorer.readings, PROBLEMS.texts, strict=True):
         prompt = render_prompt(amateur, text, SYSTEM)
@@ -180,7 +180,7 @@ def test_a_token_the_amateur_lacks_is_read_as_several(poorer: Compared) -> None:
 
 
 def test_the_prompt_is_the_amateurs_own(renumbered: Compared) -> None:
-    tokenizer = renumbered.workspace.amateur_tokenizer
+    tokenizer = renumbered.workspace.pair.tokenizers[1]
     prompt = tokenizer.decode(renumbered.readings[0].token_ids[: renumbered.readings[0].positions[0] + 1])
     assert prompt.startswith(f"<|im_start|>system\n{SYSTEM}<|finish|>\n<|im_start|>user\n{PROBLEMS.texts[0]}")
 
@@ -206,10 +206,10 @@ def test_what_is_covered_is_the_mean_of_all_steps_scored_so_far(poorer: Compared
 def test_too_little_on_shared_tokens_stops_with_what_is_missing(poorer: Compared) -> None:
     assert poorer.scores.covered is not None
     mean = float(poorer.scores.covered.mean())
-    tokenizers = (poorer.workspace.tokenizer, poorer.workspace.amateur_tokenizer)
+    tokenizers = (poorer.workspace.expert.tokenizer, poorer.workspace.pair.tokenizers[1])
 
     def check(least_mass: float) -> None:
-        pair = poorer.workspace.aligned_pair
+        pair = poorer.workspace.pair.loaded_aligned
         check_coverage(covered(poorer.scores), least_mass, pair, poorer.rollouts, poorer.readings, tokenizers)
 
     check(mean - 1e-4)
@@ -220,7 +220,7 @@ def test_too_little_on_shared_tokens_stops_with_what_is_missing(poorer: Compared
     assert f"pair.least_mass is {mean + 1e-4:g}" in told
     assert "Shared are 550 of the expert's 640 and 550 of the amateur's 550 tokens" in told
     lines = [line.split() for line in told.splitlines() if line.startswith("  ")]
-    removed = {repr(poorer.workspace.tokenizer.convert_ids_to_tokens(token)) for token in REMOVED}
+    removed = {repr(poorer.workspace.expert.tokenizer.convert_ids_to_tokens(token)) for token in REMOVED}
     assert 1 <= len(lines) <= 5
     assert all(role == "expert" and name in removed for role, name, _ in lines)
     masses = [float(mass) for _, _, mass in lines]
@@ -231,8 +231,8 @@ def test_a_pair_that_shares_every_token_covers_all_whatever_is_rounded(renumbere
     scores = renumbered.scores
     assert scores.covered is not None
     assert scores.covered.min() < 1
-    tokenizers = (renumbered.workspace.tokenizer, renumbered.workspace.amateur_tokenizer)
-    pair = renumbered.workspace.aligned_pair
+    tokenizers = (renumbered.workspace.expert.tokenizer, renumbered.workspace.pair.tokenizers[1])
+    pair = renumbered.workspace.pair.loaded_aligned
     check_coverage(covered(scores), 1.0, pair, renumbered.rollouts, renumbered.readings, tokenizers)
     assert keep_covered(scores, 1.0).all()
     assert not keep_covered(replace(scores, covered=scores.covered - np.float32(1e-4)), 1.0).any()

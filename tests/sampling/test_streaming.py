@@ -66,7 +66,8 @@ stages.KEPT_BYTES = 0
 rollouts = (Rollout(f"p{i}", 0, tuple(range(40)), tuple(range(STEPS))) for i in range(int(sys.argv[1])))
 progress = SimpleNamespace(advance=lambda _: None)
 workspace = Once()
-workspace.pair, workspace.tokenizer, workspace.release_amateur = None, Tokenizer(), lambda: None
+workspace.pair = SimpleNamespace(loaded=None, release_amateur=lambda: None)
+workspace.expert = SimpleNamespace(tokenizer=Tokenizer())
 with tempfile.TemporaryDirectory() as folder:
     shelves = {name: Draft(Path(folder), name) for name in ("rollouts", "scores", "samples")}
     for number, group in enumerate(groups_of(rollouts, 64)):

@@ -95,19 +95,21 @@ class Stage(ABC):
 
     def checks(self, workspace: Workspace) -> Iterator[Check]:
         """Everything that can be found out before any work, beside what other stages find out for all."""
-        yield Check(About.DEVICE, None, lambda: workspace.device)
-        yield Check(About.EXPERT, None, workspace.check_expert)
+        yield Check(About.DEVICE, None, lambda: workspace.machine.device)
+        yield Check(About.EXPERT, None, workspace.expert.check)
         if self.engine_choice is not None:
-            yield Check(About.ENGINE, self.engine_choice, partial(workspace.check_engine, self.engine_choice))
+            yield Check(
+                About.ENGINE, self.engine_choice, partial(workspace.engines.check, self.engine_choice)
+            )
         if not self.prompts:
             return
-        expert = workspace.expert_source
-        yield Check(About.TOKENIZER, None, lambda: check_loaded(expert, workspace.tokenizer))
+        expert = workspace.expert
+        yield Check(About.TOKENIZER, None, lambda: check_loaded(expert.source, expert.tokenizer))
 
         def check_template(system_prompt: str | None) -> None:
             from lrbench.models.prompt import check_prompts
 
-            check_prompts(expert.name, workspace.tokenizer, [system_prompt])
+            check_prompts(expert.source.name, expert.tokenizer, [system_prompt])
 
         for system_prompt in dict.fromkeys([None, *(prompt for _, prompt in self.prompts)]):
             yield Check(About.TEMPLATE, system_prompt, partial(check_template, system_prompt))

@@ -114,11 +114,11 @@ class DerivedAmateur(Stage):
 
         derivation = self.derivation
         saves = Saves(draft)
-        student = keep_layers(workspace.expert, derivation.layers)
+        student = keep_layers(workspace.expert.weights, derivation.layers)
         distilled = distill(
-            workspace.expert,
+            workspace.expert.weights,
             student,
-            workspace.vocabulary,
+            workspace.expert.vocabulary,
             read_artifact_rollouts(inputs["rollouts"]),
             updates=derivation.distill_updates,
             learning_rate=derivation.learning_rate,
@@ -132,7 +132,7 @@ class DerivedAmateur(Stage):
         draft.commit(CURVE_FILE, lambda path: path.write_text(curve), saves.unaccounted(distilled.seconds))
         with TemporaryDirectory() as folder, writing_errors(Path(folder, "model")):
             student.save_pretrained(folder)
-            workspace.tokenizer.save_pretrained(folder)
+            workspace.expert.tokenizer.save_pretrained(folder)
             for source in sorted(Path(folder).iterdir()):
                 draft.commit(source.name, partial(shutil.copyfile, source))
         saves.discard()

@@ -155,12 +155,12 @@ class BenchmarkScore(Stage):
             yield RecordedModel(read_items(inputs[EARLIER]))
             return
         adapter = inputs["adapter"].directory if "adapter" in inputs else None
-        with workspace.engine(self.engine, adapter) as engine:
+        with workspace.engines.open(self.engine, adapter) as engine:
             yield RenderedModel(
                 write=engine.complete,
-                tokenizer=workspace.tokenizer,
+                tokenizer=workspace.expert.tokenizer,
                 system_prompt=self.suite.system_prompt,
-                stop_ids=workspace.turn_marks.stops,
+                stop_ids=workspace.expert.turn_marks.stops,
             )
 
     def _statistics(self, files: list[Path]) -> dict[str, Any]:

@@ -147,7 +147,7 @@ class RolloutSource(Stage):
     def _engine(self, workspace: Workspace, finished: bool) -> AbstractContextManager[Engine | None]:
         """What writes, where the source writes and something is left to write."""
         choice = self.engine_choice
-        return nullcontext() if choice is None or finished else workspace.engine(choice)
+        return nullcontext() if choice is None or finished else workspace.engines.open(choice)
 
     @abstractmethod
     def make(
@@ -164,7 +164,7 @@ class RolloutSource(Stage):
 
         text = self.problems.texts[index]
         with self._at(index):
-            return tuple(render_prompt(workspace.tokenizer, text, self.sampling.system_prompt))
+            return tuple(render_prompt(workspace.expert.tokenizer, text, self.sampling.system_prompt))
 
     @contextmanager
     def _at(self, index: int) -> Iterator[None]:
@@ -288,7 +288,7 @@ class ReferenceRollouts(RolloutSource):
         from lrbench.models.prompt import render_answer
 
         with self._at(index):
-            return render_answer(workspace.tokenizer, solution)
+            return render_answer(workspace.expert.tokenizer, solution)
 
     def _texts_of(self, index: int) -> list[str]:
         """The problem and its solution."""

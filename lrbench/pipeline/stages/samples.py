@@ -110,19 +110,19 @@ class PairScores(Stage):
     def checks(self, workspace: Workspace) -> Iterator[Check]:
         """Also whether the amateur can be built, and compared with the expert."""
         yield from super().checks(workspace)
-        yield Check(About.AMATEUR, None, workspace.check_amateur)
+        yield Check(About.AMATEUR, None, workspace.pair.check_amateur)
         yield Check(About.TOKENS, self.key, partial(self.check_tokens, workspace))
 
     def check_tokens(self, workspace: Workspace) -> None:
         """Find out before any work whether the models can be compared. Raises `VocabularyMismatchError`."""
         if self.least_mass is None:
-            _ = workspace.shared_vocabulary
+            _ = workspace.pair.shared_vocabulary
             return
         from lrbench.models.prompt import check_prompts
 
-        _ = workspace.alignment
+        _ = workspace.pair.alignment
         prompts = [self.rollouts.sampling.system_prompt]
-        check_prompts(self.amateur.name, workspace.amateur_tokenizer, prompts)
+        check_prompts(self.amateur.name, workspace.pair.tokenizers[1], prompts)
 
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
@@ -139,7 +139,7 @@ class PairScores(Stage):
         files = parquet_files(inputs["rollouts"])
         count = count_rollouts(files)
         if "amateur" in inputs:
-            workspace.place_amateur(inputs["amateur"].directory)
+            workspace.pair.amateur.place(inputs["amateur"].directory)
         covered = CoveredMass()
         steps = crowded = 0
         most_dropped = 0.0
@@ -162,9 +162,9 @@ class PairScores(Stage):
                 most_dropped = max(most_dropped, float(scores.dropped.max()))
             named |= ids_of(shard.units, scores)
             steps += sum(rollout.steps for rollout in shard.units)
-        texts = token_texts(workspace.tokenizer, named)
+        texts = token_texts(workspace.expert.tokenizer, named)
         draft.commit(TOKENS_FILE, lambda path: write_token_texts(path, texts))
-        workspace.release_amateur()
+        workspace.pair.release_amateur()
         if not crowded:
             return {"rollouts": count, "steps": steps}
         logger.warning(
@@ -181,7 +181,7 @@ class PairScores(Stage):
     def _score_by_ids(self, group: list[Rollout], first_index: int, workspace: Workspace) -> Scores:
         from lrbench.sampling.scoring import score_rollouts
 
-        return score_rollouts(workspace.pair, group, alpha_min=self.alpha_min, first_index=first_index)
+        return score_rollouts(workspace.pair.loaded, group, alpha_min=self.alpha_min, first_index=first_index)
 
     def _score_by_tokens(
         self, group: list[Rollout], first_index: int, workspace: Workspace, earlier: CoveredMass
@@ -190,10 +190,10 @@ class PairScores(Stage):
         from lrbench.sampling.scoring import score_rollouts
 
         assert self.least_mass is not None
-        pair, tokenizers = workspace.aligned_pair, (workspace.tokenizer, workspace.amateur_tokenizer)
+        pair, tokenizers = workspace.pair.loaded_aligned, workspace.pair.tokenizers
         system_prompt = self.rollouts.sampling.system_prompt
         readings = [
-            workspace.translator.reading(rollout, self._texts[rollout.problem_id], system_prompt)
+            workspace.pair.translator.reading(rollout, self._texts[rollout.problem_id], system_prompt)
             for rollout in group
         ]
         scores = score_rollouts(

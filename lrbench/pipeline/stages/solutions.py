@@ -161,11 +161,11 @@ class CheckedSolutions(RolloutSource):
         gold = self.problems.answers[index]
         if gold is None:
             return Rejection.NO_ANSWER
-        if not completion or completion[-1] not in workspace.turn_marks.stops:
+        if not completion or completion[-1] not in workspace.expert.turn_marks.stops:
             return Rejection.UNFINISHED
         verdict = grade(
             benchmark=self.problems.benchmark,
-            completion=workspace.tokenizer.decode(completion[:-1]),
+            completion=workspace.expert.tokenizer.decode(completion[:-1]),
             gold=gold,
             problem=self.problems.texts[index],
         )

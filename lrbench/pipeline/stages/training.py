@@ -166,10 +166,11 @@ class TrainedAdapter(Stage):
             problems=limits.get("problems"),
         )
         saves = Saves(draft)
-        expert, vocabulary, runtime = workspace.expert, workspace.vocabulary, workspace.runtime
+        expert, vocabulary = workspace.expert.weights, workspace.expert.vocabulary
+        runtime = workspace.runtime
         seconds = limits.get("seconds")
         helper = Helper(self.expert, vocabulary, samples, training, self.seed, runtime, seconds, saves.path)
-        with team_of(runtime.processes, workspace.device, helper) as team:
+        with team_of(runtime.processes, workspace.machine.device, helper) as team:
             trained = train(
                 expert,
                 vocabulary,
@@ -197,7 +198,7 @@ class TrainedAdapter(Stage):
         )
         curves = trained.curves.measured
         draft.commit(CURVES_FILE, lambda path: path.write_text(json.dumps(curves)))
-        workspace.detach(trained.adapted)
+        workspace.expert.detach(trained.adapted)
         learnt, steps = np.zeros(len(samples), dtype=bool), 0
         for batch in islice(update_batches(samples, training, self.seed), trained.updates):
             learnt[batch] = True

@@ -1,0 +1,106 @@
+"""The engines of a run: what completes prompts with its expert, adapted or not, proven to run that model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrbench.pipeline.holding.model import HeldModel
+from lrbench.recipe.schema import EngineChoice
+from lrbench.sampling.engines.padding import Padding
+
+if TYPE_CHECKING:
+    from lrbench.sampling.engines.base import Engine
+    from lrbench.sampling.engines.canary import Scoring
+    from lrbench.sampling.engines.server import ServedModel
+    from lrbench.sampling.engines.vllm import VllmModel
+
+
+class Engines:
+    """Engines of one model; those of `vllm` and `server` stay for all that is asked of them."""
+
+    def __init__(self, model: HeldModel, largest_rank: int = 0) -> None:
+        """`largest_rank` is that of the adapters an engine has to make room for."""
+        self.model = model
+        self.largest_rank = largest_rank
+        self._batch_size = model.machine.runtime.batch_size
+        self._padding = Padding()
+        self._servers: dict[EngineChoice, ServedModel] = {}
+
+    def count_padding(self) -> Padding:
+        """What engines of this process compute from now on, until it is counted anew."""
+        self._padding = Padding()
+        return self._padding
+
+    def check(self, choice: EngineChoice) -> None:
+        """Find out before any work whether an engine is there. Raises `UserError` when it is not."""
+        if choice.name == "vllm":
+            from lrbench.sampling.engines.vllm import require_vllm
+
+            require_vllm()
+        elif choice.name == "server":
+            self._server(choice)
+
+    @contextmanager
+    def open(self, choice: EngineChoice, adapter: Path | None = None) -> Iterator[Engine]:
+        """What completes prompts with the model, or with the model and the adapter of a folder.
+
+        Raises `RunError` when the adapter turns out to change nothing, `ModelError` when a server runs
+        another model.
+        """
+        if choice.name == "hf":
+            from lrbench.sampling.engines.transformers import TransformersEngine
+
+            with self.model.with_adapter(adapter) as model:
+                yield TransformersEngine(model, self.model.token_rules, self._batch_size, self._padding)
+        elif choice.name == "vllm":
+            engine = self._vllm.engine(adapter)
+            if adapter is not None:
+                self._prove_adapter(self._vllm.engine(None), engine, adapter)
+            yield engine
+        else:
+            with self._served(choice, adapter) as served:
+                yield served
+
+    @cached_property
+    def _vllm(self) -> VllmModel:
+        from lrbench.sampling.engines.vllm import VllmModel
+
+        return VllmModel(self.model.source, self.model.token_rules, self._batch_size, self.largest_rank)
+
+    def _server(self, choice: EngineChoice) -> ServedModel:
+        from lrbench.sampling.engines.server import ServedModel
+
+        if choice not in self._servers:
+            self._servers[choice] = ServedModel(choice, self._batch_size)
+        return self._servers[choice]
+
+    @contextmanager
+    def _served(self, choice: EngineChoice, adapter: Path | None) -> Iterator[Engine]:
+        """A server's model, once it has proven that it computes what this process computes."""
+        from lrbench.sampling.engines.canary import prove_same_model
+
+        server, rules = self._server(choice), self.model.token_rules
+        base = server.engine(rules)
+        with nullcontext(base) if adapter is None else server.adapted(rules, adapter) as engine:
+            if adapter is not None:
+                self._prove_adapter(base, engine, adapter)
+            with self.model.with_adapter(adapter) as model:
+                prove_same_model(engine, model, self._probe, str(choice.url), self.model.source.dtype)
+            yield engine
+
+    def _prove_adapter(self, base: Scoring, adapted: Scoring, adapter: Path) -> None:
+        from lrbench.sampling.engines.canary import prove_adapter_counts
+        from lrbench.training.adapters import changes_model
+
+        if changes_model(adapter):
+            prove_adapter_counts(base, adapted, self._probe, str(adapter))
+
+    @cached_property
+    def _probe(self) -> list[int]:
+        from lrbench.sampling.engines.canary import probe_ids
+
+        return probe_ids(self.model.tokenizer)
