@@ -131,7 +131,7 @@ def test_a_row_is_the_same_whatever_comes_and_goes_beside_it(
         for index, (prompt, (_, seed, room)) in enumerate(zip(prompts, rows, strict=True))
     }
     choice = Choice(NO_TOKENS, temperature, torch.device("cpu"))
-    decoder = Decoder(model_of(tiny_model), STOPS, choice, at_once, Padding())
+    decoder = Decoder([model_of(tiny_model)], STOPS, choice, at_once, Padding())
     found = dict(decoder.complete(requests))
     for index, (prompt, (_, seed, room)) in enumerate(zip(prompts, rows, strict=True)):
         assert found[index] == alone(tiny_model, prompt, temperature, seed)[:room]
@@ -141,7 +141,7 @@ class Watched(Decoder):
     """Notes how many rows go forward in each step."""
 
     def __init__(self, model: Any, at_once: int) -> None:
-        super().__init__(model, (), Choice((), 0.0, torch.device("cpu")), at_once, Padding())
+        super().__init__([model], (), Choice((), 0.0, torch.device("cpu")), at_once, Padding())
         self.steps: list[int] = []
         self.widths: list[int] = []
 
@@ -206,7 +206,7 @@ def counted(model: Any, prompts: Sequence[int], rooms: Sequence[int]) -> Padding
         index: Request((9,) * length, room, 0)
         for index, (length, room) in enumerate(zip(prompts, rooms, strict=True))
     }
-    dict(Decoder(model, (), choice, 8, padding).complete(requests))
+    dict(Decoder([model], (), choice, 8, padding).complete(requests))
     return padding
 
 

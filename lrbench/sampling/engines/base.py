@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrbench.errors import RunError
+from lrbench.methods.answers import OWN
 from lrbench.recipe.messages import found
+from lrbench.sampling.engines.answered import Answered
 
 # The strongest bias that vLLM and OpenAI's protocol have, for ids that stand for no token: it divides
 # their odds by e^100, and one that is written all the same is found out by `Engine.complete`.
@@ -73,18 +75,7 @@ class Engine(ABC):
         the context has an empty completion. Raises `RunError` when the engine breaks its promise, or a prompt
         holds a token that the model has no row for.
         """
-        highest = max((max(prompt, default=0) for prompt in prompts), default=0)
-        if highest >= self.rules.rows:
-            raise RunError(
-                f"a prompt holds the token {highest}, and the model has rows for tokens up to "
-                f"{self.rules.rows - 1}: its chat template writes a token that it was not made with"
-            )
-        row_seeds = seeds or [0] * len(prompts)
-        requests = {
-            index: Request(tuple(prompt), room, seed)
-            for index, (prompt, seed) in enumerate(zip(prompts, row_seeds, strict=True))
-            if (room := min(max_new_tokens, self.rules.context - len(prompt))) > 0
-        }
+        requests = self._requests(prompts, max_new_tokens, seeds)
         written = self.complete_requests(list(requests.values()), temperature)
         completions: list[tuple[int, ...]] = [()] * len(prompts)
         for (index, request), completion in zip(requests.items(), written, strict=True):
@@ -92,9 +83,48 @@ class Engine(ABC):
             completions[index] = completion
         return completions
 
+    def answer(
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        seeds: Sequence[int] = (),
+    ) -> list[Answered]:
+        """As `complete`, with the origin of every token and what it took."""
+        requests = self._requests(prompts, max_new_tokens, seeds)
+        written = self.answer_requests(list(requests.values()), temperature)
+        answers = [Answered()] * len(prompts)
+        for (index, request), answered in zip(requests.items(), written, strict=True):
+            self._check(request, answered.completion)
+            answers[index] = answered
+        return answers
+
     @abstractmethod
     def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
         """One completion per request, in the given order."""
+
+    def answer_requests(self, requests: Sequence[Request], temperature: float) -> list[Answered]:
+        """As `complete_requests`, with the origin of every token; an engine of one model knows it."""
+        return [
+            Answered.alone(OWN, completion) for completion in self.complete_requests(requests, temperature)
+        ]
+
+    def _requests(
+        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, seeds: Sequence[int]
+    ) -> dict[int, Request]:
+        """A request for every prompt that has room left in the context, by the prompt's place."""
+        highest = max((max(prompt, default=0) for prompt in prompts), default=0)
+        if highest >= self.rules.rows:
+            raise RunError(
+                f"a prompt holds the token {highest}, and the model has rows for tokens up to "
+                f"{self.rules.rows - 1}: its chat template writes a token that it was not made with"
+            )
+        row_seeds = seeds or [0] * len(prompts)
+        return {
+            index: Request(tuple(prompt), room, seed)
+            for index, (prompt, seed) in enumerate(zip(prompts, row_seeds, strict=True))
+            if (room := min(max_new_tokens, self.rules.context - len(prompt))) > 0
+        }
 
     def _check(self, request: Request, completion: tuple[int, ...]) -> None:
         for place, token in enumerate(completion):

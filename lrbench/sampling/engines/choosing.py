@@ -6,9 +6,22 @@ Shapes: B rows, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from lrbench.sampling.engines.rows import Row
+
+
+class Chooser(Protocol):
+    """Says what each row writes next, from what one model or several think of it."""
+
+    def stream(self, seed: int) -> torch.Generator | None:
+        """The random stream of one row; None where nothing is random."""
+
+    def next_tokens(self, logits: Sequence[Tensor], rows: Sequence[Row]) -> list[int]:
+        """The next token of each row, from logits (B, V) of each model, which may be overwritten."""
 
 
 class Choice:
@@ -31,6 +44,12 @@ class Choice:
         if self.temperature > 0:
             scores_BV = scores_BV / self.temperature + gumbel_noise(streams, scores_BV)
         return scores_BV
+
+    def next_tokens(self, logits: Sequence[Tensor], rows: Sequence[Row]) -> list[int]:
+        """What one model alone writes: the only one of `logits`."""
+        (logits_BV,) = logits
+        chosen: list[int] = self.scores(logits_BV, [row.stream for row in rows]).argmax(dim=-1).tolist()
+        return chosen
 
 
 def gumbel_noise(streams: Sequence[torch.Generator | None], like_BV: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Writing token by token: rows that are done leave, and waiting prompts take their place.
 
-Rows end in the same column of the cache and are padded on the left. Shapes: B rows, T tokens of a prompt,
+Several models can have a say in every token; they go forward in lockstep, each with a cache of its own. Rows
+end in the same column of the caches and are padded on the left. Shapes: B rows, T tokens of a prompt,
 W columns of the cache, V vocabulary, H heads, D head dimension.
 """
 
@@ -8,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,8 +19,9 @@ from transformers import DynamicCache
 from lrbench.models.loading import Model
 from lrbench.models.pieces import TOKENS_PER_FORWARD
 from lrbench.sampling.engines.base import Request
-from lrbench.sampling.engines.choosing import Choice
+from lrbench.sampling.engines.choosing import Chooser
 from lrbench.sampling.engines.padding import Padding
+from lrbench.sampling.engines.rows import Row
 
 PADDING_ID = 0
 # The share of free rows from which on waiting prompts are read: reading a few costs a whole forward.
@@ -26,48 +29,43 @@ REFILL = 1 / 4
 
 
 @dataclass
-class Row:
-    """One request under way."""
-
-    index: int
-    request: Request
-    stream: torch.Generator | None
-    written: list[int] = field(default_factory=list)
-
-    @property
-    def length(self) -> int:
-        """Tokens of it that are in the cache."""
-        return len(self.request.prompt) + len(self.written) - 1
-
-
-@dataclass
 class Group:
-    """Rows that go forward together.
+    """Rows that go forward together, with the cache of each model.
 
-    `mask` (B, W) is added to attention: zero where the cache is real, minus infinity where it is padding.
+    `mask` (B, W) is added to attention: zero where caches are real, minus infinity where they are padding.
     """
 
     rows: list[Row]
-    cache: DynamicCache
+    caches: list[DynamicCache]
     mask: Tensor
 
 
 class Decoder:
-    """Completes requests with one model, at most `at_once` rows at a time."""
+    """Completes requests, at most `at_once` rows at a time; `chooser` sees the logits of all `models`."""
 
     def __init__(
-        self, model: Model, stop_ids: Sequence[int], choice: Choice, at_once: int, padding: Padding
+        self,
+        models: Sequence[Model],
+        stop_ids: Sequence[int],
+        chooser: Chooser,
+        at_once: int,
+        padding: Padding,
     ) -> None:
-        self.model = model
-        self.device = model.device
+        self.models = models
+        self.device = models[0].device
         self.stop_ids = frozenset(stop_ids)
-        self.choice = choice
+        self.chooser = chooser
         self.at_once = at_once
         self.padding = padding
 
-    @torch.no_grad()
     def complete(self, requests: Mapping[int, Request]) -> Iterator[tuple[int, tuple[int, ...]]]:
         """The completions by index, each as soon as it is done; prompts are read in the given order."""
+        for row in self.rows(requests):
+            yield row.index, tuple(row.written)
+
+    @torch.no_grad()
+    def rows(self, requests: Mapping[int, Request]) -> Iterator[Row]:
+        """The row of every request, by index, as soon as it is done."""
         waiting = deque(requests.items())
         running: Group | None = None
         while waiting or running:
@@ -81,16 +79,16 @@ class Decoder:
             assert running is not None
             left = []
             for place, row in enumerate(running.rows):
-                if self._is_done(row):
+                if row.is_done(self.stop_ids):
                     self.padding.completion(len(row.request.prompt), len(row.written))
-                    yield row.index, tuple(row.written)
+                    yield row
                 else:
                     left.append(place)
             if len(left) < len(running.rows):
                 running = kept(running, left) if left else None
 
     def _row(self, index: int, request: Request) -> Row:
-        return Row(index, request, self.choice.stream(request.seed))
+        return Row(index, request, self.chooser.stream(request.seed))
 
     def _pieces(self, rows: Sequence[Row]) -> list[list[Row]]:
         """Rows that are read in one forward each, so that its size has a bound; the longest come first."""
@@ -103,7 +101,7 @@ class Decoder:
         return pieces
 
     def read(self, rows: list[Row]) -> Group:
-        """Prompts go into a new cache, and each row gets its first token."""
+        """Prompts go into new caches, and each row gets its first token."""
         prompts = [row.request.prompt for row in rows]
         longest = max(map(len, prompts))
         ids_BT = torch.tensor(
@@ -114,10 +112,10 @@ class Decoder:
             device=self.device,
         )
         real_BT = (positions_BT >= 0).long()
-        cache = DynamicCache(config=self.model.config)
-        self._forward(rows, cache, ids_BT, real_BT, positions_BT.clamp_(min=0))
-        mask = torch.zeros(ids_BT.shape, dtype=self.model.dtype, device=self.device)
-        return Group(rows, cache, mask.masked_fill_(real_BT == 0, -torch.inf))
+        caches = [DynamicCache(config=model.config) for model in self.models]
+        self._forward(rows, caches, ids_BT, real_BT, positions_BT.clamp_(min=0))
+        mask = torch.zeros(ids_BT.shape, dtype=self.models[0].dtype, device=self.device)
+        return Group(rows, caches, mask.masked_fill_(real_BT == 0, -torch.inf))
 
     def step(self, group: Group) -> None:
         """One more token for each row."""
@@ -125,27 +123,30 @@ class Decoder:
         positions_BT = torch.tensor([[row.length] for row in group.rows], device=self.device)
         group.mask = torch.nn.functional.pad(group.mask, (0, 1))
         # A mask of four dimensions is taken as it is; one of two would be worked out anew for each token.
-        self._forward(group.rows, group.cache, ids_BT, group.mask[:, None, None], positions_BT)
+        self._forward(group.rows, group.caches, ids_BT, group.mask[:, None, None], positions_BT)
 
     def _forward(
-        self, rows: Sequence[Row], cache: DynamicCache, ids_BT: Tensor, mask: Tensor, positions_BT: Tensor
+        self,
+        rows: Sequence[Row],
+        caches: Sequence[DynamicCache],
+        ids_BT: Tensor,
+        mask: Tensor,
+        positions_BT: Tensor,
     ) -> None:
-        output = self.model(
-            input_ids=ids_BT,
-            attention_mask=mask,
-            position_ids=positions_BT,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        logits = [
+            model(
+                input_ids=ids_BT,
+                attention_mask=mask.to(model.dtype) if mask.is_floating_point() else mask,
+                position_ids=positions_BT,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits[:, -1]
+            for model, cache in zip(self.models, caches, strict=True)
+        ]
         self.padding.forward(len(rows), ids_BT.shape[1], columns=mask.shape[-1])
-        scores_BV = self.choice.scores(output.logits[:, -1], [row.stream for row in rows])
-        chosen_B = scores_BV.argmax(dim=-1)
-        for row, token in zip(rows, chosen_B.tolist(), strict=True):
+        for row, token in zip(rows, self.chooser.next_tokens(logits, rows), strict=True):
             row.written.append(token)
-
-    def _is_done(self, row: Row) -> bool:
-        return row.written[-1] in self.stop_ids or len(row.written) == row.request.max_new_tokens
 
 
 def kept(group: Group, places: Sequence[int]) -> Group:
@@ -153,10 +154,10 @@ def kept(group: Group, places: Sequence[int]) -> Group:
     rows = [group.rows[place] for place in places]
     width = max(row.length for row in rows)
     chosen_B = torch.tensor(places, device=group.mask.device)
-    for layer in group.cache.layers:
+    for layer in _layers(group):
         layer.keys = layer.keys[:, :, -width:].index_select(0, chosen_B)
         layer.values = layer.values[:, :, -width:].index_select(0, chosen_B)
-    return Group(rows, group.cache, group.mask[:, -width:].index_select(0, chosen_B))
+    return Group(rows, group.caches, group.mask[:, -width:].index_select(0, chosen_B))
 
 
 def merged(groups: Sequence[Group]) -> Group:
@@ -165,7 +166,7 @@ def merged(groups: Sequence[Group]) -> Group:
     if len(groups) == 1:
         return first
     width = max(group.mask.shape[1] for group in groups)
-    for layer, *others in zip(*(group.cache.layers for group in groups), strict=True):
+    for layer, *others in zip(*(_layers(group) for group in groups), strict=True):
         layer.keys = torch.cat([padded(part.keys, width) for part in (layer, *others)])
         layer.values = torch.cat([padded(part.values, width) for part in (layer, *others)])
         for part in others:
@@ -175,7 +176,12 @@ def merged(groups: Sequence[Group]) -> Group:
         torch.nn.functional.pad(group.mask, (width - group.mask.shape[1], 0), value=-torch.inf)
         for group in groups
     ]
-    return Group([row for group in groups for row in group.rows], first.cache, torch.cat(masks))
+    return Group([row for group in groups for row in group.rows], first.caches, torch.cat(masks))
+
+
+def _layers(group: Group) -> list[Any]:
+    """The layers of every model's cache, one after the other."""
+    return [layer for cache in group.caches for layer in cache.layers]
 
 
 def padded(states_BHWD: Tensor, width: int) -> Tensor:

@@ -14,8 +14,9 @@ from lrbench.models.loading import Model
 from lrbench.models.memory import out_of_memory
 from lrbench.sampling.engines.base import Request
 from lrbench.sampling.engines.choosing import Choice
-from lrbench.sampling.engines.decoding import Decoder, Row, kept, merged
+from lrbench.sampling.engines.decoding import Decoder, kept, merged
 from lrbench.sampling.engines.padding import Padding
+from lrbench.sampling.engines.rows import Row
 
 # Rotations that depend on the longest row of the batch: what is in the cache would be rotated otherwise.
 BY_LENGTH = ("dynamic", "longrope")
@@ -67,7 +68,7 @@ class _Remembering(Choice):
 def _trial(model: Model) -> bool:
     """Whether rows that left, stayed and joined get the logits of forwards without any cache."""
     choice = _Remembering((), 0.0, model.device)
-    decoder = Decoder(model, (), choice, len(TRIAL_LENGTHS), Padding())
+    decoder = Decoder([model], (), choice, len(TRIAL_LENGTHS), Padding())
     long, short, middle = (_trial_prompt(model, length) for length in TRIAL_LENGTHS)
     try:
         group = merged([decoder.read([_row(long), _row(short)]), decoder.read([_row(middle)])])

@@ -7,8 +7,10 @@ is sampled.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 import torch
 
@@ -25,6 +27,10 @@ from lrbench.sampling.engines.refilling import can_refill
 from lrbench.sampling.engines.whole_batches import complete_batch
 
 logger = logging.getLogger(__name__)
+
+Written = TypeVar("Written")
+# Writes waiting requests, so many at once, and gives what it wrote by their index as soon as it is done.
+Write = Callable[[Mapping[int, Request], int], Iterator[tuple[int, Written]]]
 
 
 class TransformersEngine(Engine):
@@ -44,7 +50,11 @@ class TransformersEngine(Engine):
         self.padding = Padding() if padding is None else padding
 
     def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
-        """The longest prompts first, and similar lengths together.
+        """One completion per request, in the given order."""
+        return self._all(requests, partial(self._completed, temperature))
+
+    def _all(self, requests: Sequence[Request], write: Write[Written]) -> list[Written]:
+        """What `write` gives for each request: the longest prompts first, and similar lengths together.
 
         Rows that do not fit into memory are halved, and so is the batch size from there on: what follows is
         shorter, so the first rows find the size that fits. Completions that were done are kept. Raises
@@ -52,10 +62,10 @@ class TransformersEngine(Engine):
         """
         order = sorted(range(len(requests)), key=lambda index: -len(requests[index].prompt))
         waiting = {index: requests[index] for index in order}
-        completions: dict[int, tuple[int, ...]] = {}
+        completions: dict[int, Written] = {}
         while waiting:
             at_once = min(self._at_once(list(waiting.values())), len(waiting))
-            failure = self._write(waiting, temperature, at_once, completions)
+            failure = _add(write(waiting, at_once), completions)
             waiting = {index: request for index, request in waiting.items() if index not in completions}
             if failure is None:
                 continue
@@ -75,34 +85,29 @@ class TransformersEngine(Engine):
     def _at_once(self, requests: Sequence[Request]) -> int:
         return rows_that_fit(self.model, requests) if self.batch_size == "auto" else self.batch_size
 
-    def _write(
-        self,
-        waiting: Mapping[int, Request],
-        temperature: float,
-        at_once: int,
-        completions: dict[int, tuple[int, ...]],
-    ) -> RuntimeError | None:
-        """Add completions until all are done or memory has run out; the error that said so."""
-        try:
-            for index, completion in self._completed(waiting, temperature, at_once):
-                completions[index] = completion
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-            # Its frames hold all that filled the memory.
-            return error.with_traceback(None)
-        return None
-
     def _completed(
-        self, waiting: Mapping[int, Request], temperature: float, at_once: int
+        self, temperature: float, waiting: Mapping[int, Request], at_once: int
     ) -> Iterator[tuple[int, tuple[int, ...]]]:
         choice = Choice(self.rules.no_tokens, temperature, self.model.device)
         stops = self.rules.stop_ids
         if can_refill(self.model):
-            decoder = Decoder(self.model, stops, choice, at_once, self.padding)
+            decoder = Decoder([self.model], stops, choice, at_once, self.padding)
             yield from decoder.complete(waiting)
             return
         requests = iter(waiting.items())
         while batch := dict(islice(requests, at_once)):
             rows = complete_batch(self.model, list(batch.values()), stops, choice, self.padding)
             yield from zip(batch, rows, strict=True)
+
+
+def _add(written: Iterable[tuple[int, Written]], completions: dict[int, Written]) -> RuntimeError | None:
+    """Add completions until all are done or memory has run out; the error that said so."""
+    try:
+        for index, completion in written:
+            completions[index] = completion
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        # Its frames hold all that filled the memory.
+        return error.with_traceback(None)
+    return None

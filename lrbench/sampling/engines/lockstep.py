@@ -1,0 +1,183 @@
+"""The engine of answers that several models, or rules, have a say in: models in lockstep, and a policy.
+
+What begins otherwise than it goes on has phases: each writes on from what the one before has written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+
+from lrbench.errors import RunError
+from lrbench.methods.answers import (
+    OWN,
+    Answer,
+    Lead,
+    Mix,
+    Plain,
+    Prefill,
+    Route,
+    StopBias,
+    TokenBudget,
+    Vote,
+)
+from lrbench.models.loading import Model
+from lrbench.recipe.schema import BatchSize
+from lrbench.sampling.engines.answered import Answered
+from lrbench.sampling.engines.base import Request, TokenRules
+from lrbench.sampling.engines.batch_size import rows_that_fit
+from lrbench.sampling.engines.decoding import Decoder
+from lrbench.sampling.engines.padding import Padding
+from lrbench.sampling.engines.policies import Alone, Biased, Budgeted, Mixing, Policy, Routing, Setting
+from lrbench.sampling.engines.refilling import can_refill
+from lrbench.sampling.engines.row_batches import batch_rows
+from lrbench.sampling.engines.rows import Row
+from lrbench.sampling.engines.transformers import TransformersEngine
+
+# What goes on after other tokens draws from a stream of its own: the seed's own has given those their noise.
+GOING_ON = 2**61
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The models of `names` write at most `tokens` tokens, None for all, after prompts that it `takes`."""
+
+    names: tuple[str, ...]
+    policy: Callable[[Setting], Policy]
+    tokens: int | None = None
+    takes: Callable[[Sequence[int]], bool] = lambda _: True
+
+
+class LockstepEngine(TransformersEngine):
+    """Writes the `answer` of loaded `models`, by the names under which the answer speaks of them.
+
+    The caller has proven that ids mean the same tokens to all of them; `rules` are of the arm's own model.
+    Ids that one of them has no row for are never chosen, and a completion ends where the shortest context is
+    full.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        answer: Answer,
+        rules: TokenRules,
+        batch_size: BatchSize,
+        padding: Padding | None = None,
+    ) -> None:
+        self.phases = phases_of(answer)
+        names = dict.fromkeys(name for phase in self.phases for name in phase.names)
+        self.models = {name: models[name] for name in names}
+        first, *_ = self.models.values()
+        super().__init__(first, _shared_rules(rules, list(self.models.values())), batch_size, padding)
+
+    def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
+        """One completion per request, in the given order."""
+        return [answered.completion for answered in self.answer_requests(requests, temperature)]
+
+    def answer_requests(self, requests: Sequence[Request], temperature: float) -> list[Answered]:
+        """One answer per request, in the given order; rows that do not fit into memory are halved."""
+        return self._all(requests, partial(self._answered, temperature))
+
+    def _answered(
+        self, temperature: float, waiting: Mapping[int, Request], at_once: int
+    ) -> Iterator[tuple[int, Answered]]:
+        stops = self.rules.stop_ids
+        begun = dict.fromkeys(waiting, Answered())
+        for phase in self.phases:
+            asked = {
+                index: _continued(waiting[index], answered, phase.tokens)
+                for index, answered in begun.items()
+                if phase.takes(waiting[index].prompt)
+            }
+            for row in self._rows(phase, temperature, asked, at_once):
+                whole = begun[row.index].then(_answered(row, phase.names))
+                full = len(whole.completion) == waiting[row.index].max_new_tokens
+                if full or whole.completion[-1] in stops:
+                    del begun[row.index]
+                    yield row.index, whole
+                else:
+                    begun[row.index] = whole
+
+    def _rows(
+        self, phase: Phase, temperature: float, asked: Mapping[int, Request], at_once: int
+    ) -> Iterator[Row]:
+        """The rows of one phase, each as soon as it is done; the longest prompts are read first."""
+        models = [self.models[name] for name in phase.names]
+        rules = self.rules
+        policy = phase.policy(
+            Setting(rules.rows, rules.no_tokens, rules.stop_ids, temperature, self.model.device)
+        )
+        ordered = dict(sorted(asked.items(), key=lambda item: -len(item[1].prompt)))
+        if all(can_refill(model) for model in models):
+            yield from Decoder(models, rules.stop_ids, policy, at_once, self.padding).rows(ordered)
+            return
+        requests = iter(ordered.items())
+        while batch := dict(islice(requests, at_once)):
+            yield from batch_rows(models, batch, frozenset(rules.stop_ids), policy, self.padding)
+
+    def _at_once(self, requests: Sequence[Request]) -> int:
+        if self.batch_size != "auto":
+            return self.batch_size
+        # Of each model so many rows would fit by themselves; together they share the memory.
+        each = [rows_that_fit(model, requests) for model in self.models.values()]
+        return max(1, int(1 / sum(1 / rows for rows in each)))
+
+
+def phases_of(answer: Answer) -> tuple[Phase, ...]:
+    """How an answer is written. Raises `RunError` for one that no engine here knows."""
+    if isinstance(answer, Mix):
+        steps = None if answer.when is None else answer.when.steps
+        mixing = Phase(answer.read, partial(Mixing, answer), steps)
+        # From there on the first writes alone, and the others need not read along.
+        after = (alone(answer.first),)
+        return (mixing,) if steps is None else after if steps == 0 else (mixing, *after)
+    if isinstance(answer, Route):
+        names = (OWN, answer.route.to)
+        return (Phase(names, partial(Routing, answer.route.when, names)),)
+    if isinstance(answer, Lead):
+        leader = alone(answer.lead.by)
+        return (replace(leader, tokens=answer.lead.tokens, takes=answer.leads), alone(OWN))
+    if isinstance(answer, StopBias):
+        return (Phase((OWN,), partial(Biased, answer.stop_bias, OWN)),)
+    if isinstance(answer, TokenBudget):
+        return (Phase((OWN,), partial(Budgeted, answer.budget, OWN)),)
+    if isinstance(answer, Plain | Prefill | Vote):
+        return (alone(OWN),)
+    raise RunError(f"the engine hf does not know how to write an answer by `{answer.word}`")
+
+
+def alone(name: str) -> Phase:
+    """One model writes to the end."""
+    return Phase((name,), partial(Alone, name))
+
+
+def _continued(request: Request, begun: Answered, tokens: int | None) -> Request:
+    """What is left of a request after what was written for it, or the next `tokens` tokens of that."""
+    left = request.max_new_tokens - len(begun.completion)
+    return Request(
+        request.prompt + begun.completion,
+        left if tokens is None else min(left, tokens),
+        request.seed + (GOING_ON if begun.completion else 0),
+    )
+
+
+def _answered(row: Row, names: Sequence[str]) -> Answered:
+    """What a row says of itself; every model of its phase went forward once for each of its tokens."""
+    count = len(row.written)
+    return Answered(tuple(row.written), tuple(row.origins), dict.fromkeys(names, count), count)
+
+
+def _shared_rules(rules: TokenRules, models: Sequence[Model]) -> TokenRules:
+    """The rules within what every model has rows and positions for."""
+    rows = [model.get_output_embeddings().weight.shape[0] for model in models]
+    contexts = [
+        getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+        for model in models
+    ]
+    return replace(
+        rules,
+        rows=min(rules.rows, *rows),
+        context=min([rules.context, *(context for context in contexts if context is not None)]),
+    )
