@@ -9,9 +9,8 @@ Shapes: B rollouts, T tokens, D hidden, N steps of a forward, C steps of a chunk
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from lrbench.errors import NonFiniteLossError, RunError
+from lrbench.errors import RunError
 from lrbench.models.deriving import learning_weights
 from lrbench.models.forward import TOKENS_PER_FORWARD, chunk_size, length_batches, log_probabilities
 from lrbench.models.loading import Model
@@ -27,6 +26,7 @@ from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.scoring import step_hidden_states
 from lrbench.training.checkpoints import Checkpoint, Points
+from lrbench.training.loop import Curves, Schedule, optimise
 
 ROLLOUTS_PER_UPDATE = 4
 MAX_GRADIENT_NORM = 1.0
@@ -65,36 +65,50 @@ def distill(
             "no rollout was written, so an amateur has nothing to learn from: every prompt fills the "
             "expert's context; give shorter problems"
         )
-    weights = learning_weights(student)
-    optimizer = torch.optim.AdamW(weights.values(), lr=learning_rate, weight_decay=0.0)
-    divergence: Points = []
-    done, spent = 0, 0.0
-    if resume is not None:
-        divergence, done, spent = resume.curves["divergence"], resume.update, resume.seconds
-        _restore(weights, optimizer, resume)
-    for update, batch in enumerate(_batches(rollouts, updates, seed)):
-        if update < done:
-            continue
-        started = time.monotonic()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * (1 - update / updates)
-        optimizer.zero_grad()
-        mean = _backward(teacher, student, vocabulary, batch)
-        norm = torch.nn.utils.clip_grad_norm_(weights.values(), MAX_GRADIENT_NORM)
-        if not (np.isfinite(mean) and torch.isfinite(norm)):
-            raise NonFiniteLossError(
-                f"the divergence of the amateur is {mean} and its gradient's norm {norm.item()} at update "
-                f"{update}; lower pair.amateur.derive.learning_rate"
-            )
-        optimizer.step()
-        divergence.append((update, mean))
-        spent += time.monotonic() - started
-        if progress is not None:
-            progress(update + 1, mean)
-        if (update + 1) % updates_between_saves == 0 and update + 1 < updates:
-            tensors = _tensors(weights, optimizer)
-            save(Checkpoint(update + 1, tensors, {"divergence": divergence}, spent))
-    return Distilled(divergence, spent)
+    curves = Curves() if resume is None else Curves(loss=resume.curves["divergence"])
+
+    def save_divergence(state: Checkpoint) -> None:
+        save(replace(state, curves={"divergence": state.curves["loss"]}))
+
+    _, spent = optimise(
+        _Student(teacher, student, vocabulary),
+        _batches(rollouts, updates, seed),
+        Schedule(updates, learning_rate, 0.0, MAX_GRADIENT_NORM, updates_between_saves),
+        curves,
+        save=save_divergence,
+        resume=resume,
+        progress=progress,
+    )
+    return Distilled(curves.loss, spent)
+
+
+class _Student:
+    """The layers of a smaller model that learn from a larger one's distributions."""
+
+    def __init__(self, teacher: Model, student: Model, vocabulary: SharedVocabulary) -> None:
+        self.teacher = teacher
+        self.student = student
+        self.vocabulary = vocabulary
+        self.weights = learning_weights(student)
+
+    def loss(self, update: int, batch: list[Rollout]) -> float:
+        for weight in self.weights.values():
+            weight.grad = None
+        return _backward(self.teacher, self.student, self.vocabulary, batch)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {f"weights/{name}": weight.detach().contiguous() for name, weight in self.weights.items()}
+
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        for name, weight in self.weights.items():
+            weight.copy_(tensors[f"weights/{name}"])
+
+    def describe(self, loss: float, norm: float, update: int, batch: list[Rollout]) -> str:
+        return (
+            f"the divergence of the amateur is {loss} and its gradient's norm {norm} at update {update}; "
+            "lower pair.amateur.derive.learning_rate"
+        )
 
 
 def _batches(rollouts: Sequence[Rollout], updates: int, seed: int) -> Iterator[list[Rollout]]:
@@ -141,22 +155,3 @@ def _divergence(
     teacher_CV = log_probabilities(teacher, teacher_CD, vocabulary)
     student_CV = log_probabilities(student, student_CD, vocabulary)
     return (teacher_CV.exp() * (teacher_CV - student_CV)).sum()
-
-
-def _tensors(weights: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    tensors = {f"weights/{name}": weight.detach().contiguous() for name, weight in weights.items()}
-    for name, weight in weights.items():
-        for key, value in optimizer.state[weight].items():
-            tensors[f"optimizer/{key}/{name}"] = value.contiguous()
-    return tensors
-
-
-def _restore(
-    weights: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, resume: Checkpoint
-) -> None:
-    for name, weight in weights.items():
-        with torch.no_grad():
-            weight.copy_(resume.tensors[f"weights/{name}"])
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            value = resume.tensors[f"optimizer/{key}/{name}"]
-            optimizer.state[weight][key] = value if key == "step" else value.to(weight.device)

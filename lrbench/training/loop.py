@@ -1,11 +1,12 @@
-"""The training loop: read this first. AdamW on the adapter, linear decay, one batch an update."""
+"""The training loop: read this first. AdamW, linear decay, one batch an update, for all that learns."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from math import isfinite
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from peft import PeftModel
@@ -29,6 +30,8 @@ MEASUREMENTS = 20
 
 ALONE = Team()
 
+Batch = TypeVar("Batch", bound=Sequence[object], contravariant=True)
+
 
 @dataclass
 class Curves:
@@ -47,6 +50,108 @@ class Curves:
     def measured(self) -> dict[str, Points]:
         """The curves that have any point, by name."""
         return {name: points for name, points in vars(self).items() if points}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How far a training goes: `updates` is its length, and with `seconds` none begins once these are spent.
+
+    The learning rate falls with the larger share of the two, so that it ends at zero either way.
+    """
+
+    updates: int
+    learning_rate: float
+    weight_decay: float
+    max_gradient_norm: float
+    updates_between_saves: int
+    seconds: float | None = None
+
+    def share(self, updates: int, seconds: float) -> float:
+        """The part of the schedule that so many updates, in so many seconds, are."""
+        return max(updates / self.updates, 0.0 if self.seconds is None else seconds / self.seconds)
+
+
+class Learner(Protocol[Batch]):
+    """What the loop changes."""
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """The weights that learn, by name."""
+
+    def loss(self, update: int, batch: Batch) -> float:
+        """The loss of `batch`, whose gradient is left in `grad` of the weights."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights as a checkpoint holds them."""
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the weights of a checkpoint."""
+
+    def describe(self, loss: float, norm: float, update: int, batch: Batch) -> str:
+        """What to say of a loss, a gradient's norm or a weight that is not a number."""
+
+
+def optimise(
+    learner: Learner[Batch],
+    batches: Iterable[Batch],
+    schedule: Schedule,
+    curves: Curves,
+    *,
+    save: Callable[[Checkpoint], None],
+    resume: Checkpoint | None = None,
+    progress: Callable[[int, float], None] | None = None,
+    measure: Callable[[int], None] = lambda _updates: None,
+    clock: Callable[[], float] = time.monotonic,
+    agreed: Callable[[float], float] = lambda seconds: seconds,
+) -> tuple[int, float]:
+    """Change the learner's weights; gives the updates done in all and the seconds that they took.
+
+    `curves` holds those up to `resume`, and grows. `measure` is called some times between and at the end,
+    with the updates done. A checkpoint given to `save` is that state until `save` returns. `agreed` makes
+    one number of the seconds of several processes. Raises `NonFiniteLossError`.
+    """
+    weights = learner.weights
+    optimizer = torch.optim.AdamW(
+        weights.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+    )
+    done, spent = 0, 0.0
+    if resume is not None:
+        done, spent = resume.update, resume.seconds
+        learner.restore(resume.tensors)
+        _restore_moments(optimizer, weights, resume.tensors)
+    for update, batch in enumerate(batches):
+        if update < done:
+            continue
+        before = schedule.share(update, spent)
+        if before >= 1:
+            break
+        started = clock()
+        learning_rate = schedule.learning_rate * (1 - before)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        loss = learner.loss(update, batch)
+        norm = torch.nn.utils.clip_grad_norm_(weights.values(), schedule.max_gradient_norm).item()
+        if not (isfinite(loss) and isfinite(norm)):
+            raise NonFiniteLossError(learner.describe(loss, norm, update, batch))
+        optimizer.step()
+        curves.loss.append((update, loss))
+        curves.learning_rate.append((update, learning_rate))
+        curves.gradient_norm.append((update, norm))
+        curves.steps.append((update, len(batch)))
+        done = update + 1
+        spent = agreed(spent + clock() - started)
+        if progress is not None:
+            progress(done, loss)
+        share = schedule.share(done, spent)
+        if share >= 1 or int(share * MEASUREMENTS) > int(before * MEASUREMENTS):
+            measure(done)
+        if share >= 1 or done % schedule.updates_between_saves == 0:
+            if not all(torch.isfinite(weight).all() for weight in weights.values()):
+                raise NonFiniteLossError(learner.describe(loss, norm, update, batch))
+            if share < 1:
+                tensors = learner.tensors() | _moments(optimizer, weights)
+                save(Checkpoint(done, tensors, curves.measured, spent))
+    return done, spent
 
 
 @dataclass(frozen=True)
@@ -91,17 +196,16 @@ def train(
     its gradient or a weight is not a number.
     """
     adapted = attach_adapter(model, training.lora, seed)
-    expert = adapted.get_base_model()
-    parameters = {name: weight for name, weight in adapted.named_parameters() if weight.requires_grad}
-    optimizer = torch.optim.AdamW(
-        parameters.values(), lr=training.learning_rate, weight_decay=training.weight_decay
+    learner = _Adapter(adapted, vocabulary, samples, TokenDropout(adapted, seed), runtime, team)
+    expert = learner.expert
+    schedule = Schedule(
+        training.updates,
+        training.learning_rate,
+        training.weight_decay,
+        training.max_gradient_norm,
+        runtime.updates_between_saves,
+        seconds,
     )
-
-    dropout = TokenDropout(adapted, seed)
-    gradients = Gradients(expert, vocabulary, samples, list(parameters.values()), dropout, runtime, team)
-
-    def share(updates: int) -> float:
-        return max(updates / training.updates, 0.0 if seconds is None else spent / seconds)
 
     def measure(updates: int) -> None:
         if held_out:
@@ -110,84 +214,82 @@ def train(
             adapted.train()
 
     adapted.train()
-    curves, done, spent = Curves(), 0, 0.0
+    curves = Curves() if resume is None else Curves(**resume.curves)
     if resume is None:
         measure(0)
-    else:
-        curves, done, spent = Curves(**resume.curves), resume.update, resume.seconds
-        _restore(adapted, optimizer, parameters, resume)
     with ways_of_computing(expert, runtime):
-        for update, batch in _remaining(update_batches(samples, training, seed), done):
-            before = share(update)
-            if before >= 1:
-                break
-            started = clock()
-            learning_rate = training.learning_rate * (1 - before)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate
-            loss = gradients.of(update, batch)
-            norm = torch.nn.utils.clip_grad_norm_(parameters.values(), training.max_gradient_norm)
-            if not (torch.isfinite(loss) and torch.isfinite(norm)):
-                raise NonFiniteLossError(_describe(loss, norm, update, batch, samples))
-            optimizer.step()
-            curves.loss.append((update, loss.item()))
-            curves.learning_rate.append((update, learning_rate))
-            curves.gradient_norm.append((update, norm.item()))
-            curves.steps.append((update, len(batch)))
-            done = update + 1
-            spent = team.agreed(spent + clock() - started, expert.device)
-            if progress is not None:
-                progress(done, loss.item())
-            ends = share(done) >= 1
-            if ends or int(share(done) * MEASUREMENTS) > int(before * MEASUREMENTS):
-                measure(done)
-            if ends or done % runtime.updates_between_saves == 0:
-                if not all(torch.isfinite(weight).all() for weight in parameters.values()):
-                    raise NonFiniteLossError(_describe(loss, norm, update, batch, samples))
-                if not ends:
-                    save(Checkpoint(done, _tensors(adapted, optimizer, parameters), curves.measured, spent))
+        done, spent = optimise(
+            learner,
+            update_batches(samples, training, seed),
+            schedule,
+            curves,
+            save=save,
+            resume=resume,
+            progress=progress,
+            measure=measure,
+            clock=clock,
+            agreed=lambda seconds: team.agreed(seconds, expert.device),
+        )
     adapted.eval()
     return Trained(adapted, curves, spent, "updates" if done == training.updates else "seconds")
 
 
-def _remaining(batches: Iterator[list[int]], done: int) -> Iterator[tuple[int, list[int]]]:
-    return ((update, batch) for update, batch in enumerate(batches) if update >= done)
+class _Adapter:
+    """The adapter of an arm, which learns from kept steps."""
+
+    def __init__(
+        self,
+        adapted: PeftModel,
+        vocabulary: SharedVocabulary,
+        samples: Samples,
+        dropout: TokenDropout,
+        runtime: Runtime,
+        team: Team,
+    ) -> None:
+        self.adapted = adapted
+        self.expert = adapted.get_base_model()
+        self.samples = samples
+        self.weights = {name: weight for name, weight in adapted.named_parameters() if weight.requires_grad}
+        learning = list(self.weights.values())
+        self.gradients = Gradients(self.expert, vocabulary, samples, learning, dropout, runtime, team)
+
+    def loss(self, update: int, batch: list[int]) -> float:
+        return self.gradients.of(update, batch).item()
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {f"adapter/{name}": value.contiguous() for name, value in adapter_state(self.adapted).items()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        adapter = {
+            name.removeprefix("adapter/"): value
+            for name, value in tensors.items()
+            if name.startswith("adapter/")
+        }
+        restore_adapter(self.adapted, adapter)
+
+    def describe(self, loss: float, norm: float, update: int, batch: list[int]) -> str:
+        rollouts = self.samples.rollouts
+        problems = sorted({rollouts[self.samples.rollout[step]].problem_id for step in batch})
+        return (
+            f"the loss is {loss} and its gradient's norm {norm} at update {update}; "
+            f"the batch holds {len(batch)} steps of the problems {', '.join(problems[:16])}. "
+            "Lower training.learning_rate, or look at these samples with `lrbench samples`."
+        )
 
 
-def _tensors(
-    adapted: PeftModel, optimizer: torch.optim.Optimizer, parameters: dict[str, Tensor]
-) -> dict[str, Tensor]:
-    moments = {
-        f"optimizer/{key}/{name}": value.detach().clone().contiguous()
-        for name, weight in parameters.items()
+def _moments(optimizer: torch.optim.Optimizer, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What AdamW remembers of every weight, as a checkpoint holds it."""
+    return {
+        f"optimizer/{key}/{name}": value.detach().contiguous()
+        for name, weight in weights.items()
         for key, value in optimizer.state[weight].items()
     }
-    adapter = {f"adapter/{name}": value.clone() for name, value in adapter_state(adapted).items()}
-    return adapter | moments
 
 
-def _restore(
-    adapted: PeftModel,
-    optimizer: torch.optim.Optimizer,
-    parameters: dict[str, Tensor],
-    checkpoint: Checkpoint,
+def _restore_moments(
+    optimizer: torch.optim.Optimizer, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
 ) -> None:
-    adapter = {
-        name.removeprefix("adapter/"): value
-        for name, value in checkpoint.tensors.items()
-        if name.startswith("adapter/")
-    }
-    restore_adapter(adapted, adapter)
-    for name, weight in parameters.items():
+    for name, weight in weights.items():
         for key in ("step", "exp_avg", "exp_avg_sq"):
-            value = checkpoint.tensors[f"optimizer/{key}/{name}"]
+            value = tensors[f"optimizer/{key}/{name}"]
             optimizer.state[weight][key] = value if key == "step" else value.to(weight.device)
-
-
-def _describe(loss: Tensor, norm: Tensor, update: int, batch: list[int], samples: Samples) -> str:
-    problems = sorted({samples.rollouts[samples.rollout[step]].problem_id for step in batch})
-    return (
-        f"the loss is {loss.item()} and its gradient's norm {norm.item()} at update {update}; "
-        f"the batch holds {len(batch)} steps of the problems {', '.join(problems[:16])}. "
-        "Lower training.learning_rate, or look at these samples with `lrbench samples`."
-    )
