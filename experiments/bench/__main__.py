@@ -18,6 +18,7 @@ import torch
 from experiments.bench.commands import commands
 from experiments.bench.comparisons import (
     STEPS_PER_UPDATE,
+    contrasting,
     samples_of,
     sampling,
     scoring,
@@ -101,6 +102,7 @@ def _of_random(declared: RandomPair, subject: Subject, runs: int, updates: int) 
     (batch,) = islice(update_batches(samples, settings, seed=0), 1)
     yield training(f"lightr, {name}", few, samples, batch, runs)
     yield sampling(name, few, runs)
+    yield contrasting(name, few, runs)
     # The prompts of a benchmark are those of the embedded tokenizer, which has fewer ids than these models.
     workspace, small = embedded(EMBEDDED_PROBLEMS)
     yield overhead(subject, workspace.expert.tokenizer, EVALUATED_ITEMS, runs)

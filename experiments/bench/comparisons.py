@@ -11,8 +11,11 @@ from experiments.bench.bare import complete_bare
 from experiments.bench.measuring import Comparison, Figure, in_turn, seconds
 from experiments.bench.reference import loss_per_token, score_per_prefix
 from experiments.bench.subjects import Subject
+from lrbench.methods.answers import OWN, Mix
+from lrbench.methods.component import AMATEUR, EXPERT
 from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.recipe.schema import Divergence, Runtime, Training
+from lrbench.sampling.engines.lockstep import LockstepEngine
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import Samples, build_samples
 from lrbench.sampling.scores import Scores
@@ -88,6 +91,29 @@ def sampling(name: str, subject: Subject, runs: int) -> Comparison:
 
     found = in_turn(f"sampling, {name}: bare, against with scores", bare, scored, "at most 1.4", runs)
     assert tokens["bare"] == tokens["scored"], f"work of different size was compared: {tokens}"
+    return found
+
+
+def contrasting(name: str, subject: Subject, runs: int) -> Comparison:
+    """P8: answers of the expert alone, against those that both models write by contrastive decoding.
+
+    Of a subject whose completions all have the full length, so that both write the same number of tokens.
+    """
+    models = {OWN: subject.pair.expert, EXPERT: subject.pair.expert, AMATEUR: subject.pair.amateur}
+    decoding = Mix(mix={EXPERT: 1.0, AMATEUR: -1.0}, alpha=Divergence().alpha)
+    engine = LockstepEngine(models, decoding, subject.rules, subject.batch_size)
+    tokens = {}
+
+    def alone() -> None:
+        tokens["alone"] = sum(map(len, subject.complete()))
+
+    def contrasted() -> None:
+        tokens["contrasted"] = sum(map(len, engine.complete(subject.prompts, subject.new_tokens)))
+
+    found = in_turn(
+        f"answers, {name}: expert alone, against contrasted", alone, contrasted, "at most 2.3", runs
+    )
+    assert tokens["alone"] == tokens["contrasted"], f"work of different size was compared: {tokens}"
     return found
 
 

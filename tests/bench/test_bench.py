@@ -35,6 +35,7 @@ LINES = [
     ("scoring, 20 tokens: one pass, against per prefix", "at least 10"),
     ("lightr, 20 tokens: 16 steps, against", "at least 8"),
     ("sampling, 20 tokens: bare, against with scores", "at most 1.4"),
+    ("answers, 20 tokens: expert alone, against contrasted", "at most 2.3"),
     ("evaluation of 16 items: bare, against measured", "at most 1.05"),
     ("scoring 32 x 20 steps, V 720: GB beyond weights and activations", "under 0.5"),
     ("an update of 16 kept steps, V 720: GB beyond weights", ""),

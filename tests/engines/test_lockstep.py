@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -34,7 +34,8 @@ from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.engines.answered import FORCED, GIVEN, Answered, tally
 from lrbench.sampling.engines.base import TokenRules
 from lrbench.sampling.engines.given import GivenEngine
-from lrbench.sampling.engines.lockstep import LockstepEngine
+from lrbench.sampling.engines.lockstep import LockstepEngine, Phase
+from lrbench.sampling.engines.lockstep import alone as by_itself
 from lrbench.sampling.engines.padding import Padding
 from lrbench.sampling.engines.policies import Biased, Mixing, Setting
 from lrbench.sampling.engines.rows import Row
@@ -150,6 +151,32 @@ def test_rows_are_the_same_whatever_is_written_beside_them(
     models: dict[str, Any], answer: Answer, batch_size: int
 ) -> None:
     assert answers_by(models, answer, batch_size=batch_size) == answers_by(models, answer)
+
+
+class Relay(Answer):
+    """A package's own answer: the teacher writes two tokens, the peer all others."""
+
+    word: ClassVar[str] = "relay"
+
+    relay: str
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (replace(by_itself("teacher"), tokens=2), by_itself(self.relay))
+
+
+def test_an_answer_of_another_package_says_how_it_is_written(models: dict[str, Any]) -> None:
+    for prompt, answered in zip(PROMPTS, answers_by(models, Relay(relay="peer")), strict=True):
+        begun = alone(models["teacher"], [prompt], 2)[0]
+        assert answered.completion[:2] == begun
+        assert answered.origins[2:] == ("peer",) * (len(answered.completion) - len(begun))
+
+
+def test_an_answer_that_nobody_can_write_is_refused(models: dict[str, Any]) -> None:
+    class Silent(Answer):
+        word: ClassVar[str] = "silent"
+
+    with pytest.raises(RunError, match="does not know how to write an answer by `silent`"):
+        LockstepEngine(models, Silent(), RULES, 4)
 
 
 # ---- mixtures

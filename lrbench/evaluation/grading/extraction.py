@@ -34,6 +34,14 @@ def paper_prediction(benchmark: str, text: str, gold: str) -> str | None:
     return prediction
 
 
+def blind_prediction(benchmark: str, text: str) -> str | None:
+    """The prediction as it can be read without the gold answer, in its normal form: what samples vote by.
+
+    None where the completion gives no answer, or one that is beyond any real answer.
+    """
+    return None if answer_too_long(text) else _read(benchmark, text) or None
+
+
 def answer_too_long(text: str) -> bool:
     """Whether the part of a completion that the protocol would compare is beyond any real answer."""
     return len(text) > LONGEST and len(_answer_part(text)) > LONGEST

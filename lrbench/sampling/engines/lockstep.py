@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from typing import Protocol, runtime_checkable
 
 from lrbench.errors import RunError
 from lrbench.methods.answers import (
@@ -48,6 +49,14 @@ class Phase:
     policy: Callable[[Setting], Policy]
     tokens: int | None = None
     takes: Callable[[Sequence[int]], bool] = lambda _: True
+
+
+@runtime_checkable
+class Phased(Protocol):
+    """An answer that says itself how it is written, as those of other packages do."""
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Its phases, in order; the last one takes every prompt, to the end."""
 
 
 class LockstepEngine(TransformersEngine):
@@ -145,6 +154,8 @@ def phases_of(answer: Answer) -> tuple[Phase, ...]:
         return (Phase((OWN,), partial(Budgeted, answer.budget, OWN)),)
     if isinstance(answer, Plain | Prefill | Vote):
         return (alone(OWN),)
+    if isinstance(answer, Phased):
+        return answer.phases()
     raise RunError(f"the engine hf does not know how to write an answer by `{answer.word}`")
 
 

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from lrbench.evaluation.grading.extraction import choice, gold_forms, last_box, paper_prediction
+from lrbench.evaluation.grading.extraction import (
+    LONGEST,
+    blind_prediction,
+    choice,
+    gold_forms,
+    last_box,
+    paper_prediction,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +60,20 @@ def test_math_compares_the_gold_normalised_once_and_the_others_twice() -> None:
     assert gold_forms("math", "x \\in [-2,7]") == ("[-2,7]", "x\\in[-2,7]")
     assert gold_forms("asdiv", "3:30 p.m.") == ("3:30p.", "3:30p")
     assert gold_forms("minerva_math", "5 m") == ("5m", "5m")
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("so the answer is \\boxed{1200}.", "1200"),
+        ("The answer is 1200", "1200"),
+        ("7 and then 1200", "1200"),
+        ("I do not know", None),
+        ("", None),
+        ("\\boxed{" + "1" * (LONGEST + 1) + "}", None),
+    ],
+)
+def test_answers_that_vote_are_read_without_the_gold_answer(text: str, read: str | None) -> None:
+    assert blind_prediction("gsm8k", text) == read
+    if read is not None:
+        assert blind_prediction("gsm8k", text) == paper_prediction("gsm8k", text, "5")
