@@ -61,7 +61,7 @@ def _subjects(board: Board, rows: Sequence[Row], meant: Collection[str]) -> list
     candidates = [row for row in rows if board.is_subject(row)]
     if not candidates:
         return []
-    latest = max(candidates, key=lambda row: (row.arm_id in meant, row.recorded_at))
+    latest = max(candidates, key=lambda row: (board.is_meant(row), row.arm_id in meant, row.recorded_at))
     return [row for row in candidates if row.group == latest.group]
 
 
@@ -77,13 +77,18 @@ def _sentence(subjects: Sequence[Row], whole: Board) -> tuple[str, str]:
         return "none", f"<b>{name_html(subjects[0].arm)}</b> has no baseline measured on the same items."
     baseline, *others = found
     deltas = paired[baseline]
-    if several := _over_seeds(subjects, deltas[-1], baseline, whole):
-        return several
     row, delta = deltas[-1]
-    verdict, sentence = _one(row, delta, baseline)
+    several = _over_seeds(subjects, deltas[-1], baseline, whole)
+    verdict, sentence = several or _one(row, delta, baseline)
+    group = grouped(subjects)[0]
     for other in others:
-        if (beside := row.against.get(other)) and beside.average:
-            sentence += f" Against {_baseline_html(row, beside, other)}: {_difference(beside.average)}."
+        beside = row.against.get(other)
+        if beside is None:
+            continue
+        average = whole.over_seeds(group, other).get(AVERAGE) if several else beside.average
+        if average is not None:
+            named = _baseline_html(row, beside, other, not several)
+            sentence += f" Against {named}: {_difference(average)}."
     return verdict, sentence
 
 

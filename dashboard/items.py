@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
+
+from lrbench.results.statistics import Flips
 
 Item = dict[str, Any]
 
-WON, LOST, BOTH, NEITHER = "won", "lost", "both", "neither"
+WON, LOST, BOTH, NEITHER = (cell.name for cell in fields(Flips))
 OUTCOMES = {
     (True, False): WON,
     (False, True): LOST,

@@ -86,7 +86,13 @@ def _defaults(board: Board, meant: Collection[str]) -> tuple[str, str]:
         return board.rows[0].arm_id, board.rows[1].arm_id
     first = max(
         compared,
-        key=lambda row: (board.is_subject(row), row.arm_id in meant, len(row.against), row.recorded_at),
+        key=lambda row: (
+            board.is_subject(row),
+            board.is_meant(row),
+            row.arm_id in meant,
+            len(row.against),
+            row.recorded_at,
+        ),
     )
     return first.arm_id, first.against[board.foremost(first)[0]].baseline
 

@@ -16,6 +16,7 @@ from dashboard.rollout_view import show_rollout
 from dashboard.step_view import rule_text, step_html
 from dashboard.text import text_html
 from lrbench.errors import StoreError
+from lrbench.methods.presets import LEADER
 from lrbench.recipe.schema import Divergence
 from lrbench.results.microscope import Microscope, open_microscope
 from lrbench.results.records import ArmRecord
@@ -36,8 +37,8 @@ def main() -> None:
     if not arms:
         st.html(
             '<p class="lr-note">No arm here has scored rollouts. Arms that select steps by divergence or '
-            "contrast two models have them: <code>lightr</code>, <code>no_selection</code>, "
-            "<code>no_contrast</code>. Add one to a recipe and run it.</p>"
+            f"contrast two models have them, such as <code>{LEADER.name}</code>. Add one to a recipe and run "
+            "it.</p>"
         )
         return
     arm = arms[choose_arm(arms, result_names(results))]

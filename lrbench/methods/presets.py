@@ -47,8 +47,9 @@ PRESETS = (
     Preset("ground_truth", Colour("#0e7490", "#22d3ee", "#009e73"), against=("sft", "base")),
 )
 BY_NAME = {preset.name: preset for preset in PRESETS}
-# The expert as it is.
+# The expert as it is, and the arm that a recipe is about where it does not say.
 UNTRAINED = next(preset for preset in PRESETS if not preset.against)
+LEADER = next(preset for preset in PRESETS if preset.leads)
 
 
 def place_of(name: str) -> int:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lrbench.methods.presets import BY_NAME, PRESETS, Preset, place_of
+from lrbench.methods.presets import BY_NAME, LEADER, Preset, place_of
 from lrbench.recipe.schema import ArmDeclaration, Compare, Recipe
-
-_LEADER = next(preset for preset in PRESETS if preset.leads)
 
 
 @dataclass(frozen=True)
@@ -16,11 +14,13 @@ class Comparisons:
     """The `subject` of a recipe and the arms it is set `against`, the one that matters most first.
 
     There is no subject where everything is the untrained expert. Baselines that were not declared may be
-    names of presets that the recipe does not have: another recipe of the same expert may.
+    names of presets that the recipe does not have: another recipe of the same expert may. `meant` says that
+    something was declared or that the subject leads, and is not only the first arm there is.
     """
 
     subject: str | None
     against: tuple[str, ...]
+    meant: bool = True
 
 
 def comparisons_of(recipe: Recipe) -> Comparisons:
@@ -36,11 +36,14 @@ def presets_of(arms: Iterable[ArmDeclaration]) -> dict[str, str]:
 def compared(presets: Mapping[str, str], declared: Compare) -> Comparisons:
     """The comparisons among arms, given as arm -> the preset it is like, in the order declared."""
     subject = declared.subject or _subject(presets, declared.against or ())
-    if declared.against is not None or subject is None:
-        return Comparisons(subject, declared.against or ())
-    meant = _preset(presets.get(subject, subject)).against or _LEADER.against
-    names = (_alike(presets, preset, subject) for preset in meant)
-    return Comparisons(subject, tuple(dict.fromkeys(name for name in names if name != subject)))
+    if subject is None:
+        return Comparisons(None, declared.against or (), False)
+    preset = _preset(presets.get(subject, subject))
+    names = declared.against
+    if names is None:
+        names = tuple(_alike(presets, name, subject) for name in preset.against or LEADER.against)
+    against = tuple(dict.fromkeys(name for name in names if name != subject))
+    return Comparisons(subject, against, declared != Compare() or preset.leads)
 
 
 def board_place(name: str, preset: str) -> tuple[int, bool, str]:
@@ -60,7 +63,7 @@ def _weight(preset: Preset) -> tuple[bool, int]:
 
 def _preset(name: str) -> Preset:
     """The preset of this name. An arm that only another version knows is compared as one that leads."""
-    return BY_NAME.get(name, _LEADER)
+    return BY_NAME.get(name, LEADER)
 
 
 def _alike(presets: Mapping[str, str], preset: str, subject: str) -> str:

@@ -37,7 +37,7 @@ from lrbench.results.variations import ID_LENGTH, PLAIN, Variation, made_of, var
 from lrbench.store.keys import canonical_json, stable_hash
 
 AVERAGE = "average"
-_NOTHING = Comparisons(None, ())
+_NOTHING = Comparisons(None, (), False)
 
 
 @dataclass(frozen=True)
@@ -299,6 +299,10 @@ class Board:
         """Whether the row is what its recipe is about."""
         return row.arm == self.comparisons_of(row).subject
 
+    def is_meant(self, row: Row) -> bool:
+        """Whether the row is a subject that its recipe declares, or that leads among all arms."""
+        return self.is_subject(row) and self.comparisons_of(row).meant
+
     def foremost(self, row: Row) -> list[str]:
         """The baselines that the row is set against, the one that matters most to its recipe first."""
         ranked = (name for name in self.comparisons_of(row).against if name in row.against)
@@ -406,7 +410,7 @@ def _build_board(
                 untrained=preset == UNTRAINED.name if record is None else not record.settings,
             )
         )
-    rows.sort(key=_row_order)
+    rows.sort(key=lambda row: _row_order(row, comparisons[row.recipe]))
     rows = list(_set_against(rows, len(benchmarks), arm_records, varied, comparisons))
     presets = {row.arm: row.preset for row in reversed(rows)}
     return Board(
@@ -548,11 +552,13 @@ def _name(score: ScoreRecord, variation: Variation) -> tuple[object, ...]:
     )
 
 
-def _row_order(row: Row) -> tuple[object, ...]:
+def _row_order(row: Row, compared: Comparisons) -> tuple[object, ...]:
+    measured_from = row.untrained or row.arm in compared.against
     return (
         row.expert,
         row.expert_weights,
         row.recipe,
+        not measured_from,
         board_place(row.arm, row.preset),
         [(field, *_sortable(value)) for field, value in row.point.items()],
         row.variant if not row.variant.startswith("#") else "",

@@ -6,10 +6,11 @@ per benchmark with a line per arm. Names are shown as text whatever they hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.console import Group as Stack
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -46,6 +47,9 @@ from lrbench.results.wording import (
 )
 
 UNBOUNDED = 10_000
+# Of one line per arm: what its columns mostly need, and how many baselines stand side by side in any window.
+LABEL_WIDTH, ACCURACY_WIDTH, DIFFERENCE_WIDTH = 22, 20, 20
+FEWEST_BASELINES = 2
 
 
 def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[RecipeRecord] = ()) -> None:
@@ -67,13 +71,15 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
             matrix = _matrix(board, section)
             wanted = Measurement.get(console, console.options.update(max_width=UNBOUNDED), matrix)
             fits = wanted.maximum <= console.width
-            console.print(matrix if fits else _blocks(board, section))
+            console.print(matrix if fits else _blocks(board, section, console.width))
             means = seed_means(board, section)
             if means:
                 console.print()
                 console.print(Text(f"{MEANS} {pool_text(board, section)}"))
                 console.print()
-                console.print(_means_matrix(board, means) if fits else _means_blocks(board, means))
+                console.print(
+                    _means_matrix(board, means) if fits else _means_blocks(board, means, console.width)
+                )
             for line in chosen_texts(board, section):
                 console.print()
                 console.print(Text(line))
@@ -190,11 +196,13 @@ def _against_baselines(board: Board, group: Group) -> dict[str, dict[str, Compar
     return {baseline: by_column for baseline, by_column in found.items() if by_column}
 
 
-def _means_blocks(board: Board, means: list[tuple[str, Group]]) -> Table:
+def _means_blocks(board: Board, means: list[tuple[str, Group]], width: int) -> Stack:
     """Every arm's mean on the average, then on every benchmark, a line each."""
-    baselines = baselines_of(board, (row for _, group in means for row in group.rows))
-    table = _block_table(baselines)
     against = [(label, group, _against_baselines(board, group)) for label, group in means]
+    baselines, *further = _side_by_side(
+        baselines_of(board, (row for _, group in means for row in group.rows)), width
+    )
+    table = _block_table(["accuracy", *map(_versus, baselines)])
     for column in board.columns:
         if column != AVERAGE:
             table.add_row()
@@ -204,13 +212,16 @@ def _means_blocks(board: Board, means: list[tuple[str, Group]]) -> Table:
             differences = (found.get(baseline, {}).get(column) for baseline in baselines)
             shown = UNKNOWN if mean is None else accuracy_text(mean)
             table.add_row(Text(f"  {label}"), Text(shown), *map(_compared, differences))
-    return table
+    lines = [
+        (label, {name: by_column.get for name, by_column in found.items()}) for label, _, found in against
+    ]
+    return Stack(table, *_further_blocks(board, lines, further))
 
 
-def _blocks(board: Board, section: list[Row]) -> Table:
+def _blocks(board: Board, section: list[Row], width: int) -> Stack:
     """The average, the costs, then every benchmark: a heading and one line per arm."""
-    baselines = baselines_of(board, section)
-    table = _block_table(baselines)
+    baselines, *further = _side_by_side(baselines_of(board, section), width)
+    table = _block_table(["accuracy", *map(_versus, baselines)])
     for column in board.columns:
         if column != AVERAGE:
             table.add_row()
@@ -229,13 +240,41 @@ def _blocks(board: Board, section: list[Row]) -> Table:
             table.add_row(Text("cost", style="bold"), *(Text(name, style="dim") for name in COSTS))
             for row in section:
                 table.add_row(_indented_label(row, section), *cost_texts(row))
-    return table
+    lines = [
+        (row_label(row, section), {name: delta.on for name, delta in row.against.items()}) for row in section
+    ]
+    return Stack(table, *_further_blocks(board, lines, further))
 
 
-def _block_table(baselines: list[str]) -> Table:
-    """A table of one line per arm; the costs need three columns beside the label's."""
+def _side_by_side(baselines: list[str], width: int) -> list[list[str]]:
+    """The baselines in groups, each of as many as there is room for beside labels and accuracies."""
+    size = max(FEWEST_BASELINES, (width - LABEL_WIDTH - ACCURACY_WIDTH) // DIFFERENCE_WIDTH)
+    return [baselines[start : start + size] for start in range(0, len(baselines), size)] or [[]]
+
+
+def _further_blocks(
+    board: Board,
+    lines: Sequence[tuple[str, Mapping[str, Callable[[str], Comparison | None]]]],
+    groups: list[list[str]],
+) -> Iterator[Table | Text]:
+    """Of each further group of baselines the differences alone; `lines` give them by baseline and column."""
+    for baselines in groups:
+        yield Text()
+        table = _block_table([_versus(baseline) for baseline in baselines])
+        for column in board.columns:
+            if column != AVERAGE:
+                table.add_row()
+            table.add_row(Text(plain(column, LONGEST_NAME), style="bold"))
+            for label, against in lines:
+                found = [against[name](column) if name in against else None for name in baselines]
+                if any(found):
+                    table.add_row(Text(f"  {label}"), *map(_compared, found))
+        yield table
+
+
+def _block_table(names: list[str]) -> Table:
+    """A table of one line per arm; the costs need three columns beside that of the labels."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    names = ["accuracy", *map(_versus, baselines)]
     for name in ("", *names, *[""] * (len(COSTS) - len(names))):
         table.add_column(Text(name), overflow="fold")
     return table

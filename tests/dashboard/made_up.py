@@ -46,13 +46,21 @@ def write_runs(
     rollouts: int = 3,
     arms: tuple[str, ...] = ("base", "lightr"),
     seeds: tuple[int, ...] = (0,),
+    written: str = "",
 ) -> list[ArmRecord]:
-    """Write the folder: every token of the vocabulary is written once per rollout, `names` are everywhere."""
+    """Write the folder: every token of the vocabulary is written once per rollout, `names` are everywhere.
+
+    The first of `arms` is the untrained expert, the others are like `lightr`; recipes end with `written`.
+    """
     records: list[ArmRecord | ScoreRecord] = []
     for seed in seeds:
         for arm in arms:
-            stages = {} if arm == "base" else _stages(Store(runs / "store"), tokens, names, rollouts, seed)
-            record = _arm(arm if names == "lightr" else f"{arm} {names}", names, seed, stages)
+            stages = (
+                {}
+                if arm in (arms[0], "base")
+                else _stages(Store(runs / "store"), tokens, names, rollouts, seed)
+            )
+            record = _arm(arm if names == "lightr" else f"{arm} {names}", names, seed, stages, written)
             records += [record, *_scores(runs, record, names)]
     Ledger(runs / "ledger").append(records)
     return [record for record in records if isinstance(record, ArmRecord)]
@@ -143,7 +151,7 @@ def _made_up_scores(rollouts: list[Rollout], vocabulary: int, seed: int) -> Scor
     )
 
 
-def _arm(arm: str, names: str, seed: int, stages: dict[str, str]) -> ArmRecord:
+def _arm(arm: str, names: str, seed: int, stages: dict[str, str], written: str) -> ArmRecord:
     made = bool(stages)
     curves = {
         "loss": [(update, 1.0 / (update + 1 + seed)) for update in range(30)],
@@ -155,7 +163,7 @@ def _arm(arm: str, names: str, seed: int, stages: dict[str, str]) -> ArmRecord:
         arm_id=f"{stable_hash([arm, seed])[:16]}",
         recipe=names[:5000],
         recipe_hash=stable_hash([arm, seed]),
-        recipe_yaml=f"name: {json.dumps(names)}\nseed: {seed}\n",
+        recipe_yaml=f"name: {json.dumps(names)}\nseed: {seed}\n{written}",
         arm=arm[:5000],
         seed=seed if made else None,
         expert=names[:5000],

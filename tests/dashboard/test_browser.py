@@ -12,6 +12,7 @@ import pytest
 from lrbench.results.ledger import Ledger
 from tests.dashboard.conftest import served
 from tests.dashboard.looking import look
+from tests.dashboard.made_up import write_runs
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +53,28 @@ def test_every_page_shows_its_content_offline_and_fits_the_window(
             assert view.complaints == []
             assert view.width_used <= width
         assert len(backgrounds) == 2
+
+
+@pytest.mark.parametrize("width", [1280, 420])
+def test_a_method_of_ones_own_has_the_same_pages(tmp_path: Path, chromium: Any, width: int) -> None:
+    arms = "arms:\n- name: start\n  like: base\n- name: mine\n  like: lightr\n"
+    write_runs(tmp_path / "runs", arms=("start", "mine"), seeds=(0, 1), written=arms)
+    told = {
+        "": ("mine is 33.0 points above start", "over 2 seeds"),
+        "compare": ("start right", "mine right"),
+        "cost": ("mine", "start"),
+    }
+    with served(tmp_path / "runs", tmp_path / "log") as address, look(chromium, width) as view:
+        for path, expected in told.items():
+            view.go(f"{address}/{path}")
+            for scheme in ("light", "dark"):
+                view.wear(scheme)
+                view.keep_picture(f"mine-{path or 'leaderboard'}-{width}-{scheme}")
+            for text in expected:
+                assert text in view.text
+            assert "sft" not in view.text
+            assert view.complaints == []
+            assert view.width_used <= width
 
 
 def test_the_leaderboard_shows_what_an_arm_learnt_from(

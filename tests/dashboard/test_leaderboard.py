@@ -19,6 +19,7 @@ from lrbench.results.ledger import Ledger
 from lrbench.results.records import ScoreRecord, items_hash
 from lrbench.results.statistics import compare_averages, macro_average
 from lrbench.store.keys import stable_hash
+from tests.dashboard.made_up import write_runs
 from tests.results.conftest import make_arm, make_score
 from tests.results.conftest import outcomes as drawn
 
@@ -338,6 +339,55 @@ def test_what_the_recipe_stands_for_is_spoken_of_and_not_a_later_variation_of_it
     assert "lightr is 30.0 points above sft" in said
     assert "beta=0.4" in said
     assert "lightr is 20.0 points above sft" in answers_html(board, board)
+
+
+def headline(app: AppTest) -> str:
+    (said,) = [body for element in app.get("html") if 'class="lr-answers"' in (body := element.proto.body)]
+    return said
+
+
+class TestAMethodOfOnesOwn:
+    """A recipe whose arms have other names has the same page."""
+
+    ARMS = "arms:\n- name: start\n  like: base\n- name: mine\n  like: lightr\n"
+
+    def test_has_a_headline_and_its_columns(self, tmp_path: Path, open_page: OpenPage) -> None:
+        write_runs(tmp_path, arms=("start", "mine"), written=self.ARMS)
+        app = open_page(tmp_path)
+        assert not app.exception
+        said = headline(app)
+        assert "mine is 30.5 points above start</b> on average" in said
+        shown = table(app)
+        assert "against start" in shown
+        assert "against sft" not in shown
+        assert app.selectbox(key="under").value == "start"
+        assert arms_shown(app) == ["start", "mine"]
+        assert not open_page(tmp_path, sort="difference start").exception
+
+    def test_is_what_two_results_are_compared_by_at_first(self, tmp_path: Path, open_page: OpenPage) -> None:
+        made = write_runs(tmp_path, arms=("start", "mine"), written=self.ARMS)
+        app = open_page(tmp_path, "compare")
+        chosen = [app.selectbox(key=key).value for key in ("first", "second")]
+        assert chosen == [record.arm_id for record in reversed(made)]
+
+    def test_has_what_it_declares_in_the_headline(self, tmp_path: Path, open_page: OpenPage) -> None:
+        declared = "compare:\n  subject: mine\n  against:\n  - start\n  - other\n"
+        write_runs(tmp_path, arms=("start", "other", "mine"), seeds=(0, 1, 2), written=self.ARMS + declared)
+        said = headline(open_page(tmp_path))
+        assert "mine is 35.5 points above start</b> over 3 seeds on average" in said
+        assert "Against other: 0.0 points" in said
+
+
+def test_a_baseline_measured_later_takes_no_headline() -> None:
+    board = made_up_board([("lightr", 0, "r", (right(160),)), ("sft", 0, "later", (right(100),))])
+    assert "lightr is 30.0 points above sft of later" in answers_html(board, board)
+
+
+def test_without_any_baseline_that_is_said() -> None:
+    board = made_up_board([("lightr", 0, "r", (right(160),))])
+    assert "<b>lightr</b> has no baseline measured on the same items." in answers_html(board, board)
+    alone = made_up_board([("base", 0, "r", (right(160),))])
+    assert "base measured, and nothing else." in answers_html(alone, alone)
 
 
 def test_what_rows_lack_is_said_under_the_table(tmp_path: Path, open_page: OpenPage) -> None:

@@ -32,7 +32,15 @@ def named(*arms: str) -> dict[str, str]:
     ],
 )
 def test_a_recipe_that_says_nothing_is_about_its_first_arm_like_lightr(arms, subject, against) -> None:
-    assert compared(named(*arms), Compare()) == Comparisons(subject, against)
+    found = compared(named(*arms), Compare())
+    assert (found.subject, found.against) == (subject, against)
+
+
+def test_a_subject_is_meant_where_it_leads_or_anything_is_declared() -> None:
+    assert compared(named("base", "mine like lightr"), Compare()).meant
+    assert not compared(named("base", "sft"), Compare()).meant
+    assert not compared(named("base"), Compare()).meant
+    assert compared(named("base", "sft"), Compare(against=("base",))).meant
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ class TestBaselines:
         }
         (board,) = build_boards(*records, [first, then])
         assert against(board) == {"start": [], "plain": ["start", "mine"], "mine": ["start"]}
-        assert board.foremost(board.rows[1]) == ["mine", "start"]
+        assert board.foremost(board.rows[-1]) == ["mine", "start"]
 
     def test_are_read_from_the_recipe_behind_an_arm_where_no_other_was_recorded(self, results):
         (board,) = build_boards(*results(MINE + "compare:\n  subject: mine\n  against:\n  - plain\n", *RIGHT))
@@ -110,6 +110,15 @@ class TestBaselines:
     def test_are_known_by_their_names_where_a_recipe_does_not_read(self, results, arms):
         (board,) = build_boards(*results(arms, "base", "sft", "lightr"))
         assert against(board) == {"base": [], "sft": ["base"], "lightr": ["base", "sft"]}
+
+
+class TestOrder:
+    def test_puts_what_others_are_measured_from_first(self, results):
+        arms = "".join(f"- name: {name}\n  like: lightr\n" for name in ("mine", "plain"))
+        about = "compare:\n  subject: mine\n  against:\n  - plain\n"
+        (board,) = build_boards(*results(f"arms:\n- name: base\n{arms}{about}", "mine", "plain", "base"))
+        assert against(board) == {"base": [], "plain": [], "mine": ["plain"]}
+        assert [row.arm for row in board.rows] == ["base", "plain", "mine"]
 
 
 class TestUntrained:
@@ -151,6 +160,21 @@ class TestTables:
         assert "vs start" in stream.getvalue()
         assert "vs plain" in stream.getvalue()
         assert "vs sft" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 120, 250])
+def test_many_baselines_are_all_shown_whole_in_any_window(results, width):
+    names = ("lightr", "plain", "sft", "mine")
+    arms = "arms:\n- name: base\n" + "".join(f"- name: {name}\n  like: lightr\n" for name in names)
+    about = "compare:\n  subject: mine\n  against:\n" + "".join(f"  - {name}\n" for name in names[:3])
+    stream = io.StringIO()
+    records, scores = results(arms + about + "  - base\n", "base", *names)
+    show_boards(build_boards(records, scores), Console(file=stream, width=width))
+    shown = stream.getvalue()
+    for name in ("base", *names[:3]):
+        assert f"vs {name}" in shown
+    # Two arms above base on both benchmarks and on average, and one above two baselines.
+    assert (shown.count("+50.0"), shown.count("+30.0")) == (6, 6)
 
 
 def test_a_recipe_is_recorded_again_when_it_is_about_something_else(tmp_path):
