@@ -18,6 +18,7 @@ from lrbench.errors import InterruptedRunError, LrbenchError, OutputClosedError,
 from lrbench.output import complain, end_output, give_up_output, guard_output
 from lrbench.results.logs import guard_logs
 from lrbench.results.text import shown
+from lrbench.store.limits import limit_reached
 
 
 def run_to_end(app: typer.Typer) -> NoReturn:
@@ -52,7 +53,10 @@ def run_to_end(app: typer.Typer) -> NoReturn:
             # A library took the interrupt for a failure of its own.
             complain("Stopped.")
             sys.exit(InterruptedRunError.exit_code)
-        complain(f"This is a bug in lrbench: {error!r}\n{write_crash_report(traceback.format_exc())}")
+        details = traceback.format_exc()
+        complain(
+            limit_reached(error) or f"This is a bug in lrbench: {error!r}\n{write_crash_report(details)}"
+        )
         sys.exit(1)
     if stopped:
         # What typer makes of an interrupt, silently.
@@ -82,7 +86,10 @@ def _check_working_directory() -> None:
 
 
 def write_crash_report(details: str) -> str:
-    """Write down what only a developer can use, and say where."""
-    with tempfile.NamedTemporaryFile("w", prefix="lrbench-bug-", suffix=".txt", delete=False) as report:
-        report.write(shown(details))
+    """Write down what only a developer can use, and say where; or all of it, where no file can be written."""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="lrbench-bug-", suffix=".txt", delete=False) as report:
+            report.write(shown(details))
+    except OSError as error:
+        return f"Please report it; a file with details cannot be written ({error.strerror}):\n{details}"
     return f"Please report it with the details in {report.name}; nothing finished is lost."

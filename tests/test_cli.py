@@ -210,6 +210,28 @@ def test_output_that_cannot_be_written_is_told_once(
     assert (found.returncode, found.stderr) == (code, message)
 
 
+def test_a_process_that_may_open_no_more_files_says_which_limit_that_is(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(QUICKSTART.read_text())
+    program = """
+import resource, sys
+from lrbench.cli import main
+import lrbench.models.template
+lrbench.models.template.render_conversations = lambda *_: open("/dev/null") and limited()
+def limited():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 4096))
+    open("/dev/null")
+main()
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", program, "plan", "mine.yaml"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert found.returncode == 1
+    assert found.stderr == (
+        "too many open files: this process may have 3 open at once; raise the limit (`ulimit -n 4096`) and "
+        "repeat\n"
+    )
+
+
 def test_an_unknown_recipe_has_no_results_and_is_an_error(tmp_path: Path) -> None:
     with tarfile.open(ROOT / "tests" / "older" / "runs.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")

@@ -89,6 +89,7 @@ STREAMS = (
     "errors full",
     "a reader that leaves",
 )
+STOPPED = "Stopped, since the output was closed by its reader. Everything finished is kept"
 FOLDERS = (
     "read-only runs",
     "read-only around",
@@ -341,7 +342,9 @@ def _streams(kind: Places, case: Place, folder: Path) -> tuple[str, str]:
         finding = ""
     if not finding and case.which == "output full" and ended.code == 0:
         finding = "exit code 0 although nothing could be written"
-    if not finding and case.which in ("closed input", "a reader that leaves") and ended.code:
+    # What prints ends well when its reader has seen enough; a run has more to do than to print, and says so.
+    stopped = case.which == "a reader that leaves" and case.words[0] == "run" and STOPPED in ended.errors
+    if not finding and case.which in ("closed input", "a reader that leaves") and ended.code and not stopped:
         finding = f"exit code {ended.code}: {ended.said[-200:]!r}"
     return finding, f"{ended.code}: {ended.said}"
 

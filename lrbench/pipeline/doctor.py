@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrbench.errors import StoreError
+from lrbench.results.agreement import disagreements
 from lrbench.results.completeness import Address, gaps
 from lrbench.results.ledger import Ledger
-from lrbench.store.artifact import Origin
+from lrbench.store.artifact import Artifact, Origin
 from lrbench.store.outside import leftovers, remove_leftover
 from lrbench.store.store import Store
 
@@ -34,7 +35,7 @@ def examine(runs: Path, quick: bool = False, repair: bool = False) -> Iterator[F
     """Everything `lrbench doctor` says about this machine and the folder `runs`, as it is found.
 
     `quick` compares names and sizes and reads no content, and does not ask torch about the machine. `repair`
-    moves what is damaged or does not belong aside, and removes leftovers.
+    moves what is damaged, disagrees or does not belong aside, and removes leftovers.
     """
     yield from _machine(quick)
     yield from _disk(runs)
@@ -43,11 +44,12 @@ def examine(runs: Path, quick: bool = False, repair: bool = False) -> Iterator[F
         return
     store, ledger = Store(runs / "store"), Ledger(runs / "ledger")
     artifacts: dict[Address, Origin] = {}
+    verified: dict[Address, Artifact] = {}
     damaged: dict[Address, str] = {}
     for stage, key in store.addresses():
         try:
-            if not quick:
-                store.look(stage, key)
+            if not quick and (whole := store.look(stage, key)) is not None:
+                verified[stage, key] = whole
             artifacts[stage, key] = store.glance(stage, key)
         except StoreError as error:
             damaged[stage, key] = str(error)
@@ -57,7 +59,7 @@ def examine(runs: Path, quick: bool = False, repair: bool = False) -> Iterator[F
     yield from _strays(store, repair)
     for draft in store.drafts():
         yield Finding(True, f"unfinished: {draft.stage} {draft.key[:8]}, {draft.committed_files} files kept")
-    yield from _ledger(ledger, artifacts, set(damaged), repair)
+    yield from _ledger(ledger, artifacts, verified, set(damaged), repair)
     yield from _leftovers(runs, repair)
 
 
@@ -108,11 +110,20 @@ def _strays(store: Store, repair: bool) -> Iterator[Finding]:
 
 
 def _ledger(
-    ledger: Ledger, artifacts: dict[Address, Origin], damaged: set[Address], repair: bool
+    ledger: Ledger,
+    artifacts: dict[Address, Origin],
+    verified: dict[Address, Artifact],
+    damaged: set[Address],
+    repair: bool,
 ) -> Iterator[Finding]:
-    if repair and (moved := ledger.put_damage_aside()):
-        yield Finding(True, f"ledger: {moved} damaged lines moved to {ledger.damage_file}")
     contents = ledger.read()
+    found = list(disagreements(contents, verified))
+    if repair and (moved := ledger.put_damage_aside([wrong.record for wrong in found])):
+        yield Finding(True, f"ledger: {moved} damaged or wrong lines moved to {ledger.damage_file}")
+    for wrong in found:
+        what = "moved aside now" if repair else "`lrbench doctor --repair` moves its line aside"
+        yield Finding(repair, f"ledger: {wrong.text}; {what}, and the next run of its recipe records it anew")
+    contents = ledger.read() if repair else contents
     yield Finding(True, f"ledger: {len(contents.arms)} arms, {len(contents.scores)} scores")
     yield from (Finding(False, f"ledger: {line}") for line in contents.broken)
     yield from (Finding(not gap.lost, gap.text) for gap in gaps(contents, artifacts, damaged))

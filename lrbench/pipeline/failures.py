@@ -21,6 +21,7 @@ from lrbench.errors import (
 )
 from lrbench.pipeline.stages.base import Stage
 from lrbench.store.files import WRITING_FAILED
+from lrbench.store.limits import limit_reached
 
 ENDS_ALL = (StoreError, LedgerError, InterruptedRunError, PromptsChangedError, OutputError)
 
@@ -65,9 +66,12 @@ class Failure:
 
 
 def ends_run(error: Exception) -> bool:
-    """Whether nothing else can be done either: the disk, the store, the ledger or a library is not usable."""
+    """Whether nothing else can be done either: the disk, the store, the ledger or a library is not usable.
+
+    Or a limit of this process is reached.
+    """
     if isinstance(error, OSError):
-        return error.errno in WRITING_FAILED
+        return error.errno in WRITING_FAILED or bool(limit_reached(error))
     return isinstance(error, ENDS_ALL)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lrbench.errors import NothingKeptError, RunError
+from lrbench.errors import LrbenchError, NothingKeptError, RunError
 from lrbench.pipeline.canary import PromptCanary
 from lrbench.pipeline.environment import environment
 from lrbench.pipeline.estimating.measuring import Measuring
@@ -27,6 +27,7 @@ from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_background import mirrored
 from lrbench.store.artifact import Artifact
 from lrbench.store.files import storage_error
+from lrbench.store.limits import limit_reached
 from lrbench.store.store import Store
 
 
@@ -200,6 +201,8 @@ class _Runner:
         """Remember that the stage failed. Raises `error` where nothing else can be done either."""
         if isinstance(error, OSError) and ends_run(error):
             raise storage_error(error, self.store.root) from error
+        if not isinstance(error, LrbenchError) and (limit := limit_reached(error)):
+            raise RunError(limit) from error
         if ends_run(error):
             raise error
         cause = self.failed[stage.key] = Cause.of(words_of(stage), error)

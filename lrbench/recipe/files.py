@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
 
 from lrbench.recipe.messages import Position, Problem, did_you_mean, found, printable
@@ -25,14 +26,14 @@ def read_file(
 
     Raises `UnreadableFileError` when there is no such file or it cannot be opened.
     """
-    content = _read_bytes(file, what)
+    content = _read_bytes(file, what).removeprefix(BOM_UTF8)
     if len(content) > MAX_BYTES:
         problems.append(Problem(Position(source), (), f"larger than 1 MiB; this is not a {what}"))
         return None
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode()
     except UnicodeDecodeError as error:
-        lines = content[: error.start].decode("utf-8-sig", errors="replace").split("\n")
+        lines = content[: error.start].decode().split("\n")
         at = Position(source, len(lines), len(lines[-1]) + 1)
         wrong_byte = f"found the byte 0x{content[error.start]:02X}"
         problems.append(Problem(at, (), f"{wrong_byte}, allowed is UTF-8 text; save the file as UTF-8"))

@@ -39,6 +39,7 @@ def gaps(contents: LedgerContents, artifacts: Mapping[Address, Origin], damaged:
     return [
         *_scores_without_arm(contents),
         *_arms_without_recipe(contents),
+        *_arms_without_score(contents),
         *_missing_scores(contents.scores),
         *_unrecorded(contents, artifacts),
         *_missing_artifacts(contents, artifacts.keys() | damaged),
@@ -57,6 +58,14 @@ def _arms_without_recipe(contents: LedgerContents) -> Iterator[Gap]:
     lost = {_name(record) for record in contents.arms if record.arm_id not in meant}
     if lost:
         yield Gap(True, f"ledger: no recipe's record means {_listed(lost)}, which was made; {_AGAIN}")
+
+
+def _arms_without_score(contents: LedgerContents) -> Iterator[Gap]:
+    """Arms that nothing was measured of: an arm is recorded together with its first scores."""
+    measured = {score.arm_id for score in contents.scores}
+    lost = {_name(record) for record in contents.arms if record.arm_id not in measured}
+    if lost:
+        yield Gap(True, f"ledger: no score of {_listed(lost)}, though one was recorded; {_AGAIN}")
 
 
 def _missing_scores(scores: Iterable[ScoreRecord]) -> Iterator[Gap]:

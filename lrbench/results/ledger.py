@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,18 +114,19 @@ class Ledger:
         """Where `put_damage_aside` moves lines."""
         return self.folder / DAMAGED
 
-    def put_damage_aside(self) -> int:
-        """Move every damaged line into a file beside, and return how many they were; the others stay.
+    def put_damage_aside(self, wrong: Iterable[ArmRecord | ScoreRecord] = ()) -> int:
+        """Move every damaged line, and those of `wrong` records, into a file beside; the others stay.
 
-        Raises `LedgerError` as `append` does.
+        Returns how many lines were moved. Raises `LedgerError` as `append` does.
         """
         if not self.folder.is_dir():
             return 0
+        unwanted = {record.identity for record in wrong}
         with _ledger_errors(self.folder), _one_thread, hold(self.folder / LOCK):
             return (
-                self._put_aside(self.folder / RECIPES, RecipeRecord)
-                + self._put_aside(self.folder / ARMS, ArmRecord)
-                + self._put_aside(self.folder / SCORES, ScoreRecord)
+                self._put_aside(self.folder / RECIPES, RecipeRecord, unwanted)
+                + self._put_aside(self.folder / ARMS, ArmRecord, unwanted)
+                + self._put_aside(self.folder / SCORES, ScoreRecord, unwanted)
             )
 
     def read(self) -> LedgerContents:
@@ -143,11 +144,18 @@ class Ledger:
         broken = (*broken_recipes, *broken_arms, *broken_scores)
         return LedgerContents(tuple(arms), tuple(scores), broken, tuple(recipes))
 
-    def _put_aside(self, path: Path, kind: type[AnyRecord]) -> int:
+    def _put_aside(self, path: Path, kind: type[AnyRecord], unwanted: Collection[tuple[str, ...]]) -> int:
         data = _read(path)
+        lines = list(enumerate(data.removesuffix(b"\n").split(b"\n"), start=1))
         numbers = {line.number for line in _parse(path, kind, data)[1] if line.damaged}
+        if unwanted:
+            parsed = ((number, _parse_line(line, kind)) for number, line in lines)
+            numbers |= {
+                number
+                for number, found in parsed
+                if not isinstance(found, str) and found.identity in unwanted
+            }
         if numbers:
-            lines = list(enumerate(data.removesuffix(b"\n").split(b"\n"), start=1))
             damaged = [line for number, line in lines if number in numbers]
             # Beside first: a crash in between leaves a line in both places, and none in neither.
             write_atomically(self.damage_file, _read(self.damage_file) + _joined(damaged))

@@ -232,4 +232,9 @@ def explanation(uri: str, error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return without_secrets((str(error).strip().splitlines() or [type(error).__name__])[0])[:300]
+    """The first line of what it says, or of the database's own words, which SQLAlchemy has below others."""
+    told: BaseException | None = error
+    while told is not None and not isinstance(getattr(told, "orig", None), Exception):
+        told = told.__cause__ or told.__context__
+    said = str(error if told is None else getattr(told, "orig", None)).strip()
+    return without_secrets((said.splitlines() or [type(error).__name__])[0])[:300]

@@ -74,6 +74,8 @@ def _set_up() -> None:
     # Setting up a new database is told in a hundred lines otherwise.
     for logger in ("alembic", "mlflow"):
         logging.getLogger(logger).setLevel(logging.WARNING)
+    # It logs every error of the database with its traceback, and raises it besides, where it is told.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def _check_database(file: Path) -> None:

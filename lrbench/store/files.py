@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,13 +12,14 @@ from io import BufferedReader
 from pathlib import Path
 
 from lrbench.errors import DiskFullError, StoreError
+from lrbench.store.limits import limit_reached
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 # What only writing can meet; met without a file name, it still speaks of the file being written.
 WRITING_FAILED = DISK_FULL | {errno.EROFS, errno.EIO, errno.EFBIG}
 # safetensors reports the system's errors as text alone, in the words of Rust's standard library.
-RUST_DISK_FULL = f"(os error {errno.ENOSPC})"
+RUST_ERROR = re.compile(r"\(os error (\d+)\)")
 
 # What is read and parsed whole, and written by nobody who needs more: manifests, notes, caches.
 LARGEST_RECORD = 64 * 2**20
@@ -138,8 +140,10 @@ def writing_errors(path: Path) -> Iterator[None]:
             raise storage_error(error, path) from error
         raise
     except Exception as error:
-        if RUST_DISK_FULL in str(error):
-            raise disk_full_error(path) from error
+        told = RUST_ERROR.search(str(error))
+        number = int(told[1]) if told else 0
+        if number in WRITING_FAILED:
+            raise storage_error(OSError(number, os.strerror(number)), path) from error
         raise
 
 
@@ -154,7 +158,8 @@ def storage_error(error: OSError, path: Path, needed: str = "") -> StoreError:
             f"cannot use {place}: {reason}. Make the folder writable for this user, "
             "or choose another folder for the runs; finished work stays."
         )
-    return StoreError(f"cannot use {place}: {error.strerror or error}. Finished work stays.")
+    reason = limit_reached(error) or error.strerror or str(error)
+    return StoreError(f"cannot use {place}: {reason}. Finished work stays.")
 
 
 def disk_full_error(path: Path, needed: str = "") -> DiskFullError:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,7 +79,34 @@ def flip_line(runs: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"recipe":"older"', b'"recipe":"alder"', 1))
 
 
+def rewrite(runs: Path, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the first record of a ledger's file, with a checksum that fits."""
+    path = runs / "ledger" / name
+    first, rest = path.read_bytes().split(b"\n", 1)
+    record = json.loads(first)["record"]
+    change(record)
+    body = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
+    digest = hashlib.sha256(body).hexdigest().encode()
+    path.write_bytes(b'{"sha256": "%s", "record": %s}\n' % (digest, body) + rest)
+
+
+def turn_verdicts(record: dict[str, Any]) -> None:
+    record["paper"] = "".join("10"[int(verdict)] for verdict in record["paper"])
+
+
+def learn_from_more(record: dict[str, Any]) -> None:
+    record["costs"]["tuned_tokens"] += 1000
+
+
+def lose_all_scores_of_an_arm(runs: Path) -> None:
+    path = runs / "ledger" / "scores.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lost = json.loads(lines[0])["record"]["arm_id"]
+    path.write_bytes(b"".join(line for line in lines if json.loads(line)["record"]["arm_id"] != lost))
+
+
 HAPPENED = {
+    lose_all_scores_of_an_arm: "no score of older/",
     lose_score: "no scores of older/",
     lose_arm: "no record of how older/",
     lose_recipes: "no recipe's record means older/",
@@ -110,6 +140,26 @@ def test_a_flipped_byte_is_found_by_reading_and_not_by_a_quick_look(older_runs: 
     assert problems(older_runs, quick=True) == []
     (text,) = problems(older_runs, quick=False)
     assert "adapter_model.safetensors" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("scores.jsonl", turn_verdicts, "paper verdicts of older/"),
+        ("arms.jsonl", learn_from_more, "are recorded as 1,000, its training counted 0"),
+    ],
+)
+def test_a_record_that_is_not_what_its_artifact_says_is_told_and_made_anew(
+    older_runs: Path, name: str, change: Callable[[dict[str, Any]], None], told: str
+) -> None:
+    path = older_runs / "ledger" / name
+    whole = path.read_bytes()
+    rewrite(older_runs, name, change)
+    (text,) = problems(older_runs, quick=False)
+    assert told in text
+    problems(older_runs, quick=False, repair=True)
+    assert path.read_bytes() == whole.split(b"\n", 1)[1]
+    assert all("the next run of its recipe mends this" in text for text in problems(older_runs, quick=False))
 
 
 @pytest.mark.parametrize("happen", [truncate_file, lose_manifest, copy_artifact, copy_stage, flip_line])

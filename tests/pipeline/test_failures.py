@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,21 @@ def test_an_infeasible_point_is_told_with_the_numbers_that_mend_it_and_the_other
         if arm.settings and arm.settings["divergence"]["beta"] == float(beta)
     ]
     assert lightr.statistics["kept_steps"] == int(kept)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+        ValueError("Error while loading: Too many open files (os error 24)"),
+    ],
+)
+def test_a_limit_of_the_process_is_no_fault_of_an_arm_and_ends_the_run_with_its_name(
+    small: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    fail(monkeypatch, GreedyRollouts, lambda _: True, error)
+    with pytest.raises(RunError, match=r"too many open files: this process may have [\d,]+ .*`ulimit -n"):
+        run_recipe(small(), tmp_path)
 
 
 def test_running_again_tries_only_what_failed(

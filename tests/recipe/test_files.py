@@ -84,6 +84,10 @@ def test_a_link_that_goes_in_a_circle_is_told(folder: Path) -> None:
             b"name: x\ndescription: caf\xe9\n",
             "r.yaml:2:17: found the byte 0xE9, allowed is UTF-8 text; save the file as UTF-8",
         ),
+        (
+            b"\xef\xbb\xbfname: caf\xe9\n",
+            "r.yaml:1:10: found the byte 0xE9, allowed is UTF-8 text; save the file as UTF-8",
+        ),
         (b"#" * (MAX_BYTES + 1), "r.yaml: larger than 1 MiB; this is not a recipe"),
     ],
 )

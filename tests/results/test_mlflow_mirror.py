@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -235,6 +237,21 @@ class TestFailures:
         message = failure(recorded)
         assert "file is not a database" in message
         assert "a damaged mlflow.db may be deleted" in message
+
+    @pytest.mark.slow
+    def test_a_database_that_refuses_is_told_in_its_own_words_once(
+        self, recorded, arm_record, score_record, capfd
+    ):
+        mirror(recorded)
+        with closing(sqlite3.connect(recorded / "mlflow.db")) as database:
+            database.execute("CREATE TRIGGER no_room BEFORE UPDATE ON runs BEGIN SELECT no_room(); END")
+        Ledger(recorded / "ledger").append([arm_record("sft"), score_record(arm="sft")])
+        capfd.readouterr()
+        told = (
+            "could not be brought up to date: no such function: no_room. Every result is safe in the ledger"
+        )
+        assert told in failure(recorded)
+        assert capfd.readouterr() == ("", "")
 
     def test_an_address_mlflow_does_not_know_is_a_message(self, recorded):
         assert "nonsense://x" in failure(recorded, "nonsense://x")

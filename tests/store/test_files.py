@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 from pathlib import Path
 
@@ -104,6 +105,17 @@ class TestWritersOwnErrors:
             writing_errors(tmp_path / "adapter.safetensors"),
         ):
             raise RuntimeError(words)
+
+    def test_a_file_that_may_not_grow_is_told_with_the_limit(self, tmp_path):
+        path, words = tmp_path / "adapter.safetensors", "I/O error: File too large (os error 27)"
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, limits[1]))
+        told = r"cannot use .*adapter\.safetensors: file too large: .* 20,000,000 bytes .*`ulimit -f"
+        try:
+            with pytest.raises(StoreError, match=told), writing_errors(path):
+                raise RuntimeError(words)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     def test_a_full_disk_is_told_by_its_number(self, tmp_path):
         if not Path("/dev/full").is_char_device():
