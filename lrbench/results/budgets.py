@@ -48,7 +48,7 @@ class BudgetMatch:
 
 def match_budgets(first: Sequence[Row], second: Sequence[Row]) -> BudgetMatch:
     """The budgets of two arms, each given by its rows over seeds, at least one."""
-    untrained = [rows[0].arm for rows in (first, second) if rows[0].untrained]
+    untrained = [rows[0].arm for rows in (first, second) if _is_not_trained(rows[0])]
     if untrained:
         return BudgetMatch((), f"{untrained[0]} is not trained")
     unrecorded = [rows[0].arm for rows in (first, second) if any(row.costs is None for row in rows)]
@@ -58,6 +58,12 @@ def match_budgets(first: Sequence[Row], second: Sequence[Row]) -> BudgetMatch:
     unknown = [unit for unit in ours if not ours[unit] or not theirs[unit]]
     known = tuple(Spent(unit, ours[unit], theirs[unit]) for unit in ours if unit not in unknown)
     return BudgetMatch(known, f"{', '.join(unknown)} not recorded" if unknown else "")
+
+
+def _is_not_trained(row: Row) -> bool:
+    """Whether an arm is the expert as it is, or one that only answers otherwise."""
+    costs = row.costs
+    return row.untrained or (costs is not None and not costs.updates and TRAIN_STAGE not in costs.seconds)
 
 
 def _spent(rows: Sequence[Row]) -> dict[str, float]:

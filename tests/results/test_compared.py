@@ -13,7 +13,7 @@ from lrbench.results.board import build_boards
 from lrbench.results.budgets import match_budgets
 from lrbench.results.latex import boards_to_latex
 from lrbench.results.ledger import Ledger
-from lrbench.results.records import RecipeRecord
+from lrbench.results.records import Costs, RecipeRecord
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.terminal import show_boards
 
@@ -128,6 +128,12 @@ class TestUntrained:
         assert [row.untrained for row in board.rows] == [True, False, False]
         assert match_budgets([mine], [start]).note == "start is not trained"
         assert "not trained" not in match_budgets([mine], [plain]).note
+
+    def test_is_no_arm_that_answers_otherwise_though_that_is_not_trained_either(self, results):
+        changes = {"settings": {"answer": "mix"}, "costs": Costs()}
+        (board,) = build_boards(*results(MINE, "plain", **changes))
+        assert not board.rows[0].untrained
+        assert match_budgets(board.rows, board.rows).note == "plain is not trained"
 
     def test_is_no_arm_that_is_called_base_and_was_trained(self, results):
         records, scores = results("arms:\n- name: base\n  like: lightr\n", "base")
