@@ -39,14 +39,6 @@ def step_html(step: Step, number: int, texts: Mapping[int, str], rule: str, mask
     )
 
 
-def rule_text(step: Step, selector: str, beta: float) -> str:
-    """Why the step is kept or not, in a sentence."""
-    if selector != "kl":
-        return f"Kept, as this arm keeps every step (KL {step.kl:.2f})."
-    sign, verdict = (">", "Kept") if step.kept else ("≤", "Not kept")
-    return f"{verdict}: KL {step.kl:.3g} {sign} β {beta:g}."
-
-
 def _agreement(step: Step, texts: Mapping[int, str]) -> str:
     expert, amateur = (_code(text_of(texts, token)) for token in (step.top1_expert, step.top1_amateur))
     of_expert = _figure(step.of(step.top1_expert).log_p_expert)

@@ -14,7 +14,8 @@ from lrbench.recipe.loading import load_recipe
 
 REPOSITORY = Path(__file__).parents[1]
 TEXT = (REPOSITORY / "docs" / "recipes.md").read_text()
-ROW = re.compile(r"^\| `([a-z_.0-9A-Z]+)` \| ([^|]*) \| [^|]+ \|$", re.MULTILINE)
+WORDS = ("source", "selector", "target", "objective", "change", "answer")
+ROW = re.compile(r"^\| `([a-z_.0-9A-Z]+)` \| ([^|]*) \| (?:[^|]|\\\|)+ \|$", re.MULTILINE)
 
 
 def default_of(path: tuple[str | int, ...]) -> str:
@@ -30,7 +31,7 @@ def default_of(path: tuple[str | int, ...]) -> str:
 
 def test_every_field_is_in_the_table_with_its_default_and_no_other() -> None:
     fields = {".".join(map(str, path)): default_of(path) for path in leaf_paths() if path[0] != "arms"}
-    own = {"name", "like", "source", "selector", "target"}
+    own = {"name", "like", *WORDS}
     fields |= {f"arms.NAME.{field}": default_of(("arms", 0, field)) for field in own}
     documented = {name: default.strip().strip("`") for name, default in ROW.findall(TEXT)}
     assert documented == fields
@@ -38,7 +39,7 @@ def test_every_field_is_in_the_table_with_its_default_and_no_other() -> None:
 
 def test_arms_vary_only_what_the_text_names() -> None:
     varied = {path[2] for path in leaf_paths() if path[0] == "arms"}
-    assert varied == {"name", "like", "source", "selector", "target", "divergence", "training"}
+    assert varied == {"name", "like", *WORDS, "divergence", "training"}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from dashboard.microscope_view import show_histogram, statistics_html
 from dashboard.result_names import result_names
 from dashboard.rollout_choice import ORDERS, labels, most_divergent_step, prompt_text, rollouts_in
 from dashboard.rollout_view import show_rollout
-from dashboard.step_view import rule_text, step_html
+from dashboard.step_view import step_html
 from dashboard.text import text_html
 from lrbench.errors import StoreError
 from lrbench.methods.presets import LEADER
@@ -82,8 +82,9 @@ def look(microscope: Microscope, arm: ArmRecord) -> None:
     with shown:
         show_rollout(view, microscope.texts, number, _choose_step)
     step = view.step(number)
-    rule = rule_text(step, microscope.ingredients.selector, thresholds.beta)
-    masked = microscope.ingredients.target == "contrast"
+    parts = view.ingredients
+    rule = view.reason(number)
+    masked = parts.target.plausible_from is not None
     st.html(step_html(step, number, microscope.texts, rule, masked))
 
     st.html("<h2>This rollout and all of them</h2>")
@@ -98,7 +99,7 @@ def look(microscope: Microscope, arm: ArmRecord) -> None:
             "kept steps that the updates got to.</p>"
         )
     with chart:
-        beta = thresholds.beta if microscope.ingredients.selector == "kl" else None
+        beta = parts.selector.threshold
         show_histogram(whole, beta, "steps, all rollouts", 270)
         show_histogram(view.summary, beta, "steps, this one", 180)
 
@@ -109,7 +110,7 @@ def choose_thresholds(microscope: Microscope) -> Divergence:
     alpha, beta = trained.alpha, trained.beta
     left, right = st.columns(2, gap="large")
     with left:
-        if parts.target == "contrast":
+        if "alpha" in parts.thresholds:
             alpha = state.number(
                 "α: a token is plausible from α times the expert’s first choice",
                 min(microscope.alpha_min, alpha),
@@ -119,15 +120,15 @@ def choose_thresholds(microscope: Microscope) -> Divergence:
                 step=0.01,
             )
         else:
-            st.html('<p class="lv-caption">This arm learns the token the rollout has; it uses no α.</p>')
+            st.html('<p class="lv-caption">What this arm learns at a step depends on no α.</p>')
     with right:
-        if parts.selector == "kl":
+        if "beta" in parts.thresholds:
             highest = float(max(1, math.ceil(microscope.largest_kl), math.ceil(beta)))
             beta = state.number(
                 "β: a step is kept above β nats of KL", 0.0, highest, key="beta", default=beta, step=0.01
             )
         else:
-            st.html('<p class="lv-caption">This arm keeps every step; it uses no β.</p>')
+            st.html('<p class="lv-caption">Which steps this arm keeps depends on no β.</p>')
     thresholds = microscope.at(alpha, beta)
     if differs(thresholds, microscope):
         note, back = st.columns([5, 1], vertical_alignment="center")

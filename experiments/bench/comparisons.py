@@ -13,7 +13,8 @@ from experiments.bench.reference import loss_per_token, score_per_prefix
 from experiments.bench.subjects import Subject
 from lrbench.methods.answers import OWN, Mix
 from lrbench.methods.component import AMATEUR, EXPERT
-from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.methods.presets import BY_NAME
+from lrbench.methods.readings import PAIR
 from lrbench.recipe.schema import Divergence, Runtime, Training
 from lrbench.sampling.engines.lockstep import LockstepEngine
 from lrbench.sampling.rollouts import Rollout
@@ -48,12 +49,12 @@ def scoring(name: str, subject: Subject, runs: int) -> Comparison:
 
 def samples_of(subject: Subject, arm: str, beta: float | None = None) -> Samples:
     """The samples of an arm; `beta` None keeps a fifth of all steps where the arm selects any."""
-    ingredients = KNOWN_ARMS[arm]
+    ingredients = BY_NAME[arm].ingredients
     assert ingredients is not None
     scores = score(subject, subject.rollouts)
     if beta is None:
         beta = float(np.quantile(scores.kl, 1 - SHARE_KEPT))
-    return build_samples(subject.rollouts, scores, ingredients, Divergence(beta=beta))
+    return build_samples(subject.rollouts, {PAIR: scores}, ingredients.completed(Divergence(beta=beta)))
 
 
 def training(name: str, subject: Subject, samples: Samples, batch: Sequence[int], runs: int) -> Comparison:

@@ -30,7 +30,7 @@ def overhead(subject: Subject, tokenizer: Tokenizer, limit: int | None, runs: in
     engine = TransformersEngine(subject.pair.expert, subject.rules, subject.batch_size)
     prompts = [render_prompt(tokenizer, row["problem"], None) for row in rows]
     benchmark = Benchmark(suite, "hard")
-    model = RenderedModel(engine.complete, tokenizer, None, subject.rules.stop_ids)
+    model = RenderedModel(engine.answer, tokenizer, None, subject.rules.stop_ids)
     return in_turn(
         f"evaluation of {len(rows)} items: bare, against measured",
         lambda: engine.complete(prompts, suite.max_new_tokens),

@@ -18,10 +18,10 @@ import torch
 from experiments.bench.comparisons import STEPS_PER_UPDATE, score
 from experiments.bench.measuring import Figure, forget_largest
 from experiments.bench.subjects import RandomPair, Shape, Subject, random_pair
+from lrbench.methods.presets import BY_NAME
 from lrbench.models.forward import TOKENS_PER_FORWARD, hidden_states, length_batches, pad_right
 from lrbench.pipeline.estimating.resident import most_resident
-from lrbench.recipe.arms import KNOWN_ARMS
-from lrbench.recipe.schema import Divergence, Runtime, Training
+from lrbench.recipe.schema import Runtime, Training
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import build_samples
 from lrbench.training.loop import train
@@ -67,9 +67,9 @@ def of_scoring(subject: Subject) -> int:
 
 def of_training(subject: Subject) -> int:
     """Bytes that one update needs beyond what is there before it, which is weights above all."""
-    ingredients = KNOWN_ARMS["neither"]
+    ingredients = BY_NAME["neither"].ingredients
     assert ingredients is not None
-    samples = build_samples(made_up(subject), None, ingredients, Divergence())
+    samples = build_samples(made_up(subject), {}, ingredients)
     settings = Training(updates=1, steps_per_update=STEPS_PER_UPDATE, lora=subject.lora)
     pair = subject.pair
     before = peak(subject, lambda: None)

@@ -12,8 +12,8 @@ from typing import Any, cast
 from experiments.bench.comparisons import ALPHA_MIN
 from experiments.bench.measuring import Figure, seconds
 from experiments.bench.subjects import Subject
+from lrbench.methods.presets import BY_NAME
 from lrbench.pipeline.stages.samples import ROLLOUTS_PER_SHARD, ArmSamples
-from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.rollouts import Rollout, groups_of, write_rollouts
 from lrbench.sampling.scores import write_scores
@@ -110,13 +110,12 @@ def store(subject: Subject, rollouts: list[Rollout], folder: Path) -> dict[str, 
 def _select(
     inputs: dict[str, Shelf], workspace: Once, point: tuple[float, float], folder: Path, place: int
 ) -> None:
-    ingredients = KNOWN_ARMS["lightr"]
+    ingredients = BY_NAME["lightr"].ingredients
     assert ingredients is not None
     stage = ArmSamples(
         rollouts=cast(Any, None),
         scores=None,
-        ingredients=ingredients,
-        divergence=Divergence(alpha=point[0], beta=point[1]),
+        ingredients=ingredients.completed(Divergence(alpha=point[0], beta=point[1])),
     )
     progress = SimpleNamespace(advance=lambda _: None)
     stage.work(

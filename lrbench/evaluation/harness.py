@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -36,10 +36,13 @@ class Item:
     reason: str
     tokens: int
     truncated: bool
+    took: dict[str, Any] = field(default_factory=dict)
 
     def as_row(self) -> dict[str, Any]:
-        """The item as a JSON object."""
-        return asdict(self)
+        """The item as a JSON object, with what it took at its end, as `AnsweringModel.took` has it."""
+        row = asdict(self)
+        took: dict[str, Any] = row.pop("took")
+        return row | took
 
 
 class Benchmark:
@@ -64,12 +67,14 @@ class Benchmark:
         found = evaluate(model, self._loaded, bootstrap_iters=0, log_samples=True)
         samples = sorted(found["samples"][self.task], key=lambda sample: sample["doc_id"])
         return [
-            _item(sample, tokens, truncated)
-            for sample, tokens, truncated in zip(samples, model.lengths, model.truncated, strict=True)
+            _item(sample, tokens, truncated, took)
+            for sample, tokens, truncated, took in zip(
+                samples, model.lengths, model.truncated, model.took, strict=True
+            )
         ]
 
 
-def _item(sample: dict[str, Any], tokens: int, truncated: bool) -> Item:
+def _item(sample: dict[str, Any], tokens: int, truncated: bool, took: dict[str, Any]) -> Item:
     item = Item(
         id=sample["doc"]["id"],
         problem=sample["doc"]["problem"],
@@ -81,6 +86,7 @@ def _item(sample: dict[str, Any], tokens: int, truncated: bool) -> Item:
         reason=str(sample["verdict"]["reason"]),
         tokens=tokens,
         truncated=truncated,
+        took=took,
     )
     # The task grades text alone; that the text was cut short is known only here.
     if truncated and not item.paper and not item.exact:

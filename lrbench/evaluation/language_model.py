@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
@@ -11,18 +12,25 @@ from lm_eval.api.model import LM
 from lrbench.models.loading import Tokenizer
 from lrbench.models.prompt import render_prompt
 
-Write = Callable[[Sequence[Sequence[int]], int], list[tuple[int, ...]]]
+if TYPE_CHECKING:
+    from lrbench.sampling.engines.answered import Answered
+
+# What an item says of what it took, where it says so.
+TOOK = ("written", "passes", "origins")
+Write = Callable[[Sequence[Sequence[int]], int], "list[Answered]"]
 
 
 class AnsweringModel(LM):  # type: ignore[misc]
     """A model that answers `generate_until` requests whose context is a bare problem, and no others.
 
-    `lengths` holds the number of tokens of every completion of the last call, and `truncated` whether it
-    ran into the limit.
+    `lengths` holds the number of tokens of every completion of the last call, `truncated` whether it ran into
+    the limit, and `took` what it took where that was more than one model writing once: the tokens that were
+    written for it, forward passes by model, and tokens by who chose them.
     """
 
     lengths: list[int]
     truncated: list[bool]
+    took: list[dict[str, Any]]
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
         """Not used by any lrbench task: every benchmark is generative."""
@@ -34,7 +42,7 @@ class AnsweringModel(LM):  # type: ignore[misc]
 
 
 class RenderedModel(AnsweringModel):
-    """Writes its answers: `write(prompts, max_new_tokens)` completes token ids greedily.
+    """Writes its answers: `write(prompts, max_new_tokens)` completes token ids.
 
     A completion goes up to one of `stop_ids`, which is no part of its text.
     """
@@ -49,13 +57,16 @@ class RenderedModel(AnsweringModel):
         self.stop_ids = frozenset(stop_ids)
         self.lengths: list[int] = []
         self.truncated: list[bool] = []
+        self.took: list[dict[str, Any]] = []
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
         """Completions of every request, cut before the first of its stop strings."""
         del disable_tqdm
         (limit,) = {request.args[1]["max_gen_toks"] for request in requests}
         prompts = [render_prompt(self.tokenizer, request.args[0], self.system_prompt) for request in requests]
-        completions = self.write(prompts, limit)
+        answers = self.write(prompts, limit)
+        self.took = [_took(answered) for answered in answers]
+        completions = [answered.completion for answered in answers]
         self.lengths = [len(completion) for completion in completions]
         self.truncated = [not self.stop_ids.intersection(completion[-1:]) for completion in completions]
         return [
@@ -82,7 +93,18 @@ class RecordedModel(AnsweringModel):
         items = [self._items[request.doc["id"]] for request in requests]
         self.lengths = [item["tokens"] for item in items]
         self.truncated = [item["truncated"] for item in items]
+        self.took = [{name: item[name] for name in TOOK if name in item} for item in items]
         return [item["completion"] for item in items]
+
+
+def _took(answered: Answered) -> dict[str, Any]:
+    """What an answer took; nothing where one model wrote each of its tokens once."""
+    if len(answered.passes) == 1 and answered.written == len(answered.completion) == sum(
+        answered.passes.values()
+    ):
+        return {}
+    origins = dict(sorted(Counter(answered.origins).items()))
+    return {"written": answered.written, "passes": dict(answered.passes), "origins": origins}
 
 
 def _cut(text: str, stops: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from lrbench.methods.component import Component
+from lrbench.methods.families import Family
 from lrbench.methods.section import Section
 
 # The arm's own model, as the components speak of it.
@@ -350,6 +351,8 @@ class Vote(Answer):
 
 
 ANSWERS: tuple[type[Answer], ...] = (Plain, Mix, Prefill, Route, Lead, StopBias, TokenBudget, Vote)
+
+AnyAnswer = Annotated[Answer, Family(ANSWERS)]
 
 
 def majority(answers: Sequence[str | None]) -> int:

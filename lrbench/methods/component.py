@@ -12,6 +12,8 @@ from lrbench.methods.section import Section
 # The models of a recipe's pair, by the names under which components speak of them.
 EXPERT = "expert"
 AMATEUR = "amateur"
+# Before the name of an arm: the expert with that arm's adapter.
+ARM = "arm:"
 
 
 class Component(Section):
@@ -29,7 +31,10 @@ class Component(Section):
 
     @model_serializer(mode="wrap")
     def _shortest(self, handler: Any) -> Any:
-        return handler(self) if self.model_fields_set else self.word
+        for name, field in type(self).model_fields.items():
+            if field.is_required() or getattr(self, name) != field.default:
+                return handler(self)
+        return self.word
 
     @property
     def label(self) -> str:

@@ -7,6 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lrbench.methods.answers import Answer, Mix, Plain, Vote
+from lrbench.methods.component import AMATEUR, EXPERT
+from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.selectors import All, Kl
+from lrbench.methods.sources import Greedy, GroundTruth, Solutions
+from lrbench.methods.targets import Contrast, OwnToken, Plausible, Soft
+
+PLAIN = Plain()
+
 
 @dataclass(frozen=True)
 class Colour:
@@ -23,7 +32,7 @@ class Colour:
 
 @dataclass(frozen=True)
 class Preset:
-    """One known arm.
+    """One known arm: what it learns from, None where it is not trained, and what answers.
 
     `against` names the presets that it is set against, the one that matters most first; none for the
     untrained expert, which everything else is measured from. A recipe that does not say what it is about
@@ -32,6 +41,8 @@ class Preset:
 
     name: str
     colour: Colour
+    ingredients: Ingredients | None = None
+    answer: Answer = PLAIN
     against: tuple[str, ...] = ()
     leads: bool = False
 
@@ -39,14 +50,67 @@ class Preset:
 # In the order of a board: what others are set against stands first.
 PRESETS = (
     Preset("base", Colour("#6b7280", "#9ca3af", "#7f7f7f")),
-    Preset("sft", Colour("#b45309", "#f59e0b", "#e69f00"), against=("base",)),
-    Preset("lightr", Colour("#1d4ed8", "#6ea8fe", "#0072b2"), against=("sft", "base"), leads=True),
-    Preset("no_selection", Colour("#047857", "#34d399", "#56b4e9"), against=("sft", "base")),
-    Preset("no_contrast", Colour("#a21caf", "#e879f9", "#d55e00"), against=("sft", "base")),
-    Preset("neither", Colour("#be123c", "#fb7185", "#cc79a7"), against=("sft", "base")),
-    Preset("ground_truth", Colour("#0e7490", "#22d3ee", "#009e73"), against=("sft", "base")),
+    Preset(
+        "sft",
+        Colour("#b45309", "#f59e0b", "#e69f00"),
+        Ingredients(source=Solutions(), selector=All(), target=OwnToken()),
+        against=("base",),
+    ),
+    Preset(
+        "lightr",
+        Colour("#1d4ed8", "#6ea8fe", "#0072b2"),
+        Ingredients(source=Greedy(), selector=Kl(), target=Contrast()),
+        against=("sft", "base"),
+        leads=True,
+    ),
+    Preset(
+        "no_selection",
+        Colour("#047857", "#34d399", "#56b4e9"),
+        Ingredients(source=Greedy(), selector=All(), target=Contrast()),
+        against=("sft", "base"),
+    ),
+    Preset(
+        "no_contrast",
+        Colour("#a21caf", "#e879f9", "#d55e00"),
+        Ingredients(source=Greedy(), selector=Kl(), target=OwnToken()),
+        against=("sft", "base"),
+    ),
+    Preset(
+        "neither",
+        Colour("#be123c", "#fb7185", "#cc79a7"),
+        Ingredients(source=Greedy(), selector=All(), target=OwnToken()),
+        against=("sft", "base"),
+    ),
+    Preset(
+        "ground_truth",
+        Colour("#0e7490", "#22d3ee", "#009e73"),
+        Ingredients(source=GroundTruth(), selector=All(), target=OwnToken()),
+        against=("sft", "base"),
+    ),
 )
-BY_NAME = {preset.name: preset for preset in PRESETS}
+# Controls: what a claim has to be held against before it says that training with a pair helps.
+CONTROLS = (
+    Preset(
+        "cd",
+        Colour("#4d7c0f", "#a3e635", "#117733"),
+        answer=Mix(mix={EXPERT: 1.0, AMATEUR: -1.0}, alpha=0.2),
+        against=("base",),
+    ),
+    Preset(
+        "flat",
+        Colour("#7c3aed", "#a78bfa", "#332288"),
+        Ingredients(source=Greedy(), selector=Kl(), target=Plausible()),
+        against=("base",),
+    ),
+    Preset(
+        "sharpen",
+        Colour("#92400e", "#fdba74", "#882255"),
+        Ingredients(source=Greedy(), selector=All(), target=Soft(use="soft", of=EXPERT, temperature=0.5)),
+        against=("base",),
+    ),
+    Preset("vote", Colour("#475569", "#cbd5e1", "#aa4499"), answer=Vote(vote=8), against=("base",)),
+)
+BY_NAME = {preset.name: preset for preset in (*PRESETS, *CONTROLS)}
 # The expert as it is, and the arm that a recipe is about where it does not say.
 UNTRAINED = next(preset for preset in PRESETS if not preset.against)
 LEADER = next(preset for preset in PRESETS if preset.leads)
@@ -54,4 +118,4 @@ LEADER = next(preset for preset in PRESETS if preset.leads)
 
 def place_of(name: str) -> int:
     """Where arms of this preset stand on a board; those of none stand after all others."""
-    return next((place for place, preset in enumerate(PRESETS) if preset.name == name), len(PRESETS))
+    return list(BY_NAME).index(name) if name in BY_NAME else len(BY_NAME)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_serializer, model_validator
 
+from lrbench.methods.families import Family
 from lrbench.methods.ranking import cut_at, most_of_each
 from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.section import Section
@@ -254,6 +255,7 @@ class Rule(Selector):
 
 
 SELECTORS: tuple[type[Selector], ...] = (Kl, All, Rule)
+AnySelector = Annotated[Selector, Family(SELECTORS)]
 
 
 def read_selector(written: object) -> object:

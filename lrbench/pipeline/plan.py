@@ -14,10 +14,15 @@ from lrbench.data.sets import TRAINING_SETS
 from lrbench.errors import DataError, LrbenchError
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import SUITES
+from lrbench.methods.answers import OWN
+from lrbench.methods.component import AMATEUR, ARM, EXPERT
+from lrbench.methods.readings import Reading
+from lrbench.methods.sources import Source
 from lrbench.models.source import LocatedModel, expect, locate, model_identity
 from lrbench.pipeline.data import measured_items
 from lrbench.pipeline.expecting import absent_sets, expected_items, expected_problems
 from lrbench.pipeline.failures import Cause, ends_run
+from lrbench.pipeline.stages.answering import AnsweredBy, Reader
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
@@ -25,9 +30,10 @@ from lrbench.pipeline.stages.rollouts import GreedyRollouts, ReferenceRollouts, 
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.solutions import CheckedSolutions
 from lrbench.pipeline.stages.training import TrainedAdapter
-from lrbench.recipe.arms import Arm, resolve_arms
+from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant, expand, point_text
 from lrbench.recipe.schema import Data, ModelReference, Recipe
+from lrbench.results.identity import model_of
 from lrbench.sampling.problems import Problems, load_held_out, load_problems
 from lrbench.store.keys import FileHashes, stable_hash
 
@@ -55,12 +61,15 @@ class ArmPlan:
     seed: int | None
     point: Mapping[str, Any]
     evaluations: tuple[tuple[BenchmarkScore, ...], ...]
+    answered_by: AnsweredBy
     places: tuple[int, ...] = ()
 
     @cached_property
     def model(self) -> str:
-        """Identity of the arm's model: equal models have equal ones."""
-        return stable_hash(model_identity(self.expert)) if self.adapter is None else self.adapter.key
+        """Identity of what answers: equal ones are equal."""
+        own = stable_hash(model_identity(self.expert)) if self.adapter is None else self.adapter.key
+        inputs = {name: stage.key for name, stage in self.answered_by.inputs.items()}
+        return model_of(own, self.answered_by.identity, inputs)
 
     @property
     def scores(self) -> tuple[BenchmarkScore, ...]:
@@ -217,12 +226,14 @@ class _Materials:
 
     def _builder(self, recipe: Recipe, arms: tuple[Arm, ...]) -> _Builder:
         """What makes the plans of one variant's arms."""
-        needs_amateur = any(arm.ingredients is not None and arm.ingredients.needs_scores for arm in arms)
+        needs_amateur = any(AMATEUR in arm.models for arm in arms)
         trained = any(arm.ingredients is not None for arm in arms)
         expert = self._model(recipe.pair.expert)
-        problems, solutions = self._problems(recipe.data) if trained else (None, None)
+        deriving = recipe.pair.amateur is not None and recipe.pair.amateur.derive is not None
+        asks = trained or (needs_amateur and deriving)
+        problems, solutions = self._problems(recipe.data) if asks else (None, None)
         amateur, derived, lacking = None, None, None
-        if needs_amateur and problems is not None:
+        if needs_amateur:
             try:
                 amateur, derived = self._amateur(recipe, expert, problems)
             except LrbenchError as error:
@@ -234,7 +245,8 @@ class _Materials:
         held_out = None if solutions is None else ReferenceRollouts(expert, solutions, recipe.sampling)
         measured = measured_items if self.fetch else expected_items
         items = self._once(recipe.evaluation, lambda: measured(recipe))
-        return _Builder(recipe, arms, expert, amateur, derived, problems, held_out, items, lacking)
+        others = {name: self._model(reference) for name, reference in (recipe.models or {}).items()}
+        return _Builder(recipe, arms, expert, amateur, derived, others, problems, held_out, items, lacking)
 
     def _once(self, what: Any, find: Callable[[], Any]) -> Any:
         """What `find` gives, or the error that it raises, asked for once."""
@@ -248,7 +260,7 @@ class _Materials:
         return self.found[what]
 
     def _amateur(
-        self, recipe: Recipe, expert: LocatedModel, problems: Problems
+        self, recipe: Recipe, expert: LocatedModel, problems: Problems | None
     ) -> tuple[LocatedModel | None, DerivedAmateur | None]:
         """The amateur, and the stage that makes it where it is derived from the expert."""
         amateur, name = recipe.pair.amateur, recipe.pair.amateur_name
@@ -257,6 +269,7 @@ class _Materials:
         if amateur.derive is None:
             reference = ModelReference(model=name, revision=amateur.revision, dtype=amateur.dtype)
             return self._model(reference), None
+        assert problems is not None
         derived = DerivedAmateur(expert, GreedyRollouts(expert, problems, recipe.sampling), amateur.derive)
         return derived.amateur(name, amateur.dtype), derived
 
@@ -297,6 +310,7 @@ class _Builder:
     expert: LocatedModel
     amateur: LocatedModel | None
     derived: DerivedAmateur | None
+    others: Mapping[str, LocatedModel]
     problems: Problems | None
     held_out: ReferenceRollouts | None
     items: tuple[ItemSet, ...]
@@ -307,25 +321,40 @@ class _Builder:
         suite = SUITES[self.recipe.evaluation.suite]
         engine = self.recipe.evaluation.engine
         adapter = self._adapter(arm)
+        answered_by = AnsweredBy(arm.answer, tuple(map(self._reader, sorted(arm.answer.models - {OWN}))))
         scores = tuple(
-            BenchmarkScore(arm.name, self.expert, adapter, suite, items, engine) for items in self.items
+            BenchmarkScore(arm.name, self.expert, adapter, suite, items, engine, answered_by)
+            for items in self.items
         )
-        seed = None if adapter is None else self.recipe.seed
-        return ArmPlan(arm.name, arm, self.recipe, self.expert, self.amateur, adapter, seed, {}, (scores,))
+        seed = self.recipe.seed if arm.is_random else None
+        return ArmPlan(
+            arm.name, arm, self.recipe, self.expert, self.amateur, adapter, seed, {}, (scores,), answered_by
+        )
+
+    def _reader(self, name: str) -> Reader:
+        """A model that an answer reads, by the name under which it speaks of it."""
+        other = name.removeprefix(ARM)
+        if other != name:
+            arm = next(arm for arm in self.arms if arm.name == other)
+            return Reader(name, self.expert, self._adapter(arm))
+        if name == EXPERT:
+            return Reader(name, self.expert)
+        if name == AMATEUR:
+            if self.lacking is not None:
+                raise self.lacking
+            assert self.amateur is not None
+            return Reader(name, self.amateur, made_by=self.derived)
+        return Reader(name, self.others[name])
 
     def _adapter(self, arm: Arm) -> TrainedAdapter | None:
         if arm.ingredients is None:
             return None
-        rollouts = self._rollouts(arm.ingredients.source)
-        scores = None
-        if arm.ingredients.needs_scores:
-            if self.lacking is not None:
-                raise self.lacking
-            assert self.amateur is not None
-            alpha_min = self.recipe.divergence.alpha_min
-            least_mass = self.recipe.pair.needed_mass
-            scores = PairScores(self.expert, self.amateur, rollouts, alpha_min, self.derived, least_mass)
-        samples = ArmSamples(rollouts, scores, arm.ingredients, arm.divergence)
+        ingredients = completed(arm, self.arms, self.recipe.seed)
+        rollouts = self._rollouts(ingredients.source)
+        readings = tuple(
+            (reading, self._scores(reading, rollouts)) for reading in sorted(ingredients.readings)
+        )
+        samples = ArmSamples(rollouts, readings, ingredients)
         return TrainedAdapter(
             arm.name,
             self.expert,
@@ -336,24 +365,29 @@ class _Builder:
             self._matched(arm.training.budget.match),
         )
 
+    def _scores(self, reading: Reading, rollouts: RolloutSource) -> PairScores:
+        """What the two models of a reading make of the rollouts."""
+        if self.lacking is not None:
+            raise self.lacking
+        assert self.amateur is not None
+        alpha_min, least_mass = self.recipe.divergence.alpha_min, self.recipe.pair.needed_mass
+        return PairScores(self.expert, self.amateur, rollouts, alpha_min, self.derived, least_mass)
+
     def _matched(self, name: str | None) -> TrainedAdapter | None:
         """The adapter of the arm called `name`, whose budget is taken."""
         return next((self._adapter(arm) for arm in self.arms if arm.name == name), None)
 
-    def _rollouts(self, source: str) -> RolloutSource:
+    def _rollouts(self, source: Source) -> RolloutSource:
         assert self.problems is not None
-        labels = {"solutions": self.problems.answers, "ground_truth": self.problems.solutions}.get(source)
-        if labels is not None and not any(labels):
-            field = "answer" if source == "solutions" else "solution"
+        if source.label_field is not None and not any(self.problems.labels(source.label_field)):
             raise DataError(
-                f'{self.recipe.data.train}: no problem has an "{field}", which arms with the source {source} '
-                "learn from; add them or leave those arms out"
+                f'{self.recipe.data.train}: no problem has an "{source.label_field}", which arms with the '
+                f"source {source.word} learn from; add them or leave those arms out"
             )
-        if source == "greedy":
-            return GreedyRollouts(self.expert, self.problems, self.recipe.sampling)
-        if source == "solutions":
+        if source.stage == CheckedSolutions.name:
             return CheckedSolutions(self.expert, self.problems, self.recipe.sampling, self.recipe.seed)
-        return ReferenceRollouts(self.expert, self.problems, self.recipe.sampling)
+        made_by = GreedyRollouts if source.stage == GreedyRollouts.name else ReferenceRollouts
+        return made_by(self.expert, self.problems, self.recipe.sampling)
 
 
 def with_inputs(stage: Stage) -> Iterator[Stage]:

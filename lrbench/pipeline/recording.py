@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrbench.evaluation.graded_items import read_items
+from lrbench.methods.component import AMATEUR
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
@@ -117,13 +118,12 @@ def _making(adapter: TrainedAdapter) -> Iterator[Stage]:
 
 
 def _needs_amateur(arm: ArmPlan) -> bool:
-    return arm.arm.ingredients is not None and arm.arm.ingredients.needs_scores
+    return AMATEUR in arm.arm.models
 
 
 def _settings(arm: ArmPlan) -> dict[str, Any]:
-    if arm.adapter is None:
-        return {}
-    return arm_settings(arm.recipe, arm.arm, arm.adapter.samples.rollouts.identity["texts"])
+    texts = "" if arm.adapter is None else arm.adapter.samples.rollouts.identity["texts"]
+    return arm_settings(arm.recipe, arm.arm, texts)
 
 
 def _costs(arm: ArmPlan, making: list[Stage], artifacts: Mapping[str, Artifact]) -> Costs:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from lrbench.models.source import LocatedModel
@@ -31,6 +32,7 @@ class Workspace:
         self.machine = Machine(runtime)
         self.expert = HeldModel(expert, self.machine)
         self.engines = Engines(self.expert, largest_rank)
+        self._beside: dict[tuple[LocatedModel, Path | None], HeldModel] = {}
         self._read: dict[str, tuple[str, Any]] = {}
 
     @cached_property
@@ -40,13 +42,33 @@ class Workspace:
         assert amateur is not None
         return Pair(self.expert, HeldModel(amateur, self.machine))
 
+    def beside(self, source: LocatedModel, folder: Path | None = None) -> HeldModel:
+        """Another model than the expert by itself, or in the state that the stage of a folder has made."""
+        return self._beside.setdefault((source, folder), HeldModel(source, self.machine))
+
+    def hold_beside(self, wanted: Iterable[tuple[LocatedModel, Path | None]]) -> None:
+        """Free the memory of all models beside the expert but the `wanted` ones."""
+        for key in self._beside.keys() - set(wanted):
+            self._beside.pop(key).release()
+
+    def weights_beside(self, source: LocatedModel, folder: Path | None) -> Any:
+        """The loaded model, with the adapter of the folder, or from it where a stage has made the model."""
+        held = self.beside(source, folder)
+        if folder is not None and not held.held:
+            if source.here:
+                held.adapt(folder)
+            else:
+                held.place(folder)
+        return held.weights
+
     @property
     def memory_held(self) -> dict[str, str]:
         """What is on the GPU now, and what of it are the models loaded: after a stage, all but a little."""
         from lrbench.models.memory import held_on_gpu
 
         amateur = [] if self.sources[1] is None else self.pair.amateur.held
-        return held_on_gpu(self.machine.device, [*self.expert.held, *amateur])
+        beside = [model for held in self._beside.values() for model in held.held]
+        return held_on_gpu(self.machine.device, [*self.expert.held, *amateur, *beside])
 
     def read_once(self, artifact: Artifact, read: Callable[[Artifact], Any]) -> Any:
         """What `read` gives for the artifact, kept until another one of its stage is read.

@@ -1,60 +1,49 @@
 """The known arms, and how an arm's declaration becomes a complete arm.
 
-An arm is data: source x selector x target (DESIGN, section 3). There is one objective, the mean of
-KL(target || model) over kept steps; with a one-hot target that is the cross-entropy of SFT.
+An arm is data: source x selector x target x objective x change x answer (DESIGN, section 3).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lrbench.methods.answers import Answer
+from lrbench.methods.component import ARM
+from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.presets import BY_NAME, PLAIN
 from lrbench.methods.section import Section
+from lrbench.methods.selector import Selector
 from lrbench.recipe.schema import (
     ArmDeclaration,
     Budget,
     Divergence,
     Recipe,
-    Selector,
-    Source,
-    Target,
     Training,
 )
 
 
 @dataclass(frozen=True)
-class Ingredients:
-    """What an arm learns from: where rollouts come from, which steps are kept, what is learnt there."""
-
-    source: Source
-    selector: Selector
-    target: Target
-
-    @property
-    def needs_scores(self) -> bool:
-        """Whether the amateur has to be run at all."""
-        return self.selector == "kl" or self.target == "contrast"
-
-
-KNOWN_ARMS: dict[str, Ingredients | None] = {
-    "base": None,
-    "sft": Ingredients("solutions", "all", "own_token"),
-    "lightr": Ingredients("greedy", "kl", "contrast"),
-    "no_selection": Ingredients("greedy", "all", "contrast"),
-    "no_contrast": Ingredients("greedy", "kl", "own_token"),
-    "neither": Ingredients("greedy", "all", "own_token"),
-    "ground_truth": Ingredients("ground_truth", "all", "own_token"),
-}
-
-
-@dataclass(frozen=True)
 class Arm:
-    """A complete arm. `ingredients` is None for `base`, which is not trained."""
+    """A complete arm: what it learns from, None where it is not trained, and what writes its answers."""
 
     name: str
     ingredients: Ingredients | None
     divergence: Divergence
     training: Training
+    answer: Answer = PLAIN
+
+    @property
+    def is_random(self) -> bool:
+        """Whether a seed decides anything of it: it is trained, or an arm is that answers with it."""
+        return self.ingredients is not None or any(name.startswith(ARM) for name in self.answer.models)
+
+    @property
+    def models(self) -> frozenset[str]:
+        """Every model that it reads, by name."""
+        learning = frozenset() if self.ingredients is None else self.ingredients.models
+        return learning | self.answer.models
 
 
 def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
@@ -63,20 +52,35 @@ def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
     Raises `ValueError` with a message for the user when the declaration cannot be completed.
     """
     like = declaration.like or declaration.name
-    if like not in KNOWN_ARMS:
-        raise ValueError(f"{like!r} is not a known arm; known are: {', '.join(KNOWN_ARMS)}")
-    known = KNOWN_ARMS[like]
-    own = {key: getattr(declaration, key) for key in ("source", "selector", "target")}
-    own = {key: value for key, value in own.items() if value is not None}
+    if like not in BY_NAME:
+        raise ValueError(f"{like!r} is not a known arm; known are: {', '.join(BY_NAME)}")
+    known = BY_NAME[like]
+    own = {word: getattr(declaration, word) for word in Ingredients.model_fields}
+    own = {word: value for word, value in own.items() if value is not None}
     divergence, training = _given(declaration.divergence), _given(declaration.training)
-    if known is None and (own or divergence or training):
-        raise ValueError("the arm `base` is the untrained expert; it takes no settings")
+    if known.ingredients is None and (own or divergence or training):
+        raise ValueError(
+            f"the arm `{like}` is the expert, which is not trained; it takes no settings but `answer`"
+        )
     return Arm(
         name=declaration.name,
-        ingredients=None if known is None else Ingredients(**(vars(known) | own)),
+        ingredients=None if known.ingredients is None else known.ingredients.model_copy(update=own),
         divergence=recipe.divergence.model_copy(update=divergence),
         training=_merged_training(recipe.training, training, declaration.name),
+        answer=known.answer if declaration.answer is None else declaration.answer,
     )
+
+
+def completed(arm: Arm, arms: Sequence[Arm], seed: int) -> Ingredients:
+    """What a trained arm learns from, with nothing left open: no threshold, no seed and no arm to match."""
+
+    def selector_of(name: str) -> Selector:
+        return completed(next(other for other in arms if other.name == name), arms, seed).selector
+
+    assert arm.ingredients is not None
+    ingredients = arm.ingredients.completed(arm.divergence)
+    selector = ingredients.selector.matching(selector_of).seeded(seed)
+    return ingredients.model_copy(update={"selector": selector})
 
 
 def resolve_arms(recipe: Recipe) -> tuple[Arm, ...]:

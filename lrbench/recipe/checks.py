@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lrbench.methods.component import AMATEUR
+from lrbench.methods.presets import BY_NAME
 from lrbench.recipe.addresses import unusable_address
-from lrbench.recipe.arms import KNOWN_ARMS, Arm, resolve_arm, resolve_arms
+from lrbench.recipe.arms import Arm, resolve_arm, resolve_arms
 from lrbench.recipe.comparing import compared, presets_of
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
+from lrbench.recipe.naming import reference_problems, unused_models
 from lrbench.recipe.references import Origin, origin_of_model
 from lrbench.recipe.schema import (
     Amateur,
@@ -57,7 +60,7 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         recipe = Recipe.model_construct(**sections)
         arms: list[Arm] = []
         for place, declaration in enumerate(recipe.arms):
-            if (declaration.like or declaration.name) in KNOWN_ARMS:
+            if (declaration.like or declaration.name) in BY_NAME:
                 try:
                     arms.append(resolve_arm(recipe, declaration))
                 except ValueError as error:
@@ -65,6 +68,7 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
                     continue
                 yield from _own_settings(declaration, arms[-1], recipe, ("arms", place))
         yield from _matched_arms(recipe, arms)
+        yield from reference_problems(recipe, arms, sections)
         if "pair" in sections and sections["pair"].amateur is None:
             yield from _missing_amateur(arms)
 
@@ -204,9 +208,9 @@ def _one_amateur(amateur: Amateur) -> Iterator[Finding]:
 
 
 def _missing_amateur(arms: list[Arm]) -> Iterator[Finding]:
-    scoring = [arm.name for arm in arms if arm.ingredients and arm.ingredients.needs_scores]
-    if scoring:
-        message = f"missing; the arm `{scoring[0]}` compares the expert with an amateur"
+    reading = [arm.name for arm in arms if AMATEUR in arm.models]
+    if reading:
+        message = f"missing; the arm `{reading[0]}` compares the expert with an amateur"
         yield ("pair", "amateur"), message
 
 
@@ -218,14 +222,15 @@ def ignored_settings(recipe: Recipe) -> Iterator[Finding]:
         yield ("data", "seed"), "ignored, because `selection` is `first`"
     if recipe.data.held_out and not any(arm.ingredients for arm in arms):
         yield ("data", "held_out"), "ignored, because no arm is trained"
-    if recipe.pair.amateur is not None and not any(_needs_scores(arm) for arm in arms):
+    if recipe.pair.amateur is not None and not any(AMATEUR in arm.models for arm in arms):
         yield ("pair", "amateur"), "ignored, because no arm compares the expert with an amateur"
     if recipe.pair.align == "tokens" and not any(_needs_scores(arm) for arm in arms):
         yield ("pair", "align"), "ignored, because no arm compares the expert with an amateur"
     for name in sorted(recipe.divergence.model_fields_set):
         if not any(_uses(arm, name) for arm in arms):
             yield ("divergence", name), f"ignored, because no arm {DIVERGENCE_USES[name]}"
-    samples = any(arm.ingredients and arm.ingredients.source == "solutions" for arm in arms)
+    yield from unused_models(recipe, arms)
+    samples = any(arm.ingredients and arm.ingredients.source.samples for arm in arms)
     if "solutions" in recipe.sampling.model_fields_set and not samples:
         yield ("sampling", "solutions"), "ignored, because no arm learns from sampled solutions"
     for section, engine in (("sampling", recipe.sampling.engine), ("evaluation", recipe.evaluation.engine)):
@@ -240,13 +245,13 @@ def ignored_settings(recipe: Recipe) -> Iterator[Finding]:
 
 
 DIVERGENCE_USES = {
-    "alpha": "has the target `contrast`",
-    "beta": "has the selector `kl`",
+    "alpha": "has a target that takes it, such as `contrast`",
+    "beta": "has a selector that takes it, such as `kl`",
     "alpha_min": "needs scores",
 }
 DIVERGENCE_NEEDS = {
-    "alpha": "its target is not `contrast`",
-    "beta": "its selector is not `kl`",
+    "alpha": "its target takes no alpha",
+    "beta": "its selector takes no beta",
 }
 
 
@@ -258,13 +263,7 @@ def _uses(arm: Arm, name: str) -> bool:
     """Whether a field of `divergence` has any effect on `arm`."""
     if arm.ingredients is None:
         return False
-    match name:
-        case "alpha":
-            return arm.ingredients.target == "contrast"
-        case "beta":
-            return arm.ingredients.selector == "kl"
-        case _:
-            return arm.ingredients.needs_scores
+    return arm.ingredients.needs_scores if name == "alpha_min" else name in arm.ingredients.thresholds
 
 
 def _ignored_revisions(recipe: Recipe) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ def schema_at(path: Path) -> JsonSchema | None:
             node = inner.get("items")
         else:
             # Where names are free, the schema says what may stand under any of them.
-            free = inner.get("additionalProperties") or None
+            free = _under_any_name(inner)
             node = inner.get("properties", {}).get(part, {} if free is True else free)
     return node
 
@@ -46,16 +46,29 @@ def _value(node: JsonSchema) -> JsonSchema:
     return node
 
 
+def _under_any_name(mapping: JsonSchema) -> Any:
+    """What may stand under any name, or any of a pattern: a schema, True for anything, None for nothing."""
+    patterns = mapping.get("patternProperties", {}).values()
+    return mapping.get("additionalProperties") or next(iter(patterns), None)
+
+
 def is_mapping(path: Path) -> bool:
     """Whether the field at `path` is a mapping with fields of its own."""
     node = schema_at(path)
     return node is not None and "properties" in _value(node)
 
 
-def is_list(path: Path) -> bool:
-    """Whether the field at `path` is a list."""
+def has_free_names(path: Path) -> bool:
+    """Whether the field at `path` is a mapping of names of the user's own to what has fields."""
     node = schema_at(path)
-    return node is not None and _value(node).get("type") == "array"
+    free = None if node is None else _under_any_name(_value(node))
+    return isinstance(free, dict) and "properties" in _value(free)
+
+
+def is_list(path: Path) -> bool:
+    """Whether the field at `path` is a list, or may be one."""
+    node = schema_at(path)
+    return node is not None and "items" in _value(node)
 
 
 def is_number(path: Path) -> bool:
@@ -76,7 +89,7 @@ def choices_at(path: Path) -> list[str]:
     if not node:
         return []
     words = [option["const"] for option in node.get("anyOf", []) if "const" in option]
-    return [*_value(node).get("enum", []), *words]
+    return [*_value(node).get("enum", []), *_value(node).get("words", []), *words]
 
 
 def names_at(path: Path) -> list[str]:
@@ -90,8 +103,10 @@ def leaf_paths() -> list[Path]:
 
     def within(path: Path) -> list[Path]:
         if is_mapping(path):
-            names = _value(schema_at(path) or {})["properties"]
-            return [leaf for name in names for leaf in within((*path, name))]
+            inner = _value(schema_at(path) or {})
+            leaves = [leaf for name in inner["properties"] for leaf in within((*path, name))]
+            # A component is a field of its own besides: it may be a word, and it may be swept as a whole.
+            return [path, *leaves] if "words" in inner else leaves
         if is_list(path) and is_mapping((*path, 0)):
             return within((*path, 0))
         return [path]
@@ -118,6 +133,11 @@ def allowed(path: Path) -> str:
 
 
 def _words(node: JsonSchema) -> str:
+    if "words" in node:
+        words = ", ".join(f"`{word}`" for word in node["words"])
+        fields = ", ".join(node["properties"])
+        mapping = f" or a mapping with the fields {fields}" if fields else ""
+        return f"{words}{mapping}{' or a list of such mappings' if 'items' in node else ''}"
     if "const" in node:
         return f"`{node['const']}`"
     if "enum" in node:
@@ -154,4 +174,6 @@ def _ranged(kind: str, node: JsonSchema) -> str:
         return f"{kind} in {start}, {end}"
     if above is not None:
         return f"{kind} above {above:g}"
+    if lower is None:
+        return kind
     return f"{kind} of at least {lower:g}"

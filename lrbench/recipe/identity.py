@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from lrbench.methods.component import Component
 from lrbench.methods.section import Section
 from lrbench.recipe.interpolating import escaped
 from lrbench.recipe.kinds import Kind, fields_of_kind
@@ -59,10 +60,14 @@ def output_fields(section: Section) -> dict[str, Any]:
 
 
 def _output(value: Any) -> Any:
+    if isinstance(value, Component):
+        return value.model_dump(mode="json")
     if isinstance(value, Section):
         return output_fields(value)
     if isinstance(value, tuple):
         return [_output(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _output(item) for name, item in value.items()}
     return value
 
 

@@ -12,6 +12,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from lrbench.methods.component import Component
+
 
 class Kind(StrEnum):
     """The three kinds of recipe field."""
@@ -33,6 +35,9 @@ def fields_of_kind(model: type[BaseModel], kind: Kind) -> set[str]:
 def kind_at(model: type[BaseModel], path: Sequence[str | int]) -> Kind:
     """The kind of the field at `path` below `model`: that of the first marked field on the way, or output."""
     for part in path:
+        if issubclass(model, Component):
+            # What a component holds is part of what it is.
+            return Kind.OUTPUT
         if isinstance(part, int):
             continue
         kind = next((kind for kind in Kind if part in fields_of_kind(model, kind)), Kind.OUTPUT)

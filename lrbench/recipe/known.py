@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from lrbench.data.sets import TRAINING_SETS
-from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.methods.presets import BY_NAME
 from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.files import neighbours
 from lrbench.recipe.messages import Path, Problem, did_you_mean, found, nearest, printable
@@ -63,10 +63,10 @@ def _name_of_known_arm(arm: Node, path: Path) -> Path:
 
 def wrong_arm(name: str) -> str | None:
     """What is wrong with `name` as a known arm, if anything."""
-    if name in KNOWN_ARMS:
+    if name in BY_NAME:
         return None
-    hint = did_you_mean(name, KNOWN_ARMS) or "; an arm of your own says by `like` which known arm it varies"
-    return f"found {found(name)}, known arms are {', '.join(KNOWN_ARMS)}{hint}"
+    hint = did_you_mean(name, BY_NAME) or "; an arm of your own says by `like` which known arm it varies"
+    return f"found {found(name)}, known arms are {', '.join(BY_NAME)}{hint}"
 
 
 def wrong_suite(name: str) -> str | None:

@@ -11,7 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from lrbench.methods.answers import AnyAnswer
+from lrbench.methods.changes import AnyChange
+from lrbench.methods.objectives import AnyObjective
 from lrbench.methods.section import Section
+from lrbench.methods.selectors import AnySelector
+from lrbench.methods.sources import AnySource
+from lrbench.methods.targets import AnyTarget
 from lrbench.recipe.kinds import Kind
 
 SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -216,19 +222,20 @@ class TrainingOverride(Section):
     budget: Budget = Budget()
 
 
-Source = Literal["greedy", "solutions", "ground_truth"]
-Selector = Literal["kl", "all"]
-Target = Literal["contrast", "own_token"]
-
-
 class ArmDeclaration(Section):
-    """One entry of `arms:`: a known arm's name, or a mapping that overrides one."""
+    """One entry of `arms:`: a known arm's name, or a mapping that overrides one, word by word.
+
+    What the words can be is in `lrbench.methods`.
+    """
 
     name: Name
     like: str | None = None
-    source: Source | None = None
-    selector: Selector | None = None
-    target: Target | None = None
+    source: AnySource | None = None
+    selector: AnySelector | None = None
+    target: AnyTarget | None = None
+    objective: AnyObjective | None = None
+    change: AnyChange | None = None
+    answer: AnyAnswer | None = None
     divergence: DivergenceOverride = DivergenceOverride()
     training: TrainingOverride = TrainingOverride()
 
@@ -307,9 +314,10 @@ class Sweep(Section):
 class Recipe(Section):
     """One declared experiment: one YAML file in `recipes/`.
 
-    `seeds` and `sweep` stand for a recipe per seed and point, which share all work that is the same for
-    several. `compare` says what the results are about (`lrbench.recipe.comparing`), and `claims` what they
-    are expected to show (`lrbench.recipe.claims`); neither can change a result.
+    `models` are those there are besides the pair, under names by which arms speak of them. `seeds` and
+    `sweep` stand for a recipe per seed and point, which share all work that is the same for several.
+    `compare` says what the results are about (`lrbench.recipe.comparing`), and `claims` what they are
+    expected to show (`lrbench.recipe.claims`); neither can change a result.
     """
 
     name: Annotated[Name, Kind.LABEL]
@@ -317,6 +325,7 @@ class Recipe(Section):
     seed: Seed = 0
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False)] | None = None
     pair: Pair
+    models: dict[Name, ModelReference] | None = None
     data: Data
     divergence: Divergence = Divergence()
     sampling: Sampling = Sampling()

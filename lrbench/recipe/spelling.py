@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrbench.recipe.fields import elsewhere, is_list, is_mapping, names_at
+from lrbench.recipe.fields import elsewhere, has_free_names, is_list, is_mapping, names_at
 from lrbench.recipe.messages import Path, Problem, nearest
 from lrbench.recipe.nodes import Entry, Fields, Items, Node
 
@@ -22,6 +22,12 @@ def _corrected(node: Node, path: Path, problems: list[Problem]) -> Node:
     if isinstance(node, Items) and is_list(path):
         items = [_corrected(item, (*path, place), problems) for place, item in enumerate(node.items)]
         return Items(tuple(items), node.position)
+    if isinstance(node, Fields) and has_free_names(path):
+        inner = {
+            name: Entry(entry.key, _corrected(entry.node, (*path, name), problems))
+            for name, entry in node.entries.items()
+        }
+        return Fields(inner, node.position)
     if not (isinstance(node, Fields) and is_mapping(path)):
         return node
     known = names_at(path)

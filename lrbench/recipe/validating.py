@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from lrbench.methods.families import CLASS_MARK
 from lrbench.recipe.fields import allowed, choices_at, is_number, is_text
 from lrbench.recipe.messages import Path, Problem, did_you_mean, found
 from lrbench.recipe.nodes import Fields, find, key_position, plain, value_position
@@ -25,7 +26,8 @@ def validated(recipe: Fields, problems: list[Problem]) -> Recipe | None:
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
             # Beside a wrong item pydantic calls a list too short as well; only an empty one is.
             if detail["type"] != "too_short" or not plain(find(recipe, detail["loc"]) or recipe):
-                problems.append(_problem(recipe, detail["loc"], missing=detail["type"] == "missing"))
+                path = tuple(part for part in detail["loc"] if not str(part).startswith(CLASS_MARK))
+                problems.append(_problem(recipe, path, detail["type"], detail["msg"]))
         return None
 
 
@@ -45,8 +47,16 @@ def valid_sections(recipe: Fields) -> dict[str, Any]:
     return sections
 
 
-def _problem(recipe: Fields, path: Path, missing: bool) -> Problem:
-    if missing:
+def _problem(recipe: Fields, path: Path, kind: str, said: str) -> Problem:
+    if kind == "extra_forbidden":
+        beside = find(recipe, path[:-1])
+        names = beside.entries if isinstance(beside, Fields) else ()
+        others = ", ".join(f"`{name}`" for name in names if name != path[-1])
+        message = f"does not go with {others}" if others else "does not stand alone"
+        return Problem(key_position(recipe, path), path, message)
+    if kind == "value_error":
+        return Problem(value_position(recipe, path), path, said.removeprefix("Value error, "))
+    if kind == "missing":
         message = f"missing; needed is {allowed(path)}"
         return Problem(key_position(recipe, path[:-1]), path, message)
     node = find(recipe, path)

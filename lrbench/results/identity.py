@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lrbench.methods.ingredients import Ingredients
 from lrbench.recipe.arms import Arm
 from lrbench.recipe.identity import output_fields
 from lrbench.recipe.schema import Recipe, Training
@@ -14,27 +15,53 @@ from lrbench.store.keys import stable_hash
 def arm_id(recipe: str, arm: str, point: Mapping[str, Any], model: str) -> str:
     """The arm's name on the board: its model under its recipe's name, and where in a sweep it stands.
 
-    `model` is the key of its adapter's stage, or for the untrained expert the hash of its identity.
+    `model` is as `model_of` gives it.
     """
     return stable_hash([recipe, arm, point, model])[:16]
 
 
+def model_of(own: str, answering: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """Identity of what answers: `own` for the arm's own model alone, else with all else that is read.
+
+    `own` is the key of an adapter's stage, or for the untrained expert the hash of its identity; `answering`
+    is the answer with the models that it reads, and `inputs` are the keys of the stages they come from.
+    """
+    return stable_hash([own, answering, inputs]) if answering else own
+
+
 def arm_settings(recipe: Recipe, arm: Arm, texts: str) -> dict[str, Any]:
-    """Everything that decided what a trained `arm` learnt; `texts` identifies the problems it was asked."""
+    """Everything that decided what a trained `arm` learnt and what answers, nothing for the untrained expert.
+
+    `texts` identifies the problems that it was asked.
+    """
+    answering = _answering(recipe, arm)
     if arm.ingredients is None:
-        return {}
+        return answering
     sampling = output_fields(recipe.sampling)
-    if arm.ingredients.source != "solutions":
+    if not arm.ingredients.source.samples:
         del sampling["solutions"]
     return {
         "data": output_fields(recipe.data) | {"texts": texts},
         "sampling": sampling,
-        "source": arm.ingredients.source,
-        "selector": arm.ingredients.selector,
-        "target": arm.ingredients.target,
+        **_settings_of(arm.ingredients),
         "divergence": arm.divergence.model_dump(mode="json"),
         "training": arm.training.model_dump(mode="json"),
-    }
+    } | answering
+
+
+def _answering(recipe: Recipe, arm: Arm) -> dict[str, Any]:
+    """What answers, where it is not the arm's own model alone, and the recipe's models that it reads."""
+    if not arm.answer.identity:
+        return {}
+    others = {name: model for name, model in (recipe.models or {}).items() if name in arm.models}
+    models = {"models": {name: output_fields(model) for name, model in others.items()}} if others else {}
+    return {"answer": arm.answer.model_dump(mode="json")} | models
+
+
+def _settings_of(ingredients: Ingredients) -> dict[str, Any]:
+    """The components as a recipe writes them, without defaults that every arm had before it could choose."""
+    written: dict[str, Any] = ingredients.model_dump(mode="json", exclude_defaults=True)
+    return written
 
 
 def training_identity(training: Training) -> dict[str, Any]:

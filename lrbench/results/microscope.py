@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.errors import StoreError
-from lrbench.recipe.arms import Ingredients
+from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.readings import PAIR
+from lrbench.methods.targets import plausible
 from lrbench.recipe.schema import Divergence
 from lrbench.results.inspection import Inspector, ScoredRollouts
 from lrbench.results.records import ArmRecord
@@ -24,7 +26,6 @@ from lrbench.sampling.divergence import divergence_statistics
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import kept_steps
 from lrbench.sampling.scores import Scores, taken
-from lrbench.sampling.targets import contrast, own_token, plausible
 
 # Nats; eight to a decade. The first bin also holds what lies below it, the last what lies above.
 HISTOGRAM_EDGES: NDArray[np.float64] = np.geomspace(1e-4, 1e2, 6 * 8 + 1)
@@ -99,7 +100,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class RolloutView:
-    """One rollout at some thresholds; `kept` is (T,), `scores` are of its T steps alone."""
+    """One rollout at some thresholds; `kept` is (T,), `scores` are of its T steps alone.
+
+    `ingredients` are completed with the thresholds, of which `alpha` is one.
+    """
 
     rollout: Rollout
     scores: Scores
@@ -108,15 +112,20 @@ class RolloutView:
     ingredients: Ingredients
     alpha: float
 
+    def reason(self, step: int) -> str:
+        """Why the step, counted from 0, is kept or not, in a sentence."""
+        return self.ingredients.selector.reason(
+            {PAIR: _part(self.scores, step, step + 1)}, bool(self.kept[step])
+        )
+
     def step(self, step: int) -> Step:
         """Everything known of one step, counted from 0."""
         scores = _part(self.scores, step, step + 1)
         written = self.rollout.completion_ids[int(scores.step[0])]
         mask = plausible(scores, self.alpha)
-        if self.ingredients.target == "contrast":
-            target = contrast(scores, np.ones(1, dtype=bool), self.alpha)
-        else:
-            target = own_token(np.array([written], dtype=np.int32))
+        target = self.ingredients.target.distributions(
+            np.array([written], dtype=np.int32), np.ones(1, dtype=bool), {PAIR: scores}
+        )
         weights = dict(zip(target.ids.tolist(), target.weights.tolist(), strict=True))
         stored = zip(
             scores.support_ids.tolist(),
@@ -166,8 +175,8 @@ class Microscope:
         self.rollouts = found.rollouts
         self.scores = found.scores
         self.texts = found.texts
-        self.ingredients = Ingredients(
-            **{part: arm.settings[part] for part in ("source", "selector", "target")}
+        self.ingredients = Ingredients.model_validate(
+            {word: arm.settings[word] for word in Ingredients.model_fields if word in arm.settings}
         )
         self.trained = Divergence.model_validate(arm.settings["divergence"])
         self.alpha_min = alpha_min
@@ -201,7 +210,8 @@ class Microscope:
 
     def kept(self, thresholds: Divergence) -> NDArray[np.bool_]:
         """(N,) True for every step that the arm's selector keeps."""
-        return kept_steps(self.scores, self.ingredients, thresholds, self.least_mass)
+        selector = self.ingredients.completed(thresholds).selector
+        return kept_steps({PAIR: self.scores}, selector, self.least_mass)
 
     def summary(self, thresholds: Divergence) -> Summary:
         """All rollouts at once."""
@@ -216,19 +226,19 @@ class Microscope:
         """One rollout; `index` is its place in `rollouts`."""
         start, stop = np.searchsorted(self.scores.rollout, [index, index + 1])
         scores = _part(self.scores, int(start), int(stop))
-        kept = kept_steps(scores, self.ingredients, thresholds, self.least_mass)
+        kept = self.kept(thresholds)[start:stop]
         return RolloutView(
             rollout=self.rollouts[index],
             scores=scores,
             kept=kept,
             summary=self._summary(scores, kept, thresholds.alpha),
-            ingredients=self.ingredients,
+            ingredients=self.ingredients.completed(thresholds),
             alpha=thresholds.alpha,
         )
 
     def _summary(self, scores: Scores, kept: NDArray[np.bool_], alpha: float) -> Summary:
         tokens = single = overturned = None
-        if self.ingredients.target == "contrast" and kept.any():
+        if self.ingredients.target.contrasts and kept.any():
             tokens, single, overturned = _target_statistics(scores, kept, alpha)
         return Summary(
             divergence=divergence_statistics(scores, kept, self.least_mass),

@@ -38,6 +38,10 @@ class Problems:
     solutions: list[str | None]
     source: str = ""
 
+    def labels(self, field: str) -> list[str | None]:
+        """What the problems have in `answer` or `solution`."""
+        return {"answer": self.answers, "solution": self.solutions}[field]
+
     def place(self, index: int) -> str:
         """Where a user finds problem `index`: file and line, or set and id."""
         wanted = self.ids[index]

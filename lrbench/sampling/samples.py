@@ -5,7 +5,7 @@ On disk they are two files: `rollouts.parquet`, and `steps.parquet` with one row
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lrbench.recipe.arms import Ingredients
-from lrbench.recipe.schema import Divergence
+from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.readings import PAIR, Reading
+from lrbench.methods.selector import Keeps, Selector
+from lrbench.methods.steps import Steps, unscored
+from lrbench.methods.targets import Targets
 from lrbench.sampling.rollouts import Rollout, StoredRollouts
 from lrbench.sampling.scores import Scores
-from lrbench.sampling.selectors import keep_above, keep_all, keep_covered
-from lrbench.sampling.targets import Targets, contrast, own_token
+from lrbench.sampling.selectors import keep_covered
 
 if TYPE_CHECKING:
     from lrbench.models.loading import Tokenizer
@@ -54,35 +56,42 @@ class Samples:
 
 
 def kept_steps(
-    scores: Scores, ingredients: Ingredients, divergence: Divergence, least_mass: float | None = None
+    views: Mapping[Reading, Scores], selector: Selector, least_mass: float | None = None
 ) -> NDArray[np.bool_]:
-    """(N,) True where an arm's selector keeps a step; with `least_mass`, only where that much is covered."""
-    kept = keep_above(scores, divergence.beta) if ingredients.selector == "kl" else keep_all(scores)
-    return kept if least_mass is None else kept & keep_covered(scores, least_mass)
+    """(N,) True where a completed selector keeps a step; with `least_mass`, where that much is covered."""
+    return comparable(selector.keep(views), views, least_mass)
+
+
+def comparable(
+    kept: NDArray[np.bool_], views: Mapping[Reading, Scores], least_mass: float | None
+) -> NDArray[np.bool_]:
+    """(N,) the kept steps at which an aligned pair can be compared: all of them without `least_mass`."""
+    return kept if least_mass is None else kept & keep_covered(views[PAIR], least_mass)
 
 
 def build_samples(
     rollouts: Sequence[Rollout],
-    scores: Scores | None,
+    views: Mapping[Reading, Scores],
     ingredients: Ingredients,
-    divergence: Divergence,
     least_mass: float | None = None,
+    keep: Keeps | None = None,
+    first_rollout: int = 0,
 ) -> Samples:
-    """Apply an arm's selector and target to rollouts, and to their scores where it needs them."""
-    if scores is None:
-        counts = [rollout.steps for rollout in rollouts]
-        rollout_N = np.repeat(np.arange(len(rollouts), dtype=np.int32), counts)
-        step_N = np.concatenate([np.arange(count, dtype=np.int32) for count in [0, *counts]])
-        kl_N = np.full(len(step_N), np.nan, dtype=np.float32)
-    else:
-        kept = kept_steps(scores, ingredients, divergence, least_mass)
-        rollout_N, step_N, kl_N = scores.rollout[kept], scores.step[kept], scores.kl[kept]
-    if scores is not None and ingredients.target == "contrast":
-        targets = contrast(scores, kept, divergence.alpha)
-    else:
-        own = [rollouts[int(r)].completion_ids[t] for r, t in zip(rollout_N, step_N, strict=True)]
-        targets = own_token(np.array(own, dtype=np.int32))
-    return Samples(rollouts, rollout_N, step_N, kl_N, targets)
+    """Apply completed ingredients to rollouts and the `views` of them that are scored, which may be none.
+
+    `keep` is the selector's keeper where these are a part of a source; then the rollouts that the views name
+    are counted from the source's first, and `first_rollout` is the first of this part.
+    """
+    own_N = np.array([token for rollout in rollouts for token in rollout.completion_ids], dtype=np.int32)
+    unseen = {PAIR: unscored([rollout.steps for rollout in rollouts], first_rollout)}
+    seen: Mapping[Reading, Steps] = views or unseen
+    kept = (keep or ingredients.selector.keep)(seen)
+    kept = comparable(kept, views, least_mass)
+    steps = next(iter(seen.values()))
+    kl = views[PAIR].kl if PAIR in views else np.full(len(kept), np.nan, dtype=np.float32)
+    targets = ingredients.target.distributions(own_N[kept], kept, views)
+    rollout = steps.rollout[kept] - np.int32(first_rollout)
+    return Samples(rollouts, rollout, steps.step[kept], kl[kept], targets)
 
 
 def write_steps(path: Path, parts: Iterable[Samples]) -> int:

@@ -1,4 +1,4 @@
-"""Selectors: which steps of the scored rollouts are kept. Pure functions over scores."""
+"""Which steps of an aligned pair can be looked at."""
 
 from __future__ import annotations
 
@@ -9,17 +9,6 @@ from lrbench.sampling.scores import Scores
 
 # What is covered is the difference of two logarithms in float32.
 COVERED_ROUNDING = 1e-5
-
-
-def keep_above(scores: Scores, beta: float) -> NDArray[np.bool_]:
-    """The `kl` selector: (N,) True where KL(expert || amateur) > beta (paper, equation 2)."""
-    kept: NDArray[np.bool_] = scores.kl > np.float32(beta)
-    return kept
-
-
-def keep_all(scores: Scores) -> NDArray[np.bool_]:
-    """The `all` selector: (N,) True everywhere."""
-    return np.ones(len(scores), dtype=bool)
 
 
 def keep_covered(scores: Scores, least_mass: float) -> NDArray[np.bool_]:

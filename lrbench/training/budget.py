@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.errors import RunError
+from lrbench.methods.targets import Targets
 from lrbench.sampling.samples import Samples, rollout_bounds
-from lrbench.sampling.targets import Targets
 
 
 def first_samples(samples: Samples, *, tuned_tokens: int | None, problems: int | None) -> Samples:

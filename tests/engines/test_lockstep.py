@@ -28,6 +28,7 @@ from lrbench.methods.answers import (
     TokenBudget,
     Vote,
 )
+from lrbench.methods.targets import contrast
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.engines.answered import FORCED, GIVEN, Answered, tally
 from lrbench.sampling.engines.base import TokenRules
@@ -41,7 +42,6 @@ from lrbench.sampling.engines.transformers import TransformersEngine
 from lrbench.sampling.engines.voting import write_answers
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.scoring import LoadedPair, score_rollouts
-from lrbench.sampling.targets import contrast
 from tests.oracles.mixing import mixed
 from tests.oracles.scoring import kl
 

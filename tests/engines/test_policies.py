@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbench.methods.answers import OWN, Mix
+from lrbench.methods.targets import contrast
 from lrbench.models.forward import UNUSED_LOGIT
 from lrbench.sampling.engines.policies import Biased, Mixing, Setting
 from lrbench.sampling.step_scores import step_columns
-from lrbench.sampling.targets import contrast
 
 STOPS = tuple(range(1, 9))
 NO_TOKENS = (0, 40, 63)

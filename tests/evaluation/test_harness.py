@@ -17,6 +17,7 @@ from lrbench.models.loading import load_tokenizer
 from lrbench.models.prompt import canary_hash, render_prompt
 from lrbench.models.source import locate
 from lrbench.recipe.schema import ModelReference
+from lrbench.sampling.engines.answered import Answered
 from lrbench.store.keys import FileHashes
 
 SUITE = SUITES["embedded7"]
@@ -38,12 +39,13 @@ class Scripted:
         self.prompts: list[list[int]] = []
         self.limits: list[int] = []
 
-    def __call__(self, prompts: Sequence[Sequence[int]], limit: int) -> list[tuple[int, ...]]:
+    def __call__(self, prompts: Sequence[Sequence[int]], limit: int) -> list[Answered]:
         self.prompts += [list(prompt) for prompt in prompts]
         self.limits.append(limit)
         texts = self.texts[: len(prompts)]
         self.texts = self.texts[len(prompts) :]
-        return [tuple(self.tokenizer.encode(text, add_special_tokens=False)) for text in texts]
+        written = [tuple(self.tokenizer.encode(text, add_special_tokens=False)) for text in texts]
+        return [Answered.alone("own", completion) for completion in written]
 
 
 def rows_of(name: str, *indices: int) -> list[Row]:

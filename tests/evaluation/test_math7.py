@@ -16,6 +16,7 @@ from lrbench.evaluation.items import choose_items
 from lrbench.evaluation.language_model import RenderedModel
 from lrbench.evaluation.suites import SUITES
 from lrbench.evaluation.task_functions import user_turn
+from lrbench.sampling.engines.answered import Answered
 from tests.pipeline.conftest import save_tokenizer
 
 MATH7 = SUITES["math7"]
@@ -44,10 +45,10 @@ class Silent:
         self.prompts: list[str] = []
         self.limits: set[int] = set()
 
-    def __call__(self, prompts: Sequence[Sequence[int]], limit: int) -> list[tuple[int, ...]]:
+    def __call__(self, prompts: Sequence[Sequence[int]], limit: int) -> list[Answered]:
         self.prompts += [self.tokenizer.decode(prompt) for prompt in prompts]
         self.limits.add(limit)
-        return [(self.tokenizer.eos_token_id,)] * len(prompts)
+        return [Answered.alone("own", (self.tokenizer.eos_token_id,))] * len(prompts)
 
 
 def chat(user: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from lrbench.errors import DataError
+from lrbench.methods.component import Component
 from lrbench.pipeline.data import check_data
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.recipe.kinds import Kind, fields_of_kind
@@ -64,6 +65,9 @@ OTHERS: dict[str, Any] = {
     "arms.4.source": "solutions",
     "arms.4.selector": "kl",
     "arms.4.target": "own_token",
+    "arms.4.answer": {"prefill": "First"},
+    "compare.subject": "lightr",
+    "compare.against": ["base"],
 }
 # Fields that no other single value can be tried for here; each with the test that covers it.
 ELSEWHERE = {
@@ -88,13 +92,16 @@ ELSEWHERE = {
     "arms.4.training.steps_per_update": "test_the_unit_of_an_update_changes_the_training_key",
     # The ingredients of `varied` are all its own, so which arm it is like decides nothing more.
     "arms.4.like": "all ingredients are given",
+    "arms.4.objective": "there is one so far",
+    "arms.4.change": "there is one so far",
+    "models": "decide something where an arm reads them; tests/pipeline/test_answering.py",
     "arms.4.divergence.beta": "`varied` keeps all steps, so beta decides nothing",
 }
 
 
 def leaves(value: Any, path: str = "", kind: Kind = Kind.OUTPUT) -> Iterator[tuple[str, Any, Kind]]:
     """Every scalar field of a recipe with its dotted path and its kind."""
-    if isinstance(value, BaseModel):
+    if isinstance(value, BaseModel) and not isinstance(value, Component):
         for name in type(value).model_fields:
             own = next((k for k in Kind if name in fields_of_kind(type(value), k)), Kind.OUTPUT)
             inner = kind if kind is not Kind.OUTPUT else own

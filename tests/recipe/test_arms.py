@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from lrbench.recipe.arms import KNOWN_ARMS, Ingredients, resolve_arm, resolve_arms
+from lrbench.methods.presets import BY_NAME
+from lrbench.recipe.arms import Ingredients, resolve_arm, resolve_arms
 from lrbench.recipe.schema import Budget, Recipe
 
 
@@ -23,15 +24,17 @@ def recipe_with(*arms: Any, **sections: Any) -> Recipe:
 
 
 def test_every_known_arm_resolves_by_its_name_alone() -> None:
-    recipe = recipe_with(*KNOWN_ARMS)
-    for arm, (name, ingredients) in zip(resolve_arms(recipe), KNOWN_ARMS.items(), strict=True):
-        assert (arm.name, arm.ingredients) == (name, ingredients)
+    recipe = recipe_with(*BY_NAME)
+    for arm, (name, preset) in zip(resolve_arms(recipe), BY_NAME.items(), strict=True):
+        assert (arm.name, arm.ingredients, arm.answer) == (name, preset.ingredients, preset.answer)
         assert (arm.divergence, arm.training) == (recipe.divergence, recipe.training)
 
 
 def test_an_arm_varies_the_one_it_is_like() -> None:
     (arm,) = resolve_arms(recipe_with({"name": "mine", "like": "lightr", "selector": "all"}))
-    assert arm.ingredients == Ingredients("greedy", "all", "contrast")
+    assert arm.ingredients == Ingredients.model_validate(
+        {"source": "greedy", "selector": "all", "target": "contrast"}
+    )
 
 
 def test_an_arm_takes_what_it_leaves_out_or_sets_to_null_from_the_recipe() -> None:
@@ -76,7 +79,10 @@ def test_the_arm_that_all_are_matched_to_is_not_matched_itself() -> None:
 )
 def test_the_base_takes_no_settings(settings: dict[str, Any]) -> None:
     recipe = recipe_with({"name": "base"} | settings)
-    with pytest.raises(ValueError, match="the arm `base` is the untrained expert; it takes no settings"):
+    with pytest.raises(
+        ValueError,
+        match="the arm `base` is the expert, which is not trained; it takes no settings",
+    ):
         resolve_arm(recipe, recipe.arms[0])
 
 

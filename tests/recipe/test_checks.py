@@ -18,6 +18,9 @@ SUITE = "suite: embedded7"
 UNIT = "  rollouts_per_update: 2\n"
 BELOW = "allowed is an alpha of at least alpha_min, since scores are stored only down to there"
 
+ALPHA = "10:10: divergence.alpha: ignored, because no arm has a target that takes it, such as `contrast`"
+BETA = "11:9: divergence.beta: ignored, because no arm has a selector that takes it, such as `kl`"
+
 
 @pytest.mark.parametrize(
     ("changes", "told"),
@@ -88,7 +91,8 @@ BELOW = "allowed is an alpha of at least alpha_min, since scores are stored only
         ),
         (
             [(ARMS, "[lightr, {name: base, selector: all}]")],
-            "16:16: arms.1: the arm `base` is the untrained expert; it takes no settings",
+            "16:16: arms.1: the arm `base` is the expert, which is not trained; it takes no settings but "
+            "`answer`",
         ),
         (
             [(ARMS, "[lightr, {name: lightr, divergence: {beta: 0.1}}]")],
@@ -186,8 +190,8 @@ def test_what_fits_loads_without_a_warning(
             [(ARMS, "[base, sft]")],
             [
                 "5:3: pair.amateur: ignored, because no arm compares the expert with an amateur",
-                "10:10: divergence.alpha: ignored, because no arm has the target `contrast`",
-                "11:9: divergence.beta: ignored, because no arm has the selector `kl`",
+                ALPHA,
+                BETA,
             ],
         ),
         (
@@ -196,7 +200,7 @@ def test_what_fits_loads_without_a_warning(
         ),
         (
             [(ARMS, "[base, no_contrast]")],
-            ["10:10: divergence.alpha: ignored, because no arm has the target `contrast`"],
+            [ALPHA],
         ),
         (
             [(ARMS, "[no_selection]"), ("beta: 0.4", "alpha_min: 0.1")],
@@ -210,9 +214,9 @@ def test_what_fits_loads_without_a_warning(
             [(ARMS, "[lightr, {name: sft, divergence: {alpha: 0.3, beta: 1}}]")],
             [
                 "16:48: arms.1.divergence.alpha: ignored, because this arm does not use it: "
-                "its target is not `contrast`",
+                "its target takes no alpha",
                 "16:59: arms.1.divergence.beta: ignored, because this arm does not use it: "
-                "its selector is not `kl`",
+                "its selector takes no beta",
             ],
         ),
         (
@@ -255,6 +259,6 @@ def test_what_an_extended_file_sets_may_have_no_effect_without_a_warning(folder:
     (folder / "r.yaml").write_text("extends: base.yaml\narms: [base, sft]\ndivergence: {alpha: 0.3}\n")
     _, warnings = load_with_warnings("r.yaml", ["divergence.beta=0.5"])
     assert warnings == [
-        "r.yaml:3:21: divergence.alpha: ignored, because no arm has the target `contrast`",
-        "override 'divergence.beta=0.5':17: divergence.beta: ignored, because no arm has the selector `kl`",
+        f"r.yaml:3:21: {ALPHA.split(maxsplit=1)[1]}",
+        f"override 'divergence.beta=0.5':17: {BETA.split(maxsplit=1)[1]}",
     ]

@@ -109,5 +109,5 @@ def test_a_setting_is_warned_about_only_where_no_variant_uses_it(folder: Path, c
     (folder / "r.yaml").write_text(text + swept)
     assert load_with_warnings("r.yaml")[1] == [
         "r.yaml:18:83: arms.1.divergence.beta: ignored, because this arm does not use it: "
-        "its selector is not `kl`"
+        "its selector takes no beta"
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.embedded.assets import FAMILIES, available_models, available_problem_sets
+from lrbench.methods.presets import BY_NAME
 from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.loading import load_recipe
 
@@ -18,7 +19,7 @@ EXPERT = "embedded/expert"
 TRAIN = "embedded/multi_step"
 SETS = ", ".join(f"embedded/{name}" for name in available_problem_sets())
 MODELS = ", ".join(f"embedded/{name}" for name in available_models())
-ARMS = "known arms are base, sft, lightr, no_selection, no_contrast, neither, ground_truth"
+ARMS = f"known arms are {', '.join(BY_NAME)}"
 
 
 @pytest.fixture

@@ -34,7 +34,9 @@ def test_settings_without_effect_are_logged_as_warnings(caplog: pytest.LogCaptur
     with caplog.at_level(logging.WARNING, logger="lrbench"):
         load_recipe(QUICKSTART, ["arms=[base, no_contrast]"])
     (message,) = caplog.messages
-    assert message.endswith(": divergence.alpha: ignored, because no arm has the target `contrast`")
+    assert message.endswith(
+        ": divergence.alpha: ignored, because no arm has a target that takes it, such as `contrast`"
+    )
 
 
 def test_a_recipe_cannot_be_changed_after_loading() -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from lrbench.errors import RecipeError
-from lrbench.recipe.fields import is_mapping, leaf_paths, names_at
+from lrbench.recipe.fields import has_free_names, is_mapping, leaf_paths, names_at
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.messages import Path as FieldPath
 
@@ -20,6 +20,7 @@ QUICKSTART = Path(__file__).parents[2] / "recipes" / "quickstart.yaml"
 LETTERS = string.ascii_lowercase + "_-."
 
 
+WORDS = ("source", "selector", "target", "objective", "change", "answer")
 DERIVE = ("pair", "amateur", "derive")
 # An amateur is named or derived; the two ways cannot stand in one recipe.
 NAMED = "{model: embedded/amateur}"
@@ -37,6 +38,11 @@ def misspellings(name: str) -> Iterator[str]:
         wrong = LETTERS[(LETTERS.index(letter) + 1 + place) % len(LETTERS)]
         yield before + wrong + after
         yield before + wrong + letter + after
+
+
+def is_in_component(path: FieldPath) -> bool:
+    """Whether the field is part of a word of an arm, of which no two may be there together."""
+    return path[0] == "arms" and path[2] in WORDS and len(path) > 3
 
 
 def keys_of(text: str) -> list[tuple[FieldPath, yaml.ScalarNode]]:
@@ -59,6 +65,9 @@ def every_slip_is_told(folder: Path, text: str, every: int = 1) -> int:
     tried = 0
     for path, key in keys_of(text):
         siblings = names_at(path[:-1])
+        if has_free_names(path[:-1]):
+            # Names of the user's own have no right spelling.
+            continue
         for wrong in list(dict.fromkeys(misspellings(key.value)))[::every]:
             if wrong in siblings or not wrong:
                 continue
@@ -91,6 +100,8 @@ pair:
   amateur: {model: embedded/amateur, revision: null, dtype: float32}
   align: tokens
   least_mass: 0.9
+models:
+  teacher: {model: embedded/careful, revision: null, dtype: float32}
 data: {train: embedded/multi_step, problems: 8, selection: sample, seed: 0, held_out: 4}
 divergence: {alpha: 0.2, beta: 0.4, alpha_min: 0.05}
 sampling:
@@ -112,7 +123,10 @@ arms:
     like: lightr
     source: greedy
     selector: kl
-    target: contrast
+    target: {use: contrast}
+    objective: forward
+    change: lora
+    answer: plain
     divergence: {alpha: 0.3, beta: 0.1}
     training:
       updates: 3
@@ -149,8 +163,8 @@ runtime:
   processes: 1
 """
     written = {path for path, _ in keys_of(text)}
-    derived = {path for path in leaf_paths() if path[:3] == DERIVE}
-    assert set(leaf_paths()) - derived <= written, "the recipe above has to give every field of the schema"
+    apart = {path for path in leaf_paths() if path[:3] == DERIVE or is_in_component(path)}
+    assert set(leaf_paths()) - apart <= written, "the recipe above has to give every field of the schema"
     assert every_slip_is_told(folder, text, every=4) > 500
 
 
@@ -185,7 +199,8 @@ def test_an_unknown_field_is_told_in_every_mapping(
     refusal: Callable[..., list[str]], small: str, changed: Callable[..., str]
 ) -> None:
     mappings = {path[:length] for path in leaf_paths() for length in range(1, len(path))}
-    for path in sorted(path for path in mappings if is_mapping(path)):
+    components = {path for path in mappings if path[0] == "arms" and path[2:] and path[2] in WORDS}
+    for path in sorted(path for path in mappings - components if is_mapping(path)):
         override = ".".join(str(part) for part in (*path, "zzzzzzzz")) + "=1"
         column = len(override) - len("zzzzzzzz=1") + 1
         shown = override.removesuffix("=1")
@@ -194,6 +209,36 @@ def test_an_unknown_field_is_told_in_every_mapping(
         assert refusal(text, override) == [
             f"override '{override}':{column}: {shown}: unknown field; allowed here are {allowed}"
         ]
+
+
+@pytest.mark.parametrize(
+    ("arm", "told"),
+    [
+        ("{like: lightr, selector: kll}", 'selector: found the text "kll", allowed is `kl`, `all`'),
+        ("{like: lightr, target: {use: soft, off: expert}}", "target.off: unknown field; did you mean `of`?"),
+        ("{like: lightr, target: {use: own_token, alpha: 0.2}}", "target.alpha: does not go with `use`"),
+        ("{like: lightr, target: {use: soft, of: expert, top_k: 0}}", "target.top_k: found 0, allowed is"),
+        (
+            "{like: lightr, target: {of: expert}}",
+            "target: found a mapping, allowed is `own_token`",
+        ),
+        (
+            "{like: lightr, target: [{use: own_token, weight: 2}]}",
+            "target.0.weight: found 2, allowed is a number in (0, 1]",
+        ),
+        ("{like: base, answer: {mix: {expert: x}}}", 'answer.mix.expert: found the text "x", allowed is a'),
+        (
+            "{like: base, answer: {mix: {expert: 1}, when: {signal: kl, above: 1}}}",
+            "answer: `when: kl` compares the first two models, and `mix` names one",
+        ),
+        ("{like: base, answer: {route: {to: peer}}}", "answer.route.when: missing; needed is a mapping"),
+    ],
+)
+def test_what_is_wrong_with_a_word_of_an_arm_is_told_at_its_place(
+    refusal: Callable[..., list[str]], changed: Callable[..., str], arm: str, told: str
+) -> None:
+    (message,) = refusal(changed(("[base, sft, lightr]", f"[{{name: mine, {arm[1:]}]")))
+    assert f"arms.0.{told}" in message
 
 
 def test_a_field_in_the_wrong_section_is_told_where_it_belongs(

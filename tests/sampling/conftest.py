@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.presets import BY_NAME
 from lrbench.models.vocabulary import SharedVocabulary
-from lrbench.recipe.arms import KNOWN_ARMS, Ingredients
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.scoring import LoadedPair
 
@@ -42,7 +43,7 @@ def ingredients() -> Callable[[str], Ingredients]:
     """The ingredients of a known arm."""
 
     def of(arm: str) -> Ingredients:
-        found = KNOWN_ARMS[arm]
+        found = BY_NAME[arm].ingredients
         assert found is not None
         return found
 

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from lrbench.embedded.assets import model_folder
 from lrbench.errors import ModelError, RunError, VocabularyMismatchError
+from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.readings import PAIR
 from lrbench.models.alignment import align_tokens
 from lrbench.models.prompt import render_prompt
 from lrbench.models.source import locate
 from lrbench.models.turn_marks import end_of_turn
 from lrbench.pipeline.workspace import Workspace
-from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Data, Divergence, ModelReference, Runtime
 from lrbench.sampling.alignment import aligned_columns, restricted
 from lrbench.sampling.coverage import CoveredMass, check_coverage
@@ -251,9 +252,10 @@ def test_steps_with_too_little_on_shared_tokens_are_not_kept_but_counted(
     assert 0 < enough.sum() < len(scores)
     beta = float(np.median(scores.kl))
     for arm, selected in (("lightr", scores.kl > np.float32(beta)), ("no_selection", True)):
-        kept = kept_steps(scores, ingredients(arm), Divergence(beta=beta), least)
+        completed = ingredients(arm).completed(Divergence(beta=beta))
+        kept = kept_steps({PAIR: scores}, completed.selector, least)
         assert kept.tolist() == (enough & selected).tolist()
-        samples = build_samples(poorer.rollouts, scores, ingredients(arm), Divergence(beta=beta), least)
+        samples = build_samples(poorer.rollouts, {PAIR: scores}, completed, least)
         assert len(samples) == kept.sum()
     found = divergence_statistics(scores, enough, least)
     assert found["share_covered_too_little"] == pytest.approx(1 - enough.mean())

@@ -12,11 +12,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrbench.methods.targets import contrast, left_out
 from lrbench.sampling import crowding
 from lrbench.sampling.crowding import MOST_TOKENS
 from lrbench.sampling.scores import Scores, concatenate, read_scores, write_scores
 from lrbench.sampling.step_scores import step_columns
-from lrbench.sampling.targets import contrast, left_out
 
 MOST_BYTES = 4096
 

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from experiments.bench.subjects import RandomPair, Shape, embedded, random_pair
+from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.readings import PAIR
 from lrbench.models.pieces import Pieces
-from lrbench.recipe.arms import Ingredients
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.rollouts import Rollout, groups_of
 from lrbench.sampling.samples import Samples, build_samples
@@ -76,7 +77,7 @@ class Subject:
 
     def samples(self, scores: Scores, ingredients: Ingredients) -> Samples:
         thresholds = Divergence(alpha=ALPHA, beta=self.beta)
-        return build_samples(self.rollouts, scores, ingredients, thresholds)
+        return build_samples(self.rollouts, {PAIR: scores}, ingredients.completed(thresholds))
 
 
 @pytest.fixture(scope="module", params=["embedded pair", "random pair"])

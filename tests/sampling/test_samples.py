@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrbench.recipe.arms import KNOWN_ARMS, Ingredients
+from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.presets import BY_NAME
+from lrbench.methods.readings import PAIR
+from lrbench.methods.selectors import Kl
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.divergence import divergence_statistics
 from lrbench.sampling.rollouts import Rollout, write_rollouts
 from lrbench.sampling.samples import Samples, build_samples, export_rows, read_samples, write_steps
 from lrbench.sampling.scores import Scores
 from lrbench.sampling.scoring import LoadedPair, score_rollouts
-from lrbench.sampling.selectors import keep_above
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def scores(pair: LoadedPair, rollouts: list[Rollout]) -> Scores:
 
 
 def ingredients(arm: str) -> Ingredients:
-    found = KNOWN_ARMS[arm]
+    found = BY_NAME[arm].ingredients
     assert found is not None
     return found
 
@@ -34,7 +36,7 @@ def median(scores: Scores) -> Divergence:
 
 @pytest.fixture(scope="module")
 def lightr(rollouts: list[Rollout], scores: Scores) -> Samples:
-    return build_samples(rollouts, scores, ingredients("lightr"), median(scores))
+    return build_samples(rollouts, {PAIR: scores}, ingredients("lightr").completed(median(scores)))
 
 
 class Words:
@@ -55,7 +57,7 @@ def test_lightr_keeps_the_steps_above_beta(lightr: Samples, scores: Scores) -> N
 def test_no_contrast_learns_the_rollouts_own_token_at_the_same_steps(
     rollouts: list[Rollout], scores: Scores, lightr: Samples
 ) -> None:
-    found = build_samples(rollouts, scores, ingredients("no_contrast"), median(scores))
+    found = build_samples(rollouts, {PAIR: scores}, ingredients("no_contrast").completed(median(scores)))
     assert found.step.tolist() == lightr.step.tolist()
     assert found.targets.ids.tolist() == [
         rollouts[r].completion_ids[t] for r, t in zip(found.rollout, found.step, strict=True)
@@ -64,7 +66,7 @@ def test_no_contrast_learns_the_rollouts_own_token_at_the_same_steps(
 
 @pytest.mark.parametrize("arm", ["sft", "ground_truth", "neither"])
 def test_arms_without_selection_keep_every_step_and_need_no_scores(rollouts: list[Rollout], arm: str) -> None:
-    found = build_samples(rollouts, None, ingredients(arm), Divergence())
+    found = build_samples(rollouts, {}, ingredients(arm))
     assert len(found) == sum(rollout.steps for rollout in rollouts)
     assert np.isnan(found.kl).all()
 
@@ -95,7 +97,7 @@ def test_the_export_has_the_references_fields_and_exact_prefixes(lightr: Samples
 
 
 def test_statistics_count_every_step_once(scores: Scores) -> None:
-    found = divergence_statistics(scores, keep_above(scores, 0.4))
+    found = divergence_statistics(scores, Kl(beta=0.4).keep({PAIR: scores}))
     agrees = scores.top1_expert == scores.top1_amateur
     assert sum(found["kl_histogram"]["counts"]) == found["steps"] == len(scores)
     assert found["share_kept"] == pytest.approx((scores.kl > 0.4).mean())

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrbench.sampling.selectors import keep_above
-from lrbench.sampling.targets import Targets, contrast, own_token, plausible
+from lrbench.methods.readings import PAIR
+from lrbench.methods.selectors import Kl
+from lrbench.methods.targets import Targets, contrast, own_token, plausible
 from tests.oracles import scoring as oracle
 from tests.sampling.strategies import distributions, scores_of
 
@@ -29,7 +30,7 @@ def test_steps_are_kept_where_kl_exceeds_beta(
     steps: list[tuple[np.ndarray, np.ndarray]], beta: float
 ) -> None:
     scores = scores_of(steps, 0.05)
-    assert keep_above(scores, beta).tolist() == [kl > np.float32(beta) for kl in scores.kl]
+    assert Kl(beta=beta).keep({PAIR: scores}).tolist() == [kl > np.float32(beta) for kl in scores.kl]
 
 
 @given(distributions(), alphas)

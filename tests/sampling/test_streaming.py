@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lrbench.methods.readings import PAIR
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.divergence import DivergenceSums, divergence_statistics
 from lrbench.sampling.rollouts import (
@@ -34,7 +35,7 @@ import numpy as np
 import lrbench.sampling.scoring as scoring
 from experiments.bench.selection import Once, Shelf
 from lrbench.pipeline.stages import samples as stages
-from lrbench.recipe.arms import KNOWN_ARMS
+from lrbench.methods.presets import BY_NAME
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.rollouts import Rollout, groups_of, write_rollouts
 from lrbench.sampling.samples import read_samples
@@ -75,7 +76,7 @@ with tempfile.TemporaryDirectory() as folder:
     sources = dict(expert=None, amateur=None, rollouts=None)
     stages.PairScores(**sources, alpha_min=0.05).work(
         shelves["scores"], {"rollouts": shelves["rollouts"]}, workspace, progress)
-    arm = stages.ArmSamples(None, None, KNOWN_ARMS["lightr"], Divergence(beta=0.8))
+    arm = stages.ArmSamples(None, None, BY_NAME["lightr"].ingredients.completed(Divergence(beta=0.8)))
     inputs = {name: shelves[name] for name in ("rollouts", "scores")}
     found = arm.work(shelves["samples"], inputs, workspace, progress)
     assert found["divergence"]["steps"] == int(sys.argv[1]) * STEPS
@@ -141,14 +142,12 @@ def test_samples_in_parts_are_those_of_the_whole(
     write_rollouts(tmp_path / "rollouts.parquet", rollouts)
     for arm in ("lightr", "no_contrast", "neither"):
         thresholds = Divergence(beta=float(np.median(whole.kl)))
-        scored = None if arm == "neither" else whole
-        expected = build_samples(rollouts, scored, ingredients(arm), thresholds)
+        completed = ingredients(arm).completed(thresholds)
+        scored = completed.needs_scores
+        expected = build_samples(rollouts, {PAIR: whole} if scored else {}, completed)
         written = write_steps(
             tmp_path / "steps.parquet",
-            (
-                build_samples(part, None if scored is None else scores, ingredients(arm), thresholds)
-                for part, scores in parts
-            ),
+            (build_samples(part, {PAIR: scores} if scored else {}, completed) for part, scores in parts),
         )
         found = read_samples(tmp_path / "rollouts.parquet", tmp_path / "steps.parquet")
         assert written == len(found) == len(expected)
@@ -160,8 +159,8 @@ def test_samples_in_parts_are_those_of_the_whole(
         if scored is not None:
             sums = DivergenceSums()
             for _, scores in parts:
-                sums.add(scores, kept_steps(scores, ingredients(arm), thresholds))
-            kept = kept_steps(whole, ingredients(arm), thresholds)
+                sums.add(scores, kept_steps({PAIR: scores}, ingredients(arm).completed(thresholds).selector))
+            kept = kept_steps({PAIR: whole}, ingredients(arm).completed(thresholds).selector)
             expected_sums = divergence_statistics(whole, kept)
             for name, value in sums.statistics().items():
                 assert value == (

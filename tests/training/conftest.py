@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lrbench.methods.presets import BY_NAME
+from lrbench.methods.readings import PAIR
 from lrbench.models.vocabulary import SharedVocabulary
-from lrbench.recipe.arms import KNOWN_ARMS
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import Samples, build_samples
@@ -35,6 +36,8 @@ def samples(tiny_model: Callable[..., Any]) -> Samples:
     rollouts = random_rollouts(12)
     pair = LoadedPair(tiny_model(seed=1), tiny_model(seed=2), VOCABULARY)
     scores = score_rollouts(pair, rollouts, alpha_min=0.05)
-    lightr = KNOWN_ARMS["lightr"]
+    lightr = BY_NAME["lightr"].ingredients
     assert lightr is not None
-    return build_samples(rollouts, scores, lightr, Divergence(beta=float(np.median(scores.kl))))
+    return build_samples(
+        rollouts, {PAIR: scores}, lightr.completed(Divergence(beta=float(np.median(scores.kl))))
+    )

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from lrbench.errors import RunError
-from lrbench.recipe.arms import KNOWN_ARMS
-from lrbench.recipe.schema import Divergence, Training
+from lrbench.methods.presets import BY_NAME
+from lrbench.methods.targets import own_token
+from lrbench.recipe.schema import Training
 from lrbench.sampling.samples import Samples, build_samples
-from lrbench.sampling.targets import own_token
 from lrbench.training.batches import update_batches
 
 
@@ -79,8 +79,8 @@ def test_batches_of_many_steps_hold_none_of_them() -> None:
 
 
 def test_nothing_kept_is_said_plainly() -> None:
-    sft = KNOWN_ARMS["sft"]
+    sft = BY_NAME["sft"].ingredients
     assert sft is not None
-    empty = build_samples([], None, sft, Divergence())
+    empty = build_samples([], {}, sft)
     with pytest.raises(RunError, match="no step was kept"):
         next(update_batches(empty, Training(rollouts_per_update=2), seed=0))

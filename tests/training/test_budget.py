@@ -8,13 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbench.errors import RunError
-from lrbench.recipe.arms import Ingredients
-from lrbench.recipe.schema import Divergence
+from lrbench.methods.ingredients import Ingredients
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import Samples, build_samples, rollout_bounds
 from lrbench.training.budget import first_samples, learnt_problems
 
-SFT = Ingredients("solutions", "all", "own_token")
+SFT = Ingredients.model_validate({"source": "solutions", "selector": "all", "target": "own_token"})
 
 
 def with_lengths(lengths: list[int]) -> Samples:
@@ -23,7 +22,7 @@ def with_lengths(lengths: list[int]) -> Samples:
         Rollout(f"p{index // 2}", index % 2, (1, 2), tuple(range(3, 3 + length)))
         for index, length in enumerate(lengths)
     ]
-    return build_samples(rollouts, None, SFT, Divergence())
+    return build_samples(rollouts, {}, SFT)
 
 
 def test_without_limits_everything_is_learnt_from() -> None:

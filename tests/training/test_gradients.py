@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from lrbench.errors import RunError
+from lrbench.methods.presets import BY_NAME
 from lrbench.models.pieces import Pieces
-from lrbench.recipe.arms import KNOWN_ARMS
-from lrbench.recipe.schema import Divergence, Lora, Runtime, Training
+from lrbench.recipe.schema import Lora, Runtime, Training
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import Samples, build_samples
 from lrbench.training import gradients as gradients_module
@@ -75,12 +75,12 @@ def test_accumulation_equals_one_large_batch_with_dropout_on(
 def test_rollouts_that_share_rows_have_the_gradient_that_they_have_padded_with_dropout_on(
     tiny_model: Callable[..., Any],
 ) -> None:
-    neither = KNOWN_ARMS["neither"]
+    neither = BY_NAME["neither"].ingredients
     assert neither is not None
     rollouts = [
         Rollout(f"p{length}", 0, (9, 8, 10), tuple(range(11, 11 + length))) for length in (2, 40, 5, 9, 17, 3)
     ]
-    samples = build_samples(rollouts, None, neither, Divergence())
+    samples = build_samples(rollouts, {}, neither)
     batch = list(range(len(samples)))
     packed, padded = (gradients_of(tiny_model(seed=1), samples) for _ in range(2))
     packed.pack, padded.pack = True, False

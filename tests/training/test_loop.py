@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from lrbench.errors import NonFiniteLossError
-from lrbench.recipe.arms import KNOWN_ARMS
-from lrbench.recipe.schema import Divergence, Lora, Runtime, Training
+from lrbench.methods.presets import BY_NAME
+from lrbench.recipe.schema import Lora, Runtime, Training
 from lrbench.sampling.samples import Samples, build_samples
 from lrbench.training.adapters import adapter_state
 from lrbench.training.checkpoints import Checkpoint
@@ -120,9 +120,9 @@ def test_held_out_perplexity_is_measured_some_twenty_times_however_long_training
 def test_training_on_the_held_out_rollouts_themselves_lowers_their_perplexity(
     tiny_model: Callable[..., Any], samples: Samples
 ) -> None:
-    sft = KNOWN_ARMS["sft"]
+    sft = BY_NAME["sft"].ingredients
     assert sft is not None
-    whole = build_samples(samples.rollouts, None, sft, Divergence())
+    whole = build_samples(samples.rollouts, {}, sft)
     training = TRAINING.model_copy(update={"updates": 40})
     _, trained, _ = run(tiny_model(seed=1), whole, training, held_out=samples.rollouts)
     points = [value for _, value in trained.curves.held_out_perplexity]

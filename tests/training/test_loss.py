@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from lrbench.methods.presets import BY_NAME
 from lrbench.models.pieces import Pieces
-from lrbench.recipe.arms import KNOWN_ARMS
-from lrbench.recipe.schema import Divergence, Lora
+from lrbench.recipe.schema import Lora
 from lrbench.sampling.samples import Samples, build_samples
 from lrbench.training.adapters import attach_adapter
 from lrbench.training.loss import batch_losses
@@ -59,9 +59,9 @@ def test_loss_and_gradients_equal_one_row_per_prefix(
 
 
 def test_the_own_token_target_is_cross_entropy(tiny_model: Callable[..., Any], samples: Samples) -> None:
-    sft = KNOWN_ARMS["sft"]
+    sft = BY_NAME["sft"].ingredients
     assert sft is not None
-    whole = build_samples(samples.rollouts, None, sft, Divergence())
+    whole = build_samples(samples.rollouts, {}, sft)
     model = adapted(tiny_model)
     rollout = whole.rollouts[0]
     logits = model(input_ids=torch.tensor([rollout.token_ids])).logits[0, len(rollout.prompt_ids) - 1 : -1]

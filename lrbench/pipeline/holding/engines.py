@@ -30,6 +30,11 @@ class Engines:
         self._padding = Padding()
         self._servers: dict[EngineChoice, ServedModel] = {}
 
+    @property
+    def padding(self) -> Padding:
+        """What is counted now."""
+        return self._padding
+
     def count_padding(self) -> Padding:
         """What engines of this process compute from now on, until it is counted anew."""
         self._padding = Padding()

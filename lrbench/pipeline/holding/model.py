@@ -125,6 +125,12 @@ class HeldModel:
         finally:
             self.detach(adapted)
 
+    def adapt(self, adapter: Path) -> None:
+        """Load the model with the adapter of a folder applied, for as long as it is held."""
+        from lrbench.training.adapters import load_adapter
+
+        self._weights = load_adapter(self.weights, adapter)
+
     def detach(self, adapted: Any) -> None:
         """Have the loaded model back as it was before an adapter was attached."""
         self._weights = adapted.unload()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,10 +14,13 @@ from lrbench.data.rules import Row
 from lrbench.evaluation.graded_items import read_item_rows, read_items, write_item_rows
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import OWN_FIELDS, Suite, grader_version, protocol
+from lrbench.methods.answers import Plain
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
+from lrbench.pipeline.stages.answering import AnsweredBy
 from lrbench.pipeline.stages.base import EARLIER, Stage
+from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.sharding import Shard, Shards
 from lrbench.pipeline.stages.tasks import Known, Task, Writing, mean_written
 from lrbench.pipeline.stages.training import TrainedAdapter
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
     from lrbench.evaluation.language_model import AnsweringModel
 
 ITEMS_PER_SHARD = 100
+
+
+PLAINLY = AnsweredBy(Plain())
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class BenchmarkScore(Stage):
     suite: Suite
     items: ItemSet
     engine: EngineChoice
+    answered_by: AnsweredBy = PLAINLY
 
     @property
     def benchmark(self) -> str:
@@ -74,7 +82,9 @@ class BenchmarkScore(Stage):
             "expert": model_identity(self.expert),
             "protocol": self.protocol,
             "items": self.items.items_hash,
-        } | turn_marks(self.expert).measuring
+            **turn_marks(self.expert).measuring,
+            **self.answered_by.identity,
+        }
 
     @property
     def earlier_keys(self) -> tuple[str, ...]:
@@ -92,8 +102,9 @@ class BenchmarkScore(Stage):
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
-        """The adapter, where there is one."""
-        return {} if self.adapter is None else {"adapter": self.adapter}
+        """The adapter, where there is one, and what else answers comes from."""
+        own = {} if self.adapter is None else {"adapter": self.adapter}
+        return {**own, **self.answered_by.inputs}
 
     @property
     def size(self) -> int:
@@ -102,8 +113,8 @@ class BenchmarkScore(Stage):
 
     @property
     def most_tokens(self) -> int:
-        """Every completion at its full length."""
-        return self.size * self.suite.max_new_tokens
+        """Every completion at its full length, those that are outvoted included."""
+        return self.size * self.suite.max_new_tokens * self.answered_by.answer.samples
 
     @property
     def engine_choice(self) -> EngineChoice:
@@ -115,11 +126,20 @@ class BenchmarkScore(Stage):
         """The expert, which is asked every item."""
         return ((self.expert, self.suite.system_prompt),)
 
+    def checks(self, workspace: Workspace) -> Iterator[Check]:
+        """Also that every model that answers has the same tokens."""
+        yield from super().checks(workspace)
+        if self.answered_by.readers:
+            names = tuple(reader.name for reader in self.answered_by.readers)
+            yield Check(About.TOKENS, names, partial(self.answered_by.check, workspace))
+
     def task(self, known: Known) -> Task:
         """A completion of every item."""
         most = self.suite.max_new_tokens
         mean = mean_written(self, known, self.expert, most)
-        return Writing(self.expert, self.engine, self.size, ITEMS_PER_SHARD, mean, most)
+        # Every model that is read besides the arm's own takes about as long as that.
+        rows = self.size * self.answered_by.answer.samples * (1 + len(self.answered_by.readers))
+        return Writing(self.expert, self.engine, rows, ITEMS_PER_SHARD, mean, most)
 
     def completions(self, statistics: Mapping[str, Any]) -> int:
         """Items."""
@@ -127,7 +147,7 @@ class BenchmarkScore(Stage):
 
     def written(self, statistics: Mapping[str, Any]) -> int:
         """Tokens of all completions."""
-        return int(statistics["tokens"])
+        return int(statistics.get("written", statistics["tokens"]))
 
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
@@ -149,15 +169,16 @@ class BenchmarkScore(Stage):
     @contextmanager
     def _model(self, inputs: Mapping[str, Artifact], workspace: Workspace) -> Iterator[AnsweringModel]:
         """What answers: the model, or what it wrote for an earlier grader."""
+        from lrbench.evaluation.grading.extraction import blind_prediction
         from lrbench.evaluation.language_model import RecordedModel, RenderedModel
 
         if EARLIER in inputs:
             yield RecordedModel(read_items(inputs[EARLIER]))
             return
-        adapter = inputs["adapter"].directory if "adapter" in inputs else None
-        with workspace.engines.open(self.engine, adapter) as engine:
+        read = partial(blind_prediction, self.benchmark)
+        with self.answered_by.open(workspace, self.engine, inputs, read) as answers:
             yield RenderedModel(
-                write=engine.complete,
+                write=answers,
                 tokenizer=workspace.expert.tokenizer,
                 system_prompt=self.suite.system_prompt,
                 stop_ids=workspace.expert.turn_marks.stops,
@@ -165,6 +186,13 @@ class BenchmarkScore(Stage):
 
     def _statistics(self, files: list[Path]) -> dict[str, Any]:
         counts = dict.fromkeys(("paper", "exact", "truncated", "tokens"), 0)
+        written, passes, origins = 0, Counter[str](), Counter[str]()
         for row in read_item_rows(files):
             counts = {name: count + row[name] for name, count in counts.items()}
-        return {"n": self.size} | counts
+            written += row.get("written", row["tokens"])
+            passes.update(row.get("passes", {}))
+            origins.update(row.get("origins", {}))
+        if not passes:
+            return {"n": self.size} | counts
+        took = {"written": written, "passes": dict(passes), "origins": dict(origins)}
+        return {"n": self.size, **counts, **took}

@@ -10,6 +10,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.readings import PAIR, Reading
+from lrbench.methods.steps import Views, unscored
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
@@ -20,12 +23,13 @@ from lrbench.pipeline.stages.rollouts import RolloutSource, parquet_files
 from lrbench.pipeline.stages.sharding import Shard, Shards
 from lrbench.pipeline.stages.tasks import Known, Scoring, Task
 from lrbench.pipeline.workspace import Workspace
-from lrbench.recipe.arms import Ingredients
-from lrbench.recipe.schema import Divergence
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from lrbench.sampling.coverage import CoveredMass
     from lrbench.sampling.rollouts import Rollout
     from lrbench.sampling.scores import Scores
@@ -36,7 +40,6 @@ ROLLOUTS_PER_SHARD = 64
 # Up to this much on disk, what samples are made from is read once for all points of a sweep.
 KEPT_BYTES = 16 * 2**20
 # Of all steps, those that a threshold on their divergence is expected to keep.
-SHARE_KEPT = 0.2
 # A target that leaves out more of the plausible probability than this is told of.
 MOST_LEFT_OUT = 0.1
 
@@ -213,39 +216,36 @@ class PairScores(Stage):
 
 @dataclass(frozen=True)
 class ArmSamples(Stage):
-    """An arm's selector and target applied: kept steps with what is learnt at each."""
+    """An arm's completed selector and target applied: kept steps with what is learnt at each."""
 
     name: ClassVar[str] = "samples"
     version: ClassVar[int] = 2
 
     rollouts: RolloutSource
-    scores: PairScores | None
+    readings: tuple[tuple[Reading, PairScores], ...]
     ingredients: Ingredients
-    divergence: Divergence
+
+    @property
+    def scores(self) -> PairScores | None:
+        """Those of the pair, where they are needed."""
+        return dict(self.readings).get(PAIR)
 
     @property
     def label(self) -> str:
         """For people."""
-        return f"samples ({self.ingredients.selector} steps, {self.ingredients.target} target)"
+        return f"samples ({self.ingredients.selector.label} steps, {self.ingredients.target.label} target)"
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """The selector and the target with the thresholds they use."""
-        identity: dict[str, Any] = {
-            "selector": self.ingredients.selector,
-            "target": self.ingredients.target,
-        }
-        if self.ingredients.selector == "kl":
-            identity["beta"] = self.divergence.beta
-        if self.ingredients.target == "contrast":
-            identity["alpha"] = self.divergence.alpha
-        return identity
+        return {**self.ingredients.selector.identity, **self.ingredients.target.identity}
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
-        """Rollouts, and scores where the selector or target needs them."""
-        scores = {} if self.scores is None else {"scores": self.scores}
-        return {"rollouts": self.rollouts} | scores
+        """Rollouts, and scores of every reading that the selector or target needs."""
+        return {"rollouts": self.rollouts} | {
+            _input_name(reading): scores for reading, scores in self.readings
+        }
 
     @property
     def size(self) -> int:
@@ -258,12 +258,14 @@ class ArmSamples(Stage):
         if found is not None:
             return float(found["kept_steps"])
         rollouts, steps = self.rollouts.expected(known)
-        return rollouts * steps * (SHARE_KEPT if self.ingredients.selector == "kl" else 1.0)
+        return rollouts * steps * self.ingredients.selector.share
 
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
         """Commit the rollouts and their kept steps, a shard's worth of which is in memory at a time."""
+        import numpy as np
+
         from lrbench.sampling.crowding import MOST_TOKENS
         from lrbench.sampling.divergence import DivergenceSums
         from lrbench.sampling.rollouts import write_rollouts
@@ -272,32 +274,37 @@ class ArmSamples(Stage):
             STEPS_FILE,
             Samples,
             build_samples,
-            kept_steps,
+            comparable,
             write_steps,
         )
-        from lrbench.sampling.targets import left_out
 
         started = time.monotonic()
         least_mass = None if self.scores is None else self.scores.least_mass
         sums = DivergenceSums(least_mass)
         counts: list[int] = []
-        lacking: list[int] = []
+        lost: list[NDArray[np.float64]] = [np.zeros(0)]
+        selector, target = self.ingredients.selector, self.ingredients.target
 
-        def parts() -> Iterator[Samples]:
-            for rollouts, scores in _shards(inputs, workspace):
-                if scores is not None:
-                    kept = kept_steps(scores, self.ingredients, self.divergence, least_mass)
-                    sums.add(scores, kept)
-                    lacking.append(int((left_out(scores, self.divergence.alpha)[kept] > MOST_LEFT_OUT).sum()))
-                yield build_samples(rollouts, scores, self.ingredients, self.divergence, least_mass)
+        def samples() -> Iterator[Samples]:
+            parts = partial(self._parts, inputs, workspace)
+            keep = selector.keeper(lambda: (part.seen for part in parts()))
+            for part in parts():
+                kept = comparable(keep(part.seen), part.views, least_mass)
+                if PAIR in part.views:
+                    sums.add(part.views[PAIR], kept)
+                at_each = target.lost(part.views)
+                lost.append(at_each[kept] if len(at_each) else at_each)
+                yield build_samples(
+                    part.rollouts, part.views, self.ingredients, least_mass, keep, part.first_rollout
+                )
 
-        written = (rollout for rollouts, _ in _shards(inputs, workspace) for rollout in rollouts)
-        draft.commit(STEPS_FILE, lambda path: counts.append(write_steps(path, parts())))
+        written = (rollout for part in self._parts(inputs, workspace) for rollout in part.rollouts)
+        draft.commit(STEPS_FILE, lambda path: counts.append(write_steps(path, samples())))
         seconds = time.monotonic() - started
         draft.commit(ROLLOUTS_FILE, lambda path: write_rollouts(path, written), seconds)
         progress.advance(1)
-        too_little = sum(lacking)
-        if self.ingredients.target == "contrast" and too_little:
+        too_little = int((np.concatenate(lost) > MOST_LEFT_OUT).sum())
+        if too_little:
             logger.warning(
                 "%s: at %s of %s kept steps the target is over the %d likeliest tokens alone, which "
                 "leaves out more than %.0f%% of their probability; a higher divergence.alpha, or a more "
@@ -309,34 +316,49 @@ class ArmSamples(Stage):
                 100 * MOST_LEFT_OUT,
             )
         statistics: dict[str, Any] = {"kept_steps": counts[-1]}
-        if "scores" in inputs:
+        if self.scores is not None:
             statistics["divergence"] = sums.statistics()
         return statistics
 
+    def _parts(self, inputs: Mapping[str, Artifact], workspace: Workspace) -> Iterable[Part]:
+        """Rollouts and their scores, where there are any, one part after the other.
 
-Scored = tuple["list[Rollout]", "Scores | None"]
+        What is small is kept for the run: a sweep reads the same for every one of its points.
+        """
+        if sum(record.size for artifact in inputs.values() for record in artifact.files) > KEPT_BYTES:
+            return self._read_parts(inputs)
+        decisive = [inputs[_input_name(reading)] for reading, _ in self.readings] or [inputs["rollouts"]]
+        if len(decisive) > 1:
+            return self._read_parts(inputs)
+        kept: list[Part] = workspace.read_once(decisive[0], lambda _: list(self._read_parts(inputs)))
+        return kept
+
+    def _read_parts(self, inputs: Mapping[str, Artifact]) -> Iterator[Part]:
+        from lrbench.sampling.rollouts import groups_of, iterate_rollouts
+        from lrbench.sampling.scores import read_scores
+
+        groups = groups_of(iterate_rollouts(parquet_files(inputs["rollouts"])), ROLLOUTS_PER_SHARD)
+        files = {reading: parquet_files(inputs[_input_name(reading)]) for reading, _ in self.readings}
+        for number, group in enumerate(groups):
+            views = {reading: read_scores([paths[number]]) for reading, paths in files.items()}
+            yield Part(number * ROLLOUTS_PER_SHARD, group, views)
 
 
-def _shards(inputs: Mapping[str, Artifact], workspace: Workspace) -> Iterable[Scored]:
-    """Rollouts and their scores, where there are any, one shard after the other.
+@dataclass(frozen=True)
+class Part:
+    """Rollouts that follow one another in a source, from its `first_rollout` on, and their scores."""
 
-    What is small is kept for the run: a sweep reads the same for every one of its points.
-    """
-    if sum(record.size for artifact in inputs.values() for record in artifact.files) > KEPT_BYTES:
-        return _read_shards(inputs)
-    kept: list[Scored] = workspace.read_once(
-        inputs.get("scores", inputs["rollouts"]), lambda _: list(_read_shards(inputs))
-    )
-    return kept
+    first_rollout: int
+    rollouts: list[Rollout]
+    views: Mapping[Reading, Scores]
+
+    @property
+    def seen(self) -> Views:
+        """What a selector sees, also of rollouts that nobody has scored."""
+        return self.views or {
+            PAIR: unscored([rollout.steps for rollout in self.rollouts], self.first_rollout)
+        }
 
 
-def _read_shards(inputs: Mapping[str, Artifact]) -> Iterator[Scored]:
-    from lrbench.sampling.rollouts import groups_of, iterate_rollouts
-    from lrbench.sampling.scores import of_rollouts_from, read_scores
-
-    groups = groups_of(iterate_rollouts(parquet_files(inputs["rollouts"])), ROLLOUTS_PER_SHARD)
-    if "scores" not in inputs:
-        yield from ((group, None) for group in groups)
-        return
-    for number, (group, path) in enumerate(zip(groups, parquet_files(inputs["scores"]), strict=True)):
-        yield group, of_rollouts_from(read_scores([path]), number * ROLLOUTS_PER_SHARD)
+def _input_name(reading: Reading) -> str:
+    return "scores" if reading == PAIR else f"scores {' '.join(reading)}"

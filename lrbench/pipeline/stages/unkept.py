@@ -39,8 +39,9 @@ def why_nothing_kept(samples: ArmSamples, artifacts: Mapping[str, Artifact]) -> 
             f"have that much on the shared tokens (at most {covered[0].max():.3f})"
         )
         kl = kl[enough]
-    if samples.ingredients.selector == "kl" and len(kl):
-        told.append(_beta(kl, samples.divergence.beta))
+    beta = samples.ingredients.selector.threshold
+    if beta is not None and len(kl):
+        told.append(_beta(kl, beta))
     return f"{NOTHING}: {'; '.join(told)}"
 
 

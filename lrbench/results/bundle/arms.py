@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from lrbench.embedded.assets import model_folder
+from lrbench.methods.component import AMATEUR
 from lrbench.models.source import folder_identity
-from lrbench.recipe.arms import Arm
+from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant
 from lrbench.recipe.references import EMBEDDED
 from lrbench.results.bundle.declared import Declared, Recipes
@@ -62,11 +63,15 @@ def check_arm(
         return
     _check_measured(where, arm, behind, making, provenances, curves, findings)
     if found.ingredients is not None:
-        own_id = arm_id(arm.recipe, arm.arm, arm.point, making["train"])
-        findings.compare(where, "its id", arm.arm_id, own_id)
+        if not found.answer.identity:
+            own_id = arm_id(arm.recipe, arm.arm, arm.point, making["train"])
+            findings.compare(where, "its id", arm.arm_id, own_id)
         _check_settings(where, arm, variant, found, behind, findings)
-    needed = found.ingredients is not None and found.ingredients.needs_scores
-    amateur = variant.recipe.pair.amateur_name if needed else None
+    else:
+        settings = arm_settings(variant.recipe, found, "")
+        for name in sorted(settings.keys() | arm.settings.keys()):
+            findings.compare(where, f"the setting {name}", arm.settings.get(name), settings.get(name))
+    amateur = variant.recipe.pair.amateur_name if AMATEUR in found.models else None
     findings.compare(where, "the amateur", arm.amateur, amateur)
     sampled = variant.recipe.data.problems * sum(name in behind for name in SAMPLING)
     findings.compare(where, "the number of sampled problems", arm.costs.sampled_problems, sampled)
@@ -169,20 +174,19 @@ def _check_settings(
     train, samples = behind["train"]["identity"], behind["samples"]["identity"]
     findings.compare(where, "the seed", arm.seed, train["seed"])
     findings.compare(where, "the training", training_identity(found.training), train["training"])
-    source = {"greedy": "rollouts", "ground_truth": "reference"}.get(str(settings["source"]), "solutions")
+    assert found.ingredients is not None
+    parts = completed(found, resolve_arms(recipe), recipe.seed)
+    source = parts.source.stage
     findings.compare(where, "its source's stage", source, next(iter(behind)))
     identity = behind[source]["identity"] if source in behind else {}
     for name, value in settings["sampling"].items():
         if name in identity:
             chosen = value["name"] if name == "engine" else value
             findings.compare(where, f"{name} of its {source}", chosen, identity[name])
-    if source == "solutions":
+    if parts.source.samples:
         findings.compare(where, "the seed of its solutions", arm.seed, identity["seed"])
-    for name in ("selector", "target"):
-        findings.compare(where, f"the {name} of its samples", settings[name], samples[name])
-    for name in ("alpha", "beta"):
-        if name in samples:
-            findings.compare(where, f"{name} of its samples", settings["divergence"][name], samples[name])
+    for name, value in {**parts.selector.identity, **parts.target.identity}.items():
+        findings.compare(where, f"{name} of its samples", value, samples.get(name))
     for stage, manifest in behind.items():
         if "expert" in manifest["identity"]:
             findings.compare(where, f"the expert of {stage}", train["expert"], manifest["identity"]["expert"])

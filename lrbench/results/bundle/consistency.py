@@ -11,7 +11,7 @@ from lrbench.results.bundle.arms import Manifest, check_model
 from lrbench.results.bundle.declared import Recipes, is_of
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.bundle.regrading import Regraded
-from lrbench.results.identity import arm_id
+from lrbench.results.identity import arm_id, model_of
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.store.artifact import Origin
 from lrbench.store.canonical import stable_hash
@@ -101,6 +101,10 @@ def _is_as_declared(score: ScoreRecord, recipe: Recipe, benchmarks: set[str]) ->
     )
 
 
+# What of an evaluation's identity says which models answered, where it was not the arm's own alone.
+ANSWERING = ("answer", "models")
+
+
 def check_score(
     score: ScoreRecord,
     arms: Mapping[str, ArmRecord],
@@ -129,7 +133,10 @@ def check_score(
     findings.compare(where, "the dtype", score.protocol["dtype"], expert["dtype"])
     check_model(where, "expert", score.expert, expert["weights"], findings)
     findings.compare(where, "the adapter", arm.stages.get("train"), manifest["inputs"].get("adapter"))
-    model = arm.stages.get("train") or stable_hash(expert)
+    own = arm.stages.get("train") or stable_hash(expert)
+    answering = {name: manifest["identity"][name] for name in ANSWERING if name in manifest["identity"]}
+    others = {name: needed for name, needed in manifest["inputs"].items() if name != "adapter"}
+    model = model_of(own, answering, others)
     findings.compare(where, "its id", score.arm_id, arm_id(arm.recipe, arm.arm, arm.point, model))
     findings.compare(where, "the suite", score.suite, score.protocol["suite"])
     findings.compare(where, "the benchmark", score.benchmark, items.benchmark)

@@ -80,7 +80,7 @@ class Recipes:
 
 def is_of(record: ArmRecord, variant: Variant, arm: Arm) -> bool:
     """Whether `record` is by its seed and point that of `arm` in `variant`."""
-    seed = None if arm.ingredients is None else variant.recipe.seed
+    seed = variant.recipe.seed if arm.is_random else None
     return record.seed == seed and all(
         field in variant.point and variant.point[field] == value for field, value in record.point.items()
     )

@@ -1,0 +1,60 @@
+"""What an arm learns from and how: source x selector x target x objective x change."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lrbench.methods.changes import AnyChange, LowRank
+from lrbench.methods.objectives import AnyObjective, Forward
+from lrbench.methods.readings import Reading
+from lrbench.methods.section import Section
+from lrbench.methods.selectors import AnySelector
+from lrbench.methods.sources import AnySource
+from lrbench.methods.targets import AnyTarget
+
+
+class Thresholds(Protocol):
+    """What a recipe's `divergence` says of components that leave it open."""
+
+    @property
+    def alpha(self) -> float: ...
+
+    @property
+    def beta(self) -> float: ...
+
+
+class Ingredients(Section):
+    """The components of a trained arm. What a selector or target leaves to the recipe is open in it."""
+
+    source: AnySource
+    selector: AnySelector
+    target: AnyTarget
+    objective: AnyObjective = Forward()
+    change: AnyChange = LowRank()
+
+    @property
+    def readings(self) -> frozenset[Reading]:
+        """The views of the steps that have to be scored before anything can be learnt."""
+        return self.selector.readings | self.target.readings
+
+    @property
+    def models(self) -> frozenset[str]:
+        """Every model that is read while the arm learns, by name."""
+        return self.source.models | self.selector.models | self.target.models
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether a second model has to be run at all."""
+        return bool(self.readings)
+
+    @property
+    def thresholds(self) -> frozenset[str]:
+        """The fields of `divergence` that the components take settings from."""
+        return self.selector.thresholds | self.target.thresholds
+
+    def completed(self, thresholds: Thresholds) -> Ingredients:
+        """With the recipe's thresholds where the components have none of their own."""
+        alpha, beta = thresholds.alpha, thresholds.beta
+        return self.model_copy(
+            update={"selector": self.selector.completed(beta), "target": self.target.completed(alpha)}
+        )

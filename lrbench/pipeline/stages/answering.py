@@ -1,0 +1,128 @@
+"""What answers at evaluation, and what it reads: the arm's own model, others, and other arms' adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lrbench.methods.answers import OWN, Answer
+from lrbench.methods.component import EXPERT
+from lrbench.models.source import LocatedModel, model_identity
+from lrbench.pipeline.stages.deriving import DerivedAmateur
+from lrbench.pipeline.stages.training import TrainedAdapter
+from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.schema import EngineChoice
+from lrbench.store.artifact import Artifact
+
+if TYPE_CHECKING:
+    from lrbench.sampling.engines.answered import Answered
+    from lrbench.sampling.engines.base import Engine
+
+# The answers (token ids of prompts, most new tokens) -> one for each prompt.
+Answering = Callable[[Sequence[Sequence[int]], int], "list[Answered]"]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A model that an answer reads: a located one, with an arm's `adapter`, or one that a stage makes."""
+
+    name: str
+    model: LocatedModel
+    adapter: TrainedAdapter | None = None
+    made_by: DerivedAmateur | None = None
+
+    @property
+    def inputs(self) -> Mapping[str, TrainedAdapter | DerivedAmateur]:
+        """The stages it comes from, by the names under which an evaluation reads them."""
+        stages = {f"adapter of {self.name}": self.adapter, f"model {self.name}": self.made_by}
+        return {name: stage for name, stage in stages.items() if stage is not None}
+
+
+@dataclass(frozen=True)
+class AnsweredBy:
+    """An `answer` and its `readers`: every model that it reads besides the arm's own, by name."""
+
+    answer: Answer
+    readers: tuple[Reader, ...] = ()
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """The answer's own, and which weights it reads; nothing for the arm's own model alone."""
+        models = {reader.name: model_identity(reader.model) for reader in self.readers}
+        return {**self.answer.identity, **({"models": models} if models else {})}
+
+    @property
+    def inputs(self) -> Mapping[str, TrainedAdapter | DerivedAmateur]:
+        """The stages that its readers come from."""
+        return {name: stage for reader in self.readers for name, stage in reader.inputs.items()}
+
+    def check(self, workspace: Workspace) -> None:
+        """Find out before any work whether all models have the arm's own tokens, id by id.
+
+        Raises `VocabularyMismatchError` where one has not.
+        """
+        from lrbench.models.vocabulary import prove_shared_vocabulary
+
+        own = workspace.expert
+        for reader in self.readers:
+            if reader.model.here and reader.model != own.source:
+                other = workspace.beside(reader.model)
+                prove_shared_vocabulary(
+                    own.tokenizer.get_vocab(), own.rows, other.tokenizer.get_vocab(), other.rows
+                )
+
+    @contextmanager
+    def open(
+        self,
+        workspace: Workspace,
+        choice: EngineChoice,
+        inputs: Mapping[str, Artifact],
+        read: Callable[[str], str | None],
+    ) -> Iterator[Answering]:
+        """What writes the answers; `read` says what answer a text gives, for those that are put to a vote."""
+        from lrbench.models.prompt import render_answer
+        from lrbench.sampling.engines.given import GivenEngine
+        from lrbench.sampling.engines.voting import write_answers
+
+        tokenizer = workspace.expert.tokenizer
+        with self._engine(workspace, choice, inputs) as engine:
+            given = render_answer(tokenizer, self.answer.given) if self.answer.given else []
+            writing = GivenEngine(engine, given) if given else engine
+            stops = frozenset(engine.rules.stop_ids)
+
+            def reads(completion: tuple[int, ...]) -> str | None:
+                return read(tokenizer.decode([token for token in completion if token not in stops]))
+
+            def answers(prompts: Sequence[Sequence[int]], most: int) -> list[Answered]:
+                return write_answers(writing, self.answer, prompts, most, reads)
+
+            yield answers
+
+    @contextmanager
+    def _engine(
+        self, workspace: Workspace, choice: EngineChoice, inputs: Mapping[str, Artifact]
+    ) -> Iterator[Engine]:
+        own = inputs["adapter"].directory if "adapter" in inputs else None
+        if not self.answer.here:
+            with workspace.engines.open(choice, own) as engine:
+                yield engine
+            return
+        from lrbench.sampling.engines.lockstep import LockstepEngine
+
+        workspace.hold_beside([(reader.model, _folder(reader, inputs)) for reader in self.readers])
+        with workspace.expert.with_adapter(own) as model:
+            models = {OWN: model}
+            for reader in self.readers:
+                if reader.name == EXPERT and own is None:
+                    models[EXPERT] = model
+                else:
+                    models[reader.name] = workspace.weights_beside(reader.model, _folder(reader, inputs))
+            rules, size = workspace.expert.token_rules, workspace.runtime.batch_size
+            yield LockstepEngine(models, self.answer, rules, size, workspace.engines.padding)
+
+
+def _folder(reader: Reader, inputs: Mapping[str, Artifact]) -> Any:
+    """Where the adapter is that a reader has on, or the model that a stage has made; None for neither."""
+    return next((inputs[name].directory for name in reader.inputs), None)

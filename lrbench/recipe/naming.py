@@ -1,0 +1,122 @@
+"""Models and arms that arms name: is there such a one, and can it be had before whoever asks for it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lrbench.methods.answers import OWN
+from lrbench.methods.component import AMATEUR, ARM, EXPERT
+from lrbench.recipe.arms import Arm
+from lrbench.recipe.messages import Path, did_you_mean, excerpt
+from lrbench.recipe.schema import ArmDeclaration, Recipe
+
+Finding = tuple[Path, str]
+
+RESERVED = (EXPERT, AMATEUR, OWN)
+
+
+def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is wrong with the models and arms that `arms` name, and with the engine that is to serve them."""
+    models = sections.get("models") or {}
+    for name in models:
+        if name in RESERVED:
+            yield ("models", name), f"`{name}` is a name that every recipe has; give the model another one"
+    names = [declaration.name for declaration in recipe.arms]
+    by_name = {arm.name: arm for arm in arms}
+    places = {name: ("arms", place) for place, name in enumerate(names)}
+    for arm in arms:
+        declaration, path = recipe.arms[places[arm.name][1]], places[arm.name]
+        for word, named in _named(arm, declaration):
+            wrong = _unknown(named, models, names, by_name, word)
+            if wrong is not None:
+                yield (*path, *word), wrong
+        yield from _matching(arm, by_name, path)
+        if "evaluation" in sections:
+            unservable = arm.answer.unservable(sections["evaluation"].engine.name)
+            if unservable is not None:
+                where = (*path, "answer") if declaration.answer is not None else path
+                yield where, f"{unservable} (evaluation.engine.name)"
+    yield from _circles(by_name, places)
+
+
+def unused_models(recipe: Recipe, arms: Sequence[Arm]) -> Iterator[Finding]:
+    """Models that are declared and that no arm reads."""
+    read = frozenset().union(*(arm.models for arm in arms))
+    for name in recipe.models or {}:
+        if name not in read:
+            yield ("models", name), "ignored, because no arm reads this model"
+
+
+def _named(arm: Arm, declaration: ArmDeclaration) -> Iterator[tuple[Path, str]]:
+    """Every model that a word of the arm names, with where the word stands."""
+    words: dict[str, Any] = {"answer": arm.answer}
+    if arm.ingredients is not None:
+        words |= dict(arm.ingredients)
+    for word, component in words.items():
+        where: Path = (word,) if getattr(declaration, word) is not None else ()
+        for model in sorted(component.models):
+            yield where, model
+
+
+def _unknown(
+    name: str, models: Mapping[str, Any], arms: Sequence[str], by_name: Mapping[str, Arm], word: Path
+) -> str | None:
+    """What is wrong with the name of a model, if anything."""
+    if name in RESERVED or name in models:
+        return None
+    if not name.startswith(ARM):
+        known = [EXPERT, AMATEUR, *models]
+        hint = did_you_mean(name, [*known, *(f"{ARM}{arm}" for arm in arms)])
+        return (
+            f"`{excerpt(name)}` is no model of this recipe; its models are {', '.join(known)}, and "
+            f"`{ARM}NAME` is the expert with the adapter of that arm{hint}"
+        )
+    arm = name.removeprefix(ARM)
+    if arm not in arms:
+        hint = did_you_mean(arm, arms)
+        return f"`{excerpt(arm)}` is no arm of this recipe; its arms are {', '.join(arms)}{hint}"
+    if arm in by_name and by_name[arm].ingredients is None:
+        return f"the arm `{arm}` is not trained, so it has no adapter; name the models that it reads instead"
+    if word != ("answer",):
+        return f"`{name}` can answer, but nothing is learnt from it yet; name a model of `models` instead"
+    return None
+
+
+def _matching(arm: Arm, by_name: Mapping[str, Arm], path: Path) -> Iterator[Finding]:
+    """An arm that keeps as many steps as another one has to look at the same rollouts."""
+    matched = None if arm.ingredients is None else arm.ingredients.selector.matched_arm
+    if matched is None or arm.ingredients is None:
+        return
+    where = (*path, "selector", "match")
+    other = by_name.get(matched)
+    if other is None:
+        hint = did_you_mean(matched, by_name)
+        yield where, f"`{excerpt(matched)}` is no arm of this recipe; its arms are {', '.join(by_name)}{hint}"
+    elif other.ingredients is None:
+        yield where, f"the arm `{matched}` is not trained, so it keeps no steps to match"
+    elif other.ingredients.source != arm.ingredients.source:
+        yield (
+            where,
+            f"the arm `{matched}` learns from other rollouts ({other.ingredients.source.label}) than this "
+            f"one ({arm.ingredients.source.label}), so its steps cannot be matched",
+        )
+
+
+def _circles(by_name: Mapping[str, Arm], places: Mapping[str, Path]) -> Iterator[Finding]:
+    """Arms whose steps are matched to each other's in a circle."""
+    told: set[str] = set()
+    for name in by_name:
+        way = [name]
+        while (following := _matched(by_name.get(way[-1]))) is not None and following not in way:
+            way.append(following)
+        if following == name and name not in told:
+            told.update(way)
+            yield (
+                (*places[name], "selector", "match"),
+                f"arms that wait for each other: {' -> '.join([*way, name])}",
+            )
+
+
+def _matched(arm: Arm | None) -> str | None:
+    return None if arm is None or arm.ingredients is None else arm.ingredients.selector.matched_arm

@@ -1,0 +1,134 @@
+"""What answers is part of an arm: several models, other arms' adapters, a given word, a vote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.evaluation.graded_items import read_items
+from lrbench.pipeline.plan import ArmPlan, plan_recipe
+from lrbench.pipeline.run import run_recipe
+from lrbench.recipe.schema import Recipe
+from lrbench.results.ledger import Ledger
+from lrbench.store.store import Store
+
+MIX = {"expert": 1.0, "amateur": -1.0}
+ARMS: list[Any] = [
+    "base",
+    "lightr",
+    "cd",
+    {"name": "unweighted", "like": "base", "answer": {"mix": {"expert": 1.0, "amateur": 0.0}}},
+    {"name": "first", "like": "base", "answer": {"mix": MIX, "when": {"signal": "step", "below": 1}}},
+    {"name": "nothing_given", "like": "base", "answer": {"prefill": ""}},
+    {"name": "given", "like": "base", "answer": {"prefill": "So"}},
+    {"name": "moved", "like": "base", "answer": {"mix": {"other": 1.0, "arm:lightr": 1.0, "expert": -1.0}}},
+    {"name": "tuned", "like": "base", "answer": {"mix": {"expert": 1.0, "arm:lightr": 1.0, "own": -1.0}}},
+    {"name": "vote", "like": "vote", "answer": {"vote": 3}},
+]
+NAMES = [arm if isinstance(arm, str) else arm["name"] for arm in ARMS]
+
+
+@pytest.fixture(scope="module")
+def recipe(make_recipe: Callable[..., Recipe], local_pair: tuple[Path, Path]) -> Recipe:
+    return make_recipe(
+        arms=ARMS,
+        models={"other": {"model": str(local_pair[1])}},
+        evaluation={"suite": "embedded7", "benchmarks": ["one_step"], "limit": 6},
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("answering") / "runs"
+    run_recipe(recipe, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def arms(recipe: Recipe, runs: Path) -> dict[str, ArmPlan]:
+    return {arm.arm.name: arm for arm in plan_recipe(recipe, runs).arms}
+
+
+def completions(runs: Path, arm: ArmPlan) -> list[str]:
+    (score,) = arm.scores
+    artifact = Store(runs / "store").look(score.name, score.key)
+    assert artifact is not None
+    return [item["completion"] for item in read_items(artifact)]
+
+
+def statistics(runs: Path, arm: ArmPlan) -> dict[str, Any]:
+    (score,) = arm.scores
+    artifact = Store(runs / "store").look(score.name, score.key)
+    assert artifact is not None
+    return dict(artifact.statistics)
+
+
+def test_all_arms_are_measured_under_one_protocol(runs: Path) -> None:
+    scores = Ledger(runs / "ledger").read().scores
+    assert {score.arm for score in scores} == set(NAMES)
+    assert len({score.protocol_hash for score in scores}) == 1
+    assert len({score.arm_id for score in scores}) == len(NAMES)
+
+
+def test_a_model_without_weight_and_nothing_given_are_the_model_itself(
+    runs: Path, arms: dict[str, ArmPlan]
+) -> None:
+    base = completions(runs, arms["base"])
+    assert completions(runs, arms["unweighted"]) == base
+    assert completions(runs, arms["nothing_given"]) == base
+    assert completions(runs, arms["cd"]) != base
+
+
+def test_the_expert_plus_what_an_arm_has_learnt_is_that_arm(runs: Path, arms: dict[str, ArmPlan]) -> None:
+    assert completions(runs, arms["tuned"]) == completions(runs, arms["lightr"])
+
+
+def test_a_given_word_begins_every_answer_and_counts(runs: Path, arms: dict[str, ArmPlan]) -> None:
+    assert all(text.startswith("So") for text in completions(runs, arms["given"]))
+    assert statistics(runs, arms["given"])["origins"]["given"] == 2 * 6
+
+
+def test_what_it_took_is_noted(runs: Path, arms: dict[str, ArmPlan]) -> None:
+    found = statistics(runs, arms["cd"])
+    assert found["passes"] == {"amateur": found["tokens"], "expert": found["tokens"]}
+    assert statistics(runs, arms["vote"])["written"] > statistics(runs, arms["vote"])["tokens"]
+    first = statistics(runs, arms["first"])
+    assert (first["passes"]["amateur"], first["passes"]["expert"]) == (6, first["tokens"])
+    assert "passes" not in statistics(runs, arms["base"])
+
+
+def test_an_arm_that_answers_with_another_waits_for_it_and_has_its_seed(arms: dict[str, ArmPlan]) -> None:
+    (score,) = arms["moved"].scores
+    adapter = arms["lightr"].adapter
+    assert adapter is not None
+    assert score.inputs["adapter of arm:lightr"].key == adapter.key
+    assert (arms["moved"].seed, arms["cd"].seed, arms["base"].seed) == (arms["lightr"].seed, None, None)
+
+
+def test_what_answers_is_in_the_record(runs: Path) -> None:
+    records = {record.arm: record for record in Ledger(runs / "ledger").read().arms}
+    assert records["base"].settings == {}
+    assert records["cd"].settings["answer"]["mix"] == MIX
+    assert records["cd"].amateur is not None
+    assert "other" in records["moved"].settings["models"]
+
+
+def test_another_weight_or_model_is_another_key(
+    recipe: Recipe, arms: dict[str, ArmPlan], tmp_path: Path, local_pair: tuple[Path, Path]
+) -> None:
+    fields = recipe.model_dump(mode="json")
+
+    def keys(**changed: Any) -> dict[str, str]:
+        plan = plan_recipe(Recipe.model_validate(fields | changed), tmp_path)
+        return {arm.arm.name: arm.scores[0].key for arm in plan.arms}
+
+    before = {name: arm.scores[0].key for name, arm in arms.items()}
+    swapped = keys(models={"other": {"model": str(local_pair[0])}})
+    assert {name for name in before if before[name] != swapped[name]} == {"moved"}
+
+
+def test_a_finished_run_finds_everything_done(recipe: Recipe, runs: Path) -> None:
+    assert run_recipe(recipe, runs).worked == 0
