@@ -71,16 +71,22 @@ def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
     )
 
 
-def completed(arm: Arm, arms: Sequence[Arm], seed: int) -> Ingredients:
-    """What a trained arm learns from, with nothing left open: no threshold, no seed and no arm to match."""
+def matched(arm: Arm, arms: Sequence[Arm]) -> Ingredients:
+    """What a trained arm learns from; an arm that it matches is there with its selector and thresholds."""
 
     def selector_of(name: str) -> Selector:
-        return completed(next(other for other in arms if other.name == name), arms, seed).selector
+        other = next(other for other in arms if other.name == name)
+        return matched(other, arms).completed(other.divergence).selector
 
     assert arm.ingredients is not None
-    ingredients = arm.ingredients.completed(arm.divergence)
-    selector = ingredients.selector.matching(selector_of).seeded(seed)
-    return ingredients.model_copy(update={"selector": selector})
+    selector = arm.ingredients.selector.matching(selector_of)
+    return arm.ingredients.model_copy(update={"selector": selector})
+
+
+def completed(arm: Arm, arms: Sequence[Arm], seed: int) -> Ingredients:
+    """What a trained arm learns from, with nothing left open: no threshold, no seed and no arm to match."""
+    ingredients = matched(arm, arms).completed(arm.divergence)
+    return ingredients.model_copy(update={"selector": ingredients.selector.seeded(seed)})
 
 
 def resolve_arms(recipe: Recipe) -> tuple[Arm, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrbench.methods.ingredients import Ingredients
-from lrbench.recipe.arms import Arm
+from lrbench.recipe.arms import Arm, matched, resolve_arms
 from lrbench.recipe.identity import output_fields
 from lrbench.recipe.schema import Recipe, Training
 from lrbench.store.keys import stable_hash
@@ -43,7 +43,7 @@ def arm_settings(recipe: Recipe, arm: Arm, texts: str) -> dict[str, Any]:
     return {
         "data": output_fields(recipe.data) | {"texts": texts},
         "sampling": sampling,
-        **_settings_of(arm.ingredients),
+        **_settings_of(matched(arm, resolve_arms(recipe))),
         "divergence": arm.divergence.model_dump(mode="json"),
         "training": arm.training.model_dump(mode="json"),
     } | answering

@@ -26,6 +26,7 @@ from lrbench.sampling.divergence import divergence_statistics
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import kept_steps
 from lrbench.sampling.scores import Scores, taken
+from lrbench.sampling.selectors import keep_covered
 
 # Nats; eight to a decade. The first bin also holds what lies below it, the last what lies above.
 HISTOGRAM_EDGES: NDArray[np.float64] = np.geomspace(1e-4, 1e2, 6 * 8 + 1)
@@ -102,7 +103,8 @@ class Summary:
 class RolloutView:
     """One rollout at some thresholds; `kept` is (T,), `scores` are of its T steps alone.
 
-    `ingredients` are completed with the thresholds, of which `alpha` is one.
+    `ingredients` are completed with the thresholds, of which `alpha` is one; `least_mass` is that of a pair
+    that is aligned by tokens.
     """
 
     rollout: Rollout
@@ -111,12 +113,18 @@ class RolloutView:
     summary: Summary
     ingredients: Ingredients
     alpha: float
+    least_mass: float | None = None
 
     def reason(self, step: int) -> str:
         """Why the step, counted from 0, is kept or not, in a sentence."""
-        return self.ingredients.selector.reason(
-            {PAIR: _part(self.scores, step, step + 1)}, bool(self.kept[step])
-        )
+        scores = _part(self.scores, step, step + 1)
+        if self.least_mass is not None and not keep_covered(scores, self.least_mass)[0]:
+            assert scores.covered is not None
+            return (
+                f"Not kept: the shared tokens hold {100 * scores.covered[0]:.1f}% of the probability, less "
+                f"than {100 * self.least_mass:.4g}%."
+            )
+        return self.ingredients.selector.reason({PAIR: scores}, bool(self.kept[step]))
 
     def step(self, step: int) -> Step:
         """Everything known of one step, counted from 0."""
@@ -175,9 +183,10 @@ class Microscope:
         self.rollouts = found.rollouts
         self.scores = found.scores
         self.texts = found.texts
-        self.ingredients = Ingredients.model_validate(
+        written = Ingredients.model_validate(
             {word: arm.settings[word] for word in Ingredients.model_fields if word in arm.settings}
         )
+        self.ingredients = written.model_copy(update={"selector": written.selector.seeded(arm.seed or 0)})
         self.trained = Divergence.model_validate(arm.settings["divergence"])
         self.alpha_min = alpha_min
         self.least_mass = least_mass
@@ -234,6 +243,7 @@ class Microscope:
             summary=self._summary(scores, kept, thresholds.alpha),
             ingredients=self.ingredients.completed(thresholds),
             alpha=thresholds.alpha,
+            least_mass=self.least_mass,
         )
 
     def _summary(self, scores: Scores, kept: NDArray[np.bool_], alpha: float) -> Summary:

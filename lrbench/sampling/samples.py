@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.readings import PAIR, Reading
-from lrbench.methods.selector import Keeps, Selector
-from lrbench.methods.steps import Steps, unscored
+from lrbench.methods.selector import Keeps, Parts, Selector
+from lrbench.methods.steps import Steps, Views, taken, unscored
 from lrbench.methods.targets import Targets
 from lrbench.sampling.rollouts import Rollout, StoredRollouts
 from lrbench.sampling.scores import Scores
@@ -58,15 +58,34 @@ class Samples:
 def kept_steps(
     views: Mapping[Reading, Scores], selector: Selector, least_mass: float | None = None
 ) -> NDArray[np.bool_]:
-    """(N,) True where a completed selector keeps a step; with `least_mass`, where that much is covered."""
-    return comparable(selector.keep(views), views, least_mass)
+    """(N,) True where a completed selector keeps a step of the whole source, as `keeper` has it."""
+    return keeper(selector, lambda: [views], least_mass)(views)
 
 
-def comparable(
-    kept: NDArray[np.bool_], views: Mapping[Reading, Scores], least_mass: float | None
-) -> NDArray[np.bool_]:
-    """(N,) the kept steps at which an aligned pair can be compared: all of them without `least_mass`."""
-    return kept if least_mass is None else kept & keep_covered(views[PAIR], least_mass)
+def keeper(selector: Selector, parts: Parts, least_mass: float | None) -> Keeps:
+    """What keeps steps of one part of the source after the other; `parts` are all of them.
+
+    Of a pair that is aligned by tokens, a selector sees the steps alone that its shared tokens cover with
+    `least_mass`: no others are kept, nor counted where as many are kept as elsewhere, or a share of all.
+    """
+    if least_mass is None:
+        return selector.keeper(parts)
+    least = least_mass
+    keeps = selector.keeper(lambda: (taken(views, _covered(views, least)) for views in parts()))
+
+    def kept(views: Views) -> NDArray[np.bool_]:
+        kept_N = _covered(views, least)
+        kept_N[kept_N] = keeps(taken(views, kept_N))
+        return kept_N
+
+    return kept
+
+
+def _covered(views: Views, least_mass: float) -> NDArray[np.bool_]:
+    """(N,) True where every reading covers as much."""
+    found = [keep_covered(steps, least_mass) for steps in views.values() if isinstance(steps, Scores)]
+    covered_N: NDArray[np.bool_] = np.logical_and.reduce(found)
+    return covered_N
 
 
 def build_samples(
@@ -79,14 +98,13 @@ def build_samples(
 ) -> Samples:
     """Apply completed ingredients to rollouts and the `views` of them that are scored, which may be none.
 
-    `keep` is the selector's keeper where these are a part of a source; then the rollouts that the views name
-    are counted from the source's first, and `first_rollout` is the first of this part.
+    `keep` is the `keeper` of the selector where these are a part of a source; then the rollouts that the
+    views name are counted from the source's first, and `first_rollout` is the first of this part.
     """
     own_N = np.array([token for rollout in rollouts for token in rollout.completion_ids], dtype=np.int32)
     unseen = {PAIR: unscored([rollout.steps for rollout in rollouts], first_rollout)}
     seen: Mapping[Reading, Steps] = views or unseen
-    kept = (keep or ingredients.selector.keep)(seen)
-    kept = comparable(kept, views, least_mass)
+    kept = (keep or keeper(ingredients.selector, lambda: [seen], least_mass))(seen)
     steps = next(iter(seen.values()))
     kl = views[PAIR].kl if PAIR in views else np.full(len(kept), np.nan, dtype=np.float32)
     targets = ingredients.target.distributions(own_N[kept], kept, views)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lrbench.errors import StoreError
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.loading import load_recipe
+from lrbench.recipe.schema import Divergence
 from lrbench.results.inspection import Inspector, ScoredRollouts
 from lrbench.results.ledger import Ledger
 from lrbench.results.microscope import HISTOGRAM_EDGES, Microscope, open_microscope
@@ -25,13 +26,21 @@ from lrbench.sampling.scores import NO_SCORES, Scores
 
 QUICKSTART = Path(__file__).parents[2] / "recipes" / "quickstart.yaml"
 CONTRASTED = "lightr"
-ARMS = (CONTRASTED, "no_selection", "no_contrast")
+SELECTING = {
+    "random": "{signal: random, match: lightr}",
+    "entropy": "{signal: entropy, top: 0.2}",
+    "surprising": "{signal: surprise, match: entropy}",
+}
+ARMS = (CONTRASTED, "no_selection", "no_contrast", *SELECTING)
 SMALL = [
     "data.problems=8",
     "training.updates=1",
     "evaluation.limit=1",
     "evaluation.benchmarks=[one_step]",
-    f"arms=[base, {', '.join(ARMS)}, neither]",
+    f"arms=[base, {', '.join(name for name in ARMS if name not in SELECTING)}, neither, "
+    + ", ".join(f"{{name: {name}, like: lightr, selector: {rule}}}" for name, rule in SELECTING.items())
+    + "]",
+    "seed=3",
     "divergence.beta=0.3",
     "divergence.alpha=0.1",
 ]
@@ -70,6 +79,8 @@ def test_at_its_own_thresholds_an_arm_shows_exactly_the_steps_and_targets_it_was
             seen = view.step(step)
             shown.append((index, step, {c.token: c.weight for c in seen.candidates if c.weight}))
     assert shown == list(_trained(samples))
+    assert len(shown) > 0
+    assert "Kept" in microscope.rollout(shown[0][0], microscope.trained).reason(shown[0][1])
     summary = microscope.summary(microscope.trained)
     recorded = dict(artifact.statistics["divergence"])
     shown_statistics = dict(summary.divergence)
@@ -85,6 +96,30 @@ def _trained(samples: Samples) -> Any:
         span = slice(targets.offsets[index], targets.offsets[index + 1])
         weights = dict(zip(targets.ids[span].tolist(), targets.weights[span].tolist(), strict=True))
         yield int(samples.rollout[index]), int(samples.step[index]), weights
+
+
+def test_random_steps_are_as_many_as_the_arm_s_that_they_control(finished: Path) -> None:
+    kept = {}
+    for name in (CONTRASTED, "random", "entropy", "surprising"):
+        microscope = open_microscope(Inspector(finished), arm_of(finished, name))
+        assert microscope is not None
+        views = [microscope.rollout(i, microscope.trained) for i in range(len(microscope.rollouts))]
+        kept[name] = [int(view.kept.sum()) for view in views]
+    assert kept["random"] == kept[CONTRASTED] != kept["entropy"] == kept["surprising"]
+
+
+def test_a_step_with_too_little_on_shared_tokens_says_so() -> None:
+    one = np.zeros(1, dtype=np.int32)
+    number = np.array([0.9], dtype=np.float32)
+    scores = Scores(
+        one, one, number, number, number, one, one, np.array([0, 1]), one, number - 1, number - 1, number / 2
+    )
+    found = ScoredRollouts([Rollout("p", 0, (0,), (0,))], scores, {0: "a"})
+    arm = ArmRecord.model_construct(
+        seed=0, settings={"source": "greedy", "selector": "kl", "target": "contrast", "divergence": {}}
+    )
+    view = Microscope(found, arm, ALPHA_MIN, 0.5).rollout(0, Divergence())
+    assert view.reason(0) == "Not kept: the shared tokens hold 45.0% of the probability, less than 50%."
 
 
 def test_an_arm_without_an_amateur_has_nothing_to_look_at(finished: Path) -> None:
@@ -141,7 +176,7 @@ def scored(draw: st.DrawFn) -> ScoredRollouts:
 
 def microscope_over(found: ScoredRollouts, **parts: str) -> Microscope:
     settings = {"source": "greedy", "selector": "kl", "target": "contrast"} | parts
-    arm = ArmRecord.model_construct(settings=settings | {"divergence": {"alpha": 0.2, "beta": 0.4}})
+    arm = ArmRecord.model_construct(seed=0, settings=settings | {"divergence": {"alpha": 0.2, "beta": 0.4}})
     return Microscope(found, arm, ALPHA_MIN)
 
 

@@ -274,7 +274,7 @@ class ArmSamples(Stage):
             STEPS_FILE,
             Samples,
             build_samples,
-            comparable,
+            keeper,
             write_steps,
         )
 
@@ -283,13 +283,13 @@ class ArmSamples(Stage):
         sums = DivergenceSums(least_mass)
         counts: list[int] = []
         lost: list[NDArray[np.float64]] = [np.zeros(0)]
-        selector, target = self.ingredients.selector, self.ingredients.target
+        target = self.ingredients.target
 
         def samples() -> Iterator[Samples]:
             parts = partial(self._parts, inputs, workspace)
-            keep = selector.keeper(lambda: (part.seen for part in parts()))
+            keep = keeper(self.ingredients.selector, lambda: (part.seen for part in parts()), least_mass)
             for part in parts():
-                kept = comparable(keep(part.seen), part.views, least_mass)
+                kept = keep(part.seen)
                 if PAIR in part.views:
                     sums.add(part.views[PAIR], kept)
                 at_each = target.lost(part.views)
