@@ -127,7 +127,9 @@ class Plan:
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """Every distinct stage, each after its inputs."""
-        distinct = {stage.key: stage for arm in self.arms for stage in arm.stages()}
+        # An arm that answers with another one's adapter does not know the title under which that is planned.
+        titled = {arm.adapter.key: arm.adapter for arm in self.arms if arm.adapter is not None}
+        distinct = {stage.key: titled.get(stage.key, stage) for arm in self.arms for stage in arm.stages()}
         return tuple(distinct.values())
 
 

@@ -11,6 +11,7 @@ import pytest
 from lrbench.evaluation.graded_items import read_items
 from lrbench.pipeline.plan import ArmPlan, plan_recipe
 from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.showing import show_plan
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
 from lrbench.store.store import Store
@@ -114,6 +115,21 @@ def test_what_answers_is_in_the_record(runs: Path) -> None:
     assert records["cd"].settings["answer"]["mix"] == MIX
     assert records["cd"].amateur is not None
     assert "other" in records["moved"].settings["models"]
+
+
+def test_seeds_of_an_arm_that_answers_with_another_are_planned_and_named(
+    recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = next(arm for arm in recipe.arms if arm.name == "moved")
+    fields = recipe.model_dump(mode="json", exclude={"seed"}) | {"seeds": [0, 1]}
+    several = Recipe.model_validate(fields | {"arms": [moved.model_dump(mode="json"), "lightr"]})
+    plan = plan_recipe(several, tmp_path)
+    assert {stage.label for stage in plan.stages if stage.name == "train"} == {
+        "adapter of lightr seed 0 (6 updates)",
+        "adapter of lightr seed 1 (6 updates)",
+    }
+    show_plan(plan, tmp_path)
+    assert "moved" in capsys.readouterr().out
 
 
 def test_another_weight_or_model_is_another_key(

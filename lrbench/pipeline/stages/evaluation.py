@@ -68,7 +68,7 @@ class BenchmarkScore(Stage):
 
     def label_under(self, names: Mapping[str, str]) -> str:
         """The arm's own name stands for its title."""
-        return replace(self, arm=names[self.arm]).label
+        return replace(self, arm=names.get(self.arm, self.arm)).label
 
     @property
     def protocol(self) -> dict[str, Any]:

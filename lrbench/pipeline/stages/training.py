@@ -53,7 +53,7 @@ class TrainedAdapter(Stage):
 
     def label_under(self, names: Mapping[str, str]) -> str:
         """The arm's own name stands for its title."""
-        return replace(self, arm=names[self.arm]).label
+        return replace(self, arm=names.get(self.arm, self.arm)).label
 
     @property
     def identity(self) -> Mapping[str, Any]:
