@@ -365,6 +365,8 @@ def _folder(kind: Places, case: Place, folder: Path) -> tuple[str, str]:
     if case.which in ("read-only runs", "read-only around", "unreadable store"):
         if os.getuid():
             raise UnavailableError("only root can become another user")
+        if case.words[0] == "run" and not _nobody_starts_python():
+            raise UnavailableError("another user cannot start this Python, so a run renders no template")
         # Root may write everywhere: another user does it, who has to get there.
         for parent in (folder, folder.parent):
             parent.chmod(stat.S_IMODE(parent.stat().st_mode) | 0o055)
@@ -397,6 +399,15 @@ def _folder(kind: Places, case: Place, folder: Path) -> tuple[str, str]:
     if not finding and ended.code == 0 and case.which in ("by a link", "runs a link"):
         finding = contents_of(runs).difference(kind.contents)
     return finding, f"{ended.code}: {ended.said}"
+
+
+def _nobody_starts_python() -> bool:
+    """Whether another user may execute this Python: one in root's home is out of reach."""
+    try:
+        line = [sys.executable, "-c", ""]
+        return subprocess.run(line, user=NOBODY, group=NOBODY, extra_groups=[]).returncode == 0
+    except PermissionError:
+        return False
 
 
 _TRIED: dict[str, Callable[[Places, Place, Path], tuple[str, str]]] = {

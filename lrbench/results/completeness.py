@@ -65,7 +65,7 @@ def _arms_without_score(contents: LedgerContents) -> Iterator[Gap]:
     measured = {score.arm_id for score in contents.scores}
     lost = {_name(record) for record in contents.arms if record.arm_id not in measured}
     if lost:
-        yield Gap(True, f"ledger: no score of {_listed(lost)}, though one was recorded; {_AGAIN}")
+        yield Gap(True, f"ledger: no score of {_listed(lost)}, though one was recorded with it; {_AGAIN}")
 
 
 def _missing_scores(scores: Iterable[ScoreRecord]) -> Iterator[Gap]:
