@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
+from lrbench.methods.answers import OWN
 from lrbench.models.loading import Tokenizer
 from lrbench.models.prompt import render_prompt
 
@@ -98,13 +99,13 @@ class RecordedModel(AnsweringModel):
 
 
 def _took(answered: Answered) -> dict[str, Any]:
-    """What an answer took; nothing where one model wrote each of its tokens once."""
-    if len(answered.passes) == 1 and answered.written == len(answered.completion) == sum(
-        answered.passes.values()
-    ):
-        return {}
+    """What an answer took; nothing where the arm's own model wrote each of its tokens once."""
+    passes = {name: count for name, count in answered.passes.items() if count}
     origins = dict(sorted(Counter(answered.origins).items()))
-    return {"written": answered.written, "passes": dict(answered.passes), "origins": origins}
+    count = len(answered.completion)
+    if passes == origins == ({OWN: count} if count else {}) and answered.written == count:
+        return {}
+    return {"written": answered.written, "passes": passes, "origins": origins}
 
 
 def _cut(text: str, stops: Sequence[str]) -> str:

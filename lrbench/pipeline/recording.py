@@ -93,6 +93,9 @@ def score_records(
                 exact="".join("1" if exact else "0" for _, _, exact in items),
                 evaluation_key=score.key,
                 seconds=artifact.seconds,
+                tokens=artifact.statistics["tokens"],
+                written=score.written(artifact.statistics),
+                passes=artifact.statistics.get("passes"),
                 recorded_at=now,
             )
 

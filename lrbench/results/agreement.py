@@ -64,6 +64,13 @@ def _of_score(score: ScoreRecord, evaluation: Artifact) -> Iterator[Disagreement
                 f"{score.benchmark} are not those of its evaluation, which has {len(found):,}",
             )
             return
+    tokens = evaluation.statistics["tokens"]
+    if score.tokens is not None and score.tokens != tokens:
+        yield Disagreement(
+            score,
+            f"the answers of {score.recipe}/{score.arm} on {score.benchmark} are recorded with "
+            f"{score.tokens:,} tokens, its evaluation counted {tokens:,}",
+        )
 
 
 def _of_arm(arm: ArmRecord, trained: Artifact | None) -> Iterator[Disagreement]:

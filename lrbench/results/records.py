@@ -24,6 +24,7 @@ def _has_zone(moment: str) -> str:
 
 Outcomes = Annotated[str, Field(pattern=r"^[01]*$")]
 Moment = Annotated[str, AfterValidator(_has_zone)]
+Count = Annotated[int, Field(ge=0)]
 
 
 class Record(BaseModel):
@@ -122,6 +123,10 @@ class ScoreRecord(Record):
     `suite_protocol` maps every benchmark measured in the same evaluation, this one included and in the
     suite's order, to its protocol hash: it says what belongs together, and so what is missing.
     `expert_weights` is the weight identity of the expert, since a folder's name outlives its content.
+
+    What the answers took: `tokens` are those of all answers together, `written` all that were written for
+    them (more where samples were outvoted), and `passes` the forward passes of each model, by name, where
+    it was not the arm's own model alone with one for each token. Earlier versions recorded none of these.
     """
 
     kind: Literal["score"] = "score"
@@ -142,12 +147,19 @@ class ScoreRecord(Record):
     exact: Outcomes
     evaluation_key: str
     seconds: float
+    tokens: Count | None = None
+    written: Count | None = None
+    passes: dict[str, Count] | None = None
     recorded_at: Moment
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         if len(self.paper) != len(self.exact):
             raise ValueError(f"{len(self.paper)} paper verdicts but {len(self.exact)} exact ones")
+        if (self.tokens is None) != (self.written is None) or (
+            self.tokens is None and self.passes is not None
+        ):
+            raise ValueError("what answers took is recorded in part: `tokens`, `written` and `passes`")
         if self.suite_protocol.get(self.benchmark) != self.protocol_hash:
             raise ValueError(f"suite_protocol does not hold the protocol hash of {self.benchmark}")
         return self

@@ -27,6 +27,7 @@ ARMS: list[Any] = [
     {"name": "given", "like": "base", "answer": {"prefill": "So"}},
     {"name": "moved", "like": "base", "answer": {"mix": {"other": 1.0, "arm:lightr": 1.0, "expert": -1.0}}},
     {"name": "tuned", "like": "base", "answer": {"mix": {"expert": 1.0, "arm:lightr": 1.0, "own": -1.0}}},
+    {"name": "led", "like": "base", "answer": {"lead": {"by": "amateur", "tokens": None, "share": 0.5}}},
     {"name": "vote", "like": "vote", "answer": {"vote": 3}},
 ]
 NAMES = [arm if isinstance(arm, str) else arm["name"] for arm in ARMS]
@@ -99,6 +100,25 @@ def test_what_it_took_is_noted(runs: Path, arms: dict[str, ArmPlan]) -> None:
     first = statistics(runs, arms["first"])
     assert (first["passes"]["amateur"], first["passes"]["expert"]) == (6, first["tokens"])
     assert "passes" not in statistics(runs, arms["base"])
+
+
+def test_it_is_in_the_scores_records(runs: Path, arms: dict[str, ArmPlan]) -> None:
+    scores = {score.arm: score for score in Ledger(runs / "ledger").read().scores}
+    for name in NAMES:
+        found = statistics(runs, arms[name])
+        assert scores[name].tokens == found["tokens"]
+        assert scores[name].passes == found.get("passes")
+    assert scores["base"].written == scores["base"].tokens
+    assert scores["vote"].written == statistics(runs, arms["vote"])["written"]
+
+
+def test_answers_that_others_began_and_those_they_did_not_are_counted_together(
+    runs: Path, arms: dict[str, ArmPlan]
+) -> None:
+    found = statistics(runs, arms["led"])
+    assert found["passes"] == found["origins"]
+    assert sum(found["passes"].values()) == found["written"] == found["tokens"]
+    assert set(found["passes"]) == {"own", "amateur"}
 
 
 def test_an_arm_that_answers_with_another_waits_for_it_and_has_its_seed(arms: dict[str, ArmPlan]) -> None:

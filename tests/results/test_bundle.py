@@ -270,6 +270,9 @@ def recorded_arm(
                 exact="".join(str(int(row["exact"])) for row in rows),
                 evaluation_key=key,
                 seconds=found.seconds,
+                tokens=found.statistics["tokens"],
+                written=found.statistics.get("written", found.statistics["tokens"]),
+                passes=found.statistics.get("passes"),
                 recorded_at=NOW,
             )
         )
@@ -348,6 +351,7 @@ def edit_items(files: Files, number: int, edit: Callable[[list[dict[str, Any]]],
 
     def outcomes(record: dict[str, Any]) -> None:
         record["items_hash"] = items_hash([row["id"] for row in rows])
+        record["tokens"] = record["written"] = sum(row["tokens"] for row in rows)
         for verdict in ("paper", "exact"):
             record[verdict] = "".join(str(int(row[verdict])) for row in rows)
 
@@ -462,6 +466,48 @@ def test_an_outcome_edited_in_the_ledger_is_found_by_grading_again(files: Files,
     assert finding == (
         f"score of small/base ({base}) on multi_step: the paper verdicts of 3 items are not those of "
         "their completions, the first is multi_step-test-1: 4 are recorded as right, 1 are"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        ({"tokens": 5}, "the tokens is recorded as 5, but is 28"),
+        ({"written": 5}, "the tokens written is recorded as 5, but is 28"),
+        ({"passes": {"own": 28}}, "the forward passes is recorded as {'own': 28}, but is None"),
+    ],
+)
+def test_what_answers_took_is_held_against_their_items(
+    files: Files, tmp_path: Path, change: dict[str, Any], finding: str
+) -> None:
+    edit_ledger(files, "scores.jsonl", 0, lambda record: record.update(change))
+    draw_tables(files)
+    found = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert len(found) == 1
+    assert finding in found[0]
+
+
+def test_a_score_that_does_not_say_what_answers_took_is_verified(files: Files, tmp_path: Path) -> None:
+    for number in range(4):
+        edit_ledger(
+            files,
+            "scores.jsonl",
+            number,
+            lambda record: record.update(tokens=None, written=None, passes=None),
+        )
+    draw_tables(files)
+    assert verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings == ()
+
+
+def test_items_say_what_each_answer_took(files: Files, tmp_path: Path) -> None:
+    def mixed(items: list[dict[str, Any]]) -> None:
+        items[0] |= {"written": 9, "passes": {"own": 9, "peer": 2}, "origins": {"own": 5, "peer": 2}}
+
+    edit_items(files, 0, mixed)
+    found = verify_bundle(packed(tmp_path / "b.tar.gz", with_new_index(files))).findings
+    assert any("the tokens written is recorded as 28, but is 30" in line for line in found)
+    assert any(
+        "the forward passes is recorded as None, but is {'own': 30, 'peer': 2}" in line for line in found
     )
 
 

@@ -67,3 +67,25 @@ def test_records_come_back_from_json_unchanged(arm_record, score_record):
 def test_items_are_identified_in_order():
     assert items_hash(["a", "b"]) != items_hash(["b", "a"])
     assert items_hash(["a", "b"]) != items_hash(["ab"])
+
+
+def test_what_answers_took_is_no_part_of_what_a_score_is(score_record):
+    told = score_record(tokens=40, written=320, passes={"own": 320})
+    assert told.identity == score_record().identity
+    assert ScoreRecord.model_validate_json(told.model_dump_json()) == told
+
+
+def test_a_score_of_an_earlier_version_does_not_know_what_its_answers_took(score_record):
+    fields = score_record().model_dump(exclude={"tokens", "written", "passes"})
+    assert ScoreRecord.model_validate(fields).tokens is None
+
+
+@pytest.mark.parametrize("told", [{"tokens": 4}, {"written": 4}, {"passes": {"own": 4}}])
+def test_what_answers_took_is_recorded_as_a_whole(score_record, told):
+    with pytest.raises(ValidationError, match="what answers took is recorded in part"):
+        score_record(**told)
+
+
+def test_fewer_than_no_forward_passes_are_refused(score_record):
+    with pytest.raises(ValidationError, match=r"passes\.own"):
+        score_record(tokens=4, written=4, passes={"own": -1})

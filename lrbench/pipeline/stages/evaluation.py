@@ -14,7 +14,7 @@ from lrbench.data.rules import Row
 from lrbench.evaluation.graded_items import read_item_rows, read_items, write_item_rows
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import OWN_FIELDS, Suite, grader_version, protocol
-from lrbench.methods.answers import Plain
+from lrbench.methods.answers import OWN, Plain
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
@@ -186,13 +186,17 @@ class BenchmarkScore(Stage):
 
     def _statistics(self, files: list[Path]) -> dict[str, Any]:
         counts = dict.fromkeys(("paper", "exact", "truncated", "tokens"), 0)
+        plain = True
         written, passes, origins = 0, Counter[str](), Counter[str]()
         for row in read_item_rows(files):
             counts = {name: count + row[name] for name, count in counts.items()}
             written += row.get("written", row["tokens"])
-            passes.update(row.get("passes", {}))
-            origins.update(row.get("origins", {}))
-        if not passes:
+            # An item that says nothing was written by the arm's own model, with one pass for each token.
+            alone = {OWN: row["tokens"]}
+            passes.update(row.get("passes", alone))
+            origins.update(row.get("origins", alone))
+            plain = plain and "passes" not in row
+        if plain:
             return {"n": self.size} | counts
         took = {"written": written, "passes": dict(passes), "origins": dict(origins)}
         return {"n": self.size, **counts, **took}

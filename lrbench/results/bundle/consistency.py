@@ -142,6 +142,10 @@ def check_score(
     findings.compare(where, "the benchmark", score.benchmark, items.benchmark)
     findings.compare(where, "the items' hash", score.items_hash, items.items_hash)
     findings.compare(where, "the time in seconds", score.seconds, provenances[key]["seconds"])
+    if score.tokens is not None:
+        findings.compare(where, "the tokens", score.tokens, items.tokens)
+        findings.compare(where, "the tokens written", score.written, items.written)
+        findings.compare(where, "the forward passes", score.passes, items.took.get("passes"))
     for verdict in ("paper", "exact"):
         _compare_outcomes(
             where, verdict, getattr(score, verdict), getattr(items, verdict), items.ids, findings

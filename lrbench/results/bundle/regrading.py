@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ from lrbench.embedded.assets import FAMILIES
 from lrbench.evaluation.grading import Verdict, grade, grade_many
 from lrbench.evaluation.items import ItemSet, choose_items
 from lrbench.evaluation.suites import SUITES, grader_version
+from lrbench.methods.answers import OWN
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.records import items_hash
 
@@ -35,6 +37,10 @@ class GradedItem(BaseModel):
     reason: str
     tokens: int
     truncated: bool
+    # What it took, where it was not the arm's own model alone with one pass for each token.
+    written: int | None = None
+    passes: dict[str, int] | None = None
+    origins: dict[str, int] | None = None
 
 
 @dataclass
@@ -52,6 +58,10 @@ class Regraded:
     exact: str = ""
     tokens: int = 0
     truncated: int = 0
+    written: int = 0
+    plain: bool = True
+    passes: Counter[str] = field(default_factory=Counter)
+    origins: Counter[str] = field(default_factory=Counter)
 
     @cached_property
     def benchmark(self) -> str:
@@ -65,9 +75,17 @@ class Regraded:
         return items_hash(self.ids)
 
     @property
-    def statistics(self) -> dict[str, int]:
+    def took(self) -> Mapping[str, Any]:
+        """What answers took, as in the evaluation's manifest; nothing where all are plain."""
+        if self.plain:
+            return {}
+        return {"written": self.written, "passes": dict(self.passes), "origins": dict(self.origins)}
+
+    @property
+    def statistics(self) -> dict[str, Any]:
         """As in the evaluation's manifest."""
         return {
+            **self.took,
             "n": len(self.ids),
             "paper": self.paper.count("1"),
             "exact": self.exact.count("1"),
@@ -85,6 +103,11 @@ class Regraded:
             self.gold.append((item.problem, item.gold))
             self.tokens += item.tokens
             self.truncated += item.truncated
+            alone = {OWN: item.tokens}
+            self.plain = self.plain and item.passes is None
+            self.written += item.tokens if item.written is None else item.written
+            self.passes.update(alone if item.passes is None else item.passes)
+            self.origins.update(alone if item.origins is None else item.origins)
             if verdict is None:
                 findings.add(f"{where}:{number}", f"{item.id} cannot be graded")
                 continue
