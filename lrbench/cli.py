@@ -155,6 +155,7 @@ def check(
     from lrbench.pipeline.data import check_data
     from lrbench.pipeline.preflight import foreseen
     from lrbench.pipeline.requirements import checked_plan
+    from lrbench.recipe.controlling import missing_controls
     from lrbench.recipe.loading import telling_where
     from lrbench.recipe.references import is_there
     from lrbench.store.store import Store
@@ -180,6 +181,8 @@ def check(
             complain(f"{path}: cannot {failure}")
         if not failures:
             tell(f"{path}: valid")
+            if recipe.controls is not None and (missing := missing_controls(recipe)):
+                tell(f"{path}: controls that are missing: {'; '.join(missing)}")
     if wrong:
         raise typer.Exit(UserError.exit_code)
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from lrbench.errors import RecipeError
+from lrbench.methods.sources import Greedy
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.recipe.arms import Arm, resolve_arms
 from lrbench.recipe.loading import load_with_warnings
@@ -132,7 +133,7 @@ def test_the_papers_sft_can_learn_from_as_many_tokens_as_it_reports() -> None:
 def test_arms_that_learn_whole_solutions_count_solutions_in_every_recipe_of_the_paper() -> None:
     for path in PAPER.glob("*.yaml"):
         for arm in resolve_arms(load_with_warnings(path)[0]):
-            whole = arm.ingredients is not None and arm.ingredients.source != "greedy"
+            whole = arm.ingredients is not None and arm.ingredients.source != Greedy()
             units = (arm.training.rollouts_per_update, arm.training.steps_per_update)
             assert units == ((16, None) if whole else (None, 16)), f"{path.stem}: {arm.name}"
 

@@ -53,6 +53,8 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
             yield from _address(sections[section].engine, section)
     if "arms" in sections:
         yield from _repeated_names(sections["arms"])
+        if sections.get("controls") is not None:
+            yield from _controlled(sections["controls"].of, sections["arms"])
         if "compare" in sections:
             yield from _compared_arms(sections["compare"], sections["arms"])
     if {"arms", "divergence", "training"} <= sections.keys():
@@ -187,6 +189,14 @@ def _compared_arms(compare: Compare, arms: tuple[ArmDeclaration, ...]) -> Iterat
             yield ("compare", "against", place), message
     if compare.against and compared(presets_of(arms), compare).subject is None:
         yield ("compare", "against"), "these are all arms of the recipe; none is left to set against them"
+
+
+def _controlled(subject: str, arms: tuple[ArmDeclaration, ...]) -> Iterator[Finding]:
+    names = [arm.name for arm in arms]
+    if subject not in names:
+        hint = did_you_mean(subject, names)
+        message = f"`{excerpt(subject)}` is no arm of this recipe; its arms are {', '.join(names)}{hint}"
+        yield ("controls", "of"), message
 
 
 def _own_settings(declaration: ArmDeclaration, arm: Arm, recipe: Recipe, path: Path) -> Iterator[Finding]:

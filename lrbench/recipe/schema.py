@@ -7,6 +7,7 @@ identity of the stages that read it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -18,6 +19,7 @@ from lrbench.methods.section import Section
 from lrbench.methods.selectors import AnySelector
 from lrbench.methods.sources import AnySource
 from lrbench.methods.targets import AnyTarget
+from lrbench.recipe.controlling import with_controls
 from lrbench.recipe.kinds import Kind
 
 SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -311,13 +313,30 @@ class Sweep(Section):
     ) = None
 
 
+class Controls(Section):
+    """The arms that a claim for the arm `of` has to be held against, added to those declared.
+
+    `prefill` is the word that the answers of one control begin with. Where only the arm is said, its name
+    alone may be written.
+    """
+
+    of: Name
+    prefill: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"of": value} if isinstance(value, str) else value
+
+
 class Recipe(Section):
     """One declared experiment: one YAML file in `recipes/`.
 
     `models` are those there are besides the pair, under names by which arms speak of them. `seeds` and
     `sweep` stand for a recipe per seed and point, which share all work that is the same for several.
-    `compare` says what the results are about (`lrbench.recipe.comparing`), and `claims` what they are
-    expected to show (`lrbench.recipe.claims`); neither can change a result.
+    `controls` adds the arms that a claim has to be held against (`lrbench.recipe.controlling`). `compare`
+    says what the results are about (`lrbench.recipe.comparing`), and `claims` what they are expected to show
+    (`lrbench.recipe.claims`); neither can change a result.
     """
 
     name: Annotated[Name, Kind.LABEL]
@@ -333,6 +352,12 @@ class Recipe(Section):
     arms: Annotated[tuple[ArmDeclaration, ...], Field(min_length=1, strict=False)]
     sweep: Sweep | None = None
     evaluation: Evaluation
+    controls: Annotated[Controls | None, Kind.LABEL] = None
     compare: Annotated[Compare, Kind.LABEL] = Compare()
     claims: Annotated[tuple[str, ...], Field(strict=False), Kind.LABEL] = ()
     runtime: Annotated[Runtime, Kind.RUNTIME] = Runtime()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_controls(cls, value: Any) -> Any:
+        return with_controls(value) if isinstance(value, Mapping) else value

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from lrbench.errors import RecipeError
 from lrbench.recipe.claims import AVERAGE
+from lrbench.recipe.controlling import missing_controls
+from lrbench.recipe.recorded import recorded_recipe
 from lrbench.results.budgets import BudgetMatch, Spent
 from lrbench.results.claims import Evidence, Judgement, Needed, claims_of
 from lrbench.results.records import RecipeRecord
@@ -44,6 +47,16 @@ def unread_lines(recipe: RecipeRecord) -> list[str]:
         "lrbench does not understand; the others count it as not measured"
         for text in claims_of(recipe)[1]
     ]
+
+
+def unheld_line(recipe: RecipeRecord) -> str | None:
+    """The controls that the recipe's claims are not held against, in a line; None where there are none."""
+    try:
+        missing = missing_controls(recorded_recipe(recipe.recipe_yaml, recipe.recipe))
+    except RecipeError:
+        # What another version wrote may have words that this one does not know.
+        return None
+    return f"The claims are not held against: {plain('; '.join(missing))}" if missing else None
 
 
 def claim_lines(judgement: Judgement) -> list[str]:

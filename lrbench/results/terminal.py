@@ -18,7 +18,7 @@ from rich.text import Text
 from lrbench.evaluation.statistics import Comparison
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import AVERAGE, Board, Group, Row
-from lrbench.results.claim_words import claim_lines, unread_lines
+from lrbench.results.claim_words import claim_lines, unheld_line, unread_lines
 from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import notes_on_declarations, standing
 from lrbench.results.records import RecipeRecord
@@ -124,6 +124,9 @@ def _show_claims(recipe: RecipeRecord, board: Board, section: list[Row], console
         for judgement in judgements:
             for line in claim_lines(judgement):
                 console.print(Text(f"  {line}"))
+    if recipe.claims and (unheld := unheld_line(recipe)):
+        console.print()
+        console.print(Text(unheld, style="dim"))
 
 
 def _title(board: Board) -> Text:

@@ -29,7 +29,15 @@ COMPLETE: dict[str, Any] = {
 }
 
 # The kind of every field that is not OUTPUT; whatever else the schema has must change the hash.
-LABELS = {("name",), ("description",), ("claims",), ("compare", "subject"), ("compare", "against")}
+LABELS = {
+    ("name",),
+    ("description",),
+    ("controls", "of"),
+    ("controls", "prefill"),
+    ("compare", "subject"),
+    ("compare", "against"),
+    ("claims",),
+}
 RUNTIME = {
     ("sampling", "engine", "url"),
     ("sampling", "engine", "served_as"),
@@ -112,10 +120,12 @@ DERIVATION = {"from": "expert", "layers": 6, "distill_updates": 6}
 WORDS = ("source", "selector", "target", "objective", "change", "answer")
 # Where an amateur is derived from has one possible value, and so have these words so far.
 SINGLE = {(*DERIVE, "from"), ("arms", 0, "objective"), ("arms", 0, "change")}
+# Controls are arms that are added; tests/recipe/test_controlling.py says what they are to the hash.
+ADDING = {("controls", "of"), ("controls", "prefill")}
 CHANGEABLE = [
     path
     for path in leaf_paths()
-    if path not in SINGLE and not (path[0] == "arms" and path[2] in WORDS and len(path) > 3)
+    if path not in SINGLE | ADDING and not (path[0] == "arms" and path[2] in WORDS and len(path) > 3)
 ]
 
 
@@ -198,7 +208,13 @@ def test_the_least_mass_that_null_means_has_its_hash() -> None:
 
 def test_the_declared_kinds_are_the_labels_and_runtime_fields_named_here() -> None:
     assert set(leaf_paths()) >= LABELS | RUNTIME
-    assert fields_of_kind(Recipe, Kind.LABEL) == {"name", "description", "claims", "compare"}
+    assert fields_of_kind(Recipe, Kind.LABEL) == {
+        "name",
+        "description",
+        "claims",
+        "compare",
+        "controls",
+    }
     assert fields_of_kind(Recipe, Kind.RUNTIME) == {"runtime"}
 
 

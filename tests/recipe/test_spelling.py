@@ -149,6 +149,7 @@ evaluation:
   limit: null
   items: [hard-test-1]
   engine: {name: hf, url: null, served_as: null}
+controls: {of: mine, prefill: First}
 compare: {subject: mine, against: null}
 claims: []
 runtime:
@@ -206,6 +207,7 @@ def test_an_unknown_field_is_told_in_every_mapping(
         shown = override.removesuffix("=1")
         allowed = ", ".join(names_at(path))
         text = changed((NAMED, DERIVED)) if path == DERIVE else small
+        text += "controls: {of: lightr}\n" if path == ("controls",) else ""
         assert refusal(text, override) == [
             f"override '{override}':{column}: {shown}: unknown field; allowed here are {allowed}"
         ]

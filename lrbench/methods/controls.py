@@ -1,0 +1,74 @@
+"""The controls of a claim that a method helps: arms beside it that would do as well if it did not.
+
+Each is a change to the subject's own entry in a recipe, or an arm that is not trained, so that all that the
+controls do not differ in is the subject's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lrbench.methods.presets import UNTRAINED
+
+SFT = "sft"
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control: what it asks, and the entry that it has among a recipe's arms.
+
+    `changes` are made to the subject's own entry; without them the entry is that of the preset `like`.
+    `answers_with_word` marks the one that needs a word which the recipe has to give.
+    """
+
+    name: str
+    asks: str
+    like: str | None = None
+    changes: Mapping[str, Any] | None = None
+    answers_with_word: bool = False
+
+
+CONTROLS = (
+    Control(UNTRAINED.name, "the expert as it is", like=UNTRAINED.name),
+    Control(SFT, "learning from its own right answers", like=SFT),
+    Control("cd", "the same two models without any training", like="cd"),
+    Control("prefill", "one given first word", like=UNTRAINED.name, answers_with_word=True),
+    Control("random", "as many steps, chosen at random", changes={"selector": {"signal": "random"}}),
+    Control("flat", "the same steps, no second model in what is learnt", changes={"target": "plausible"}),
+    Control("no_contrast", "the same steps, with the expert's own tokens", changes={"target": "own_token"}),
+    Control("sharpen", "the expert's own distributions, sharpened", like="sharpen"),
+    Control("vote", "more tokens instead of training", like="vote"),
+)
+
+# What a recipe cannot add by itself, each with what to do for it.
+SEVERAL = "several seeds"
+BEYOND = {
+    "an amateur that lacks nothing": "has to show no gain; sweep `pair.amateur.model`",
+    SEVERAL: "else nothing is known of other runs",
+}
+
+
+def entries(subject: Mapping[str, Any], word: str | None) -> dict[str, dict[str, Any]]:
+    """The entries of all controls of a `subject`, given as its own entry; `word` is the one to begin with."""
+    found = {}
+    for control in CONTROLS:
+        if control.answers_with_word:
+            if word is not None:
+                found[control.name] = {"like": control.like, "answer": {"prefill": word}}
+        elif control.changes is None:
+            found[control.name] = {"like": control.like}
+        else:
+            like = subject.get("like") or subject["name"]
+            found[control.name] = {**subject, "like": like, **_changes(control.changes, subject)}
+    return {name: {**entry, "name": name} for name, entry in found.items()}
+
+
+def _changes(changes: Mapping[str, Any], subject: Mapping[str, Any]) -> dict[str, Any]:
+    """A control's changes; what selects otherwise keeps as many steps as the subject, by no threshold."""
+    if "selector" not in changes:
+        return dict(changes)
+    divergence = {name: value for name, value in (subject.get("divergence") or {}).items() if name != "beta"}
+    selector = changes["selector"] | {"match": subject["name"]}
+    return {**changes, "selector": selector, "divergence": divergence}

@@ -1,0 +1,69 @@
+"""`controls: lightr`: the arms that a claim for an arm has to be held against, added to those declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lrbench.methods.controls import BEYOND, CONTROLS, SEVERAL, entries
+from lrbench.methods.presets import BY_NAME
+
+if TYPE_CHECKING:
+    from lrbench.recipe.schema import Recipe
+
+
+def with_controls(written: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The recipe as written with the controls that it asks for among its arms; those it has stay as they are.
+
+    What is no valid recipe comes back as it is, for the schema to say why.
+    """
+    controls, arms = written.get("controls"), written.get("arms")
+    declared = {"of": controls} if isinstance(controls, str) else controls
+    if not isinstance(declared, Mapping) or not isinstance(arms, list | tuple):
+        return written
+    subject = next((entry for entry in map(_entry, arms) if entry.get("name") == declared.get("of")), None)
+    if subject is None or (subject.get("like") or subject["name"]) not in BY_NAME:
+        return written
+    names = {entry.get("name") for entry in map(_entry, arms)}
+    word = declared.get("prefill")
+    found = entries(subject, word if isinstance(word, str) else None)
+    added = [entry for name, entry in found.items() if name not in names and not _unservable(name, written)]
+    return {**written, "arms": [*arms, *added]}
+
+
+def missing_controls(recipe: Recipe) -> list[str]:
+    """Every control that claims of the recipe are not held against, and why or what it asks."""
+    if recipe.controls is None and not recipe.claims:
+        return []
+    names = {arm.name for arm in recipe.arms}
+    engine = {"evaluation": {"engine": {"name": recipe.evaluation.engine.name}}}
+    missing = []
+    for control in CONTROLS:
+        if control.name in names:
+            continue
+        reason = _unservable(control.name, engine) or control.asks
+        if control.answers_with_word and recipe.controls is not None:
+            reason = "`controls: {of: ARM, prefill: WORD}` says with which word"
+        missing.append(f"{control.name} ({reason})")
+    several = recipe.seeds is not None and len(recipe.seeds) > 1
+    beyond = {name: reason for name, reason in BEYOND.items() if name != SEVERAL or not several}
+    return [*missing, *(f"{name} ({reason})" for name, reason in beyond.items())]
+
+
+def _entry(arm: Any) -> Mapping[str, Any]:
+    """An arm as a mapping, however it is written; empty for what is no arm."""
+    if isinstance(arm, str):
+        return {"name": arm}
+    if isinstance(arm, Mapping):
+        return arm
+    dumped = getattr(arm, "model_dump", None)
+    return {} if dumped is None else dumped(mode="json", exclude_unset=True)
+
+
+def _unservable(name: str, written: Mapping[str, Any]) -> str | None:
+    """Why the recipe's engine cannot write the answers of a control; None where it can."""
+    evaluation = written.get("evaluation")
+    engine = evaluation.get("engine") if isinstance(evaluation, Mapping) else None
+    chosen = engine.get("name") if isinstance(engine, Mapping) else None
+    preset = BY_NAME.get(name)
+    return None if preset is None or not isinstance(chosen, str) else preset.answer.unservable(chosen)
