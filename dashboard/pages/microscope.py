@@ -16,12 +16,16 @@ from dashboard.rollout_view import show_rollout
 from dashboard.step_view import step_html
 from dashboard.text import text_html
 from lrbench.errors import StoreError
-from lrbench.methods.presets import LEADER
+from lrbench.methods.presets import LEADER, PRESETS
 from lrbench.recipe.schema import Divergence
 from lrbench.results.microscope import Microscope, open_microscope
 from lrbench.results.records import ArmRecord
 
-METHOD = {"selector": "kl", "target": "contrast"}
+SCORED = ", ".join(
+    f"<code>{preset.name}</code>"
+    for preset in PRESETS
+    if preset.ingredients is not None and preset.ingredients.needs_scores
+)
 OF_AN_ARM = ("rollout", "step", "alpha", "beta")
 
 
@@ -54,12 +58,14 @@ def main() -> None:
 
 
 def choose_arm(arms: dict[str, ArmRecord], all_names: dict[str, str]) -> str:
-    """The arm to look at, the latest that selects and contrasts unless asked otherwise.
+    """The arm to look at, the latest that is made as the leading preset is unless asked otherwise.
 
     Another arm has its own rollouts and thresholds.
     """
     names = {arm_id: all_names[arm_id] for arm_id in arms}
-    own = (arm_id for arm_id, arm in arms.items() if arm.settings.items() >= METHOD.items())
+    assert LEADER.ingredients is not None
+    method = LEADER.ingredients.model_dump(mode="json", include={"selector", "target"})
+    own = (arm_id for arm_id, arm in arms.items() if arm.settings.items() >= method.items())
     first = next(own, None)
     return state.choice("Arm", names, key="arm", default=first, on_change=state.forget, args=(OF_AN_ARM,))
 
