@@ -25,6 +25,7 @@ ELSEWHERE = {
     "budget": "a field of training",
     "neither": "neither of two answers is right",
     "lora": "a field of training",
+    "prefill": "a field of `controls`",
     "rule": "a line of a chart",
 }
 
