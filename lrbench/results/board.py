@@ -33,6 +33,7 @@ from lrbench.results.compared import Compared
 from lrbench.results.contrasts import compare_arms, compare_columns, paired_flips, pooled_spread
 from lrbench.results.races import Race, find_race, won
 from lrbench.results.records import ArmRecord, Costs, RecipeRecord, ScoreRecord
+from lrbench.results.uses import UNKNOWN, ArmsInUse, Uses
 from lrbench.results.variations import ID_LENGTH, PLAIN, Variation, made_of, variations
 from lrbench.store.keys import canonical_json, stable_hash
 
@@ -100,7 +101,8 @@ class Row:
     the model. `cells` are in the board's column order; `missing` are benchmarks of the protocol without a
     score. `variant` says what sets the row apart from other results of its expert, recipe, arm and point, as
     `variations` has it (a recipe that was edited or overridden), and is empty where there are none.
-    `costs` is None when the ledger has no record of how the arm was made;
+    `costs` is None when the ledger has no record of how the arm was made; `uses` says what the arm
+    uses and what its answers took;
     `made_alike` is equal for rows that were made with the same settings but for the seed. `preset` is the
     known arm that the arm is like; `untrained` says that it is the expert as it is. `against` holds a delta
     for every baseline that the row is set against, by the baseline's arm and in the order of a board.
@@ -121,6 +123,7 @@ class Row:
     made_alike: str
     preset: str
     untrained: bool
+    uses: Uses = UNKNOWN
     against: Mapping[str, Delta] = field(default_factory=dict)
 
     @cached_property
@@ -353,13 +356,14 @@ def build_boards(
     varied = variations(arm_records.values(), weights)
     declared = Compared(recipes, arm_records.values(), scores)
     comparisons = declared.by_recipe()
+    in_use = ArmsInUse(arm_records.values())
     groups: dict[tuple[str, str], list[ScoreRecord]] = defaultdict(list)
     for score in sorted(scores, key=_age):
         groups[score.suite, stable_hash(score.suite_protocol)].append(score)
     ordered = sorted(groups.items(), key=lambda group: (_age(group[1][-1]), group[0]), reverse=True)
     ordered.sort(key=lambda group: group[0][0])
     return tuple(
-        _build_board(suite, protocol_hash, group, arm_records, varied, declared, comparisons)
+        _build_board(suite, protocol_hash, group, arm_records, varied, declared, comparisons, in_use)
         for (suite, protocol_hash), group in ordered
     )
 
@@ -372,6 +376,7 @@ def _build_board(
     varied: Mapping[str, Variation],
     declared: Compared,
     comparisons: Mapping[str, Comparisons],
+    in_use: ArmsInUse,
 ) -> Board:
     """The board of `scores`, which are ordered by age."""
     benchmarks = tuple(scores[0].suite_protocol)
@@ -408,6 +413,7 @@ def _build_board(
                 made_alike="" if record is None else stable_hash([record.settings, record.amateur]),
                 preset=preset,
                 untrained=preset == UNTRAINED.name if record is None else not record.settings,
+                uses=in_use.of(record, by_benchmark.values()),
             )
         )
     rows.sort(key=lambda row: _row_order(row, comparisons[row.recipe]))

@@ -10,6 +10,7 @@ from lrbench.results.reported import ReportedResult
 from lrbench.results.wording import (
     COSTS,
     UNKNOWN,
+    USES,
     accuracy_text,
     comparison_text,
     cost_texts,
@@ -17,6 +18,7 @@ from lrbench.results.wording import (
     reported_size_text,
     row_label,
     size_text,
+    uses_texts,
 )
 
 
@@ -53,6 +55,14 @@ def accuracy_cells(board: Board, section: list[Row], script: Script) -> Cells:
             cells.append(_marked(board, row, column, text, script))
         lines.append([script.text(row_label(row, section)), *cells, *map(script.number, cost_texts(row))])
     return Cells([*header, *COSTS], lines)
+
+
+def uses_cells(section: list[Row], script: Script) -> Cells | None:
+    """What answers took and what arms use, a line per row; None where no row uses more than the pair."""
+    if not any(row.uses.notable for row in section):
+        return None
+    lines = [[script.text(row_label(row, section)), *map(script.text, uses_texts(row))] for row in section]
+    return Cells(["arm", *USES], lines)
 
 
 def difference_cells(board: Board, section: list[Row], baseline: str, script: Script) -> Cells:

@@ -20,6 +20,7 @@ from lrbench.results.layout import (
     mean_cells,
     reported_cells,
     training_cells,
+    uses_cells,
 )
 from lrbench.results.records import RecipeRecord
 from lrbench.results.text import markdown, spreadsheet
@@ -28,6 +29,7 @@ from lrbench.results.wording import (
     MEANS,
     NOTHING,
     REPORTED,
+    TOOK,
     baselines_of,
     chosen_texts,
     expert_label,
@@ -70,6 +72,7 @@ _TRAINING = (
 # A claim's sentence names two arms, each with its settings.
 LONGEST_LINE = 1000
 _COST = ("tuned_tokens", "sampled_problems", "sampled_tokens", "seconds")
+_USES = ("uses_labels", "other_models", "models_at_test", "passes_per_token", "tokens_per_answer")
 
 
 _SCRIPT = Script(
@@ -97,6 +100,9 @@ def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] 
             expert, recipe = markdown(expert_label(first, board)), markdown(first.recipe)
             parts.append(f"### {expert}, recipe {recipe}{_seed(section)}")
             parts.append(_table(accuracy_cells(board, section, _SCRIPT)))
+            used = uses_cells(section, _SCRIPT)
+            if used is not None:
+                parts += [f"{TOOK}:", _table(used)]
             parts += chosen_texts(board, section)
             for baseline in baselines_of(board, section):
                 parts.append(f"Difference from `{markdown(baseline)}`, these runs:")
@@ -124,7 +130,8 @@ def boards_to_csv(boards: Sequence[Board]) -> str:
     `kind` says of what: `measured` of an arm with one seed, `mean` of its mean over `seeds` seeds, and
     `reported` of a number that the paper reports, as `source` says, under a protocol of its own.
     Accuracies and their intervals are in percent, differences in points; empty where there is no number.
-    Of every baseline on the boards there are columns that begin with its arm.
+    Of every baseline on the boards there are columns that begin with its arm. The last columns say what an
+    arm uses and what its answers took, over all benchmarks together.
     """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, csv_fields(boards), lineterminator="\n")
@@ -151,6 +158,7 @@ def csv_fields(boards: Sequence[Board]) -> list[str]:
         *(_csv_field(baseline, f"training_{field}") for baseline in baselines for field in _TRAINING),
         *_COST,
         "source",
+        *_USES,
     ]
 
 
@@ -224,7 +232,20 @@ def _csv_lines(board: Board, row: Row) -> Iterator[dict[str, object]]:
                 "sampled_tokens": row.costs.sampled_tokens,
                 "seconds": _number(row.seconds),
             }
-        yield line
+        yield line | _csv_uses(row)
+
+
+def _csv_uses(row: Row) -> dict[str, object]:
+    """What the arm uses, the same for all its benchmarks; empty where it is not recorded."""
+    uses = row.uses
+    values = (
+        uses.labels,
+        None if uses.other_models is None else spreadsheet(" ".join(uses.other_models)),
+        uses.models_at_test,
+        None if uses.passes_per_token is None else _number(uses.passes_per_token),
+        None if uses.tokens_per_answer is None else _number(uses.tokens_per_answer),
+    )
+    return dict(zip(_USES, values, strict=True))
 
 
 def _best_of(board: Board, row: Row, column: str) -> str:

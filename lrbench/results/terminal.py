@@ -29,7 +29,9 @@ from lrbench.results.wording import (
     LONGEST_NAME,
     MEANS,
     NOTHING,
+    TOOK,
     UNKNOWN,
+    USES,
     accuracy_text,
     baselines_of,
     chosen_texts,
@@ -44,6 +46,7 @@ from lrbench.results.wording import (
     sections,
     seed_means,
     size_text,
+    uses_texts,
 )
 
 UNBOUNDED = 10_000
@@ -72,6 +75,11 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
             wanted = Measurement.get(console, console.options.update(max_width=UNBOUNDED), matrix)
             fits = wanted.maximum <= console.width
             console.print(matrix if fits else _blocks(board, section, console.width))
+            if any(row.uses.notable for row in section):
+                console.print()
+                console.print(Text(TOOK, style="bold"))
+                console.print()
+                console.print(_uses(section))
             means = seed_means(board, section)
             if means:
                 console.print()
@@ -247,6 +255,19 @@ def _blocks(board: Board, section: list[Row], width: int) -> Stack:
         (row_label(row, section), {name: delta.on for name, delta in row.against.items()}) for row in section
     ]
     return Stack(table, *_further_blocks(board, lines, further))
+
+
+def _uses(section: list[Row]) -> Table:
+    """What answers took and what arms use, a line per arm; headings of two lines keep it narrow."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("", overflow="fold")
+    *numbers, names = USES
+    for name in numbers:
+        table.add_column(name.replace(" ", "\n", 1), justify="right", vertical="bottom")
+    table.add_column(names.replace(" ", "\n", 1), overflow="fold")
+    for row in section:
+        table.add_row(_indented_label(row, section), *map(Text, uses_texts(row)))
+    return table
 
 
 def _side_by_side(baselines: list[str], width: int) -> list[list[str]]:

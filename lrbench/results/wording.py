@@ -29,6 +29,8 @@ MEANS = "Means over seeds, of training like this, with 95% intervals for other i
 REPORTED = "another protocol, so nothing is paired and nothing is ranked; intervals from published rate and n"
 UNKNOWN = "-"
 COSTS = ("tuned tokens", "sampled problems", "time")
+TOOK = "What answers took, and what their arms use besides the pair"
+USES = ("models at test", "passes per token", "tokens per answer", "labels", "other models")
 LONGEST_NAME = 60
 
 
@@ -83,6 +85,19 @@ def cost_texts(row: Row) -> tuple[str, str, str]:
     if row.costs is None or row.seconds is None:
         return UNKNOWN, UNKNOWN, UNKNOWN
     return f"{row.costs.tuned_tokens:,}", f"{row.costs.sampled_problems:,}", duration_text(row.seconds)
+
+
+def uses_texts(row: Row) -> tuple[str, str, str, str, str]:
+    """What the row's answers took and what the arm uses, as `USES` names them."""
+    uses = row.uses
+    others = uses.other_models
+    return (
+        UNKNOWN if uses.models_at_test is None else str(uses.models_at_test),
+        UNKNOWN if uses.passes_per_token is None else f"{uses.passes_per_token:.2f}",
+        UNKNOWN if uses.tokens_per_answer is None else f"{uses.tokens_per_answer:.1f}",
+        UNKNOWN if uses.labels is None else "yes" if uses.labels else "no",
+        UNKNOWN if others is None else plain(", ".join(others) or "none", LONGEST_NAME),
+    )
 
 
 def size_text(column: str, section: list[Row]) -> str:

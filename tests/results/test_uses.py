@@ -1,0 +1,164 @@
+"""What an arm uses besides the pair and what its answers took, and where a board says so."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lrbench.results.board import Board, Row, build_boards
+from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.tables import boards_to_csv, boards_to_markdown
+from lrbench.results.terminal import show_boards
+from lrbench.results.uses import Uses
+from lrbench.results.wording import TOOK
+
+CONTRAST = {"source": "greedy", "selector": "kl", "target": "contrast"}
+OWN_SOLUTIONS = {"source": "solutions", "selector": "all", "target": "own_token"}
+TAUGHT = CONTRAST | {"target": {"use": "soft", "of": "teacher", "temperature": 1.0}}
+CD = {"answer": {"mix": {"expert": 1.0, "amateur": -1.0}, "alpha": 0.2}}
+MOVED = {"answer": {"mix": {"peer": 1.0, "arm:sft": 1.0, "expert": -1.0}}}
+VOTE = {"answer": {"vote": 8}}
+PLAIN = {"tokens": 40, "written": 40}
+
+MakeArm = Callable[..., ArmRecord]
+MakeScore = Callable[..., ScoreRecord]
+Given = dict[str, tuple[dict[str, Any], dict[str, Any]]]
+
+
+@pytest.fixture
+def board(arm_record: MakeArm, score_record: MakeScore) -> Callable[[Given], Board]:
+    """A board of arms, each with its settings and what its answers to four items took."""
+
+    def make(given: Given) -> Board:
+        arms = [arm_record(name, settings=settings) for name, (settings, _) in given.items()]
+        scores = [
+            score_record("chain", "1100", name, benchmarks=("chain",), **took)
+            for name, (_, took) in given.items()
+        ]
+        (made,) = build_boards(arms, scores)
+        return made
+
+    return make
+
+
+def rows_of(board: Board) -> dict[str, Row]:
+    return {row.arm: row for row in board.rows}
+
+
+def shown(board: Board, width: int = 100) -> str:
+    stream = io.StringIO()
+    show_boards([board], Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+def test_what_has_learnt_from_labels_is_told_from_what_has_not(board: Callable[[Given], Board]) -> None:
+    rows = rows_of(board({"base": ({}, PLAIN), "sft": (OWN_SOLUTIONS, PLAIN), "lightr": (CONTRAST, PLAIN)}))
+    assert {arm: row.uses.labels for arm, row in rows.items()} == {
+        "base": False,
+        "sft": True,
+        "lightr": False,
+    }
+    assert all(row.uses.models_at_test == 1 and row.uses.passes_per_token == 1 for row in rows.values())
+
+
+def test_models_besides_the_pair_count_wherever_they_are_read(board: Callable[[Given], Board]) -> None:
+    rows = rows_of(
+        board({"cd": (CD, PLAIN), "taught": (TAUGHT, PLAIN), "moved": (MOVED, PLAIN), "sft": (TAUGHT, PLAIN)})
+    )
+    found = {arm: row.uses.other_models for arm, row in rows.items()}
+    assert found == {"cd": (), "taught": ("teacher",), "moved": ("peer", "teacher"), "sft": ("teacher",)}
+    assert (rows["cd"].uses.models_at_test, rows["moved"].uses.models_at_test) == (2, 3)
+
+
+def test_an_arm_that_answers_with_another_uses_what_that_one_does(board: Callable[[Given], Board]) -> None:
+    rows = rows_of(board({"moved": (MOVED, PLAIN), "sft": (OWN_SOLUTIONS, PLAIN)}))
+    assert rows["moved"].uses.labels is True
+    alone = rows_of(board({"moved": (MOVED, PLAIN)}))
+    assert (alone["moved"].uses.labels, alone["moved"].uses.other_models) == (None, None)
+
+
+def test_arms_that_answer_with_each_other_do_not_go_round_for_ever(board: Callable[[Given], Board]) -> None:
+    round_ = {"answer": {"mix": {"arm:first": 1.0, "arm:second": 1.0}}}
+    rows = rows_of(board({"first": (round_, PLAIN), "second": (round_, PLAIN)}))
+    assert rows["first"].uses.other_models is None
+
+
+def test_passes_and_tokens_are_over_all_benchmarks_together(
+    arm_record: MakeArm, score_record: MakeScore
+) -> None:
+    both = ("chain", "vary")
+    scores = [
+        score_record(
+            "chain", "1100", "cd", benchmarks=both, tokens=10, written=10, passes={"a": 10, "b": 10}
+        ),
+        score_record("vary", "11", "cd", benchmarks=both, tokens=30, written=30, passes={"a": 30, "b": 2}),
+    ]
+    (made,) = build_boards([arm_record("cd", settings=CD)], scores)
+    uses = made.rows[0].uses
+    assert uses.passes_per_token == pytest.approx(52 / 40)
+    assert uses.tokens_per_answer == pytest.approx(40 / 6)
+
+
+def test_samples_that_were_outvoted_are_passes_of_the_answer(board: Callable[[Given], Board]) -> None:
+    took = {"tokens": 40, "written": 300, "passes": {"own": 300}}
+    uses = rows_of(board({"vote": (VOTE, took)}))["vote"].uses
+    assert (uses.models_at_test, uses.passes_per_token, uses.tokens_per_answer) == (1, 7.5, 10)
+
+
+def test_a_model_without_a_say_is_not_read(board: Callable[[Given], Board]) -> None:
+    alone = {"answer": {"mix": {"expert": 1.0, "amateur": 0.0}}}
+    assert rows_of(board({"alone": (alone, PLAIN)}))["alone"].uses.models_at_test == 1
+
+
+def test_what_is_not_recorded_is_not_made_up(
+    board: Callable[[Given], Board], score_record: MakeScore
+) -> None:
+    rows = rows_of(board({"base": ({}, {}), "cd": (CD, {}), "odd": ({"answer": {"oracle": 1}}, {})}))
+    assert rows["base"].uses == Uses(False, (), 1, 1.0, None)
+    assert rows["cd"].uses == Uses(False, (), 2, None, None)
+    assert rows["odd"].uses == Uses()
+    (unknown,) = build_boards([], [score_record("chain", "10", benchmarks=("chain",))])
+    assert unknown.rows[0].uses == Uses()
+
+
+def test_a_board_of_arms_that_use_the_pair_alone_says_nothing_of_it(board: Callable[[Given], Board]) -> None:
+    plain = board({"base": ({}, PLAIN), "lightr": (CONTRAST, PLAIN)})
+    assert TOOK not in shown(plain)
+    assert TOOK not in boards_to_markdown([plain])
+
+
+@pytest.mark.parametrize("width", [72, 200])
+def test_a_board_with_others_says_it_of_all_in_any_window(
+    board: Callable[[Given], Board], width: int
+) -> None:
+    took = {"tokens": 40, "written": 40, "passes": {"arm:sft": 40, "expert": 40, "peer": 40}}
+    text = shown(board({"base": ({}, PLAIN), "moved": (MOVED, took), "sft": (OWN_SOLUTIONS, PLAIN)}), width)
+    lines = [line.split() for line in text.split(TOOK)[1].splitlines()]
+    assert ["base", "1", "1.00", "10.0", "no", "none"] in lines
+    assert ["moved", "3", "3.00", "10.0", "yes", "peer"] in lines
+    assert all(len(line) <= width for line in text.splitlines())
+
+
+def test_markdown_and_csv_say_the_same(board: Callable[[Given], Board]) -> None:
+    took = {"tokens": 40, "written": 40, "passes": {"amateur": 10, "expert": 40}}
+    made = board({"base": ({}, {}), "cd": (CD, took)})
+    assert "| cd | 2 | 1.25 | 10.0 | no | none |" in boards_to_markdown([made])
+    lines = list(csv.DictReader(io.StringIO(boards_to_csv([made]))))
+    names = ("uses_labels", "other_models", "models_at_test", "passes_per_token", "tokens_per_answer")
+    assert tuple(lines[0])[-5:] == names
+    found = {line["arm"]: [line[name] for name in names] for line in lines}
+    assert found == {"base": ["False", "", "1", "1", ""], "cd": ["False", "", "2", "1.25", "10"]}
+
+
+def test_names_of_models_are_text_wherever_they_stand(board: Callable[[Given], Board]) -> None:
+    odd = {"answer": {"mix": {"=cmd()|[red]": 1.0, "expert": 1.0}}}
+    made = board({"odd": (odd, PLAIN)})
+    assert "[red]" in shown(made)
+    assert "\\[red\\]" in boards_to_markdown([made])
+    (line, *_) = csv.DictReader(io.StringIO(boards_to_csv([made])))
+    assert not line["other_models"].startswith("=")
