@@ -82,8 +82,12 @@ def _reason(stage: Stage, origin: Origin) -> str | None:
     ours, theirs = dict(leaves(stage.identity)), dict(leaves(origin.identity))
     for field in ours.keys() | theirs.keys():
         if field not in ours or field not in theirs:
-            now = stage.new_fields.get(field.rpartition(".")[2], f"{field} counts now")
-            reasons.append(f"{field} counts no longer" if field in theirs else now)
+            now = stage.new_fields.get(field.rpartition(".")[2]) if field in ours else None
+            if now is not None:
+                reasons.append(now)
+            elif origin.version == stage.version:
+                # Of one version, what only one of two identities has was written in a recipe.
+                return None
         elif ours[field] != theirs[field]:
             own = stage.own_fields.get(field.rpartition(".")[2])
             if own is None:
