@@ -1,4 +1,4 @@
-"""A ledger of any size without a run: five experts, made-up recipes, all seven arms, paired outcomes."""
+"""A ledger of any size without a run: five experts, made-up recipes, seven arms, paired outcomes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrbench.methods.presets import BY_NAME
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import ArmRecord, Costs, ScoreRecord
 from lrbench.store.keys import stable_hash
@@ -51,10 +50,10 @@ def write_synthetic_ledger(runs: Path, scores: int = 10_000) -> int:
 def _rows(rows: int) -> Iterator[tuple[str, str, str, int]]:
     """Expert, recipe, arm and seed of every row."""
     for number in range(rows):
-        group, arm = divmod(number, len(BY_NAME))
+        group, arm = divmod(number, len(GAINS))
         group, seed = divmod(group, SEEDS)
         recipe, expert = divmod(group, len(EXPERTS))
-        yield EXPERTS[expert], f"recipe-{recipe:03}", list(BY_NAME)[arm], seed
+        yield EXPERTS[expert], f"recipe-{recipe:03}", list(GAINS)[arm], seed
 
 
 def _records(number: int, expert: str, recipe: str, arm: str, seed: int) -> Iterator[ArmRecord | ScoreRecord]:
