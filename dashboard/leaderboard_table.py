@@ -15,7 +15,14 @@ from dashboard.theme import arm_color_css
 from lrbench.results.board import AVERAGE, Board, Group, Row
 from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.statistics import EQUIVALENCE_MARGIN, Estimate, SeedMean
-from lrbench.results.wording import COSTS, baselines_of, cost_texts, expert_label, size_text
+from lrbench.results.wording import (
+    COSTS,
+    baselines_of,
+    cost_texts,
+    expert_label,
+    notable_uses,
+    size_text,
+)
 
 INTERVAL = "interval"
 LEGEND = (
@@ -191,7 +198,13 @@ def _row_header(view: View, row: Row) -> str:
     made = name_html(state.link("provenance", arm=row.arm_id), 1000)
     parts.append(f'<a href="{made}" target="_self">provenance</a>')
     more = f'<small class="lr-muted">{", ".join(parts)}</small>'
-    return f'<th scope="row" role="rowheader">{name}<br>{more}</th>'
+    return f'<th scope="row" role="rowheader">{name}<br>{more}{_uses(row)}</th>'
+
+
+def _uses(row: Row) -> str:
+    """What the arm uses beyond the pair, and one model to answer with, on a line of its own."""
+    tags = "".join(f'<span class="lr-tag lr-uses">{name_html(words)}</span>' for words in notable_uses(row))
+    return f'<div aria-label="uses">{tags}</div>' if tags else ""
 
 
 def _accuracy(view: View, row: Row, column: str, scales: Mapping[str, Scale]) -> str:

@@ -100,6 +100,22 @@ def uses_texts(row: Row) -> tuple[str, str, str, str, str]:
     )
 
 
+def notable_uses(row: Row) -> list[str]:
+    """`labels`, `2 models`, `other models: peer`, `6.9 passes per token`: beyond pair and one model."""
+    uses, words = row.uses, []
+    if uses.labels:
+        words.append("labels")
+    if uses.models_at_test is not None and uses.models_at_test > 1:
+        words.append(f"{uses.models_at_test} models")
+    if uses.other_models:
+        words.append(f"other models: {plain(', '.join(uses.other_models), LONGEST_NAME)}")
+    if uses.passes_per_token is not None and round(uses.passes_per_token, 1) > max(
+        uses.models_at_test or 1, 1
+    ):
+        words.append(f"{uses.passes_per_token:.1f} passes per token")
+    return words
+
+
 def size_text(column: str, section: list[Row]) -> str:
     """`n 100`, a range where rows differ, or nothing for the average."""
     sizes = sorted({row.cells[column].n for row in section if column in row.cells})

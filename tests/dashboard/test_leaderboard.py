@@ -275,6 +275,34 @@ def made_up_board(results: Sequence[tuple[str, int | None, str, Sequence[str]]])
     return board
 
 
+def test_a_row_says_what_its_arm_uses_beyond_the_pair(tmp_path: Path, open_page: OpenPage) -> None:
+    mixed = {"answer": {"mix": {"<b>peer": 1.0, "expert": 1.0, "amateur": -1.0}}}
+    labelled = {"source": "solutions", "selector": "all", "target": "own_token"}
+    took = {"tokens": 10, "written": 10, "passes": {"<b>peer": 10, "expert": 10, "amateur": 10}}
+    voted = {"tokens": 10, "written": 70, "passes": {"own": 69}}
+    made: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+        "base": ({}, {}),
+        "mixed": (mixed, took),
+        "sft": (labelled, {}),
+        "vote": ({"answer": {"vote": 7}}, voted),
+    }
+    ledger = Ledger(tmp_path / "ledger")
+    ledger.append(make_arm(arm, settings=settings) for arm, (settings, _) in made.items())
+    ledger.append(
+        make_score("chain", "1100", arm, benchmarks=("chain",), **told) for arm, (_, told) in made.items()
+    )
+    lines = re.findall(r"<tr role=.row.>(.*?)</tr>", table(open_page(tmp_path)))
+    tags = {
+        re.sub(r"<[^>]*>", " ", line).split()[0]: re.findall(r"lr-uses.>(.*?)</span>", line) for line in lines
+    }
+    assert tags == {
+        "base": [],
+        "mixed": ["3 models", "other models: &lt;b&gt;peer"],
+        "sft": ["labels"],
+        "vote": ["6.9 passes per token"],
+    }
+
+
 def right(count: int, n: int = 200) -> str:
     """The first `count` items right."""
     return "1" * count + "0" * (n - count)
