@@ -188,6 +188,30 @@ def check(
 
 
 @app.command()
+def probe(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    items: Annotated[
+        int, typer.Option("--items", min=1, metavar="N", help="How many training problems are asked.")
+    ] = 60,
+    runs: Runs = RUNS,
+) -> None:
+    """Ask before any training whether a recipe's pair has anything to teach; records nothing."""
+    from lrbench.pipeline.probing.probe import probe_recipe
+    from lrbench.pipeline.probing.telling import lines_of
+    from lrbench.pipeline.progress import TerminalReporter
+    from lrbench.recipe.loading import load_with_warnings, telling_where
+    from lrbench.results.console import Screen
+
+    # Warnings are of fields that no arm reads, and arms are no matter here: the probe reads alpha and beta.
+    loaded, _ = load_with_warnings(recipe, overrides or [])
+    with telling_where(recipe, overrides or ()), TerminalReporter(Screen()) as reporter:
+        probes = probe_recipe(loaded, runs, items, reporter)
+    for line in lines_of(probes):
+        tell(line)
+
+
+@app.command()
 def results(
     recipe: Annotated[str | None, typer.Option("--recipe", help="Only this recipe, by its name.")] = None,
     format_: Annotated[TableFormat, typer.Option("--format", help="How to print.")] = TableFormat.TABLE,

@@ -1,0 +1,1 @@
+"""Has a pair of models anything to teach? Asked before anybody trains."""
