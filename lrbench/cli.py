@@ -17,6 +17,7 @@ import typer
 from lrbench.ending import run_to_end, write_crash_report
 from lrbench.errors import InterruptedRunError, LrbenchError, OutputError, UserError
 from lrbench.output import complain, tell
+from lrbench.pipeline.probing import ITEMS
 
 if TYPE_CHECKING:
     from lrbench.pipeline.failures import Failure
@@ -193,7 +194,7 @@ def probe(
     overrides: Overrides = None,
     items: Annotated[
         int, typer.Option("--items", min=1, metavar="N", help="How many training problems are asked.")
-    ] = 60,
+    ] = ITEMS,
     runs: Runs = RUNS,
 ) -> None:
     """Ask before any training whether a recipe's pair has anything to teach; records nothing."""

@@ -101,7 +101,7 @@ def test_every_model_is_loaded_once_and_the_expert_writes_once_for_all_pairs(
 def test_a_pair_chosen_among_several_is_held_to_more_than_one_alone(probes: tuple[Probe, ...]) -> None:
     assert [probe.comparison.p_adjusted > probe.comparison.p for probe in probes] == [True, False]
     (*_, legend) = lines_of(probes)
-    assert "p adjusted over the 2 probes (Holm)" in legend
+    assert "p, not the intervals, adjusted over the 2 probes (Holm)" in legend
 
 
 def test_a_probe_leaves_no_artifact_and_no_record(probes: tuple[Probe, ...], runs: Path) -> None:

@@ -15,13 +15,12 @@ from lrbench.methods.component import EXPERT
 from lrbench.models.source import LocatedModel
 from lrbench.models.turn_marks import check_loaded
 from lrbench.pipeline.cuda import missing_devices
+from lrbench.pipeline.probing import ITEMS
 from lrbench.pipeline.probing.pairs import PairToProbe, pairs_to_probe
 from lrbench.pipeline.progress import Reporter, Silent
 from lrbench.pipeline.stages.answering import AnsweredBy
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice, Recipe, Runtime
-
-ITEMS = 60
 
 
 @dataclass(frozen=True)

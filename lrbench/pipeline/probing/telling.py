@@ -21,7 +21,7 @@ def lines_of(probes: Sequence[Probe]) -> Iterator[str]:
     for probe in probes:
         yield from _lines(probe)
         yield ""
-    holm = f"; p adjusted over the {len(probes)} probes (Holm)" if len(probes) > 1 else ""
+    holm = f"; p, not the intervals, adjusted over the {len(probes)} probes (Holm)" if len(probes) > 1 else ""
     yield (
         "Accuracy in percent, 95% intervals (Wilson); differences in points on the same problems, McNemar's "
         f"mid-p{holm}. Training problems were asked and no item of a benchmark; nothing is recorded."
