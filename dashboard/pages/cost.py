@@ -33,8 +33,8 @@ def main() -> None:
     """Choose a board and what to plot, then two views of the same rows."""
     begin_page(
         "Cost and quality",
-        "What each arm scores, against what it took to make it. Only results of one protocol are ever "
-        "drawn together.",
+        "What each arm scores, against what it took to make it or takes to answer. Only results of one "
+        "protocol are ever drawn together.",
     )
     results = load_results()
     with st.container(horizontal=True):

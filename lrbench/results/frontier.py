@@ -9,17 +9,19 @@ from lrbench.evaluation.statistics import Comparison, compare_averages, compare_
 from lrbench.results.board import AVERAGE, Row
 from lrbench.results.contrasts import paired_flips
 
-# What a result can have cost -> what it is called.
+# What a result can have cost, or costs whenever it answers -> what it is called.
+ANSWERING = "passes"
 COSTS = {
     "tuned": "tuned tokens",
     "problems": "sampled problems",
     "time": "total time",
+    ANSWERING: "forward passes per answer",
 }
 
 
 @dataclass(frozen=True)
 class Point:
-    """One result. `cost` is in tokens, problems or seconds; `accuracy` is a share in [0, 1]."""
+    """One result. `cost` is in tokens, problems, seconds or passes; `accuracy` is a share in [0, 1]."""
 
     row: Row
     cost: float
@@ -28,6 +30,8 @@ class Point:
 
 def cost_of(row: Row, kind: str) -> float | None:
     """What a row cost, in the unit of `COSTS[kind]`; None where the ledger does not say."""
+    if kind == ANSWERING:
+        return row.uses.passes_per_answer
     if row.costs is None:
         return None
     if kind == "time":

@@ -38,6 +38,13 @@ class Uses:
     tokens_per_answer: float | None = None
 
     @property
+    def passes_per_answer(self) -> float | None:
+        """Forward passes, of all models together, for an answer of mean length."""
+        if self.passes_per_token is None or self.tokens_per_answer is None:
+            return None
+        return self.passes_per_token * self.tokens_per_answer
+
+    @property
     def notable(self) -> bool:
         """Whether it is more than the pair, and the arm's own model alone when it answers."""
         more = (self.models_at_test or 1) > 1 or (self.passes_per_token or 1) != 1

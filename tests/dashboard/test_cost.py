@@ -16,7 +16,7 @@ from dashboard.charts import palette_of
 from dashboard.cost_chart import cost_spec, log_ticks
 from dashboard.curves import MOST_POINTS, curve_spec, lines_of, thinned
 from lrbench.results.board import AVERAGE, Board, build_boards
-from lrbench.results.frontier import COSTS, points_of
+from lrbench.results.frontier import ANSWERING, COSTS, points_of
 from lrbench.results.ledger import Ledger
 from tests.dashboard.made_up import HOSTILE, MEGABYTE, write_runs
 
@@ -41,7 +41,7 @@ def board_of(runs: Path) -> tuple[Board, dict[str, Any]]:
 
 def test_every_result_is_a_point_with_its_interval_and_the_free_one_stands_apart(runs: Path) -> None:
     board, _ = board_of(runs)
-    for kind in COSTS:
+    for kind in COSTS.keys() - {ANSWERING}:
         points = points_of(board.rows, kind, AVERAGE)
         spec = cost_spec(points, kind, AVERAGE, palette_of(board.rows), with_intervals=True)
         drawn = spec["data"]["values"]
@@ -140,3 +140,11 @@ def test_hostile_names_stay_text(tmp_path: Path, open_page: OpenPage) -> None:
         for text in ("<script", "<img", "\x1b", "\u202e"):
             assert text not in shown
         assert len(shown) < 50_000
+
+
+def test_a_page_of_what_answering_costs_says_which_results_do_not_know_it(
+    runs: Path, open_page: OpenPage
+) -> None:
+    app = open_page(runs, "cost", cost=ANSWERING)
+    assert not app.exception
+    assert "no record of what it cost" in bodies(app)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbench.results.board import AVERAGE, Row, build_boards
-from lrbench.results.frontier import COSTS, Point, frontier, gain, points_of
+from lrbench.results.frontier import ANSWERING, COSTS, Point, frontier, gain, points_of
 from lrbench.results.records import Costs
 
 NO_ROW: Any = None
@@ -51,6 +51,22 @@ def test_every_kind_of_cost_is_read_from_the_record(rows: dict[str, Row]) -> Non
     assert costs["problems"] == {"base": 0, "sft": 256, "lightr": 0}
     assert costs["time"] == {"base": 0, "sft": 47.75, "lightr": 3.5}
     assert [p.row.arm for p in frontier(points_of(rows.values(), "time", AVERAGE))] == ["base", "lightr"]
+
+
+def test_answering_costs_forward_passes_of_all_models(
+    arm_record: Callable[..., Any], score_record: Callable[..., Any]
+) -> None:
+    contrast = {"answer": {"mix": {"expert": 1.0, "amateur": -1.0}}}
+    took = {"tokens": 40, "written": 40}
+    scores = [
+        score_record("chain", "1100", "base", benchmarks=("chain",), **took),
+        score_record("chain", "1110", "cd", benchmarks=("chain",), passes={"a": 40, "b": 40}, **took),
+        score_record("chain", "1111", "older", benchmarks=("chain",)),
+    ]
+    arms = [arm_record("base"), arm_record("cd", settings=contrast), arm_record("older", settings={})]
+    (board,) = build_boards(arms, scores)
+    points = points_of(board.rows, ANSWERING, "chain")
+    assert {point.row.arm: point.cost for point in points} == {"base": 10, "cd": 20}
 
 
 def test_a_result_without_a_record_of_its_cost_or_of_a_benchmark_is_no_point(
