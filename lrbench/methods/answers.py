@@ -352,7 +352,8 @@ class Vote(Answer):
 
 ANSWERS: tuple[type[Answer], ...] = (Plain, Mix, Prefill, Route, Lead, StopBias, TokenBudget, Vote)
 
-AnyAnswer = Annotated[Answer, Family(ANSWERS)]
+ANSWER = Family(ANSWERS, base=Answer)
+AnyAnswer = Annotated[Answer, ANSWER]
 
 
 def majority(answers: Sequence[str | None]) -> int:

@@ -255,16 +255,13 @@ class Rule(Selector):
 
 
 SELECTORS: tuple[type[Selector], ...] = (Kl, All, Rule)
-AnySelector = Annotated[Selector, Family(SELECTORS)]
+SELECTOR = Family(SELECTORS, base=Selector)
+AnySelector = Annotated[Selector, SELECTOR]
 
 
 def read_selector(written: object) -> object:
-    """The selector that a dumped one stands for; anything else as it is, to be refused."""
-    if written == All.word:
-        return All()
-    if isinstance(written, Mapping):
-        return (Rule if "signal" in written else Kl).model_validate(dict(written))
-    return Kl() if written == Kl.word else written
+    """The selector that a dumped one stands for. Raises `ValueError` where there is none."""
+    return SELECTOR.read(written)
 
 
 def _beyond(values_N: NDArray[Any], bound: float) -> NDArray[np.bool_]:

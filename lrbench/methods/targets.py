@@ -256,7 +256,7 @@ class Soft(Target):
 
 
 PARTS: tuple[type[Target], ...] = (OwnToken, Contrast, Plausible, Soft)
-Part = Annotated[Target, Family(PARTS, by="use")]
+Part = Annotated[Target, Family(PARTS, by="use", base=Target)]
 
 
 class Mixture(Target):
@@ -321,7 +321,8 @@ class Mixture(Target):
 
 
 TARGETS: tuple[type[Target], ...] = PARTS
-AnyTarget = Annotated[Target, Family(TARGETS, by="use", listed=Mixture)]
+TARGET = Family(TARGETS, by="use", listed=Mixture, base=Target)
+AnyTarget = Annotated[Target, TARGET]
 
 
 def _known(alpha: float | None) -> float:

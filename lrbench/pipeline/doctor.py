@@ -38,6 +38,7 @@ def examine(runs: Path, quick: bool = False, repair: bool = False) -> Iterator[F
     moves what is damaged, disagrees or does not belong aside, and removes leftovers.
     """
     yield from _machine(quick)
+    yield from _plugins()
     yield from _disk(runs)
     if not runs.is_dir():
         yield Finding(True, f"{runs} does not exist yet: nothing was run")
@@ -76,6 +77,22 @@ def _machine(quick: bool) -> Iterator[Finding]:
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU: models run on the CPU"
     yield Finding(True, f"{device}; {os.cpu_count()} cores, {torch.get_num_threads()} threads for torch")
+
+
+def _plugins() -> Iterator[Finding]:
+    """What installed packages add, a line for each package, and for each thing that cannot be used."""
+    from lrbench.methods.open import all_offers
+    from lrbench.methods.plugins import kind_of
+
+    usable: dict[str, list[str]] = {}
+    for offer in all_offers():
+        if offer.component is None or offer.problem is not None:
+            yield Finding(False, offer.complaint)
+        else:
+            package = f"{offer.distribution} {offer.version}"
+            usable.setdefault(package, []).append(f"{kind_of(offer.component)} {offer.word}")
+    for package, components in usable.items():
+        yield Finding(True, f"the package {package} adds the {', the '.join(components)}")
 
 
 def _disk(runs: Path) -> Iterator[Finding]:

@@ -92,6 +92,12 @@ def choices_at(path: Path) -> list[str]:
     return [*_value(node).get("enum", []), *_value(node).get("words", []), *words]
 
 
+def takes_packages(path: Path) -> bool:
+    """Whether installed packages can add to the words that may stand at `path`."""
+    node = schema_at(path)
+    return node is not None and "packages" in _value(node)
+
+
 def names_at(path: Path) -> list[str]:
     """The names of the fields that the mapping at `path` may have, in the order of the schema."""
     node = schema_at(path)

@@ -8,12 +8,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from lrbench.methods.families import CLASS_MARK
-from lrbench.recipe.fields import allowed, choices_at, is_number, is_text
+from lrbench.recipe.fields import allowed, choices_at, is_number, is_text, takes_packages
 from lrbench.recipe.messages import Path, Problem, did_you_mean, found
 from lrbench.recipe.nodes import Fields, find, key_position, plain, value_position
 from lrbench.recipe.schema import LARGEST_COUNT, Recipe
 from lrbench.recipe.yaml_nodes import plain_scalar
 
+ADDED = "; where a package adds it, install that (`lrbench doctor` lists what installed ones add)"
 COUNTS = "a whole number of at least"
 LEADING_ZEROS = re.compile(r"[-+]?0[0-9_]+")
 
@@ -79,7 +80,7 @@ def _hint(path: Path, value: object) -> str:
         if isinstance(plain_scalar(value), int | float):
             return "; write it without quotes"
     if isinstance(value, str):
-        return did_you_mean(value, choices_at(path))
+        return did_you_mean(value, choices_at(path)) or (ADDED if takes_packages(path) else "")
     if isinstance(value, bool | int | float) and is_text(path):
         return "; put it in quotes"
     return ""

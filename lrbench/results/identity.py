@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.plugins import identity_of, plugins_of
 from lrbench.recipe.arms import Arm, matched, resolve_arms
 from lrbench.recipe.identity import output_fields
 from lrbench.recipe.schema import Recipe, Training
@@ -36,22 +37,25 @@ def arm_settings(recipe: Recipe, arm: Arm, texts: str) -> dict[str, Any]:
     """
     answering = _answering(recipe, arm)
     if arm.ingredients is None:
-        return answering
+        return answering | plugins_of(arm.answer)
+    ingredients = matched(arm, resolve_arms(recipe))
     sampling = output_fields(recipe.sampling)
     if not arm.ingredients.source.samples:
         del sampling["solutions"]
     return {
         "data": output_fields(recipe.data) | {"texts": texts},
         "sampling": sampling,
-        **_settings_of(matched(arm, resolve_arms(recipe))),
+        **_settings_of(ingredients),
         "divergence": arm.divergence.model_dump(mode="json"),
         "training": arm.training.model_dump(mode="json"),
-    } | answering
+        **answering,
+        **plugins_of(ingredients.selector, ingredients.target, arm.answer),
+    }
 
 
 def _answering(recipe: Recipe, arm: Arm) -> dict[str, Any]:
     """What answers, where it is not the arm's own model alone, and the recipe's models that it reads."""
-    if not arm.answer.identity:
+    if not identity_of(arm.answer):
         return {}
     others = {name: model for name, model in (recipe.models or {}).items() if name in arm.models}
     models = {"models": {name: output_fields(model) for name, model in others.items()}} if others else {}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lrbench.errors import StoreError
 from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.plugins import lacking
 from lrbench.methods.readings import PAIR
 from lrbench.methods.targets import plausible
 from lrbench.recipe.schema import Divergence
@@ -264,8 +265,11 @@ def open_microscope(inspector: Inspector, arm: ArmRecord) -> Microscope | None:
     """The microscope over what `arm` learnt from; None for an arm that no amateur had a part in.
 
     Raises:
-        StoreError: the scores or rollouts are gone or damaged, or the record does not describe the arm.
+        StoreError: the scores or rollouts are gone or damaged, a package that the arm was made with is not
+            as it was, or the record does not describe the arm.
     """
+    if lacks := lacking(arm.settings):
+        raise StoreError(f"what {arm.arm} selects and learns cannot be shown: {'; '.join(lacks)}")
     found = inspector.scored_rollouts(arm)
     if found is None:
         return None

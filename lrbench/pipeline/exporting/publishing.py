@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrbench.errors import ModelError, UserError
+from lrbench.errors import ModelError, RecipeError, UserError
+from lrbench.methods.plugins import lacking
 from lrbench.models.source import LocatedModel, locate
 from lrbench.pipeline.exporting.licences import licence_files, licence_of
 from lrbench.pipeline.exporting.model_card import CardFacts, MergeCheck, model_card, model_name
@@ -90,7 +91,12 @@ def export_result(
         raise UserError(f"{full_name(arm)} has no scores in the ledger; run its recipe again")
     weights = {score.arm_id: score.expert_weights for score in contents.scores}
     variant = variations(contents.arms, weights).get(arm.arm_id, PLAIN).words
-    recipe = recorded_recipe(arm.recipe_yaml, f"the recorded recipe of {full_name(arm)}")
+    try:
+        recipe = recorded_recipe(arm.recipe_yaml, f"the recorded recipe of {full_name(arm)}")
+    except RecipeError as error:
+        if lacks := lacking(arm.settings):
+            raise UserError(f"{full_name(arm)}: {'; '.join(lacks)}") from error
+        raise
     expert = _recorded_expert(arm, scores[0], runs)
     # Here and not above: it takes seconds to import, which a misspelt name must not cost.
     from lrbench.results.inspection import Inspector

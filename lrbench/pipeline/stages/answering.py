@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.methods.answers import OWN, Answer
 from lrbench.methods.component import EXPERT
+from lrbench.methods.plugins import identity_of
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.training import TrainedAdapter
@@ -51,7 +52,7 @@ class AnsweredBy:
     def identity(self) -> Mapping[str, Any]:
         """The answer's own, and which weights it reads; nothing for the arm's own model alone."""
         models = {reader.name: model_identity(reader.model) for reader in self.readers}
-        return {**self.answer.identity, **({"models": models} if models else {})}
+        return identity_of(self.answer) | ({"models": models} if models else {})
 
     @property
     def inputs(self) -> Mapping[str, TrainedAdapter | DerivedAmateur]:

@@ -15,6 +15,7 @@ from lrbench.evaluation.graded_items import read_item_rows, read_items, write_it
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import OWN_FIELDS, Suite, grader_version, protocol
 from lrbench.methods.answers import OWN, Plain
+from lrbench.methods.plugins import CHANGED
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
@@ -45,7 +46,7 @@ class BenchmarkScore(Stage):
 
     name: ClassVar[str] = "evaluate"
     version: ClassVar[int] = 3
-    own_fields: ClassVar[Mapping[str, str]] = OWN_FIELDS
+    own_fields: ClassVar[Mapping[str, str]] = {**OWN_FIELDS, **CHANGED}
     new_fields: ClassVar[Mapping[str, str]] = MARKS
 
     arm: str

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.plugins import CHANGED, identity_of
 from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.steps import Views, unscored
 from lrbench.models.source import LocatedModel, model_identity
@@ -220,6 +221,7 @@ class ArmSamples(Stage):
 
     name: ClassVar[str] = "samples"
     version: ClassVar[int] = 2
+    own_fields: ClassVar[Mapping[str, str]] = CHANGED
 
     rollouts: RolloutSource
     readings: tuple[tuple[Reading, PairScores], ...]
@@ -237,8 +239,8 @@ class ArmSamples(Stage):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """The selector and the target with the thresholds they use."""
-        return {**self.ingredients.selector.identity, **self.ingredients.target.identity}
+        """The selector and the target with the thresholds they use, and which packages these come from."""
+        return identity_of(self.ingredients.selector, self.ingredients.target)
 
     @property
     def inputs(self) -> Mapping[str, Stage]:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from lrbench.embedded.assets import model_folder
 from lrbench.methods.component import AMATEUR
+from lrbench.methods.plugins import identity_of
 from lrbench.models.source import folder_identity
 from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant
@@ -63,7 +64,7 @@ def check_arm(
         return
     _check_measured(where, arm, behind, making, provenances, curves, findings)
     if found.ingredients is not None:
-        if not found.answer.identity:
+        if not identity_of(found.answer):
             own_id = arm_id(arm.recipe, arm.arm, arm.point, making["train"])
             findings.compare(where, "its id", arm.arm_id, own_id)
         _check_settings(where, arm, variant, found, behind, findings)
@@ -185,7 +186,7 @@ def _check_settings(
             findings.compare(where, f"{name} of its {source}", chosen, identity[name])
     if parts.source.samples:
         findings.compare(where, "the seed of its solutions", arm.seed, identity["seed"])
-    for name, value in {**parts.selector.identity, **parts.target.identity}.items():
+    for name, value in identity_of(parts.selector, parts.target).items():
         findings.compare(where, f"{name} of its samples", value, samples.get(name))
     for stage, manifest in behind.items():
         if "expert" in manifest["identity"]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrbench.evaluation.suites import SUITES
+from lrbench.methods.plugins import PLUGINS
 from lrbench.recipe.schema import Recipe
 from lrbench.results.bundle.arms import Manifest, check_model
 from lrbench.results.bundle.declared import Recipes, is_of
@@ -101,8 +102,8 @@ def _is_as_declared(score: ScoreRecord, recipe: Recipe, benchmarks: set[str]) ->
     )
 
 
-# What of an evaluation's identity says which models answered, where it was not the arm's own alone.
-ANSWERING = ("answer", "models")
+# What of an evaluation's identity says what answered, where it was not the arm's own model alone.
+ANSWERING = ("answer", "models", PLUGINS)
 
 
 def check_score(

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter
 
 from lrbench.errors import UserError
+from lrbench.methods.plugins import lacking as lacking_packages
 from lrbench.recipe.study import LoadedEdition
 from lrbench.results.bundle.archive import BundleDamageError, is_sealed, read_archive
 from lrbench.results.bundle.arms import check_arm
@@ -129,8 +130,9 @@ def verify_bundle(path: Path) -> Verification:
 class _Bundle:
     """What was read so far. Items are graded as they come, so that memory does not grow with them.
 
-    `damage` are findings about bytes, which come first: where there are any, what the content is found to say
-    may follow from them, and is counted alone. `is_whole` is whether the archive could be read to its end.
+    `damage` are findings about bytes, and packages that are not as they were, which come first: where there
+    are any, what the content is found to say may follow from them, and is counted alone. `is_whole` is
+    whether the archive could be read to its end.
     """
 
     damage: Findings = field(default_factory=Findings)
@@ -192,6 +194,9 @@ class _Bundle:
             for key, manifest in self.manifests.items():
                 self._check_stage(key, manifest)
         self._read_ledger()
+        packages = {lack: arm.arm for arm in self.contents.arms for lack in lacking_packages(arm.settings)}
+        for lack, name in packages.items():
+            self.damage.add(f"arm {name}", lack)
         arms = {arm.arm_id: arm for arm in self.contents.arms}
         declared = {record.recipe: record.arm_ids for record in self.contents.recipes}
         self.findings.compare(INDEX, "the recipes", sorted(self.index.get("recipes", [])), sorted(declared))
@@ -214,9 +219,7 @@ class _Bundle:
         findings = [*self.damage, *self.findings]
         if self.damage and self.findings:
             count = f"{len(self.findings)} more {'is' if len(self.findings) == 1 else 'are'}"
-            left_out = (
-                f"{count} left out, which the content that is damaged or missing may well be the cause of"
-            )
+            left_out = f"{count} left out, which what is damaged or missing may well be the cause of"
             findings = [*self.damage, left_out]
         return Verification(
             findings=tuple(findings),
