@@ -59,6 +59,10 @@ class Kind(ABC):
     def cases(self, tries: int | None, seed: int) -> Sequence[Any]:
         """The cases, the same for equal arguments; spread over all groups, however few."""
 
+    def narrow(self, cases: Sequence[Any]) -> None:
+        """Only these of the cases will be tried; what others start from need not be made."""
+        return
+
     def prepare(self, place: Path) -> None:
         """Make, once, what the tries start from; nothing where they start from nothing."""
         return
@@ -169,6 +173,7 @@ def campaign(kind: Kind, tries: int | None, seed: int, workers: int) -> Tally:
 def attempt_one(kind: Kind, tries: int | None, seed: int, number: int) -> Outcome:
     """Try one case alone, as the campaign with these arguments does."""
     cases = kind.cases(kind.full if tries is None else tries, seed)
+    kind.narrow([cases[number]])
     with _prepared(kind) as place:
         _begin(kind)
         print(cases[number])
