@@ -17,11 +17,12 @@ from experiments.faults.artifacts import Artifacts
 from experiments.faults.campaign import Kind, attempt_one, campaign
 from experiments.faults.hostile import HostileModels, HostileServers
 from experiments.faults.hostile_files import HostileBundles, HostileData
-from experiments.faults.kills import Kills, Together
+from experiments.faults.kills import Kills
 from experiments.faults.names import Names
 from experiments.faults.places import Places
 from experiments.faults.process import import_heavy
 from experiments.faults.recipes import Recipes
+from experiments.faults.together import Together
 
 ROOT = Path(__file__).parents[2]
 KINDS: tuple[Kind, ...] = (
