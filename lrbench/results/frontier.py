@@ -15,7 +15,7 @@ COSTS = {
     "tuned": "tuned tokens",
     "problems": "sampled problems",
     "time": "total time",
-    ANSWERING: "forward passes per answer",
+    ANSWERING: "passes per answer",
 }
 
 
