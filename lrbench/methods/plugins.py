@@ -68,8 +68,13 @@ class Offer:
 @cache
 def installed() -> tuple[Offer, ...]:
     """All offers of the packages that this process finds, by package and word; each is imported once."""
-    found = [_imported(entry, package) for package in distributions() for entry in _entries_of(package)]
-    return tuple(sorted(found, key=lambda offer: (offer.distribution.casefold(), offer.word)))
+    found: dict[tuple[str, str], Offer] = {}
+    for package in distributions():
+        for entry in _entries_of(package):
+            # Of a package that is there twice the first is the one that is imported.
+            if (package.name, entry.name) not in found:
+                found[package.name, entry.name] = _imported(entry, package)
+    return tuple(sorted(found.values(), key=lambda offer: (offer.distribution.casefold(), offer.word)))
 
 
 def offered(base: type[Component], taken: Collection[str]) -> tuple[Offer, ...]:

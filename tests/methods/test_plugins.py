@@ -270,6 +270,13 @@ def test_what_means_something_already_goes_on_to_mean_it(
         assert [type(arm.selector) for arm in recipe.arms] == [type(None), Kl, Rule]
 
 
+def test_of_a_package_that_is_there_twice_the_one_that_is_imported_counts(tmp_path: Path) -> None:
+    older, newer = stepping(tmp_path / "older", "0.9"), stepping(tmp_path / "newer", "2.0")
+    # The last one stands first on the path.
+    with installed(older, newer):
+        assert {(offer.version, offer.problem) for offer in all_offers()} == {("2.0", None)}
+
+
 def test_two_packages_with_one_word_are_both_refused(tmp_path: Path) -> None:
     one = put(tmp_path / "a", "lrbench-a", "1", {"of_a": SELECTING}, {"every_second": "of_a:EverySecond"})
     other = put(tmp_path / "b", "lrbench-b", "1", {"of_b": SELECTING}, {"every_second": "of_b:EverySecond"})
