@@ -18,6 +18,9 @@ from lrbench.methods.component import AMATEUR, EXPERT, Component
 from lrbench.methods.families import CLASS_MARK, Family
 from lrbench.methods.readings import PAIR, Reading, Support
 
+# A target that leaves out more of a step's probability than this is told of.
+MOST_LEFT_OUT = 0.1
+
 
 @dataclass(frozen=True)
 class Targets:
@@ -77,6 +80,21 @@ class Target(Component):
     def lost(self, scores: Mapping[Reading, Support]) -> NDArray[np.float64]:
         """(N,) the share of each step's target that is not stored, so left out; empty where none can be."""
         return np.zeros(0)
+
+    def remark(self, lost: NDArray[np.float64]) -> str | None:
+        """What to say of the `lost` shares at kept steps (K,), where any of them is large."""
+        too_little = int((lost > MOST_LEFT_OUT).sum())
+        if not too_little:
+            return None
+        return (
+            f"at {too_little:,} of {len(lost):,} kept steps the target is over the likeliest tokens alone, "
+            f"which leaves out more than {MOST_LEFT_OUT:.0%} of their probability; a higher "
+            "divergence.alpha, or a more certain expert, leaves out less"
+        )
+
+    def refusal(self, lost: NDArray[np.float64]) -> str | None:
+        """Why nothing should be learnt from a target that loses so much (K,); None where it may."""
+        return None
 
 
 class OwnToken(Target):
@@ -254,6 +272,26 @@ class Soft(Target):
         lost: NDArray[np.float64] = np.clip(1.0 - sums, 0.0, 1.0)
         return lost
 
+    def remark(self, lost: NDArray[np.float64]) -> str | None:
+        """How much of the model's probability is left out, where it is any to speak of."""
+        if not len(lost) or lost.max() < 0.001:
+            return None
+        return (
+            f"what is not stored of {self.of}, on average {lost.mean():.1%} of its probability and at most "
+            f"{lost.max():.1%}, is left out"
+        )
+
+    def refusal(self, lost: NDArray[np.float64]) -> str | None:
+        """More than a tenth on average has to be asked for."""
+        if self.truncate or not len(lost) or lost.mean() <= MOST_LEFT_OUT:
+            return None
+        return (
+            f"what is stored of {self.of} lacks {lost.mean():.1%} of its probability on average, and a soft "
+            f"target that lacks more than {MOST_LEFT_OUT:.0%} is another target. A lower "
+            "divergence.alpha_min stores more, a higher top_k takes more, and `truncate: true` asks for it as "
+            "it is"
+        )
+
 
 PARTS: tuple[type[Target], ...] = (OwnToken, Contrast, Plausible, Soft)
 Part = Annotated[Target, Family(PARTS, by="use", base=Target)]
@@ -318,6 +356,10 @@ class Mixture(Target):
         found = [part.weight * lost for part in self.parts if len(lost := part.lost(scores))]
         total: NDArray[np.float64] = np.sum(found, axis=0) if found else np.zeros(0)
         return total
+
+    def refusal(self, lost: NDArray[np.float64]) -> str | None:
+        """That of a part that refuses as much."""
+        return next((told for part in self.parts if (told := part.refusal(lost))), None)
 
 
 TARGETS: tuple[type[Target], ...] = PARTS

@@ -16,7 +16,7 @@ from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import SUITES
 from lrbench.methods.answers import OWN
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
-from lrbench.methods.readings import Reading
+from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.sources import Source
 from lrbench.models.source import LocatedModel, expect, locate, model_identity
 from lrbench.pipeline.data import measured_items
@@ -339,14 +339,7 @@ class _Builder:
         if other != name:
             arm = next(arm for arm in self.arms if arm.name == other)
             return Reader(name, self.expert, self._adapter(arm))
-        if name == EXPERT:
-            return Reader(name, self.expert)
-        if name == AMATEUR:
-            if self.lacking is not None:
-                raise self.lacking
-            assert self.amateur is not None
-            return Reader(name, self.amateur, made_by=self.derived)
-        return Reader(name, self.others[name])
+        return Reader(name, self._located(name), made_by=self.derived if name == AMATEUR else None)
 
     def _adapter(self, arm: Arm) -> TrainedAdapter | None:
         if arm.ingredients is None:
@@ -369,11 +362,22 @@ class _Builder:
 
     def _scores(self, reading: Reading, rollouts: RolloutSource) -> PairScores:
         """What the two models of a reading make of the rollouts."""
+        first, second = (self._located(name) for name in reading)
+        derived = self.derived if AMATEUR in reading else None
+        # How tokens are aligned is said of the recipe's own pair.
+        least_mass = self.recipe.pair.needed_mass if reading == PAIR else None
+        return PairScores(first, second, rollouts, self.recipe.divergence.alpha_min, derived, least_mass)
+
+    def _located(self, name: str) -> LocatedModel:
+        """A model by the name under which components speak of it."""
+        if name == EXPERT:
+            return self.expert
+        if name != AMATEUR:
+            return self.others[name]
         if self.lacking is not None:
             raise self.lacking
         assert self.amateur is not None
-        alpha_min, least_mass = self.recipe.divergence.alpha_min, self.recipe.pair.needed_mass
-        return PairScores(self.expert, self.amateur, rollouts, alpha_min, self.derived, least_mass)
+        return self.amateur
 
     def _matched(self, name: str | None) -> TrainedAdapter | None:
         """The adapter of the arm called `name`, whose budget is taken."""

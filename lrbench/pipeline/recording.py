@@ -10,6 +10,7 @@ from lrbench.evaluation.graded_items import read_items
 from lrbench.methods.component import AMATEUR
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.samples import input_name
 from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
 from lrbench.recipe.identity import recipe_hash, resolved_yaml
 from lrbench.recipe.schema import Recipe
@@ -35,7 +36,8 @@ def recipe_record(plan: Plan, command: str, now: str) -> RecipeRecord:
 
 def arm_record(recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], now: str) -> ArmRecord:
     """How the arm was made, from the artifacts of its stages."""
-    making = [] if arm.adapter is None else list(_making(arm.adapter))
+    named = {} if arm.adapter is None else dict(_making(arm.adapter))
+    making = list(named.values())
     statistics: dict[str, Any] = {}
     for stage in making:
         statistics |= artifacts[stage.key].statistics
@@ -54,10 +56,10 @@ def arm_record(recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], 
         expert=arm.expert.name,
         amateur=arm.amateur.name if arm.amateur and _needs_amateur(arm) else None,
         settings=_settings(arm),
-        costs=_costs(arm, making, artifacts),
+        costs=_costs(arm, named, artifacts),
         statistics=statistics,
         curves=curves,
-        stages={stage.name: stage.key for stage in making},
+        stages={name: stage.key for name, stage in named.items()},
         # Of the last stage that can decide what the arm scores.
         environment=next(artifacts[stage.key] for stage in decisive if stage.key in artifacts).environment,
         recorded_at=now,
@@ -105,19 +107,19 @@ def arm_identity(recipe: Recipe, arm: ArmPlan) -> str:
     return arm_id(recipe.name, arm.arm.name, arm.point, arm.model)
 
 
-def _making(adapter: TrainedAdapter) -> Iterator[Stage]:
-    """The stages behind an adapter, inputs first, each once."""
+def _making(adapter: TrainedAdapter) -> Iterator[tuple[str, Stage]]:
+    """The stages behind an adapter by the names that a record has for them, inputs first, each once."""
     samples = adapter.samples
-    yield samples.rollouts
-    if samples.scores is not None:
-        derived = samples.scores.derived
-        if derived is not None:
-            if derived.rollouts.key != samples.rollouts.key:
-                yield derived.rollouts
-            yield derived
-        yield samples.scores
-    yield samples
-    yield adapter
+    yield samples.rollouts.name, samples.rollouts
+    deriving = {scores.derived.key: scores.derived for _, scores in samples.readings if scores.derived}
+    for derived in deriving.values():
+        if derived.rollouts.key != samples.rollouts.key:
+            yield derived.rollouts.name, derived.rollouts
+        yield derived.name, derived
+    for reading, scores in samples.readings:
+        yield input_name(reading), scores
+    yield samples.name, samples
+    yield adapter.name, adapter
 
 
 def _needs_amateur(arm: ArmPlan) -> bool:
@@ -129,9 +131,9 @@ def _settings(arm: ArmPlan) -> dict[str, Any]:
     return arm_settings(arm.recipe, arm.arm, texts)
 
 
-def _costs(arm: ArmPlan, making: list[Stage], artifacts: Mapping[str, Artifact]) -> Costs:
-    writing = [stage for stage in making if stage.engine_choice is not None]
-    seconds = {stage.name: artifacts[stage.key].seconds for stage in making}
+def _costs(arm: ArmPlan, making: Mapping[str, Stage], artifacts: Mapping[str, Artifact]) -> Costs:
+    writing = [stage for stage in making.values() if stage.engine_choice is not None]
+    seconds = {name: artifacts[stage.key].seconds for name, stage in making.items()}
     trained = {} if arm.adapter is None else artifacts[arm.adapter.key].statistics
     return Costs(
         updates=trained.get("updates", 0),

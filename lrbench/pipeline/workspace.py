@@ -42,6 +42,17 @@ class Workspace:
         assert amateur is not None
         return Pair(self.expert, HeldModel(amateur, self.machine))
 
+    def pair_of(self, first: LocatedModel, second: LocatedModel) -> Pair:
+        """Two models of the recipe as a pair; that of expert and amateur is the recipe's own."""
+        if (first, second) == self.sources:
+            return self.pair
+        return Pair(self._held(first), self._held(second))
+
+    def _held(self, source: LocatedModel) -> HeldModel:
+        if source == self.expert.source:
+            return self.expert
+        return self.pair.amateur if source == self.sources[1] else self.beside(source)
+
     def beside(self, source: LocatedModel, folder: Path | None = None) -> HeldModel:
         """Another model than the expert by itself, or in the state that the stage of a folder has made."""
         return self._beside.setdefault((source, folder), HeldModel(source, self.machine))

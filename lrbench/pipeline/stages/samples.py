@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lrbench.errors import RunError
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.plugins import CHANGED, identity_of
 from lrbench.methods.readings import PAIR, Reading
@@ -41,13 +42,13 @@ ROLLOUTS_PER_SHARD = 64
 # Up to this much on disk, what samples are made from is read once for all points of a sweep.
 KEPT_BYTES = 16 * 2**20
 # Of all steps, those that a threshold on their divergence is expected to keep.
-# A target that leaves out more of the plausible probability than this is told of.
-MOST_LEFT_OUT = 0.1
 
 
 @dataclass(frozen=True)
 class PairScores(Stage):
-    """Both models' view of every step of the rollouts, sparse down to alpha_min.
+    """Two models' view of every step of the rollouts, sparse down to alpha_min.
+
+    `expert` is the reading's first model and `amateur` its second, whoever wrote the rollouts.
 
     With `least_mass` the pair is aligned by tokens, and that much has to be on those it shares.
     """
@@ -114,13 +115,17 @@ class PairScores(Stage):
     def checks(self, workspace: Workspace) -> Iterator[Check]:
         """Also whether the amateur can be built, and compared with the expert."""
         yield from super().checks(workspace)
-        yield Check(About.AMATEUR, None, workspace.pair.check_amateur)
+        pair = workspace.pair_of(self.expert, self.amateur)
+        models = None if (self.expert, self.amateur) == workspace.sources else (self.expert, self.amateur)
+        yield Check(About.AMATEUR, models, pair.check_amateur)
+        if self.expert != workspace.expert.source:
+            yield Check(About.AMATEUR, self.expert, pair.expert.check)
         yield Check(About.TOKENS, self.key, partial(self.check_tokens, workspace))
 
     def check_tokens(self, workspace: Workspace) -> None:
         """Find out before any work whether the models can be compared. Raises `VocabularyMismatchError`."""
         if self.least_mass is None:
-            _ = workspace.pair.shared_vocabulary
+            _ = workspace.pair_of(self.expert, self.amateur).shared_vocabulary
             return
         from lrbench.models.prompt import check_prompts
 
@@ -168,7 +173,9 @@ class PairScores(Stage):
             steps += sum(rollout.steps for rollout in shard.units)
         texts = token_texts(workspace.expert.tokenizer, named)
         draft.commit(TOKENS_FILE, lambda path: write_token_texts(path, texts))
-        workspace.pair.release_amateur()
+        if (self.expert, self.amateur) == workspace.sources:
+            workspace.pair.release_amateur()
+        workspace.hold_beside(())
         if not crowded:
             return {"rollouts": count, "steps": steps}
         logger.warning(
@@ -185,7 +192,8 @@ class PairScores(Stage):
     def _score_by_ids(self, group: list[Rollout], first_index: int, workspace: Workspace) -> Scores:
         from lrbench.sampling.scoring import score_rollouts
 
-        return score_rollouts(workspace.pair.loaded, group, alpha_min=self.alpha_min, first_index=first_index)
+        pair = workspace.pair_of(self.expert, self.amateur)
+        return score_rollouts(pair.loaded, group, alpha_min=self.alpha_min, first_index=first_index)
 
     def _score_by_tokens(
         self, group: list[Rollout], first_index: int, workspace: Workspace, earlier: CoveredMass
@@ -246,7 +254,7 @@ class ArmSamples(Stage):
     def inputs(self) -> Mapping[str, Stage]:
         """Rollouts, and scores of every reading that the selector or target needs."""
         return {"rollouts": self.rollouts} | {
-            _input_name(reading): scores for reading, scores in self.readings
+            input_name(reading): scores for reading, scores in self.readings
         }
 
     @property
@@ -268,7 +276,6 @@ class ArmSamples(Stage):
         """Commit the rollouts and their kept steps, a shard's worth of which is in memory at a time."""
         import numpy as np
 
-        from lrbench.sampling.crowding import MOST_TOKENS
         from lrbench.sampling.divergence import DivergenceSums
         from lrbench.sampling.rollouts import write_rollouts
         from lrbench.sampling.samples import (
@@ -305,18 +312,11 @@ class ArmSamples(Stage):
         seconds = time.monotonic() - started
         draft.commit(ROLLOUTS_FILE, lambda path: write_rollouts(path, written), seconds)
         progress.advance(1)
-        too_little = int((np.concatenate(lost) > MOST_LEFT_OUT).sum())
-        if too_little:
-            logger.warning(
-                "%s: at %s of %s kept steps the target is over the %d likeliest tokens alone, which "
-                "leaves out more than %.0f%% of their probability; a higher divergence.alpha, or a more "
-                "certain expert, leaves out less",
-                self.label,
-                f"{too_little:,}",
-                f"{counts[-1]:,}",
-                MOST_TOKENS,
-                100 * MOST_LEFT_OUT,
-            )
+        missing = np.concatenate(lost)
+        if refusal := target.refusal(missing):
+            raise RunError(f"{self.label}: {refusal}")
+        if remark := target.remark(missing):
+            logger.warning("%s: %s", self.label, remark)
         statistics: dict[str, Any] = {"kept_steps": counts[-1]}
         if self.scores is not None:
             statistics["divergence"] = sums.statistics()
@@ -329,7 +329,7 @@ class ArmSamples(Stage):
         """
         if sum(record.size for artifact in inputs.values() for record in artifact.files) > KEPT_BYTES:
             return self._read_parts(inputs)
-        decisive = [inputs[_input_name(reading)] for reading, _ in self.readings] or [inputs["rollouts"]]
+        decisive = [inputs[input_name(reading)] for reading, _ in self.readings] or [inputs["rollouts"]]
         if len(decisive) > 1:
             return self._read_parts(inputs)
         kept: list[Part] = workspace.read_once(decisive[0], lambda _: list(self._read_parts(inputs)))
@@ -340,7 +340,7 @@ class ArmSamples(Stage):
         from lrbench.sampling.scores import read_scores
 
         groups = groups_of(iterate_rollouts(parquet_files(inputs["rollouts"])), ROLLOUTS_PER_SHARD)
-        files = {reading: parquet_files(inputs[_input_name(reading)]) for reading, _ in self.readings}
+        files = {reading: parquet_files(inputs[input_name(reading)]) for reading, _ in self.readings}
         for number, group in enumerate(groups):
             views = {reading: read_scores([paths[number]]) for reading, paths in files.items()}
             yield Part(number * ROLLOUTS_PER_SHARD, group, views)
@@ -362,5 +362,6 @@ class Part:
         }
 
 
-def _input_name(reading: Reading) -> str:
+def input_name(reading: Reading) -> str:
+    """The name under which samples read the scores of a reading, and an arm's record has their stage."""
     return "scores" if reading == PAIR else f"scores {' '.join(reading)}"

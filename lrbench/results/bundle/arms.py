@@ -93,15 +93,15 @@ _HASHES = FileHashes()
 def _making(train: str, manifests: Mapping[str, Manifest]) -> Iterator[tuple[str, str]]:
     """Name and key of the stages behind an adapter, inputs first, in the order of `recording`."""
     samples = manifests[train]["inputs"]["samples"]
-    source, scores = manifests[samples]["inputs"]["rollouts"], manifests[samples]["inputs"].get("scores")
+    readings = dict(manifests[samples]["inputs"])
+    source = readings.pop("rollouts")
     keys = [source]
-    if scores is not None:
+    for scores in readings.values():
         derived = manifests[scores]["inputs"].get("amateur")
         if derived is not None:
             keys += [manifests[derived]["inputs"]["rollouts"], derived]
-        keys.append(scores)
-    for key in dict.fromkeys([*keys, samples, train]):
-        yield manifests[key]["stage"], key
+    named = [(manifests[key]["stage"], key) for key in dict.fromkeys(keys)]
+    yield from [*named, *readings.items(), ("samples", samples), ("train", train)]
 
 
 def _meant(arm: ArmRecord, declared: Declared, behind: Mapping[str, Manifest]) -> tuple[Variant, Arm] | None:
