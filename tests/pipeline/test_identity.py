@@ -94,6 +94,7 @@ ELSEWHERE = {
     "arms.4.like": "all ingredients are given",
     "arms.4.objective": "there is one so far",
     "arms.4.change": "there is one so far",
+    "controls": "are arms that are added; tests/recipe/test_controlling.py",
     "models": "decide something where an arm reads them; tests/pipeline/test_answering.py",
     "arms.4.divergence.beta": "`varied` keeps all steps, so beta decides nothing",
 }

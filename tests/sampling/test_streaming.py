@@ -67,7 +67,9 @@ stages.KEPT_BYTES = 0
 rollouts = (Rollout(f"p{i}", 0, tuple(range(40)), tuple(range(STEPS))) for i in range(int(sys.argv[1])))
 progress = SimpleNamespace(advance=lambda _: None)
 workspace = Once()
-workspace.pair = SimpleNamespace(loaded=None, release_amateur=lambda: None)
+workspace.pair_of = lambda first, second: SimpleNamespace(loaded=None)
+workspace.sources = ()
+workspace.hold_beside = lambda wanted: None
 workspace.expert = SimpleNamespace(tokenizer=Tokenizer())
 with tempfile.TemporaryDirectory() as folder:
     shelves = {name: Draft(Path(folder), name) for name in ("rollouts", "scores", "samples")}
