@@ -13,6 +13,7 @@ from experiments.bench.comparisons import ALPHA_MIN
 from experiments.bench.measuring import Figure, seconds
 from experiments.bench.subjects import Subject
 from lrbench.methods.presets import BY_NAME
+from lrbench.methods.readings import PAIR
 from lrbench.pipeline.stages.samples import ROLLOUTS_PER_SHARD, ArmSamples
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.rollouts import Rollout, groups_of, write_rollouts
@@ -114,7 +115,7 @@ def _select(
     assert ingredients is not None
     stage = ArmSamples(
         rollouts=cast(Any, None),
-        scores=None,
+        readings=((PAIR, cast(Any, SimpleNamespace(least_mass=None))),),
         ingredients=ingredients.completed(Divergence(alpha=point[0], beta=point[1])),
     )
     progress = SimpleNamespace(advance=lambda _: None)

@@ -288,8 +288,8 @@ class Soft(Target):
         return (
             f"what is stored of {self.of} lacks {lost.mean():.1%} of its probability on average, and a soft "
             f"target that lacks more than {MOST_LEFT_OUT:.0%} is another target. A lower "
-            "divergence.alpha_min stores more, a higher top_k takes more, and `truncate: true` asks for it as "
-            "it is"
+            "divergence.alpha_min stores more, a higher top_k takes more, and `truncate: true` asks for it "
+            "as it is"
         )
 
 

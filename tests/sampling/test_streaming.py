@@ -34,6 +34,7 @@ from types import SimpleNamespace
 import numpy as np
 import lrbench.sampling.scoring as scoring
 from experiments.bench.selection import Once, Shelf
+from lrbench.methods.readings import PAIR
 from lrbench.pipeline.stages import samples as stages
 from lrbench.methods.presets import BY_NAME
 from lrbench.recipe.schema import Divergence
@@ -78,7 +79,8 @@ with tempfile.TemporaryDirectory() as folder:
     sources = dict(expert=None, amateur=None, rollouts=None)
     stages.PairScores(**sources, alpha_min=0.05).work(
         shelves["scores"], {"rollouts": shelves["rollouts"]}, workspace, progress)
-    arm = stages.ArmSamples(None, None, BY_NAME["lightr"].ingredients.completed(Divergence(beta=0.8)))
+    readings = ((PAIR, SimpleNamespace(least_mass=None)),)
+    arm = stages.ArmSamples(None, readings, BY_NAME["lightr"].ingredients.completed(Divergence(beta=0.8)))
     inputs = {name: shelves[name] for name in ("rollouts", "scores")}
     found = arm.work(shelves["samples"], inputs, workspace, progress)
     assert found["divergence"]["steps"] == int(sys.argv[1]) * STEPS
