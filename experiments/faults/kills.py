@@ -122,7 +122,7 @@ class Kills(Kind):
     """A thousand signals and more."""
 
     name = "kills"
-    full = 1_100
+    full = 1_150
 
     def __init__(self) -> None:
         self.place = Path()
@@ -196,7 +196,8 @@ class Kills(Kind):
             finding = self._wrong(made, work, killed)
             if finding:
                 return Outcome(group, finding, counted=False, detail=detail)
-            seconds, changes = killed.seconds, killed.changes
+            # The last of its time is the system taking its memory back, when no signal reaches it any more.
+            seconds, changes = 0.75 * min(seconds, killed.seconds), killed.changes
         else:
             return Outcome(group, counted=False, detail=detail)
         finding = _wrong_end(killed, number) or self._half_written(made, work)
