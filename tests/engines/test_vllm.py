@@ -71,7 +71,7 @@ def test_the_adapter_changes_what_is_written(
         adapted = engine.complete(prompts, LENGTH)
     with workspace.engines.open(choice) as engine:
         assert engine.complete(prompts, LENGTH) == base
-    assert sum(one != other for one, other in zip(base, adapted, strict=True)) > len(prompts) / 4
+    assert sum(one != other for one, other in zip(base, adapted, strict=True)) > len(prompts) / 10
 
 
 def test_an_adapter_that_is_dropped_stops_the_run(
