@@ -65,12 +65,13 @@ def made_up(rollouts: int, steps: int) -> Microscope:
             {token: f" token{token}" for token in range(VOCABULARY)},
         ),
         ArmRecord.model_construct(
+            seed=0,
             settings={
                 "source": "greedy",
                 "selector": "kl",
                 "target": "contrast",
                 "divergence": {"alpha": 0.2, "beta": 0.4},
-            }
+            },
         ),
         alpha_min=0.05,
     )
