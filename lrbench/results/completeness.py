@@ -102,7 +102,7 @@ def _unrecorded(contents: LedgerContents, artifacts: Mapping[Address, Origin]) -
 def _missing_artifacts(contents: LedgerContents, there: set[Address]) -> Iterator[Gap]:
     behind: dict[Address, ArmRecord | ScoreRecord] = {}
     for record in contents.arms:
-        behind |= dict.fromkeys(record.stages.items(), record)
+        behind |= dict.fromkeys(record.addresses.values(), record)
     for score in contents.scores:
         behind.setdefault((EVALUATE, score.evaluation_key), score)
     gone = [f"{stage}/{key[:8]} of {_name(behind[stage, key])}" for stage, key in behind.keys() - there]

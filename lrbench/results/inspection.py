@@ -62,9 +62,9 @@ class Inspector:
 
     def stages(self, arm: ArmRecord) -> Iterator[tuple[str, Artifact | StoreError]]:
         """The artifact of every stage behind an arm by the stage's name, or why there is none."""
-        for name, key in arm.stages.items():
+        for name, (stage, key) in arm.addresses.items():
             try:
-                yield name, self.artifact(name, key)
+                yield name, self.artifact(stage, key)
             except StoreError as error:
                 yield name, error
 

@@ -57,7 +57,7 @@ class StageFound:
 
 def stages_behind(arm: ArmRecord | None, scores: Iterable[ScoreRecord]) -> dict[tuple[str, str], str]:
     """(stage, key) -> label of everything a result was made by, in order, each once."""
-    found = {} if arm is None else {(name, key): name for name, key in arm.stages.items()}
+    found = {} if arm is None else {address: name for name, address in arm.addresses.items()}
     for score in scores:
         found.setdefault((EVALUATION, score.evaluation_key), f"{EVALUATION} {score.benchmark}")
     return found

@@ -80,6 +80,14 @@ class ArmRecord(Record):
     recorded_at: Moment
 
     @property
+    def addresses(self) -> dict[str, tuple[str, str]]:
+        """Where the store has each stage's artifact: stage and key, by the name that the record has for it.
+
+        Scores of another pair than the recipe's own are named by their models too: `scores peer expert`.
+        """
+        return {name: (name.partition(" ")[0], key) for name, key in self.stages.items()}
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """What makes two records one: the arm."""
         return (self.arm_id,)

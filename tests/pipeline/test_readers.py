@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from lrbench.pipeline.doctor import examine
 from lrbench.pipeline.plan import ArmPlan, plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.schema import Recipe
+from lrbench.results.bundle.contents import write_bundle
+from lrbench.results.bundle.verifying import verify_bundle
 from lrbench.results.ledger import Ledger
 from lrbench.sampling.samples import read_samples
 from lrbench.store.store import Store
@@ -84,6 +87,16 @@ def test_the_record_has_every_reading_by_its_models(runs: Path) -> None:
     assert set(records["others"].stages) == {"rollouts", "scores other expert", "samples", "train"}
     assert set(records["others"].costs.seconds) == set(records["others"].stages)
     assert set(records["own"].stages) == {"rollouts", "scores", "samples", "train"}
+
+
+def test_a_bundle_with_other_readings_is_verified_and_doctor_finds_them(runs: Path, tmp_path: Path) -> None:
+    write_bundle(["tiny"], runs, tmp_path / "b.tar.gz")
+    assert verify_bundle(tmp_path / "b.tar.gz").findings == ()
+    assert not [
+        finding
+        for finding in examine(runs)
+        if not finding.well and finding.text.startswith(("store", "ledger"))
+    ]
 
 
 def test_a_soft_target_that_lacks_too_much_is_refused_with_what_to_do(recipe: Recipe, tmp_path: Path) -> None:

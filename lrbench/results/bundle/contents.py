@@ -251,7 +251,7 @@ def _stages_behind(
 ) -> tuple[list[Artifact], list[str]]:
     """The verified artifacts of all stages behind the records, inputs of inputs included, and what lacks."""
     pending = [(EVALUATE, score.evaluation_key) for score in scores]
-    pending += [address for arm in arms for address in arm.stages.items()]
+    pending += [address for arm in arms for address in arm.addresses.values()]
     found: dict[str, Artifact] = {}
     missing: dict[str, str] = {}
     while pending:
