@@ -93,18 +93,19 @@ def build_samples(
     views: Mapping[Reading, Scores],
     ingredients: Ingredients,
     least_mass: float | None = None,
-    keep: Keeps | None = None,
+    kept: NDArray[np.bool_] | None = None,
     first_rollout: int = 0,
 ) -> Samples:
     """Apply completed ingredients to rollouts and the `views` of them that are scored, which may be none.
 
-    `keep` is the `keeper` of the selector where these are a part of a source; then the rollouts that the
-    views name are counted from the source's first, and `first_rollout` is the first of this part.
+    `kept` (N,) is what the selector's `keeper` keeps where these are a part of a source; then the rollouts
+    that the views name are counted from the source's first, and `first_rollout` is the first of this part.
     """
     own_N = np.array([token for rollout in rollouts for token in rollout.completion_ids], dtype=np.int32)
     unseen = {PAIR: unscored([rollout.steps for rollout in rollouts], first_rollout)}
     seen: Mapping[Reading, Steps] = views or unseen
-    kept = (keep or keeper(ingredients.selector, lambda: [seen], least_mass))(seen)
+    if kept is None:
+        kept = keeper(ingredients.selector, lambda: [seen], least_mass)(seen)
     steps = next(iter(seen.values()))
     kl = views[PAIR].kl if PAIR in views else np.full(len(kept), np.nan, dtype=np.float32)
     targets = ingredients.target.distributions(own_N[kept], kept, views)

@@ -32,8 +32,13 @@ def named(name: str, of: str, **settings: Any) -> dict[str, Any]:
 def recipe(make_recipe: Callable[..., Recipe], local_pair: tuple[Path, Path]) -> Recipe:
     expert, amateur = (str(folder) for folder in local_pair)
     return make_recipe(
-        arms=[named("own", "expert"), named("twins", "twin"), named("others", "other")],
-        models={"twin": {"model": expert}, "other": {"model": amateur}},
+        arms=[
+            named("own", "expert"),
+            named("twins", "twin"),
+            named("again", "double"),
+            named("others", "other"),
+        ],
+        models={"twin": {"model": expert}, "double": {"model": expert}, "other": {"model": amateur}},
         data={"train": "embedded/multi_step", "problems": 12},
         evaluation={"suite": "embedded7", "benchmarks": ["one_step"], "limit": 2},
     )
@@ -68,6 +73,10 @@ def test_a_teacher_that_is_the_expert_teaches_what_the_expert_thinks(
     assert [ids for ids, _ in own] == [ids for ids, _ in twins]
     for (_, ours), (_, theirs) in zip(own, twins, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_one_model_under_two_names_teaches_the_same(runs: Path, arms: dict[str, ArmPlan]) -> None:
+    assert targets(runs, arms["again"]) == targets(runs, arms["twins"])
 
 
 def test_another_teacher_teaches_otherwise_along_the_same_rollouts(

@@ -95,7 +95,9 @@ def test_samples_in_parts_are_those_of_the_whole(
     parts = [{PAIR: score_part(scores, start, start + 2)} for start in range(0, len(rollouts), 2)]
     keep = keeper(chosen, lambda: parts, None)
     built = [
-        build_samples(rollouts[2 * place : 2 * place + 2], part, contrasted(chosen), None, keep, 2 * place)
+        build_samples(
+            rollouts[2 * place : 2 * place + 2], part, contrasted(chosen), None, keep(part), 2 * place
+        )
         for place, part in enumerate(parts)
     ]
     found = [

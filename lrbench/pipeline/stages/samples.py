@@ -304,7 +304,7 @@ class ArmSamples(Stage):
                 at_each = target.lost(part.views)
                 lost.append(at_each[kept] if len(at_each) else at_each)
                 yield build_samples(
-                    part.rollouts, part.views, self.ingredients, least_mass, keep, part.first_rollout
+                    part.rollouts, part.views, self.ingredients, least_mass, kept, part.first_rollout
                 )
 
         written = (rollout for part in self._parts(inputs, workspace) for rollout in part.rollouts)
@@ -327,12 +327,12 @@ class ArmSamples(Stage):
 
         What is small is kept for the run: a sweep reads the same for every one of its points.
         """
-        if sum(record.size for artifact in inputs.values() for record in artifact.files) > KEPT_BYTES:
+        size = sum(record.size for artifact in inputs.values() for record in artifact.files)
+        # Two names of one model have one artifact, and what is kept of it has the views of one of them.
+        if size > KEPT_BYTES or any(reading != PAIR for reading, _ in self.readings):
             return self._read_parts(inputs)
-        decisive = [inputs[input_name(reading)] for reading, _ in self.readings] or [inputs["rollouts"]]
-        if len(decisive) > 1:
-            return self._read_parts(inputs)
-        kept: list[Part] = workspace.read_once(decisive[0], lambda _: list(self._read_parts(inputs)))
+        decisive = inputs[input_name(PAIR) if self.readings else "rollouts"]
+        kept: list[Part] = workspace.read_once(decisive, lambda _: list(self._read_parts(inputs)))
         return kept
 
     def _read_parts(self, inputs: Mapping[str, Artifact]) -> Iterator[Part]:
