@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import model_serializer, model_validator
@@ -50,8 +50,3 @@ class Component(Section):
     def models(self) -> frozenset[str]:
         """The models it reads, by name: `expert`, `amateur`, one of the recipe's `models`, or `arm:NAME`."""
         return frozenset()
-
-
-def models_of(components: Iterator[Component] | tuple[Component, ...]) -> frozenset[str]:
-    """Every model that any of the components reads."""
-    return frozenset().union(*(component.models for component in components))

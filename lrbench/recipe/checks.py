@@ -15,7 +15,7 @@ from lrbench.recipe.addresses import unusable_address
 from lrbench.recipe.arms import Arm, resolve_arm, resolve_arms
 from lrbench.recipe.comparing import compared, presets_of
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
-from lrbench.recipe.naming import reference_problems, unused_models
+from lrbench.recipe.naming import circle, reference_problems, unused_models
 from lrbench.recipe.references import Origin, origin_of_model
 from lrbench.recipe.schema import (
     Amateur,
@@ -129,17 +129,9 @@ def _matched_arms(recipe: Recipe, arms: list[Arm]) -> Iterator[Finding]:
             yield path, f"`{excerpt(match)}` is no arm of this recipe; its arms are {', '.join(names)}{hint}"
         elif match in untrained:
             yield path, f"the arm `{match}` is not trained, so it has no budget to match"
-        elif circle := _circle(name, matches):
-            told.update(circle)
-            yield path, f"budgets that wait for each other: {' -> '.join([*circle, name])}"
-
-
-def _circle(name: str, matches: Mapping[str, str | None]) -> list[str]:
-    """The arms from `name` to the one that matches it again; none where the way does not lead back."""
-    way = [name]
-    while (following := matches.get(way[-1])) is not None and following not in way:
-        way.append(following)
-    return way if following == name else []
+        elif way := circle(name, matches):
+            told.update(way)
+            yield path, f"budgets that wait for each other: {' -> '.join([*way, name])}"
 
 
 def _choice_of_items(evaluation: Evaluation) -> Iterator[Finding]:

@@ -27,7 +27,8 @@ def with_controls(written: Mapping[str, Any]) -> Mapping[str, Any]:
     names = {entry.get("name") for entry in map(_entry, arms)}
     word = declared.get("prefill")
     found = entries(subject, word if isinstance(word, str) else None)
-    added = [entry for name, entry in found.items() if name not in names and not _unservable(name, written)]
+    engine = _engine(written.get("evaluation"))
+    added = [entry for name, entry in found.items() if name not in names and not _unservable(name, engine)]
     return {**written, "arms": [*arms, *added]}
 
 
@@ -36,12 +37,11 @@ def missing_controls(recipe: Recipe) -> list[str]:
     if recipe.controls is None and not recipe.claims:
         return []
     names = {arm.name for arm in recipe.arms}
-    engine = {"evaluation": {"engine": {"name": recipe.evaluation.engine.name}}}
     missing = []
     for control in CONTROLS:
         if control.name in names:
             continue
-        reason = _unservable(control.name, engine) or control.asks
+        reason = _unservable(control.name, recipe.evaluation.engine.name) or control.asks
         if control.answers_with_word and recipe.controls is not None:
             reason = "`controls: {of: ARM, prefill: WORD}` says with which word"
         missing.append(f"{control.name} ({reason})")
@@ -60,10 +60,14 @@ def _entry(arm: Any) -> Mapping[str, Any]:
     return {} if dumped is None else dumped(mode="json", exclude_unset=True)
 
 
-def _unservable(name: str, written: Mapping[str, Any]) -> str | None:
-    """Why the recipe's engine cannot write the answers of a control; None where it can."""
-    evaluation = written.get("evaluation")
+def _engine(evaluation: Any) -> str | None:
+    """The name of the engine that `evaluation`, as written, asks for; None where it says none."""
     engine = evaluation.get("engine") if isinstance(evaluation, Mapping) else None
     chosen = engine.get("name") if isinstance(engine, Mapping) else None
+    return chosen if isinstance(chosen, str) else None
+
+
+def _unservable(name: str, engine: str | None) -> str | None:
+    """Why an engine cannot write the answers of a control; None where it can."""
     preset = BY_NAME.get(name)
-    return None if preset is None or not isinstance(chosen, str) else preset.answer.unservable(chosen)
+    return None if preset is None or engine is None else preset.answer.unservable(engine)

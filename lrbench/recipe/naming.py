@@ -105,12 +105,14 @@ def _matching(arm: Arm, by_name: Mapping[str, Arm], path: Path) -> Iterator[Find
 
 def _circles(by_name: Mapping[str, Arm], places: Mapping[str, Path]) -> Iterator[Finding]:
     """Arms whose steps are matched to each other's in a circle."""
+    matches = {
+        name: arm.ingredients.selector.matched_arm
+        for name, arm in by_name.items()
+        if arm.ingredients is not None
+    }
     told: set[str] = set()
-    for name in by_name:
-        way = [name]
-        while (following := _matched(by_name.get(way[-1]))) is not None and following not in way:
-            way.append(following)
-        if following == name and name not in told:
+    for name in matches:
+        if name not in told and (way := circle(name, matches)):
             told.update(way)
             yield (
                 (*places[name], "selector", "match"),
@@ -118,5 +120,9 @@ def _circles(by_name: Mapping[str, Arm], places: Mapping[str, Path]) -> Iterator
             )
 
 
-def _matched(arm: Arm | None) -> str | None:
-    return None if arm is None or arm.ingredients is None else arm.ingredients.selector.matched_arm
+def circle(name: str, matches: Mapping[str, str | None]) -> list[str]:
+    """The arms from `name` to the one that matches it again; none where the way does not lead back."""
+    way = [name]
+    while (following := matches.get(way[-1])) is not None and following not in way:
+        way.append(following)
+    return way if following == name else []
