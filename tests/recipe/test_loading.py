@@ -45,20 +45,15 @@ def test_a_recipe_cannot_be_changed_after_loading() -> None:
         recipe.training.updates = 5  # type: ignore[misc]
 
 
-def test_checking_fifty_recipes_in_one_process_takes_under_two_seconds_and_no_framework() -> None:
+def test_loading_a_recipe_imports_no_framework() -> None:
     code = f"""
-import sys, time
-started = time.process_time()
+import sys
 from lrbench.recipe.loading import load_recipe
-for _ in range(50):
-    load_recipe({str(QUICKSTART)!r})
-print(time.process_time() - started)
+load_recipe({str(QUICKSTART)!r})
 print([name for name in ("torch", "transformers", "mlflow", "pandas", "omegaconf") if name in sys.modules])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seconds, frameworks = run.stdout.split("\n", 1)
-    assert float(seconds) < 2
-    assert frameworks.strip() == "[]"
+    assert run.stdout.strip() == "[]"
 
 
 def outcome(content: bytes, *overrides: str) -> Recipe | str:

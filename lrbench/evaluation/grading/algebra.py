@@ -217,6 +217,8 @@ def _proportional(ours: Any, theirs: Any) -> bool:
     ]
     if len(values) < 2 or any(is_zero(value) for pair in values for value in pair):
         return False
+    if ours in (theirs, -theirs):
+        return True
     first_left, first_right = values[0]
     return all(is_zero(left * first_right - first_left * right, proven=False) for left, right in values[1:])
 
