@@ -1,0 +1,15 @@
+"""The first embedded world, on which the outputs of the paper's public scripts were made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+WORLD1 = Path(__file__).parent / "data" / "world1"
+
+
+def world1_problems() -> list[dict[str, Any]]:
+    """Its first 32 training problems of `multi_step`, in their order."""
+    lines = (WORLD1 / "multi_step_train.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
