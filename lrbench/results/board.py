@@ -101,7 +101,8 @@ class Row:
     the model. `cells` are in the board's column order; `missing` are benchmarks of the protocol without a
     score. `variant` says what sets the row apart from other results of its expert, recipe, arm and point, as
     `variations` has it (a recipe that was edited or overridden), and is empty where there are none.
-    `costs` is None when the ledger has no record of how the arm was made; `uses` says what the arm
+    `costs` include those of every arm whose adapter it reads, and are None when the ledger has no record of
+    how one of them was made; `uses` says what the arm
     uses and what its answers took;
     `made_alike` is equal for rows that were made with the same settings but for the seed. `preset` is the
     known arm that the arm is like; `untrained` says that it is the expert as it is. `against` holds a delta
@@ -409,7 +410,7 @@ def _build_board(
                 recorded_at=score.recorded_at,
                 cells={name: Cell(by_benchmark[name]) for name in benchmarks if name in by_benchmark},
                 missing=tuple(name for name in benchmarks if name not in by_benchmark),
-                costs=None if record is None else record.costs,
+                costs=in_use.costs(record),
                 made_alike="" if record is None else stable_hash([record.settings, record.amateur]),
                 preset=preset,
                 untrained=preset == UNTRAINED.name if record is None else not record.settings,

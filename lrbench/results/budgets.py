@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrbench.results.board import Row
+from lrbench.results.uses import TRAIN_STAGE
 
 # Tokens and seconds are never equal to the last one: an update is not cut in two.
 TOLERANCE = 0.05
 _EXACT = ("updates", "sampled problems")
-TRAIN_STAGE = "train"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from lrbench.results.layout import (
     mean_cells,
     reported_cells,
     training_cells,
+    uses_cells,
 )
 from lrbench.results.reported import ReportedResult
 from lrbench.results.text import plain
@@ -19,6 +20,7 @@ from lrbench.results.wording import (
     LEGEND,
     NOTHING,
     REPORTED,
+    TOOK,
     baselines_of,
     chosen_texts,
     expert_label,
@@ -115,6 +117,9 @@ def boards_to_latex(boards: Sequence[Board]) -> str:
                 f"{latex(expert_label(first, board))}, recipe {latex(first.recipe)}"
             )
             parts.append(_accuracies(board, section, where))
+            used = uses_cells(section, _SCRIPT)
+            if used is not None:
+                parts.append(latex_table(used.header, used.lines, f"{where}: {TOOK[0].lower()}{TOOK[1:]}"))
             for baseline in baselines_of(board, section):
                 parts.append(_differences(board, section, baseline, where))
             parts += _over_seeds(board, section, where)

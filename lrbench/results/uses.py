@@ -1,10 +1,13 @@
-"""What an arm uses besides the pair and the problems' texts, and what its answers take."""
+"""What an arm uses besides the pair and the problems' texts, what its answers take, and what it cost.
+
+An arm that reads another arm's adapter, to answer or to learn, took the training of that one as well.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,10 +17,13 @@ from lrbench.methods.answers import OWN, Answer, AnyAnswer
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.presets import PLAIN
-from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.methods.sources import SOURCES
+from lrbench.results.records import ArmRecord, Costs, ScoreRecord
 
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(AnyAnswer)
 MOST_READ = 1024
+TRAIN_STAGE = "train"
+_WRITING = frozenset(source.stage for source in SOURCES)
 
 
 @dataclass(frozen=True)
@@ -26,9 +32,9 @@ class Uses:
 
     `labels` is whether anything in it has learnt from answers or solutions of the training problems, and
     `other_models` are the models besides the pair that it learnt from or answers with, by the recipe's names;
-    both count what the arms whose adapters it answers with use. `models_at_test` are the models that are read
-    for an answer. `passes_per_token` are forward passes, of all models together, for each token of an answer,
-    and `tokens_per_answer` is the mean length of an answer over all items of all benchmarks.
+    both count what went into the adapters of the `arms` that it reads. `models_at_test` are the models that
+    are read for an answer. `passes_per_token` are forward passes, of all models together, for each token of
+    an answer, and `tokens_per_answer` is the mean length of an answer over all items of all benchmarks.
     """
 
     labels: bool | None = None
@@ -36,6 +42,7 @@ class Uses:
     models_at_test: int | None = None
     passes_per_token: float | None = None
     tokens_per_answer: float | None = None
+    arms: tuple[str, ...] = ()
 
     @property
     def passes_per_answer(self) -> float | None:
@@ -54,6 +61,35 @@ class Uses:
 UNKNOWN = Uses()
 
 
+@dataclass(frozen=True)
+class _Read:
+    """The `arms` whose adapters an arm reads, all that was `learnt` for it, and the models that are `named`.
+
+    `named` is None where the arm itself is of a kind that is not known here; `missing` says that an arm it
+    reads has no record.
+    """
+
+    arms: tuple[ArmRecord, ...] = ()
+    learnt: tuple[Ingredients, ...] = ()
+    named: frozenset[str] | None = None
+    missing: bool = False
+
+    @property
+    def labels(self) -> bool | None:
+        """Whether anything has learnt from labels; None where nobody can say."""
+        if any(ingredients.source.label_field is not None for ingredients in self.learnt):
+            return True
+        return None if self.named is None or self.missing else False
+
+    @property
+    def others(self) -> tuple[str, ...] | None:
+        """The models besides the pair; None where there may be more."""
+        if self.named is None or self.missing:
+            return None
+        own = (OWN, EXPERT, AMATEUR)
+        return tuple(sorted(name for name in self.named if name not in own and not name.startswith(ARM)))
+
+
 class ArmsInUse:
     """The arms of a ledger, and what each of them uses."""
 
@@ -69,34 +105,52 @@ class ArmsInUse:
         answers = sum(score.n for score in scores)
         passes = sum(_passes(score) for score in scores)
         answer = None if arm is None else _answer(arm)
-        labels, others = (None, None) if arm is None else self._needs(arm, frozenset())
+        read = None if arm is None else self._read_by(arm)
         plain = answer is not None and not answer.identity
         return Uses(
-            labels=labels,
-            other_models=None if others is None else tuple(sorted(others)),
+            labels=None if read is None else read.labels,
+            other_models=None if read is None else read.others,
             models_at_test=None if answer is None else len(answer.models),
             passes_per_token=passes / tokens if tokens else 1.0 if plain else None,
             tokens_per_answer=tokens / answers if answers else None,
+            arms=() if read is None else tuple(dict.fromkeys(behind.arm for behind in read.arms)),
         )
 
-    def _needs(self, arm: ArmRecord, seen: frozenset[str]) -> tuple[bool | None, frozenset[str] | None]:
-        """Whether it uses labels, and which other models; None where what it is made of is unknown here."""
+    def costs(self, arm: ArmRecord | None) -> Costs | None:
+        """What it took to make `arm` and every arm whose adapter it reads, each stage counted once.
+
+        None where one of them is not recorded.
+        """
+        if arm is None:
+            return None
+        read = self._read_by(arm)
+        return None if read.missing else _together([arm, *read.arms])
+
+    def behind(self, arm: ArmRecord) -> tuple[ArmRecord, ...]:
+        """The records of the arms whose adapters `arm` reads, and of those that they read in their turn."""
+        return self._read_by(arm).arms
+
+    def _read_by(self, arm: ArmRecord) -> _Read:
         answer, ingredients = _answer(arm), _ingredients(arm)
         if answer is None or (ingredients is None and "source" in arm.settings):
-            return None, None
-        read = answer.models if ingredients is None else answer.models | ingredients.models
-        labels: bool | None = ingredients is not None and ingredients.source.label_field is not None
-        others: frozenset[str] | None = frozenset(
-            name for name in read if name not in (OWN, EXPERT, AMATEUR) and not name.startswith(ARM)
-        )
-        for name in sorted(name for name in read if name.startswith(ARM)):
-            behind = self._behind(arm, name.removeprefix(ARM))
-            if behind is None or behind.arm_id in seen:
-                return labels or None, None
-            needed, further = self._needs(behind, seen | {arm.arm_id})
-            labels = labels or needed
-            others = None if others is None or further is None else others | further
-        return labels, others
+            return _Read()
+        learnt = [] if ingredients is None else [ingredients]
+        named = set(answer.models).union(*(one.models for one in learnt))
+        found: dict[str, ArmRecord] = {}
+        missing = False
+        pending = sorted(_arms_in(named))
+        while pending:
+            behind = self._behind(arm, pending.pop(0))
+            # Of an arm that is read, its adapter is, and not what it answers with.
+            made_of = None if behind is None else _ingredients(behind)
+            if behind is None or made_of is None:
+                missing = True
+            elif behind.arm_id not in found:
+                found[behind.arm_id] = behind
+                learnt.append(made_of)
+                named |= made_of.models
+                pending += sorted(_arms_in(made_of.models))
+        return _Read(tuple(found.values()), tuple(learnt), frozenset(named), missing)
 
     def _behind(self, arm: ArmRecord, name: str) -> ArmRecord | None:
         """The arm called `name` that is nearest to `arm`: of the same recipe, point and seed, the latest."""
@@ -111,6 +165,31 @@ class ArmsInUse:
             ),
             default=None,
         )
+
+
+def _arms_in(models: Iterable[str]) -> Iterator[str]:
+    """The arms among the names of models."""
+    return (name.removeprefix(ARM) for name in models if name.startswith(ARM))
+
+
+def _together(arms: Sequence[ArmRecord]) -> Costs:
+    """The costs of several arms; a stage that several have was done once."""
+    total, counted = arms[0].costs, set(arms[0].stages.values())
+    for arm in arms[1:]:
+        new = {name for name, key in arm.stages.items() if key not in counted}
+        counted |= set(arm.stages.values())
+        seconds = dict(total.seconds)
+        for name in new & arm.costs.seconds.keys():
+            seconds[name] = round(seconds.get(name, 0.0) + arm.costs.seconds[name], 3)
+        update: dict[str, object] = {"seconds": seconds}
+        if TRAIN_STAGE in new:
+            for name in ("updates", "tuned_tokens", "trained_steps", "learnt_problems"):
+                update[name] = getattr(total, name) + getattr(arm.costs, name)
+        if new & _WRITING:
+            for name in ("sampled_problems", "sampled_tokens"):
+                update[name] = getattr(total, name) + getattr(arm.costs, name)
+        total = total.model_copy(update=update)
+    return total
 
 
 def _passes(score: ScoreRecord) -> int:

@@ -231,6 +231,9 @@ def _notes_on_row(row: Row) -> Iterator[str]:
     if row.missing:
         absent = ", ".join(plain(benchmark, LONGEST_NAME) for benchmark in row.missing)
         yield f"{name}: no result on {absent}, so no average."
+    if row.uses.arms and row.costs is not None:
+        arms = ", ".join(plain(arm, LONGEST_NAME) for arm in row.uses.arms)
+        yield f"{name}: its costs hold those of {arms}, whose adapter it reads."
     for arm, delta in row.against.items():
         baseline = plain(arm, LONGEST_NAME)
         if delta.baseline_recipe != row.recipe:

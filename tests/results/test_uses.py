@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from lrbench.results.board import Board, Row, build_boards
-from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.latex import boards_to_latex
+from lrbench.results.records import ArmRecord, Costs, ScoreRecord
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.terminal import show_boards
 from lrbench.results.uses import Uses
@@ -82,6 +83,53 @@ def test_an_arm_that_answers_with_another_uses_what_that_one_does(board: Callabl
     assert (alone["moved"].uses.labels, alone["moved"].uses.other_models) == (None, None)
 
 
+def test_an_arm_that_reads_another_cost_what_that_one_did_each_stage_once(
+    arm_record: MakeArm, score_record: MakeScore
+) -> None:
+    own = {"source": "greedy", "selector": "all", "target": "own_token"}
+    taught = own | {"target": {"use": "soft", "of": "arm:second", "temperature": 1.0}}
+    both = {"answer": {"mix": {"arm:first": 1.0, "arm:taught": 1.0}}}
+
+    def made(name: str, settings: dict[str, Any], tuned: int, **stages: tuple[str, float]) -> ArmRecord:
+        seconds = {stage: taken for stage, (_, taken) in stages.items()}
+        costs = Costs(updates=2, tuned_tokens=tuned, sampled_problems=8, sampled_tokens=80, seconds=seconds)
+        keys = {stage: key * 64 for stage, (key, _) in stages.items()}
+        return arm_record(name, settings=settings, costs=costs, stages=keys)
+
+    arms = [
+        made("first", own, 10, rollouts=("a", 1.0), train=("b", 2.0)),
+        made("second", own, 20, rollouts=("a", 1.0), train=("c", 4.0)),
+        made("taught", taught, 40, rollouts=("d", 8.0), train=("e", 16.0)),
+        arm_record("both", settings=both, costs=Costs(), stages={}),
+        arm_record("lost", settings={"answer": {"mix": {"arm:nobody": 1.0}}}, costs=Costs(), stages={}),
+    ]
+    (board,) = build_boards(
+        arms, [score_record("chain", "1100", arm.arm, benchmarks=("chain",)) for arm in arms]
+    )
+    rows = rows_of(board)
+    assert rows["first"].costs == arms[0].costs
+    assert rows["taught"].costs == Costs(
+        updates=4,
+        tuned_tokens=60,
+        sampled_problems=16,
+        sampled_tokens=160,
+        seconds={"rollouts": 9.0, "train": 20.0},
+    )
+    assert rows["both"].uses.arms == ("first", "taught", "second")
+    assert rows["both"].costs == Costs(
+        updates=6,
+        tuned_tokens=70,
+        sampled_problems=16,
+        sampled_tokens=160,
+        seconds={"rollouts": 9.0, "train": 22.0},
+    )
+    assert rows["lost"].costs is None
+    assert (
+        "both of quickstart, seed 0: its costs hold those of first, taught, second, whose adapter"
+        in shown(board, 200)
+    )
+
+
 def test_arms_that_answer_with_each_other_do_not_go_round_for_ever(board: Callable[[Given], Board]) -> None:
     round_ = {"answer": {"mix": {"arm:first": 1.0, "arm:second": 1.0}}}
     rows = rows_of(board({"first": (round_, PLAIN), "second": (round_, PLAIN)}))
@@ -130,6 +178,7 @@ def test_a_board_of_arms_that_use_the_pair_alone_says_nothing_of_it(board: Calla
     plain = board({"base": ({}, PLAIN), "lightr": (CONTRAST, PLAIN)})
     assert TOOK not in shown(plain)
     assert TOOK not in boards_to_markdown([plain])
+    assert TOOK[1:] not in boards_to_latex([plain])
 
 
 @pytest.mark.parametrize("width", [72, 200])
@@ -144,10 +193,11 @@ def test_a_board_with_others_says_it_of_all_in_any_window(
     assert all(len(line) <= width for line in text.splitlines())
 
 
-def test_markdown_and_csv_say_the_same(board: Callable[[Given], Board]) -> None:
+def test_markdown_latex_and_csv_say_the_same(board: Callable[[Given], Board]) -> None:
     took = {"tokens": 40, "written": 40, "passes": {"amateur": 10, "expert": 40}}
     made = board({"base": ({}, {}), "cd": (CD, took)})
     assert "| cd | 2 | 1.25 | 10.0 | no | none |" in boards_to_markdown([made])
+    assert "cd & 2 & 1.25 & 10.0 & no & none" in boards_to_latex([made])
     lines = list(csv.DictReader(io.StringIO(boards_to_csv([made]))))
     names = ("uses_labels", "other_models", "models_at_test", "passes_per_token", "tokens_per_answer")
     assert tuple(lines[0])[-5:] == names
@@ -160,5 +210,6 @@ def test_names_of_models_are_text_wherever_they_stand(board: Callable[[Given], B
     made = board({"odd": (odd, PLAIN)})
     assert "[red]" in shown(made)
     assert "\\[red\\]" in boards_to_markdown([made])
+    assert "{[}red{]}" in boards_to_latex([made])
     (line, *_) = csv.DictReader(io.StringIO(boards_to_csv([made])))
     assert not line["other_models"].startswith("=")
