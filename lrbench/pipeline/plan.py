@@ -153,7 +153,7 @@ def plan_recipe(recipe: Recipe, runs: Path, fetch: bool = True) -> Plan:
                 continue
             point = {field: variant.point[field] for field in varying}
             seed = variant.recipe.seed if len(recipe.seeds or ()) > 1 else None
-            title = _title(declared.name, point, None if declared.ingredients is None else seed)
+            title = _title(declared.name, point, seed if declared.is_random else None)
             unplanned.append(Unplanned(title, declared.name, place, Cause.of("plan", plan)))
             if sum(lost.arm == declared.name for lost in unplanned) == len(variants):
                 # Wrong at every point, so it is the recipe that is wrong.
@@ -335,11 +335,15 @@ class _Builder:
 
     def _reader(self, name: str) -> Reader:
         """A model that an answer reads, by the name under which it speaks of it."""
+        model, adapter = self._read(name)
+        return Reader(name, model, adapter, made_by=self.derived if name == AMATEUR else None)
+
+    def _read(self, name: str) -> tuple[LocatedModel, TrainedAdapter | None]:
+        """A model by the name under which components speak of it, and the adapter that it has on."""
         other = name.removeprefix(ARM)
-        if other != name:
-            arm = next(arm for arm in self.arms if arm.name == other)
-            return Reader(name, self.expert, self._adapter(arm))
-        return Reader(name, self._located(name), made_by=self.derived if name == AMATEUR else None)
+        if other == name:
+            return self._located(name), None
+        return self.expert, self._adapter(next(arm for arm in self.arms if arm.name == other))
 
     def _adapter(self, arm: Arm) -> TrainedAdapter | None:
         if arm.ingredients is None:
@@ -362,14 +366,22 @@ class _Builder:
 
     def _scores(self, reading: Reading, rollouts: RolloutSource) -> PairScores:
         """What the two models of a reading make of the rollouts."""
-        first, second = (self._located(name) for name in reading)
+        (first, first_adapter), (second, second_adapter) = map(self._read, reading)
         derived = self.derived if AMATEUR in reading else None
         # How tokens are aligned is said of the recipe's own pair.
         least_mass = self.recipe.pair.needed_mass if reading == PAIR else None
-        return PairScores(first, second, rollouts, self.recipe.divergence.alpha_min, derived, least_mass)
+        return PairScores(
+            first,
+            second,
+            rollouts,
+            self.recipe.divergence.alpha_min,
+            derived,
+            least_mass,
+            (first_adapter, second_adapter),
+        )
 
     def _located(self, name: str) -> LocatedModel:
-        """A model by the name under which components speak of it."""
+        """A model that is no arm's, by the name under which components speak of it."""
         if name == EXPERT:
             return self.expert
         if name != AMATEUR:

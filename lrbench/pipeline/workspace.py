@@ -42,13 +42,25 @@ class Workspace:
         assert amateur is not None
         return Pair(self.expert, HeldModel(amateur, self.machine))
 
-    def pair_of(self, first: LocatedModel, second: LocatedModel) -> Pair:
-        """Two models of the recipe as a pair; that of expert and amateur is the recipe's own."""
-        if (first, second) == self.sources:
-            return self.pair
-        return Pair(self._held(first), self._held(second))
+    def pair_of(
+        self,
+        first: LocatedModel,
+        second: LocatedModel,
+        adapters: tuple[Path | None, Path | None] = (None, None),
+    ) -> Pair:
+        """Two models of the recipe as a pair, each with the adapter of a folder, or None.
 
-    def _held(self, source: LocatedModel) -> HeldModel:
+        That of expert and amateur, without any, is the recipe's own.
+        """
+        if (first, second) == self.sources and adapters == (None, None):
+            return self.pair
+        return Pair(self._held(first, adapters[0]), self._held(second, adapters[1]))
+
+    def _held(self, source: LocatedModel, adapter: Path | None) -> HeldModel:
+        if adapter is not None:
+            held = self.beside(source, adapter)
+            held.adapt(adapter)
+            return held
         if source == self.expert.source:
             return self.expert
         return self.pair.amateur if source == self.sources[1] else self.beside(source)
@@ -65,7 +77,7 @@ class Workspace:
     def weights_beside(self, source: LocatedModel, folder: Path | None) -> Any:
         """The loaded model, with the adapter of the folder, or from it where a stage has made the model."""
         held = self.beside(source, folder)
-        if folder is not None and not held.held:
+        if folder is not None:
             if source.here:
                 held.adapt(folder)
             else:

@@ -129,7 +129,7 @@ def _matched_arms(recipe: Recipe, arms: list[Arm]) -> Iterator[Finding]:
             yield path, f"`{excerpt(match)}` is no arm of this recipe; its arms are {', '.join(names)}{hint}"
         elif match in untrained:
             yield path, f"the arm `{match}` is not trained, so it has no budget to match"
-        elif way := circle(name, matches):
+        elif way := circle(name, {arm: [other] for arm, other in matches.items() if other}):
             told.update(way)
             yield path, f"budgets that wait for each other: {' -> '.join([*way, name])}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from lrbench.methods.answers import OWN
@@ -28,7 +28,7 @@ def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
     for arm in arms:
         declaration, path = recipe.arms[places[arm.name][1]], places[arm.name]
         for word, named in _named(arm, declaration):
-            wrong = _unknown(named, models, names, by_name, word)
+            wrong = _unknown(named, models, names, by_name)
             if wrong is not None:
                 yield (*path, *word), wrong
         yield from _matching(arm, by_name, path)
@@ -38,6 +38,7 @@ def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
                 where = (*path, "answer") if declaration.answer is not None else path
                 yield where, f"{unservable} (evaluation.engine.name)"
     yield from _circles(by_name, places)
+    yield from _circles_of_adapters(recipe, by_name)
 
 
 def unused_models(recipe: Recipe, arms: Sequence[Arm]) -> Iterator[Finding]:
@@ -60,7 +61,7 @@ def _named(arm: Arm, declaration: ArmDeclaration) -> Iterator[tuple[Path, str]]:
 
 
 def _unknown(
-    name: str, models: Mapping[str, Any], arms: Sequence[str], by_name: Mapping[str, Arm], word: Path
+    name: str, models: Mapping[str, Any], arms: Sequence[str], by_name: Mapping[str, Arm]
 ) -> str | None:
     """What is wrong with the name of a model, if anything."""
     if name in RESERVED or name in models:
@@ -78,14 +79,12 @@ def _unknown(
         return f"`{excerpt(arm)}` is no arm of this recipe; its arms are {', '.join(arms)}{hint}"
     if arm in by_name and by_name[arm].ingredients is None:
         return f"the arm `{arm}` is not trained, so it has no adapter; name the models that it reads instead"
-    if word != ("answer",):
-        return f"`{name}` can answer, but nothing is learnt from it yet; name a model of `models` instead"
     return None
 
 
 def _matching(arm: Arm, by_name: Mapping[str, Arm], path: Path) -> Iterator[Finding]:
     """An arm that keeps as many steps as another one has to look at the same rollouts."""
-    matched = None if arm.ingredients is None else arm.ingredients.selector.matched_arm
+    matched = _matched(arm)
     if matched is None or arm.ingredients is None:
         return
     where = (*path, "selector", "match")
@@ -105,11 +104,7 @@ def _matching(arm: Arm, by_name: Mapping[str, Arm], path: Path) -> Iterator[Find
 
 def _circles(by_name: Mapping[str, Arm], places: Mapping[str, Path]) -> Iterator[Finding]:
     """Arms whose steps are matched to each other's in a circle."""
-    matches = {
-        name: arm.ingredients.selector.matched_arm
-        for name, arm in by_name.items()
-        if arm.ingredients is not None
-    }
+    matches = {name: [other] for name, arm in by_name.items() if (other := _matched(arm))}
     told: set[str] = set()
     for name in matches:
         if name not in told and (way := circle(name, matches)):
@@ -120,9 +115,54 @@ def _circles(by_name: Mapping[str, Arm], places: Mapping[str, Path]) -> Iterator
             )
 
 
-def circle(name: str, matches: Mapping[str, str | None]) -> list[str]:
-    """The arms from `name` to the one that matches it again; none where the way does not lead back."""
-    way = [name]
-    while (following := matches.get(way[-1])) is not None and following not in way:
-        way.append(following)
-    return way if following == name else []
+def _circles_of_adapters(recipe: Recipe, by_name: Mapping[str, Arm]) -> Iterator[Finding]:
+    """Arms that learn from each other's adapters in a circle, or whose budgets close one."""
+    reads = {name: _arms_in(_read_to_learn(arm, by_name)) for name, arm in by_name.items()}
+    budgets = {name: arm.training.budget.match for name, arm in by_name.items() if arm.ingredients}
+    waits = {name: {*reads[name], *filter(None, [match])} for name, match in budgets.items()}
+    told: set[str] = set()
+    for place, declaration in enumerate(recipe.arms):
+        name = declaration.name
+        # Where budgets alone wait for each other, that is said of them.
+        if name in waits and name not in told and reads[name] and (way := circle(name, waits)):
+            told.update(way)
+            following = f"{ARM}{[*way, name][1]}"
+            words = (where for where, model in _named(by_name[name], declaration) if model == following)
+            where = next((where for where in words if where != ("answer",)), ())
+            message = f"arms that wait for each other: {' -> '.join([*way, name])}"
+            yield ("arms", place, *where), message
+
+
+def _read_to_learn(arm: Arm, by_name: Mapping[str, Arm]) -> frozenset[str]:
+    """The models that are read while `arm` learns, those behind the steps that it matches among them."""
+    read: frozenset[str] = frozenset() if arm.ingredients is None else arm.ingredients.models
+    seen = {arm.name}
+    while (other := by_name.get(_matched(arm) or "")) is not None and other.name not in seen:
+        seen.add(other.name)
+        arm = other
+        read |= frozenset() if arm.ingredients is None else arm.ingredients.selector.models
+    return read
+
+
+def _matched(arm: Arm) -> str | None:
+    return None if arm.ingredients is None else arm.ingredients.selector.matched_arm
+
+
+def _arms_in(models: Collection[str]) -> list[str]:
+    return sorted(name.removeprefix(ARM) for name in models if name.startswith(ARM))
+
+
+def circle(name: str, waits: Mapping[str, Collection[str]]) -> list[str]:
+    """The arms from `name` to one that waits for it again, by a shortest way; none where no way leads back.
+
+    `waits` says of every arm for which others it waits.
+    """
+    ways, seen = [[name]], set[str]()
+    for way in ways:
+        for following in sorted(waits.get(way[-1], ())):
+            if following == name:
+                return way
+            if following not in seen:
+                seen.add(following)
+                ways.append([*way, following])
+    return []

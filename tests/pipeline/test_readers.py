@@ -13,11 +13,15 @@ from lrbench.pipeline.doctor import examine
 from lrbench.pipeline.plan import ArmPlan, plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.schema import Recipe
+from lrbench.results.bundle.arms import check_adapter
 from lrbench.results.bundle.contents import write_bundle
+from lrbench.results.bundle.findings import Findings
 from lrbench.results.bundle.verifying import verify_bundle
 from lrbench.results.ledger import Ledger
 from lrbench.sampling.samples import read_samples
 from lrbench.store.store import Store
+
+PICKED = {"signal": "kl", "top": 0.5, "of": "arm:own"}
 
 
 def soft(of: str, **settings: Any) -> dict[str, Any]:
@@ -37,6 +41,12 @@ def recipe(make_recipe: Callable[..., Recipe], local_pair: tuple[Path, Path]) ->
             named("twins", "twin"),
             named("again", "double"),
             named("others", "other"),
+            named("taught", "arm:own", temperature=1.0),
+            {
+                "name": "picked",
+                "like": "no_contrast",
+                "selector": {"signal": "kl", "top": 0.5, "of": "arm:own"},
+            },
         ],
         models={"twin": {"model": expert}, "double": {"model": expert}, "other": {"model": amateur}},
         data={"train": "embedded/multi_step", "problems": 12},
@@ -47,7 +57,7 @@ def recipe(make_recipe: Callable[..., Recipe], local_pair: tuple[Path, Path]) ->
 @pytest.fixture(scope="module")
 def runs(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readers") / "runs"
-    run_recipe(recipe, folder)
+    assert not run_recipe(recipe, folder).failures
     return folder
 
 
@@ -98,6 +108,58 @@ def test_the_record_has_every_reading_by_its_models(runs: Path) -> None:
     assert set(records["own"].stages) == {"rollouts", "scores", "samples", "train"}
 
 
+def test_an_arm_learns_from_what_another_arm_has_become(runs: Path, arms: dict[str, ArmPlan]) -> None:
+    """The teacher is the expert with that arm's adapter, which is trained first and part of the key."""
+    own, taught, picked = (arms[name].adapter for name in ("own", "taught", "picked"))
+    assert own is not None
+    for adapter, name in ((taught, "expert adapter"), (picked, "expert adapter")):
+        assert adapter is not None
+        ((_, scores),) = ((reading, one) for reading, one in adapter.samples.readings if "arm:own" in reading)
+        assert scores.inputs[name].key == own.key
+    record = next(record for record in Ledger(runs / "ledger").read().arms if record.arm == "taught")
+    assert "scores arm:own expert" in record.stages
+    assert "train" in record.stages
+    assert targets(runs, arms["taught"]) != targets(runs, arms["own"])
+
+
+def test_what_an_adapter_thinks_is_what_it_writes(runs: Path, arms: dict[str, ArmPlan]) -> None:
+    """The scores of the arm are those of its model, computed here by the model and its adapter alone."""
+    import torch
+
+    from lrbench.models.loading import load_model
+    from lrbench.sampling.rollouts import read_rollouts
+    from lrbench.sampling.scores import read_scores
+    from lrbench.training.adapters import load_adapter
+
+    store = Store(runs / "store")
+    adapter = arms["taught"].adapter
+    assert adapter is not None
+    ((_, stage),) = adapter.samples.readings
+    artifact = store.look(stage.name, stage.key)
+    folder = store.look("train", stage.inputs["expert adapter"].key)
+    source = store.look(stage.rollouts.name, stage.rollouts.key)
+    assert artifact is not None
+    assert folder is not None
+    assert source is not None
+    scores = read_scores(sorted(artifact.file(f.name) for f in artifact.files if f.name.endswith(".parquet")))
+    rollout = read_rollouts(sorted(source.file(f.name) for f in source.files if f.name.endswith(".parquet")))[
+        0
+    ]
+    ids_1T = torch.tensor([[*rollout.prompt_ids, *rollout.completion_ids]])
+    model = load_model(stage.expert, torch.device("cpu"))
+    with torch.no_grad():
+        untouched_TV = model(ids_1T).logits[0]
+        logits_TV = load_adapter(model, folder.directory)(ids_1T).logits[0]
+    assert not torch.allclose(logits_TV, untouched_TV, atol=1e-3)
+    for step in range(rollout.steps):
+        row = logits_TV[len(rollout.prompt_ids) - 1 + step]
+        begin, end = scores.offsets[step], scores.offsets[step + 1]
+        # Relative to one another: rows of padding have a part in the model's own softmax.
+        found = torch.from_numpy(scores.support_log_p_expert[begin:end]).log_softmax(-1)
+        expected = row[torch.from_numpy(scores.support_ids[begin:end].astype("int64"))].log_softmax(-1)
+        assert found.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+
+
 def test_a_bundle_with_other_readings_is_verified_and_doctor_finds_them(runs: Path, tmp_path: Path) -> None:
     write_bundle(["tiny"], runs, tmp_path / "b.tar.gz")
     assert verify_bundle(tmp_path / "b.tar.gz").findings == ()
@@ -106,6 +168,23 @@ def test_a_bundle_with_other_readings_is_verified_and_doctor_finds_them(runs: Pa
         for finding in examine(runs)
         if not finding.well and finding.text.startswith(("store", "ledger"))
     ]
+
+
+def test_a_bundle_says_where_an_adapter_that_is_read_is_not_of_the_arm_named(runs: Path) -> None:
+    records = {record.arm: record for record in Ledger(runs / "ledger").read().arms}
+    taught, keys = records["taught"], {name: record.stages["train"] for name, record in records.items()}
+
+    def told(model: str, key: str | None) -> list[str]:
+        findings = Findings()
+        check_adapter("arm taught", taught, model, key, records.values(), findings)
+        return findings
+
+    assert told("arm:own", keys["own"]) == told("expert", None) == told("arm:gone", keys["own"]) == []
+    assert told("arm:own", keys["others"]) == [
+        "arm taught: what it reads as arm:own has an adapter that is not of that arm"
+    ]
+    assert told("arm:own", None) == told("arm:own", keys["others"])
+    assert len(told("expert", keys["own"])) == 1
 
 
 def test_a_soft_target_that_lacks_too_much_is_refused_with_what_to_do(recipe: Recipe, tmp_path: Path) -> None:

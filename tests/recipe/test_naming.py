@@ -46,6 +46,21 @@ def arms(text: str) -> tuple[str, str]:
             "17:74: arms.1.selector.match: arms that wait for each other: a -> a",
         ),
         (
+            '{name: a, like: sharpen, target: {use: soft, of: "arm:b"}}, '
+            "{name: b, like: lightr, selector: {signal: random, match: c}}, "
+            '{name: c, like: lightr, selector: {signal: kl, above: 1, of: "arm:a"}}',
+            "17:41: arms.1.target: arms that wait for each other: a -> b -> a",
+        ),
+        (
+            '{name: a, like: sharpen, target: {use: soft, of: "arm:a"}}',
+            "17:41: arms.1.target: arms that wait for each other: a -> a",
+        ),
+        (
+            '{name: a, like: sharpen, target: {use: soft, of: "arm:b"}}, '
+            "{name: b, like: lightr, training: {budget: {match: a, on: updates}}}",
+            "17:41: arms.1.target: arms that wait for each other: a -> b -> a",
+        ),
+        (
             "{name: a, like: sft, selector: {signal: random, match: lightr}}",
             "17:71: arms.1.selector.match: the arm `lightr` learns from other rollouts (greedy) than this "
             "one (solutions), so its steps cannot be matched",
@@ -60,6 +75,23 @@ def test_a_name_that_nothing_has_is_told_at_its_place(
     refusal: Refusal, changed: Changed, arm: str, told: str
 ) -> None:
     assert f"r.yaml:{told}" in refusal(changed(arms(arm)))
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [
+        '{name: a, like: sharpen, target: {use: soft, of: "arm:lightr"}}',
+        # Its own adapter can answer, and one arm can be matched to another that it teaches.
+        '{name: a, like: lightr, answer: {mix: {"arm:a": 1}}}',
+        "{name: a, like: lightr, selector: {signal: random, match: b}}, "
+        '{name: b, like: lightr, target: {use: soft, of: "arm:a"}}',
+    ],
+)
+def test_what_waits_for_nobody_that_waits_for_it_is_no_circle(
+    folder: Path, changed: Changed, arm: str
+) -> None:
+    (folder / "r.yaml").write_text(changed(arms(arm)))
+    load_with_warnings("r.yaml")
 
 
 def test_an_answer_that_an_engine_cannot_write_names_both(refusal: Refusal, changed: Changed) -> None:

@@ -27,6 +27,7 @@ class HeldModel:
         self.source = source
         self.machine = machine
         self._placed: LocatedModel | None = None
+        self._adapter: Path | None = None
         self._weights: Any = None
 
     @property
@@ -93,13 +94,19 @@ class HeldModel:
 
     @property
     def weights(self) -> Any:
-        """The loaded model without any adapter, on the machine's device if it is loaded now."""
+        """The loaded model as `adapt` has it, on the machine's device if it is loaded now."""
         return self.on(self.machine.device)
 
     def on(self, device: Any) -> Any:
         """The loaded model; it goes to `device` if it is loaded now."""
         if self._weights is None:
-            self._weights = _load(self.located, device)
+            weights = _load(self.located, device)
+            if self._adapter is not None:
+                from lrbench.training.adapters import load_adapter
+
+                # The model itself, whose modules are adapted now: PEFT's wrapper has no hidden states.
+                weights = load_adapter(weights, self._adapter).get_base_model()
+            self._weights = weights
         return self._weights
 
     @property
@@ -126,10 +133,8 @@ class HeldModel:
             self.detach(adapted)
 
     def adapt(self, adapter: Path) -> None:
-        """Load the model with the adapter of a folder applied, for as long as it is held."""
-        from lrbench.training.adapters import load_adapter
-
-        self._weights = load_adapter(self.weights, adapter)
+        """Have the model loaded with the adapter of a folder applied; it must not be loaded without it."""
+        self._adapter = adapter
 
     def detach(self, adapted: Any) -> None:
         """Have the loaded model back as it was before an adapter was attached."""

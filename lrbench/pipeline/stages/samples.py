@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lrbench.pipeline.stages.training import TrainedAdapter
     from lrbench.sampling.coverage import CoveredMass
     from lrbench.sampling.rollouts import Rollout
     from lrbench.sampling.scores import Scores
@@ -41,7 +42,8 @@ logger = logging.getLogger(__name__)
 ROLLOUTS_PER_SHARD = 64
 # Up to this much on disk, what samples are made from is read once for all points of a sweep.
 KEPT_BYTES = 16 * 2**20
-# Of all steps, those that a threshold on their divergence is expected to keep.
+# The stages whose adapters the two models have on, by the names under which scores read them.
+ADAPTERS = ("expert adapter", "amateur adapter")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class PairScores(Stage):
 
     `expert` is the reading's first model and `amateur` its second, whoever wrote the rollouts.
 
-    With `least_mass` the pair is aligned by tokens, and that much has to be on those it shares.
+    `adapters` are those of other arms that the models have on. With `least_mass` the pair is aligned by
+    tokens, and that much has to be on those it shares.
     """
 
     name: ClassVar[str] = "scores"
@@ -67,11 +70,21 @@ class PairScores(Stage):
     alpha_min: float
     derived: DerivedAmateur | None = None
     least_mass: float | None = None
+    adapters: tuple[TrainedAdapter | None, TrainedAdapter | None] = (None, None)
 
     @property
     def label(self) -> str:
         """For people."""
-        return f"scores of {self.expert.name} against {self.amateur.name}"
+        return self.label_under({})
+
+    def label_under(self, names: Mapping[str, str]) -> str:
+        """The names of the arms whose adapters are read stand for their titles."""
+        worn = [adapter and names.get(adapter.arm, adapter.arm) for adapter in self.adapters]
+        first, second = (
+            model.name if arm is None else f"{model.name} with {arm}"
+            for model, arm in zip((self.expert, self.amateur), worn, strict=True)
+        )
+        return f"scores of {first} against {second}"
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -99,9 +112,10 @@ class PairScores(Stage):
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
-        """The rollouts that are scored, and the amateur where a stage makes it."""
-        derived = {} if self.derived is None else {"amateur": self.derived}
-        return {"rollouts": self.rollouts} | derived
+        """The rollouts that are scored, the adapters, and the amateur where a stage makes it."""
+        worn = dict(zip(ADAPTERS, self.adapters, strict=True))
+        made = {name: stage for name, stage in ({"amateur": self.derived} | worn).items() if stage}
+        return {"rollouts": self.rollouts} | made
 
     @property
     def size(self) -> int:
@@ -143,12 +157,15 @@ class PairScores(Stage):
         from lrbench.sampling.crowding import MOST_TOKENS
         from lrbench.sampling.rollouts import count_rollouts, iterate_rollouts
         from lrbench.sampling.scores import read_scores, write_scores
+        from lrbench.sampling.scoring import score_rollouts
         from lrbench.sampling.token_texts import TOKENS_FILE, ids_of, token_texts, write_token_texts
 
         files = parquet_files(inputs["rollouts"])
         count = count_rollouts(files)
         if "amateur" in inputs:
             workspace.pair.amateur.place(inputs["amateur"].directory)
+        first, second = (inputs[name].directory if name in inputs else None for name in ADAPTERS)
+        pair = workspace.pair_of(self.expert, self.amateur, (first, second))
         covered = CoveredMass()
         steps = crowded = 0
         most_dropped = 0.0
@@ -156,7 +173,9 @@ class PairScores(Stage):
 
         def score(shard: Shard[Rollout]) -> Callable[[Path], object]:
             if self.least_mass is None:
-                scores = self._score_by_ids(shard.units, shard.span.start, workspace)
+                scores = score_rollouts(
+                    pair.loaded, shard.units, alpha_min=self.alpha_min, first_index=shard.span.start
+                )
             else:
                 scores = self._score_by_tokens(shard.units, shard.span.start, workspace, covered)
             return partial(write_scores, scores=scores)
@@ -173,7 +192,7 @@ class PairScores(Stage):
             steps += sum(rollout.steps for rollout in shard.units)
         texts = token_texts(workspace.expert.tokenizer, named)
         draft.commit(TOKENS_FILE, lambda path: write_token_texts(path, texts))
-        if (self.expert, self.amateur) == workspace.sources:
+        if workspace.sources[1] in (self.expert, self.amateur):
             workspace.pair.release_amateur()
         workspace.hold_beside(())
         if not crowded:
@@ -188,12 +207,6 @@ class PairScores(Stage):
             100 * most_dropped,
         )
         return {"rollouts": count, "steps": steps, "crowded_steps": crowded, "most_dropped": most_dropped}
-
-    def _score_by_ids(self, group: list[Rollout], first_index: int, workspace: Workspace) -> Scores:
-        from lrbench.sampling.scoring import score_rollouts
-
-        pair = workspace.pair_of(self.expert, self.amateur)
-        return score_rollouts(pair.loaded, group, alpha_min=self.alpha_min, first_index=first_index)
 
     def _score_by_tokens(
         self, group: list[Rollout], first_index: int, workspace: Workspace, earlier: CoveredMass

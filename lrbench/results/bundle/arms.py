@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from lrbench.embedded.assets import model_folder
-from lrbench.methods.component import AMATEUR
+from lrbench.methods.component import AMATEUR, ARM
 from lrbench.methods.plugins import identity_of
 from lrbench.models.source import folder_identity
 from lrbench.recipe.arms import Arm, completed, resolve_arms
@@ -24,6 +24,7 @@ Manifest = Mapping[str, Any]
 
 # The stages that have a model write, a problem at a time.
 SAMPLING = ("rollouts", "solutions")
+TRAIN = "train"
 CURVES = TypeAdapter(dict[str, list[tuple[int, float]]])
 HUB = "hub:"
 
@@ -34,6 +35,7 @@ def check_arm(
     provenances: Mapping[str, Any],
     curves: Mapping[str, Any],
     recipes: Recipes,
+    arms: Collection[ArmRecord],
     findings: Findings,
 ) -> None:
     """Whether settings, costs, curves and statistics of `arm` are those of its recipe and its stages.
@@ -53,6 +55,10 @@ def check_arm(
     making = {} if "train" not in arm.stages else dict(_making(arm.stages["train"], manifests))
     findings.compare(where, "its stages", arm.stages, making)
     behind = {stage: manifests[key] for stage, key in making.items()}
+    for reading, manifest in behind.items():
+        _, *models = reading.split()
+        for model, name in zip(models, ("expert adapter", "amateur adapter"), strict=False):
+            check_adapter(where, arm, model, manifest["inputs"].get(name), arms, findings)
     meant = _meant(arm, declared, behind)
     if meant is None:
         seed = "no seed" if arm.seed is None else f"seed {arm.seed}"
@@ -76,6 +82,22 @@ def check_arm(
     findings.compare(where, "the amateur", arm.amateur, amateur)
     sampled = variant.recipe.data.problems * sum(name in behind for name in SAMPLING)
     findings.compare(where, "the number of sampled problems", arm.costs.sampled_problems, sampled)
+
+
+def check_adapter(
+    where: str, arm: ArmRecord, model: str, key: str | None, arms: Collection[ArmRecord], findings: Findings
+) -> None:
+    """Whether what `arm` reads as `model` has the adapter on that the arm of that name was trained to.
+
+    `key` is that of the adapter read. Where there is no such arm with the same seed, it cannot be told.
+    """
+    if not model.startswith(ARM):
+        findings.compare(where, f"the adapter of {model}", key, None)
+        return
+    named = [other for other in arms if (other.recipe, other.arm) == (arm.recipe, model.removeprefix(ARM))]
+    keys = {other.stages.get(TRAIN) for other in named if other.seed == arm.seed}
+    if keys and key not in keys:
+        findings.add(where, f"what it reads as {model} has an adapter that is not of that arm")
 
 
 def check_model(where: str, what: str, name: str, weights: str, findings: Findings) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from lrbench.evaluation.suites import SUITES
 from lrbench.methods.plugins import PLUGINS
 from lrbench.recipe.schema import Recipe
-from lrbench.results.bundle.arms import Manifest, check_model
+from lrbench.results.bundle.arms import Manifest, check_adapter, check_model
 from lrbench.results.bundle.declared import Recipes, is_of
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.bundle.regrading import Regraded
@@ -104,6 +104,8 @@ def _is_as_declared(score: ScoreRecord, recipe: Recipe, benchmarks: set[str]) ->
 
 # What of an evaluation's identity says what answered, where it was not the arm's own model alone.
 ANSWERING = ("answer", "models", PLUGINS)
+# Before the name of a model under which an evaluation reads the adapter that it has on.
+ADAPTER_OF = "adapter of "
 
 
 def check_score(
@@ -137,6 +139,9 @@ def check_score(
     own = arm.stages.get("train") or stable_hash(expert)
     answering = {name: manifest["identity"][name] for name in ANSWERING if name in manifest["identity"]}
     others = {name: needed for name, needed in manifest["inputs"].items() if name != "adapter"}
+    for name, needed in others.items():
+        if name.startswith(ADAPTER_OF):
+            check_adapter(where, arm, name.removeprefix(ADAPTER_OF), needed, arms.values(), findings)
     model = model_of(own, answering, others)
     findings.compare(where, "its id", score.arm_id, arm_id(arm.recipe, arm.arm, arm.point, model))
     findings.compare(where, "the suite", score.suite, score.protocol["suite"])

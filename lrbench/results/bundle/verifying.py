@@ -206,7 +206,15 @@ class _Bundle:
         self._check_recipes(arms)
         for arm in self.contents.arms:
             with self.findings.reading(f"arm {arm.arm_id}"):
-                check_arm(arm, self.manifests, self.provenances, self.curves, self.recipes, self.findings)
+                check_arm(
+                    arm,
+                    self.manifests,
+                    self.provenances,
+                    self.curves,
+                    self.recipes,
+                    self.contents.arms,
+                    self.findings,
+                )
         for score in self.contents.scores:
             with self.findings.reading(f"score of {score.arm_id} on {score.benchmark}"):
                 check_score(score, arms, self.manifests, self.provenances, self.measured, self.findings)
