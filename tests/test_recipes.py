@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lrbench.data.sets import DATA_SETS
 from lrbench.errors import RecipeError
 from lrbench.methods.sources import Greedy
 from lrbench.pipeline.plan import Plan, plan_recipe
@@ -94,6 +95,9 @@ def test_the_papers_recipes_have_its_hyper_parameters(shared: Path) -> None:
         assert recipe.pair.expert.dtype == training["precision"]
         assert recipe.evaluation.suite == "math7"
         if path.stem.endswith("_sft"):
+            expected = DATA_SETS["gsm8k_train"].rows
+            assert recipe.sampling.solutions.samples_per_problem == 1
+        elif path.stem.endswith("_sft_first"):
             expected = published["efficiency"][recipe.pair.expert.model]["sft"]["problems"]
         else:
             expected = sampling["problems"]
