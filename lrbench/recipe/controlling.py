@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lrbench.methods.controls import BEYOND, CONTROLS, SEVERAL, entries
+from lrbench.methods.controls import BEYOND, CONTROLS, SEVERAL, Control, entries
 from lrbench.methods.presets import BY_NAME
 
 if TYPE_CHECKING:
@@ -36,11 +36,8 @@ def missing_controls(recipe: Recipe) -> list[str]:
     """Every control that claims of the recipe are not held against, and why or what it asks."""
     if recipe.controls is None and not recipe.claims:
         return []
-    names = {arm.name for arm in recipe.arms}
     missing = []
-    for control in CONTROLS:
-        if control.name in names:
-            continue
+    for control in absent_controls(recipe):
         reason = _unservable(control.name, recipe.evaluation.engine.name) or control.asks
         if control.answers_with_word and recipe.controls is not None:
             reason = "`controls: {of: ARM, prefill: WORD}` says with which word"
@@ -48,6 +45,12 @@ def missing_controls(recipe: Recipe) -> list[str]:
     several = recipe.seeds is not None and len(recipe.seeds) > 1
     beyond = {name: reason for name, reason in BEYOND.items() if name != SEVERAL or not several}
     return [*missing, *(f"{name} ({reason})" for name, reason in beyond.items())]
+
+
+def absent_controls(recipe: Recipe) -> list[Control]:
+    """The controls of which the recipe has no arm by that name."""
+    names = {arm.name for arm in recipe.arms}
+    return [control for control in CONTROLS if control.name not in names]
 
 
 def _entry(arm: Any) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from lrbench.results.claim_words import claim_lines, unheld_line, unread_lines
 from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import notes_on_declarations, standing
 from lrbench.results.records import RecipeRecord
+from lrbench.results.telling import words_on
 from lrbench.results.text import plain
 from lrbench.results.wording import (
     COSTS,
@@ -53,6 +54,8 @@ UNBOUNDED = 10_000
 # Of one line per arm: what its columns mostly need, and how many baselines stand side by side in any window.
 LABEL_WIDTH, ACCURACY_WIDTH, DIFFERENCE_WIDTH = 22, 20, 20
 FEWEST_BASELINES = 2
+# Of how many recipes it is said in words what their rows show.
+MOST_TOLD = 3
 
 
 def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[RecipeRecord] = ()) -> None:
@@ -105,6 +108,25 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
             console.print()
     for line in LEGEND:
         console.print(Text(line, style="dim"))
+    _tell(boards, declared, console)
+
+
+def _tell(boards: Sequence[Board], declared: Mapping[str, RecipeRecord], console: Console) -> None:
+    """In words what the boards show and leave open, where that is about few recipes."""
+    told = [
+        (section[0].recipe, words)
+        for board in boards
+        for section in sections(board)
+        if (words := words_on(board, section, declared.get(section[0].recipe)))
+    ]
+    for recipe, words in told if len(told) <= MOST_TOLD else ():
+        of_recipe = f" of {plain(recipe, LONGEST_NAME)}" if len(told) > 1 else ""
+        for title, sentences in (("What this shows", words.shown), ("What it leaves open", words.left_open)):
+            if sentences:
+                console.print()
+                console.print(Text(f"{title}{of_recipe}", style="bold"))
+                for sentence in sentences:
+                    console.print(Text(f"  {sentence}"))
 
 
 def _without_result(board: Board, declared: Mapping[str, RecipeRecord]) -> Iterator[str]:

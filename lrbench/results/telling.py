@@ -1,0 +1,106 @@
+"""What a board shows of the arm that a recipe is about, and what it does not, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lrbench.errors import RecipeError
+from lrbench.evaluation.statistics import EQUIVALENCE_MARGIN, Comparison
+from lrbench.recipe.controlling import absent_controls
+from lrbench.recipe.recorded import recorded_recipe
+from lrbench.recipe.references import EMBEDDED
+from lrbench.recipe.schema import Recipe
+from lrbench.results.board import AVERAGE, Board, Row, grouped
+from lrbench.results.records import RecipeRecord
+from lrbench.results.text import plain
+from lrbench.results.variations import called
+
+_LONGEST = 60
+
+
+@dataclass(frozen=True)
+class Words:
+    """Sentences on one recipe's part of a board: what its rows show, and what they leave open."""
+
+    shown: tuple[str, ...]
+    left_open: tuple[str, ...]
+
+
+def words_on(board: Board, section: Sequence[Row], declared: RecipeRecord | None) -> Words | None:
+    """What the rows of `section` say of the arm that their recipe is about; None where it is not among them.
+
+    `declared` is what the recipe's name stands for: without it nothing is known of its items and controls.
+    """
+    subjects = [row for row in section if board.is_subject(row) and board.is_meant(row)]
+    if not subjects:
+        return None
+    latest = max(subjects, key=lambda row: row.recorded_at)
+    rows = [row for row in subjects if row.group == latest.group]
+    return Words(tuple(_shown(board, rows)), tuple(_left_open(rows, _recipe(declared))))
+
+
+def _recipe(declared: RecipeRecord | None) -> Recipe | None:
+    if declared is None:
+        return None
+    try:
+        return recorded_recipe(declared.recipe_yaml, declared.recipe)
+    except RecipeError:  # what another version wrote may have words that this one does not know
+        return None
+
+
+def _shown(board: Board, rows: Sequence[Row]) -> Iterator[str]:
+    """Against every baseline, those of one verdict together."""
+    subject, (group,) = rows[-1], grouped(rows)
+    several = len(rows) > 1
+    where = f"over {len(rows)} seeds" if several else "in these runs"
+    found: dict[str, list[str]] = {"ahead": [], "behind": [], "equivalent": [], "inconclusive": []}
+    for baseline in board.foremost(subject):
+        delta = subject.against.get(baseline)
+        beside = None if delta is None else delta.average
+        compared = board.over_seeds(group, baseline).get(AVERAGE) if several else beside
+        if compared is not None:
+            found[_verdict(compared)].append(f"{plain(baseline, _LONGEST)} ({_points(compared)})")
+    name = plain(called(subject.arm, subject.point, subject.variant), _LONGEST)
+    around = {
+        "ahead": (f"{name} is above", f"on average {where}."),
+        "behind": (f"{name} is below", f"on average {where}."),
+        "equivalent": (f"{name} is equivalent to", f"within {EQUIVALENCE_MARGIN:g} points {where}."),
+        "inconclusive": (f"Not decided {where}: {name} against", "(neither a difference nor equality)."),
+    }
+    for verdict, (before, after) in around.items():
+        if found[verdict]:
+            yield f"{before} {_listed(found[verdict])} {after}"
+    if not any(found.values()):
+        yield f"{name} has no baseline measured on the same items."
+
+
+def _left_open(rows: Sequence[Row], recipe: Recipe | None) -> Iterator[str]:
+    if len(rows) == 1 and rows[0].seed is not None:
+        yield "Other seeds: each arm was trained once. `seeds: [0, 1, 2]` trains three times."
+    if recipe is None:
+        return
+    absent = absent_controls(recipe)
+    if absent and not recipe.claims:
+        controls = "; ".join(f"{control.name} ({control.asks})" for control in absent)
+        yield f"Whether simpler things do as well: {controls}. `controls: {rows[0].arm}` adds them."
+    limit = recipe.evaluation.limit
+    if limit is not None:
+        yield f"Other items: the first {limit} of each benchmark were answered (`evaluation.limit`)."
+    if recipe.pair.expert.model.startswith(EMBEDDED):
+        yield "Real models: the embedded world was designed so that the method can be seen at work."
+
+
+def _verdict(compared: Comparison) -> str:
+    if not compared.separated:
+        return compared.verdict
+    return "ahead" if compared.difference > 0 else "behind"
+
+
+def _points(found: Comparison) -> str:
+    rounded = round(found.difference, 1)
+    return f"{rounded:+.1f}" if rounded else "0.0"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
