@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.console import Group as Stack
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -126,7 +127,7 @@ def _tell(boards: Sequence[Board], declared: Mapping[str, RecipeRecord], console
                 console.print()
                 console.print(Text(f"{title}{of_recipe}", style="bold"))
                 for sentence in sentences:
-                    console.print(Text(f"  {sentence}"))
+                    console.print(Padding(Text(sentence), (0, 0, 0, 2), expand=False))
 
 
 def _without_result(board: Board, declared: Mapping[str, RecipeRecord]) -> Iterator[str]:
