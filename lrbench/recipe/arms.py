@@ -35,6 +35,11 @@ class Arm:
     answer: Answer = PLAIN
 
     @property
+    def is_expert(self) -> bool:
+        """Whether it is the expert as it is: neither trained, nor answering in any other way."""
+        return self.ingredients is None and not self.answer.identity
+
+    @property
     def is_random(self) -> bool:
         """Whether a seed decides anything of it: it is trained, or an arm is that answers with it."""
         return self.ingredients is not None or any(name.startswith(ARM) for name in self.answer.models)

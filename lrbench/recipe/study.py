@@ -16,6 +16,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, ValidationError, model_validator
 
 from lrbench.errors import RecipeError
+from lrbench.methods.component import AMATEUR
 from lrbench.methods.section import Section
 from lrbench.recipe.arms import resolve_arms
 from lrbench.recipe.catalogue import SUITES
@@ -293,7 +294,8 @@ class _Loading:
         """Refuse a gap between an expert and no amateur."""
         for loaded in recipes:
             for arm in resolve_arms(loaded.recipe):
-                if arm.name in loaded.arms and arm.ingredients is not None and arm.ingredients.needs_scores:
+                learns = arm.ingredients is not None and AMATEUR in arm.ingredients.models
+                if arm.name in loaded.arms and learns:
                     return
         message = (
             "no arm shown learns from an amateur, and a table `expertise_gap` is about amateurs; show an arm "

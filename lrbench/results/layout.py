@@ -61,7 +61,9 @@ def uses_cells(section: list[Row], script: Script) -> Cells | None:
     """What answers took and what arms use, a line per row; None where no row uses more than the pair."""
     if not any(row.uses.notable for row in section):
         return None
-    lines = [[script.text(row_label(row, section)), *map(script.text, uses_texts(row))] for row in section]
+    lines = [
+        [script.text(row_label(row, section)), *map(script.text, uses_texts(row.uses))] for row in section
+    ]
     return Cells(["arm", *USES], lines)
 
 

@@ -24,11 +24,12 @@ from lrbench.results.ledger import LedgerContents
 from lrbench.results.plots import Series, accuracy_plot, curve_plot, kl_histogram_plot
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
+from lrbench.results.uses import ArmsInUse, Uses
 from lrbench.results.variations import PLAIN, Variation, variations
 from lrbench.store.keys import stable_hash
 
 # Raised whenever what is mirrored changes, so that older runs are made anew.
-VERSION = 3
+VERSION = 4
 
 # MLflow cuts longer values silently (3.17: param values 6000, tag values 8000, names 250 characters) and
 # refuses longer names and digests of data sets (500 and 36).
@@ -110,10 +111,11 @@ class RecipeRun(RunContent):
 
 @dataclass(frozen=True)
 class ArmRun(RunContent):
-    """The child run: one arm under one protocol."""
+    """The child run: one arm under one protocol. `behind` are the arms whose adapters it reads."""
 
     arm: ArmRecord
     scores: tuple[ScoreRecord, ...]
+    behind: tuple[ArmRecord, ...] = ()
 
     @property
     def params(self) -> dict[str, str]:
@@ -157,7 +159,7 @@ class ArmRun(RunContent):
     @property
     def artifacts(self) -> dict[str, bytes]:
         """Path -> content of the files kept with the run."""
-        boards = build_boards([self.arm], self.scores)
+        boards = build_boards([self.arm, *self.behind], self.scores)
         files = {
             "recipe.yaml": _text(self.arm.recipe_yaml),
             "environment.json": _pretty(self.arm.environment),
@@ -182,17 +184,29 @@ class ArmRun(RunContent):
         return tuple(sorted({m.name for m in self._all_metrics if not math.isfinite(m.value)}))
 
     @cached_property
+    def uses(self) -> Uses:
+        """What the arm uses besides the pair, and what its answers took."""
+        return self._in_use.of(self.arm, self.scores)
+
+    @cached_property
+    def _in_use(self) -> ArmsInUse:
+        return ArmsInUse([self.arm, *self.behind])
+
+    @cached_property
     def _all_metrics(self) -> list[Metric]:
         curves = [
             Metric(_joined(("training", name), "/"), value, update)
             for name, points in self.arm.curves.items()
             for update, value in points
         ]
-        costs = self.arm.costs.model_dump()
-        costs["seconds"] |= {"total": sum(self.arm.costs.seconds.values())}
+        taken = self._in_use.costs(self.arm)
+        costs = {} if taken is None else taken.model_dump()
+        if taken is not None:
+            costs["seconds"] |= {"total": sum(taken.seconds.values())}
         flat = {name: value for name, value in self.arm.statistics.items() if not isinstance(value, Mapping)}
         deep = {name: value for name, value in self.arm.statistics.items() if isinstance(value, Mapping)}
-        numbers = {**deep, "statistics": flat, "costs": costs, **self._accuracies()}
+        numbers = {**deep, "statistics": flat, "costs": costs, "answers": self.uses.fields}
+        numbers |= self._accuracies()
         final = [
             Metric(_joined(names, "/"), float(value), 0)
             for names, value in _leaves(numbers)
@@ -224,6 +238,7 @@ def recipe_runs(contents: LedgerContents) -> list[RecipeRun]:
     """Every measured recipe, with its arms' runs, in the order recorded."""
     declared = standing(contents.recipes)
     varied = variations(contents.arms, {score.arm_id: score.expert_weights for score in contents.scores})
+    in_use = ArmsInUse(contents.arms)
     scores: dict[str, list[ScoreRecord]] = defaultdict(list)
     for score in contents.scores:
         scores[score.arm_id].append(score)
@@ -231,13 +246,16 @@ def recipe_runs(contents: LedgerContents) -> list[RecipeRun]:
     for arm in contents.arms:
         if arm.arm_id in scores:
             by_recipe[arm.recipe].append(arm)
-    return [_recipe_run(declared.get(name), arms, scores, varied) for name, arms in by_recipe.items()]
+    return [_recipe_run(declared.get(name), arms, scores, varied, in_use) for name, arms in by_recipe.items()]
 
 
-def arm_runs(arm: ArmRecord, scores: Iterable[ScoreRecord], variant: str = "") -> list[ArmRun]:
+def arm_runs(
+    arm: ArmRecord, scores: Iterable[ScoreRecord], variant: str = "", behind: Sequence[ArmRecord] = ()
+) -> list[ArmRun]:
     """One run for each protocol that `arm` was measured under; none for an arm without scores.
 
-    `variant` is what sets the arm apart from others of its name.
+    `variant` is what sets the arm apart from others of its name; `behind` are the arms whose adapters it
+    reads.
     """
     by_protocol: dict[tuple[str, str], dict[str, ScoreRecord]] = {}
     for score in sorted(scores, key=lambda score: score.recorded_at):
@@ -247,7 +265,7 @@ def arm_runs(arm: ArmRecord, scores: Iterable[ScoreRecord], variant: str = "") -
     for (suite, protocol_hash), latest in sorted(by_protocol.items()):
         order = next(iter(latest.values())).suite_protocol
         ordered = tuple(latest[benchmark] for benchmark in order if benchmark in latest)
-        runs.append(_arm_run(arm, suite, protocol_hash, ordered, variant))
+        runs.append(_arm_run(arm, suite, protocol_hash, ordered, variant, tuple(behind)))
     return runs
 
 
@@ -266,6 +284,7 @@ def _recipe_run(
     arms: Sequence[ArmRecord],
     scores: Mapping[str, list[ScoreRecord]],
     varied: Mapping[str, Variation],
+    in_use: ArmsInUse,
 ) -> RecipeRun:
     """The run of the recipe that made `arms`; nobody may have said what it means, or means none of them."""
     source = declared or arms[-1]
@@ -273,7 +292,9 @@ def _recipe_run(
     children = tuple(
         child
         for arm in arms
-        for child in arm_runs(arm, scores[arm.arm_id], varied.get(arm.arm_id, PLAIN).words)
+        for child in arm_runs(
+            arm, scores[arm.arm_id], varied.get(arm.arm_id, PLAIN).words, in_use.behind(arm)
+        )
     )
     key = f"recipe/{source.recipe}"
     declaration = "" if declared is None else declared.model_dump_json()
@@ -298,10 +319,15 @@ def _recipe_run(
 
 
 def _arm_run(
-    arm: ArmRecord, suite: str, protocol_hash: str, scores: tuple[ScoreRecord, ...], variant: str
+    arm: ArmRecord,
+    suite: str,
+    protocol_hash: str,
+    scores: tuple[ScoreRecord, ...],
+    variant: str,
+    behind: tuple[ArmRecord, ...],
 ) -> ArmRun:
     key = f"{arm.arm_id}/{suite}/{protocol_hash}"
-    records = [record.model_dump_json() for record in (arm, *scores)]
+    records = [record.model_dump_json() for record in (arm, *scores, *behind)]
     run = ArmRun(
         key=key,
         # An arm gets namesakes after it was mirrored.
@@ -311,6 +337,7 @@ def _arm_run(
         tags={},
         arm=arm,
         scores=scores,
+        behind=behind,
     )
     keys = {f"key.{stage}": key for stage, key in arm.stages.items()}
     keys |= {f"key.evaluate.{score.benchmark}": score.evaluation_key for score in scores}
@@ -327,6 +354,9 @@ def _arm_run(
         "variant": variant,
         "suite": suite,
         "protocol": protocol_hash,
+        "uses_labels": "" if run.uses.labels is None else "yes" if run.uses.labels else "no",
+        "other_models": ", ".join(run.uses.other_models or ()),
+        "reads_arms": ", ".join(run.uses.arms),
         "non_finite": ", ".join(run.non_finite),
         **{f"environment.{name}": str(value) for name, value in arm.environment.items()},
         **keys,

@@ -24,6 +24,7 @@ from lrbench.results.layout import (
 )
 from lrbench.results.records import RecipeRecord
 from lrbench.results.text import markdown, spreadsheet
+from lrbench.results.uses import UNKNOWN
 from lrbench.results.wording import (
     LEGEND,
     MEANS,
@@ -72,7 +73,7 @@ _TRAINING = (
 # A claim's sentence names two arms, each with its settings.
 LONGEST_LINE = 1000
 _COST = ("tuned_tokens", "sampled_problems", "sampled_tokens", "seconds")
-_USES = ("uses_labels", "other_models", "models_at_test", "passes_per_token", "tokens_per_answer")
+_USES = tuple(UNKNOWN.fields)
 
 
 _SCRIPT = Script(
@@ -237,15 +238,13 @@ def _csv_lines(board: Board, row: Row) -> Iterator[dict[str, object]]:
 
 def _csv_uses(row: Row) -> dict[str, object]:
     """What the arm uses, the same for all its benchmarks; empty where it is not recorded."""
-    uses = row.uses
-    values = (
-        uses.labels,
-        None if uses.other_models is None else spreadsheet(" ".join(uses.other_models)),
-        uses.models_at_test,
-        None if uses.passes_per_token is None else _number(uses.passes_per_token),
-        None if uses.tokens_per_answer is None else _number(uses.tokens_per_answer),
-    )
-    return dict(zip(_USES, values, strict=True))
+    return {name: _csv_value(value) for name, value in row.uses.fields.items()}
+
+
+def _csv_value(value: bool | str | int | float | None) -> object:
+    if isinstance(value, str):
+        return spreadsheet(value)
+    return _number(value) if isinstance(value, float) else value
 
 
 def _best_of(board: Board, row: Row, column: str) -> str:

@@ -289,7 +289,7 @@ def _uses(section: list[Row]) -> Table:
         table.add_column(name.replace(" ", "\n", 1), justify="right", vertical="bottom")
     table.add_column(names.replace(" ", "\n", 1), overflow="fold")
     for row in section:
-        table.add_row(_indented_label(row, section), *map(Text, uses_texts(row)))
+        table.add_row(_indented_label(row, section), *map(Text, uses_texts(row.uses)))
     return table
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from statistics import fmean
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -52,6 +53,17 @@ class Uses:
         return self.passes_per_token * self.tokens_per_answer
 
     @property
+    def fields(self) -> dict[str, bool | str | int | float | None]:
+        """What files of numbers hold of it, by their columns: None for what is not known."""
+        return {
+            "uses_labels": self.labels,
+            "other_models": None if self.other_models is None else " ".join(self.other_models),
+            "models_at_test": self.models_at_test,
+            "passes_per_token": self.passes_per_token,
+            "tokens_per_answer": self.tokens_per_answer,
+        }
+
+    @property
     def notable(self) -> bool:
         """Whether it is more than the pair, and the arm's own model alone when it answers."""
         more = (self.models_at_test or 1) > 1 or (self.passes_per_token or 1) != 1
@@ -59,6 +71,17 @@ class Uses:
 
 
 UNKNOWN = Uses()
+
+
+def mean_uses(found: Sequence[Uses]) -> Uses:
+    """What the seeds of one arm use: their means, of at least one; what is not known of all is not known."""
+    passes = [uses.passes_per_token for uses in found if uses.passes_per_token is not None]
+    tokens = [uses.tokens_per_answer for uses in found if uses.tokens_per_answer is not None]
+    return replace(
+        found[-1],
+        passes_per_token=fmean(passes) if len(passes) == len(found) else None,
+        tokens_per_answer=fmean(tokens) if len(tokens) == len(found) else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -177,10 +200,11 @@ def _together(arms: Sequence[ArmRecord]) -> Costs:
     total, counted = arms[0].costs, set(arms[0].stages.values())
     for arm in arms[1:]:
         new = {name for name, key in arm.stages.items() if key not in counted}
-        counted |= set(arm.stages.values())
         seconds = dict(total.seconds)
-        for name in new & arm.costs.seconds.keys():
-            seconds[name] = round(seconds.get(name, 0.0) + arm.costs.seconds[name], 3)
+        for name, taken in arm.costs.seconds.items():
+            if arm.stages.get(name) not in counted:
+                seconds[name] = round(seconds.get(name, 0.0) + taken, 3)
+        counted |= set(arm.stages.values())
         update: dict[str, object] = {"seconds": seconds}
         if TRAIN_STAGE in new:
             for name in ("updates", "tuned_tokens", "trained_steps", "learnt_problems"):

@@ -12,6 +12,7 @@ from lrbench.results.choosing import chosen_points
 from lrbench.results.protocols import differing_suites
 from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.text import plain
+from lrbench.results.uses import Uses
 from lrbench.results.variations import called
 
 NOTHING = "No results yet. `lrbench run RECIPE` makes some; `lrbench plan RECIPE` says what it would do."
@@ -87,9 +88,8 @@ def cost_texts(row: Row) -> tuple[str, str, str]:
     return f"{row.costs.tuned_tokens:,}", f"{row.costs.sampled_problems:,}", duration_text(row.seconds)
 
 
-def uses_texts(row: Row) -> tuple[str, str, str, str, str]:
-    """What the row's answers took and what the arm uses, as `USES` names them."""
-    uses = row.uses
+def uses_texts(uses: Uses) -> tuple[str, str, str, str, str]:
+    """What an arm's answers took and what it uses, as `USES` names them."""
     others = uses.other_models
     return (
         UNKNOWN if uses.models_at_test is None else str(uses.models_at_test),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from lrbench.results.mlflow_content import (
     safe_name,
     shorten,
 )
-from lrbench.results.records import RecipeRecord
+from lrbench.results.records import Costs, RecipeRecord
 
 TWO = ("chain", "vary")
 
@@ -180,6 +181,38 @@ def test_each_protocol_of_an_arm_is_a_run_of_its_own(arm_record, score_record):
 
 def test_an_arm_without_scores_is_no_run(arm_record):
     assert arm_runs(arm_record(), []) == []
+
+
+def test_what_an_arm_uses_and_what_the_arms_that_it_reads_cost_is_there(arm_record, score_record):
+    learnt = {"source": "solutions", "selector": "all", "target": "own_token"}
+    moved = {"answer": {"mix": {"peer": 1.0, "arm:sft": 1.0, "expert": -1.0}}}
+    arms = [
+        arm_record("sft", settings=learnt),
+        arm_record("moved", settings=moved, costs=Costs(), stages={}),
+    ]
+    took = {"tokens": 10, "written": 10, "passes": {"peer": 10, "arm:sft": 10, "expert": 10}}
+    scores = [
+        score_record("chain", "1100", arm.arm, benchmarks=("chain",), **(took if arm is arms[1] else {}))
+        for arm in arms
+    ]
+    contents = LedgerContents(tuple(arms), tuple(scores), ())
+    (recipe,) = recipe_runs(contents)
+    sft, run = recipe.children
+    metrics = {metric.name: metric.value for metric in run.metrics}
+    assert metrics["costs/tuned_tokens"] == arms[0].costs.tuned_tokens > 0
+    assert metrics["costs/seconds/total"] == 47.75
+    assert (metrics["answers/models_at_test"], metrics["answers/passes_per_token"]) == (3, 3)
+    assert metrics["answers/tokens_per_answer"] == 2.5
+    told = ("uses_labels", "other_models", "reads_arms")
+    assert [run.tags[f"lrbench.{name}"] for name in told] == ["yes", "peer", "sft"]
+    assert sft.tags["lrbench.uses_labels"] == "yes"
+    assert "lrbench.reads_arms" not in sft.tags
+    assert "| moved | 3 | 3.00 | 2.5 | yes | peer |" in run.artifacts["board.md"].decode()
+    trained_again = arms[0].model_copy(update={"costs": Costs(tuned_tokens=5)})
+    (again,) = recipe_runs(replace(contents, arms=(trained_again, arms[1])))
+    assert again.children[1].digest != run.digest
+    (alone,) = recipe_runs(replace(contents, arms=(arms[1],)))
+    assert not [metric for metric in alone.children[0].metrics if metric.name.startswith("costs")]
 
 
 def test_the_digest_changes_with_any_record(arm_record, score_record):

@@ -14,6 +14,7 @@ from lrbench.results.studies.content import Number, Strong, Table
 from lrbench.results.studies.figures import Bars, Panel, Radar, Series
 from lrbench.results.studies.gathering import Gathered, Line, command_for
 from lrbench.results.studies.measures import Accuracy, accuracy, best_lines, differences, from_reported
+from lrbench.results.studies.using import uses_fields
 from lrbench.results.studies.wording import (
     accuracy_text,
     comparison_text,
@@ -64,7 +65,7 @@ class AccuracyTables:
                     (line, self.gathered.sibling(line, baseline))
                     for line in lines
                     # All others are measured from the untrained expert.
-                    if line.arm.ingredients is not None or baseline in subjects
+                    if not line.arm.is_expert or baseline in subjects
                 ]
                 yield from self._differences(expert, baseline, pairs)
 
@@ -221,6 +222,7 @@ class AccuracyTables:
         row |= _comparison_fields("reported", compared)
         row["source"] = reported.source if reported and rate is not None else None
         row["command"] = command_for(line, self.runs) if line.missing_seeds else None
+        row |= uses_fields(line)
         return row
 
 

@@ -15,6 +15,7 @@ from lrbench.results.studies.content import Number, Table
 from lrbench.results.studies.figures import Bars, Panel, Series
 from lrbench.results.studies.gathering import Gathered, Line, command_for
 from lrbench.results.studies.measures import difference
+from lrbench.results.studies.using import uses_fields
 from lrbench.results.studies.wording import comparison_text, short_model
 
 COSTS_NOTE = (
@@ -49,19 +50,19 @@ QUANTITIES = (
 
 @dataclass(frozen=True)
 class CostTables:
-    """The costs of the trained lines of an edition."""
+    """The costs of the lines of an edition that took training: their own, or that of an arm they read."""
 
     gathered: Gathered
     benchmarks: tuple[str, ...]
     runs: Path
 
     def tables(self) -> Iterator[Table]:
-        """Per expert every trained arm's costs and gain, then how many times the subject's it costs."""
+        """Per expert costs and gain of every arm that took training, then how many times the subject's."""
         header = ["arm"]
         for quantity in QUANTITIES:
             header += [quantity.title, f"{quantity.name}, reported"]
         for expert, lines in self.gathered.by_expert():
-            trained = [line for line in lines if line.arm.ingredients is not None]
+            trained = [line for line in lines if line.arm.is_random]
             cells = [self._costs(line) for line in trained]
             ratios = [row for line in trained if (row := self._ratios(line, trained))]
             if ratios:
@@ -74,7 +75,7 @@ class CostTables:
     def rows(self) -> Iterator[dict[str, Number]]:
         """A CSV line per trained line."""
         for line in self.gathered.lines:
-            if line.arm.ingredients is None:
+            if not line.arm.is_random:
                 continue
             reported = self._reported(line)
             row: dict[str, Number] = {
@@ -100,12 +101,13 @@ class CostTables:
             row["gain_reported"] = None if reported is None else reported.gain
             row["source"] = None if reported is None else reported.source
             row["command"] = command_for(line, self.runs) if line.missing_seeds else None
+            row |= uses_fields(line)
             yield row
 
     def bars(self) -> Bars:
         """A panel per quantity, arms side by side within each expert."""
         experts = [
-            (expert, [line for line in lines if line.arm.ingredients is not None])
+            (expert, [line for line in lines if line.arm.is_random])
             for expert, lines in self.gathered.by_expert()
         ]
         arms = list(dict.fromkeys(line.label for _, lines in experts for line in lines))
@@ -159,7 +161,8 @@ class CostTables:
 
 
 def _mean(quantity: Quantity, line: Line) -> float | None:
-    return fmean(quantity.measured(record.costs) for record in line.records) if line.records else None
+    known = [costs for costs in line.costs if costs is not None]
+    return fmean(map(quantity.measured, known)) if known and len(known) == len(line.costs) else None
 
 
 def _amount(value: float | None) -> str:

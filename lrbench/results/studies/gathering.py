@@ -12,6 +12,7 @@ from typing import Any
 from lrbench.data.access import is_here
 from lrbench.data.sets import DATA_SETS
 from lrbench.evaluation.items import choose_items
+from lrbench.methods.component import AMATEUR
 from lrbench.recipe.arms import Arm, resolve_arms
 from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.comparing import Comparisons, board_place, comparisons_of, presets_of
@@ -21,8 +22,9 @@ from lrbench.recipe.schema import Recipe
 from lrbench.recipe.study import LoadedEdition, LoadedRecipe
 from lrbench.results.board import Board, Row, build_boards
 from lrbench.results.ledger import LedgerContents
-from lrbench.results.records import ArmRecord, ScoreRecord, items_hash
+from lrbench.results.records import ArmRecord, Costs, ScoreRecord, items_hash
 from lrbench.results.studies.content import Missing
+from lrbench.results.uses import ArmsInUse
 from lrbench.store.keys import canonical_json
 
 DEFAULT_RUNS = Path("runs")
@@ -33,7 +35,9 @@ class Line:
     """One arm of one recipe at one point of its sweep.
 
     `seeds` are those declared, `rows` and `records` what the ledger holds of them, in the order of the
-    seeds. The untrained expert has no seed: it is one line per expert, whichever recipe declares it.
+    seeds. `costs` are those of the records with those of every arm whose adapter they read, None where one of
+    them is not recorded. The untrained expert has no seed: it is one line per expert, whichever recipe
+    declares it.
     """
 
     source: LoadedRecipe
@@ -43,6 +47,7 @@ class Line:
     seeds: tuple[int, ...]
     rows: tuple[Row, ...]
     records: tuple[ArmRecord, ...]
+    costs: tuple[Costs | None, ...]
 
     @property
     def expert(self) -> str:
@@ -61,9 +66,8 @@ class Line:
 
     @property
     def amateur(self) -> str | None:
-        """The amateur, where the arm learns from one."""
-        needed = self.arm.ingredients is not None and self.arm.ingredients.needs_scores
-        return self.recipe.pair.amateur_name if needed else None
+        """The amateur, where the arm learns from it or answers with it."""
+        return self.recipe.pair.amateur_name if AMATEUR in self.arm.models else None
 
     @property
     def missing_seeds(self) -> tuple[int, ...]:
@@ -94,12 +98,11 @@ class Gathered:
 
     def base_of(self, expert: str) -> Line | None:
         """The line of the untrained expert."""
-        untrained = (line for line in self.lines if line.expert == expert and line.arm.ingredients is None)
-        return next(untrained, None)
+        return next((line for line in self.lines if line.expert == expert and line.arm.is_expert), None)
 
     def untrained(self, line: Line) -> Line | None:
         """The line of the untrained expert that `line` is measured from; None for that itself."""
-        return None if line.arm.ingredients is None else self.base_of(line.expert)
+        return None if line.arm.is_expert else self.base_of(line.expert)
 
     def baselines(self, lines: Iterable[Line]) -> list[str]:
         """The arms that the recipes of these lines are set against, in the order of a board."""
@@ -139,6 +142,7 @@ def gather(edition: LoadedEdition, contents: LedgerContents) -> Gathered:
     arm_ids = set().union(*(declared.arm_ids for declared in found))
     arm_ids -= _outdated(found, [score for score in contents.scores if score.arm_id in arm_ids])
     records = {record.arm_id: record for record in contents.arms if record.arm_id in arm_ids}
+    in_use = ArmsInUse(records.values())
     fits = _Fitting(edition.recipes[0].recipe)
     scores = [score for score in contents.scores if score.arm_id in arm_ids and fits(score)]
     boards = build_boards(records.values(), scores)
@@ -148,7 +152,7 @@ def gather(edition: LoadedEdition, contents: LedgerContents) -> Gathered:
     lines: list[Line] = []
     for declared in found:
         for arm in _shown(declared.source, declared.variants[0].recipe):
-            _add(lines, declared.line(arm, records, rows))
+            _add(lines, declared.line(arm, records, rows, in_use))
     return Gathered(tuple(lines), len(others))
 
 
@@ -178,14 +182,16 @@ class _Declared:
     variants: tuple[Variant, ...]
     arm_ids: frozenset[str]
 
-    def line(self, arm: Arm, records: Mapping[str, ArmRecord], rows: Mapping[str, Row]) -> Line:
+    def line(
+        self, arm: Arm, records: Mapping[str, ArmRecord], rows: Mapping[str, Row], in_use: ArmsInUse
+    ) -> Line:
         """The line of `arm`; where an arm was made again, the latest and what was made alike count."""
         named = [records[arm_id] for arm_id in self.arm_ids & records.keys()]
         own = [record for record in named if record.arm == arm.name and _at(record.point, self.point)]
         own.sort(key=_made)
         by_seed = {record.seed: record for record in own if _alike(record) == _alike(own[-1])}
         seeds = tuple(variant.recipe.seed for variant in self.variants)
-        if arm.ingredients is None or None in by_seed:
+        if not arm.is_random or None in by_seed:
             # Nothing random: all seeds are one model, and so one measurement.
             seeds = seeds[:1]
         made = [by_seed[seed] for seed in (None, *seeds) if seed in by_seed]
@@ -193,10 +199,11 @@ class _Declared:
             source=self.source,
             recipe=self.variants[0].recipe,
             arm=arm,
-            point={} if arm.ingredients is None else self.point,
+            point={} if arm.is_expert else self.point,
             seeds=seeds,
             rows=tuple(rows[record.arm_id] for record in made if record.arm_id in rows),
             records=tuple(made),
+            costs=tuple(map(in_use.costs, made)),
         )
 
 
@@ -291,9 +298,9 @@ def _shown(source: LoadedRecipe, recipe: Recipe) -> list[Arm]:
 
 def _add(lines: list[Line], line: Line) -> None:
     """Add `line`, unless it is an untrained expert that is there already; then what was found is kept."""
-    if line.arm.ingredients is None:
+    if line.arm.is_expert:
         for place, other in enumerate(lines):
-            if other.arm.ingredients is None and other.expert == line.expert:
+            if other.arm.is_expert and other.expert == line.expert:
                 if line.rows and not other.rows:
                     lines[place] = line
                 return

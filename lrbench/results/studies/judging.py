@@ -21,9 +21,7 @@ def judged_claims(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Ite
     for lines in _by_recipe_and_point(gathered):
         first = lines[0]
         arms = {line.arm.name for line in lines} | {
-            line.arm.name
-            for line in gathered.lines
-            if line.expert == first.expert and not line.arm.ingredients
+            line.arm.name for line in gathered.lines if line.expert == first.expert and line.arm.is_expert
         }
         texts = dict.fromkeys((*edition.claims, *first.source.recipe.claims))
         claims = [
@@ -42,7 +40,7 @@ def judged_claims(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Ite
 def _by_recipe_and_point(gathered: Gathered) -> Iterator[list[Line]]:
     groups: dict[tuple[str, tuple[str, ...], str], list[Line]] = {}
     for line in gathered.lines:
-        if line.arm.ingredients is not None:
+        if not line.arm.is_expert:
             key = (line.source.path, line.source.overrides, repr(sorted(line.point.items())))
             groups.setdefault(key, []).append(line)
     yield from groups.values()

@@ -18,6 +18,7 @@ from lrbench.results.studies.divergence import DIVERGENCE_NOTE, DivergenceTables
 from lrbench.results.studies.gap import GAP_NOTE, GAP_TABLE, GapTables
 from lrbench.results.studies.gathering import Gathered, gather, missing_of
 from lrbench.results.studies.judging import judged_claims
+from lrbench.results.studies.using import uses_tables
 from lrbench.results.studies.wording import ACCURACY_NOTE, DIFFERENCE_NOTE, REPORTED_NOTE
 
 MAIN_TABLE = "main_results"
@@ -35,7 +36,12 @@ def _main_results(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Rep
     tables = AccuracyTables(gathered, edition.columns, MAIN_TABLE, runs)
     return Report(
         edition,
-        tables=(*tables.accuracies(), *tables.comparisons(), *tables.against_reported()),
+        tables=(
+            *tables.accuracies(),
+            *uses_tables(gathered),
+            *tables.comparisons(),
+            *tables.against_reported(),
+        ),
         rows=tuple(tables.rows()),
         figures={"radar": tables.radar(), "averages": tables.bars()},
         notes=tuple(_accuracy_notes(gathered, MAIN_TABLE)),
@@ -49,6 +55,7 @@ def _ablations(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report
         edition,
         tables=(
             *tables.accuracies(),
+            *uses_tables(gathered),
             *tables.comparisons(with_subjects=True),
             *tables.against_reported(),
         ),
@@ -81,7 +88,7 @@ def _efficiency(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Repor
     tables = CostTables(gathered, edition.columns, runs)
     return Report(
         edition,
-        tables=tuple(tables.tables()),
+        tables=(*tables.tables(), *uses_tables(gathered)),
         rows=tuple(tables.rows()),
         figures={"costs": tables.bars()},
         notes=(COSTS_NOTE, DIFFERENCE_NOTE, *_protocol_notes(gathered)),

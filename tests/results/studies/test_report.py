@@ -11,6 +11,7 @@ import pytest
 
 from lrbench.recipe.loading import load_recipe
 from lrbench.results.inspection import Inspector
+from lrbench.results.records import Costs
 from lrbench.results.studies.content import Strong
 from lrbench.results.studies.convergence import settled_at
 from lrbench.results.studies.report import build_report
@@ -163,6 +164,89 @@ class TestMainResults:
         assert series["lightr"].values == (90.0,) * 7
         assert series["lightr, reported"].values[0] == 70.6
         assert series["lightr, reported"].reported
+
+
+CONTROLLED = """\
+name: small
+pair:
+  expert: {model: embedded/expert}
+  amateur: {model: embedded/amateur}
+models: {peer: {model: embedded/peer}}
+data: {train: embedded/multi_step, problems: 8}
+training: {updates: 2, rollouts_per_update: 4}
+arms:
+  - cd
+  - {name: moved, like: base, answer: {mix: {peer: 1, "arm:lightr": 1, expert: -1}}}
+  - base
+  - sft
+  - lightr
+compare: {subject: lightr, against: [cd, base]}
+evaluation: {suite: embedded7, limit: 100}
+"""
+
+ANSWERS = {
+    "cd": {"mix": {"expert": 1.0, "amateur": -1.0}, "alpha": 0.2},
+    "moved": {"mix": {"peer": 1.0, "arm:lightr": 1.0, "expert": -1.0}},
+}
+
+
+class TestArmsThatAreNotTrainedAndNotTheExpert:
+    """Contrastive decoding is no more the untrained expert than a trained arm is."""
+
+    @pytest.fixture
+    def report_of(self, declared, ledger_of):
+        made_of = {"source": "greedy", "selector": "kl", "target": "contrast"}
+        correct = {"cd": 70, "moved": 85, "base": 40, "sft": 80, "lightr": 90}
+
+        def changes(made):
+            if made.arm not in ANSWERS:
+                return {"settings": made_of if made.arm == "lightr" else {}}
+            seed = {"seed": made.seed} if made.arm == "moved" else {}
+            return {"settings": {"answer": ANSWERS[made.arm]}, "costs": Costs(), "stages": {}} | seed
+
+        def build(table):
+            edition = declared(table, CONTROLLED, columns="[formal]", claims="lightr > cd on average by 1")
+            contents = ledger_of(edition, lambda made: correct[made.arm], changes)
+            took = {"tokens": 500, "written": 500, "passes": {"amateur": 500, "expert": 500}}
+            scores = tuple(
+                score.model_copy(update=took) if score.arm == "cd" else score for score in contents.scores
+            )
+            return build_report(edition, replace(contents, scores=scores), RUNS)
+
+        return build
+
+    @pytest.fixture
+    def report(self, report_of):
+        return report_of("main_results")
+
+    def test_are_measured_from_it_and_others_from_them(self, report):
+        assert set(lines_of(report, "accuracy in percent")) == {"base", "sft", "lightr", "cd", "moved"}
+        from_base = lines_of(report, "difference from base")
+        assert from_base["cd"][2].startswith("+30.0 [")
+        assert from_base["lightr"][2].startswith("+50.0 [")
+        assert lines_of(report, "difference from cd")["lightr"][2].startswith("+20.0 [")
+
+    def test_claims_against_them_are_judged(self, report):
+        (judged,) = report.claims
+        ((verdict, *_),) = judged.claims
+        assert verdict.startswith("supported: lightr > cd")
+
+    def test_what_they_use_and_what_answers_took_stands_under_the_accuracies(self, report):
+        used = table_of(report, "what answers took")
+        assert used.header[1:] == (
+            "models at test", "passes per token", "tokens per answer", "labels", "other models",
+        )  # fmt: skip
+        lines = lines_of(report, "what answers took")
+        assert lines["cd"] == ("cd", "2", "2.00", "5.0", "no", "none")
+        assert lines["moved"][-1] == "peer"
+        (row,) = [row for row in report.rows if (row["arm"], row["benchmark"]) == ("cd", "average")]
+        assert (row["uses_labels"], row["other_models"], row["models_at_test"]) == (False, "", 2)
+        assert (row["passes_per_token"], row["tokens_per_answer"]) == (2.0, 5.0)
+
+    def test_what_reads_an_adapter_cost_what_that_one_did_and_the_others_nothing(self, report_of):
+        lines = lines_of(report_of("efficiency"), "costs and gain")
+        assert lines["moved"][1:-2] == lines["lightr"][1:-2]
+        assert not {"cd", "base"} & lines.keys()
 
 
 class TestExpertiseGap:
