@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from lrbench.methods.component import Component
 from lrbench.methods.families import Family
 from lrbench.methods.section import Section
+from lrbench.methods.signals import SIGNALS, Bound
 
 # The arm's own model, as the components speak of it.
 OWN = "own"
@@ -48,13 +49,12 @@ class Gate(Section):
     @property
     def label(self) -> str:
         """For people: `kl > 0.4`."""
-        sign, bound = (">", self.above) if self.below is None else ("<", self.below)
-        return f"{self.signal.replace('_', ' ')} {sign} {bound:g}"
+        return f"{self.signal.replace('_', ' ')} {self._bound.sign()} {self._bound.value:g}"
 
     @property
     def reads_second(self) -> bool:
         """Whether the signal is of the second model too."""
-        return self.signal not in ("entropy", "step")
+        return SIGNALS[self.signal].reads_second
 
     @property
     def steps(self) -> int | None:
@@ -63,7 +63,11 @@ class Gate(Section):
 
     def holds(self, values: Any) -> Any:
         """Where it holds, from the signal's values: an array of truth values for an array of numbers."""
-        return values > self.above if self.below is None else values < self.below
+        return self._bound.holds(values)
+
+    @property
+    def _bound(self) -> Bound:
+        return Bound(self.above, self.below)
 
 
 class Answer(Component):

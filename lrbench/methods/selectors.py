@@ -14,7 +14,7 @@ from lrbench.methods.ranking import cut_at, most_of_each
 from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.section import Section
 from lrbench.methods.selector import Keeps, Parts, Selector
-from lrbench.methods.signals import SIGNALS, Signal, Word
+from lrbench.methods.signals import SIGNALS, Bound, Signal, Word
 from lrbench.methods.steps import Steps, Views, column
 
 
@@ -60,12 +60,13 @@ class Kl(Selector):
     def keeper(self, parts: Parts) -> Keeps:
         """Where the divergence is above the threshold."""
         assert self.beta is not None, "a selector is completed before it is used"
-        beta = self.beta
-        return lambda views: _beyond(column(views[PAIR], "kl"), beta)
+        bound = Bound(self.beta, None)
+        return lambda views: bound.holds(column(views[PAIR], "kl"))
 
     def reason(self, step: Views, kept: bool) -> str:
         """On which side of the threshold it is."""
-        return _verdict(kept, f"KL {_only(step[PAIR], 'kl'):.3g} {'>' if kept else '≤'} β {self.beta:g}")
+        sign = Bound(self.beta, None).sign(kept)
+        return _verdict(kept, f"KL {_only(step[PAIR], 'kl'):.3g} {sign} β {self.beta:g}")
 
 
 class All(Selector):
@@ -147,6 +148,10 @@ class Rule(Selector):
         return SIGNALS[self.signal]
 
     @property
+    def _bound(self) -> Bound:
+        return Bound(self.above, self.below)
+
+    @property
     def _matched(self) -> Selector:
         assert isinstance(self.match, Matched), "a selector is matched before it is used"
         return self.match.selector
@@ -160,7 +165,7 @@ class Rule(Selector):
             return f"{signal}, top {100 * self.top:.4g}%"
         if self.matched_arm is not None:
             return f"{signal}, as many as {self.matched_arm}"
-        return f"{signal} above {self.above:g}" if self.below is None else f"{signal} below {self.below:g}"
+        return f"{signal} {self._bound.word} {self._bound.value:g}"
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -225,15 +230,12 @@ class Rule(Selector):
 
     def keeper(self, parts: Parts) -> Keeps:
         """By the rule; `top` looks at all parts first."""
-        if self.above is not None:
-            above = self.above
-            return lambda views: _beyond(self._values(views), above)
-        if self.below is not None:
-            below = -self.below
-            return lambda views: _beyond(-self._values(views), below)
         if self.top is not None:
             cut = cut_at(((self._values(views), _any(views)) for views in parts()), self.top)
             return lambda views: cut.keeps(self._values(views), _any(views))
+        if self.match is None:
+            bound = self._bound
+            return lambda views: bound.holds(self._values(views))
         like = self._matched.keeper(parts)
         return lambda views: most_of_each(self._values(views), _any(views).rollout, like(views))
 
@@ -242,10 +244,8 @@ class Rule(Selector):
         said = self._signal.said(float(self._values(step)[0]))
         if self._signal.named is not None and self.top is None and self.match is None:
             return _verdict(kept, said)
-        if self.above is not None:
-            return _verdict(kept, f"{said} {'>' if kept else '≤'} {self.above:g}")
-        if self.below is not None:
-            return _verdict(kept, f"{said} {'<' if kept else '≥'} {self.below:g}")
+        if self.top is None and self.match is None:
+            return _verdict(kept, f"{said} {self._bound.sign(kept)} {self._bound.value:g}")
         among = "among" if kept else "not among"
         if self.top is not None:
             return _verdict(kept, f"{said}, {among} the top {100 * self.top:.4g}% of all steps")
@@ -262,13 +262,6 @@ AnySelector = Annotated[Selector, SELECTOR]
 def read_selector(written: object) -> object:
     """The selector that a dumped one stands for. Raises `ValueError` where there is none."""
     return SELECTOR.read(written)
-
-
-def _beyond(values_N: NDArray[Any], bound: float) -> NDArray[np.bool_]:
-    """(N,) where the values are above the bound, which is rounded as they are."""
-    with np.errstate(over="ignore"):
-        kept: NDArray[np.bool_] = values_N > values_N.dtype.type(bound)
-    return kept
 
 
 def _verdict(kept: bool, why: str) -> str:

@@ -1,4 +1,4 @@
-"""Signals: one number for every step, from what its readers thought. Pure functions over columns.
+"""Signals: one number for every step, from what its readers thought, and bounds on them. Pure functions.
 
 Columns named after the expert are of a signal's first reader, those named after the amateur of its second.
 """
@@ -32,6 +32,41 @@ EXCHANGED = {
 }
 
 
+# What says nothing of a second reader.
+FIRST_ALONE = frozenset({"rollout", "step", "entropy_expert", "top1_expert", "own_log_p_expert"})
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What is strictly `above` a number, or strictly `below` one: exactly one of them is given."""
+
+    above: float | None
+    below: float | None
+
+    @property
+    def value(self) -> float:
+        """The number."""
+        found = self.above if self.below is None else self.below
+        assert found is not None, "a bound is checked before it is used"
+        return found
+
+    @property
+    def word(self) -> str:
+        """`above` or `below`."""
+        return "above" if self.below is None else "below"
+
+    def sign(self, holds: bool = True) -> str:
+        """How a value stands to the number where the bound holds, or where it does not."""
+        return {("above", True): ">", ("above", False): "≤", ("below", True): "<", ("below", False): "≥"}[
+            self.word, holds
+        ]
+
+    def holds(self, values: Any) -> Any:
+        """Where values are beyond the number, which is rounded as they are: truth values for an array."""
+        with np.errstate(over="ignore"):
+            return values > self.value if self.below is None else values < self.value
+
+
 @dataclass(frozen=True)
 class Signal:
     """A number for every step.
@@ -54,6 +89,11 @@ class Signal:
     def scored(self) -> bool:
         """Whether it says anything of steps that nobody scored."""
         return not {"rollout", "step"}.issuperset(self.columns)
+
+    @property
+    def reads_second(self) -> bool:
+        """Whether it says anything of the second reader."""
+        return not FIRST_ALONE.issuperset(self.columns)
 
     def reading(self, of: str | None, over: str | None) -> tuple[Reading, bool]:
         """The reading that has the columns when `of` and `over` read, and whether in exchanged places.
