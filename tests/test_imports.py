@@ -6,6 +6,8 @@ import ast
 import os
 import subprocess
 import sys
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -26,11 +28,17 @@ LAYERS = [
     ["evaluation"],
     ["results"],
     ["pipeline"],
+    ["output"],
+    ["ending"],
     ["api"],
     ["cli"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+MODULES = sorted(name for name in FILES if name != "lrbench")
 HEAVY = ("torch", "transformers", "mlflow", "streamlit", "pandas", "pyarrow", "scipy", "lm_eval", "sympy")
 
 
@@ -38,23 +46,43 @@ def imported_layers(path: Path) -> set[str]:
     return {name.split(".")[1] for name in imported_modules(path) if name.startswith("lrbench.")}
 
 
-def imported_modules(path: Path) -> set[str]:
+@cache
+def imported_modules(path: Path, for_types: bool = True) -> frozenset[str]:
+    """What a file imports anywhere, in functions too, modules of ours in full.
+
+    Not `for_types`: without what is needed to check types alone.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if not for_types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in FILES else node.module for name in names}
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        found |= set(names)
-    return found
+            found |= {alias.name for alias in node.names}
+    return frozenset(found)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_a_module_imports_only_its_own_layer_and_those_below(module: Path) -> None:
-    own = LEVEL[module.parts[0]]
-    above = {layer for layer in imported_layers(PACKAGE / module) if LEVEL[layer] > own}
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_its_own_layer_and_those_below(module: str) -> None:
+    own = LEVEL[module.split(".")[1]]
+    above = {layer for layer in imported_layers(FILES[module]) if LEVEL[layer] > own}
     assert not above, f"{module} imports upwards: {above}"
+
+
+def test_no_module_imports_itself_by_way_of_others_not_even_late() -> None:
+    """Sorted so that each comes after all it imports; what cannot be is in a circle, and named."""
+    graph = {
+        name: imported_modules(path, for_types=False) & FILES.keys() - {name} for name, path in FILES.items()
+    }
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+    assert set(order) == set(FILES)
 
 
 @pytest.mark.parametrize(
