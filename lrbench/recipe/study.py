@@ -45,6 +45,7 @@ Kind = Literal[
     "efficiency",
     "expertise_gap",
     "ablations",
+    "controls",
     "divergence_statistics",
     "convergence",
     "case_study",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from lrbench.recipe.controlling import missing_controls
 from lrbench.recipe.study import LoadedEdition
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.reported import reported_for
@@ -64,6 +65,16 @@ def _ablations(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report
         notes=tuple(_accuracy_notes(gathered, ABLATION_TABLE)),
         missing=_missing(gathered, runs),
     )
+
+
+def _controls(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report:
+    report = _main_results(edition, gathered, runs)
+    missing = (
+        f"The claims of {loaded.recipe.name} are not held against: {'; '.join(lacking)}"
+        for loaded in edition.recipes
+        if (lacking := missing_controls(loaded.recipe))
+    )
+    return replace(report, figures={"averages": report.figures["averages"]}, notes=(*missing, *report.notes))
 
 
 def _expertise_gap(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report:
@@ -138,6 +149,7 @@ _KINDS: dict[str, Callable[[LoadedEdition, Gathered, Path], Report]] = {
     "efficiency": _efficiency,
     "expertise_gap": _expertise_gap,
     "ablations": _ablations,
+    "controls": _controls,
     "divergence_statistics": _divergence_statistics,
     "convergence": _convergence,
     "case_study": _case_study,

@@ -181,6 +181,7 @@ arms:
   - sft
   - lightr
 compare: {subject: lightr, against: [cd, base]}
+claims: [lightr > cd on average by 1]
 evaluation: {suite: embedded7, limit: 100}
 """
 
@@ -205,7 +206,7 @@ class TestArmsThatAreNotTrainedAndNotTheExpert:
             return {"settings": {"answer": ANSWERS[made.arm]}, "costs": Costs(), "stages": {}} | seed
 
         def build(table):
-            edition = declared(table, CONTROLLED, columns="[formal]", claims="lightr > cd on average by 1")
+            edition = declared(table, CONTROLLED, columns="[formal]")
             contents = ledger_of(edition, lambda made: correct[made.arm], changes)
             took = {"tokens": 500, "written": 500, "passes": {"amateur": 500, "expert": 500}}
             scores = tuple(
@@ -247,6 +248,16 @@ class TestArmsThatAreNotTrainedAndNotTheExpert:
         lines = lines_of(report_of("efficiency"), "costs and gain")
         assert lines["moved"][1:-2] == lines["lightr"][1:-2]
         assert not {"cd", "base"} & lines.keys()
+
+    def test_a_study_of_controls_says_what_it_lacks_and_what_each_arm_uses(self, report_of):
+        report = report_of("controls")
+        assert report.notes[0].startswith("The claims of small are not held against: prefill (")
+        assert not any("cd (" in note for note in report.notes)
+        assert list(report.figures) == ["averages"]
+        captions = [table.caption for table in report.tables]
+        assert captions[0].endswith("accuracy in percent")
+        assert "what answers took" in captions[1]
+        assert captions[2].endswith("difference from base in points")
 
 
 class TestExpertiseGap:
