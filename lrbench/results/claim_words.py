@@ -135,7 +135,12 @@ def _p_text(judgement: Judgement, evidence: Evidence) -> str:
 
 
 def _spent(spent: Spent) -> str:
-    return f"{spent.unit} ({spent.first:,.0f} against {spent.second:,.0f})"
+    """`training seconds (0.8 against 1.2)`: with as few digits as tell them apart."""
+    for form in (",.0f", ",.1f", ",.2f", ",.3f", ".3g"):
+        first, second = format(spent.first, form), format(spent.second, form)
+        if first != second:
+            break
+    return f"{spent.unit} ({first} against {second})"
 
 
 def _points(points: float) -> str:

@@ -504,6 +504,23 @@ class TestBudgets:
             "seconds in all (7 against 14); matched in updates, problems learnt from, sampled problems"
         )
 
+    @pytest.mark.parametrize(
+        ("taken", "other", "told"),
+        [
+            (0.9, 1.4, "0.9 against 1.4"),
+            (0.98, 1.04, "0.98 against 1.04"),
+            (0.0004, 0.00045, "0.0004 against 0.00045"),
+            (12345.6, 20000.0, "12,346 against 20,000"),
+        ],
+    )
+    def test_figures_that_differ_are_told_apart(self, rows, taken, other, told):
+        costs = {
+            name: self.SFT.model_copy(update={"seconds": {"train": seconds, "solutions": 10**9}})
+            for name, seconds in {"lightr": taken, "sft": other}.items()
+        }
+        budgets = judge("lightr > sft on chain", rows({"lightr": "10", "sft": "10"}, costs=costs)).budgets
+        assert budget_label(budgets).startswith(f"budgets differ in training seconds ({told});")
+
     def test_equal_budgets_are_matched_and_the_last_update_may_overshoot(self, rows):
         close = self.SFT.model_copy(update={"tuned_tokens": 8400})
         pair = rows({"lightr": "10", "sft": "10"}, costs={"lightr": close, "sft": self.SFT})
