@@ -8,8 +8,9 @@ from collections.abc import Collection, Sequence
 from dashboard.numbers import points_text
 from dashboard.text import name_html
 from lrbench.recipe.expanding import point_text
-from lrbench.results.board import AVERAGE, Board, Delta, Row, grouped
+from lrbench.results.board import Board
 from lrbench.results.contrasts import is_fixed
+from lrbench.results.rows import AVERAGE, Delta, Row, grouped
 from lrbench.results.statistics import EQUIVALENCE_MARGIN, Comparison
 from lrbench.results.wording import expert_label, p_text
 

@@ -8,8 +8,9 @@ from dashboard import state
 from dashboard.loading import Results
 from dashboard.text import name_html
 from lrbench.recipe.expanding import point_text
-from lrbench.results.board import Board, Row
+from lrbench.results.board import Board
 from lrbench.results.protocols import Difference, differing_suites
+from lrbench.results.rows import Row
 from lrbench.results.text import plain
 from lrbench.results.wording import LONGEST_NAME, expert_label
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dashboard import theme
 from dashboard.text import name_html
-from lrbench.results.board import Row
+from lrbench.results.rows import Row
 
 # By recipe, so that arms of the same name are told apart without colour.
 SHAPES = ("circle", "diamond", "square", "triangle-up", "triangle-down", "cross")

@@ -9,8 +9,9 @@ from functools import cached_property
 from dashboard.items import BOTH, LOST, NEITHER, WON
 from dashboard.numbers import NONE, points_text
 from dashboard.text import name_html
-from lrbench.results.board import AVERAGE, Board, Row
+from lrbench.results.board import Board
 from lrbench.results.contrasts import paired_flips
+from lrbench.results.rows import AVERAGE, Row
 from lrbench.results.statistics import (
     EQUIVALENCE_MARGIN,
     Comparison,

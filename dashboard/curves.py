@@ -12,8 +12,8 @@ import streamlit as st
 
 from dashboard.boards import row_parts
 from dashboard.charts import DASHES, Palette
-from lrbench.results.board import Row
 from lrbench.results.records import ArmRecord
+from lrbench.results.rows import Row
 from lrbench.results.text import plain
 
 # Name in the ledger -> what the axis says, and whether it spans decades.

@@ -10,8 +10,9 @@ from datetime import date
 from functools import partial
 
 from dashboard.numbers import BEST, BEST_OF_RUNS, UNDECIDED
-from lrbench.results.board import AVERAGE, Board, Group, Row
+from lrbench.results.board import Board
 from lrbench.results.races import Race, separates, won
+from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.statistics import compare_averages, macro_average
 from lrbench.results.text import plain
 from lrbench.results.wording import LONGEST_NAME

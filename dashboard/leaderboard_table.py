@@ -12,8 +12,9 @@ from dashboard.boards import setting_parts
 from dashboard.numbers import NONE, PENDING, Scale, accuracy_html, difference_html, scale_of
 from dashboard.text import name_html
 from dashboard.theme import arm_color_css
-from lrbench.results.board import AVERAGE, Board, Group, Row
+from lrbench.results.board import Board
 from lrbench.results.reported import ReportedResult, reported_for
+from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.statistics import EQUIVALENCE_MARGIN, Estimate, SeedMean
 from lrbench.results.wording import (
     COSTS,

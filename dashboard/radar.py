@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.theme import arm_color
-from lrbench.results.board import Board, Row
+from lrbench.results.board import Board
+from lrbench.results.rows import Row
 from lrbench.results.text import plain
 
 

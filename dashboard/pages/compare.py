@@ -16,8 +16,9 @@ from dashboard.radar import radar_options
 from dashboard.text import name_html
 from dashboard.theme import is_dark
 from lrbench.errors import StoreError
-from lrbench.results.board import Board, Row
+from lrbench.results.board import Board
 from lrbench.results.records import ScoreRecord
+from lrbench.results.rows import Row
 from lrbench.results.text import plain
 
 # A radar of fewer axes is a line.

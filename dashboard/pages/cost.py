@@ -15,8 +15,9 @@ from dashboard.curves import CURVES, lines_of, show_curve, without_numbers
 from dashboard.loading import Results, load_results
 from dashboard.look import begin_page, table_html
 from dashboard.text import name_html, names_shown
-from lrbench.results.board import Board, Row
+from lrbench.results.board import Board
 from lrbench.results.frontier import COSTS, Point, cost_of, frontier, gain, points_of
+from lrbench.results.rows import Row
 from lrbench.results.text import plain
 from lrbench.results.wording import accuracy_text, comparison_text
 

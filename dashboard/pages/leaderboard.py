@@ -25,8 +25,9 @@ from dashboard.leaderboard_rows import (
 from dashboard.leaderboard_table import INTERVAL, View, table_html
 from dashboard.loading import load_results
 from dashboard.text import name_html, names_shown
-from lrbench.results.board import Board, Row
+from lrbench.results.board import Board
 from lrbench.results.latex import boards_to_latex
+from lrbench.results.rows import Row
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.wording import chosen_texts, notes_on, sections
 

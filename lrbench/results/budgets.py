@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lrbench.results.board import Row
+from lrbench.results.rows import Row
 from lrbench.results.uses import TRAIN_STAGE
 
 # Tokens and seconds are never equal to the last one: an update is not cut in two.

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lrbench.evaluation.statistics import optimism_of_best
-from lrbench.results.board import AVERAGE, Board, Group, Row
+from lrbench.results.board import Board
 from lrbench.results.contrasts import difference_variance
+from lrbench.results.rows import AVERAGE, Group, Row
 
 
 @dataclass(frozen=True)

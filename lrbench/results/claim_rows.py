@@ -19,8 +19,8 @@ from lrbench.evaluation.statistics import (
     count_flips,
 )
 from lrbench.recipe.claims import AVERAGE, Claim
-from lrbench.results.board import Row
 from lrbench.results.contrasts import is_fixed, outcomes
+from lrbench.results.rows import Row
 
 
 def by_point(rows: Sequence[Row]) -> list[tuple[Mapping[str, Any], list[Row]]]:

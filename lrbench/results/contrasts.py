@@ -20,7 +20,7 @@ from lrbench.evaluation.statistics import (
 )
 
 if TYPE_CHECKING:
-    from lrbench.results.board import Cell, Group, Row
+    from lrbench.results.rows import Cell, Group, Row
 
 
 def compare_arms(

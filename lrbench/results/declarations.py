@@ -17,7 +17,7 @@ from lrbench.results.text import plain
 from lrbench.results.variations import PLAIN, called, variations
 
 if TYPE_CHECKING:
-    from lrbench.results.board import Row
+    from lrbench.results.rows import Row
 
 RUN = ("lrbench", "run")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lrbench.evaluation.statistics import Comparison, compare_averages, compare_benchmark
-from lrbench.results.board import AVERAGE, Row
 from lrbench.results.contrasts import paired_flips
+from lrbench.results.rows import AVERAGE, Row
 
 # What a result can have cost, or costs whenever it answers -> what it is called.
 ANSWERING = "passes"

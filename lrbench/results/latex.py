@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lrbench.results.board import Board, Row
+from lrbench.results.board import Board
 from lrbench.results.layout import (
     Script,
     accuracy_cells,
@@ -15,6 +15,7 @@ from lrbench.results.layout import (
     uses_cells,
 )
 from lrbench.results.reported import ReportedResult
+from lrbench.results.rows import Row
 from lrbench.results.text import plain
 from lrbench.results.wording import (
     LEGEND,

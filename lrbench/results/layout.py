@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lrbench.results.board import Board, Group, Row
+from lrbench.results.board import Board
 from lrbench.results.reported import ReportedResult
+from lrbench.results.rows import Group, Row
 from lrbench.results.wording import (
     COSTS,
     UNKNOWN,

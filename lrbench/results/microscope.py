@@ -26,8 +26,7 @@ from lrbench.results.records import ArmRecord
 from lrbench.sampling.divergence import divergence_statistics
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import kept_steps
-from lrbench.sampling.scores import Scores, taken
-from lrbench.sampling.selectors import keep_covered
+from lrbench.sampling.scores import Scores, keep_covered, taken
 
 # Nats; eight to a decade. The first bin also holds what lies below it, the last what lies above.
 HISTOGRAM_EDGES: NDArray[np.float64] = np.geomspace(1e-4, 1e2, 6 * 8 + 1)

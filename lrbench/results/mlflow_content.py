@@ -18,11 +18,12 @@ from typing import Any
 
 from lrbench.evaluation.statistics import macro_average, wilson_interval
 from lrbench.recipe.secrets import without_secrets
-from lrbench.results.board import Row, build_boards
+from lrbench.results.board import build_boards
 from lrbench.results.declarations import standing
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.plots import Series, accuracy_plot, curve_plot, kl_histogram_plot
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
+from lrbench.results.rows import Row
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.uses import ArmsInUse, Uses
 from lrbench.results.variations import PLAIN, Variation, variations

@@ -11,7 +11,7 @@ from lrbench.recipe.claims import AVERAGE
 from lrbench.results.contrasts import compare_arms, paired_flips
 
 if TYPE_CHECKING:
-    from lrbench.results.board import Group, Row
+    from lrbench.results.rows import Group, Row
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
-from lrbench.results.board import AVERAGE, Board, Group, Row
+from lrbench.results.board import Board
 from lrbench.results.claim_words import claim_lines, unread_lines
 from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import notes_on_declarations, standing
@@ -23,6 +23,7 @@ from lrbench.results.layout import (
     uses_cells,
 )
 from lrbench.results.records import RecipeRecord
+from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.text import markdown, spreadsheet
 from lrbench.results.uses import UNKNOWN
 from lrbench.results.wording import (

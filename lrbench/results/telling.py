@@ -11,8 +11,9 @@ from lrbench.recipe.controlling import absent_controls
 from lrbench.recipe.recorded import recorded_recipe
 from lrbench.recipe.references import EMBEDDED
 from lrbench.recipe.schema import Recipe
-from lrbench.results.board import AVERAGE, Board, Row, grouped
+from lrbench.results.board import Board
 from lrbench.results.records import RecipeRecord
+from lrbench.results.rows import AVERAGE, Row, grouped
 from lrbench.results.text import plain
 from lrbench.results.variations import called
 

@@ -18,11 +18,12 @@ from rich.text import Text
 
 from lrbench.evaluation.statistics import Comparison
 from lrbench.recipe.expanding import point_text
-from lrbench.results.board import AVERAGE, Board, Group, Row
+from lrbench.results.board import Board
 from lrbench.results.claim_words import claim_lines, unheld_line, unread_lines
 from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import notes_on_declarations, standing
 from lrbench.results.records import RecipeRecord
+from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.telling import words_on
 from lrbench.results.text import plain
 from lrbench.results.wording import (

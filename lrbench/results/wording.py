@@ -7,10 +7,11 @@ from itertools import groupby
 
 from lrbench.evaluation.statistics import EQUIVALENCE_MARGIN, Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
-from lrbench.results.board import AVERAGE, Board, Group, Row
+from lrbench.results.board import Board
 from lrbench.results.choosing import chosen_points
 from lrbench.results.protocols import differing_suites
 from lrbench.results.reported import ReportedResult, reported_for
+from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.text import plain
 from lrbench.results.uses import Uses
 from lrbench.results.variations import called

@@ -11,9 +11,8 @@ import numpy as np
 from lrbench.errors import RunError
 from lrbench.sampling.reading import Reading, own_reading
 from lrbench.sampling.rollouts import Rollout
-from lrbench.sampling.scores import Scores
+from lrbench.sampling.scores import COVERED_ROUNDING, Scores
 from lrbench.sampling.scoring import LoadedPair, mean_probabilities
-from lrbench.sampling.selectors import COVERED_ROUNDING
 
 if TYPE_CHECKING:
     from lrbench.models.loading import Tokenizer

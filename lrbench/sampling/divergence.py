@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.sampling.scores import Scores
-from lrbench.sampling.selectors import keep_covered
+from lrbench.sampling.scores import Scores, keep_covered
 
 HISTOGRAM_EDGES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 32.0)
 

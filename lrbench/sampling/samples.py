@@ -21,8 +21,7 @@ from lrbench.methods.selector import Keeps, Parts, Selector
 from lrbench.methods.steps import Steps, Views, taken, unscored
 from lrbench.methods.targets import Targets
 from lrbench.sampling.rollouts import Rollout, StoredRollouts
-from lrbench.sampling.scores import Scores
-from lrbench.sampling.selectors import keep_covered
+from lrbench.sampling.scores import Scores, keep_covered
 
 if TYPE_CHECKING:
     from lrbench.models.loading import Tokenizer

@@ -43,6 +43,8 @@ OPTIONAL = (
     "own_log_p_expert",
     "own_log_p_amateur",
 )
+# What is covered is the difference of two logarithms in float32.
+COVERED_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -203,3 +205,14 @@ def _uncrowded(scores: Scores) -> Scores:
     stays, dropped = found
     offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, MOST_TOKENS))]).astype(np.int64)
     return replace(taken(scores, slice(None), stays, offsets), dropped=dropped)
+
+
+def keep_covered(scores: Scores, least_mass: float) -> NDArray[np.bool_]:
+    """(N,) True where the shared tokens of an aligned pair hold at least `least_mass` for both models.
+
+    Up to rounding, so that a pair that shares every token has all of its steps kept even at 1.
+    Below it the distributions that are compared are a renormalised sliver of what the models think.
+    """
+    assert scores.covered is not None
+    kept: NDArray[np.bool_] = scores.covered >= np.float32(least_mass - COVERED_ROUNDING)
+    return kept

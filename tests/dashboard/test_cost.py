@@ -15,9 +15,10 @@ from streamlit.testing.v1 import AppTest
 from dashboard.charts import palette_of
 from dashboard.cost_chart import cost_spec, log_ticks
 from dashboard.curves import MOST_POINTS, curve_spec, lines_of, thinned
-from lrbench.results.board import AVERAGE, Board, build_boards
+from lrbench.results.board import Board, build_boards
 from lrbench.results.frontier import ANSWERING, COSTS, points_of
 from lrbench.results.ledger import Ledger
+from lrbench.results.rows import AVERAGE
 from tests.dashboard.made_up import HOSTILE, MEGABYTE, write_runs
 
 OpenPage = Callable[..., AppTest]
@@ -57,7 +58,7 @@ def test_every_result_is_a_point_with_its_interval_and_the_free_one_stands_apart
 
 def test_without_intervals_nothing_is_resampled(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board, _ = board_of(runs)
-    monkeypatch.setattr("lrbench.results.board.macro_average", pytest.fail)
+    monkeypatch.setattr("lrbench.results.rows.macro_average", pytest.fail)
     points = points_of(board.rows, "tuned", AVERAGE)
     cost_spec(points, "tuned", AVERAGE, palette_of(board.rows), with_intervals=False)
 

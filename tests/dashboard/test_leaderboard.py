@@ -14,9 +14,10 @@ from dashboard.answers import answers_html
 from dashboard.leaderboard_rows import Filters, draw_averages, filtered, in_order, marks, sort_columns
 from dashboard.numbers import UNDECIDED
 from experiments.bench.synthetic_ledger import write_synthetic_ledger
-from lrbench.results.board import AVERAGE, Board, build_boards
+from lrbench.results.board import Board, build_boards
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import ScoreRecord, items_hash
+from lrbench.results.rows import AVERAGE
 from lrbench.results.statistics import compare_averages, macro_average
 from lrbench.store.keys import stable_hash
 from tests.dashboard.made_up import write_runs

@@ -18,9 +18,10 @@ from lrbench.evaluation.statistics import (
     macro_average,
     wilson_interval,
 )
-from lrbench.results.board import AVERAGE, build_boards
+from lrbench.results.board import build_boards
 from lrbench.results.choosing import chosen_points
 from lrbench.results.latex import boards_to_latex
+from lrbench.results.rows import AVERAGE
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.terminal import show_boards
 from lrbench.results.wording import comparison_text

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrbench.results.board import AVERAGE, Row, build_boards
+from lrbench.results.board import build_boards
 from lrbench.results.frontier import ANSWERING, COSTS, Point, frontier, gain, points_of
 from lrbench.results.records import Costs
+from lrbench.results.rows import AVERAGE, Row
 
 NO_ROW: Any = None
 points = st.lists(

@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 
 from lrbench.recipe.expanding import point_text
-from lrbench.results.board import AVERAGE, build_boards
+from lrbench.results.board import build_boards
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import RecipeRecord
+from lrbench.results.rows import AVERAGE
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.terminal import show_boards
 

@@ -31,9 +31,15 @@ from lrbench.sampling.problems import load_problems
 from lrbench.sampling.reading import Reading, Translator, own_reading
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import build_samples, kept_steps
-from lrbench.sampling.scores import Scores, concatenate, in_rollout_order, read_scores, write_scores
+from lrbench.sampling.scores import (
+    Scores,
+    concatenate,
+    in_rollout_order,
+    keep_covered,
+    read_scores,
+    write_scores,
+)
 from lrbench.sampling.scoring import score_rollouts
-from lrbench.sampling.selectors import keep_covered
 from lrbench.store.keys import FileHashes
 from tests.oracles import alignment as oracle
 from tests.oracles import scoring as plain

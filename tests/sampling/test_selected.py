@@ -15,9 +15,8 @@ from lrbench.methods.selector import Selector
 from lrbench.methods.selectors import All, Kl, Rule
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import Samples, build_samples, keeper, kept_steps
-from lrbench.sampling.scores import Scores, taken
+from lrbench.sampling.scores import Scores, keep_covered, taken
 from lrbench.sampling.scoring import LoadedPair, score_rollouts
-from lrbench.sampling.selectors import keep_covered
 
 LEAST = 0.8
 

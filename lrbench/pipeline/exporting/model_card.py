@@ -19,8 +19,9 @@ from lrbench.pipeline.exporting.licences import Licence
 from lrbench.recipe.identity import resolved_yaml
 from lrbench.recipe.references import EMBEDDED, Origin, origin_of_model, origin_of_problems
 from lrbench.recipe.schema import EngineChoice, Recipe, Runtime
-from lrbench.results.board import Board, Row
+from lrbench.results.board import Board
 from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.rows import Row
 from lrbench.results.text import markdown
 from lrbench.results.wording import (
     LEGEND,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lrbench.pipeline.stages.rollouts import parquet_files
 from lrbench.pipeline.stages.samples import ArmSamples
-from lrbench.sampling.selectors import COVERED_ROUNDING
+from lrbench.sampling.scores import COVERED_ROUNDING
 from lrbench.store.artifact import Artifact
 
 NOTHING = "no step was kept, so there is nothing to train on"

@@ -10,8 +10,8 @@ from typing import Any
 from lrbench.errors import StoreError
 from lrbench.evaluation.statistics import Flips, count_flips
 from lrbench.methods.presets import UNTRAINED
-from lrbench.results.board import Row
 from lrbench.results.inspection import Inspector
+from lrbench.results.rows import Row
 from lrbench.results.studies.content import Number, Passage, Table
 from lrbench.results.studies.gathering import Gathered, Line, command_for
 

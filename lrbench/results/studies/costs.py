@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import fmean
 
 from lrbench.methods.presets import UNTRAINED
-from lrbench.results.board import AVERAGE
 from lrbench.results.records import Costs
 from lrbench.results.reported import ReportedCosts, reported_costs
+from lrbench.results.rows import AVERAGE
 from lrbench.results.studies.content import Number, Table
 from lrbench.results.studies.figures import Bars, Panel, Series
 from lrbench.results.studies.gathering import Gathered, Line, command_for

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lrbench.results.board import AVERAGE
 from lrbench.results.reported import ReportedResult
+from lrbench.results.rows import AVERAGE
 from lrbench.results.studies.accuracies import AccuracyTables
 from lrbench.results.studies.content import Number, Table
 from lrbench.results.studies.figures import Point, Scatter

@@ -20,9 +20,10 @@ from lrbench.recipe.expanding import Variant, expand
 from lrbench.recipe.identity import recipe_hash
 from lrbench.recipe.schema import Recipe
 from lrbench.recipe.study import LoadedEdition, LoadedRecipe
-from lrbench.results.board import Board, Row, build_boards
+from lrbench.results.board import Board, build_boards
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.records import ArmRecord, Costs, ScoreRecord, items_hash
+from lrbench.results.rows import Row
 from lrbench.results.studies.content import Missing
 from lrbench.results.uses import ArmsInUse
 from lrbench.store.keys import canonical_json

@@ -21,9 +21,9 @@ from lrbench.evaluation.statistics import (
     pool_runs,
     wilson_interval,
 )
-from lrbench.results.board import AVERAGE
 from lrbench.results.contrasts import compare_arms, compare_columns, is_fixed
 from lrbench.results.reported import ReportedResult
+from lrbench.results.rows import AVERAGE
 from lrbench.results.studies.gathering import Line
 
 # Beyond, a level is too near to 1 to be told from it.
