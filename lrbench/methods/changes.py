@@ -26,4 +26,7 @@ class LowRank(Change):
 
 CHANGES: tuple[type[Change], ...] = (LowRank,)
 
-AnyChange = Annotated[Change, Family(CHANGES)]
+CHANGE = Family(
+    CHANGES, base=Change, closed="what moves is attached, saved, loaded and exported by lrbench's own stages"
+)
+AnyChange = Annotated[Change, CHANGE]

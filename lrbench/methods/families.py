@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
 from lrbench.methods.component import Component
-from lrbench.methods.plugins import Offer, offered
+from lrbench.methods.plugins import Offer, kind_of, offered
 
 # Begins the part of an error's path that says which class a value was held to; no field's name does.
 CLASS_MARK = "<"
@@ -26,13 +26,15 @@ class Family:
     A component without required fields is written as its `word`. Any other is written as a mapping: told by
     the value of the field `by`, or without `by` by its first field, which is then required. A list is held to
     the component `listed`, where there is one. With a `base`, classes of it that installed packages offer are
-    written in the same way; they are looked for when a value is none of `components`.
+    written in the same way; they are looked for when a value is none of `components`. Where packages cannot
+    add any, `closed` says why, to whoever writes the word of one that is offered all the same.
     """
 
     components: tuple[type[Component], ...]
     by: str | None = None
     listed: type[Component] | None = None
     base: type[Component] | None = None
+    closed: str | None = None
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -92,6 +94,10 @@ class Family:
         component = offer.component
         if component is None or offer.problem is not None:
             return offer
+        if self.closed is not None:
+            kind = kind_of(component)
+            problem = f"packages can add selectors, targets and answers, and this is of kind {kind}"
+            return replace(offer, problem=f"{problem}: {self.closed}")
         if self.by is not None:
             lacks = self.by not in component.model_fields
             return replace(offer, problem=f"it has no field `{self.by}`") if lacks else offer
@@ -153,7 +159,7 @@ class Family:
         if self.by is not None:
             properties[self.by] = {"enum": [component.word for component in known]}
         mapping: dict[str, Any] = {"type": "object", "properties": properties, "words": self.words}
-        if self.base is not None:
+        if self.base is not None and self.closed is None:
             mapping["packages"] = True
         return mapping if self.listed is None else mapping | {"items": mapping}
 

@@ -26,4 +26,7 @@ class Forward(Objective):
 
 OBJECTIVES: tuple[type[Objective], ...] = (Forward,)
 
-AnyObjective = Annotated[Objective, Family(OBJECTIVES)]
+OBJECTIVE = Family(
+    OBJECTIVES, base=Objective, closed="the loss and its gradient are computed by lrbench's own training loop"
+)
+AnyObjective = Annotated[Objective, OBJECTIVE]

@@ -58,4 +58,5 @@ class GroundTruth(Source):
 
 SOURCES: tuple[type[Source], ...] = (Greedy, Solutions, GroundTruth)
 
-AnySource = Annotated[Source, Family(SOURCES)]
+SOURCE = Family(SOURCES, base=Source, closed="rollouts are written and stored by lrbench's own stages")
+AnySource = Annotated[Source, SOURCE]
