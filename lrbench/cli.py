@@ -154,6 +154,7 @@ def check(
 ) -> None:
     """Say everything that is wrong with recipes and their data, without running anything."""
     from lrbench.pipeline.data import check_data
+    from lrbench.pipeline.hazards import remarks_on_fidelity
     from lrbench.pipeline.preflight import foreseen
     from lrbench.pipeline.requirements import checked_plan
     from lrbench.recipe.controlling import missing_controls
@@ -182,6 +183,8 @@ def check(
             complain(f"{path}: cannot {failure}")
         if not failures:
             tell(f"{path}: valid")
+            for remark in remarks_on_fidelity(planned.arms):
+                tell(f"{path}: {remark}")
             if recipe.controls is not None and (missing := missing_controls(recipe)):
                 tell(f"{path}: controls that are missing: {'; '.join(missing)}")
     if wrong:

@@ -31,7 +31,7 @@ class FieldError(UserError):
     `path` is the field's and `found` its value; set it to what there is, or run the recipe elsewhere.
     """
 
-    def __init__(self, path: tuple[str | int, ...], found: str | int, reason: str) -> None:
+    def __init__(self, path: tuple[str | int, ...], found: object, reason: str) -> None:
         super().__init__(f"{'.'.join(map(str, path))}: {reason}")
         self.path = path
         self.found = found

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lrbench.methods.fidelity import HAZARDS
 from lrbench.recipe.expanding import expand
 from lrbench.recipe.fields import leaf_paths, schema_at
 from lrbench.recipe.loading import load_recipe
@@ -31,15 +32,22 @@ def default_of(path: tuple[str | int, ...]) -> str:
 
 def test_every_field_is_in_the_table_with_its_default_and_no_other() -> None:
     fields = {".".join(map(str, path)): default_of(path) for path in leaf_paths() if path[0] != "arms"}
-    own = {"name", "like", *WORDS}
+    own = {"name", "like", *WORDS, "fidelity"}
     fields |= {f"arms.NAME.{field}": default_of(("arms", 0, field)) for field in own}
-    documented = {name: default.strip().strip("`") for name, default in ROW.findall(TEXT)}
+    table = TEXT.partition("## Fields")[2].partition("\n## ")[0]
+    documented = {name: default.strip().strip("`") for name, default in ROW.findall(table)}
     assert documented == fields
 
 
 def test_arms_vary_only_what_the_text_names() -> None:
     varied = {path[2] for path in leaf_paths() if path[0] == "arms"}
-    assert varied == {"name", "like", *WORDS, "divergence", "training"}
+    assert varied == {"name", "like", *WORDS, "fidelity", "divergence", "training"}
+
+
+def test_every_hazard_is_in_the_table_with_its_stage_and_its_sentence_and_no_other() -> None:
+    section = TEXT.partition("## Fidelity")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z_0-9]+)` \| ([a-z]+) \| (.+) \|$", section, re.MULTILINE)
+    assert rows == [(name, hazard.stage, hazard.says) for name, hazard in HAZARDS.items()]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.suites import SUITES
 from lrbench.methods.answers import OWN
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
+from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.sources import Source
 from lrbench.models.source import LocatedModel, expect, locate, model_identity
@@ -323,7 +324,8 @@ class _Builder:
         suite = SUITES[self.recipe.evaluation.suite]
         engine = self.recipe.evaluation.engine
         adapter = self._adapter(arm)
-        answered_by = AnsweredBy(arm.answer, tuple(map(self._reader, sorted(arm.answer.models - {OWN}))))
+        readers = tuple(map(self._reader, sorted(arm.answer.models - {OWN})))
+        answered_by = AnsweredBy(arm.answer, readers, arm.fidelity.at(BenchmarkScore.name))
         scores = tuple(
             BenchmarkScore(arm.name, self.expert, adapter, suite, items, engine, answered_by)
             for items in self.items
@@ -349,11 +351,13 @@ class _Builder:
         if arm.ingredients is None:
             return None
         ingredients = completed(arm, self.arms, self.recipe.seed)
-        rollouts = self._rollouts(ingredients.source)
+        fidelity = arm.fidelity
+        rollouts = self._rollouts(ingredients.source, fidelity.at(GreedyRollouts.name))
+        scored = fidelity.at(PairScores.name)
         readings = tuple(
-            (reading, self._scores(reading, rollouts)) for reading in sorted(ingredients.readings)
+            (reading, self._scores(reading, rollouts, scored)) for reading in sorted(ingredients.readings)
         )
-        samples = ArmSamples(rollouts, readings, ingredients)
+        samples = ArmSamples(rollouts, readings, ingredients, fidelity.at(ArmSamples.name))
         return TrainedAdapter(
             arm.name,
             self.expert,
@@ -362,10 +366,11 @@ class _Builder:
             self.recipe.seed,
             self.held_out,
             self._matched(arm.training.budget.match),
+            fidelity.at(TrainedAdapter.name),
         )
 
-    def _scores(self, reading: Reading, rollouts: RolloutSource) -> PairScores:
-        """What the two models of a reading make of the rollouts."""
+    def _scores(self, reading: Reading, rollouts: RolloutSource, fidelity: Fidelity) -> PairScores:
+        """What the two models of a reading make of the rollouts; the scripts know the recipe's pair alone."""
         (first, first_adapter), (second, second_adapter) = map(self._read, reading)
         derived = self.derived if AMATEUR in reading else None
         # How tokens are aligned is said of the recipe's own pair.
@@ -378,6 +383,7 @@ class _Builder:
             derived,
             least_mass,
             (first_adapter, second_adapter),
+            fidelity if reading == PAIR else CORRECTED,
         )
 
     def _located(self, name: str) -> LocatedModel:
@@ -395,7 +401,7 @@ class _Builder:
         """The adapter of the arm called `name`, whose budget is taken."""
         return next((self._adapter(arm) for arm in self.arms if arm.name == name), None)
 
-    def _rollouts(self, source: Source) -> RolloutSource:
+    def _rollouts(self, source: Source, fidelity: Fidelity) -> RolloutSource:
         assert self.problems is not None
         if source.label_field is not None and not any(self.problems.labels(source.label_field)):
             raise DataError(
@@ -404,8 +410,9 @@ class _Builder:
             )
         if source.stage == CheckedSolutions.name:
             return CheckedSolutions(self.expert, self.problems, self.recipe.sampling, self.recipe.seed)
-        made_by = GreedyRollouts if source.stage == GreedyRollouts.name else ReferenceRollouts
-        return made_by(self.expert, self.problems, self.recipe.sampling)
+        if source.stage == GreedyRollouts.name:
+            return GreedyRollouts(self.expert, self.problems, self.recipe.sampling, fidelity)
+        return ReferenceRollouts(self.expert, self.problems, self.recipe.sampling)
 
 
 def with_inputs(stage: Stage) -> Iterator[Stage]:

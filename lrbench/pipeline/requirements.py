@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lrbench.pipeline.cuda import missing_devices
+from lrbench.pipeline.hazards import inert_hazard
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.store.store import Store
@@ -23,11 +24,15 @@ def checked_plan(recipe: Recipe, runs: Path, store: Store, elsewhere: bool = Fal
 def check_requirements(plan: Plan, store: Store, elsewhere: bool = False) -> None:
     """Raise `FieldError` when what is not finished of `plan` cannot be made here.
 
-    Reads configs of models and no weights. `elsewhere` leaves out what another machine may well have.
+    Reads configs and tokenizers of models and no weights. `elsewhere` leaves out what another machine may
+    well have.
     """
     waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
     for stage in waiting:
         stage.check_files()
+    inert = inert_hazard(plan.arms)
+    if inert is not None:
+        raise inert
     missing = missing_devices(plan.recipe.runtime) if waiting and not elsewhere else None
     if missing is not None:
         raise missing

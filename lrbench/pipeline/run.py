@@ -13,6 +13,7 @@ from lrbench.pipeline.canary import PromptCanary
 from lrbench.pipeline.environment import environment
 from lrbench.pipeline.estimating.measuring import Measuring
 from lrbench.pipeline.failures import Cause, Failure, ends_run, gathered, words_of
+from lrbench.pipeline.hazards import inert_hazard, remarks_on_fidelity
 from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
 from lrbench.pipeline.preflight import preflight
 from lrbench.pipeline.progress import Reporter, Silent
@@ -60,11 +61,15 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
     # What cannot be done here is said before models and data are fetched for it.
     check_requirements(plan_recipe(recipe, runs, fetch=False), store)
     plan = plan_recipe(recipe, runs)
+    inert = inert_hazard(plan.arms)
+    if inert is not None:
+        raise inert
     measuring = Measuring(plan, runs)
     workspaces = _Workspaces(plan)
     work, failed = preflight(plan, store, workspaces.of)
     waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
-    for line in [*map(str, redone(plan.stages, store)), *remarks_on_prompts(waiting)]:
+    remarks = [*remarks_on_prompts(waiting), *(remarks_on_fidelity(plan.arms) if waiting else [])]
+    for line in [*map(str, redone(plan.stages, store)), *remarks]:
         reporter.say(line)
     ledger = Ledger(runs / "ledger")
     new = ledger.declare(recipe_record(plan, command, _now()))

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from lrbench.pipeline.cuda import missing_devices
 from lrbench.pipeline.estimating.showing import cost_cells, cost_lines, expected_cost
+from lrbench.pipeline.hazards import remarks_on_fidelity
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.prompting import ends_of_turns, remarks_on_prompts
 from lrbench.pipeline.redoing import redone
@@ -66,7 +67,8 @@ def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
     )
     for line in cost_lines(estimate):
         console.print(Text(line))
-    for line in [*ends_of_turns(plan.stages), *remarks_on_prompts(plan.stages)]:
+    remarks = [*ends_of_turns(plan.stages), *remarks_on_prompts(plan.stages), *remarks_on_fidelity(plan.arms)]
+    for line in remarks:
         console.print(Text(line))
     for again in redone(plan.stages, store):
         console.print(Text(f"To be {again}."))

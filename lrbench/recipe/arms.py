@@ -11,6 +11,7 @@ from typing import Any
 
 from lrbench.methods.answers import Answer
 from lrbench.methods.component import ARM
+from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.presets import BY_NAME, PLAIN
 from lrbench.methods.section import Section
@@ -26,13 +27,17 @@ from lrbench.recipe.schema import (
 
 @dataclass(frozen=True)
 class Arm:
-    """A complete arm: what it learns from, None where it is not trained, and what writes its answers."""
+    """A complete arm: what it learns from, None where it is not trained, and what writes its answers.
+
+    `fidelity` says which habits of the public scripts it is made with; without training there are none.
+    """
 
     name: str
     ingredients: Ingredients | None
     divergence: Divergence
     training: Training
     answer: Answer = PLAIN
+    fidelity: Fidelity = CORRECTED
 
     @property
     def is_expert(self) -> bool:
@@ -63,7 +68,8 @@ def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
     own = {word: getattr(declaration, word) for word in Ingredients.model_fields}
     own = {word: value for word, value in own.items() if value is not None}
     divergence, training = _given(declaration.divergence), _given(declaration.training)
-    if known.ingredients is None and (own or divergence or training):
+    fidelity = recipe.fidelity if declaration.fidelity is None else declaration.fidelity
+    if known.ingredients is None and (own or divergence or training or declaration.fidelity is not None):
         raise ValueError(
             f"the arm `{like}` is the expert, which is not trained; it takes no settings but `answer`"
         )
@@ -73,6 +79,7 @@ def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
         divergence=recipe.divergence.model_copy(update=divergence),
         training=_merged_training(recipe.training, training, declaration.name),
         answer=known.answer if declaration.answer is None else declaration.answer,
+        fidelity=CORRECTED if known.ingredients is None else fidelity,
     )
 
 

@@ -14,6 +14,7 @@ from lrbench.methods.presets import BY_NAME
 from lrbench.recipe.addresses import unusable_address
 from lrbench.recipe.arms import Arm, resolve_arm, resolve_arms
 from lrbench.recipe.comparing import compared, presets_of
+from lrbench.recipe.hazards import hazard_problems
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
 from lrbench.recipe.naming import circle, reference_problems, unused_models
 from lrbench.recipe.references import Origin, origin_of_model
@@ -57,8 +58,8 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
             yield from _controlled(sections["controls"].of, sections["arms"])
         if "compare" in sections:
             yield from _compared_arms(sections["compare"], sections["arms"])
-    if {"arms", "divergence", "training"} <= sections.keys():
-        # Only these three are read while arms are resolved.
+    if {"arms", "divergence", "training", "fidelity"} <= sections.keys():
+        # Only these are read while arms are resolved.
         recipe = Recipe.model_construct(**sections)
         arms: list[Arm] = []
         for place, declaration in enumerate(recipe.arms):
@@ -71,6 +72,7 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
                 yield from _own_settings(declaration, arms[-1], recipe, ("arms", place))
         yield from _matched_arms(recipe, arms)
         yield from reference_problems(recipe, arms, sections)
+        yield from hazard_problems(recipe, arms, sections)
         if "pair" in sections and sections["pair"].amateur is None:
             yield from _missing_amateur(arms)
 

@@ -110,6 +110,8 @@ def leaf_paths() -> list[Path]:
     def within(path: Path) -> list[Path]:
         if is_mapping(path):
             inner = _value(schema_at(path) or {})
+            if inner.get("whole"):
+                return [path]
             leaves = [leaf for name in inner["properties"] for leaf in within((*path, name))]
             # A component is a field of its own besides: it may be a word, and it may be swept as a whole.
             return [path, *leaves] if "words" in inner else leaves
@@ -141,6 +143,9 @@ def allowed(path: Path) -> str:
 def _words(node: JsonSchema) -> str:
     if "words" in node:
         words = ", ".join(f"`{word}`" for word in node["words"])
+        if node.get("whole"):
+            names = node["items"]["enum"]
+            return f"{words}, a list of {names[0]} ... {names[-1]}, or a mapping of those to true and false"
         fields = ", ".join(node["properties"])
         mapping = f" or a mapping with the fields {fields}" if fields else ""
         return f"{words}{mapping}{' or a list of such mappings' if 'items' in node else ''}"

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from lrbench.methods.component import Component
+from lrbench.methods.fidelity import FIELD
 from lrbench.methods.section import Section
 from lrbench.recipe.interpolating import escaped
 from lrbench.recipe.kinds import Kind, fields_of_kind
@@ -43,10 +44,12 @@ def recipe_hash(recipe: Recipe) -> str:
     """64 hexadecimal digits that differ when, and only when, a field differs that can change a result.
 
     What is null or empty is left out, so that a field a later version adds, null where it is not used,
-    leaves the hashes of earlier recipes as they were. So is a word that says as much as null; and what null
-    means for an aligned pair is written out.
+    leaves the hashes of earlier recipes as they were. So is a word that says as much as null, and a fidelity
+    that is no deviation; and what null means for an aligned pair is written out.
     """
     fields = output_fields(recipe)
+    if not recipe.fidelity.hazards:
+        fields = {name: value for name, value in fields.items() if name != FIELD}
     pair = {name: value for name, value in fields["pair"].items() if (name, value) != ("align", "ids")}
     if recipe.pair.align == "tokens":
         pair["least_mass"] = recipe.pair.needed_mass

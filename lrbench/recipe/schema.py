@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from lrbench.methods.answers import AnyAnswer
 from lrbench.methods.changes import AnyChange
+from lrbench.methods.fidelity import CORRECTED, AnyFidelity
 from lrbench.methods.objectives import AnyObjective
 from lrbench.methods.section import Section
 from lrbench.methods.selectors import AnySelector
@@ -238,6 +239,7 @@ class ArmDeclaration(Section):
     objective: AnyObjective | None = None
     change: AnyChange | None = None
     answer: AnyAnswer | None = None
+    fidelity: AnyFidelity | None = None
     divergence: DivergenceOverride = DivergenceOverride()
     training: TrainingOverride = TrainingOverride()
 
@@ -334,6 +336,7 @@ class Recipe(Section):
 
     `models` are those there are besides the pair, under names by which arms speak of them. `seeds` and
     `sweep` stand for a recipe per seed and point, which share all work that is the same for several.
+    `fidelity` is that of every trained arm that says none of its own.
     `controls` adds the arms that a claim has to be held against (`lrbench.recipe.controlling`). `compare`
     says what the results are about (`lrbench.recipe.comparing`), and `claims` what they are expected to show
     (`lrbench.recipe.claims`); neither can change a result.
@@ -349,6 +352,7 @@ class Recipe(Section):
     divergence: Divergence = Divergence()
     sampling: Sampling = Sampling()
     training: Training
+    fidelity: AnyFidelity = CORRECTED
     arms: Annotated[tuple[ArmDeclaration, ...], Field(min_length=1, strict=False)]
     sweep: Sweep | None = None
     evaluation: Evaluation

@@ -25,9 +25,9 @@ def validated(recipe: Fields, problems: list[Problem]) -> Recipe | None:
         return Recipe.model_validate(plain(recipe))
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
+            path = tuple(part for part in detail["loc"] if not str(part).startswith(CLASS_MARK))
             # Beside a wrong item pydantic calls a list too short as well; only an empty one is.
-            if detail["type"] != "too_short" or not plain(find(recipe, detail["loc"]) or recipe):
-                path = tuple(part for part in detail["loc"] if not str(part).startswith(CLASS_MARK))
+            if detail["type"] != "too_short" or not plain(find(recipe, path) or recipe):
                 problems.append(_problem(recipe, path, detail["type"], detail["msg"]))
         return None
 

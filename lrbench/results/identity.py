@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lrbench.methods.fidelity import FIELD
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.plugins import identity_of, plugins_of
 from lrbench.recipe.arms import Arm, matched, resolve_arms
@@ -48,9 +49,15 @@ def arm_settings(recipe: Recipe, arm: Arm, texts: str) -> dict[str, Any]:
         **_settings_of(ingredients),
         "divergence": arm.divergence.model_dump(mode="json"),
         "training": arm.training.model_dump(mode="json"),
+        **_fidelity(arm),
         **answering,
         **plugins_of(ingredients.selector, ingredients.target, arm.answer),
     }
+
+
+def _fidelity(arm: Arm) -> dict[str, Any]:
+    """Which habits of the public scripts the arm has, where it has any."""
+    return {FIELD: arm.fidelity.written} if arm.fidelity.hazards else {}
 
 
 def _answering(recipe: Recipe, arm: Arm) -> dict[str, Any]:

@@ -16,6 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.errors import StoreError
+from lrbench.methods.fidelity import (
+    CORRECTED,
+    FIELD,
+    Fidelity,
+    kept_as_scripted,
+    read_fidelity,
+    why_scripted,
+)
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.plugins import lacking
 from lrbench.methods.readings import PAIR
@@ -114,10 +122,14 @@ class RolloutView:
     ingredients: Ingredients
     alpha: float
     least_mass: float | None = None
+    fidelity: Fidelity = CORRECTED
 
     def reason(self, step: int) -> str:
         """Why the step, counted from 0, is kept or not, in a sentence."""
         scores = _part(self.scores, step, step + 1)
+        scripted = why_scripted(self.fidelity, int(scores.step[0]))
+        if scripted is not None:
+            return scripted
         if self.least_mass is not None and not keep_covered(scores, self.least_mass)[0]:
             assert scores.covered is not None
             return (
@@ -188,6 +200,7 @@ class Microscope:
         )
         self.ingredients = written.model_copy(update={"selector": written.selector.seeded(arm.seed or 0)})
         self.trained = Divergence.model_validate(arm.settings["divergence"])
+        self.fidelity = read_fidelity(arm.settings.get(FIELD, CORRECTED.written))
         self.alpha_min = alpha_min
         self.least_mass = least_mass
 
@@ -220,7 +233,8 @@ class Microscope:
     def kept(self, thresholds: Divergence) -> NDArray[np.bool_]:
         """(N,) True for every step that the arm's selector keeps."""
         selector = self.ingredients.completed(thresholds).selector
-        return kept_steps({PAIR: self.scores}, selector, self.least_mass)
+        kept_N = kept_steps({PAIR: self.scores}, selector, self.least_mass)
+        return kept_as_scripted(self.fidelity, kept_N, {PAIR: self.scores}, selector.threshold)
 
     def summary(self, thresholds: Divergence) -> Summary:
         """All rollouts at once."""
@@ -244,6 +258,7 @@ class Microscope:
             ingredients=self.ingredients.completed(thresholds),
             alpha=thresholds.alpha,
             least_mass=self.least_mass,
+            fidelity=self.fidelity,
         )
 
     def _summary(self, scores: Scores, kept: NDArray[np.bool_], alpha: float) -> Summary:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
+from lrbench.methods.fidelity import CORRECTED, FIELD
 from lrbench.recipe.expanding import point_text, short_field, value_text
 from lrbench.results.records import ArmRecord
 from lrbench.results.text import plain
@@ -44,23 +45,46 @@ PLAIN = Variation()
 def variations(arms: Iterable[ArmRecord], weights: Mapping[str, str]) -> dict[str, Variation]:
     """arm_id -> what sets the arm apart; arms that nothing has to set apart are left out.
 
+    A fidelity that is no correction is said in any case, also where no other result has the arm's name.
+
     `weights` is arm_id -> its expert's weights, as far as scores say: other weights are another expert.
     """
     namesakes: dict[tuple[str, ...], list[ArmRecord]] = defaultdict(list)
     for arm in arms:
         expert = (arm.expert, weights.get(arm.arm_id, ""))
         namesakes[(*expert, arm.recipe, arm.arm, canonical_json(arm.point))].append(arm)
-    return {
-        arm_id: found
+    found = {
+        arm_id: variation
         for group in namesakes.values()
         if len(group) > 1
-        for arm_id, found in _told_apart(group)
+        for arm_id, variation in _told_apart(group)
     }
+    for group in namesakes.values():
+        for arm in group:
+            variation = found.get(arm.arm_id, PLAIN)
+            if (words := _fidelity_of(arm)) and not _says_fidelity(arm, variation):
+                found[arm.arm_id] = replace(variation, words=" ".join(filter(None, [words, variation.words])))
+    return found
+
+
+def _fidelity_of(arm: ArmRecord) -> str:
+    """Which habits of the public scripts the arm has, for its name; empty where it has none."""
+    written = arm.settings.get(FIELD)
+    if written is None:
+        return ""
+    return f"{FIELD}={'+'.join(map(str, written)) if isinstance(written, list) else written}"
+
+
+def _says_fidelity(arm: ArmRecord, variation: Variation) -> bool:
+    """Whether the arm's point, or what sets it apart, says its fidelity already."""
+    return FIELD in variation.fields or any(name.rpartition(".")[2] == FIELD for name in arm.point)
 
 
 def made_of(arm: ArmRecord) -> dict[str, Any]:
     """Everything that the record says decided what the arm learnt, by dotted name."""
-    return dict(leaves({**arm.settings, AMATEUR: arm.amateur}))
+    # What a trained arm does not say of its fidelity is that it does as the paper says.
+    fidelity = {FIELD: CORRECTED.written} if "source" in arm.settings else {}
+    return dict(leaves({**fidelity, **arm.settings, AMATEUR: arm.amateur}))
 
 
 def called(arm: str, point: Mapping[str, Any], words: str) -> str:

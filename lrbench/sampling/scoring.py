@@ -77,8 +77,8 @@ def score_rollouts(
     """
     own = [own_reading(rollout) for rollout in rollouts]
     theirs = own if readings is None else readings
-    _check_context("expert", pair.expert, rollouts, own)
-    _check_context("amateur", pair.amateur, rollouts, theirs)
+    check_context("expert", pair.expert, rollouts, own)
+    check_context("amateur", pair.amateur, rollouts, theirs)
     sizes = [pair.vocabulary.size, 0 if pair.alignment is None else pair.alignment.amateur.size]
     pieces = pieces or Pieces.usual(pair.expert.device.type, max(sizes))
     while True:
@@ -96,7 +96,8 @@ def score_rollouts(
             torch.cuda.empty_cache()
 
 
-def _check_context(role: str, model: Model, rollouts: Sequence[Rollout], readings: Sequence[Reading]) -> None:
+def check_context(role: str, model: Model, rollouts: Sequence[Rollout], readings: Sequence[Reading]) -> None:
+    """Raise `RunError` where one of the readings, one of each rollout, is longer than the model's context."""
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     for rollout, reading in zip(rollouts, readings, strict=True):
         if context is not None and len(reading.token_ids) > context:
@@ -144,7 +145,7 @@ def _scored(
                     strict=True,
                 )
             ]
-            parts.append(_assemble(batch, [first_index + index for index in indices], chunks))
+            parts.append(assemble(batch, [first_index + index for index in indices], chunks))
     return in_rollout_order(concatenate(parts))
 
 
@@ -155,7 +156,7 @@ HiddenStates = Generator[tuple[Tensor, Tensor]]
 def _together(pair: LoadedPair, batches: Batches) -> HiddenStates:
     """(N, D) of the expert and of the amateur for each batch, both models where they are."""
     for ours, theirs in batches:
-        yield _predicting(pair.expert, ours), _predicting(pair.amateur, theirs)
+        yield predicting_states(pair.expert, ours), predicting_states(pair.amateur, theirs)
 
 
 def _by_turns(pair: LoadedPair, batches: Batches) -> HiddenStates:
@@ -165,10 +166,10 @@ def _by_turns(pair: LoadedPair, batches: Batches) -> HiddenStates:
     """
     device = pair.expert.device
     try:
-        expert = [_predicting(pair.expert, ours).cpu() for ours, _ in batches]
+        expert = [predicting_states(pair.expert, ours).cpu() for ours, _ in batches]
         pair.expert.cpu()
         pair.amateur.to(device)
-        amateur = [_predicting(pair.amateur, theirs).cpu() for _, theirs in batches]
+        amateur = [predicting_states(pair.amateur, theirs).cpu() for _, theirs in batches]
         pair.amateur.cpu()
         for model in (pair.expert, pair.amateur):
             model.get_output_embeddings().to(device)
@@ -187,7 +188,7 @@ def mean_probabilities(
     sum_V = torch.zeros(vocabulary.size, dtype=torch.float64, device=model.device)
     tokens = TOKENS_PER_FORWARD[model.device.type]
     for indices in length_batches([len(reading.token_ids) for reading in readings], len(readings), tokens):
-        hidden_ND = _predicting(model, [readings[index] for index in indices])
+        hidden_ND = predicting_states(model, [readings[index] for index in indices])
         for hidden_CD in torch.split(hidden_ND, chunk_size(vocabulary)):
             sum_V += log_probabilities(model, hidden_CD, vocabulary).exp_().sum(0)
     mean_V: NDArray[np.float64] = sum_V.cpu().numpy() / sum(len(reading.positions) for reading in readings)
@@ -196,10 +197,10 @@ def mean_probabilities(
 
 def step_hidden_states(model: Model, rollouts: Sequence[Rollout]) -> Tensor:
     """(N, D) the hidden states that predict the steps of `rollouts`, in rollout order, from one forward."""
-    return _predicting(model, [own_reading(rollout) for rollout in rollouts])
+    return predicting_states(model, [own_reading(rollout) for rollout in rollouts])
 
 
-def _predicting(model: Model, readings: Sequence[Reading]) -> Tensor:
+def predicting_states(model: Model, readings: Sequence[Reading]) -> Tensor:
     """(N, D) the hidden states at the positions of `readings`, in their order."""
     ids_BT = pad_right([reading.token_ids for reading in readings], model.device)
     places = [(row, column) for row, reading in enumerate(readings) for column in reading.positions]
@@ -250,11 +251,15 @@ def _room(model: Model, positions: int, device: torch.device) -> Tensor:
     return torch.empty(positions, rows, dtype=model.dtype, device=device)
 
 
-def _assemble(
+def assemble(
     rollouts: Sequence[Rollout],
     indices: Sequence[int],
     chunks: list[dict[str, NDArray[Any]]],
 ) -> Scores:
+    """The columns of all steps of `rollouts`, in chunks, as scores of the rollouts with these `indices`.
+
+    Raises `RunError` where a divergence is not a number.
+    """
     steps = [rollout.steps for rollout in rollouts]
     columns = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
     broken = np.flatnonzero(~np.isfinite(columns["kl"]))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lrbench.errors import RunError
-from lrbench.models.layers import adapted_modules
+from lrbench.models.layers import adapted_modules, adapts_output, untie
 from lrbench.models.loading import Model
 from lrbench.recipe.schema import Lora
 
@@ -77,6 +77,18 @@ def load_adapter(model: Model, folder: Path) -> PeftModel:
     if torch.equal(before, after) and changes_model(folder):
         raise RunError(f"{folder}: the adapter was loaded but changes no logit of the model")
     return adapted
+
+
+def merge_adapter(model: Model, folder: Path) -> Model:
+    """`model` with the adapter of `folder` added into its weights, in their dtype.
+
+    Raises as `load_adapter` does.
+    """
+    adapted = load_adapter(model, folder)
+    if adapts_output(adapted.get_base_model()):
+        untie(adapted.get_base_model())
+    merged: Model = adapted.merge_and_unload()
+    return merged.eval()
 
 
 def changes_model(folder: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -24,11 +24,15 @@ from lrbench.training.team import Team
 logger = logging.getLogger(__name__)
 
 
+# Parts of the loss of a batch, as `batch_losses` gives them.
+Losses = Callable[..., Iterator[Tensor]]
+
+
 class Gradients:
     """Accumulates over forwards, and halves these when memory runs out: the sum stays what it is.
 
     However the rollouts of an update are cut into forwards or dealt out to processes, loss and gradient
-    differ by rounding alone, dropout included.
+    differ by rounding alone, dropout included. `losses` is what gives the parts of the loss.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Gradients:
         dropout: TokenDropout,
         runtime: Runtime,
         team: Team,
+        losses: Losses = batch_losses,
     ) -> None:
         self.model = model
         self.vocabulary = vocabulary
@@ -47,6 +52,7 @@ class Gradients:
         self.parameters = parameters
         self.dropout = dropout
         self.team = team
+        self.losses = losses
         self.pieces = Pieces.usual(model.device.type, vocabulary.size, runtime.tokens_per_forward)
         self.pack = supports_packing(model)
 
@@ -78,7 +84,7 @@ class Gradients:
             weight.grad = None
         loss = torch.zeros((), device=self.model.device)
         try:
-            for part in batch_losses(
+            for part in self.losses(
                 self.model,
                 self.vocabulary,
                 self.samples,

@@ -14,6 +14,7 @@ from lrbench.recipe.schema import Runtime, Training
 from lrbench.sampling.samples import Samples
 from lrbench.training.checkpoints import read_checkpoint
 from lrbench.training.loop import train
+from lrbench.training.reference_loss import RowForm
 from lrbench.training.team import Team
 
 
@@ -29,6 +30,7 @@ class Helper:
     runtime: Runtime
     seconds: float | None
     resume: Path | None
+    rows: RowForm | None = None
 
     def __call__(self, team: Team, device: torch.device) -> None:
         """Take part until training ends."""
@@ -43,4 +45,5 @@ class Helper:
             resume=None if self.resume is None else read_checkpoint(self.resume),
             seconds=self.seconds,
             team=team,
+            rows=self.rows,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from typing import Literal, Protocol, TypeVar
 
@@ -21,8 +22,10 @@ from lrbench.training.adapters import adapter_state, attach_adapter, restore_ada
 from lrbench.training.batches import update_batches
 from lrbench.training.checkpoints import Checkpoint, Points
 from lrbench.training.dropout import TokenDropout
-from lrbench.training.gradients import Gradients, ways_of_computing
+from lrbench.training.gradients import Gradients, Losses, ways_of_computing
 from lrbench.training.held_out import perplexity
+from lrbench.training.loss import batch_losses
+from lrbench.training.reference_loss import RowForm, row_losses
 from lrbench.training.team import Team
 
 # Measurements of the held-out perplexity after the one before the first update.
@@ -184,6 +187,7 @@ def train(
     held_out: Sequence[Rollout] = (),
     clock: Callable[[], float] = time.monotonic,
     team: Team = ALONE,
+    rows: RowForm | None = None,
 ) -> Trained:
     """Train a fresh adapter on `samples`; `resume` continues exactly where a checkpoint stopped.
 
@@ -192,11 +196,12 @@ def train(
     perplexity of `held_out` is measured at the beginning, the end and 19 times between; that changes no bit
     of the adapter. Randomness (dropout) depends on the update, the rollout and the position alone, so an
     interrupted and an uninterrupted run without `seconds` end with the same bytes, and sizes in `runtime` or
-    the processes of `team` change rounding alone. Raises `NonFiniteLossError` naming the batch when the loss,
-    its gradient or a weight is not a number.
+    the processes of `team` change rounding alone. `rows` has it train as the paper's public scripts do.
+    Raises `NonFiniteLossError` naming the batch when the loss, its gradient or a weight is not a number.
     """
     adapted = attach_adapter(model, training.lora, seed)
-    learner = _Adapter(adapted, vocabulary, samples, TokenDropout(adapted, seed), runtime, team)
+    losses = batch_losses if rows is None or not rows.decides_loss else partial(row_losses, rows)
+    learner = _Adapter(adapted, vocabulary, samples, TokenDropout(adapted, seed), runtime, team, losses)
     expert = learner.expert
     schedule = Schedule(
         training.updates,
@@ -220,7 +225,7 @@ def train(
     with ways_of_computing(expert, runtime):
         done, spent = optimise(
             learner,
-            update_batches(samples, training, seed),
+            update_batches(samples, training, seed, rows is not None and rows.fidelity.rows_shuffled),
             schedule,
             curves,
             save=save,
@@ -245,13 +250,14 @@ class _Adapter:
         dropout: TokenDropout,
         runtime: Runtime,
         team: Team,
+        losses: Losses,
     ) -> None:
         self.adapted = adapted
         self.expert = adapted.get_base_model()
         self.samples = samples
         self.weights = {name: weight for name, weight in adapted.named_parameters() if weight.requires_grad}
         learning = list(self.weights.values())
-        self.gradients = Gradients(self.expert, vocabulary, samples, learning, dropout, runtime, team)
+        self.gradients = Gradients(self.expert, vocabulary, samples, learning, dropout, runtime, team, losses)
 
     def loss(self, update: int, batch: list[int]) -> float:
         return self.gradients.of(update, batch).item()

@@ -11,10 +11,14 @@ from pydantic import BaseModel
 
 from lrbench.errors import DataError
 from lrbench.methods.component import Component
+from lrbench.methods.fidelity import HAZARDS
 from lrbench.pipeline.data import check_data
 from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.stages.base import Stage
+from lrbench.recipe.arms import resolve_arms
 from lrbench.recipe.kinds import Kind, fields_of_kind
 from lrbench.recipe.schema import Recipe
+from lrbench.results.identity import arm_settings
 
 ARMS: list[Any] = [
     "base",
@@ -66,6 +70,8 @@ OTHERS: dict[str, Any] = {
     "arms.4.selector": "kl",
     "arms.4.target": "own_token",
     "arms.4.answer": {"prefill": "First"},
+    "fidelity": "last_column",
+    "arms.4.fidelity": "last_column",
     "compare.subject": "lightr",
     "compare.against": ["base"],
 }
@@ -329,3 +335,59 @@ def test_scores_of_a_pair_that_is_not_aligned_have_the_identity_they_always_had(
 ) -> None:
     stages = {stage.name: stage for stage in plan_recipe(make_recipe(), runs).stages}
     assert stages["scores"].identity.keys() == {"expert", "amateur", "alpha_min"}
+
+
+# What the four stages behind an adapter and its evaluation had as keys before there was `fidelity`.
+BEFORE_FIDELITY = {
+    "rollouts": {"expert", "texts", "system_prompt", "max_new_tokens", "engine"},
+    "scores": {"expert", "amateur", "alpha_min"},
+    "samples": {"selector", "target", "alpha", "beta"},
+    "train": {"expert", "training", "seed"},
+    "evaluate": {"expert", "protocol", "items"},
+}
+
+
+def by_name(recipe: Recipe, runs: Path) -> dict[str, Stage]:
+    arm = next(arm for arm in plan_recipe(recipe, runs).arms if arm.arm.name == "lightr")
+    return {stage.name: stage for stage in arm.stages()}
+
+
+ROWS = {"updates": 6, "steps_per_update": 16, "learning_rate": 1e-3}
+
+
+@pytest.mark.parametrize("written", [None, "corrected", {}, {"last_column": False}])
+def test_a_corrected_arm_has_the_identities_that_it_had_before_there_was_fidelity(
+    make_recipe: Callable[..., Recipe], runs: Path, written: Any
+) -> None:
+    said = {} if written is None else {"fidelity": written}
+    recipe = make_recipe(training=ROWS, arms=["base", {"name": "lightr", **said}], **said)
+    stages = by_name(recipe, runs)
+    assert {name: set(stage.identity) for name, stage in stages.items()} == BEFORE_FIDELITY
+    assert "fidelity" not in arm_settings(recipe, resolve_arms(recipe)[1], "")
+
+
+@pytest.mark.parametrize("hazard", HAZARDS)
+def test_a_hazard_is_read_by_one_stage_and_changes_the_keys_of_it_and_of_what_reads_that(
+    make_recipe: Callable[..., Recipe], runs: Path, hazard: str
+) -> None:
+    order = list(BEFORE_FIDELITY)
+    before = by_name(make_recipe(training=ROWS), runs)
+    after = by_name(make_recipe(training=ROWS, arms=["base", {"name": "lightr", "fidelity": [hazard]}]), runs)
+    reads = [name for name in order if "fidelity" in after[name].identity]
+    assert reads == [HAZARDS[hazard].stage]
+    assert after[reads[0]].identity["fidelity"] == [hazard]
+    changed = [name for name in order if after[name].key != before[name].key]
+    assert changed == order[order.index(reads[0]) :]
+
+
+def test_an_arm_that_is_only_merged_otherwise_is_another_model_with_the_same_adapter(
+    make_recipe: Callable[..., Recipe], runs: Path
+) -> None:
+    sweep = {"grid": {"fidelity": ["corrected", "merged_in_bfloat16"]}}
+    planned = plan_recipe(make_recipe(training=ROWS, sweep=sweep), runs).arms
+    exact, merged = (arm for arm in planned if arm.arm.name == "lightr")
+    assert exact.adapter is not None
+    assert merged.adapter is not None
+    assert exact.adapter.key == merged.adapter.key
+    assert exact.model != merged.model
+    assert [dict(arm.point) for arm in planned if arm.arm.name == "base"] == [{}]

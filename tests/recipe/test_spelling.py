@@ -118,9 +118,11 @@ training:
   max_gradient_norm: 1
   lora: {r: 8, alpha: 16, dropout: 0.05, target_modules: [q_proj]}
   budget: {tuned_tokens: 9, problems: null, seconds: 9, match: mine, on: updates}
+fidelity: corrected
 arms:
   - name: mine
     like: lightr
+    fidelity: {last_column: true}
     source: greedy
     selector: kl
     target: {use: contrast}

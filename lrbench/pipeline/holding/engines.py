@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,17 +51,27 @@ class Engines:
             self._server(choice)
 
     @contextmanager
-    def open(self, choice: EngineChoice, adapter: Path | None = None) -> Iterator[Engine]:
+    def open(
+        self,
+        choice: EngineChoice,
+        adapter: Path | None = None,
+        *,
+        stops: tuple[int, ...] | None = None,
+        merged: bool = False,
+    ) -> Iterator[Engine]:
         """What completes prompts with the model, or with the model and the adapter of a folder.
 
-        Raises `RunError` when the adapter turns out to change nothing, `ModelError` when a server runs
-        another model.
+        In this process, `stops` may end completions in place of what ends a turn of the model, and an adapter
+        may be `merged` into weights of bfloat16. Raises `RunError` when the adapter turns out to change
+        nothing, `ModelError` when a server runs another model.
         """
         if choice.name == "hf":
             from lrbench.sampling.engines.transformers import TransformersEngine
 
-            with self.model.with_adapter(adapter) as model:
-                yield TransformersEngine(model, self.model.token_rules, self._batch_size, self._padding)
+            rules = self.model.token_rules
+            rules = rules if stops is None else replace(rules, stop_ids=stops)
+            with self.model.with_adapter(adapter, merged) as model:
+                yield TransformersEngine(model, rules, self._batch_size, self._padding)
         elif choice.name == "vllm":
             engine = self._vllm.engine(adapter)
             if adapter is not None:

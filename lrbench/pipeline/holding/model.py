@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from lrbench.pipeline.holding.machine import Machine
 if TYPE_CHECKING:
     from lrbench.models.vocabulary import SharedVocabulary
     from lrbench.sampling.engines.base import TokenRules
+
+# What the public scripts merge an adapter in.
+MERGED_IN = "bfloat16"
 
 
 class HeldModel:
@@ -119,10 +123,18 @@ class HeldModel:
         self._weights = None
 
     @contextmanager
-    def with_adapter(self, adapter: Path | None) -> Iterator[Any]:
-        """The loaded model with the adapter of a folder applied, or as it is for None."""
+    def with_adapter(self, adapter: Path | None, merged: bool = False) -> Iterator[Any]:
+        """The loaded model with the adapter of a folder applied, or as it is for None.
+
+        `merged` has it merged into weights of bfloat16, which are then those of a model of their own.
+        """
         if adapter is None:
             yield self.weights
+            return
+        if merged:
+            # Two models of this size need not fit beside each other.
+            self.release()
+            yield _merged(self.located, adapter, self.machine.device)
             return
         from lrbench.training.adapters import load_adapter
 
@@ -139,6 +151,17 @@ class HeldModel:
     def detach(self, adapted: Any) -> None:
         """Have the loaded model back as it was before an adapter was attached."""
         self._weights = adapted.unload()
+
+
+def _merged(source: LocatedModel, adapter: Path, device: Any) -> Any:
+    """The model in bfloat16 with an adapter merged into it, then in the dtype that it is measured in."""
+    import torch
+
+    from lrbench.models.loading import load_model
+    from lrbench.training.adapters import merge_adapter
+
+    merged = merge_adapter(load_model(replace(source, dtype=MERGED_IN), device), adapter)
+    return merged.to(getattr(torch, source.dtype))
 
 
 def _load(source: LocatedModel, device: Any) -> Any:

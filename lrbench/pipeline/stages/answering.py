@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.methods.answers import OWN, Answer
 from lrbench.methods.component import EXPERT
+from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.plugins import identity_of
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.stages.deriving import DerivedAmateur
@@ -43,16 +44,21 @@ class Reader:
 
 @dataclass(frozen=True)
 class AnsweredBy:
-    """An `answer` and its `readers`: every model that it reads besides the arm's own, by name."""
+    """An `answer` and its `readers`: every model that it reads besides the arm's own, by name.
+
+    `fidelity` may have the arm's own adapter merged into weights of bfloat16.
+    """
 
     answer: Answer
     readers: tuple[Reader, ...] = ()
+    fidelity: Fidelity = CORRECTED
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """The answer's own, and which weights it reads; nothing for the arm's own model alone."""
         models = {reader.name: model_identity(reader.model) for reader in self.readers}
-        return identity_of(self.answer) | ({"models": models} if models else {})
+        read = {"models": models} if models else {}
+        return identity_of(self.answer) | read | self.fidelity.identity
 
     @property
     def inputs(self) -> Mapping[str, TrainedAdapter | DerivedAmateur]:
@@ -107,13 +113,13 @@ class AnsweredBy:
     ) -> Iterator[Engine]:
         own = inputs["adapter"].directory if "adapter" in inputs else None
         if not self.answer.here:
-            with workspace.engines.open(choice, own) as engine:
+            with workspace.engines.open(choice, own, merged=self.fidelity.merged_in_bfloat16) as engine:
                 yield engine
             return
         from lrbench.sampling.engines.lockstep import LockstepEngine
 
         workspace.hold_beside([(reader.model, _folder(reader, inputs)) for reader in self.readers])
-        with workspace.expert.with_adapter(own) as model:
+        with workspace.expert.with_adapter(own, self.fidelity.merged_in_bfloat16) as model:
             models = {OWN: model}
             for reader in self.readers:
                 if reader.name == EXPERT and own is None:

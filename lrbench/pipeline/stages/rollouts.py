@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.errors import DataError, ModelError
+from lrbench.methods.fidelity import CORRECTED, Fidelity
+from lrbench.models.checkpoint import added_beginning, checkpoint_ends
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, end_of_turn, turn_marks
 from lrbench.pipeline.progress import Progress
@@ -75,6 +77,11 @@ class RolloutSource(Stage):
         mean, each = self.mean_steps(known), self.samples_per_problem
         rows, per_shard = self.size * each, PROBLEMS_PER_SHARD * each
         return Writing(self.expert, self.engine_choice, rows, per_shard, mean, self.longest)
+
+    @property
+    def stops(self) -> tuple[int, ...] | None:
+        """The ids that end a completion; None for those that end a turn of the expert."""
+        return None
 
     @property
     def longest(self) -> int | None:
@@ -147,7 +154,9 @@ class RolloutSource(Stage):
     def _engine(self, workspace: Workspace, finished: bool) -> AbstractContextManager[Engine | None]:
         """What writes, where the source writes and something is left to write."""
         choice = self.engine_choice
-        return nullcontext() if choice is None or finished else workspace.engines.open(choice)
+        return (
+            nullcontext() if choice is None or finished else workspace.engines.open(choice, stops=self.stops)
+        )
 
     @abstractmethod
     def make(
@@ -202,6 +211,8 @@ class GreedyRollouts(RolloutSource):
     name: ClassVar[str] = "rollouts"
     version: ClassVar[int] = 2
 
+    fidelity: Fidelity = CORRECTED
+
     @property
     def label(self) -> str:
         """For people."""
@@ -214,7 +225,22 @@ class GreedyRollouts(RolloutSource):
             **super().identity,
             "max_new_tokens": self.sampling.max_new_tokens,
             "engine": self.sampling.engine.name,
-        } | turn_marks(self.expert).writing
+            **turn_marks(self.expert).writing,
+            **({} if self.stops is None else {"stops": list(self.stops)}),
+            **self.fidelity.identity,
+        }
+
+    @property
+    def stops(self) -> tuple[int, ...] | None:
+        """The expert's own, or those of its checkpoint."""
+        if not self.fidelity.stops_of_checkpoint:
+            return None
+        return checkpoint_ends(self.expert) if self.expert.here else ()
+
+    def prompt(self, index: int, workspace: Workspace) -> tuple[int, ...]:
+        """Behind what the tokenizer would add to the rendered template, where that is asked for."""
+        added = added_beginning(workspace.expert.tokenizer) if self.fidelity.second_bos else ()
+        return added + super().prompt(index, workspace)
 
     @property
     def longest(self) -> int:

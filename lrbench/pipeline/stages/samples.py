@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.errors import RunError
+from lrbench.methods.fidelity import CORRECTED, Fidelity, kept_as_scripted
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.plugins import CHANGED, identity_of
 from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.steps import Views, unscored
+from lrbench.models.checkpoint import shipped_processors
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lrbench.pipeline.holding.pair import Pair
     from lrbench.pipeline.stages.training import TrainedAdapter
     from lrbench.sampling.coverage import CoveredMass
     from lrbench.sampling.rollouts import Rollout
@@ -71,6 +74,7 @@ class PairScores(Stage):
     derived: DerivedAmateur | None = None
     least_mass: float | None = None
     adapters: tuple[TrainedAdapter | None, TrainedAdapter | None] = (None, None)
+    fidelity: Fidelity = CORRECTED
 
     @property
     def label(self) -> str:
@@ -98,7 +102,16 @@ class PairScores(Stage):
             "expert": model_identity(self.expert),
             "amateur": model_identity(self.amateur),
             "alpha_min": self.alpha_min,
-        } | aligned
+            **aligned,
+            **self._scripted,
+        }
+
+    @property
+    def _scripted(self) -> dict[str, Any]:
+        """The hazards, and what else they read of the expert's checkpoint."""
+        processed = self.fidelity.distributions_processed and self.expert.here
+        processors = {"processors": shipped_processors(self.expert)} if processed else {}
+        return {**self.fidelity.identity, **processors}
 
     @property
     def _aligned(self) -> dict[str, Any]:
@@ -138,6 +151,9 @@ class PairScores(Stage):
 
     def check_tokens(self, workspace: Workspace) -> None:
         """Find out before any work whether the models can be compared. Raises `VocabularyMismatchError`."""
+        if self.fidelity.vocabulary_cut:
+            # The scripts compare id by id, whatever the ids stand for.
+            return
         if self.least_mass is None:
             _ = workspace.pair_of(self.expert, self.amateur).shared_vocabulary
             return
@@ -155,6 +171,7 @@ class PairScores(Stage):
 
         from lrbench.sampling.coverage import CoveredMass
         from lrbench.sampling.crowding import MOST_TOKENS
+        from lrbench.sampling.retokenising import respelt
         from lrbench.sampling.rollouts import count_rollouts, iterate_rollouts
         from lrbench.sampling.scores import read_scores, write_scores
         from lrbench.sampling.scoring import score_rollouts
@@ -170,9 +187,12 @@ class PairScores(Stage):
         steps = crowded = 0
         most_dropped = 0.0
         named: set[int] = set()
+        changed = 0
 
         def score(shard: Shard[Rollout]) -> Callable[[Path], object]:
-            if self.least_mass is None:
+            if self.fidelity.hazards:
+                scores = self._score_as_scripted(shard.units, shard.span.start, pair)
+            elif self.least_mass is None:
                 scores = score_rollouts(
                     pair.loaded, shard.units, alpha_min=self.alpha_min, first_index=shard.span.start
                 )
@@ -188,6 +208,9 @@ class PairScores(Stage):
             if scores.dropped is not None:
                 crowded += int(np.count_nonzero(scores.dropped))
                 most_dropped = max(most_dropped, float(scores.dropped.max()))
+            if self.fidelity.amateur_retokenised:
+                steps_of = ((rollout, step) for rollout in shard.units for step in range(rollout.steps))
+                changed += sum(1 for _ in respelt(workspace.expert.tokenizer, steps_of))
             named |= ids_of(shard.units, scores)
             steps += sum(rollout.steps for rollout in shard.units)
         texts = token_texts(workspace.expert.tokenizer, named)
@@ -195,8 +218,11 @@ class PairScores(Stage):
         if workspace.sources[1] in (self.expert, self.amateur):
             workspace.pair.release_amateur()
         workspace.hold_beside(())
+        statistics: dict[str, Any] = {"rollouts": count, "steps": steps}
+        if self.fidelity.amateur_retokenised:
+            statistics["respelt_steps"] = changed
         if not crowded:
-            return {"rollouts": count, "steps": steps}
+            return statistics
         logger.warning(
             "%s: %s of %s steps have more than %d plausible tokens; the likeliest are kept, and up to %.1f%% "
             "of the probability is on the others",
@@ -206,7 +232,25 @@ class PairScores(Stage):
             MOST_TOKENS,
             100 * most_dropped,
         )
-        return {"rollouts": count, "steps": steps, "crowded_steps": crowded, "most_dropped": most_dropped}
+        return {**statistics, "crowded_steps": crowded, "most_dropped": most_dropped}
+
+    def _score_as_scripted(self, group: list[Rollout], first_index: int, pair: Pair) -> Scores:
+        from lrbench.sampling.reference_scores import score_as_scripted
+        from lrbench.sampling.scoring import LoadedPair
+
+        if self.fidelity.vocabulary_cut:
+            loaded = LoadedPair(pair.expert.weights, pair.amateur.weights, pair.expert.vocabulary)
+        else:
+            loaded = pair.loaded
+        return score_as_scripted(
+            loaded,
+            group,
+            self.fidelity,
+            alpha_min=self.alpha_min,
+            first_index=first_index,
+            processors=self._scripted.get("processors", {}),
+            tokenizer=pair.expert.tokenizer,
+        )
 
     def _score_by_tokens(
         self, group: list[Rollout], first_index: int, workspace: Workspace, earlier: CoveredMass
@@ -247,6 +291,7 @@ class ArmSamples(Stage):
     rollouts: RolloutSource
     readings: tuple[tuple[Reading, PairScores], ...]
     ingredients: Ingredients
+    fidelity: Fidelity = CORRECTED
 
     @property
     def scores(self) -> PairScores | None:
@@ -261,7 +306,7 @@ class ArmSamples(Stage):
     @property
     def identity(self) -> Mapping[str, Any]:
         """The selector and the target with the thresholds they use, and which packages these come from."""
-        return identity_of(self.ingredients.selector, self.ingredients.target)
+        return identity_of(self.ingredients.selector, self.ingredients.target) | self.fidelity.identity
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
@@ -306,12 +351,13 @@ class ArmSamples(Stage):
         counts: list[int] = []
         lost: list[NDArray[np.float64]] = [np.zeros(0)]
         target = self.ingredients.target
+        threshold = self.ingredients.selector.threshold
 
         def samples() -> Iterator[Samples]:
             parts = partial(self._parts, inputs, workspace)
             keep = keeper(self.ingredients.selector, lambda: (part.seen for part in parts()), least_mass)
             for part in parts():
-                kept = keep(part.seen)
+                kept = kept_as_scripted(self.fidelity, keep(part.seen), part.seen, threshold)
                 if PAIR in part.views:
                     sums.add(part.views[PAIR], kept)
                 at_each = target.lost(part.views)

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, ClassVar
 
 from lrbench.errors import NothingKeptError
+from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
@@ -45,6 +46,7 @@ class TrainedAdapter(Stage):
     seed: int
     held_out: ReferenceRollouts | None = None
     matched: TrainedAdapter | None = None
+    fidelity: Fidelity = CORRECTED
 
     @property
     def label(self) -> str:
@@ -65,6 +67,7 @@ class TrainedAdapter(Stage):
             "training": training_identity(self.training),
             "seed": self.seed,
             **parts,
+            **self.fidelity.identity,
         }
 
     @property
@@ -106,10 +109,12 @@ class TrainedAdapter(Stage):
             of_update = min(float(training.rollouts_per_update), rollouts)
         else:
             of_update = max(1.0, (training.steps_per_update or 1) / kept)
+        # As rows, every kept step is read by itself, on average about half a rollout behind its prompt.
+        by_rows = of_update * kept if self.fidelity.hazards else of_update
         return Learning(
             self.expert,
             self.size,
-            of_update,
+            by_rows,
             steps,
             of_update * kept,
             rank=training.lora.r,
@@ -132,7 +137,8 @@ class TrainedAdapter(Stage):
             return kept, False
         rollouts = (known.statistics(self.samples.rollouts) or {}).get("rollouts")
         once = rollouts is not None and self.size * (training.rollouts_per_update or 0) >= rollouts
-        return kept, updates is not None or once
+        # Steps that are shuffled by themselves are learnt from in batches that an epoch's end may cut.
+        return kept, (updates is not None and not self.fidelity.rows_shuffled) or once
 
     def check(self, artifacts: Mapping[str, Artifact]) -> None:
         """Whether a step was kept. Raises `NothingKeptError`, which says what was seen instead."""
@@ -165,11 +171,18 @@ class TrainedAdapter(Stage):
             tuned_tokens=limits.get("tuned_tokens"),
             problems=limits.get("problems"),
         )
+        rows = None
+        if self.fidelity.hazards:
+            from lrbench.training.reference_loss import row_form
+
+            rows = row_form(self.fidelity, samples, workspace.expert.tokenizer)
         saves = Saves(draft)
         expert, vocabulary = workspace.expert.weights, workspace.expert.vocabulary
         runtime = workspace.runtime
         seconds = limits.get("seconds")
-        helper = Helper(self.expert, vocabulary, samples, training, self.seed, runtime, seconds, saves.path)
+        helper = Helper(
+            self.expert, vocabulary, samples, training, self.seed, runtime, seconds, saves.path, rows
+        )
         with team_of(runtime.processes, workspace.machine.device, helper) as team:
             trained = train(
                 expert,
@@ -184,6 +197,7 @@ class TrainedAdapter(Stage):
                 seconds=seconds,
                 held_out=read_artifact_rollouts(inputs["held_out"]) if "held_out" in inputs else (),
                 team=team,
+                rows=rows,
             )
         draft.commit(
             ADAPTER_FILES[0],
@@ -199,10 +213,12 @@ class TrainedAdapter(Stage):
         curves = trained.curves.measured
         draft.commit(CURVES_FILE, lambda path: path.write_text(json.dumps(curves)))
         workspace.expert.detach(trained.adapted)
-        learnt, steps = np.zeros(len(samples), dtype=bool), 0
-        for batch in islice(update_batches(samples, training, self.seed), trained.updates):
+        learnt, steps, at_padding = np.zeros(len(samples), dtype=bool), 0, 0
+        shuffled = self.fidelity.rows_shuffled
+        for batch in islice(update_batches(samples, training, self.seed, shuffled), trained.updates):
             learnt[batch] = True
             steps += len(batch)
+            at_padding += 0 if rows is None else rows.at_padding(samples, batch)
         return {
             "updates": trained.updates,
             "stopped_by": trained.stopped_by,
@@ -211,7 +227,7 @@ class TrainedAdapter(Stage):
             "tuned_tokens": int(learnt.sum()),
             "trained_steps": steps,
             "problems": learnt_problems(samples, learnt),
-        }
+        } | ({} if rows is None else rows.statistics(samples) | {"rows_at_padding": at_padding})
 
     def _limits(self, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
         """Every limit of the budget by name: those written down, and the one of the matched adapter."""

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from lrbench.embedded.assets import model_folder
 from lrbench.methods.component import AMATEUR, ARM
+from lrbench.methods.fidelity import FIELD
 from lrbench.methods.plugins import identity_of
 from lrbench.models.source import folder_identity
 from lrbench.recipe.arms import Arm, completed, resolve_arms
@@ -70,7 +71,7 @@ def check_arm(
         return
     _check_measured(where, arm, behind, making, provenances, curves, findings)
     if found.ingredients is not None:
-        if not identity_of(found.answer):
+        if not identity_of(found.answer) and not found.fidelity.at("evaluate").hazards:
             own_id = arm_id(arm.recipe, arm.arm, arm.point, making["train"])
             findings.compare(where, "its id", arm.arm_id, own_id)
         _check_settings(where, arm, variant, found, behind, findings)
@@ -210,6 +211,12 @@ def _check_settings(
         findings.compare(where, "the seed of its solutions", arm.seed, identity["seed"])
     for name, value in identity_of(parts.selector, parts.target).items():
         findings.compare(where, f"{name} of its samples", value, samples.get(name))
+    for stage in (source, "scores", "samples", "train"):
+        if stage in behind:
+            hazards = found.fidelity.at(stage).identity.get(FIELD)
+            findings.compare(
+                where, f"the fidelity of its {stage}", hazards, behind[stage]["identity"].get(FIELD)
+            )
     for stage, manifest in behind.items():
         # Scores that another model reads first have that one in its place.
         if "expert" in manifest["identity"] and " " not in stage:

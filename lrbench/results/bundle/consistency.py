@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrbench.evaluation.suites import SUITES
+from lrbench.methods.fidelity import FIELD
 from lrbench.methods.plugins import PLUGINS
 from lrbench.recipe.schema import Recipe
 from lrbench.results.bundle.arms import Manifest, check_adapter, check_model
@@ -103,7 +104,7 @@ def _is_as_declared(score: ScoreRecord, recipe: Recipe, benchmarks: set[str]) ->
 
 
 # What of an evaluation's identity says what answered, where it was not the arm's own model alone.
-ANSWERING = ("answer", "models", PLUGINS)
+ANSWERING = ("answer", "models", PLUGINS, FIELD)
 # Before the name of a model under which an evaluation reads the adapter that it has on.
 ADAPTER_OF = "adapter of "
 
