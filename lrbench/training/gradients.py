@@ -32,7 +32,7 @@ class Gradients:
     """Accumulates over forwards, and halves these when memory runs out: the sum stays what it is.
 
     However the rollouts of an update are cut into forwards or dealt out to processes, loss and gradient
-    differ by rounding alone, dropout included. `losses` is what gives the parts of the loss.
+    differ by rounding alone, dropout included. `losses` gives the parts of another loss than ours.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Gradients:
         dropout: TokenDropout,
         runtime: Runtime,
         team: Team,
-        losses: Losses = batch_losses,
+        losses: Losses | None = None,
     ) -> None:
         self.model = model
         self.vocabulary = vocabulary
@@ -84,7 +84,7 @@ class Gradients:
             weight.grad = None
         loss = torch.zeros((), device=self.model.device)
         try:
-            for part in self.losses(
+            for part in (self.losses or batch_losses)(
                 self.model,
                 self.vocabulary,
                 self.samples,

@@ -24,7 +24,6 @@ from lrbench.training.checkpoints import Checkpoint, Points
 from lrbench.training.dropout import TokenDropout
 from lrbench.training.gradients import Gradients, Losses, ways_of_computing
 from lrbench.training.held_out import perplexity
-from lrbench.training.loss import batch_losses
 from lrbench.training.reference_loss import RowForm, row_losses
 from lrbench.training.team import Team
 
@@ -200,7 +199,7 @@ def train(
     Raises `NonFiniteLossError` naming the batch when the loss, its gradient or a weight is not a number.
     """
     adapted = attach_adapter(model, training.lora, seed)
-    losses = batch_losses if rows is None or not rows.decides_loss else partial(row_losses, rows)
+    losses = partial(row_losses, rows) if rows is not None and rows.decides_loss else None
     learner = _Adapter(adapted, vocabulary, samples, TokenDropout(adapted, seed), runtime, team, losses)
     expert = learner.expert
     schedule = Schedule(
@@ -250,7 +249,7 @@ class _Adapter:
         dropout: TokenDropout,
         runtime: Runtime,
         team: Team,
-        losses: Losses,
+        losses: Losses | None,
     ) -> None:
         self.adapted = adapted
         self.expert = adapted.get_base_model()
