@@ -68,8 +68,8 @@ stages.KEPT_BYTES = 0
 rollouts = (Rollout(f"p{i}", 0, tuple(range(40)), tuple(range(STEPS))) for i in range(int(sys.argv[1])))
 progress = SimpleNamespace(advance=lambda _: None)
 workspace = Once()
-workspace.pair_of = lambda first, second: SimpleNamespace(loaded=None)
-workspace.sources = ()
+workspace.pair_of = lambda *_: SimpleNamespace(loaded=None)
+workspace.sources = ("another", "another")
 workspace.hold_beside = lambda wanted: None
 workspace.expert = SimpleNamespace(tokenizer=Tokenizer())
 with tempfile.TemporaryDirectory() as folder:
