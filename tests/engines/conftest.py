@@ -5,18 +5,21 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lrbench.embedded.assets import model_folder, problems
+from lrbench.methods.answers import OWN
 from lrbench.models.prompt import render_prompt
 from lrbench.models.source import LocatedModel, locate
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.schema import EngineChoice, Lora, ModelReference, Runtime
 from lrbench.store.keys import FileHashes
+from tests.engines.lockstep import SEEDS
 from tests.engines.serving_vllm import KEY, vllm_serving
 
 PROMPTS = 50
@@ -89,3 +92,19 @@ def choice(request: pytest.FixtureRequest) -> EngineChoice:
     """Each engine that vLLM is behind."""
     url = request.getfixturevalue("server_url") if request.param == "server" else None
     return EngineChoice(name=request.param, url=url)
+
+
+@pytest.fixture(scope="module")
+def models(tiny_model: Callable[..., Any]) -> dict[str, Any]:
+    """Random models by name; the arm's own is the expert."""
+    found = {name: tiny_model(seed=seed) for name, seed in SEEDS.items()}
+    return found | {OWN: found["expert"]}
+
+
+@pytest.fixture(params=[True, False], ids=["refilled", "whole batches"])
+def refilled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Every promise of what is written in lockstep holds for both ways of writing."""
+    refilled: bool = request.param
+    if not refilled:
+        monkeypatch.setattr("lrbench.sampling.engines.lockstep.can_refill", lambda _: False)
+    return refilled

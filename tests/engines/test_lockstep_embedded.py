@@ -24,7 +24,7 @@ from lrbench.sampling.engines.transformers import TransformersEngine
 from lrbench.sampling.engines.voting import write_answers
 from lrbench.sampling.scoring import LoadedPair
 from lrbench.store.keys import FileHashes
-from tests.engines.test_lockstep import assert_is_the_target, remembered
+from tests.engines.test_mixtures import assert_is_the_target, remembered
 
 CONTRAST = Mix(mix={"expert": 1.0, "amateur": -1.0}, alpha=0.2)
 ITEMS = [problems(family, "test")[place] for family in FAMILIES for place in range(4)]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lrbench.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from lrbench.pipeline.plan import ArmPlan
 
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
@@ -93,3 +96,21 @@ def make_recipe(local_pair: tuple[Path, Path]) -> Callable[..., Recipe]:
         return Recipe.model_validate(fields | sections)
 
     return build
+
+
+@pytest.fixture(scope="module")
+def runs(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A runs folder in which the module's `recipe` was run, and nothing failed."""
+    from lrbench.pipeline.run import run_recipe
+
+    folder = tmp_path_factory.mktemp("finished") / "runs"
+    assert not run_recipe(recipe, folder).failures
+    return folder
+
+
+@pytest.fixture(scope="module")
+def arms(recipe: Recipe, runs: Path) -> dict[str, ArmPlan]:
+    """The plans of the module's `recipe`, by the arm's name."""
+    from lrbench.pipeline.plan import plan_recipe
+
+    return {arm.arm.name: arm for arm in plan_recipe(recipe, runs).arms}

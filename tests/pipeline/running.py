@@ -1,10 +1,24 @@
-"""Runs of a recipe in processes of their own, to be killed or to compete."""
+"""Runs of a recipe in processes of their own, to be killed or to compete, and what runs have left."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lrbench.pipeline.stages.base import Stage
+    from lrbench.store.artifact import Artifact
+
+
+def artifact_of(runs: Path, stage: Stage) -> Artifact:
+    """What a finished stage has made."""
+    from lrbench.store.store import Store
+
+    found = Store(runs / "store").look(stage.name, stage.key)
+    assert found is not None
+    return found
 
 
 def run_noting_commits(recipe: Path, runs: Path, log: Path) -> None:

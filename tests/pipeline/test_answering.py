@@ -14,7 +14,7 @@ from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.showing import show_plan
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
-from lrbench.store.store import Store
+from tests.pipeline.running import artifact_of
 
 MIX = {"expert": 1.0, "amateur": -1.0}
 ARMS: list[Any] = [
@@ -42,30 +42,14 @@ def recipe(make_recipe: Callable[..., Recipe], local_pair: tuple[Path, Path]) ->
     )
 
 
-@pytest.fixture(scope="module")
-def runs(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("answering") / "runs"
-    run_recipe(recipe, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def arms(recipe: Recipe, runs: Path) -> dict[str, ArmPlan]:
-    return {arm.arm.name: arm for arm in plan_recipe(recipe, runs).arms}
-
-
 def completions(runs: Path, arm: ArmPlan) -> list[str]:
     (score,) = arm.scores
-    artifact = Store(runs / "store").look(score.name, score.key)
-    assert artifact is not None
-    return [item["completion"] for item in read_items(artifact)]
+    return [item["completion"] for item in read_items(artifact_of(runs, score))]
 
 
 def statistics(runs: Path, arm: ArmPlan) -> dict[str, Any]:
     (score,) = arm.scores
-    artifact = Store(runs / "store").look(score.name, score.key)
-    assert artifact is not None
-    return dict(artifact.statistics)
+    return dict(artifact_of(runs, score).statistics)
 
 
 def test_all_arms_are_measured_under_one_protocol(runs: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lrbench.pipeline.doctor import examine
-from lrbench.pipeline.plan import ArmPlan, plan_recipe
+from lrbench.pipeline.plan import ArmPlan
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.results.bundle.arms import check_adapter
@@ -19,7 +19,7 @@ from lrbench.results.bundle.findings import Findings
 from lrbench.results.bundle.verifying import verify_bundle
 from lrbench.results.ledger import Ledger
 from lrbench.sampling.samples import read_samples
-from lrbench.store.store import Store
+from tests.pipeline.running import artifact_of
 
 PICKED = {"signal": "kl", "top": 0.5, "of": "arm:own"}
 
@@ -54,23 +54,9 @@ def recipe(make_recipe: Callable[..., Recipe], local_pair: tuple[Path, Path]) ->
     )
 
 
-@pytest.fixture(scope="module")
-def runs(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("readers") / "runs"
-    assert not run_recipe(recipe, folder).failures
-    return folder
-
-
-@pytest.fixture(scope="module")
-def arms(recipe: Recipe, runs: Path) -> dict[str, ArmPlan]:
-    return {arm.arm.name: arm for arm in plan_recipe(recipe, runs).arms}
-
-
 def targets(runs: Path, arm: ArmPlan) -> list[tuple[list[int], list[float]]]:
     assert arm.adapter is not None
-    samples = arm.adapter.samples
-    artifact = Store(runs / "store").look(samples.name, samples.key)
-    assert artifact is not None
+    artifact = artifact_of(runs, arm.adapter.samples)
     found = read_samples(artifact.file("rollouts.parquet"), artifact.file("steps.parquet")).targets
     spans = zip(found.offsets[:-1], found.offsets[1:], strict=True)
     return [(found.ids[a:b].tolist(), found.weights[a:b].tolist()) for a, b in spans]
@@ -131,16 +117,11 @@ def test_what_an_adapter_thinks_is_what_it_writes(runs: Path, arms: dict[str, Ar
     from lrbench.sampling.scores import read_scores
     from lrbench.training.adapters import load_adapter
 
-    store = Store(runs / "store")
     adapter = arms["taught"].adapter
     assert adapter is not None
     ((_, stage),) = adapter.samples.readings
-    artifact = store.look(stage.name, stage.key)
-    folder = store.look("train", stage.inputs["expert adapter"].key)
-    source = store.look(stage.rollouts.name, stage.rollouts.key)
-    assert artifact is not None
-    assert folder is not None
-    assert source is not None
+    artifact, source = artifact_of(runs, stage), artifact_of(runs, stage.rollouts)
+    folder = artifact_of(runs, stage.inputs["expert adapter"])
     scores = read_scores(sorted(artifact.file(f.name) for f in artifact.files if f.name.endswith(".parquet")))
     rollout = read_rollouts(sorted(source.file(f.name) for f in source.files if f.name.endswith(".parquet")))[
         0
