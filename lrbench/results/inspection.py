@@ -5,13 +5,14 @@ No model and no tokenizer is needed: artifacts hold their problems' texts and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lrbench.errors import StoreError
 from lrbench.evaluation.graded_items import read_items
+from lrbench.methods.readings import Reading
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.sampling.rollouts import Rollout, read_rollouts
 from lrbench.sampling.scores import Scores, read_scores
@@ -20,18 +21,22 @@ from lrbench.store.artifact import Artifact
 from lrbench.store.store import Store
 
 EVALUATION = "evaluate"
+# Begins the name that a record has for scores of another reading than the pair's; its two models follow.
+BESIDE = "scores "
 
 
 @dataclass(frozen=True)
 class ScoredRollouts:
     """The rollouts an arm learnt from, with both models' scores of every step.
 
-    `scores.rollout` indexes `rollouts`; `texts` maps every token id that occurs to what it reads as.
+    `scores.rollout` indexes `rollouts`; `texts` maps every token id that occurs to what it reads as. `others`
+    are scores of the same steps under other readings than the pair's.
     """
 
     rollouts: list[Rollout]
     scores: Scores
     texts: dict[int, str]
+    others: Mapping[Reading, Scores] = field(default_factory=dict)
 
 
 class Inspector:
@@ -54,10 +59,16 @@ class Inspector:
         scores = self.artifact("scores", arm.stages["scores"])
         rollouts_key = scores.inputs["rollouts"]
         source = next(name for name, key in arm.stages.items() if key == rollouts_key)
+        readings = {name: tuple(name.split()[1:]) for name in arm.stages if name.startswith(BESIDE)}
+        others = {
+            (models[0], models[1]): read_scores(_parquet_files(self.artifact("scores", arm.stages[name])))
+            for name, models in readings.items()
+        }
         return ScoredRollouts(
             rollouts=read_rollouts(_parquet_files(self.artifact(source, rollouts_key))),
             scores=read_scores(_parquet_files(scores)),
             texts=read_token_texts(scores.file(TOKENS_FILE)),
+            others=others,
         )
 
     def stages(self, arm: ArmRecord) -> Iterator[tuple[str, Artifact | StoreError]]:

@@ -7,8 +7,8 @@ what was trained on. No model is needed and nothing is written.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -26,7 +26,7 @@ from lrbench.methods.fidelity import (
 )
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.plugins import lacking
-from lrbench.methods.readings import PAIR
+from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.targets import plausible
 from lrbench.recipe.schema import Divergence
 from lrbench.results.inspection import Inspector, ScoredRollouts
@@ -112,7 +112,7 @@ class RolloutView:
     """One rollout at some thresholds; `kept` is (T,), `scores` are of its T steps alone.
 
     `ingredients` are completed with the thresholds, of which `alpha` is one; `least_mass` is that of a pair
-    that is aligned by tokens.
+    that is aligned by tokens. `others` are the same steps under other readings than the pair's.
     """
 
     rollout: Rollout
@@ -123,6 +123,12 @@ class RolloutView:
     alpha: float
     least_mass: float | None = None
     fidelity: Fidelity = CORRECTED
+    others: Mapping[Reading, Scores] = field(default_factory=dict)
+
+    def _views(self, step: int) -> dict[Reading, Scores]:
+        """One step under every reading."""
+        views = {PAIR: self.scores, **self.others}
+        return {reading: _part(scores, step, step + 1) for reading, scores in views.items()}
 
     def reason(self, step: int) -> str:
         """Why the step, counted from 0, is kept or not, in a sentence."""
@@ -136,7 +142,7 @@ class RolloutView:
                 f"Not kept: the shared tokens hold {100 * scores.covered[0]:.1f}% of the probability, less "
                 f"than {100 * self.least_mass:.4g}%."
             )
-        return self.ingredients.selector.reason({PAIR: scores}, bool(self.kept[step]))
+        return self.ingredients.selector.reason(self._views(step), bool(self.kept[step]))
 
     def step(self, step: int) -> Step:
         """Everything known of one step, counted from 0."""
@@ -144,7 +150,7 @@ class RolloutView:
         written = self.rollout.completion_ids[int(scores.step[0])]
         mask = plausible(scores, self.alpha)
         target = self.ingredients.target.distributions(
-            np.array([written], dtype=np.int32), np.ones(1, dtype=bool), {PAIR: scores}
+            np.array([written], dtype=np.int32), np.ones(1, dtype=bool), self._views(step)
         )
         weights = dict(zip(target.ids.tolist(), target.weights.tolist(), strict=True))
         stored = zip(
@@ -194,6 +200,7 @@ class Microscope:
     ) -> None:
         self.rollouts = found.rollouts
         self.scores = found.scores
+        self.others = found.others
         self.texts = found.texts
         written = Ingredients.model_validate(
             {word: arm.settings[word] for word in Ingredients.model_fields if word in arm.settings}
@@ -233,7 +240,7 @@ class Microscope:
     def kept(self, thresholds: Divergence) -> NDArray[np.bool_]:
         """(N,) True for every step that the arm's selector keeps."""
         selector = self.ingredients.completed(thresholds).selector
-        kept_N = kept_steps({PAIR: self.scores}, selector, self.least_mass)
+        kept_N = kept_steps({PAIR: self.scores, **self.others}, selector, self.least_mass)
         return kept_as_scripted(self.fidelity, kept_N, {PAIR: self.scores}, selector.threshold)
 
     def summary(self, thresholds: Divergence) -> Summary:
@@ -249,6 +256,7 @@ class Microscope:
         """One rollout; `index` is its place in `rollouts`."""
         start, stop = np.searchsorted(self.scores.rollout, [index, index + 1])
         scores = _part(self.scores, int(start), int(stop))
+        others = {reading: _part(other, int(start), int(stop)) for reading, other in self.others.items()}
         kept = self.kept(thresholds)[start:stop]
         return RolloutView(
             rollout=self.rollouts[index],
@@ -259,6 +267,7 @@ class Microscope:
             alpha=thresholds.alpha,
             least_mass=self.least_mass,
             fidelity=self.fidelity,
+            others=others,
         )
 
     def _summary(self, scores: Scores, kept: NDArray[np.bool_], alpha: float) -> Summary:

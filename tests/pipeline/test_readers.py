@@ -17,7 +17,9 @@ from lrbench.results.bundle.arms import check_adapter
 from lrbench.results.bundle.contents import write_bundle
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.bundle.verifying import verify_bundle
+from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger
+from lrbench.results.microscope import open_microscope
 from lrbench.sampling.samples import read_samples
 from tests.pipeline.running import artifact_of
 
@@ -42,11 +44,8 @@ def recipe(make_recipe: Callable[..., Recipe], local_pair: tuple[Path, Path]) ->
             named("again", "double"),
             named("others", "other"),
             named("taught", "arm:own", temperature=1.0),
-            {
-                "name": "picked",
-                "like": "no_contrast",
-                "selector": {"signal": "kl", "top": 0.5, "of": "arm:own"},
-            },
+            {"name": "picked", "like": "no_contrast", "selector": PICKED},
+            {"name": "both", "like": "lightr", "selector": PICKED},
         ],
         models={"twin": {"model": expert}, "double": {"model": expert}, "other": {"model": amateur}},
         data={"train": "embedded/multi_step", "problems": 12},
@@ -98,10 +97,10 @@ def test_an_arm_learns_from_what_another_arm_has_become(runs: Path, arms: dict[s
     """The teacher is the expert with that arm's adapter, which is trained first and part of the key."""
     own, taught, picked = (arms[name].adapter for name in ("own", "taught", "picked"))
     assert own is not None
-    for adapter, name in ((taught, "expert adapter"), (picked, "expert adapter")):
+    for adapter in (taught, picked):
         assert adapter is not None
         ((_, scores),) = ((reading, one) for reading, one in adapter.samples.readings if "arm:own" in reading)
-        assert scores.inputs[name].key == own.key
+        assert scores.inputs["expert adapter"].key == own.key
     record = next(record for record in Ledger(runs / "ledger").read().arms if record.arm == "taught")
     assert "scores arm:own expert" in record.stages
     assert "train" in record.stages
@@ -149,6 +148,20 @@ def test_a_bundle_with_other_readings_is_verified_and_doctor_finds_them(runs: Pa
         for finding in examine(runs)
         if not finding.well and finding.text.startswith(("store", "ledger"))
     ]
+
+
+def test_the_microscope_shows_what_was_kept_by_another_reading_than_the_pair_s(
+    runs: Path, arms: dict[str, ArmPlan]
+) -> None:
+    record = next(record for record in Ledger(runs / "ledger").read().arms if record.arm == "both")
+    microscope = open_microscope(Inspector(runs), record)
+    assert microscope is not None
+    assert arms["both"].adapter is not None
+    views = [microscope.rollout(index, microscope.trained) for index in range(len(microscope.rollouts))]
+    kept = artifact_of(runs, arms["both"].adapter.samples).statistics["kept_steps"]
+    assert sum(int(view.kept.sum()) for view in views) == kept > 0
+    assert re.match(r"(Kept|Not kept): KL .* of all steps", views[0].reason(0))
+    assert views[0].step(0).candidates
 
 
 def test_a_bundle_says_where_an_adapter_that_is_read_is_not_of_the_arm_named(runs: Path) -> None:
