@@ -83,6 +83,7 @@ class SamplesFormat(StrEnum):
     """How `samples` prints."""
 
     JSONL = "jsonl"
+    REFERENCE = "reference"
 
 
 @app.command()
@@ -277,21 +278,30 @@ def samples(
     recipe: RecipePath,
     overrides: Overrides = None,
     arm: Annotated[str | None, typer.Option("--arm", help="Whose kept steps; else the subject's.")] = None,
-    format_: Annotated[SamplesFormat, typer.Option("--format", help="How to print.")] = SamplesFormat.JSONL,
+    format_: Annotated[
+        SamplesFormat,
+        typer.Option("--format", help="With problem ids, or as files of the paper's public scripts."),
+    ] = SamplesFormat.JSONL,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="FILE", help="Of those scripts; say how the steps differ."),
+    ] = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Export an arm's kept steps, one JSON object a line, in the reference implementation's fields."""
+    """Export an arm's kept steps, one JSON object a line, in the fields of the paper's public scripts."""
     import json
 
-    from lrbench.pipeline.exporting.samples import exported_samples
+    from lrbench.pipeline.exporting.samples import compared_samples, exported_samples
     from lrbench.recipe.comparing import comparisons_of
 
-    del format_
     loaded = _load(recipe, overrides)
     whose = arm or comparisons_of(loaded).subject
     if whose is None:
         raise UserError(f"{loaded.name} has no arm that learns anything, so it has no samples")
-    for row in exported_samples(loaded, whose, runs):
+    if against is not None:
+        tell(compared_samples(loaded, whose, runs, against))
+        return
+    for row in exported_samples(loaded, whose, runs, scripted=format_ is SamplesFormat.REFERENCE):
         # Data for a program, in ASCII alone.
         print(json.dumps(row))
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from lrbench.recipe.loading import load_recipe
+from lrbench.sampling.problems import load_problems
 from tests.commands import LRBENCH, QUICKSTART, ROOT, SMALL, lrbench, started
 
 
@@ -75,6 +77,31 @@ def test_samples_are_exported_in_the_references_fields(runs: Path) -> None:
         "prompt_id", "step", "prefix", "tokens", "token_ids", "weights", "kl_divergence",
     }  # fmt: skip
     assert all(row["kl_divergence"] > 0.4 for row in rows)
+
+
+@pytest.mark.slow
+def test_samples_are_files_of_the_public_scripts_and_are_compared_with_such(
+    runs: Path, tmp_path: Path
+) -> None:
+    of_arm = ("samples", QUICKSTART, *SMALL, "--runs", runs)
+    found = lrbench(*of_arm, "--format", "reference")
+    rows = [json.loads(line) for line in found.stdout.splitlines()]
+    texts = load_problems(load_recipe(QUICKSTART, SMALL).data, None).texts
+    assert {row["prompt_id"] for row in rows} <= set(texts)
+    assert all((row["step"] == 0) == (row["prefix"] == "") for row in rows)
+    file = tmp_path / "samples.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows[1:]))
+    compared = lrbench(*of_arm, "--against", file)
+    assert compared.stdout.startswith(
+        f"{len(rows) - 1:,} steps are in both, 1 of lightr alone and 0 of {file}"
+    )
+    assert compared.stdout.rstrip().endswith(
+        "weights of these differ by at most 0, divergences differ by at most 0."
+    )
+    file.write_text(f"{json.dumps(rows[0])}\n{{}}\n")
+    refused = lrbench(*of_arm, "--against", file)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"{file}:2: has no `prompt_id`; a line holds prompt_id, step, prefix")
 
 
 @pytest.mark.slow

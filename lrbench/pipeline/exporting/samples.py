@@ -1,10 +1,10 @@
-"""An arm's kept steps, in the reference implementation's fields."""
+"""An arm's kept steps, in the fields of the paper's public scripts, and held against a file of theirs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import UserError
 from lrbench.pipeline.plan import plan_recipe
@@ -12,13 +12,57 @@ from lrbench.recipe.messages import did_you_mean
 from lrbench.recipe.schema import Recipe
 from lrbench.store.store import Store
 
+if TYPE_CHECKING:
+    from lrbench.models.loading import Tokenizer
+    from lrbench.sampling.reference_files import ScriptedStep
+    from lrbench.sampling.samples import Samples
 
-def exported_samples(recipe: Recipe, arm: str, runs: Path) -> Iterator[dict[str, Any]]:
-    """The kept steps of an arm of `recipe` that was run, in the reference implementation's fields.
 
-    Raises `UserError` for an arm the recipe does not have, or has several of, that learns nothing, or was
-    not run.
+def exported_samples(
+    recipe: Recipe, arm: str, runs: Path, scripted: bool = False
+) -> Iterator[dict[str, Any]]:
+    """The kept steps of an arm of `recipe` that was run, in the fields of the paper's public scripts.
+
+    As `scripted`, they are lines that the fine-tuning script can read: the question stands for the problem,
+    and the prefix is the completion alone. Raises `UserError` for an arm the recipe does not have, or has
+    several of, that learns nothing, or was not run.
     """
+    from lrbench.sampling.samples import export_rows
+
+    if scripted:
+        return (step.model_dump(mode="json") for step in _scripted(recipe, arm, runs))
+    samples, tokenizer, _ = _kept(recipe, arm, runs)
+    return export_rows(samples, tokenizer)
+
+
+def compared_samples(recipe: Recipe, arm: str, runs: Path, file: Path) -> str:
+    """A sentence on the kept steps of an arm against those of a file that the sampling script has written.
+
+    Raises `UserError` as `exported_samples` does, and `DataError` for a line that is none of such a file.
+    """
+    from lrbench.sampling.reference_files import compared, read_scripted_steps
+
+    found = compared(_scripted(recipe, arm, runs), read_scripted_steps(file))
+    text = (
+        f"{found['both']:,} steps are in both, {found['ours_alone']:,} of {arm} alone and "
+        f"{found['theirs_alone']:,} of {file} alone"
+    )
+    if found["both"]:
+        text += f"; {found['same_tokens']:,} of those in both have the same tokens"
+    for name, what in (("weight", "weights of these differ"), ("kl", "divergences differ")):
+        if found[name] is not None:
+            text += f", {what} by at most {found[name]:.2g}"
+    return f"{text}."
+
+
+def _scripted(recipe: Recipe, arm: str, runs: Path) -> Iterator[ScriptedStep]:
+    from lrbench.sampling.reference_files import scripted_steps
+
+    return scripted_steps(*_kept(recipe, arm, runs))
+
+
+def _kept(recipe: Recipe, arm: str, runs: Path) -> tuple[Samples, Tokenizer, dict[str, str]]:
+    """The samples of an arm, the expert's tokenizer, and the question of every problem by its id."""
     plan = plan_recipe(recipe, runs)
     named = [planned for planned in plan.arms if planned.arm.name == arm]
     if not named:
@@ -37,7 +81,9 @@ def exported_samples(recipe: Recipe, arm: str, runs: Path) -> Iterator[dict[str,
     if artifact is None:
         raise UserError(f"the samples of {arm!r} are not made yet; run the recipe first")
     from lrbench.models.loading import load_tokenizer
-    from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE, export_rows, read_samples
+    from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE, read_samples
 
     samples = read_samples(artifact.file(ROLLOUTS_FILE), artifact.file(STEPS_FILE))
-    return export_rows(samples, load_tokenizer(named[0].expert))
+    problems = adapter.samples.rollouts.problems
+    texts = dict(zip(problems.ids, problems.texts, strict=True))
+    return samples, load_tokenizer(named[0].expert), texts

@@ -13,6 +13,7 @@ from lrbench.data.access import is_here
 from lrbench.data.sets import DATA_SETS
 from lrbench.evaluation.items import choose_items
 from lrbench.methods.component import AMATEUR
+from lrbench.methods.fidelity import FIELD
 from lrbench.recipe.arms import Arm, resolve_arms
 from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.comparing import Comparisons, board_place, comparisons_of, presets_of
@@ -78,9 +79,11 @@ class Line:
 
     @property
     def label(self) -> str:
-        """The arm, with its point where the recipe sweeps."""
-        point = ", ".join(f"{field} {canonical_json(value)}" for field, value in self.point.items())
-        return f"{self.arm.name} ({point})" if point else self.arm.name
+        """The arm, with its point where the recipe sweeps, and its fidelity where it is not corrected."""
+        said = [f"{field} {canonical_json(value)}" for field, value in self.point.items()]
+        if self.arm.fidelity.hazards and not any(field.rpartition(".")[2] == FIELD for field in self.point):
+            said.append(f"{FIELD} {self.arm.fidelity.label}")
+        return f"{self.arm.name} ({', '.join(said)})" if said else self.arm.name
 
 
 @dataclass(frozen=True)
