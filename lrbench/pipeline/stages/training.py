@@ -218,7 +218,7 @@ class TrainedAdapter(Stage):
         for batch in islice(update_batches(samples, training, self.seed, shuffled), trained.updates):
             learnt[batch] = True
             steps += len(batch)
-            at_padding += 0 if rows is None else rows.at_padding(samples, batch)
+            at_padding += rows.at_padding(samples, batch) if rows is not None else 0
         return {
             "updates": trained.updates,
             "stopped_by": trained.stopped_by,
@@ -227,7 +227,9 @@ class TrainedAdapter(Stage):
             "tuned_tokens": int(learnt.sum()),
             "trained_steps": steps,
             "problems": learnt_problems(samples, learnt),
-        } | ({} if rows is None else rows.statistics(samples) | {"rows_at_padding": at_padding})
+            **({} if rows is None else rows.statistics(samples)),
+            **({"rows_at_padding": at_padding} if self.fidelity.last_column else {}),
+        }
 
     def _limits(self, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
         """Every limit of the budget by name: those written down, and the one of the matched adapter."""
