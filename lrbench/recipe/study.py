@@ -46,6 +46,7 @@ Kind = Literal[
     "expertise_gap",
     "ablations",
     "controls",
+    "hazards",
     "divergence_statistics",
     "convergence",
     "case_study",

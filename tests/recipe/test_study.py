@@ -98,8 +98,8 @@ def test_one_edition_can_be_loaded_alone(written):
             "main_results",
             "main_result",
             'study.yaml:2:8: table: found the text "main_result", allowed is `main_results`, `efficiency`, '
-            "`expertise_gap`, `ablations`, `controls`, `divergence_statistics`, `convergence`, "
-            "`case_study`; did you mean `main_results`?",
+            "`expertise_gap`, `ablations`, `controls`, `hazards`, `divergence_statistics`, "
+            "`convergence`, `case_study`; did you mean `main_results`?",
         ),
         ("  paper:\n    recipes: [small.yaml]\n", "", "3:1: editions.paper: missing; needed is a mapping"),
         ("  paper:", "  papr:", "study.yaml:4:3: editions.papr: unknown field; did you mean `paper`?"),

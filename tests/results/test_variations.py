@@ -41,6 +41,29 @@ def test_a_field_is_named_as_shortly_as_no_other_field_is():
     ]
 
 
+def test_a_fidelity_is_said_whatever_else_is_or_is_not():
+    scripted = SETTINGS | {"source": "greedy", "fidelity": "reference"}
+    alone = make_arm("mine", arm_id="alone", settings=scripted)
+    assert words(make_arm("base"), alone) == ["", "fidelity=reference"]
+    several = make_arm("mine", settings=scripted | {"fidelity": ["last_column", "labels_cut"]})
+    assert words(several) == ["fidelity=last_column+labels_cut"]
+    swept = make_arm("mine", settings=scripted, point={"fidelity": "reference"})
+    assert words(swept) == [""]
+    # Beside a corrected one of its name both say it, also where something else differs too.
+    other = scripted | {"divergence": {"alpha": 0.2, "beta": 0.8}}
+    corrected = make_arm(arm_id="corrected", settings=SETTINGS | {"source": "greedy"})
+    assert words(corrected, make_arm(arm_id="scripted", settings=scripted)) == [
+        "fidelity=corrected",
+        "fidelity=reference",
+    ]
+    assert words(corrected, make_arm(arm_id="other", settings=other)) == [
+        "fidelity=corrected beta=0.4",
+        "fidelity=reference beta=0.8",
+    ]
+    hostile = make_arm("mine", settings=scripted | {"fidelity": [{"a": 1}, 3]})
+    assert words(hostile)[0].startswith("fidelity=")
+
+
 def test_several_fields_are_all_named_and_seeds_share_their_words():
     both = changed(divergence={"alpha": 0.2, "beta": 0.8}, training={**SETTINGS["training"], "updates": 9})
     plain = make_arm()

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from lrbench.methods.fidelity import HAZARDS
 from lrbench.recipe.controlling import missing_controls
 from lrbench.recipe.study import LoadedEdition
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.reported import reported_for
 from lrbench.results.studies.accuracies import AccuracyTables
 from lrbench.results.studies.cases import CaseTables
-from lrbench.results.studies.content import Missing, Report
+from lrbench.results.studies.content import Missing, Report, Table
 from lrbench.results.studies.convergence import CONVERGENCE_NOTE, ConvergenceTables
 from lrbench.results.studies.costs import COSTS_NOTE, CostTables
 from lrbench.results.studies.divergence import DIVERGENCE_NOTE, DivergenceTables
@@ -75,6 +76,30 @@ def _controls(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report:
         if (lacking := missing_controls(loaded.recipe))
     )
     return replace(report, figures={"averages": report.figures["averages"]}, notes=(*missing, *report.notes))
+
+
+def _hazards(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report:
+    tables = AccuracyTables(gathered, edition.columns, MAIN_TABLE, runs)
+    return Report(
+        edition,
+        tables=(*tables.accuracies(), *tables.comparisons(with_subjects=True), *_habits(gathered)),
+        rows=tuple(tables.rows()),
+        figures={"averages": tables.bars()},
+        notes=tuple(_accuracy_notes(gathered, MAIN_TABLE)),
+        missing=_missing(gathered, runs),
+    )
+
+
+def _habits(gathered: Gathered) -> Iterator[Table]:
+    """What the arms do as the public scripts do."""
+    cells = {
+        (line.arm.name, name, HAZARDS[name].stage, HAZARDS[name].says): None
+        for line in gathered.lines
+        for name in line.arm.fidelity.hazards
+    }
+    if cells:
+        caption = "What is done as in the paper's public scripts"
+        yield Table(caption, ("arm", "hazard", "stage", "what it does"), tuple(cells))
 
 
 def _expertise_gap(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report:
@@ -150,6 +175,7 @@ _KINDS: dict[str, Callable[[LoadedEdition, Gathered, Path], Report]] = {
     "expertise_gap": _expertise_gap,
     "ablations": _ablations,
     "controls": _controls,
+    "hazards": _hazards,
     "divergence_statistics": _divergence_statistics,
     "convergence": _convergence,
     "case_study": _case_study,

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from lrbench.methods.fidelity import HAZARDS
 from lrbench.recipe.loading import load_recipe
 from lrbench.results.inspection import Inspector
 from lrbench.results.records import Costs
 from lrbench.results.studies.content import Strong
 from lrbench.results.studies.convergence import settled_at
 from lrbench.results.studies.report import build_report
+from tests.results.studies.conftest import RECIPE as SMALL
 
 RUNS = Path("runs")
 REPORTED_PAIR = """\
@@ -258,6 +260,25 @@ class TestArmsThatAreNotTrainedAndNotTheExpert:
         assert captions[0].endswith("accuracy in percent")
         assert "what answers took" in captions[1]
         assert captions[2].endswith("difference from base in points")
+
+
+class TestHazards:
+    RECIPE = SMALL.replace("rollouts_per_update: 4", "steps_per_update: 16").replace(
+        "arms: [base, sft, lightr]",
+        "arms: [base, lightr, {name: other, like: lightr, fidelity: [last_column, beta_included]},"
+        " {name: scripts, like: lightr, fidelity: reference}]",
+    )
+
+    def test_what_each_arm_does_as_the_scripts_do_stands_beside_what_it_costs(self, declared, ledger_of):
+        edition = declared("hazards", self.RECIPE)
+        correct = {"base": 40, "lightr": 90, "other": 50, "scripts": 45}
+        report = build_report(edition, ledger_of(edition, lambda made: correct[made.arm]), RUNS)
+        costs = lines_of(report, "difference from lightr")
+        assert costs["other (fidelity beta_included+last_column)"][1].startswith("-40.0 [")
+        assert costs["scripts (fidelity reference)"][1].startswith("-45.0 [")
+        habits = table_of(report, "What is done as in the paper's public scripts").lines
+        assert habits[0][:3] == ("other", "beta_included", "samples")
+        assert [line[1] for line in habits if line[0] == "scripts"] == list(HAZARDS)
 
 
 class TestExpertiseGap:
