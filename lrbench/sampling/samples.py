@@ -81,9 +81,11 @@ def keeper(selector: Selector, parts: Parts, least_mass: float | None) -> Keeps:
 
 
 def _covered(views: Views, least_mass: float) -> NDArray[np.bool_]:
-    """(N,) True where every reading covers as much."""
-    found = [keep_covered(steps, least_mass) for steps in views.values() if isinstance(steps, Scores)]
-    covered_N: NDArray[np.bool_] = np.logical_and.reduce(found)
+    """(N,) True where every reading that is aligned by tokens covers as much, which is the pair's alone."""
+    covered_N = np.ones(len(next(iter(views.values()))), dtype=np.bool_)
+    for steps in views.values():
+        if isinstance(steps, Scores) and steps.covered is not None:
+            covered_N &= keep_covered(steps, least_mass)
     return covered_N
 
 

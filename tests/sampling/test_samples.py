@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,14 @@ from lrbench.methods.selectors import Kl
 from lrbench.recipe.schema import Divergence
 from lrbench.sampling.divergence import divergence_statistics
 from lrbench.sampling.rollouts import Rollout, write_rollouts
-from lrbench.sampling.samples import Samples, build_samples, export_rows, read_samples, write_steps
+from lrbench.sampling.samples import (
+    Samples,
+    build_samples,
+    export_rows,
+    kept_steps,
+    read_samples,
+    write_steps,
+)
 from lrbench.sampling.scores import Scores
 from lrbench.sampling.scoring import LoadedPair, score_rollouts
 
@@ -103,3 +111,13 @@ def test_statistics_count_every_step_once(scores: Scores) -> None:
     assert found["share_kept"] == pytest.approx((scores.kl > 0.4).mean())
     assert found["top1_agreement"] == pytest.approx(agrees.mean())
     assert found["mean_kl_where_top1_differs"] == pytest.approx(scores.kl[~agrees].mean())
+
+
+def test_a_model_besides_an_aligned_pair_covers_every_step(scores: Scores) -> None:
+    half_N = np.arange(len(scores)) % 2 == 0
+    views = {PAIR: replace(scores, covered=half_N.astype(np.float32)), ("expert", "other"): scores}
+    everything = BY_NAME["no_selection"].ingredients
+    assert everything is not None
+    np.testing.assert_array_equal(kept_steps(views, everything.selector, 0.5), half_N)
+    alone = {("expert", "other"): scores}
+    assert kept_steps(alone, everything.selector, 0.5).all()
