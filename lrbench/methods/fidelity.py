@@ -118,6 +118,11 @@ class Fidelity(Component):
         return len(self.hazards) == len(HAZARDS)
 
     @property
+    def makes_rows(self) -> bool:
+        """Whether training is from rows by themselves, and not in another order alone."""
+        return bool(self.at("train").hazards) and self.at("train") != Fidelity(rows_shuffled=True)
+
+    @property
     def written(self) -> str | list[str]:
         """As a recipe says it, in its shortest form."""
         names = self.hazards
@@ -223,8 +228,13 @@ def kept_as_scripted(
     return kept_N
 
 
-def why_scripted(fidelity: Fidelity, step: int) -> str | None:
-    """What a hazard and no selector decided about a step, counted from 0; None where none did."""
-    if fidelity.first_step_skipped and step == 0:
+def why_scripted(fidelity: Fidelity, step: Views, threshold: float | None) -> str | None:
+    """What a hazard and no selector decided about the one step in `step`; None where none did."""
+    steps = next(iter(step.values()))
+    if fidelity.first_step_skipped and steps.step[0] == 0:
         return "Not kept: this arm skips the first step, as the public scripts do."
+    if fidelity.beta_included and threshold is not None:
+        kl = column(step[PAIR], "kl")[0]
+        if kl == kl.dtype.type(threshold):
+            return f"Kept: KL is exactly β {threshold:g}, which this arm includes, as the public scripts do."
     return None

@@ -133,16 +133,15 @@ class RolloutView:
     def reason(self, step: int) -> str:
         """Why the step, counted from 0, is kept or not, in a sentence."""
         scores = _part(self.scores, step, step + 1)
-        scripted = why_scripted(self.fidelity, int(scores.step[0]))
-        if scripted is not None:
-            return scripted
         if self.least_mass is not None and not keep_covered(scores, self.least_mass)[0]:
             assert scores.covered is not None
             return (
                 f"Not kept: the shared tokens hold {100 * scores.covered[0]:.1f}% of the probability, less "
                 f"than {100 * self.least_mass:.4g}%."
             )
-        return self.ingredients.selector.reason(self._views(step), bool(self.kept[step]))
+        selector, views = self.ingredients.selector, self._views(step)
+        scripted = why_scripted(self.fidelity, views, selector.threshold)
+        return scripted or selector.reason(views, bool(self.kept[step]))
 
     def step(self, step: int) -> Step:
         """Everything known of one step, counted from 0."""

@@ -199,7 +199,7 @@ def train(
     Raises `NonFiniteLossError` naming the batch when the loss, its gradient or a weight is not a number.
     """
     adapted = attach_adapter(model, training.lora, seed)
-    losses = partial(row_losses, rows) if rows is not None and rows.decides_loss else None
+    losses = partial(row_losses, rows) if rows is not None and rows.fidelity.makes_rows else None
     learner = _Adapter(adapted, vocabulary, samples, TokenDropout(adapted, seed), runtime, team, losses)
     expert = learner.expert
     schedule = Schedule(

@@ -40,11 +40,6 @@ class RowForm:
     labels: int | None = None
     respelt: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
-    @property
-    def decides_loss(self) -> bool:
-        """Whether the loss is another one, and not the order of rows alone."""
-        return any(name != "rows_shuffled" for name in self.fidelity.hazards)
-
     def row(self, samples: Samples, step: int) -> tuple[int, ...]:
         """The token ids that are read to predict a kept step, given by its index."""
         ids = self.respelt.get(step)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lrbench.methods.answers import ANSWERS
 from lrbench.methods.changes import CHANGES
+from lrbench.methods.fidelity import HAZARDS
 from lrbench.methods.objectives import OBJECTIVES
 from lrbench.methods.presets import BY_NAME
 from lrbench.methods.selectors import SELECTORS
@@ -38,7 +39,7 @@ def strings(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_no_name_of_a_component_or_a_preset_stands_outside_methods() -> None:
-    words = {component.word for family in FAMILIES for component in family} | BY_NAME.keys()
+    words = {component.word for family in FAMILIES for component in family} | BY_NAME.keys() | HAZARDS.keys()
     found = [
         f"{path.relative_to(ROOT)}:{line}: {text}"
         for package in ("lrbench", "dashboard")

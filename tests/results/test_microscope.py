@@ -31,15 +31,17 @@ SELECTING = {
     "entropy": "{signal: entropy, top: 0.2}",
     "surprising": "{signal: surprise, match: entropy}",
 }
-ARMS = (CONTRASTED, "no_selection", "no_contrast", *SELECTING)
+# An arm that leaves out what the public scripts leave out.
+SKIPPING = "skipping"
+ARMS = (CONTRASTED, "no_selection", "no_contrast", *SELECTING, SKIPPING)
 SMALL = [
     "data.problems=8",
     "training.updates=1",
     "evaluation.limit=1",
     "evaluation.benchmarks=[one_step]",
-    f"arms=[base, {', '.join(name for name in ARMS if name not in SELECTING)}, neither, "
+    f"arms=[base, {', '.join(name for name in ARMS if name not in (*SELECTING, SKIPPING))}, neither, "
     + ", ".join(f"{{name: {name}, like: lightr, selector: {rule}}}" for name, rule in SELECTING.items())
-    + "]",
+    + f", {{name: {SKIPPING}, like: lightr, fidelity: [first_step_skipped, beta_included]}}]",
     "seed=3",
     "divergence.beta=0.3",
     "divergence.alpha=0.1",
@@ -270,6 +272,23 @@ def test_a_higher_beta_keeps_no_step_that_a_lower_one_does_not(
     microscope = microscope_over(found)
     low, high = sorted((first, second))
     assert not (microscope.kept(microscope.at(0.2, high)) & ~microscope.kept(microscope.at(0.2, low))).any()
+
+
+@given(scored(), st.data())
+def test_what_a_habit_of_the_public_scripts_decides_is_said_so(
+    found: ScoredRollouts, data: st.DataObject
+) -> None:
+    microscope = microscope_over(found, fidelity="reference")
+    kls = found.scores.kl[np.isfinite(found.scores.kl)].tolist()
+    beta = data.draw(st.sampled_from(kls or [0.4]))
+    for index, rollout in enumerate(found.rollouts):
+        view = microscope.rollout(index, microscope.at(0.2, beta))
+        for step in range(rollout.steps):
+            kl = view.scores.kl[step]
+            assert view.kept[step] == (step > 0 and kl >= np.float32(beta))
+            assert view.reason(step).startswith("Kept: " if view.kept[step] else "Not kept: ")
+            assert ("skips the first step" in view.reason(step)) == (step == 0)
+            assert ("is exactly" in view.reason(step)) == (step > 0 and kl == np.float32(beta))
 
 
 @given(scored())

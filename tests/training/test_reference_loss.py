@@ -167,5 +167,7 @@ def test_rows_are_decoded_and_tokenised_again_and_only_those_that_change_are_hel
 
 
 def test_only_the_order_of_rows_leaves_the_loss_what_it_is() -> None:
-    forms = {name: RowForm(Fidelity.of([name])) for name in Fidelity.of(HAZARDS).at("train").hazards}
-    assert [name for name, form in forms.items() if not form.decides_loss] == ["rows_shuffled"]
+    ours = Fidelity.of(HAZARDS).at("train").hazards
+    assert [name for name in ours if not Fidelity.of([name]).makes_rows] == ["rows_shuffled"]
+    assert Fidelity.of(ours).makes_rows
+    assert not Fidelity.of(set(HAZARDS) - set(ours)).makes_rows

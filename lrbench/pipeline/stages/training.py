@@ -110,7 +110,7 @@ class TrainedAdapter(Stage):
         else:
             of_update = max(1.0, (training.steps_per_update or 1) / kept)
         # As rows, every kept step is read by itself, on average about half a rollout behind its prompt.
-        by_rows = of_update * kept if self.fidelity.hazards else of_update
+        by_rows = of_update * kept if self.fidelity.makes_rows else of_update
         return Learning(
             self.expert,
             self.size,
