@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from lrbench.errors import NonFiniteLossError
+from lrbench.methods.fidelity import Fidelity
 from lrbench.methods.presets import BY_NAME
 from lrbench.recipe.schema import Lora, Runtime, Training
 from lrbench.sampling.samples import Samples, build_samples
 from lrbench.training.adapters import adapter_state
 from lrbench.training.checkpoints import Checkpoint
 from lrbench.training.loop import Trained, train
+from lrbench.training.reference_loss import RowForm
 from tests.training.conftest import VOCABULARY, random_rollouts
 
 TRAINING = Training(updates=12, rollouts_per_update=4, learning_rate=5e-3, lora=Lora(r=4, dropout=0.1))
@@ -78,6 +80,31 @@ def test_resuming_from_any_save_ends_with_the_same_bytes(
         resumed, again, _ = run(tiny_model(seed=1), samples, held_out=held_out, resume=checkpoint)
         assert_identical(whole, resumed)
         assert again.curves == trained.curves
+
+
+def test_training_as_the_public_scripts_do_resumes_exactly_and_hazards_that_change_nothing_change_nothing(
+    tiny_model: Callable[..., Any], samples: Samples
+) -> None:
+    training = TRAINING.model_copy(update={"rollouts_per_update": None, "steps_per_update": 16})
+
+    def trained(*hazards: str, **options: Any) -> tuple[Any, Trained, list[Checkpoint]]:
+        rows = RowForm(Fidelity.of(hazards), padding=3)
+        return run(tiny_model(seed=1), samples, training, rows=rows, **options)
+
+    scripted = ("last_column", "rows_shuffled", "accumulation_summed")
+    whole, learnt, saved = trained(*scripted)
+    # The last update of an epoch is what is left of it.
+    assert min(count for _, count in learnt.curves.steps) == len(samples) % 16 > 0
+    for checkpoint in saved:
+        resumed, again, _ = trained(*scripted, resume=checkpoint)
+        assert_identical(whole, resumed)
+        assert again.curves == learnt.curves
+    own = run(tiny_model(seed=1), samples, training)[0]
+    # No row is as long as what is cut, so these are our own steps and dropout, one row at a time.
+    cut = trained("rows_truncated")[0]
+    for name, weight in own.items():
+        torch.testing.assert_close(cut[name], weight, rtol=1e-3, atol=1e-4)
+    assert any(not torch.allclose(whole[name], own[name], atol=1e-3) for name in own)
 
 
 def test_a_loss_that_is_not_a_number_names_its_batch(
