@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lrbench.methods.presets import BY_NAME, LEADER, Preset, place_of
+from lrbench.methods.controls import CONTROLS
+from lrbench.methods.presets import BY_NAME, LEADER, PRESETS, Preset, place_of
 from lrbench.recipe.schema import ArmDeclaration, Compare, Recipe
+
+# Arms that are there to be compared with: without being told, a subject is set against those of its recipe.
+CONTROLS_ALONE = tuple(
+    control.name for control in CONTROLS if control.name not in {preset.name for preset in PRESETS}
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,8 @@ def compared(presets: Mapping[str, str], declared: Compare) -> Comparisons:
     preset = _preset(presets.get(subject, subject))
     names = declared.against
     if names is None:
-        names = tuple(_alike(presets, name, subject) for name in preset.against or LEADER.against)
+        baselines = (_alike(presets, name, subject) for name in preset.against or LEADER.against)
+        names = (*baselines, *(name for name in CONTROLS_ALONE if name in presets))
     against = tuple(dict.fromkeys(name for name in names if name != subject))
     return Comparisons(subject, against, declared != Compare() or preset.leads)
 

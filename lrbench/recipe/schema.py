@@ -253,7 +253,7 @@ class Compare(Section):
     """What the results are about: the arm that is the `subject`, and the arms it is set `against`.
 
     The first of them is the one that a headline speaks of. What is left out or null is said by the arms:
-    the subject is the first like `lightr`, set against the first like `sft`, and against `base`.
+    the subject is the first like `lightr`, set against the first like `sft`, `base`, and its controls.
     """
 
     subject: Name | None = None

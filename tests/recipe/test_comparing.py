@@ -27,6 +27,12 @@ def named(*arms: str) -> dict[str, str]:
         (("expert like base", "mine like lightr", "lightr"), "mine", ("sft", "expert")),
         (("base", "sft"), "sft", ("base",)),
         (("base", "sft", "no_selection", "neither"), "no_selection", ("sft", "base")),
+        (("base", "sft", "lightr", "random like lightr", "cd"), "lightr", ("sft", "base", "cd", "random")),
+        (
+            ("base", "mine like lightr", "prefill like base", "no_contrast"),
+            "mine",
+            ("sft", "base", "prefill"),
+        ),
         (("base",), None, ()),
         (("base", "unheard_of"), "unheard_of", ("sft", "base")),
     ],
