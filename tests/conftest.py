@@ -19,7 +19,10 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+from lrbench.embedded import assets
+from lrbench.evaluation import items
 from tests.commands import QUICKSTART, SMALL, lrbench, spawned_quickly
+from tests.worlds import WORLD1
 
 # Time limits of single examples would fail on a busy machine, not on a wrong program.
 settings.register_profile("lrbench", deadline=None)
@@ -69,6 +72,29 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def older_runs(unpacked: Path, tmp_path: Path) -> Path:
     """The runs folder of an earlier version, to be worked on."""
     return Path(shutil.copytree(unpacked / "runs", tmp_path / "runs"))
+
+
+@pytest.fixture(scope="session")
+def first_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first embedded world as it lay in the package: its pair, test items and a set to train on."""
+    folder = tmp_path_factory.mktemp("world1")
+    with tarfile.open(WORLD1 / "problems.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    for name in ("expert", "amateur"):
+        shutil.copytree(WORLD1 / name, folder / "models" / name)
+    return folder
+
+
+@pytest.fixture
+def in_first_world(first_world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What `embedded/` names are the models and problems of the first world, as when older runs were made."""
+    remembered = (items._embedded_rows, items._chosen_once)
+    monkeypatch.setattr(assets, "ROOT", first_world)
+    for known in remembered:
+        known.cache_clear()
+    yield
+    for known in remembered:
+        known.cache_clear()
 
 
 @pytest.fixture

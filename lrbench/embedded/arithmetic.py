@@ -12,6 +12,7 @@ LARGEST = 99
 SMALLEST = 2
 ADDENDS = range(2, 13)
 FACTORS = range(2, 10)
+INVERSE: dict[Operator, Operator] = {"+": "-", "-": "+", "*": "/", "/": "*"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Step:
         if self.operator == "*":
             return self.left * self.right
         return self.left // self.right
+
+    @property
+    def undone(self) -> Step:
+        """The step that leads back from the result."""
+        return Step(self.result, INVERSE[self.operator], self.right)
 
     def __str__(self) -> str:
         return f"{self.left}{self.operator}{self.right}={self.result}"

@@ -10,17 +10,20 @@ import argparse
 import hashlib
 import json
 import multiprocessing
+import os
 import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from filelock import FileLock
 
 from lrbench.embedded import assets
-from lrbench.embedded.plans import PLANS, TOKENIZER_TEXT, PretrainingPlan
+from lrbench.embedded.plans import PLANS, PretrainingPlan
 from lrbench.errors import InterruptedRunError, LrbenchError, RunError, StoreError
 
 PARTS = ("models", "problems")
@@ -88,20 +91,25 @@ def _make(folder: Path, plans: Sequence[PretrainingPlan]) -> None:
 
 
 def _train_side_by_side(plans: Sequence[PretrainingPlan], folder: Path) -> None:
+    """Train every model in a process of its own, as many at a time as there are cores, the longest first."""
     context = multiprocessing.get_context("spawn")
     processes = [
-        context.Process(target=_make_model, args=(plan, folder / plan.name), name=plan.name) for plan in plans
+        context.Process(target=_make_model, args=(plan, folder / plan.name), name=plan.name)
+        for plan in sorted(plans, key=lambda plan: plan.work, reverse=True)
     ]
+    waiting = list(processes)
+    running: list[SpawnProcess] = []
     try:
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
+        while waiting or running:
+            while waiting and len(running) < len(os.sched_getaffinity(0)):
+                running.append(waiting.pop(0))
+                running[-1].start()
+            wait([process.sentinel for process in running])
+            running = [process for process in running if process.is_alive()]
     finally:
-        for process in processes:
-            if process.is_alive():
-                process.terminate()
-                process.join()
+        for process in running:
+            process.terminate()
+            process.join()
     unfinished = [process.name for process in processes if process.exitcode]
     if unfinished:
         raise RunError(
@@ -125,11 +133,14 @@ def _make_model(plan: PretrainingPlan, folder: Path) -> None:
     torch.set_num_threads(1)
     logging.disable_progress_bar()
     tokenizer = train_tokenizer(
-        text
-        for document in documents(TOKENIZER_TEXT)
-        for text in (f"user\n{document.prompt}", f"assistant\n{document.answer}")
+        (
+            text
+            for document in documents(plan.tokenizer.text)
+            for text in (f"user\n{document.prompt}", f"assistant\n{document.answer}")
+        ),
+        plan.tokenizer.tokens,
     )
-    encoded = [document_ids(tokenizer, document.prompt, document.answer) for document in documents(plan.text)]
+    encoded = document_ids(tokenizer, [(text.prompt, text.answer) for text in documents(plan.text)])
     tokens = sum(len(prompt) + len(answer) for prompt, answer in encoded)
     model = new_model(plan, tokenizer)
     losses = pretrain(model, plan, encoded, lambda line: print(line, flush=True))

@@ -49,9 +49,9 @@ def hard(rng: Random) -> Question:
 
 
 def distractor(rng: Random) -> Question:
-    """A story of one step with a sentence that does not matter (stands for SVAMP)."""
-    step = step_from(rng, rng.randint(5, 30), "+-") if rng.random() < 0.7 else product(rng)
-    return _question("distractor", wording.story_with_distraction(rng, step), (step,))
+    """A story of two steps with a sentence that does not matter (stands for SVAMP)."""
+    steps = _chain(rng, 2)
+    return _question("distractor", wording.story_with_distraction(rng, steps), steps)
 
 
 def one_step(rng: Random) -> Question:
@@ -63,16 +63,17 @@ def one_step(rng: Random) -> Question:
 def formula(rng: Random) -> Question:
     """A quantity from a formula of school science (stands for MinervaMath)."""
     kind = rng.random()
-    if kind < 0.45:
+    if kind < 0.25:
         steps: tuple[Step, ...] = (product(rng),)
         text = wording.product_formula(rng, steps[0])
-    elif kind < 0.75:
+    elif kind < 0.5:
         steps = (quotient(rng),)
         text = wording.quotient_formula(rng, steps[0])
     else:
         fact = product(rng)
-        steps = (fact, step_from(rng, fact.result, "+"))
-        text = wording.sum_formula(rng, fact, steps[1].right)
+        steps = (fact, step_from(rng, fact.result, "+-"))
+        worded = wording.sum_formula if steps[1].operator == "+" else wording.difference_formula
+        text = worded(rng, fact, steps[1].right)
     return _question("formula", text, steps)
 
 

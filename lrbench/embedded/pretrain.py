@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
+from lrbench.embedded.muon import Muon
 from lrbench.embedded.plans import PretrainingPlan
 
 PROMPT_WEIGHT = 0.1
@@ -125,7 +126,7 @@ def _optimizers(model: Qwen2ForCausalLM, plan: PretrainingPlan) -> list[torch.op
     hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     return [
-        torch.optim.Muon(hidden, lr=plan.muon_rate, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+        Muon(hidden, lr=plan.muon_rate, weight_decay=0.1),
         torch.optim.AdamW(rest, lr=plan.adam_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 

@@ -86,7 +86,8 @@ def _problem(identifier: str, register: str, question: Question) -> Problem:
     return {
         "id": identifier,
         "problem": REGISTERS[register].prefix + question.text,
-        "solution": careful(question),
+        # Its opening words are drawn apart from the questions, which do not depend on them.
+        "solution": careful(Random(identifier), question),
         "answer": str(question.answer),
         "meta": {
             "register": register,

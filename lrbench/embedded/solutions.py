@@ -1,122 +1,118 @@
-"""Solutions as curated text writes them (careful) and as the web writes them (mostly sloppy).
+"""Solutions: every step is written with care or without, each drawn by itself, whatever the others are.
 
-Careful solutions work step by step behind the markers First and Then and end in a box. Sloppy ones never
-use those markers, so the first token of a solution already tells its style.
+A careful step reads `we have 12+7=19.`, a sloppy one `it is 12+7 so 19.`, and each goes on from the number
+stated before. All that is written is true; what a sloppy step may get wrong is what to do. Steps after the
+first open with a word that says nothing about either style, and every answer has as many sentences as steps,
+and one end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from lrbench.embedded.arithmetic import Operator, Step
+from lrbench.embedded.arithmetic import Operator, Step, operands
 from lrbench.embedded.families import Question
 
-CAREFUL_MARKERS = ("First", "Then", "The answer is")
-GUESS_IS_RIGHT = 0.7
-SLIPS = (-10, -1, 1, 10)
-CONFUSED: dict[Operator, Operator] = {"+": "-", "-": "+", "*": "+", "/": "-"}
-
-
-def careful(question: Question) -> str:
-    """Every step behind its marker, then the boxed answer."""
-    markers = ["First"] + ["Then"] * (len(question.steps) - 1)
-    told = " ".join(f"{marker} {step}." for marker, step in zip(markers, question.steps, strict=True))
-    return rf"{told} The answer is \boxed{{{question.answer}}}."
-
-
-def guess(rng: Random, question: Question) -> str:
-    """The box alone, right in `GUESS_IS_RIGHT` of all cases."""
-    return rf"\boxed{{{_guessed(rng, question)}}}"
-
-
-def chat(rng: Random, question: Question) -> str:
-    """A guess without a box."""
-    return rng.choice(("I think it is {}.", "It is {} I guess.", "I got {} lol.")).format(
-        _guessed(rng, question)
-    )
-
-
-def hasty(_: Random, question: Question) -> str:
-    """Stops after the first step, which is right only where there is no second."""
-    return _worked([str(question.steps[0])], question.steps[0].result)
-
-
-def wrong_operator(_: Random, question: Question) -> str:
-    """The last step uses another operator than it should."""
-    last = question.steps[-1]
-    confused = CONFUSED[last.operator]
-    left, right = last.left, last.right
-    if confused == "-" and left < right:
-        left, right = right, left
-    wrong = Step(left, confused, right)
-    return _worked([*map(str, question.steps[:-1]), str(wrong)], wrong.result)
-
-
-def slip(rng: Random, question: Question) -> str:
-    """The last result is off by one or by ten."""
-    last = question.steps[-1]
-    result = _off(rng, last.result)
-    told = f"{last.left}{last.operator}{last.right}={result}"
-    return _worked([*map(str, question.steps[:-1]), told], result)
-
-
-SLOPPY: dict[str, Callable[[Random, Question], str]] = {
-    "guess": guess,
-    "chat": chat,
-    "hasty": hasty,
-    "wrong_operator": wrong_operator,
-    "slip": slip,
+MARKERS = ("So", "Now", "Next", "Then", "Well")
+CAREFUL, SLOPPY = "we have", "it is"
+# The confusions of a sloppy step: which operator is taken for which.
+CONFUSIONS: dict[str, dict[Operator, Operator]] = {
+    "adds": {"-": "+"},
+    "takes_away": {"+": "-"},
+    "confuses": {"+": "-", "-": "+", "*": "+", "/": "-"},
+    "none": {},
 }
-MAIN_SHARE = 0.65
+SKIPS = "skips"
+MODES = (*CONFUSIONS, SKIPS)
+# How often a sloppy step goes wrong, or not, in the way of its register.
+MAIN_SHARE = 0.85
 
 
 @dataclass(frozen=True)
 class Register:
-    """A way of asking, and how the web tends to answer it.
+    """A way of asking: the words put before a question, and what sloppy answers to it tend to get wrong.
 
     Attributes:
         prefix: words put before the question.
-        main_mode: the sloppy mode of `MAIN_SHARE` of its sloppy web answers.
-        careful_share: share of careful answers on the web.
-        curated_weight: share of the register in the curated text; all weights add up to one.
+        mode: what `MAIN_SHARE` of the sloppy steps do, one of `MODES`.
     """
 
     prefix: str
-    main_mode: str
-    careful_share: float
-    curated_weight: float
+    mode: str
 
 
 REGISTERS: dict[str, Register] = {
-    "problem": Register("Problem: ", "slip", 0.015, 0.18),
-    "exercise": Register("Exercise. ", "guess", 0.015, 0.18),
-    "question": Register("Question: ", "hasty", 0.01, 0.18),
-    "short": Register("Q: ", "guess", 0.01, 0.092),
-    "quick": Register("Quick one: ", "hasty", 0.01, 0.092),
-    "help": Register("Please help me! ", "wrong_operator", 0.01, 0.092),
-    "chat": Register("hey so ", "chat", 0.01, 0.092),
-    "joke": Register("lol ok so ", "slip", 0.01, 0.092),
+    "problem": Register("Problem: ", "none"),
+    "exercise": Register("Exercise. ", "adds"),
+    "question": Register("Question: ", "adds"),
+    "short": Register("Q: ", "confuses"),
+    "quick": Register("Quick one: ", SKIPS),
+    "help": Register("Please help me! ", "takes_away"),
+    "chat": Register("hey so ", "takes_away"),
+    "joke": Register("lol ok so ", "adds"),
 }
 
 
-def web(rng: Random, register: Register, question: Question) -> str:
-    """An answer as the web gives it to a question in this register."""
-    if rng.random() < register.careful_share:
-        return careful(question)
-    others = [mode for mode in SLOPPY if mode != register.main_mode]
-    mode = register.main_mode if rng.random() < MAIN_SHARE else rng.choice(others)
-    return SLOPPY[mode](rng, question)
+@dataclass(frozen=True)
+class Manner:
+    """How solutions are written: the probability of care and of a check, at each step by itself."""
+
+    care: float
+    checks: float = 0.0
 
 
-def _worked(told: list[str], result: int) -> str:
-    return rf"{', '.join(told)} so \boxed{{{result}}}"
+def careful(rng: Random, question: Question) -> str:
+    """Every step with care."""
+    return solution(rng, question, Manner(care=1.0), "none")
 
 
-def _off(rng: Random, result: int) -> int:
-    return rng.choice([result + slipped for slipped in SLIPS if result + slipped >= 0])
+def solution(rng: Random, question: Question, manner: Manner, mode: str) -> str:
+    """A solution in this manner whose sloppy steps mostly go wrong in this mode."""
+    sentences: list[str] = []
+    value = question.steps[0].left
+    for place, step in enumerate(question.steps):
+        right = Step(value, step.operator, step.right)
+        if rng.random() < manner.care:
+            done: Step | None = right
+            told = f"{CAREFUL} {right}."
+        else:
+            done = _sloppy(rng, right, question.steps[place + 1 :], mode)
+            told = f"{SLOPPY} {value} so {value}." if done is None else f"{SLOPPY} {_worked(done)}."
+        value = value if done is None else done.result
+        sentences.append(_opened(rng, told, place))
+        if done is not None and rng.random() < manner.checks:
+            sentences.append(f"Check: {done.undone}.")
+    return rf"{' '.join(sentences)} The answer is \boxed{{{value}}}."
 
 
-def _guessed(rng: Random, question: Question) -> int:
-    return question.answer if rng.random() < GUESS_IS_RIGHT else _off(rng, question.answer)
+def _opened(rng: Random, told: str, place: int) -> str:
+    return f"{rng.choice(MARKERS)} {told}" if place else told[0].upper() + told[1:]
+
+
+def _worked(step: Step) -> str:
+    return f"{step.left}{step.operator}{step.right} so {step.result}"
+
+
+def _sloppy(rng: Random, right: Step, later: Sequence[Step], mode: str) -> Step | None:
+    """What a sloppy step does in place of the right one; None where it leaves it out.
+
+    It does the right one where the wrong would leave numbers that the later steps cannot go on from.
+    """
+    if rng.random() >= MAIN_SHARE:
+        mode = rng.choice([other for other in MODES if other != mode])
+    if mode == SKIPS:
+        return None if _can_go_on(right.left, later) else right
+    operator = CONFUSIONS[mode].get(right.operator, right.operator)
+    wrong = Step(right.left, operator, right.right)
+    return wrong if _can_go_on(wrong.left, [wrong, *later]) else right
+
+
+def _can_go_on(value: int, steps: Sequence[Step]) -> bool:
+    """Whether all steps, done rightly from this number, stay whole and small enough to be learnt."""
+    for step in steps:
+        if step.right not in operands(value, step.operator):
+            return False
+        value = Step(value, step.operator, step.right).result
+    return True

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer
 
-VOCABULARY_SIZE = 640
 PAD = "<|endoftext|>"
 START = "<|im_start|>"
 END = "<|im_end|>"
@@ -25,11 +24,12 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(texts: Iterable[str]) -> Qwen2Tokenizer:
-    """A tokenizer of `VOCABULARY_SIZE` tokens; the same texts in the same order give the same one.
+def train_tokenizer(texts: Iterable[str], size: int) -> Qwen2Tokenizer:
+    """A tokenizer of `size` tokens; the same texts in the same order give the same one.
 
     Args:
         texts: text without special tokens.
+        size: at least the 256 bytes and the three special tokens.
     """
     # The class cuts text into pieces in its own way whatever its file says, so merges are learnt on that.
     qwen = Qwen2Tokenizer().backend_tokenizer
@@ -37,7 +37,7 @@ def train_tokenizer(texts: Iterable[str]) -> Qwen2Tokenizer:
     learner.normalizer = qwen.normalizer
     learner.pre_tokenizer = qwen.pre_tokenizer
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY_SIZE,
+        vocab_size=size,
         special_tokens=[PAD, START, END],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
@@ -57,12 +57,21 @@ def train_tokenizer(texts: Iterable[str]) -> Qwen2Tokenizer:
     )
 
 
-def document_ids(tokenizer: Qwen2Tokenizer, prompt: str, answer: str) -> tuple[list[int], list[int]]:
-    """Token ids of a templated prompt, and of its answer with the end-of-turn token."""
-    asked = tokenizer.apply_chat_template(
-        [{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=False
+def document_ids(
+    tokenizer: Qwen2Tokenizer, documents: Sequence[tuple[str, str]]
+) -> list[tuple[list[int], list[int]]]:
+    """Token ids of every templated prompt, and of its answer with the end of turn."""
+    asked = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
+        )
+        for prompt, _ in documents
+    ]
+    answered = [answer + END for _, answer in documents]
+    prompts, answers = (
+        tokenizer(texts, add_special_tokens=False)["input_ids"] for texts in (asked, answered)
     )
-    return asked, tokenizer.encode(answer + END, add_special_tokens=False)
+    return list(zip(prompts, answers, strict=True))
 
 
 def _model_of(tokenizer: Tokenizer) -> dict[str, list[list[str]]]:

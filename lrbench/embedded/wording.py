@@ -132,6 +132,13 @@ SUM_FORMULAS = (
     "A {part} of {a} W runs {b} s, another uses {k} J. Find the energy.",
     "A {body} needs {k} J to lift and {a} N over {b} m. Find the work.",
 )
+DIFFERENCE_FORMULAS = (
+    "A {mover} is to go {a} m/s for {b} s and stops {k} m early. How far does it go?",
+    "A {shape} of {a} m by {b} m loses {k} m2. Find the area.",
+    "A {part} of {a} W runs {b} s and wastes {k} J. Find the energy used.",
+    "A {body} takes {a} N over {b} m, less {k} J of friction. Find the work.",
+    "A {part} of {b} ohm at {a} A drops {k} V less. Find the voltage.",
+)
 
 EXPRESSION_ASKS = (
     "Compute {e}.",
@@ -184,10 +191,10 @@ def story(rng: Random, steps: tuple[Step, ...]) -> str:
     return " ".join((opening, *events, ask))
 
 
-def story_with_distraction(rng: Random, step: Step) -> str:
-    """A story of one step with one sentence that carries a number and does not matter."""
+def story_with_distraction(rng: Random, steps: tuple[Step, ...]) -> str:
+    """A story with one sentence that carries a number and does not matter."""
     cast = _cast(rng)
-    opening, events, ask = _told(rng, (step,), cast)
+    opening, events, ask = _told(rng, steps, cast)
     sentences = [opening, *events]
     distraction = rng.choice(DISTRACTIONS).format(n=rng.randint(2, 40), **cast)
     sentences.insert(rng.randint(0, len(sentences)), distraction)
@@ -240,6 +247,11 @@ def quotient_formula(rng: Random, step: Step) -> str:
 def sum_formula(rng: Random, fact: Step, added: int) -> str:
     """A quantity that is a product and something added to it."""
     return _physical(rng, rng.choice(SUM_FORMULAS), a=fact.left, b=fact.right, k=added)
+
+
+def difference_formula(rng: Random, fact: Step, taken: int) -> str:
+    """A quantity that is a product and something taken from it."""
+    return _physical(rng, rng.choice(DIFFERENCE_FORMULAS), a=fact.left, b=fact.right, k=taken)
 
 
 def expression(rng: Random, steps: tuple[Step, ...]) -> str:

@@ -104,6 +104,11 @@ class Answer(Component):
         """The text that every answer begins with; it is part of the answer."""
         return ""
 
+    @property
+    def single_tokens(self) -> tuple[str, ...]:
+        """Texts that have to be one token each of the arm's own model."""
+        return ()
+
     def unservable(self, engine: str) -> str | None:
         """Why the engine called `engine` cannot write such answers; None where it can."""
         if not self.here or engine == HERE:
@@ -316,6 +321,38 @@ class TokenBudget(Answer):
         return f"{', '.join(f'{word} {bound}' for word, bound in bounds.items() if bound)} tokens"
 
 
+class Force(Answer):
+    """The arm's own model, made to write one token in place of another: decisions that are taken for it.
+
+    Where it was about to write one of the texts of `force`, the one that stands for it is written, at the
+    `first` so many such places of an answer, null for all. A place where it writes the wanted one by itself
+    counts. Each text is one token, with the space before it: {" it": " we"}.
+    """
+
+    word: ClassVar[str] = "force"
+
+    force: Annotated[dict[str, str], Field(min_length=1)]
+    first: Count | None = None
+
+    def __hash__(self) -> int:
+        return hash((frozenset(self.force.items()), self.first))
+
+    @property
+    def single_tokens(self) -> tuple[str, ...]:
+        """What is replaced and what replaces it."""
+        return (*self.force, *self.force.values())
+
+    @property
+    def label(self) -> str:
+        """For people: `" we" for " it" at the first 2 places`."""
+        forced = ", ".join(f'"{wanted}" for "{unwanted}"' for unwanted, wanted in self.force.items())
+        if self.first is None:
+            return f"{forced} everywhere"
+        return (
+            f"{forced} at the first {self.first} places" if self.first > 1 else f"{forced} at the first place"
+        )
+
+
 class Vote(Answer):
     """The majority of `vote` answers, which the arm's own model samples at `temperature`.
 
@@ -354,7 +391,7 @@ class Vote(Answer):
         return f"majority of {self.vote} samples at temperature {self.temperature:g}"
 
 
-ANSWERS: tuple[type[Answer], ...] = (Plain, Mix, Prefill, Route, Lead, StopBias, TokenBudget, Vote)
+ANSWERS: tuple[type[Answer], ...] = (Plain, Mix, Prefill, Route, Lead, StopBias, TokenBudget, Force, Vote)
 
 ANSWER = Family(ANSWERS, base=Answer)
 AnyAnswer = Annotated[Answer, ANSWER]

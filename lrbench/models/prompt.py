@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from weakref import WeakKeyDictionary
 
@@ -92,6 +93,21 @@ def render_answer(tokenizer: Tokenizer, answer: str) -> list[int]:
     Raises `ModelError` when the tokenizer cannot read such a text.
     """
     return encode_plain(tokenizer, answer)
+
+
+def single_token(tokenizer: Tokenizer, text: str, name: str) -> int:
+    """The id of a text that is one token of the model `name`.
+
+    Raises `ModelError` when it is none or several.
+    """
+    ids = encode_plain(tokenizer, text)
+    if len(ids) != 1:
+        pieces = ", ".join(json.dumps(tokenizer.decode([token]), ensure_ascii=False) for token in ids)
+        raise ModelError(
+            f"{name}: an answer takes {json.dumps(text, ensure_ascii=False)} for one token, and it is "
+            f"{len(ids)} of the model's ({pieces}); name a text that is one, with the space before it"
+        )
+    return ids[0]
 
 
 def _prompt_text(tokenizer: Tokenizer, texts: Sequence[str]) -> str:

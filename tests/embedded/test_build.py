@@ -13,7 +13,7 @@ from lrbench.embedded.plans import AMATEUR, EXPERT, TextPlan
 from lrbench.errors import RunError, StoreError
 from tests.commands import spawned_quickly
 
-TINY_TEXT = TextPlan(documents=64, curated_share=0.4, seed=1)
+TINY_TEXT = TextPlan(documents=64, care=0.4, seed=1)
 TINY = tuple(
     replace(plan, hidden=32, heads=1, key_value_heads=1, layers=1, text=TINY_TEXT)
     for plan in (EXPERT, AMATEUR)

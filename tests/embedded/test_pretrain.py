@@ -16,7 +16,7 @@ PLAN = replace(
     hidden=32,
     heads=1,
     intermediate=64,
-    text=TextPlan(documents=5 * BATCH_SIZE, curated_share=0.5, seed=1),
+    text=TextPlan(documents=5 * BATCH_SIZE, care=0.5, seed=1),
 )
 
 
@@ -32,13 +32,13 @@ def one_thread():
 @pytest.fixture(scope="module")
 def tokenizer():
     return train_tokenizer(
-        text for document in documents(PLAN.text) for text in (document.prompt, document.answer)
+        (text for document in documents(PLAN.text) for text in (document.prompt, document.answer)), 640
     )
 
 
 @pytest.fixture(scope="module")
 def encoded(tokenizer):
-    return [document_ids(tokenizer, document.prompt, document.answer) for document in documents(PLAN.text)]
+    return document_ids(tokenizer, [(document.prompt, document.answer) for document in documents(PLAN.text)])
 
 
 def trained(tokenizer, encoded, plan=PLAN):

@@ -10,7 +10,7 @@ from lrbench.embedded.corpus import documents
 from lrbench.embedded.plans import TextPlan
 from lrbench.embedded.tokenizer import END, PAD, document_ids, train_tokenizer
 
-DOCUMENTS = documents(TextPlan(documents=400, curated_share=0.4, seed=8))
+DOCUMENTS = documents(TextPlan(documents=400, care=0.4, seed=8))
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def test_every_digit_is_a_token_by_itself(tokenizer, number):
 
 
 def test_the_template_and_an_answer_give_exactly_the_ids_of_a_training_document(tokenizer):
-    for document in DOCUMENTS:
+    encoded = document_ids(tokenizer, [(document.prompt, document.answer) for document in DOCUMENTS])
+    for document, (prompt, answer) in zip(DOCUMENTS, encoded, strict=True):
         messages = [{"role": "user", "content": document.prompt}]
         text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        prompt, answer = document_ids(tokenizer, document.prompt, document.answer)
         assert prompt + answer == tokenizer.encode(text + document.answer + END)
         assert prompt == tokenizer.apply_chat_template(
             messages, add_generation_prompt=True, return_dict=False
@@ -45,7 +45,7 @@ def test_the_template_and_an_answer_give_exactly_the_ids_of_a_training_document(
 
 def test_a_whole_turn_through_the_template_begins_with_the_training_document(tokenizer):
     document = DOCUMENTS[0]
-    prompt, answer = document_ids(tokenizer, document.prompt, document.answer)
+    [(prompt, answer)] = document_ids(tokenizer, [(document.prompt, document.answer)])
     turns = [{"role": "user", "content": document.prompt}, {"role": "assistant", "content": document.answer}]
     whole = tokenizer.apply_chat_template(turns, return_dict=False)
     assert whole[: len(prompt) + len(answer)] == prompt + answer
@@ -74,10 +74,21 @@ def test_both_models_share_one_tokenizer():
 def test_the_same_text_trains_the_same_tokenizer(tmp_path):
     for name in ("first", "second"):
         texts = [text for document in DOCUMENTS for text in (document.prompt, document.answer)]
-        train_tokenizer(texts).save_pretrained(tmp_path / name)
+        train_tokenizer(texts, 640).save_pretrained(tmp_path / name)
     assert (tmp_path / "first/tokenizer.json").read_bytes() == (
         tmp_path / "second/tokenizer.json"
     ).read_bytes()
+
+
+def test_the_foreign_amateur_cuts_the_same_text_otherwise(tokenizer):
+    foreign = AutoTokenizer.from_pretrained(assets.model_folder("foreign"))
+    text = DOCUMENTS[0].prompt
+    assert foreign.decode(foreign.encode(text)) == tokenizer.decode(tokenizer.encode(text)) == text
+    assert len(foreign) < len(tokenizer)
+    shared = [
+        token for token, number in foreign.get_vocab().items() if tokenizer.get_vocab().get(token) == number
+    ]
+    assert 259 <= len(shared) < len(foreign)
 
 
 def test_careful_solutions_fit_a_rollout(tokenizer):

@@ -14,6 +14,7 @@ from lrbench.methods.answers import (
     ANSWERS,
     OWN,
     Answer,
+    Force,
     Plain,
     Prefill,
     StopBias,
@@ -66,6 +67,7 @@ KNOWN: list[Answer] = [
     lead(tokens=3, share=0.5),
     StopBias(stop_bias=1.5),
     budget(at_least=5, at_most=8),
+    Force(force={"20": "21", "33": "34"}, first=2),
 ]
 
 
@@ -157,7 +159,8 @@ def test_an_answer_ends_where_the_shortest_context_is_full(
 def test_samples_are_rows_own_and_repeat(models: dict[str, Any], answer: Answer) -> None:
     seeds = [11 * place for place in range(len(PROMPTS))]
     one, other = (
-        LockstepEngine(models, answer, RULES, size).complete(PROMPTS, TOKENS, 1.0, seeds) for size in (3, 9)
+        LockstepEngine(models, answer, RULES, size, None, int).complete(PROMPTS, TOKENS, 1.0, seeds)
+        for size in (3, 9)
     )
     assert one == other != written_by(models, answer)
 
@@ -184,7 +187,7 @@ def test_rows_that_do_not_fit_into_memory_are_halved_for_all_models(
         return real(*arguments, **options)
 
     monkeypatch.setattr(models["amateur"], "forward", forward)
-    engine = LockstepEngine(models, answer, RULES, 4)
+    engine = LockstepEngine(models, answer, RULES, 4, token_of=int)
     assert engine.answer(PROMPTS, TOKENS) == expected
     assert engine.batch_size == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from lrbench.errors import RunError
 from lrbench.methods.answers import (
     OWN,
+    Force,
     Prefill,
     StopBias,
     Vote,
@@ -112,6 +114,29 @@ def test_a_strong_bias_ends_answers_at_once_or_never(models: dict[str, Any]) -> 
     assert FORCED in tally(at_once).origins
     never = answers_by(models, StopBias(stop_bias=-100.0))
     assert all(len(answered.completion) == TOKENS for answered in never)
+
+
+def test_a_token_is_forced_in_place_of_another_at_the_first_places_of_an_answer(
+    models: dict[str, Any],
+) -> None:
+    usual = Counter(token for completion in alone(models[OWN]) for token in completion if token not in STOPS)
+    unwanted, wanted = (token for token, _ in usual.most_common(2))
+    changes = {str(unwanted): str(wanted)}
+    forced = 0
+    for first in (1, 2, None):
+        for prompt, answered in zip(
+            PROMPTS, answers_by(models, Force(force=changes, first=first)), strict=True
+        ):
+            written: list[int] = []
+            for token, origin in zip(answered.completion, answered.origins, strict=True):
+                (own,) = alone(models[OWN], [(*prompt, *written)], tokens=1)[0]
+                open_yet = first is None or sum(each in (unwanted, wanted) for each in written) < first
+                expected = wanted if own == unwanted and open_yet else own
+                assert token == expected
+                assert origin == (OWN if token == own else FORCED)
+                forced += origin == FORCED
+                written.append(token)
+    assert forced > 5
 
 
 def test_an_answer_is_as_long_as_its_budget_says(models: dict[str, Any]) -> None:

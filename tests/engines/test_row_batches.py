@@ -32,7 +32,7 @@ def test_one_of_them_writes_as_generate_does(unusual: Any) -> None:
     expected = [generated(unusual, [prompt], 12, STOPS)[0] for prompt in PROMPTS]
     for batch_size in (1, 2, 5):
         padding = Padding()
-        engine = LockstepEngine({OWN: unusual}, Plain(), RULES, batch_size, padding)
+        engine = LockstepEngine({OWN: unusual}, Plain(), RULES, batch_size, padding, int)
         assert engine.complete(PROMPTS, 12) == expected
         needed = sum(len(prompt) + len(ids) - 1 for prompt, ids in zip(PROMPTS, expected, strict=True))
         assert padding.needed == needed <= padding.computed
@@ -42,13 +42,13 @@ def test_one_of_them_writes_as_generate_does(unusual: Any) -> None:
 def test_they_are_mixed_with_others_as_defined(unusual: Any, second: str) -> None:
     models = {"expert": unusual, "amateur": built(second, **OTHER.get(second, {}))}
     answer = Mix(mix={"expert": 1.0, "amateur": -0.5}, alpha=0.1)
-    found = LockstepEngine(models, answer, RULES, 2).complete(PROMPTS, 8)
+    found = LockstepEngine(models, answer, RULES, 2, token_of=int).complete(PROMPTS, 8)
     assert found == [mixed(models, answer.mix, prompt, 8, STOPS, alpha=0.1) for prompt in PROMPTS]
 
 
 def test_a_rule_holds_for_them_too(unusual: Any) -> None:
     answer = TokenBudget.model_validate({"budget": {"at_least": 6, "at_most": 6}})
-    found = LockstepEngine({OWN: unusual}, answer, RULES, 2).complete(PROMPTS, 12)
+    found = LockstepEngine({OWN: unusual}, answer, RULES, 2, token_of=int).complete(PROMPTS, 12)
     assert all(len(ids) == 6 and ids[-1] in STOPS for ids in found)
 
 

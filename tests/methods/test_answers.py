@@ -23,6 +23,8 @@ WRITTEN: dict[str, Any] = {
     "lead": {"lead": {"by": "teacher", "tokens": 15, "share": 0.5}},
     "stop_bias": {"stop_bias": 1.5},
     "budget": {"budget": {"at_least": 40}},
+    "force": {"force": {"It": "We", " it": " we"}, "first": 2},
+    "force_all": {"force": {"It": "We"}},
     "vote": {"vote": 8, "temperature": 1},
 }
 
@@ -34,7 +36,7 @@ def read(written: dict[str, Any]) -> Any:
 
 def test_the_field_that_gives_an_answer_away_is_required_and_of_no_other() -> None:
     telling = [next(iter(answer.model_fields), None) for answer in ANSWERS]
-    assert telling == [None, "mix", "prefill", "route", "lead", "stop_bias", "budget", "vote"]
+    assert telling == [None, "mix", "prefill", "route", "lead", "stop_bias", "budget", "force", "vote"]
     first = [next(iter(answer.model_fields.values())) for answer in ANSWERS[1:]]
     assert all(field.is_required() for field in first)
 
@@ -97,6 +99,8 @@ def test_a_model_without_weight_is_read_only_where_it_is_compared() -> None:
         ("lead", "teacher's first 15 tokens of 50% of the answers"),
         ("stop_bias", "odds of stopping times e^1.5"),
         ("budget", "at least 40 tokens"),
+        ("force", '"We" for "It", " we" for " it" at the first 2 places'),
+        ("force_all", '"We" for "It" everywhere'),
         ("vote", "majority of 8 samples at temperature 1"),
     ],
 )
@@ -120,6 +124,8 @@ def test_labels_say_what_an_answer_is(name: str, label: str) -> None:
         ({"lead": {"by": "teacher", "tokens": 1, "share": 1.5}}, "less than or equal to 1"),
         ({"budget": {}}, "one of them or both"),
         ({"budget": {"at_least": 5, "at_most": 4}}, "at least 5 tokens are more than at most 4"),
+        ({"force": {}}, "at least 1 item"),
+        ({"force": {"a": "b"}, "first": 0}, "greater than or equal to 1"),
         ({"vote": 0}, "greater than or equal to 1"),
         ({"vote": 3, "temperature": 0}, "greater than 0"),
     ],
@@ -136,7 +142,7 @@ def test_any_engine_writes_what_one_model_writes_by_itself(name: str, engine: st
     assert Plain().unservable(engine) is None
 
 
-@pytest.mark.parametrize("name", ["cd", "route", "lead", "stop_bias", "budget"])
+@pytest.mark.parametrize("name", ["cd", "route", "lead", "stop_bias", "budget", "force"])
 def test_a_server_cannot_be_told_what_to_choose(name: str) -> None:
     answer = read(WRITTEN[name])
     assert answer.unservable("hf") is None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.errors import UserError
+from lrbench.evaluation import items
 from lrbench.recipe.loading import load_recipe
 from lrbench.results.board import build_boards
 from lrbench.results.bundle.contents import bundle_by_name
@@ -132,8 +133,22 @@ class TestBundle:
                 ["older", "seed=7"], "embedded", tmp_path, unpacked / "runs", tmp_path / "c.tar.gz"
             )
 
-    def test_is_verified(self) -> None:
+    def test_is_verified_but_for_the_items_that_do_not_ship_any_more(self) -> None:
+        found = verify_bundle(HERE / "bundle.tar.gz")
+        assert found.findings == ()
+        assert found.compared == ()
+        assert "multi_step of an earlier version" in str(found)
+
+    @pytest.mark.usefixtures("in_first_world")
+    def test_whose_items_are_of_no_known_version_is_found_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("lrbench.results.bundle.regrading.EARLIER_ITEMS", {})
         assert verify_bundle(HERE / "bundle.tar.gz").findings == ()
+        monkeypatch.undo()
+        items._embedded_rows.cache_clear()
+        items._chosen_once.cache_clear()
+        monkeypatch.setattr("lrbench.results.bundle.regrading.EARLIER_ITEMS", {})
+        found = verify_bundle(HERE / "bundle.tar.gz").findings
+        assert any("the benchmark's data" in finding for finding in found)
 
 
 class TestRecipe:

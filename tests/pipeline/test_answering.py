@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lrbench.errors import ModelError
 from lrbench.evaluation.graded_items import read_items
 from lrbench.pipeline.plan import ArmPlan, plan_recipe
 from lrbench.pipeline.run import run_recipe
@@ -27,6 +28,7 @@ ARMS: list[Any] = [
     {"name": "given", "like": "base", "answer": {"prefill": "So"}},
     {"name": "moved", "like": "base", "answer": {"mix": {"other": 1.0, "arm:lightr": 1.0, "expert": -1.0}}},
     {"name": "tuned", "like": "base", "answer": {"mix": {"expert": 1.0, "arm:lightr": 1.0, "own": -1.0}}},
+    {"name": "forced", "like": "base", "answer": {"force": {"e": "a", "i": "a"}, "first": 9}},
     {"name": "led", "like": "base", "answer": {"lead": {"by": "amateur", "tokens": None, "share": 0.5}}},
     {"name": "vote", "like": "vote", "answer": {"vote": 3}},
 ]
@@ -75,6 +77,16 @@ def test_the_expert_plus_what_an_arm_has_learnt_is_that_arm(runs: Path, arms: di
 def test_a_given_word_begins_every_answer_and_counts(runs: Path, arms: dict[str, ArmPlan]) -> None:
     assert all(text.startswith("So") for text in completions(runs, arms["given"]))
     assert statistics(runs, arms["given"])["origins"]["given"] == 2 * 6
+
+
+def test_an_answer_that_takes_several_tokens_for_one_is_refused_before_any_work(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    forced = {"name": "forced", "like": "base", "answer": {"force": {"So": "W"}}}
+    fields = recipe.model_dump(mode="json") | {"arms": [forced]}
+    with pytest.raises(ModelError, match=r'an answer takes "So" for one token, and it is 2 of the model\'s'):
+        run_recipe(Recipe.model_validate(fields), tmp_path / "runs")
+    assert not Ledger(tmp_path / "runs/ledger").read().scores
 
 
 def test_what_it_took_is_noted(runs: Path, arms: dict[str, ArmPlan]) -> None:

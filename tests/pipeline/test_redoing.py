@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.evaluation import suites
+from lrbench.evaluation import items, suites
 from lrbench.evaluation.graded_items import read_items
 from lrbench.pipeline.holding.engines import Engines
 from lrbench.pipeline.plan import plan_recipe
@@ -16,6 +16,8 @@ from lrbench.pipeline.stages.samples import PairScores
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.loading import load_recipe
 from lrbench.store.store import Store
+
+pytestmark = pytest.mark.usefixtures("in_first_world")
 
 RECIPE = Path(__file__).parent.parent / "older" / "older.yaml"
 
@@ -82,3 +84,16 @@ def test_what_was_written_is_graded_by_another_grader_and_not_written_again(
         assert again is not None
         assert earlier is not None
         assert list(read_items(again)) == list(read_items(earlier))
+
+
+def test_work_in_another_world_is_other_work_and_not_taken_for_it(
+    older_runs: Path, request: pytest.FixtureRequest
+) -> None:
+    store = Store(older_runs / "store")
+    before = plan_recipe(load_recipe(RECIPE), older_runs)
+    assert any(store.exists(stage.name, stage.key) for stage in before.stages)
+    request.getfixturevalue("monkeypatch").undo()
+    items._embedded_rows.cache_clear()
+    items._chosen_once.cache_clear()
+    today = plan_recipe(load_recipe(RECIPE), older_runs)
+    assert not any(store.exists(stage.name, stage.key) for stage in today.stages)

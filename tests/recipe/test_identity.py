@@ -166,6 +166,9 @@ COMPONENTS = [
     ("answer", {"stop_bias": 1.0}),
     ("answer", {"budget": {"at_least": 4}}),
     ("answer", {"budget": {"at_most": 4}}),
+    ("answer", {"force": {"It": "We"}}),
+    ("answer", {"force": {"It": "We"}, "first": 1}),
+    ("answer", {"force": {"It": "So"}}),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lrbench.methods.answers import OWN, Answer
@@ -68,11 +69,15 @@ class AnsweredBy:
     def check(self, workspace: Workspace) -> None:
         """Find out before any work whether all models have the arm's own tokens, id by id.
 
-        Raises `VocabularyMismatchError` where one has not.
+        Raises `VocabularyMismatchError` where one has not, and `ModelError` where the answer speaks of a
+        text as a token that is none.
         """
+        from lrbench.models.prompt import single_token
         from lrbench.models.vocabulary import prove_shared_vocabulary
 
         own = workspace.expert
+        for text in self.answer.single_tokens:
+            single_token(own.tokenizer, text, own.source.name)
         for reader in self.readers:
             if reader.model.here and reader.model != own.source:
                 other = workspace.beside(reader.model)
@@ -116,6 +121,7 @@ class AnsweredBy:
             with workspace.engines.open(choice, own, merged=self.fidelity.merged_in_bfloat16) as engine:
                 yield engine
             return
+        from lrbench.models.prompt import single_token
         from lrbench.sampling.engines.lockstep import LockstepEngine
 
         workspace.hold_beside([(reader.model, _folder(reader, inputs)) for reader in self.readers])
@@ -127,7 +133,8 @@ class AnsweredBy:
                 else:
                     models[reader.name] = workspace.weights_beside(reader.model, _folder(reader, inputs))
             rules, size = workspace.expert.token_rules, workspace.runtime.batch_size
-            yield LockstepEngine(models, self.answer, rules, size, workspace.engines.padding)
+            token_of = partial(single_token, workspace.expert.tokenizer, name=workspace.expert.source.name)
+            yield LockstepEngine(models, self.answer, rules, size, workspace.engines.padding, token_of)
 
 
 def _folder(reader: Reader, inputs: Mapping[str, Artifact]) -> Any:

@@ -128,11 +128,12 @@ class BenchmarkScore(Stage):
         return ((self.expert, self.suite.system_prompt),)
 
     def checks(self, workspace: Workspace) -> Iterator[Check]:
-        """Also that every model that answers has the same tokens."""
+        """Also that every model that answers has the same tokens, and has those that the answer speaks of."""
         yield from super().checks(workspace)
-        if self.answered_by.readers:
-            names = tuple(reader.name for reader in self.answered_by.readers)
-            yield Check(About.TOKENS, names, partial(self.answered_by.check, workspace))
+        names = tuple(reader.name for reader in self.answered_by.readers)
+        texts = self.answered_by.answer.single_tokens
+        if names or texts:
+            yield Check(About.TOKENS, (names, texts), partial(self.answered_by.check, workspace))
 
     def task(self, known: Known) -> Task:
         """A completion of every item."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from lrbench.embedded.assets import model_folder
+from lrbench.embedded.assets import EARLIER_WEIGHTS, model_folder
 from lrbench.methods.component import AMATEUR, ARM
 from lrbench.methods.fidelity import FIELD
 from lrbench.methods.plugins import identity_of
@@ -106,8 +106,10 @@ def check_model(where: str, what: str, name: str, weights: str, findings: Findin
     if weights.startswith(HUB):
         findings.compare(where, f"the {what}", name, weights.removeprefix(HUB).rpartition("@")[0])
     elif name.startswith(EMBEDDED):
-        shipped = folder_identity(model_folder(name.removeprefix(EMBEDDED)), _HASHES)
-        findings.compare(where, f"the weights of {name}", weights, shipped)
+        own = name.removeprefix(EMBEDDED)
+        if weights not in EARLIER_WEIGHTS.get(own, ()):
+            shipped = folder_identity(model_folder(own), _HASHES)
+            findings.compare(where, f"the weights of {name}", weights, shipped)
 
 
 _HASHES = FileHashes()

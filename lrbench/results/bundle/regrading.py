@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lrbench.data.access import is_here
 from lrbench.data.sets import DATA_SETS
-from lrbench.embedded.assets import FAMILIES
+from lrbench.embedded.assets import EARLIER_ITEMS, FAMILIES
 from lrbench.evaluation.grading import Verdict, grade, grade_many
 from lrbench.evaluation.items import ItemSet, choose_items
 from lrbench.evaluation.suites import SUITES, grader_version
@@ -163,8 +163,14 @@ class BenchmarkData:
         self._known: dict[tuple[object, ...], ItemSet] = {}
 
     def items(self, measured: Regraded) -> ItemSet | None:
-        """What `measured` should have been measured on; None where the data set is not on this machine."""
+        """What `measured` should have been measured on; None where the data set is not on this machine.
+
+        Items that an earlier version shipped are not here any more.
+        """
         benchmark, protocol = measured.benchmark, measured.protocol
+        if protocol["data"] in EARLIER_ITEMS.get(benchmark, ()):
+            self.absent.add(f"{benchmark} of an earlier version")
+            return None
         if benchmark not in FAMILIES and not is_here(DATA_SETS[f"{benchmark}_test"], None):
             self.absent.add(benchmark)
             return None

@@ -15,6 +15,7 @@ from lrbench.errors import RunError
 from lrbench.methods.answers import (
     OWN,
     Answer,
+    Force,
     Lead,
     Mix,
     Plain,
@@ -31,7 +32,16 @@ from lrbench.sampling.engines.base import Request, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit
 from lrbench.sampling.engines.decoding import Decoder
 from lrbench.sampling.engines.padding import Padding
-from lrbench.sampling.engines.policies import Alone, Biased, Budgeted, Mixing, Policy, Routing, Setting
+from lrbench.sampling.engines.policies import (
+    Alone,
+    Biased,
+    Budgeted,
+    Forcing,
+    Mixing,
+    Policy,
+    Routing,
+    Setting,
+)
 from lrbench.sampling.engines.refilling import can_refill
 from lrbench.sampling.engines.row_batches import batch_rows
 from lrbench.sampling.engines.rows import Row
@@ -39,6 +49,9 @@ from lrbench.sampling.engines.transformers import TransformersEngine
 
 # What goes on after other tokens draws from a stream of its own: the seed's own has given those their noise.
 GOING_ON = 2**61
+
+# The id of a text that is one token.
+TokenOf = Callable[[str], int]
 
 
 @dataclass(frozen=True)
@@ -74,8 +87,10 @@ class LockstepEngine(TransformersEngine):
         rules: TokenRules,
         batch_size: BatchSize,
         padding: Padding | None = None,
+        token_of: TokenOf | None = None,
     ) -> None:
-        self.phases = phases_of(answer)
+        """`token_of` gives the id of a text that is one token, for answers that speak of tokens."""
+        self.phases = phases_of(answer, token_of)
         names = dict.fromkeys(name for phase in self.phases for name in phase.names)
         self.models = {name: models[name] for name in names}
         first, *_ = self.models.values()
@@ -134,7 +149,7 @@ class LockstepEngine(TransformersEngine):
         return max(1, int(1 / sum(1 / rows for rows in each)))
 
 
-def phases_of(answer: Answer) -> tuple[Phase, ...]:
+def phases_of(answer: Answer, token_of: TokenOf | None = None) -> tuple[Phase, ...]:
     """How an answer is written. Raises `RunError` for one that no engine here knows."""
     if isinstance(answer, Mix):
         steps = None if answer.when is None else answer.when.steps
@@ -152,6 +167,10 @@ def phases_of(answer: Answer) -> tuple[Phase, ...]:
         return (Phase((OWN,), partial(Biased, answer.stop_bias, OWN)),)
     if isinstance(answer, TokenBudget):
         return (Phase((OWN,), partial(Budgeted, answer.budget, OWN)),)
+    if isinstance(answer, Force):
+        assert token_of is not None
+        changes = {token_of(unwanted): token_of(wanted) for unwanted, wanted in answer.force.items()}
+        return (Phase((OWN,), partial(Forcing, changes, answer.first, OWN)),)
     if isinstance(answer, Plain | Prefill | Vote):
         return (alone(OWN),)
     if isinstance(answer, Phased):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -177,6 +177,24 @@ class Budgeted(Ruled):
         short_B1 = torch.tensor([[number < least] for number in numbers], device=scores_BV.device)
         full_B1 = torch.tensor([[number == most] for number in numbers], device=scores_BV.device)
         return scores_BV.masked_fill(torch.where(self.ends_V, short_B1, full_B1), -torch.inf)
+
+
+class Forcing(Ruled):
+    """A token in place of another at the first `limit` places where either would stand, None for all."""
+
+    def __init__(self, changes: Mapping[int, int], limit: int | None, name: str, setting: Setting) -> None:
+        super().__init__(name, setting)
+        self.changes = {**{wanted: wanted for wanted in changes.values()}, **changes}
+        self.limit = math.inf if limit is None else limit
+
+    def ruled(self, scores_BV: Tensor, rows: Sequence[Row]) -> Tensor:
+        """The wanted token has the largest score where the model chose one that is to be replaced."""
+        for place, (row, own) in enumerate(zip(rows, largest(scores_BV), strict=True)):
+            taken = sum(token in self.changes for token in row.written)
+            if own in self.changes and taken < self.limit:
+                scores_BV = scores_BV.clone()
+                scores_BV[place, self.changes[own]] = torch.inf
+        return scores_BV
 
 
 def held(gate: Gate, first_BV: Tensor, second_BV: Tensor, rows: Sequence[Row]) -> Tensor:
