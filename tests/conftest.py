@@ -20,9 +20,8 @@ from filelock import FileLock
 from hypothesis import settings
 
 from lrbench.embedded import assets
-from lrbench.evaluation import items
 from tests.commands import QUICKSTART, SMALL, lrbench, spawned_quickly
-from tests.worlds import WORLD1
+from tests.worlds import WORLD1, forget_embedded_problems
 
 # Time limits of single examples would fail on a busy machine, not on a wrong program.
 settings.register_profile("lrbench", deadline=None)
@@ -88,13 +87,10 @@ def first_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def in_first_world(first_world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What `embedded/` names are the models and problems of the first world, as when older runs were made."""
-    remembered = (items._embedded_rows, items._chosen_once)
     monkeypatch.setattr(assets, "ROOT", first_world)
-    for known in remembered:
-        known.cache_clear()
+    forget_embedded_problems()
     yield
-    for known in remembered:
-        known.cache_clear()
+    forget_embedded_problems()
 
 
 @pytest.fixture

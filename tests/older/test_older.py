@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from lrbench.errors import UserError
-from lrbench.evaluation import items
 from lrbench.recipe.loading import load_recipe
 from lrbench.results.board import build_boards
 from lrbench.results.bundle.contents import bundle_by_name
@@ -20,6 +19,7 @@ from lrbench.results.latex import boards_to_latex
 from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_content import recipe_runs
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
+from tests.worlds import forget_embedded_problems
 
 HERE = Path(__file__).parent
 
@@ -144,8 +144,7 @@ class TestBundle:
         monkeypatch.setattr("lrbench.results.bundle.regrading.EARLIER_ITEMS", {})
         assert verify_bundle(HERE / "bundle.tar.gz").findings == ()
         monkeypatch.undo()
-        items._embedded_rows.cache_clear()
-        items._chosen_once.cache_clear()
+        forget_embedded_problems()
         monkeypatch.setattr("lrbench.results.bundle.regrading.EARLIER_ITEMS", {})
         found = verify_bundle(HERE / "bundle.tar.gz").findings
         assert any("the benchmark's data" in finding for finding in found)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.evaluation import items, suites
+from lrbench.evaluation import suites
 from lrbench.evaluation.graded_items import read_items
 from lrbench.pipeline.holding.engines import Engines
 from lrbench.pipeline.plan import plan_recipe
@@ -16,6 +16,7 @@ from lrbench.pipeline.stages.samples import PairScores
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.loading import load_recipe
 from lrbench.store.store import Store
+from tests.worlds import forget_embedded_problems
 
 pytestmark = pytest.mark.usefixtures("in_first_world")
 
@@ -93,7 +94,6 @@ def test_work_in_another_world_is_other_work_and_not_taken_for_it(
     before = plan_recipe(load_recipe(RECIPE), older_runs)
     assert any(store.exists(stage.name, stage.key) for stage in before.stages)
     request.getfixturevalue("monkeypatch").undo()
-    items._embedded_rows.cache_clear()
-    items._chosen_once.cache_clear()
+    forget_embedded_problems()
     today = plan_recipe(load_recipe(RECIPE), older_runs)
     assert not any(store.exists(stage.name, stage.key) for stage in today.stages)
