@@ -29,6 +29,7 @@ _SITUATION = {
         "It has three layers and has seen care at six steps of ten: a teacher between the expert and "
         "`careful`."
     ),
+    "verbose": "It is a teacher that checks every step it has done, and so answers at length.",
     "foreign": ("It is the amateur with a tokenizer of its own: a pair with it has to be aligned by tokens."),
 }
 

@@ -54,9 +54,9 @@ class Muon(torch.optim.Optimizer):
 def orthogonalised(matrices_NRC: Tensor) -> Tensor:
     """Matrices (N, R, C) with the same singular vectors and singular values near one (Newton-Schulz)."""
     if matrices_NRC.shape[1] > matrices_NRC.shape[2]:
-        return orthogonalised(matrices_NRC.mT).mT
+        return orthogonalised(matrices_NRC.transpose(1, 2)).transpose(1, 2)
     norms_N11 = matrices_NRC.flatten(1).norm(dim=1).clamp(min=SMALLEST_NORM)[:, None, None]
-    found_NRC = matrices_NRC / norms_N11
+    found_NRC: Tensor = matrices_NRC / norms_N11
     for _ in range(ITERATIONS):
         gram_NRR = found_NRC @ found_NRC.mT
         gram_NRR = torch.baddbmm(gram_NRR, gram_NRR, gram_NRR, beta=CUBIC, alpha=QUINTIC)

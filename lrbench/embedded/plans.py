@@ -94,12 +94,15 @@ AMATEUR = PretrainingPlan(
 AMATEUR_MIXED = replace(AMATEUR, name="amateur_mixed", text=EXPERT.text, seed=13)
 PEER = replace(EXPERT, name="peer", text=TextPlan(documents=36_000, care=0.34, seed=14), seed=14)
 CAREFUL = replace(EXPERT, name="careful", text=TextPlan(documents=36_000, care=0.9, seed=15), seed=15)
-# A teacher between expert and careful, smaller than either.
+# A teacher between expert and careful, smaller than either, and one that checks what it has done.
 MENTOR = replace(EXPERT, name="mentor", layers=3, text=TextPlan(documents=24_000, care=0.6, seed=16), seed=16)
+VERBOSE = replace(
+    EXPERT, name="verbose", text=TextPlan(documents=24_000, care=0.9, seed=17, checks=1.0), seed=17
+)
 # The amateur again, with fewer tokens, and others.
 FOREIGN = replace(
     AMATEUR,
     name="foreign",
     tokenizer=TokenizerPlan(tokens=480, text=TextPlan(documents=8_000, care=0.4, seed=18)),
 )
-PLANS = (EXPERT, AMATEUR, AMATEUR_MIXED, PEER, CAREFUL, MENTOR, FOREIGN)
+PLANS = (EXPERT, AMATEUR, AMATEUR_MIXED, PEER, CAREFUL, MENTOR, VERBOSE, FOREIGN)
