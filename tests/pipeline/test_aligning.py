@@ -19,7 +19,7 @@ from lrbench.results.microscope import open_microscope
 from tests.retokenising import retokenised
 
 SIZE = 640
-# ` so`, which leads to the result in most answers of the embedded expert.
+# ` \`, which opens the box in every answer of the embedded expert.
 REMOVED = {289}
 
 

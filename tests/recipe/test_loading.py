@@ -25,7 +25,7 @@ QUICKSTART = REPOSITORY / "recipes" / "quickstart.yaml"
 def test_the_quickstart_is_a_valid_recipe_without_warnings(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="lrbench"):
         recipe = load_recipe(QUICKSTART)
-    assert (recipe.name, recipe.data.problems, recipe.evaluation.limit) == ("quickstart", 256, 100)
+    assert (recipe.name, recipe.data.problems, recipe.evaluation.limit) == ("quickstart", 256, 40)
     assert [arm.name for arm in recipe.arms] == ["base", "sft", "lightr", "random", "cd"]
     assert caplog.messages == []
 

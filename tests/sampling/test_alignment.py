@@ -52,7 +52,7 @@ END = "<|im_end|>"
 PROBLEMS = load_problems(Data(train="embedded/multi_step", problems=4), None)
 # Of merged letters, so that what they write can be written by shorter tokens: ` answer` and ` Then`, which
 # every solution has, and such as these problems have little use for.
-REMOVED = {318, 325, *range(SIZE - 88, SIZE)}
+REMOVED = {290, 366, *range(SIZE - 88, SIZE)}
 
 
 @dataclass(frozen=True)
