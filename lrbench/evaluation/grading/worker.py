@@ -117,6 +117,10 @@ _WARMING = (
     ("\\begin{pmatrix}1\\\\a\\end{pmatrix}", "(1,a)"),
     ("3.5\\times10^{7}", "3.6e7"),
     ("12\\mathrm{~m}", "12"),
+    ("\\frac{dy}{dx}=x_{1}+y^{\\prime}", "y^{\\prime}-2x=0"),
+    ("\\omega_{0}^{2}e^{-\\lambda t}\\ln(2)", "\\frac{\\pi}{\\sqrt[3]{7}}"),
+    ("f(x)=|x-1|", "\\{1,2\\}"),
+    ("\\begin{vmatrix}1&2\\\\3&4\\end{vmatrix}", "(-\\infty,5)\\cup(7,\\infty)"),
 )
 
 
