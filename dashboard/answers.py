@@ -12,6 +12,7 @@ from lrbench.results.board import Board
 from lrbench.results.contrasts import is_fixed
 from lrbench.results.rows import AVERAGE, Delta, Row, grouped
 from lrbench.results.statistics import EQUIVALENCE_MARGIN, Comparison
+from lrbench.results.telling import spoken_of
 from lrbench.results.wording import expert_label, p_text
 
 MOST_EXPERTS = 6
@@ -34,7 +35,7 @@ def answers_html(board: Board, whole: Board, meant: Collection[str] = ()) -> str
 
 
 def _answer(board: Board, rows: Sequence[Row], whole: Board, meant: Collection[str]) -> str:
-    subjects = _subjects(board, rows, meant)
+    subjects = spoken_of(board, rows, meant)
     expert = f'<span class="lr-expert">{name_html(expert_label(rows[0], board))}</span>'
     if not subjects:
         return f"<li>{expert}<p>{_nothing_yet(board, rows)}</p></li>"
@@ -55,15 +56,6 @@ def _nothing_yet(board: Board, rows: Sequence[Row]) -> str:
     return (
         f"{arms} measured; no {subjects} result yet." if subjects else f"{arms} measured, and nothing else."
     )
-
-
-def _subjects(board: Board, rows: Sequence[Row], meant: Collection[str]) -> list[Row]:
-    """The rows asked about: the last measured of those meant, and what differs from it by the seed alone."""
-    candidates = [row for row in rows if board.is_subject(row)]
-    if not candidates:
-        return []
-    latest = max(candidates, key=lambda row: (board.is_meant(row), row.arm_id in meant, row.recorded_at))
-    return [row for row in candidates if row.group == latest.group]
 
 
 def _sentence(subjects: Sequence[Row], whole: Board) -> tuple[str, str]:

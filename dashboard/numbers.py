@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 
 from lrbench.results.statistics import Comparison, Estimate
-from lrbench.results.wording import interval_text, p_text, runs_differ_text
+from lrbench.results.wording import difference_text, interval_text, p_text, runs_differ_text
 
 PENDING = '<span class="lr-muted">…</span>'
 BEST = "best"
@@ -58,8 +58,7 @@ def accuracy_html(estimate: Estimate | None, scale: Scale, tag: str = "") -> str
 
 def points_text(difference: float) -> str:
     """`+3.0`, `−1.2`, `0.0`: points with a sign that is as wide as a plus."""
-    rounded = round(difference, 1)
-    return f"{rounded:+.1f}".replace("-", "−") if rounded else "0.0"
+    return difference_text(difference).replace("-", "−")
 
 
 def difference_html(comparison: Comparison | None) -> str:

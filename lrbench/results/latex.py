@@ -21,7 +21,7 @@ from lrbench.results.wording import (
     LEGEND,
     NOTHING,
     REPORTED,
-    TOOK,
+    TOOK_WITHIN,
     baselines_of,
     chosen_texts,
     expert_label,
@@ -120,7 +120,7 @@ def boards_to_latex(boards: Sequence[Board]) -> str:
             parts.append(_accuracies(board, section, where))
             used = uses_cells(section, _SCRIPT)
             if used is not None:
-                parts.append(latex_table(used.header, used.lines, f"{where}: {TOOK[0].lower()}{TOOK[1:]}"))
+                parts.append(latex_table(used.header, used.lines, f"{where}: {TOOK_WITHIN}"))
             for baseline in baselines_of(board, section):
                 parts.append(_differences(board, section, baseline, where))
             parts += _over_seeds(board, section, where)

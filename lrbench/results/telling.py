@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from lrbench.errors import RecipeError
@@ -16,6 +16,7 @@ from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import AVERAGE, Row, grouped
 from lrbench.results.text import plain
 from lrbench.results.variations import called
+from lrbench.results.wording import difference_text
 
 _LONGEST = 60
 
@@ -33,12 +34,25 @@ def words_on(board: Board, section: Sequence[Row], declared: RecipeRecord | None
 
     `declared` is what the recipe's name stands for: without it nothing is known of its items and controls.
     """
-    subjects = [row for row in section if board.is_subject(row) and board.is_meant(row)]
-    if not subjects:
+    rows = asked_about(board, section)
+    if not rows:
         return None
-    latest = max(subjects, key=lambda row: row.recorded_at)
-    rows = [row for row in subjects if row.group == latest.group]
     return Words(tuple(_shown(board, rows)), tuple(_left_open(rows, _recipe(declared))))
+
+
+def asked_about(board: Board, section: Sequence[Row]) -> list[Row]:
+    """The rows of `section` that its recipe is about; none where that was neither declared nor leads."""
+    rows = spoken_of(board, section)
+    return rows if rows and board.is_meant(rows[-1]) else []
+
+
+def spoken_of(board: Board, rows: Sequence[Row], meant: Collection[str] = ()) -> list[Row]:
+    """The last measured subject, of the arms `meant` before others, and what differs from it by the seed."""
+    candidates = [row for row in rows if board.is_subject(row)]
+    if not candidates:
+        return []
+    latest = max(candidates, key=lambda row: (board.is_meant(row), row.arm_id in meant, row.recorded_at))
+    return [row for row in candidates if row.group == latest.group]
 
 
 def _recipe(declared: RecipeRecord | None) -> Recipe | None:
@@ -61,7 +75,9 @@ def _shown(board: Board, rows: Sequence[Row]) -> Iterator[str]:
         beside = None if delta is None else delta.average
         compared = board.over_seeds(group, baseline).get(AVERAGE) if several else beside
         if compared is not None:
-            found[_verdict(compared)].append(f"{plain(baseline, _LONGEST)} ({_points(compared)})")
+            found[_verdict(compared)].append(
+                f"{plain(baseline, _LONGEST)} ({difference_text(compared.difference)})"
+            )
     name = plain(called(subject.arm, subject.point, subject.variant), _LONGEST)
     around = {
         "ahead": (f"{name} is above", f"on average {where}."),
@@ -96,11 +112,6 @@ def _verdict(compared: Comparison) -> str:
     if not compared.separated:
         return compared.verdict
     return "ahead" if compared.difference > 0 else "behind"
-
-
-def _points(found: Comparison) -> str:
-    rounded = round(found.difference, 1)
-    return f"{rounded:+.1f}" if rounded else "0.0"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import notes_on_declarations, standing
 from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import AVERAGE, Group, Row
-from lrbench.results.telling import words_on
+from lrbench.results.telling import asked_about, words_on
 from lrbench.results.text import plain
 from lrbench.results.wording import (
     COSTS,
@@ -115,14 +115,14 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
 
 def _tell(boards: Sequence[Board], declared: Mapping[str, RecipeRecord], console: Console) -> None:
     """In words what the boards show and leave open, where that is about few recipes."""
-    told = [
-        (section[0].recipe, words)
-        for board in boards
-        for section in sections(board)
-        if (words := words_on(board, section, declared.get(section[0].recipe)))
+    asked = [
+        (board, section) for board in boards for section in sections(board) if asked_about(board, section)
     ]
-    for recipe, words in told if len(told) <= MOST_TOLD else ():
-        of_recipe = f" of {plain(recipe, LONGEST_NAME)}" if len(told) > 1 else ""
+    for board, section in asked if len(asked) <= MOST_TOLD else ():
+        recipe = section[0].recipe
+        words = words_on(board, section, declared.get(recipe))
+        assert words is not None
+        of_recipe = f" of {plain(recipe, LONGEST_NAME)}" if len(asked) > 1 else ""
         for title, sentences in (("What this shows", words.shown), ("What it leaves open", words.left_open)):
             if sentences:
                 console.print()

@@ -32,6 +32,7 @@ REPORTED = "another protocol, so nothing is paired and nothing is ranked; interv
 UNKNOWN = "-"
 COSTS = ("tuned tokens", "sampled problems", "time")
 TOOK = "What answers took, and what their arms use besides the pair"
+TOOK_WITHIN = f"{TOOK[0].lower()}{TOOK[1:]}"
 USES = ("models at test", "passes per token", "tokens per answer", "labels", "other models")
 LONGEST_NAME = 60
 
@@ -53,13 +54,18 @@ def comparison_text(comparison: Comparison | None) -> str:
     """
     if comparison is None:
         return ""
-    rounded = round(comparison.difference, 1)
-    difference = f"{rounded:+.1f}" if rounded else "0.0"
+    difference = difference_text(comparison.difference)
     if comparison.separated:
         return f"{difference} ({p_text(comparison.p_adjusted)})"
     if comparison.verdict == "equivalent":
         difference += f", within {EQUIVALENCE_MARGIN:g}"
     return f"{comparison.verdict} ({difference}{runs_differ_text(comparison)})"
+
+
+def difference_text(points: float) -> str:
+    """`+3.0`, `-1.2`, `0.0`: a difference in points."""
+    rounded = round(points, 1)
+    return f"{rounded:+.1f}" if rounded else "0.0"
 
 
 def runs_differ_text(comparison: Comparison) -> str:

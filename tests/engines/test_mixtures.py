@@ -43,6 +43,16 @@ from tests.oracles.scoring import kl
 pytestmark = pytest.mark.usefixtures("refilled")
 
 
+def contrasted(models: dict[str, Any], rule: Callable[[Any, int], bool]) -> list[Any]:
+    """The oracle's contrastive decoding of the prompts, where the rule holds of distributions and step."""
+    pair = {name: models[name] for name in ("expert", "amateur")}
+    weights = {"expert": 1, "amateur": -1}
+    return [
+        mixed(pair, weights, prompt, TOKENS, STOPS, unused=NO_TOKENS, alpha=0.2, rule=rule)
+        for prompt in PROMPTS
+    ]
+
+
 @pytest.mark.parametrize("alpha", [None, 0.1, 0.5])
 @pytest.mark.parametrize(
     "weights",
@@ -66,20 +76,7 @@ def test_a_mixture_is_the_weighted_sum_over_plausible_tokens(
 
 @pytest.mark.parametrize("bound", [2.2, 3.0])
 def test_a_gated_mixture_is_mixed_where_the_rule_holds(models: dict[str, Any], bound: float) -> None:
-    pair = {name: models[name] for name in ("expert", "amateur")}
-    expected = [
-        mixed(
-            pair,
-            {"expert": 1, "amateur": -1},
-            prompt,
-            TOKENS,
-            STOPS,
-            unused=NO_TOKENS,
-            alpha=0.2,
-            rule=lambda p, _: kl(p["expert"], p["amateur"]) > bound,
-        )
-        for prompt in PROMPTS
-    ]
+    expected = contrasted(models, lambda p, _: kl(p["expert"], p["amateur"]) > bound)
     found = answers_by(models, mix({"signal": "kl", "above": bound}, 0.2, expert=1, amateur=-1))
     assert [answered.completion for answered in found] == expected
     assert set(tally(found).origins) == {"mix", "expert"}
@@ -198,20 +195,7 @@ def test_a_gate_that_is_always_open_changes_nothing_and_one_that_never_is_leaves
 
 def test_what_is_mixed_in_the_first_steps_alone_reads_the_amateur_there_alone(models: dict[str, Any]) -> None:
     answer = mix({"signal": "step", "below": 2}, 0.2, expert=1, amateur=-1)
-    pair = {name: models[name] for name in ("expert", "amateur")}
-    expected = [
-        mixed(
-            pair,
-            {"expert": 1, "amateur": -1},
-            prompt,
-            TOKENS,
-            STOPS,
-            unused=NO_TOKENS,
-            alpha=0.2,
-            rule=lambda _, step: step < 2,
-        )
-        for prompt in PROMPTS
-    ]
+    expected = contrasted(models, lambda _, step: step < 2)
     found = answers_by(models, answer)
     assert [answered.completion for answered in found] == expected
     assert all(answered.passes["amateur"] <= 2 for answered in found)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lrbench.results.studies.content import Number, Table
 from lrbench.results.studies.gathering import Gathered, Line
 from lrbench.results.uses import UNKNOWN, Uses, mean_uses
-from lrbench.results.wording import TOOK, USES, uses_texts
+from lrbench.results.wording import TOOK_WITHIN, USES, uses_texts
 
 
 def uses_of(line: Line) -> Uses:
@@ -20,7 +20,7 @@ def uses_tables(gathered: Gathered) -> Iterator[Table]:
     for expert, lines in gathered.by_expert():
         if any(row.uses.notable for line in lines for row in line.rows):
             cells = tuple((line.label, *uses_texts(uses_of(line))) for line in lines)
-            yield Table(f"{expert}: {TOOK[0].lower()}{TOOK[1:]}", ("arm", *USES), cells)
+            yield Table(f"{expert}: {TOOK_WITHIN}", ("arm", *USES), cells)
 
 
 def uses_fields(line: Line) -> dict[str, Number]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lrbench.evaluation.statistics import EQUIVALENCE_MARGIN, Comparison, Interval
 from lrbench.results.reported import ReportedResult
 from lrbench.results.studies.measures import Accuracy
-from lrbench.results.wording import p_text, runs_differ_text
+from lrbench.results.wording import difference_text, p_text, runs_differ_text
 
 REPORTED_NOTE = (
     "Rows marked reported are the paper's numbers ({source}), not measurements; their n is the size of the "
@@ -56,7 +56,7 @@ def comparison_text(comparison: Comparison | None) -> str:
     if comparison is None:
         return ""
     low, high = comparison.interval.low, comparison.interval.high
-    text = f"{_signed(comparison.difference)} [{_signed(low)}, {_signed(high)}]"
+    text = f"{difference_text(comparison.difference)} [{difference_text(low)}, {difference_text(high)}]"
     if not comparison.separated:
         within = f" within {EQUIVALENCE_MARGIN:g}" if comparison.verdict == "equivalent" else ""
         return f"{comparison.verdict}{within}: {text}{runs_differ_text(comparison)}"
@@ -66,8 +66,3 @@ def comparison_text(comparison: Comparison | None) -> str:
 def short_model(name: str) -> str:
     """A model's name without its owner."""
     return name.rpartition("/")[2] or name
-
-
-def _signed(points: float) -> str:
-    rounded = round(points, 1)
-    return f"{rounded:+.1f}" if rounded else "0.0"
