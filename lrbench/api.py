@@ -6,7 +6,7 @@ import logging
 import os
 from pathlib import Path
 
-from lrbench.evaluation.grading import grade
+from lrbench.grading import grade
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.pipeline.progress import Reporter
 from lrbench.pipeline.run import RunReport, run_recipe

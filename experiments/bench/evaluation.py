@@ -10,11 +10,11 @@ from typing import Any
 
 from experiments.bench.measuring import Comparison, Figure, in_turn, seconds
 from experiments.bench.subjects import Subject
-from lrbench.evaluation.grading import grade, grade_many
 from lrbench.evaluation.harness import Benchmark
 from lrbench.evaluation.items import choose_items
 from lrbench.evaluation.language_model import RenderedModel
 from lrbench.evaluation.suites import SUITES
+from lrbench.grading import grade, grade_many
 from lrbench.models.loading import Tokenizer
 from lrbench.models.prompt import render_prompt
 from lrbench.sampling.engines.transformers import TransformersEngine

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from lrbench.embedded.problem_sets import Problem, problem_set
-from lrbench.evaluation.grading.extraction import blind_prediction
+from lrbench.grading.extraction import blind_prediction
 from lrbench.methods.answers import OWN, Answer
 from lrbench.methods.component import AMATEUR, EXPERT
 from lrbench.models.loading import load_model, load_tokenizer

@@ -12,10 +12,10 @@ from lm_eval.evaluator import evaluate
 from lm_eval.tasks import TaskManager
 
 from lrbench.data.rules import Row
-from lrbench.evaluation.grading.verdict import Reason
 from lrbench.evaluation.language_model import AnsweringModel
 from lrbench.evaluation.suites import Suite
 from lrbench.evaluation.task_functions import document, worked_examples
+from lrbench.grading.verdict import Reason
 
 
 @dataclass(frozen=True)

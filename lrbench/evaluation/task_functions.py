@@ -12,8 +12,8 @@ from datasets import Dataset
 from lrbench.data.access import open_examples
 from lrbench.data.rules import Row
 from lrbench.data.sets import MMLU_STEM_EXAMPLES
-from lrbench.evaluation.grading import grade
 from lrbench.evaluation.items import benchmark_rows
+from lrbench.grading import grade
 
 Examples = Sequence[tuple[str, str]]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lrbench.embedded.assets import FAMILIES, model_folder, problems
-from lrbench.evaluation.grading.extraction import blind_prediction
+from lrbench.grading.extraction import blind_prediction
 from lrbench.methods.answers import OWN, Answer, Force, Lead, Mix, Prefill, Vote
 from lrbench.models.loading import load_model, load_tokenizer
 from lrbench.models.prompt import render_answer, render_prompt, single_token

@@ -10,12 +10,12 @@ import pytest
 
 from lrbench.data.access import open_examples
 from lrbench.data.sets import MMLU_STEM_EXAMPLES
-from lrbench.evaluation.grading import grade_many
 from lrbench.evaluation.harness import Benchmark
 from lrbench.evaluation.items import choose_items
 from lrbench.evaluation.language_model import RenderedModel
 from lrbench.evaluation.suites import SUITES
 from lrbench.evaluation.task_functions import user_turn
+from lrbench.grading import grade_many
 from lrbench.sampling.engines.answered import Answered
 from tests.pipeline.conftest import save_tokenizer
 

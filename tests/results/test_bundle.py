@@ -24,9 +24,9 @@ from typer.testing import CliRunner
 from lrbench.cli import app
 from lrbench.embedded.assets import model_folder
 from lrbench.errors import RunError, UserError
-from lrbench.evaluation.grading import grade
 from lrbench.evaluation.items import choose_items
 from lrbench.evaluation.suites import SUITES, protocol
+from lrbench.grading import grade
 from lrbench.models.source import folder_identity
 from lrbench.recipe.arms import resolve_arms
 from lrbench.recipe.identity import recipe_hash, resolved_yaml

@@ -123,8 +123,8 @@ def _answers(
     pair: PairToProbe, answered_by: AnsweredBy, label: str, workspace: Workspace, reporter: Reporter
 ) -> Written:
     """The answers of one way to answer, asked and graded as the recipe's suite does."""
-    from lrbench.evaluation.grading import grade_many
-    from lrbench.evaluation.grading.extraction import blind_prediction
+    from lrbench.grading import grade_many
+    from lrbench.grading.extraction import blind_prediction
     from lrbench.models.memory import out_of_memory
     from lrbench.models.prompt import render_prompt
     from lrbench.sampling.engines.answered import tally

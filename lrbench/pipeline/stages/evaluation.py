@@ -171,8 +171,8 @@ class BenchmarkScore(Stage):
     @contextmanager
     def _model(self, inputs: Mapping[str, Artifact], workspace: Workspace) -> Iterator[AnsweringModel]:
         """What answers: the model, or what it wrote for an earlier grader."""
-        from lrbench.evaluation.grading.extraction import blind_prediction
         from lrbench.evaluation.language_model import RecordedModel, RenderedModel
+        from lrbench.grading.extraction import blind_prediction
 
         if EARLIER in inputs:
             yield RecordedModel(read_items(inputs[EARLIER]))

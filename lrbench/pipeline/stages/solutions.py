@@ -156,7 +156,7 @@ class CheckedSolutions(RolloutSource):
 
     def _rejection(self, index: int, completion: Sequence[int], workspace: Workspace) -> Rejection | None:
         """Why a sampled solution is not learnt from; None for one that is."""
-        from lrbench.evaluation.grading import grade
+        from lrbench.grading import grade
 
         gold = self.problems.answers[index]
         if gold is None:

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict
 from lrbench.data.access import is_here
 from lrbench.data.sets import DATA_SETS
 from lrbench.embedded.assets import EARLIER_ITEMS, FAMILIES
-from lrbench.evaluation.grading import Verdict, grade, grade_many
 from lrbench.evaluation.items import ItemSet, choose_items
 from lrbench.evaluation.suites import SUITES, grader_version
+from lrbench.grading import Verdict, grade, grade_many
 from lrbench.methods.answers import OWN
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.records import items_hash

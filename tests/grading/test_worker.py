@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lrbench.evaluation.grading import Reason, Verdict, grade
-from lrbench.evaluation.grading.pool import WorkerPool
-from lrbench.evaluation.grading.worker import Kind, Outcome
+from lrbench.grading import Reason, Verdict, grade
+from lrbench.grading.pool import WorkerPool
+from lrbench.grading.worker import Kind, Outcome
 
 HOSTILE = {
     "tower": "9^{9^{9^9}}",
@@ -59,7 +59,7 @@ def bench(body: str) -> list[str]:
     program = (
         "import os, signal, threading, time\n"
         "import psutil\n"
-        "from lrbench.evaluation.grading import algebra, worker\n"
+        "from lrbench.grading import algebra, worker\n"
         "worker.PROCESSOR_SECONDS, worker.LAST_PROCESSOR_SECONDS = 0.3, 0.8\n"
         "def busy(seconds):\n"
         "    began = time.process_time()\n"
@@ -187,8 +187,8 @@ def test_threads_get_the_verdicts_a_single_thread_gets() -> None:
 
 def test_no_process_outlives_a_killed_parent() -> None:
     program = (
-        "from lrbench.evaluation.grading import grade\n"
-        "from lrbench.evaluation.grading.pool import shared_pool\n"
+        "from lrbench.grading import grade\n"
+        "from lrbench.grading.pool import shared_pool\n"
         "grade(benchmark='math', completion='\\\\boxed{x+1}', gold='1+x+y')\n"
         "print(*shared_pool(1).process_ids(), flush=True); input()"
     )

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lrbench.evaluation.grading import Verdict, grade, grade_many
+from lrbench.grading import Verdict, grade, grade_many
 
-SHARED = Path(__file__).resolve().parents[4] / "shared"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 CASES = SHARED / "conformance" / "grading.jsonl.gz"
 REJECTED_BY_THE_PAPER = {
     "math-test-6", "math-test-1714", "math-test-1991", "math-test-4667", "minerva_math-test-139",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrbench.evaluation.grading.normalisation import normalise
+from lrbench.grading.normalisation import normalise
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from lrbench.evaluation.grading.normalisation import normalise
-from lrbench.evaluation.grading.protocol import CHOICE_BENCHMARK, UNITS_KEPT
+from lrbench.grading.normalisation import normalise
+from lrbench.grading.protocol import CHOICE_BENCHMARK, UNITS_KEPT
 
 CHOICE_LETTERS = "ABCDE"
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrbench.errors import UserError
-from lrbench.evaluation.grading import Reason, grade, grade_many
+from lrbench.grading import Reason, grade, grade_many
 
 
 def verdicts(gold: str, answer: str, benchmark: str = "math") -> tuple[bool, bool]:

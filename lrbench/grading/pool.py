@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from lrbench.errors import RunError
-from lrbench.evaluation.grading.worker import Kind, Outcome
+from lrbench.grading.worker import Kind, Outcome
 
 Question = tuple[Kind, str, str]
 """What is asked, the answer, and the gold answer."""
@@ -26,7 +26,7 @@ class Worker:
         environment["PYTHONHASHSEED"] = "0"
         environment["PYTHONPATH"] = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "lrbench.evaluation.grading.worker"],
+            [sys.executable, "-m", "lrbench.grading.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -37,7 +37,7 @@ class Worker:
             self.close()
             raise RunError(
                 "grading: a worker process did not start; "
-                f"run `{sys.executable} -m lrbench.evaluation.grading.worker` to see why"
+                f"run `{sys.executable} -m lrbench.grading.worker` to see why"
             )
 
     @property

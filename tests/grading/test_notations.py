@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lrbench.evaluation.grading.algebra import prove
-from lrbench.evaluation.grading.exact import exact_equal
+from lrbench.grading.algebra import prove
+from lrbench.grading.exact import exact_equal
 
 TIMES = [
     ("1:00", "12:00", False),

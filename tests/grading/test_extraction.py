@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lrbench.evaluation.grading.extraction import (
+from lrbench.grading.extraction import (
     LONGEST,
     blind_prediction,
     choice,

@@ -93,10 +93,10 @@ def _request_waits(parent: int) -> bool:
 
 def _judges() -> Judges:
     """The functions that answer each kind of question, with everything they need loaded and warm."""
-    from lrbench.evaluation.grading.algebra import prove
-    from lrbench.evaluation.grading.equality import paper_equal
-    from lrbench.evaluation.grading.exact import exact_equal
-    from lrbench.evaluation.grading.formulas import same_formula
+    from lrbench.grading.algebra import prove
+    from lrbench.grading.equality import paper_equal
+    from lrbench.grading.exact import exact_equal
+    from lrbench.grading.formulas import same_formula
 
     judges: Judges = {
         Kind.PAPER: lambda answer, gold: paper_equal(answer, gold, same_formula),
@@ -244,7 +244,7 @@ def _outcome(judge: Callable[[str, str], bool], answer: str, gold: str) -> Outco
     from sympy.core.cache import clear_cache
     from sympy.core.random import seed
 
-    from lrbench.evaluation.grading.algebra import formula
+    from lrbench.grading.algebra import formula
 
     formula.cache_clear()
     clear_cache()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from word2number import w2n
 
-from lrbench.evaluation.grading.units import without_unit_words
+from lrbench.grading.units import without_unit_words
 
 _MATRIX_OPENING = re.compile(r"\\begin\{array\}\{.*?\}")
 _TEXT = re.compile(r"\\text\{(.*?)\}", re.DOTALL)

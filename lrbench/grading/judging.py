@@ -8,21 +8,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from lrbench.evaluation.grading.answers import exact_answer
-from lrbench.evaluation.grading.choices import exact_choice
-from lrbench.evaluation.grading.equality import paper_equal
-from lrbench.evaluation.grading.exact import exact_equal
-from lrbench.evaluation.grading.extraction import answer_too_long, gold_forms, paper_prediction
-from lrbench.evaluation.grading.pool import Question, shared_pool
-from lrbench.evaluation.grading.protocol import (
+from lrbench.grading.answers import exact_answer
+from lrbench.grading.choices import exact_choice
+from lrbench.grading.equality import paper_equal
+from lrbench.grading.exact import exact_equal
+from lrbench.grading.extraction import answer_too_long, gold_forms, paper_prediction
+from lrbench.grading.pool import Question, shared_pool
+from lrbench.grading.protocol import (
     CHOICE_BENCHMARK,
     EMBEDDED,
     STOP_STRINGS,
     check_benchmark,
     cut_at_stop_strings,
 )
-from lrbench.evaluation.grading.verdict import Reason, Verdict
-from lrbench.evaluation.grading.worker import Kind, Outcome
+from lrbench.grading.verdict import Reason, Verdict
+from lrbench.grading.worker import Kind, Outcome
 
 WORKERS = 2
 """How many worker processes compare formulas at the same time, unless more are asked for."""

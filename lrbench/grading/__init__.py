@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrbench.evaluation.grading.judging import grade, grade_many
-from lrbench.evaluation.grading.verdict import Reason, Verdict
+from lrbench.grading.judging import grade, grade_many
+from lrbench.grading.verdict import Reason, Verdict
 
 __all__ = ["Reason", "Verdict", "grade", "grade_many"]

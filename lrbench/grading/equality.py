@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable
 
-from lrbench.evaluation.grading.extraction import CHOICE_LETTERS, choice
+from lrbench.grading.extraction import CHOICE_LETTERS, choice
 
 Symbolic = Callable[[str, str], bool]
 """Whether two formulas, prediction first, are the same by computer algebra."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lrbench.evaluation.grading.numerals import number
+from lrbench.grading.numerals import number
 
 _LONGEST = 160
 """More characters than this are no number with a unit."""

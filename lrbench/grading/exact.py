@@ -16,10 +16,10 @@ import re
 from fractions import Fraction
 from typing import Protocol
 
-from lrbench.evaluation.grading import structures
-from lrbench.evaluation.grading.numerals import decimal_places, is_decimal, number, with_decimal_point
-from lrbench.evaluation.grading.quantities import Quantity, quantity, without_unit
-from lrbench.evaluation.grading.rewriting import tidy, trim
+from lrbench.grading import structures
+from lrbench.grading.numerals import decimal_places, is_decimal, number, with_decimal_point
+from lrbench.grading.quantities import Quantity, quantity, without_unit
+from lrbench.grading.rewriting import tidy, trim
 
 
 class Prove(Protocol):

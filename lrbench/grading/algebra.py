@@ -16,9 +16,9 @@ from latex2sympy2_extended.latex2sympy2 import ConversionConfig
 from math_verify import grader
 from sympy.core.function import AppliedUndef
 
-from lrbench.evaluation.grading.constants import is_zero, with_towers_as_symbols
-from lrbench.evaluation.grading.numerals import decimal_places, is_decimal, number
-from lrbench.evaluation.grading.parsing import in_two_stages
+from lrbench.grading.constants import is_zero, with_towers_as_symbols
+from lrbench.grading.numerals import decimal_places, is_decimal, number
+from lrbench.grading.parsing import in_two_stages
 
 _DIGITS = 20
 _POINTS = 4

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrbench.evaluation.grading.numerals import number
-from lrbench.evaluation.grading.quantities import quantity
-from lrbench.evaluation.grading.rewriting import tidy
+from lrbench.grading.numerals import number
+from lrbench.grading.quantities import quantity
+from lrbench.grading.rewriting import tidy
 
 
 @pytest.mark.parametrize(

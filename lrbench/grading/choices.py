@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lrbench.evaluation.grading.answers import boxed_answer, exact_answer
+from lrbench.grading.answers import boxed_answer, exact_answer
 
 _TRIGGER = re.compile(r"(?:answer|choice|option)\s*(?:is|:|-)|答案是", re.IGNORECASE)
 _LETTER = r"[(\[（]?\b([A-E])\b[)\]）]?"

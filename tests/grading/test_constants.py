@@ -9,9 +9,9 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrbench.evaluation.grading.algebra import prove
-from lrbench.evaluation.grading.constants import is_zero
-from lrbench.evaluation.grading.exact import exact_equal
+from lrbench.grading.algebra import prove
+from lrbench.grading.constants import is_zero
+from lrbench.grading.exact import exact_equal
 
 DIFFERENT = [
     ("2^{100}", "2^{100} - 2"),

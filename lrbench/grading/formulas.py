@@ -18,7 +18,7 @@ from sympy.core.function import AppliedUndef
 from sympy.parsing.latex import parse_latex
 from sympy.parsing.sympy_parser import parse_expr
 
-from lrbench.evaluation.grading.parsing import in_two_stages
+from lrbench.grading.parsing import in_two_stages
 
 _TOLERANCE = 1e-4
 _DECIMALS = 3

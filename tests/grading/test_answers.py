@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lrbench.evaluation.grading.answers import exact_answer
-from lrbench.evaluation.grading.choices import exact_choice
+from lrbench.grading.answers import exact_answer
+from lrbench.grading.choices import exact_choice
 
 
 @pytest.mark.parametrize(
