@@ -7,6 +7,8 @@ EDITION ?= embedded
 # One thread: on shared cores a second one spins more than it works for models this small.
 export OMP_NUM_THREADS ?= 1
 export MLFLOW_DISABLE_TELEMETRY := true
+# Where it is set, as in containers, every command would compile the project's 350 modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 

@@ -89,7 +89,7 @@ class SamplesFormat(StrEnum):
 @app.command()
 def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> None:
     """Make and measure every arm of a recipe; what is finished already is not done again."""
-    from lrbench.pipeline.progress import TerminalReporter
+    from lrbench.pipeline.bars import TerminalReporter
     from lrbench.pipeline.run import run_recipe
     from lrbench.recipe.loading import telling_where
     from lrbench.results.console import Screen
@@ -202,9 +202,9 @@ def probe(
     runs: Runs = RUNS,
 ) -> None:
     """Ask before any training whether a recipe's pair has anything to teach; records nothing."""
+    from lrbench.pipeline.bars import TerminalReporter
     from lrbench.pipeline.probing.probe import probe_recipe
     from lrbench.pipeline.probing.telling import lines_of
-    from lrbench.pipeline.progress import TerminalReporter
     from lrbench.recipe.loading import load_with_warnings, telling_where
     from lrbench.results.console import Screen
 
@@ -234,7 +234,7 @@ def study(
     runs: Runs = RUNS,
 ) -> None:
     """Run what is missing of a study, then make its tables."""
-    from lrbench.pipeline.progress import TerminalReporter
+    from lrbench.pipeline.bars import TerminalReporter
     from lrbench.pipeline.studying import run_edition
     from lrbench.recipe.study import find_study, load_study
     from lrbench.results.console import Screen

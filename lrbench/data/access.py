@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrbench.data.fetching import check_reachable, fetch_examples, fetch_rows
 from lrbench.data.json_lines import read_json_lines
 from lrbench.data.rules import Row
 from lrbench.data.sets import DataSet, ExampleSet
@@ -47,6 +46,9 @@ def open_set(data_set: DataSet, data_root: str | None) -> VerifiedSet:
     """
 
     def fetched() -> bytes:
+        # What loads from the network takes a while to import, and data is hardly ever not here.
+        from lrbench.data.fetching import fetch_rows
+
         rows = fetch_rows(data_set)
         _compare(data_set, map(row_line, rows), data_set.source.url)
         return gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode(), mtime=0)
@@ -60,6 +62,8 @@ def open_examples(examples: ExampleSet, data_root: str | None) -> list[tuple[str
     """The worked examples, as (question, answer); found and verified as by `open_set`."""
 
     def fetched() -> bytes:
+        from lrbench.data.fetching import fetch_examples
+
         pairs = fetch_examples(examples)
         return json.dumps([{"question": question, "answer": answer} for question, answer in pairs]).encode()
 
@@ -83,6 +87,8 @@ def require(sets: Iterable[AnySet], data_root: str | None) -> None:
         if path is None:
             with _advice(data_set):
                 _refuse_offline(data_set)
+                from lrbench.data.fetching import check_reachable
+
                 check_reachable(data_set.source)
 
 

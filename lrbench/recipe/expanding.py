@@ -38,9 +38,9 @@ def expand(recipe: Recipe) -> tuple[Variant, ...]:
     Without seeds and sweep that is the recipe itself. Raises `pydantic.ValidationError` for a point that
     gives no valid recipe; `load_recipe` lets none through.
     """
-    fields = sweepable_fields(arm.name for arm in recipe.arms)
     points = _points(recipe)
     swept = dict.fromkeys(field for values in points for field in values)
+    fields = sweepable_fields(arm.name for arm in recipe.arms) if swept else {}
     written = recipe.model_dump(mode="json", exclude_unset=True, exclude=set(VARYING))
     variants = []
     for seed in [recipe.seed] if recipe.seeds is None else recipe.seeds:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lrbench.recipe.fields import EXTENDS, names_at
+from lrbench.recipe.fields import EXTENDS, section_names
 from lrbench.recipe.files import UnreadableFileError, read_file
 from lrbench.recipe.messages import Position, Problem, found, nearest, printable
 from lrbench.recipe.nodes import Fields, Items, Leaf, Node, merge_fields, plain
@@ -74,7 +74,7 @@ class Extending:
 
     def _misspelt(self, own: Fields) -> str | None:
         """The field that was meant to be `extends`. It is followed, so that only the spelling is wrong."""
-        known = [*names_at(()), EXTENDS]
+        known = [*section_names(), EXTENDS]
         for name, entry in own.entries.items():
             if name not in known and nearest(name, known) == EXTENDS:
                 message = f"unknown field; did you mean `{EXTENDS}`?"

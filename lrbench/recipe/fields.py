@@ -104,6 +104,11 @@ def names_at(path: Path) -> list[str]:
     return list(_value(node).get("properties", {})) if node else []
 
 
+def section_names() -> list[str]:
+    """The names of a recipe's outermost fields; unlike `names_at`, it needs no JSON schema of all."""
+    return [field.alias or name for name, field in Recipe.model_fields.items()]
+
+
 def leaf_paths() -> list[Path]:
     """Every field that is no mapping, with 0 standing for each place in a list."""
 

@@ -51,7 +51,10 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
     if {"table", "editions"} <= written.entries.keys():
         message = f"this is a study, not a recipe; run it with `lrbench study {Path(source).stem}`"
         raise recipe_error([Problem(Position(source), (), message)], source)
-    written = correct_swept_names(correct_names(written, problems), problems)
+    # A recipe that is valid has no unknown names; looking for them takes the JSON schema of everything.
+    if validated(written, []) is None:
+        written = correct_names(written, problems)
+    written = correct_swept_names(written, problems)
     misplaced: list[Problem] = []
     written = placed_paths(written, misplaced)
     recipe = _checked(written, problems)

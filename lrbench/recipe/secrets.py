@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 MASK = "***"
@@ -43,11 +43,20 @@ def without_secrets(text: str) -> str:
 
 def _environment() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Values of variables that are secrets, and of variables that are addresses."""
-    secret = (value for name, value in os.environ.items() if SECRET_NAME.search(name))
-    addresses = (
-        value for name, value in os.environ.items() if name.upper() in ADDRESS_VARIABLES and "://" in value
-    )
-    return tuple(secret), tuple(addresses)
+    secret = tuple(os.environ[name] for name in os.environ if _names_a_secret(name))
+    addresses = tuple(os.environ[name] for name in os.environ if _names_an_address(name))
+    return secret, tuple(address for address in addresses if "://" in address)
+
+
+# Every cell of a table is looked through, and the names of variables hardly ever change.
+@cache
+def _names_a_secret(variable: str) -> bool:
+    return SECRET_NAME.search(variable) is not None
+
+
+@cache
+def _names_an_address(variable: str) -> bool:
+    return variable.upper() in ADDRESS_VARIABLES
 
 
 @lru_cache(maxsize=8)

@@ -33,6 +33,8 @@ def giving_way(earlier: Fields, later: Fields) -> Fields:
 
 def correct_swept_names(recipe: Fields, problems: list[Problem]) -> Fields:
     """Reports every unknown field that a sweep names; returns `recipe` with misspelt ones put right."""
+    if _given(recipe, "sweep") is None:
+        return recipe
     known = sweepable_fields(_arm_names(recipe))
     for path in [("sweep", "grid"), *_points(recipe)]:
         swept = find(recipe, path)

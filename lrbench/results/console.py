@@ -16,7 +16,7 @@ class Screen(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The segments of `renderable`, their texts made harmless."""
         for segment in super().render(renderable, options):
-            if segment.control:
+            if segment.control or segment.text.strip(" \n") == "":
                 yield segment
             else:
                 yield Segment(shown(segment.text), segment.style)

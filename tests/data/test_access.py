@@ -169,7 +169,7 @@ class TestFetching:
 
 class TestRequiring:
     def test_what_is_here_needs_no_network(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("lrbench.data.access.check_reachable", lambda _: pytest.fail("was asked"))
+        monkeypatch.setattr("lrbench.data.fetching.check_reachable", lambda _: pytest.fail("was asked"))
         (tmp_path / "gsm8k_test.jsonl").write_text(jsonl(ROWS))
         require([GSM8K], str(tmp_path))
 

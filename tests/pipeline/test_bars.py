@@ -6,7 +6,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from lrbench.pipeline.progress import TerminalReporter
+from lrbench.pipeline.bars import TerminalReporter
 
 
 def test_a_finished_stage_is_one_line_with_its_time_and_note() -> None:
