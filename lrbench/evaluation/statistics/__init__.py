@@ -1,9 +1,10 @@
-"""What a set of outcomes says: intervals, tests, averages, equivalence, seeds, power. Pure functions, no I/O.
+"""What a set of outcomes says: intervals, tests, averages, equivalence, seeds, draws, power. No I/O.
 
 Every function says first what it estimates. Accuracies are shares in [0, 1]; differences and margins
 are in percentage points. An item is one problem of a benchmark, and what is random; benchmarks are
-taken as they are, and so are models, except in `seeds`, where seeds and reruns are random too. Random
-draws come from a fixed seed, so equal counts give equal numbers.
+taken as they are, and so are models, except in `seeds`, where seeds and reruns are random too, and in
+`draws`, where answers are sampled. Items that come in groups are random by group. Random draws of our
+own come from a fixed seed, so equal counts give equal numbers.
 """
 
 from lrbench.evaluation.statistics.accuracies import (
@@ -12,7 +13,30 @@ from lrbench.evaluation.statistics.accuracies import (
     pass_at_k,
     wilson_interval,
 )
+from lrbench.evaluation.statistics.calibration import (
+    BINS,
+    Bin,
+    Calibration,
+    area_under_curve,
+    calibration,
+)
+from lrbench.evaluation.statistics.design import COMPETITION, Design, design_of
+from lrbench.evaluation.statistics.draws import (
+    average_at_k,
+    draws_matrix,
+    majority_at_k,
+    mean_of_benchmarks,
+    pass_at_k_of_items,
+)
+from lrbench.evaluation.statistics.effective_size import EffectiveSize, Groups, mean_share
 from lrbench.evaluation.statistics.independent import compare_independent, published_correct
+from lrbench.evaluation.statistics.item_differences import (
+    DrawsDifference,
+    PairedDraws,
+    compare_draws,
+    difference_of_draws,
+)
+from lrbench.evaluation.statistics.item_means import mean_of, ratio, share_of, tokens_after_first_right
 from lrbench.evaluation.statistics.margins import (
     AverageDifference,
     BenchmarkDifference,
@@ -38,6 +62,7 @@ from lrbench.evaluation.statistics.power import (
 )
 from lrbench.evaluation.statistics.seed_differences import Pool, SeedDifference, pool_runs
 from lrbench.evaluation.statistics.seeds import Outcomes, SeedMean, Spread, mean_over_seeds
+from lrbench.evaluation.statistics.sign_flips import sign_flip_p
 from lrbench.evaluation.statistics.values import (
     EQUIVALENCE_MARGIN,
     LEVEL,
@@ -55,6 +80,8 @@ from lrbench.evaluation.statistics.values import (
 )
 
 __all__ = [
+    "BINS",
+    "COMPETITION",
     "EQUIVALENCE_MARGIN",
     "LEVEL",
     "POINTS",
@@ -64,38 +91,61 @@ __all__ = [
     "SIGNIFICANCE",
     "AverageDifference",
     "BenchmarkDifference",
+    "Bin",
+    "Calibration",
     "Comparison",
+    "Design",
     "DifferenceTest",
+    "DrawsDifference",
+    "EffectiveSize",
     "Equivalence",
     "Estimate",
     "Flips",
+    "Groups",
     "Interval",
     "Outcomes",
+    "PairedDraws",
     "Pool",
     "SeedDifference",
     "SeedMean",
     "Spread",
     "Verdict",
     "adjust",
+    "area_under_curve",
+    "average_at_k",
     "bootstrap_difference",
     "bootstrap_interval",
+    "calibration",
     "compare_averages",
     "compare_benchmark",
     "compare_benchmarks",
+    "compare_draws",
     "compare_independent",
     "count_flips",
+    "design_of",
+    "difference_of_draws",
+    "draws_matrix",
     "equivalence",
     "holm",
     "items_to_separate",
     "largest_average_p",
     "macro_average",
+    "majority_at_k",
     "mcnemar_p",
     "mcnemar_power",
+    "mean_of",
+    "mean_of_benchmarks",
     "mean_over_seeds",
+    "mean_share",
     "optimism_of_best",
     "pass_at_k",
+    "pass_at_k_of_items",
     "pool_runs",
     "published_correct",
+    "ratio",
+    "share_of",
+    "sign_flip_p",
     "smallest_detectable_difference",
+    "tokens_after_first_right",
     "wilson_interval",
 ]

@@ -26,14 +26,18 @@ def wilson_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
     Raises `ValueError` unless 0 <= correct <= n and n >= 1.
     """
     check_counts(correct, n)
-    z = two_sided_quantile(level)
-    share = correct / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    centre, reach = wilson_parts(correct / n, n, two_sided_quantile(level))
     # The exact bounds are 0 and 1 where all items agree; rounding must not pass or miss them.
     low = 0.0 if correct == 0 else max(0.0, centre - reach)
     high = 1.0 if correct == n else min(1.0, centre + reach)
     return Interval(low, high)
+
+
+def wilson_parts(share: float, size: float, z: float) -> tuple[float, float]:
+    """The middle of Wilson's interval around a `share` of `size` outcomes, and its reach of `z` errors."""
+    centre = (share + z**2 / (2 * size)) / (1 + z**2 / size)
+    reach = z / (1 + z**2 / size) * sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
+    return centre, reach
 
 
 def bootstrap_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
