@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from lrbench.errors import RunError
-from lrbench.sampling.engines.base import Engine, Request, TokenRules
+from lrbench.sampling.engines.base import Decoding, Engine, Request, TokenRules
 
 STOP, NO_TOKEN = 2, 60
 
@@ -22,14 +22,14 @@ class Scripted(Engine):
         self.rules = TokenRules((STOP,), (NO_TOKEN,), context, 64)
         self.asked: list[Request] = []
 
-    def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
+    def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         self.asked += requests
         return [self.answer(request) for request in requests]
 
 
 def test_completions_come_in_the_order_of_their_prompts_with_the_seeds_of_their_rows() -> None:
     engine = Scripted(lambda request: (request.prompt[0], request.seed, STOP))
-    assert engine.complete([[7], [8], [9]], 5, temperature=1.0, seeds=[30, 10, 20]) == [
+    assert engine.complete([[7], [8], [9]], 5, Decoding(1.0), seeds=[30, 10, 20]) == [
         (7, 30, STOP),
         (8, 10, STOP),
         (9, 20, STOP),
@@ -61,4 +61,4 @@ def test_a_broken_promise_stops_the_run(answer: tuple[int, ...], message: str) -
 
 def test_a_seed_is_needed_for_every_row() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        Scripted(lambda _: (STOP,)).complete([[5], [6]], 4, temperature=1.0, seeds=[1])
+        Scripted(lambda _: (STOP,)).complete([[5], [6]], 4, Decoding(1.0), seeds=[1])

@@ -9,7 +9,7 @@ import pytest
 
 from lrbench.models.fitting import Widths
 from lrbench.sampling.engines import batch_size
-from lrbench.sampling.engines.base import Request, TokenRules
+from lrbench.sampling.engines.base import GREEDY, Request, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit, widths_of
 from lrbench.sampling.engines.transformers import TransformersEngine
 
@@ -46,7 +46,7 @@ def test_the_engine_writes_so_many_at_once(
     tiny_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     model, rules = tiny_model(), TokenRules((0,), (), 256, 64)
-    expected = TransformersEngine(model, rules, 2).complete_requests(REQUESTS, 0.0)
+    expected = TransformersEngine(model, rules, 2).complete_requests(REQUESTS, GREEDY)
     read = []
     real = model.forward
 
@@ -56,5 +56,5 @@ def test_the_engine_writes_so_many_at_once(
 
     monkeypatch.setattr(model, "forward", forward)
     free(monkeypatch, model, rows + 0.5)
-    assert TransformersEngine(model, rules, "auto").complete_requests(REQUESTS, 0.0) == expected
+    assert TransformersEngine(model, rules, "auto").complete_requests(REQUESTS, GREEDY) == expected
     assert max(read) == read[0] == min(rows, len(REQUESTS))

@@ -18,7 +18,7 @@ from lrbench.models.prompt import render_prompt
 from lrbench.models.source import locate
 from lrbench.models.turn_marks import turn_marks
 from lrbench.recipe.schema import ModelReference
-from lrbench.sampling.engines.base import Request, TokenRules
+from lrbench.sampling.engines.base import GREEDY, Decoding, Request, TokenRules
 from lrbench.sampling.engines.choosing import Choice
 from lrbench.sampling.engines.decoding import Decoder, Group
 from lrbench.sampling.engines.padding import Padding
@@ -69,7 +69,7 @@ class Written:
         """The completions by the engine."""
         rules = TokenRules(self.stop_ids, (), 512, self.model.config.vocab_size)
         engine = TransformersEngine(self.model, rules, batch_size, padding)
-        return engine.complete(self.prompts, NEW_TOKENS, temperature, self.seeds)
+        return engine.complete(self.prompts, NEW_TOKENS, Decoding(temperature), self.seeds)
 
 
 @pytest.fixture(scope="module", params=["expert", "amateur"])
@@ -130,7 +130,7 @@ def test_a_row_is_the_same_whatever_comes_and_goes_beside_it(
         index: Request(prompt, room, seed)
         for index, (prompt, (_, seed, room)) in enumerate(zip(prompts, rows, strict=True))
     }
-    choice = Choice(NO_TOKENS, temperature, torch.device("cpu"))
+    choice = Choice(NO_TOKENS, Decoding(temperature), torch.device("cpu"))
     decoder = Decoder([model_of(tiny_model)], STOPS, choice, at_once, Padding())
     found = dict(decoder.complete(requests))
     for index, (prompt, (_, seed, room)) in enumerate(zip(prompts, rows, strict=True)):
@@ -141,7 +141,7 @@ class Watched(Decoder):
     """Notes how many rows go forward in each step."""
 
     def __init__(self, model: Any, at_once: int) -> None:
-        super().__init__([model], (), Choice((), 0.0, torch.device("cpu")), at_once, Padding())
+        super().__init__([model], (), Choice((), GREEDY, torch.device("cpu")), at_once, Padding())
         self.steps: list[int] = []
         self.widths: list[int] = []
 
@@ -201,7 +201,7 @@ def test_prompts_are_read_in_forwards_of_bounded_size(
 
 
 def counted(model: Any, prompts: Sequence[int], rooms: Sequence[int]) -> Padding:
-    choice, padding = Choice((), 0.0, torch.device("cpu")), Padding()
+    choice, padding = Choice((), GREEDY, torch.device("cpu")), Padding()
     requests = {
         index: Request((9,) * length, room, 0)
         for index, (length, room) in enumerate(zip(prompts, rooms, strict=True))

@@ -14,6 +14,7 @@ from lrbench.models.prompt import render_prompt
 from lrbench.models.source import locate
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice, ModelReference, Runtime
+from lrbench.sampling.engines.base import Decoding
 from lrbench.store.keys import FileHashes
 
 SHIPPED: list[dict[str, Any]] = [
@@ -34,7 +35,7 @@ def completions(folder: Path, temperature: float) -> list[tuple[int, ...]]:
     texts = [row["problem"] for row in problems("multi_step", "test")[:6]]
     prompts = [render_prompt(workspace.expert.tokenizer, text, None) for text in texts]
     with workspace.engines.open(EngineChoice()) as engine:
-        return engine.complete(prompts, 32, temperature=temperature, seeds=list(range(6)))
+        return engine.complete(prompts, 32, Decoding(temperature), seeds=list(range(6)))
 
 
 @pytest.fixture(scope="module")

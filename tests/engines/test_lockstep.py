@@ -20,7 +20,7 @@ from lrbench.methods.answers import (
     StopBias,
     Vote,
 )
-from lrbench.sampling.engines.base import TokenRules
+from lrbench.sampling.engines.base import Decoding, TokenRules
 from lrbench.sampling.engines.lockstep import LockstepEngine, Phase
 from lrbench.sampling.engines.lockstep import alone as by_itself
 from lrbench.sampling.engines.padding import Padding
@@ -159,7 +159,7 @@ def test_an_answer_ends_where_the_shortest_context_is_full(
 def test_samples_are_rows_own_and_repeat(models: dict[str, Any], answer: Answer) -> None:
     seeds = [11 * place for place in range(len(PROMPTS))]
     one, other = (
-        LockstepEngine(models, answer, RULES, size, None, int).complete(PROMPTS, TOKENS, 1.0, seeds)
+        LockstepEngine(models, answer, RULES, size, None, int).complete(PROMPTS, TOKENS, Decoding(1.0), seeds)
         for size in (3, 9)
     )
     assert one == other != written_by(models, answer)
@@ -168,8 +168,9 @@ def test_samples_are_rows_own_and_repeat(models: dict[str, Any], answer: Answer)
 def test_what_goes_on_after_a_leader_is_not_sampled_with_the_same_noise(models: dict[str, Any]) -> None:
     same = models | {"teacher": models[OWN]}
     engine = LockstepEngine(same, lead(tokens=1), RULES, 4)
-    led = engine.complete(PROMPTS, TOKENS, 1.0, [3] * len(PROMPTS))
-    plain = TransformersEngine(models[OWN], RULES, 4).complete(PROMPTS, TOKENS, 1.0, [3] * len(PROMPTS))
+    sampled, seeds = Decoding(1.0), [3] * len(PROMPTS)
+    led = engine.complete(PROMPTS, TOKENS, sampled, seeds)
+    plain = TransformersEngine(models[OWN], RULES, 4).complete(PROMPTS, TOKENS, sampled, seeds)
     assert [ids[:1] for ids in led] == [ids[:1] for ids in plain]
     assert led != plain
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lrbench.methods.answers import OWN, Mix
 from lrbench.methods.targets import contrast
 from lrbench.models.forward import UNUSED_LOGIT
+from lrbench.sampling.engines.base import GREEDY, Decoding
 from lrbench.sampling.engines.policies import Biased, Mixing, Setting
 from lrbench.sampling.step_scores import step_columns
 
@@ -54,7 +55,7 @@ def test_what_is_mixed_of_the_same_logits_is_the_contrast_target(
     targets = contrast(
         Steps(offsets, *(columns[name] for name in SUPPORT)), np.ones(steps, dtype=bool), alpha
     )
-    setting = Setting(64, NO_TOKENS, STOPS, 0.0, torch.device("cpu"))
+    setting = Setting(64, NO_TOKENS, STOPS, GREEDY, torch.device("cpu"))
     mixing = Mixing(Mix(mix={"expert": 1.0, "amateur": -1.0}, alpha=alpha), setting)
     found_CV = mixing.mixture([mixing.log_p(expert_CV), mixing.log_p(amateur_CV)]).softmax(-1).numpy()
     for step, found_V in enumerate(found_CV):
@@ -69,7 +70,7 @@ def test_what_is_mixed_of_the_same_logits_is_the_contrast_target(
     temperature=st.sampled_from([0.0, 1.0]),
 )
 def test_the_odds_of_stopping_are_multiplied_exactly(bias: float, seed: int, temperature: float) -> None:
-    setting = Setting(64, NO_TOKENS, STOPS, temperature, torch.device("cpu"))
+    setting = Setting(64, NO_TOKENS, STOPS, Decoding(temperature), torch.device("cpu"))
     logits_BV = torch.randn(3, 64, generator=torch.Generator().manual_seed(seed))
     logits_BV[:, list(NO_TOKENS)] = -torch.inf
     biased_BV = Biased(bias, OWN, setting).ruled(logits_BV, [])

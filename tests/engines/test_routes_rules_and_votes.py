@@ -16,7 +16,7 @@ from lrbench.methods.answers import (
     Vote,
 )
 from lrbench.sampling.engines.answered import FORCED, GIVEN, Answered, tally
-from lrbench.sampling.engines.base import TokenRules
+from lrbench.sampling.engines.base import Decoding, TokenRules
 from lrbench.sampling.engines.given import GivenEngine
 from lrbench.sampling.engines.lockstep import LockstepEngine
 from lrbench.sampling.engines.transformers import TransformersEngine
@@ -212,7 +212,7 @@ def test_a_vote_takes_the_first_sample_of_the_majority_and_counts_them_all(
     found = write_answers(engine, answer, PROMPTS, TOKENS, last)
     for prompt, answered in zip(PROMPTS, found, strict=True):
         samples = TransformersEngine(models[OWN], RULES, 4).complete(
-            [prompt] * 5, TOKENS, 1.0, answer.seeds(prompt)
+            [prompt] * 5, TOKENS, Decoding(1.0), answer.seeds(prompt)
         )
         said = [last(sample) for sample in samples]
         counts = {word: said.count(word) for word in said if word is not None}
@@ -226,7 +226,8 @@ def test_a_vote_of_one_is_one_sample(models: dict[str, Any]) -> None:
     engine = TransformersEngine(models[OWN], RULES, 4)
     found = write_answers(engine, Vote(vote=1), PROMPTS, TOKENS, last)
     seeds = [Vote(vote=1).seeds(prompt)[0] for prompt in PROMPTS]
-    assert [answered.completion for answered in found] == engine.complete(PROMPTS, TOKENS, 1.0, seeds)
+    sampled = engine.complete(PROMPTS, TOKENS, Decoding(1.0), seeds)
+    assert [answered.completion for answered in found] == sampled
 
 
 def test_any_other_answer_is_written_once(models: dict[str, Any]) -> None:

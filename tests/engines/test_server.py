@@ -15,7 +15,7 @@ import pytest
 from lrbench.errors import RunError, UserError
 from lrbench.recipe.schema import EngineChoice
 from lrbench.sampling.engines import endpoint
-from lrbench.sampling.engines.base import TokenRules
+from lrbench.sampling.engines.base import Decoding, TokenRules
 from lrbench.sampling.engines.endpoint import Endpoint
 from lrbench.sampling.engines.server import ServedModel
 from tests.engines.hostile_answers import LIES, LOG_PROBABILITIES, MALFORMED, MODELS, REFUSALS, Refusal
@@ -48,8 +48,10 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_token_ids_go_in_and_come_out_in_order() -> None:
     with serving(echo) as loopback:
         engine = served(loopback).engine(RULES)
-        found = engine.complete([[5, 6], [7], [8]], 9, temperature=1.0, seeds=[21, 22, 23])
+        found = engine.complete([[5, 6], [7], [8]], 9, Decoding(1.0, 0.95), seeds=[21, 22, 23])
     assert found == [(5, 21, 2), (7, 22, 2), (8, 23, 2)]
+    _, asked = loopback.requests[-1]
+    assert (asked["temperature"], asked["top_p"]) == (1.0, 0.95)
 
 
 def test_a_request_leaves_nothing_to_the_servers_own_settings() -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import TopPLogitsWarper
 
 from lrbench.errors import RunError
-from lrbench.sampling.engines.base import Request, TokenRules
+from lrbench.sampling.engines.base import GREEDY, Decoding, Request, TokenRules
+from lrbench.sampling.engines.choosing import nucleus
 from lrbench.sampling.engines.refilling import can_refill
 from lrbench.sampling.engines.transformers import TransformersEngine
 from tests.oracles.scoring import distribution
@@ -36,10 +38,14 @@ def generate(
     batch_size: int,
     no_tokens: tuple[int, ...] = (),
     context: int = 256,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
     **options: Any,
 ) -> Any:
     rules = TokenRules(tuple(stop_ids), no_tokens, context, 64)
-    return TransformersEngine(model, rules, batch_size).complete(prompts, **options)
+    return TransformersEngine(model, rules, batch_size).complete(
+        prompts, decoding=Decoding(temperature, top_p), **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +107,32 @@ def test_samples_follow_the_models_distribution(model: Any) -> None:
         assert abs(seen[token] / count - p[token]) < error
 
 
+def test_of_the_likeliest_tokens_those_are_sampled_that_hold_top_p(model: Any) -> None:
+    count, top_p = 2000, 0.6
+    options = {"max_new_tokens": 1, "stop_ids": [0], "temperature": 1.0, "seeds": range(count)}
+    found = generate(model, [PROMPTS[0]] * count, batch_size=500, top_p=top_p, **options)
+    p = np.array(distribution(model, tuple(PROMPTS[0]), 64))
+    order = np.argsort(-p)
+    likeliest = order[: int(np.searchsorted(np.cumsum(p[order]), top_p)) + 1]
+    seen = Counter(completion[0] for completion in found)
+    assert set(seen) <= set(likeliest.tolist())
+    p /= p[likeliest].sum()
+    for token in likeliest:
+        error = 4 * np.sqrt(p[token] * (1 - p[token]) / count)
+        assert abs(seen[token] / count - p[token]) < error
+    # The batch has no say in it.
+    alone = generate(model, [PROMPTS[0]] * 40, batch_size=1, top_p=top_p, **options | {"seeds": range(40)})
+    assert alone == found[:40]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_nucleus_is_that_of_transformers(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scores_BV, top_p = 3 * torch.randn(3, 50, generator=generator), float(torch.rand(1, generator=generator))
+    expected_BV = TopPLogitsWarper(top_p)(torch.zeros(3, 1), scores_BV)
+    assert nucleus(scores_BV, top_p).tolist() == expected_BV.tolist()
+
+
 def test_prompt_and_completion_together_end_where_the_context_is_full(model: Any) -> None:
     options = {"max_new_tokens": 8, "stop_ids": [63], "batch_size": 4}
     whole = generate(model, PROMPTS, **options)
@@ -153,7 +185,7 @@ def test_completions_that_were_done_before_memory_ran_out_are_kept(
 ) -> None:
     rules = TokenRules((0,), (), 256, 64)
     requests = [Request(tuple(prompt), room, 0) for prompt, room in zip(PROMPTS, (9, 1, 2, 8), strict=True)]
-    expected = TransformersEngine(model, rules, 4).complete_requests(requests, 0.0)
+    expected = TransformersEngine(model, rules, 4).complete_requests(requests, GREEDY)
     real, calls, read = model.forward, [], []
 
     def forward(**arguments: Any) -> Any:
@@ -166,7 +198,7 @@ def test_completions_that_were_done_before_memory_ran_out_are_kept(
 
     monkeypatch.setattr(model, "forward", forward)
     engine = TransformersEngine(model, rules, 4)
-    assert engine.complete_requests(requests, 0.0) == expected
+    assert engine.complete_requests(requests, GREEDY) == expected
     # All four are read; one is done after its first token and one after its second. The others begin anew.
     assert read == [4, 2]
     assert engine.batch_size == 2

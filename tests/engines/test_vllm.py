@@ -16,6 +16,7 @@ from lrbench.errors import ModelError, RunError
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice, Recipe
+from lrbench.sampling.engines.base import Decoding
 from lrbench.sampling.engines.server import ServedModel
 from lrbench.sampling.engines.vllm import VllmModel
 
@@ -117,9 +118,9 @@ def test_a_sample_depends_on_its_seed_alone(
     long = [(prompt * 10)[-300:] for prompt in prompts]
     seeds = range(2**55, 2**55 + len(long))
     with workspace.engines.open(choice) as engine:
-        together = engine.complete(long, 40, temperature=1.0, seeds=seeds)
-        alone = engine.complete(long[3:4], 40, temperature=1.0, seeds=seeds[3:4])
-        others = engine.complete(long, 40, temperature=1.0, seeds=range(1000, 1000 + len(long)))
+        together = engine.complete(long, 40, Decoding(1.0), seeds=seeds)
+        alone = engine.complete(long[3:4], 40, Decoding(1.0), seeds=seeds[3:4])
+        others = engine.complete(long, 40, Decoding(1.0), seeds=range(1000, 1000 + len(long)))
     assert alone == together[3:4]
     assert sum(one != other for one, other in zip(others, together, strict=True)) > len(long) / 2
 
@@ -132,7 +133,7 @@ def test_samples_follow_the_models_distribution(
         logits = workspace.expert.weights(input_ids=torch.tensor([prompts[0]])).logits[0, -1]
     expected = (logits / temperature).softmax(-1)
     with workspace.engines.open(choice) as engine:
-        rows = engine.complete([prompts[0]] * count, 1, temperature=temperature, seeds=range(count))
+        rows = engine.complete([prompts[0]] * count, 1, Decoding(temperature), seeds=range(count))
     seen = Counter(row[0] for row in rows)
     for token in (expected > 0.02).nonzero().flatten().tolist():
         p = float(expected[token])

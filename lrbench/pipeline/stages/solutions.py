@@ -132,6 +132,7 @@ class CheckedSolutions(RolloutSource):
         return tuple(f"{name}{ending}" for name in self.shards.spans for ending in (".json", ".parquet"))
 
     def _sample(self, span: range, workspace: Workspace, engine: Engine) -> list[tuple[Rollout, bool]]:
+        from lrbench.sampling.engines.base import Decoding
         from lrbench.sampling.rollouts import Rollout
 
         solutions = self.sampling.solutions
@@ -140,7 +141,7 @@ class CheckedSolutions(RolloutSource):
         completions = engine.complete(
             prompts,
             solutions.max_new_tokens,
-            temperature=solutions.temperature,
+            Decoding(solutions.temperature),
             seeds=[row_seed(self.seed, self.problems.ids[index], sample) for index, sample in wanted],
         )
         return [

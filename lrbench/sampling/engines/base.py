@@ -43,6 +43,21 @@ class TokenRules:
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """How the next token is chosen: the likeliest at temperature 0, else a sample.
+
+    Of the distribution at `temperature` only the likeliest tokens count that hold `top_p` of it together, the
+    one included with which they do (nucleus sampling; Holtzman et al., 2020).
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+
+GREEDY = Decoding()
+
+
+@dataclass(frozen=True)
 class Request:
     """One prompt to complete with 1 to `max_new_tokens` tokens; `seed` counts only above temperature 0."""
 
@@ -66,17 +81,17 @@ class Engine(ABC):
         self,
         prompts: Sequence[Sequence[int]],
         max_new_tokens: int,
-        temperature: float = 0.0,
+        decoding: Decoding = GREEDY,
         seeds: Sequence[int] = (),
     ) -> list[tuple[int, ...]]:
         """Complete every prompt (token ids), in the given order.
 
-        Greedy at temperature 0; otherwise row i is sampled with `seeds[i]` alone. A prompt that fills
+        Where it is sampled, row i is so with `seeds[i]` alone. A prompt that fills
         the context has an empty completion. Raises `RunError` when the engine breaks its promise, or a prompt
         holds a token that the model has no row for.
         """
         requests = self._requests(prompts, max_new_tokens, seeds)
-        written = self.complete_requests(list(requests.values()), temperature)
+        written = self.complete_requests(list(requests.values()), decoding)
         completions: list[tuple[int, ...]] = [()] * len(prompts)
         for (index, request), completion in zip(requests.items(), written, strict=True):
             self._check(request, completion)
@@ -87,12 +102,12 @@ class Engine(ABC):
         self,
         prompts: Sequence[Sequence[int]],
         max_new_tokens: int,
-        temperature: float = 0.0,
+        decoding: Decoding = GREEDY,
         seeds: Sequence[int] = (),
     ) -> list[Answered]:
         """As `complete`, with the origin of every token and what it took."""
         requests = self._requests(prompts, max_new_tokens, seeds)
-        written = self.answer_requests(list(requests.values()), temperature)
+        written = self.answer_requests(list(requests.values()), decoding)
         answers = [Answered()] * len(prompts)
         for (index, request), answered in zip(requests.items(), written, strict=True):
             self._check(request, answered.completion)
@@ -100,14 +115,12 @@ class Engine(ABC):
         return answers
 
     @abstractmethod
-    def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
+    def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """One completion per request, in the given order."""
 
-    def answer_requests(self, requests: Sequence[Request], temperature: float) -> list[Answered]:
+    def answer_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[Answered]:
         """As `complete_requests`, with the origin of every token; an engine of one model knows it."""
-        return [
-            Answered.alone(OWN, completion) for completion in self.complete_requests(requests, temperature)
-        ]
+        return [Answered.alone(OWN, completion) for completion in self.complete_requests(requests, decoding)]
 
     def _requests(
         self, prompts: Sequence[Sequence[int]], max_new_tokens: int, seeds: Sequence[int]

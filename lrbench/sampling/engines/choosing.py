@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from lrbench.sampling.engines.base import Decoding
 from lrbench.sampling.engines.rows import Row
 
 
@@ -27,8 +28,9 @@ class Chooser(Protocol):
 class Choice:
     """Greedy at temperature 0, else a sample. Ids that stand for no token are never chosen."""
 
-    def __init__(self, no_tokens: Sequence[int], temperature: float, device: torch.device) -> None:
-        self.temperature = temperature
+    def __init__(self, no_tokens: Sequence[int], decoding: Decoding, device: torch.device) -> None:
+        self.temperature = decoding.temperature
+        self.top_p = decoding.top_p
         self._device = device
         self._no_tokens = torch.tensor(no_tokens, dtype=torch.long, device=device)
 
@@ -42,7 +44,10 @@ class Choice:
         if self._no_tokens.numel():
             scores_BV.index_fill_(1, self._no_tokens, -torch.inf)
         if self.temperature > 0:
-            scores_BV = scores_BV / self.temperature + gumbel_noise(streams, scores_BV)
+            scores_BV = scores_BV / self.temperature
+            if self.top_p < 1:
+                scores_BV = nucleus(scores_BV, self.top_p)
+            scores_BV = scores_BV + gumbel_noise(streams, scores_BV)
         return scores_BV
 
     def next_tokens(self, logits: Sequence[Tensor], rows: Sequence[Row]) -> list[int]:
@@ -50,6 +55,17 @@ class Choice:
         (logits_BV,) = logits
         chosen: list[int] = self.scores(logits_BV, [row.stream for row in rows]).argmax(dim=-1).tolist()
         return chosen
+
+
+def nucleus(scores_BV: Tensor, top_p: float) -> Tensor:
+    """The scores of the likeliest tokens that hold `top_p` of their softmax together; all others are -inf.
+
+    A token stays where those that are likelier hold less than `top_p`; so the likeliest always does.
+    """
+    ordered_BV, ids_BV = scores_BV.sort(dim=-1, descending=True, stable=True)
+    chance_BV = ordered_BV.softmax(dim=-1)
+    beyond_BV = chance_BV.cumsum(dim=-1) - chance_BV >= top_p
+    return scores_BV.masked_fill(torch.zeros_like(beyond_BV).scatter(-1, ids_BV, beyond_BV), -torch.inf)
 
 
 def gumbel_noise(streams: Sequence[torch.Generator | None], like_BV: Tensor) -> Tensor:

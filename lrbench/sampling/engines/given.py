@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrbench.sampling.engines.answered import GIVEN, Answered
-from lrbench.sampling.engines.base import Engine, Request
+from lrbench.sampling.engines.base import Decoding, Engine, Request
 
 
 class GivenEngine(Engine):
@@ -25,11 +25,11 @@ class GivenEngine(Engine):
         """That of the engine that goes on."""
         return self.engine.title
 
-    def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
+    def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """One completion per request, in the given order."""
-        return [answered.completion for answered in self.answer_requests(requests, temperature)]
+        return [answered.completion for answered in self.answer_requests(requests, decoding)]
 
-    def answer_requests(self, requests: Sequence[Request], temperature: float) -> list[Answered]:
+    def answer_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[Answered]:
         """One answer per request, in the given order; what is given took no forward pass."""
         answers = [self._begun(request) for request in requests]
         left = {
@@ -37,7 +37,7 @@ class GivenEngine(Engine):
             for index, request in enumerate(requests)
             if (room := request.max_new_tokens - len(self.given)) > 0
         }
-        written = self.engine.answer_requests(list(left.values()), temperature)
+        written = self.engine.answer_requests(list(left.values()), decoding)
         for index, answered in zip(left, written, strict=True):
             answers[index] = answers[index].then(answered)
         return answers

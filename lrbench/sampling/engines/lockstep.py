@@ -28,7 +28,7 @@ from lrbench.methods.answers import (
 from lrbench.models.loading import Model
 from lrbench.recipe.schema import BatchSize
 from lrbench.sampling.engines.answered import Answered
-from lrbench.sampling.engines.base import Request, TokenRules
+from lrbench.sampling.engines.base import Decoding, Request, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit
 from lrbench.sampling.engines.decoding import Decoder
 from lrbench.sampling.engines.padding import Padding
@@ -96,16 +96,16 @@ class LockstepEngine(TransformersEngine):
         first, *_ = self.models.values()
         super().__init__(first, _shared_rules(rules, list(self.models.values())), batch_size, padding)
 
-    def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
+    def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """One completion per request, in the given order."""
-        return [answered.completion for answered in self.answer_requests(requests, temperature)]
+        return [answered.completion for answered in self.answer_requests(requests, decoding)]
 
-    def answer_requests(self, requests: Sequence[Request], temperature: float) -> list[Answered]:
+    def answer_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[Answered]:
         """One answer per request, in the given order; rows that do not fit into memory are halved."""
-        return self._all(requests, partial(self._answered, temperature))
+        return self._all(requests, partial(self._answered, decoding))
 
     def _answered(
-        self, temperature: float, waiting: Mapping[int, Request], at_once: int
+        self, decoding: Decoding, waiting: Mapping[int, Request], at_once: int
     ) -> Iterator[tuple[int, Answered]]:
         stops = self.rules.stop_ids
         begun = dict.fromkeys(waiting, Answered())
@@ -115,7 +115,7 @@ class LockstepEngine(TransformersEngine):
                 for index, answered in begun.items()
                 if phase.takes(waiting[index].prompt)
             }
-            for row in self._rows(phase, temperature, asked, at_once):
+            for row in self._rows(phase, decoding, asked, at_once):
                 whole = begun[row.index].then(_answered(row, phase.names))
                 full = len(whole.completion) == waiting[row.index].max_new_tokens
                 if full or whole.completion[-1] in stops:
@@ -125,13 +125,13 @@ class LockstepEngine(TransformersEngine):
                     begun[row.index] = whole
 
     def _rows(
-        self, phase: Phase, temperature: float, asked: Mapping[int, Request], at_once: int
+        self, phase: Phase, decoding: Decoding, asked: Mapping[int, Request], at_once: int
     ) -> Iterator[Row]:
         """The rows of one phase, each as soon as it is done; the longest prompts are read first."""
         models = [self.models[name] for name in phase.names]
         rules = self.rules
         policy = phase.policy(
-            Setting(rules.rows, rules.no_tokens, rules.stop_ids, temperature, self.model.device)
+            Setting(rules.rows, rules.no_tokens, rules.stop_ids, decoding, self.model.device)
         )
         ordered = dict(sorted(asked.items(), key=lambda item: -len(item[1].prompt)))
         if all(can_refill(model) for model in models):

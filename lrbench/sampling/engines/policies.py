@@ -17,6 +17,7 @@ from lrbench.errors import RunError
 from lrbench.methods.answers import Gate, Limits, Mix
 from lrbench.models.forward import UNUSED_LOGIT
 from lrbench.sampling.engines.answered import FORCED
+from lrbench.sampling.engines.base import Decoding
 from lrbench.sampling.engines.choosing import Choice
 from lrbench.sampling.engines.live_signals import SIGNALS, Views
 from lrbench.sampling.engines.rows import Row
@@ -29,7 +30,7 @@ class Setting:
     width: int
     no_tokens: tuple[int, ...]
     stop_ids: tuple[int, ...]
-    temperature: float
+    decoding: Decoding
     device: torch.device
 
 
@@ -38,7 +39,7 @@ class Policy(Choice):
 
     def __init__(self, setting: Setting) -> None:
         known = [token for token in setting.no_tokens if token < setting.width]
-        super().__init__(known, setting.temperature, setting.device)
+        super().__init__(known, setting.decoding, setting.device)
         self.width = setting.width
 
     def shared(self, logits_BR: Tensor) -> Tensor:
@@ -153,7 +154,7 @@ class Biased(Ruled):
     def __init__(self, bias: float, name: str, setting: Setting) -> None:
         super().__init__(name, setting)
         # Scores are logits, divided by the temperature where there is one.
-        self.added_V = self.ends_V * (bias / (setting.temperature or 1.0))
+        self.added_V = self.ends_V * (bias / (setting.decoding.temperature or 1.0))
 
     def ruled(self, scores_BV: Tensor, rows: Sequence[Row]) -> Tensor:
         """The same at every step."""

@@ -12,7 +12,7 @@ from transformers.cache_utils import DynamicLayer
 
 from lrbench.models.loading import Model
 from lrbench.models.memory import out_of_memory
-from lrbench.sampling.engines.base import Request
+from lrbench.sampling.engines.base import GREEDY, Request
 from lrbench.sampling.engines.choosing import Choice
 from lrbench.sampling.engines.decoding import Decoder, kept, merged
 from lrbench.sampling.engines.padding import Padding
@@ -67,7 +67,7 @@ class _Remembering(Choice):
 @torch.no_grad()
 def _trial(model: Model) -> bool:
     """Whether rows that left, stayed and joined get the logits of forwards without any cache."""
-    choice = _Remembering((), 0.0, model.device)
+    choice = _Remembering((), GREEDY, model.device)
     decoder = Decoder([model], (), choice, len(TRIAL_LENGTHS), Padding())
     long, short, middle = (_trial_prompt(model, length) for length in TRIAL_LENGTHS)
     try:

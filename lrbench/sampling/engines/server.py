@@ -17,12 +17,11 @@ from lrbench.errors import LrbenchError, RunError, UserError
 from lrbench.recipe.messages import excerpt
 from lrbench.recipe.schema import BatchSize, EngineChoice
 from lrbench.sampling.engines.answers import Card, Cards, Choice, Completion, read_answer
-from lrbench.sampling.engines.base import NEVER, Engine, Request, TokenRules
+from lrbench.sampling.engines.base import NEVER, Decoding, Engine, Request, TokenRules
 from lrbench.sampling.engines.endpoint import Endpoint
 
 # Said with every request, or a server would fill the gaps from the model's own generation settings.
 PLAIN = {
-    "top_p": 1.0,
     "top_k": 0,
     "min_p": 0.0,
     "repetition_penalty": 1.0,
@@ -124,10 +123,10 @@ class ServerEngine(Engine):
         """What messages call it."""
         return f"the engine {self.name} at {self.endpoint.url}"
 
-    def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
+    def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """One HTTP request per prompt; the first failure calls off those that have not begun."""
         return _in_parallel(
-            lambda request: self._complete(request, temperature), requests, self.endpoint.connections
+            lambda request: self._complete(request, decoding), requests, self.endpoint.connections
         )
 
     def log_probabilities(self, ids: Sequence[int]) -> list[float]:
@@ -152,13 +151,14 @@ class ServerEngine(Engine):
             values.append(given[str(token)].logprob)
         return self._check_log_probabilities(values, ids)
 
-    def _complete(self, request: Request, temperature: float) -> tuple[int, ...]:
+    def _complete(self, request: Request, decoding: Decoding) -> tuple[int, ...]:
         choice = self._choice(
             request.prompt,
             {
                 "prompt": list(request.prompt),
                 "max_tokens": request.max_new_tokens,
-                "temperature": temperature,
+                "temperature": decoding.temperature,
+                "top_p": decoding.top_p,
                 "seed": request.seed,
                 "stop_token_ids": list(self.rules.stop_ids),
                 "ignore_eos": True,

@@ -18,7 +18,7 @@ from lrbench.errors import RunError
 from lrbench.models.loading import Model
 from lrbench.models.memory import out_of_memory, size_of
 from lrbench.recipe.schema import BatchSize
-from lrbench.sampling.engines.base import Engine, Request, TokenRules
+from lrbench.sampling.engines.base import Decoding, Engine, Request, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit
 from lrbench.sampling.engines.choosing import Choice
 from lrbench.sampling.engines.decoding import Decoder
@@ -49,9 +49,9 @@ class TransformersEngine(Engine):
         self.batch_size = batch_size
         self.padding = Padding() if padding is None else padding
 
-    def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
+    def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """One completion per request, in the given order."""
-        return self._all(requests, partial(self._completed, temperature))
+        return self._all(requests, partial(self._completed, decoding))
 
     def _all(self, requests: Sequence[Request], write: Write[Written]) -> list[Written]:
         """What `write` gives for each request: the longest prompts first, and similar lengths together.
@@ -86,9 +86,9 @@ class TransformersEngine(Engine):
         return rows_that_fit(self.model, requests) if self.batch_size == "auto" else self.batch_size
 
     def _completed(
-        self, temperature: float, waiting: Mapping[int, Request], at_once: int
+        self, decoding: Decoding, waiting: Mapping[int, Request], at_once: int
     ) -> Iterator[tuple[int, tuple[int, ...]]]:
-        choice = Choice(self.rules.no_tokens, temperature, self.model.device)
+        choice = Choice(self.rules.no_tokens, decoding, self.model.device)
         stops = self.rules.stop_ids
         if can_refill(self.model):
             decoder = Decoder([self.model], stops, choice, at_once, self.padding)

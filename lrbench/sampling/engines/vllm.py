@@ -15,7 +15,7 @@ from lrbench.errors import ModelError, RunError, UserError
 from lrbench.models.fitting import MOST_ROWS
 from lrbench.models.source import LocatedModel
 from lrbench.recipe.schema import BatchSize
-from lrbench.sampling.engines.base import NEVER, Engine, Request, TokenRules
+from lrbench.sampling.engines.base import GREEDY, NEVER, Decoding, Engine, Request, TokenRules
 
 # Given only where the user has not: KV-cache space is the user's to raise, everything else is quiet.
 # Without a process of its own, vLLM schedules the same requests in the same way every time.
@@ -109,7 +109,7 @@ class VllmEngine(Engine):
         self.rules = rules
         self.adapter = adapter
 
-    def complete_requests(self, requests: Sequence[Request], temperature: float) -> list[tuple[int, ...]]:
+    def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """All requests at once: vLLM batches them itself."""
         longest = max((len(request.prompt) + request.max_new_tokens for request in requests), default=0)
         room = self.llm.llm_engine.model_config.max_model_len
@@ -120,10 +120,7 @@ class VllmEngine(Engine):
             )
         outputs = self._generate(
             [request.prompt for request in requests],
-            [
-                self._parameters(temperature, request.max_new_tokens, seed=request.seed)
-                for request in requests
-            ],
+            [self._parameters(decoding, request.max_new_tokens, seed=request.seed) for request in requests],
         )
         completions = [tuple(output.outputs[0].token_ids) for output in outputs]
         for request, output, completion in zip(requests, outputs, completions, strict=True):
@@ -132,17 +129,18 @@ class VllmEngine(Engine):
 
     def log_probabilities(self, ids: Sequence[int]) -> list[float]:
         """The log-probability of every id but the first, given those before it; nothing is left out."""
-        (output,) = self._generate([ids], [self._parameters(0.0, 1, prompt_logprobs=0)])
+        (output,) = self._generate([ids], [self._parameters(GREEDY, 1, prompt_logprobs=0)])
         found = [
             output.prompt_logprobs[position][token].logprob for position, token in enumerate(ids) if position
         ]
         return self._check_log_probabilities(found, ids)
 
-    def _parameters(self, temperature: float, max_new_tokens: int, **further: Any) -> Any:
+    def _parameters(self, decoding: Decoding, max_new_tokens: int, **further: Any) -> Any:
         from vllm import SamplingParams
 
         return SamplingParams(
-            temperature=temperature,
+            temperature=decoding.temperature,
+            top_p=decoding.top_p,
             max_tokens=max_new_tokens,
             stop_token_ids=list(self.rules.stop_ids),
             # Our stop ids hold every end the tokenizer knows; one that vLLM finds by itself is none.

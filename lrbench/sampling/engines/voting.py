@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lrbench.methods.answers import Answer, Vote, majority
 from lrbench.sampling.engines.answered import Answered, summed
-from lrbench.sampling.engines.base import Engine
+from lrbench.sampling.engines.base import Decoding, Engine
 
 # The answer that a completion (token ids) gives, None where it gives none.
 Read = Callable[[tuple[int, ...]], str | None]
@@ -33,7 +33,7 @@ def vote(
     written = engine.answer(
         [prompt for prompt in prompts for _ in range(count)],
         max_new_tokens,
-        answer.temperature,
+        Decoding(answer.temperature),
         [seed for prompt in prompts for seed in answer.seeds(prompt)],
     )
     return [_elected(written[start : start + count], read) for start in range(0, len(written), count)]
