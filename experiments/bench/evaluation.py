@@ -10,14 +10,14 @@ from typing import Any
 
 from experiments.bench.measuring import Comparison, Figure, in_turn, seconds
 from experiments.bench.subjects import Subject
-from lrbench.evaluation.harness import Benchmark
+from lrbench.evaluation.harness import BenchmarkTask
 from lrbench.evaluation.items import choose_items
 from lrbench.evaluation.language_model import RenderedModel
-from lrbench.evaluation.suites import SUITES
 from lrbench.grading import grade, grade_many
 from lrbench.models.loading import Tokenizer
 from lrbench.models.prompt import render_prompt
 from lrbench.sampling.engines.transformers import TransformersEngine
+from lrbench.suites.suite import shipped_suite
 
 CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance" / "grading.jsonl.gz"
 EXTREMES = ("order_dependent", "slow_s", "timeout")
@@ -25,16 +25,16 @@ EXTREMES = ("order_dependent", "slow_s", "timeout")
 
 def overhead(subject: Subject, tokenizer: Tokenizer, limit: int | None, runs: int) -> Comparison:
     """P7: a benchmark through lm-eval, graded, against the engine called with the same prompts."""
-    suite = SUITES["embedded7"]
-    rows = list(choose_items("hard", None, limit))
+    hard = shipped_suite("embedded7")["hard"]
+    rows = list(choose_items(hard, None, limit))
     engine = TransformersEngine(subject.pair.expert, subject.rules, subject.batch_size)
     prompts = [render_prompt(tokenizer, row["problem"], None) for row in rows]
-    benchmark = Benchmark(suite, "hard")
+    task = BenchmarkTask(hard)
     model = RenderedModel(engine.answer, tokenizer, None, subject.rules.stop_ids)
     return in_turn(
         f"evaluation of {len(rows)} items: bare, against measured",
-        lambda: engine.complete(prompts, suite.max_new_tokens),
-        lambda: benchmark.measure(model, rows),
+        lambda: engine.complete(prompts, hard.max_new_tokens),
+        lambda: task.measure(model, rows),
         "at most 1.05",
         runs,
     )

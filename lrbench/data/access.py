@@ -102,7 +102,8 @@ def is_here(data_set: AnySet, data_root: str | None) -> bool:
 
 def row_line(row: Row) -> bytes:
     """A row's line in the content that is hashed."""
-    return _line([row["id"], row["problem"], row["answer"], row["solution"]])
+    content = [row["id"], row["problem"], row["answer"], row["solution"]]
+    return _line([*content, row["group"]] if "group" in row else content)
 
 
 def _located(data_set: AnySet, data_root: str | None, suffix: str, fetched: Callable[[], bytes]) -> Path:

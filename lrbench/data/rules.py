@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 Raw = Mapping[str, Any]
 
 
 class Row(TypedDict):
-    """One problem of a data set. `solution` is None where the set has none."""
+    """One problem of a data set. `solution` is None where the set has none.
+
+    A `group` is what rows have in common that belong together, where somebody has said so.
+    """
 
     id: str
     problem: str
     answer: str
     solution: str | None
+    group: NotRequired[str]
 
 
 Rule = Callable[[Raw], tuple[str, str, str | None]]

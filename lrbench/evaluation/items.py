@@ -14,10 +14,15 @@ from itertools import islice
 
 from lrbench.data.access import open_set, row_line
 from lrbench.data.rules import Row
-from lrbench.data.sets import DATA_SETS
-from lrbench.embedded.assets import FAMILIES, problems
+from lrbench.data.sets import DATA_SETS, DataSet
+from lrbench.embedded.assets import problems
 from lrbench.errors import DataError
+from lrbench.evaluation.own_items import own_rows
+from lrbench.evaluation.prompts import worked_examples
 from lrbench.recipe.messages import did_you_mean
+from lrbench.store.canonical import stable_hash
+from lrbench.suites.data_names import EMBEDDED
+from lrbench.suites.suite import Benchmark
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class ItemSet:
     """The chosen rows of one benchmark, in the benchmark's order; iterating reads them anew.
 
     `data_hash` is that of the whole benchmark, `items_hash` that of the chosen rows. They were chosen as
-    the first `limit`, or by a list of ids where `listed` is true.
+    the first `limit`, or by a list of ids where `listed` is true. `examples_hash` is that of the worked
+    examples before a problem, where a suite of the user's own has any.
     """
 
     benchmark: str
@@ -35,6 +41,7 @@ class ItemSet:
     items_hash: str
     limit: int | None = None
     listed: bool = False
+    examples_hash: str | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -44,40 +51,47 @@ class ItemSet:
         return islice((row for row in self.rows if row["id"] in chosen), len(self.ids))
 
 
-def benchmark_rows(benchmark: str, data_root: str | None) -> Iterable[Row]:
+def benchmark_rows(benchmark: Benchmark, data_root: str | None) -> Iterable[Row]:
     """All rows of a benchmark in order, each time they are iterated.
 
-    Raises `DataError` when the benchmark's data set is missing or has another content.
+    Raises `DataError` when its data are missing, have another content, or are no items.
     """
-    return (
-        _embedded_rows(benchmark)
-        if benchmark in FAMILIES
-        else open_set(DATA_SETS[f"{benchmark}_test"], data_root)
-    )
+    if benchmark.data is None:
+        return own_rows(benchmark)
+    if benchmark.data.startswith(EMBEDDED):
+        return _embedded_rows(benchmark.data.removeprefix(EMBEDDED))
+    return open_set(public_set(benchmark.data), data_root)
+
+
+def public_set(data: str) -> DataSet:
+    """The published set that a suite calls `data`, such as `gsm8k/test`."""
+    return DATA_SETS[data.replace("/", "_")]
 
 
 @lru_cache
-def _embedded_rows(benchmark: str) -> tuple[Row, ...]:
+def _embedded_rows(family: str) -> tuple[Row, ...]:
     return tuple(
         Row(id=row["id"], problem=row["problem"], answer=row["answer"], solution=row["solution"])
-        for row in problems(benchmark, "test")
+        for row in problems(family, "test")
     )
 
 
 def choose_items(
-    benchmark: str, data_root: str | None, limit: int | None = None, listed: Iterable[str] | None = None
+    benchmark: Benchmark, data_root: str | None, limit: int | None = None, listed: Iterable[str] | None = None
 ) -> ItemSet:
     """The first `limit` items of a benchmark, or those of it that are `listed`, or all.
 
     A limit that leaves nothing out is no limit: such scores are comparable with those of all items.
     """
     # What ships with lrbench stays as it is while a process lives: many recipes are checked at once.
-    choose = _chosen_once if benchmark in FAMILIES else _chosen
-    return choose(benchmark, data_root, limit, None if listed is None else tuple(listed))
+    ships = benchmark.shipped and (benchmark.data or "").startswith(EMBEDDED)
+    return (_chosen_once if ships else _chosen)(
+        benchmark, data_root, limit, None if listed is None else tuple(listed)
+    )
 
 
 def _chosen(
-    benchmark: str, data_root: str | None, limit: int | None, listed: tuple[str, ...] | None
+    benchmark: Benchmark, data_root: str | None, limit: int | None, listed: tuple[str, ...] | None
 ) -> ItemSet:
     rows = benchmark_rows(benchmark, data_root)
     wanted = None if listed is None else frozenset(listed)
@@ -90,14 +104,16 @@ def _chosen(
         if (limit is None or len(ids) < limit) and (wanted is None or row["id"] in wanted):
             ids.append(row["id"])
             chosen.update(line)
+    examples = [] if benchmark.shipped else worked_examples(benchmark, data_root)
     return ItemSet(
-        benchmark,
+        benchmark.name,
         rows,
         tuple(ids),
         data_hash=whole.hexdigest(),
         items_hash=chosen.hexdigest(),
         limit=None if limit is not None and limit >= count else limit,
         listed=listed is not None,
+        examples_hash=stable_hash([list(pair) for pair in examples]) if examples else None,
     )
 
 

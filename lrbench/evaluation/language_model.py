@@ -45,17 +45,24 @@ class AnsweringModel(LM):  # type: ignore[misc]
 class RenderedModel(AnsweringModel):
     """Writes its answers: `write(prompts, max_new_tokens)` completes token ids.
 
-    A completion goes up to one of `stop_ids`, which is no part of its text.
+    A completion goes up to one of `stop_ids`, which is no part of its text. The texts in `endings` end it
+    too: one that holds any was not cut at the limit.
     """
 
     def __init__(
-        self, write: Write, tokenizer: Tokenizer, system_prompt: str | None, stop_ids: Iterable[int]
+        self,
+        write: Write,
+        tokenizer: Tokenizer,
+        system_prompt: str | None,
+        stop_ids: Iterable[int],
+        endings: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.write = write
         self.tokenizer = tokenizer
         self.system_prompt = system_prompt
         self.stop_ids = frozenset(stop_ids)
+        self.endings = tuple(endings)
         self.lengths: list[int] = []
         self.truncated: list[bool] = []
         self.took: list[dict[str, Any]] = []
@@ -69,13 +76,16 @@ class RenderedModel(AnsweringModel):
         self.took = [_took(answered) for answered in answers]
         completions = [answered.completion for answered in answers]
         self.lengths = [len(completion) for completion in completions]
-        self.truncated = [not self.stop_ids.intersection(completion[-1:]) for completion in completions]
-        return [
-            _cut(
-                self.tokenizer.decode(completion if cut_short else completion[:-1]), request.args[1]["until"]
-            )
-            for completion, cut_short, request in zip(completions, self.truncated, requests, strict=True)
+        cut_short = [not self.stop_ids.intersection(completion[-1:]) for completion in completions]
+        texts = [
+            self.tokenizer.decode(completion if cut else completion[:-1])
+            for completion, cut in zip(completions, cut_short, strict=True)
         ]
+        self.truncated = [
+            cut and not any(ending in text for ending in self.endings)
+            for text, cut in zip(texts, cut_short, strict=True)
+        ]
+        return [_cut(text, request.args[1]["until"]) for text, request in zip(texts, requests, strict=True)]
 
 
 class RecordedModel(AnsweringModel):

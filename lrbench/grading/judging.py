@@ -52,12 +52,10 @@ def grade(
     check_benchmark(benchmark)
     text = cut_at_stop_strings(completion, stop)
     if benchmark in EMBEDDED:
-        verdict = _boxed_integer_verdict(text, gold)
+        verdict = boxed_integer_verdict(text, gold)
     else:
         verdict = _verdict(benchmark, text, gold, problem)
-    if truncated and not verdict.correct and not verdict.exact:
-        return Verdict(verdict.prediction, correct=False, exact=False, reason=Reason.TRUNCATED)
-    return verdict
+    return verdict.cut_short if truncated else verdict
 
 
 def grade_many(items: Iterable[Mapping[str, Any]], *, workers: int = WORKERS) -> Iterator[Verdict]:
@@ -80,8 +78,8 @@ def grade_many(items: Iterable[Mapping[str, Any]], *, workers: int = WORKERS) ->
                 future.cancel()
 
 
-def _boxed_integer_verdict(text: str, gold: str) -> Verdict:
-    """The verdict in the embedded families: both verdicts read the integer in the last box."""
+def boxed_integer_verdict(text: str, gold: str) -> Verdict:
+    """Both verdicts on the integer in the last box of `text`, held against the integer `gold`."""
     _, box, tail = text.rpartition("\\boxed{")
     content, closing, _ = tail.partition("}")
     if not box or not closing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -42,3 +42,17 @@ class Verdict:
     correct: bool
     exact: bool
     reason: Reason
+
+    @classmethod
+    def single(cls, prediction: str | None, right: bool) -> Verdict:
+        """That of a grader which knows one kind of right: both verdicts are the one that it gives."""
+        if prediction is None:
+            return cls(None, correct=False, exact=False, reason=Reason.NO_ANSWER)
+        return cls(prediction, right, right, Reason.CORRECT if right else Reason.NOT_EQUIVALENT)
+
+    @property
+    def cut_short(self) -> Verdict:
+        """The same on a completion that was cut at its token limit: where it is wrong, that is the reason."""
+        if self.correct or self.exact:
+            return self
+        return replace(self, reason=Reason.TRUNCATED)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrbench.data.access import AnySet, open_examples, require
-from lrbench.data.sets import DATA_SETS, MMLU_STEM_EXAMPLES, TRAINING_SETS
-from lrbench.evaluation.items import ItemSet, check_listed, choose_items
-from lrbench.evaluation.suites import SUITES
+from lrbench.data.sets import MMLU_STEM_EXAMPLES, TRAINING_SETS, DataSet
+from lrbench.evaluation.items import ItemSet, check_listed, choose_items, public_set
 from lrbench.recipe.arms import resolve_arms
-from lrbench.recipe.schema import Evaluation, Recipe
+from lrbench.recipe.schema import Recipe
+from lrbench.suites.data_names import TEST
+from lrbench.suites.suite import Benchmark, measured_benchmarks
 
 
 def check_data(recipe: Recipe) -> None:
@@ -26,29 +27,32 @@ def measured_items(recipe: Recipe) -> tuple[ItemSet, ...]:
     there.
     """
     wanted, data_root = recipe.evaluation, recipe.runtime.data_root
-    if SUITES[wanted.suite].shots:
+    benchmarks = measured_benchmarks(wanted)
+    if any(_has_public_examples(benchmark) for benchmark in benchmarks):
         open_examples(MMLU_STEM_EXAMPLES, data_root)
     item_sets = tuple(
-        choose_items(benchmark, data_root, wanted.limit, wanted.items) for benchmark in benchmarks_of(wanted)
+        choose_items(benchmark, data_root, wanted.limit, wanted.items) for benchmark in benchmarks
     )
     if wanted.items is not None:
         check_listed(wanted.items, item_sets)
     return item_sets
 
 
-def benchmarks_of(wanted: Evaluation) -> Iterator[str]:
-    """The benchmarks that are measured, in the suite's order."""
-    for benchmark in SUITES[wanted.suite].benchmarks:
-        if wanted.benchmarks is None or benchmark in wanted.benchmarks:
-            yield benchmark
-
-
 def public_sets(recipe: Recipe) -> Iterator[AnySet]:
     """The public data sets that `recipe` reads."""
     if recipe.data.train in TRAINING_SETS and any(arm.ingredients for arm in resolve_arms(recipe)):
         yield TRAINING_SETS[recipe.data.train]
-    for benchmark in benchmarks_of(recipe.evaluation):
-        if f"{benchmark}_test" in DATA_SETS:
-            yield DATA_SETS[f"{benchmark}_test"]
-    if SUITES[recipe.evaluation.suite].shots:
+    benchmarks = measured_benchmarks(recipe.evaluation)
+    yield from filter(None, map(public_items, benchmarks))
+    if any(map(_has_public_examples, benchmarks)):
         yield MMLU_STEM_EXAMPLES
+
+
+def public_items(benchmark: Benchmark) -> DataSet | None:
+    """The public data set that the items of a benchmark are, where they are one."""
+    data = benchmark.data or ""
+    return public_set(data) if data.endswith(TEST) else None
+
+
+def _has_public_examples(benchmark: Benchmark) -> bool:
+    return benchmark.examples is not None and benchmark.examples.data is not None

@@ -81,8 +81,8 @@ def _machine(quick: bool) -> Iterator[Finding]:
 
 def _plugins() -> Iterator[Finding]:
     """What installed packages add, a line for each package, and for each thing that cannot be used."""
-    from lrbench.methods.open import all_offers
     from lrbench.methods.plugins import kind_of
+    from lrbench.suites.offers import all_offers
 
     usable: dict[str, list[str]] = {}
     for offer in all_offers():

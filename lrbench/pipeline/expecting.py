@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrbench.data.access import AnySet, is_here
-from lrbench.data.sets import DATA_SETS, TRAINING_SETS
+from lrbench.data.sets import TRAINING_SETS
 from lrbench.evaluation.items import ItemSet, check_listed, choose_items
-from lrbench.pipeline.data import benchmarks_of, public_sets
+from lrbench.pipeline.data import public_items, public_sets
 from lrbench.recipe.schema import Data, Recipe
 from lrbench.sampling.problems import Problems, check_size
+from lrbench.suites.suite import measured_benchmarks
 
 UNKNOWN = "not here yet"
 
@@ -47,16 +48,17 @@ def expected_items(recipe: Recipe) -> tuple[ItemSet, ...]:
     """
     wanted, data_root = recipe.evaluation, recipe.runtime.data_root
     found = []
-    for benchmark in benchmarks_of(wanted):
-        data_set = DATA_SETS.get(f"{benchmark}_test")
+    for benchmark in measured_benchmarks(wanted):
+        data_set = public_items(benchmark)
         if data_set is None or is_here(data_set, data_root):
             found.append(choose_items(benchmark, data_root, wanted.limit, wanted.items))
             continue
         whole = wanted.items is None and (wanted.limit is None or wanted.limit >= data_set.rows)
-        ids = wanted.items or [f"{benchmark} {number}" for number in range(wanted.limit or data_set.rows)]
+        count = wanted.limit or data_set.rows
+        ids = wanted.items or [f"{benchmark.name} {number}" for number in range(count)]
         found.append(
             ItemSet(
-                benchmark,
+                benchmark.name,
                 (),
                 tuple(ids[: data_set.rows]),
                 data_hash=data_set.content_hash,

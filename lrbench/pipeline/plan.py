@@ -13,7 +13,6 @@ from lrbench.data.access import is_here
 from lrbench.data.sets import TRAINING_SETS
 from lrbench.errors import DataError, LrbenchError
 from lrbench.evaluation.items import ItemSet
-from lrbench.evaluation.suites import SUITES
 from lrbench.methods.answers import OWN
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.fidelity import CORRECTED, Fidelity
@@ -37,6 +36,7 @@ from lrbench.recipe.schema import Data, ModelReference, Recipe
 from lrbench.results.identity import model_of
 from lrbench.sampling.problems import Problems, load_held_out, load_problems
 from lrbench.store.keys import FileHashes, stable_hash
+from lrbench.suites.suite import measured_benchmarks
 
 HASH_CACHE = "file-hashes.json"
 
@@ -321,14 +321,14 @@ class _Builder:
 
     def plan(self, arm: Arm) -> ArmPlan:
         """The plan of one of the arms."""
-        suite = SUITES[self.recipe.evaluation.suite]
+        measured = measured_benchmarks(self.recipe.evaluation)
         engine = self.recipe.evaluation.engine
         adapter = self._adapter(arm)
         readers = tuple(map(self._reader, sorted(arm.answer.models - {OWN})))
         answered_by = AnsweredBy(arm.answer, readers, arm.fidelity.at(BenchmarkScore.name))
         scores = tuple(
-            BenchmarkScore(arm.name, self.expert, adapter, suite, items, engine, answered_by)
-            for items in self.items
+            BenchmarkScore(arm.name, self.expert, adapter, benchmark, items, engine, answered_by)
+            for benchmark, items in zip(measured, self.items, strict=True)
         )
         seed = self.recipe.seed if arm.is_random else None
         return ArmPlan(

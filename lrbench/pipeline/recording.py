@@ -85,7 +85,7 @@ def score_records(
                 point=dict(arm.point),
                 expert=arm.expert.name,
                 expert_weights=arm.expert.identity,
-                suite=score.suite.name,
+                suite=score.measured.suite,
                 benchmark=score.benchmark,
                 protocol=score.protocol,
                 protocol_hash=suite_protocol[score.benchmark],

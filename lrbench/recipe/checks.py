@@ -29,6 +29,7 @@ from lrbench.recipe.schema import (
     Recipe,
     Training,
 )
+from lrbench.suites.shipped import SHIPPED
 
 Finding = tuple[Path, str]
 
@@ -49,6 +50,7 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         yield ("pair", "least_mass"), message
     if "evaluation" in sections:
         yield from _choice_of_items(sections["evaluation"])
+        yield from _own_suite(sections["evaluation"])
     for section in ("sampling", "evaluation"):
         if section in sections:
             yield from _address(sections[section].engine, section)
@@ -145,6 +147,13 @@ def _choice_of_items(evaluation: Evaluation) -> Iterator[Finding]:
         for place, name in enumerate(names):
             if name in names[:place]:
                 yield ("evaluation", field, place), f"`{excerpt(name)}` stands twice in the list"
+
+
+def _own_suite(evaluation: Evaluation) -> Iterator[Finding]:
+    declared = evaluation.suite
+    if not isinstance(declared, str) and declared.name in SHIPPED:
+        message = f"`{declared.name}` is the name of a suite that ships with lrbench; give yours another one"
+        yield ("evaluation", "suite", "name"), message
 
 
 def _address(engine: EngineChoice, section: str) -> Iterator[Finding]:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.messages import Path, did_you_mean, excerpt, found
+from lrbench.suites.suite import is_known, suite_of
 
 # Where a claim can be about: a benchmark of the recipe's suite, or the mean over those it measures.
 AVERAGE = "average"
@@ -80,8 +80,8 @@ def wrong_claims(sections: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
             arms = [arm.name for arm in sections["arms"]]
             for name in {claim.first, claim.second} - set(arms):
                 yield path, _unknown(name, "no arm of this recipe; its arms are", arms)
-        if "evaluation" in sections and sections["evaluation"].suite in SUITES:
-            measured = sections["evaluation"].benchmarks or SUITES[sections["evaluation"].suite]
+        if "evaluation" in sections and is_known(sections["evaluation"].suite):
+            measured = sections["evaluation"].benchmarks or suite_of(sections["evaluation"]).names
             if claim.where not in (AVERAGE, *measured):
                 yield path, _unknown(claim.where, "not measured; measured are", [AVERAGE, *measured])
 

@@ -146,6 +146,8 @@ def allowed(path: Path) -> str:
 
 
 def _words(node: JsonSchema) -> str:
+    if "allowed" in node:
+        return str(node["allowed"])
     if "words" in node:
         words = ", ".join(f"`{word}`" for word in node["words"])
         if node.get("whole"):

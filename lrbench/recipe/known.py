@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from lrbench.data.sets import TRAINING_SETS
 from lrbench.methods.presets import BY_NAME
-from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.files import neighbours
 from lrbench.recipe.messages import Path, Problem, did_you_mean, found, nearest, printable
 from lrbench.recipe.nodes import Fields, Items, Leaf, Node, find
@@ -20,6 +19,8 @@ from lrbench.recipe.references import (
     origin_of_model,
     origin_of_problems,
 )
+from lrbench.recipe.suites import file_places, suite_names
+from lrbench.suites.shipped import FILE, SHIPPED
 
 
 def unknown_things(recipe: Fields) -> list[Problem]:
@@ -41,11 +42,13 @@ def unknown_things(recipe: Fields) -> list[Problem]:
     check(("data", "train"), wrong_problems)
     check(("evaluation", "suite"), wrong_suite)
     check(("runtime", "data_root"), wrong_data_root)
-    suite = find(recipe, ("evaluation", "suite"))
+    for path in file_places(recipe):
+        check(path, wrong_file)
+    known = suite_names(recipe)
     benchmarks = find(recipe, ("evaluation", "benchmarks"))
-    if isinstance(suite, Leaf) and suite.value in SUITES and isinstance(benchmarks, Items):
+    if known and isinstance(benchmarks, Items):
         for place in range(len(benchmarks.items)):
-            check(("evaluation", "benchmarks", place), partial(wrong_benchmark, str(suite.value)))
+            check(("evaluation", "benchmarks", place), partial(wrong_benchmark, *known))
     arms = find(recipe, ("arms",))
     for place, arm in enumerate(arms.items if isinstance(arms, Items) else ()):
         check(_name_of_known_arm(arm, ("arms", place)), wrong_arm)
@@ -71,12 +74,32 @@ def wrong_arm(name: str) -> str | None:
 
 def wrong_suite(name: str) -> str | None:
     """What is wrong with `name` as a suite, if anything."""
-    return None if name in SUITES else _not_among(name, SUITES, "known suites are")
+    if name in SHIPPED:
+        return None
+    # The folder of a suite was put in its place while the recipe was read.
+    folder = local_path(name)
+    if is_there(folder):
+        what = f"has no `{FILE}`" if folder.is_dir() else "is no folder"
+        return f"`{printable(name)}` {what}; the folder of a suite is one that holds a `{FILE}`"
+    if "/" in name:
+        hint = did_you_mean(folder.name, neighbours(folder))
+        return f"found {found(name)}, but there is no such folder{hint}"
+    hint = did_you_mean(name, SHIPPED) or "; one of your own is written as its folder, or as a mapping"
+    return f"found {found(name)}, known suites are {', '.join(SHIPPED)}{hint}"
 
 
-def wrong_benchmark(suite: str, name: str) -> str | None:
-    """What is wrong with `name` as a benchmark of `suite`, if anything."""
-    known = SUITES[suite]
+def wrong_file(reference: str) -> str | None:
+    """What is wrong with a `file:` of a suite, if anything; what is in it is not looked at."""
+    file = local_path(reference)
+    if is_there(file):
+        return (
+            f"`{printable(reference)}` is a directory, allowed is a file of items" if file.is_dir() else None
+        )
+    return f"found {found(reference)}, but there is no such file{did_you_mean(file.name, neighbours(file))}"
+
+
+def wrong_benchmark(suite: str, known: Sequence[str], name: str) -> str | None:
+    """What is wrong with `name` as a benchmark of `suite`, which has those that are `known`, if anything."""
     return None if name in known else _not_among(name, known, f"the benchmarks of {suite} are")
 
 

@@ -21,6 +21,7 @@ from lrbench.recipe.overriding import apply_override
 from lrbench.recipe.placing import placed_paths
 from lrbench.recipe.schema import Recipe
 from lrbench.recipe.spelling import correct_names
+from lrbench.recipe.suites import with_suites
 from lrbench.recipe.sweeping import WrittenVariant, check_choices, correct_swept_names, written_variants
 from lrbench.recipe.validating import valid_sections, validated
 
@@ -51,6 +52,7 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
     if {"table", "editions"} <= written.entries.keys():
         message = f"this is a study, not a recipe; run it with `lrbench study {Path(source).stem}`"
         raise recipe_error([Problem(Position(source), (), message)], source)
+    written = with_suites(written, problems)
     # A recipe that is valid has no unknown names; looking for them takes the JSON schema of everything.
     if validated(written, []) is None:
         written = correct_names(written, problems)

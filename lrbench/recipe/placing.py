@@ -16,6 +16,7 @@ from lrbench.recipe.messages import OVERRIDE, Problem, printable
 from lrbench.recipe.messages import Path as FieldPath
 from lrbench.recipe.nodes import Fields, Items, Leaf, Node, find, with_value
 from lrbench.recipe.references import EMBEDDED, HUB_ID, is_there
+from lrbench.recipe.suites import file_places
 
 MODELS = ("pair.expert.model", "pair.amateur.model")
 FIELDS = (*MODELS, "data.train", "runtime.data_root")
@@ -40,6 +41,8 @@ def placed_paths(recipe: Fields, warnings: list[Problem]) -> Fields:
 
 def _places(recipe: Fields) -> Iterator[tuple[str, FieldPath]]:
     """Every place where a path may stand, with the name of its field."""
+    for path in file_places(recipe):
+        yield "file", path
     for field in FIELDS:
         yield field, tuple(field.split("."))
         for place in range(_length(find(recipe, ("sweep", "grid", field)))):

@@ -22,6 +22,7 @@ from lrbench.methods.sources import AnySource
 from lrbench.methods.targets import AnyTarget
 from lrbench.recipe.controlling import with_controls
 from lrbench.recipe.kinds import Kind
+from lrbench.suites.declaration import AnySuite
 
 SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 # What no `pair.least_mass` means: below it, the tokens that are not shared hold too much to be left out.
@@ -263,10 +264,12 @@ class Compare(Section):
 class Evaluation(Section):
     """What is measured: a suite, or those of its benchmarks that `benchmarks` names.
 
-    Of each benchmark all items are measured, or the first `limit`, or those whose ids `items` lists.
+    A suite is one that ships with lrbench, by its name, or one's own: the folder of its `suite.yaml`, or all
+    that such a file says (`lrbench.suites.declaration`). Of each benchmark all items are measured, or the
+    first `limit`, or those whose ids `items` lists.
     """
 
-    suite: Annotated[str, Field(min_length=1)]
+    suite: AnySuite
     benchmarks: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
     limit: Count | None = None
     items: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None

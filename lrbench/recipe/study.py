@@ -19,7 +19,6 @@ from lrbench.errors import RecipeError
 from lrbench.methods.component import AMATEUR
 from lrbench.methods.section import Section
 from lrbench.recipe.arms import resolve_arms
-from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.claims import parse_claim
 from lrbench.recipe.expanding import expand
 from lrbench.recipe.files import UnreadableFileError, read_file
@@ -37,6 +36,7 @@ from lrbench.recipe.messages import (
 )
 from lrbench.recipe.nodes import Fields, find, key_position, plain, value_position
 from lrbench.recipe.schema import Recipe
+from lrbench.suites.suite import suite_of
 
 EDITIONS = ("paper", "embedded")
 
@@ -250,7 +250,7 @@ class _Loading:
         if study.table == "expertise_gap" and len(recipes) == len(edition.recipes):
             self._check_amateurs(recipes, (*at, "recipes"))
         evaluation = recipes[0].recipe.evaluation if recipes else None
-        measured = list(evaluation.benchmarks or SUITES[evaluation.suite]) if evaluation else []
+        measured = list(evaluation.benchmarks or suite_of(evaluation).names) if evaluation else []
         declared = list(dict.fromkeys(arm.name for loaded in recipes for arm in loaded.recipe.arms))
         if recipes:
             self._check_names(edition.columns, measured, (*at, "columns"), "benchmark")

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from lrbench.recipe.catalogue import SUITES
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.store.artifact import Origin
 from lrbench.store.keys import stable_hash
+from lrbench.suites.shipped import SHIPPED
+from lrbench.suites.suite import shipped_suite
 
 EVALUATE = "evaluate"
 MOST_NAMED = 3
@@ -93,7 +94,8 @@ def _unrecorded(contents: LedgerContents, artifacts: Mapping[Address, Origin]) -
     for together, keys in evaluations.items():
         waiting = [key for key in keys if key not in recorded]
         if waiting:
-            whole = len(keys) >= len(SUITES.get(suites[together], keys))
+            suite = suites[together]
+            whole = suite not in SHIPPED or len(keys) >= len(shipped_suite(suite).names)
             state = "is not in the ledger" if whole else "belongs to an evaluation that is not finished"
             places = _listed(f"{EVALUATE}/{key[:8]}" for key in waiting)
             yield Gap(whole, f"{places}: finished, but {state}; {_AGAIN}")

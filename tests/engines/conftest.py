@@ -16,9 +16,9 @@ from lrbench.methods.answers import OWN
 from lrbench.models.prompt import render_prompt
 from lrbench.models.source import LocatedModel, locate
 from lrbench.pipeline.workspace import Workspace
-from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.schema import EngineChoice, Lora, ModelReference, Runtime
 from lrbench.store.keys import FileHashes
+from lrbench.suites.suite import shipped_suite
 from tests.engines.lockstep import SEEDS
 from tests.engines.serving_vllm import KEY, vllm_serving
 
@@ -51,7 +51,9 @@ def workspace(expert: LocatedModel) -> Workspace:
 def prompts(workspace: Workspace) -> list[list[int]]:
     """Problems of all seven embedded benchmarks in turn."""
     texts = [
-        problems(name, "test")[place]["problem"] for place in range(PROMPTS) for name in SUITES["embedded7"]
+        problems(name, "test")[place]["problem"]
+        for place in range(PROMPTS)
+        for name in shipped_suite("embedded7").names
     ]
     return [render_prompt(workspace.expert.tokenizer, text, None) for text in texts[:PROMPTS]]
 

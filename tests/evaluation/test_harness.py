@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import yaml
 
 from lrbench.data.rules import Row
-from lrbench.evaluation.harness import Benchmark, Item
+from lrbench.evaluation.harness import BenchmarkTask, Item
 from lrbench.evaluation.items import ItemSet, choose_items
 from lrbench.evaluation.language_model import RenderedModel
-from lrbench.evaluation.suites import SUITES, Suite, protocol
+from lrbench.evaluation.protocol import protocol
 from lrbench.models.loading import load_tokenizer
 from lrbench.models.prompt import canary_hash, render_prompt
 from lrbench.models.source import locate
 from lrbench.recipe.schema import ModelReference
 from lrbench.sampling.engines.answered import Answered
 from lrbench.store.keys import FileHashes
+from lrbench.suites.suite import shipped_suite
 
-SUITE = SUITES["embedded7"]
+SUITE = shipped_suite("embedded7")
 # <|endoftext|> and <|im_end|>.
 STOPS = (0, 2)
 
@@ -49,18 +49,18 @@ class Scripted:
 
 
 def rows_of(name: str, *indices: int) -> list[Row]:
-    rows = list(choose_items(name, None))
+    rows = list(choose_items(SUITE[name], None))
     return [rows[index] for index in indices]
 
 
 def measure(tokenizer: Any, name: str, texts: list[str], indices: list[int], **options: Any) -> list[Item]:
     write = Scripted(tokenizer, texts, **options)
-    return Benchmark(SUITE, name).measure(
+    return BenchmarkTask(SUITE[name]).measure(
         RenderedModel(write, tokenizer, None, STOPS), rows_of(name, *indices)
     )
 
 
-@pytest.mark.parametrize("name", SUITE.benchmarks)
+@pytest.mark.parametrize("name", SUITE.names)
 def test_the_right_answer_in_a_box_is_right_and_another_wrong(tokenizer: Any, name: str) -> None:
     items = rows_of(name, 0, 1)
     right, wrong = measure(tokenizer, name, [rf"\boxed{{{items[0]['answer']}}}", r"\boxed{-123456}"], [0, 1])
@@ -82,10 +82,10 @@ def test_the_rows_given_are_those_measured(tokenizer: Any) -> None:
 def test_prompts_are_those_of_the_one_renderer(tokenizer: Any) -> None:
     write = Scripted(tokenizer, ["a", "b"])
     rows = rows_of("choice", 0, 1)
-    Benchmark(SUITE, "choice").measure(RenderedModel(write, tokenizer, "Think.", STOPS), rows)
+    BenchmarkTask(SUITE["choice"]).measure(RenderedModel(write, tokenizer, "Think.", STOPS), rows)
     expected = [render_prompt(tokenizer, row["problem"], "Think.") for row in rows]
     assert write.prompts == expected
-    assert write.limits == [SUITE.max_new_tokens]
+    assert write.limits == [SUITE["choice"].max_new_tokens]
 
 
 def test_a_completion_that_never_stopped_is_marked_truncated(tokenizer: Any) -> None:
@@ -103,34 +103,22 @@ def test_an_answer_without_a_box_is_wrong_and_says_why(tokenizer: Any) -> None:
     assert "no answer" in item.reason
 
 
-@pytest.mark.parametrize("suite", SUITES.values(), ids=lambda suite: suite.name)
-def test_the_task_files_say_what_the_suite_says(suite: Suite) -> None:
-    shared = {"embedded": "family.yaml", "math7": "benchmark.yaml"}[suite.folder.name]
-    plain = yaml.safe_load((suite.folder / shared).read_text())
-    assert plain["generation_kwargs"]["max_gen_toks"] == suite.max_new_tokens
-    assert plain["generation_kwargs"]["do_sample"] is False
-    assert plain["metadata"]["version"] == suite.task_version
-    tasks = [yaml.safe_load(path.read_text()) for path in suite.folder.glob("*.yaml")]
-    shots = {task["task"]: task["dataset_kwargs"].get("shots", 0) for task in tasks if "task" in task}
-    assert {shots[name] for name in suite.tasks.values()} == {suite.shots}
-
-
 def test_a_protocol_names_everything_that_defines_a_score() -> None:
-    items = choose_items("hard", None)
+    items = choose_items(SUITE["hard"], None)
     first = described(items)
     others = [
         described(items, dtype="bfloat16"),
         described(items, engine="vllm"),
-        described(choose_items("hard", None, limit=100)),
-        described(choose_items("hard", None, listed=items.ids)),
-        described(choose_items("hard", None, listed=items.ids[:100])),
-        described(choose_items("formal", None)),
+        described(choose_items(SUITE["hard"], None, limit=100)),
+        described(choose_items(SUITE["hard"], None, listed=items.ids)),
+        described(choose_items(SUITE["hard"], None, listed=items.ids[:100])),
+        described(choose_items(SUITE["formal"], None)),
     ]
     assert len({str(one) for one in [first, *others]}) == 7
 
 
 def described(items: ItemSet, engine: str = "hf", dtype: str = "float32") -> dict[str, Any]:
-    return protocol(SUITE, items, engine=engine, dtype=dtype)
+    return protocol(SUITE[items.benchmark], items, engine=engine, dtype=dtype)
 
 
 def test_canary_prompts_tell_templates_and_system_prompts_apart(tokenizer: Any) -> None:

@@ -10,17 +10,17 @@ import pytest
 
 from lrbench.data.access import open_examples
 from lrbench.data.sets import MMLU_STEM_EXAMPLES
-from lrbench.evaluation.harness import Benchmark
+from lrbench.evaluation.harness import BenchmarkTask
 from lrbench.evaluation.items import choose_items
 from lrbench.evaluation.language_model import RenderedModel
-from lrbench.evaluation.suites import SUITES
-from lrbench.evaluation.task_functions import user_turn
+from lrbench.evaluation.prompts import user_turn
 from lrbench.grading import grade_many
 from lrbench.sampling.engines.answered import Answered
+from lrbench.suites.suite import shipped_suite
 from tests.pipeline.conftest import save_tokenizer
 
-MATH7 = SUITES["math7"]
-FIVE_SHOT = SUITES["mmlu_stem_5shot"]
+MATH7 = shipped_suite("math7")
+FIVE_SHOT = shipped_suite("mmlu_stem_5shot")
 # <|endoftext|> and <|im_end|>.
 STOPS = (0, 2)
 SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -57,15 +57,15 @@ def chat(user: str) -> str:
     )
 
 
-@pytest.mark.parametrize("name", MATH7.benchmarks)
+@pytest.mark.parametrize("name", MATH7.names)
 def test_every_prompt_is_the_system_line_and_the_problem_alone(
     shared: Path, tokenizer: Any, name: str
 ) -> None:
-    rows = list(choose_items(name, str(shared / "data")))
+    rows = list(choose_items(MATH7[name], str(shared / "data")))
     sample = rows[:: max(1, len(rows) // 100)]
     model = Silent(tokenizer)
-    rendered = RenderedModel(model, tokenizer, MATH7.system_prompt, STOPS)
-    items = Benchmark(MATH7, name, str(shared / "data")).measure(rendered, sample)
+    rendered = RenderedModel(model, tokenizer, MATH7[name].system_prompt, STOPS)
+    items = BenchmarkTask(MATH7[name], str(shared / "data")).measure(rendered, sample)
     assert model.prompts == [chat(row["problem"]) for row in sample]
     assert model.limits == {2048}
     assert [(item.id, item.gold) for item in items] == [(row["id"], row["answer"]) for row in sample]
@@ -75,9 +75,9 @@ def test_five_shot_puts_the_examples_into_the_same_turn_as_the_toolkit_does(
     shared: Path, tokenizer: Any
 ) -> None:
     root = str(shared / "data")
-    (row,) = choose_items("mmlu_stem", root, limit=1)
+    (row,) = choose_items(MATH7["mmlu_stem"], root, limit=1)
     model = Silent(tokenizer)
-    Benchmark(FIVE_SHOT, "mmlu_stem", root).measure(RenderedModel(model, tokenizer, SYSTEM, STOPS), [row])
+    BenchmarkTask(FIVE_SHOT["mmlu_stem"], root).measure(RenderedModel(model, tokenizer, SYSTEM, STOPS), [row])
     expected = ""
     for question, answer in open_examples(MMLU_STEM_EXAMPLES, root):
         expected += question + "\n" + answer + "\n\n"
@@ -92,9 +92,9 @@ def test_a_problem_without_examples_is_the_whole_turn() -> None:
     assert user_turn("1+1?", []) == "1+1?"
 
 
-@pytest.mark.parametrize("name", MATH7.benchmarks)
+@pytest.mark.parametrize("name", MATH7.names)
 def test_a_boxed_gold_is_graded_and_right(shared: Path, name: str) -> None:
-    rows = [row for row in choose_items(name, str(shared / "data")) if row["id"] not in REJECTED]
+    rows = [row for row in choose_items(MATH7[name], str(shared / "data")) if row["id"] not in REJECTED]
     sample = rows[:: max(1, len(rows) // 60)]
     asked = [
         {

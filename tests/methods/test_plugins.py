@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 from lrbench.errors import RecipeError, StoreError
-from lrbench.methods.open import FAMILIES, all_offers
 from lrbench.methods.plugins import identity_of, lacking, plugins_of
 from lrbench.methods.selectors import SELECTOR, All, Kl, Rule
 from lrbench.methods.targets import Contrast
@@ -34,6 +33,7 @@ from lrbench.results.ledger import Ledger
 from lrbench.results.microscope import open_microscope
 from lrbench.results.records import ArmRecord
 from lrbench.store.store import Store
+from lrbench.suites.offers import FAMILIES, all_offers
 from tests.methods.packages import DOCUMENTED, SELECTING, installed, put, stepping
 
 ROOT = Path(__file__).parents[2]

@@ -13,10 +13,10 @@ import pytest
 from lrbench.evaluation.graded_items import read_items
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.run import run_recipe
-from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
 from lrbench.store.store import Store
+from lrbench.suites.suite import shipped_suite
 
 # The context of the random pair in bytes, an item longer than it, and some that leave a few bytes to write.
 CONTEXT = 640
@@ -66,8 +66,8 @@ def test_all_seven_are_measured_and_recorded_under_their_protocol(
     )
     run_recipe(recipe, tmp_path)
     scores = Ledger(tmp_path / "ledger").read().scores
-    assert set(NUMBERS) == set(SUITES["math7"])
-    sizes = dict.fromkeys(SUITES["math7"], 1) | {"olympiadbench": 2}
+    assert set(NUMBERS) == set(shipped_suite("math7").names)
+    sizes = dict.fromkeys(shipped_suite("math7").names, 1) | {"olympiadbench": 2}
     for arm in ("base", "neither"):
         assert {score.benchmark: score.n for score in scores if score.arm == arm} == sizes
     plan = plan_recipe(recipe, tmp_path)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.evaluation import suites
 from lrbench.evaluation.graded_items import read_items
 from lrbench.pipeline.holding.engines import Engines
 from lrbench.pipeline.plan import plan_recipe
@@ -16,6 +15,7 @@ from lrbench.pipeline.stages.samples import PairScores
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.loading import load_recipe
 from lrbench.store.store import Store
+from lrbench.suites.graders import Integer
 from tests.worlds import forget_embedded_problems
 
 pytestmark = pytest.mark.usefixtures("in_first_world")
@@ -62,7 +62,7 @@ def test_a_version_without_words_is_named(older_runs: Path, monkeypatch: pytest.
 def test_another_grader_is_said_of_all_that_it_judged(
     older_runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suites, "GRADER_VERSION_FOR_EMBEDDED", 99)
+    monkeypatch.setattr(Integer, "version", 99)
     (text,) = [text for text in said(older_runs) if "on multi_step" in text]
     assert "more of its kind" in text
     assert text.endswith("since answers are judged by other rules; what was written is kept")
@@ -73,7 +73,7 @@ def test_what_was_written_is_graded_by_another_grader_and_not_written_again(
 ) -> None:
     plan = plan_recipe(load_recipe(RECIPE), older_runs)
     before = {stage.key for stage in plan.stages if stage.name == "evaluate"}
-    monkeypatch.setattr(suites, "GRADER_VERSION_FOR_EMBEDDED", 99)
+    monkeypatch.setattr(Integer, "version", 99)
     monkeypatch.setattr(Engines, "open", lambda *_arguments: pytest.fail("a model was asked again"))
     recipe = load_recipe(RECIPE, ["arms=[base]", "seeds=null", "sweep=null", "claims=[]"])
     assert run_recipe(recipe, older_runs).worked == 7

@@ -9,8 +9,8 @@ import pytest
 
 from lrbench.embedded.assets import FAMILIES, available_models, available_problem_sets
 from lrbench.methods.presets import BY_NAME
-from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.loading import load_recipe
+from lrbench.suites.suite import shipped_suite
 
 Refusal = Callable[..., list[str]]
 Changed = Callable[..., str]
@@ -180,4 +180,4 @@ def test_public_training_sets_are_known_by_name(folder: Path, changed: Changed, 
 
 
 def test_the_embedded_suite_is_the_seven_embedded_families_in_their_order() -> None:
-    assert SUITES["embedded7"] == FAMILIES
+    assert shipped_suite("embedded7").names == FAMILIES

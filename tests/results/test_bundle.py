@@ -25,7 +25,7 @@ from lrbench.cli import app
 from lrbench.embedded.assets import model_folder
 from lrbench.errors import RunError, UserError
 from lrbench.evaluation.items import choose_items
-from lrbench.evaluation.suites import SUITES, protocol
+from lrbench.evaluation.protocol import protocol
 from lrbench.grading import grade
 from lrbench.models.source import folder_identity
 from lrbench.recipe.arms import resolve_arms
@@ -49,6 +49,7 @@ from lrbench.store.artifact import INDENT as MANIFEST_INDENT
 from lrbench.store.canonical import seal, stable_hash, unseal
 from lrbench.store.keys import FileHashes, stage_key
 from lrbench.store.store import Store
+from lrbench.suites.suite import shipped_suite
 
 NOW = "2026-11-20T10:00:00+00:00"
 ENVIRONMENT = {"python": "3.11", "device": "cpu"}
@@ -59,6 +60,7 @@ EXPERT, AMATEUR = (
 CURVES = {"loss": [[1, 2.5], [2, 2.0]]}
 BENCHMARKS = ("multi_step", "choice")
 ITEMS = 4
+EMBEDDED7 = shipped_suite("embedded7")
 
 Files = dict[str, bytes]
 
@@ -83,7 +85,7 @@ def add_artifact(
 def graded_rows(benchmark: str, right: int) -> list[dict[str, Any]]:
     """Items of which the first `right` are answered well."""
     rows = []
-    for place, row in enumerate(choose_items(benchmark, None, ITEMS)):
+    for place, row in enumerate(choose_items(EMBEDDED7[benchmark], None, ITEMS)):
         answer = row["answer"] if place < right else str(int(row["answer"]) + 1)
         completion = f"so \\boxed{{{answer}}}"
         verdict = grade(
@@ -235,9 +237,9 @@ def recorded_arm(
             recorded_at=NOW,
         )
     ]
-    chosen = {benchmark: choose_items(benchmark, None, ITEMS) for benchmark in BENCHMARKS}
+    chosen = {benchmark: choose_items(EMBEDDED7[benchmark], None, ITEMS) for benchmark in BENCHMARKS}
     protocols = {
-        benchmark: protocol(SUITES["embedded7"], items, engine="hf", dtype="float32")
+        benchmark: protocol(EMBEDDED7[benchmark], items, engine="hf", dtype="float32")
         for benchmark, items in chosen.items()
     }
     for benchmark, count in zip(BENCHMARKS, right, strict=True):

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lrbench.errors import DataError, UserError
-from lrbench.evaluation.suites import SUITES, Suite
 from lrbench.methods.answers import Gate, Mix
 from lrbench.methods.component import AMATEUR, EXPERT
 from lrbench.models.source import LocatedModel, locate
@@ -24,6 +23,7 @@ from lrbench.sampling.problems import Problems, load_problems
 from lrbench.store.artifact import Artifact
 from lrbench.store.keys import FileHashes
 from lrbench.store.store import Store
+from lrbench.suites.suite import Benchmark, measured_benchmarks
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,15 @@ class PairToProbe:
     """An expert and its amateur, with the `problems` chosen of those `available` to the recipe's training.
 
     `answer` is contrastive decoding where they differ by more than beta: without that gate it follows noise
-    where they agree. `inputs` holds what a stage has made of the amateur.
+    where they agree. `inputs` holds what a stage has made of the amateur. Problems are `asked_as` the items
+    of the first benchmark are, under its system prompt and at its length.
     """
 
     expert: LocatedModel
     amateur: Reader
     inputs: Mapping[str, Artifact]
     answer: Mix
-    suite: Suite
+    asked_as: Benchmark
     problems: Problems
     available: int
 
@@ -85,8 +86,8 @@ def _pair(recipe: Recipe, runs: Path, items: int, hashes: FileHashes) -> PairToP
     amateur, inputs = _amateur(recipe, name, expert, problems, runs, hashes)
     gate = Gate(signal="kl", above=recipe.divergence.beta)
     answer = Mix(mix={EXPERT: 1.0, AMATEUR: -1.0}, alpha=recipe.divergence.alpha, when=gate)
-    suite = SUITES[recipe.evaluation.suite]
-    return PairToProbe(expert, amateur, inputs, answer, suite, chosen, len(problems.ids))
+    asked_as = measured_benchmarks(recipe.evaluation)[0]
+    return PairToProbe(expert, amateur, inputs, answer, asked_as, chosen, len(problems.ids))
 
 
 def _amateur(

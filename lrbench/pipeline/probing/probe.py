@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from lrbench.errors import RunError, VocabularyMismatchError
+from lrbench.evaluation.prompts import user_turn
 from lrbench.evaluation.statistics import Comparison, Flips, compare_benchmarks, count_flips
 from lrbench.methods.answers import HERE, OWN, Mix, Plain
 from lrbench.methods.component import EXPERT
@@ -21,6 +21,9 @@ from lrbench.pipeline.progress import Reporter, Silent
 from lrbench.pipeline.stages.answering import AnsweredBy
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice, Recipe, Runtime
+from lrbench.suites.grader import Answered
+from lrbench.suites.graders import checker_of
+from lrbench.suites.suite import Benchmark
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,14 @@ def _written(
 ) -> Iterator[tuple[Written, Written]]:
     """What each expert writes alone, once for the same problems, and with its amateur."""
     workspace: Workspace | None = None
-    alone: dict[tuple[LocatedModel, str, str], Written] = {}
+    alone: dict[tuple[LocatedModel, str, Benchmark], Written] = {}
     for pair in pairs:
         if workspace is None or workspace.expert.source != pair.expert:
             # Let go of one expert before the next is loaded.
             workspace = None
             workspace = Workspace(pair.expert, None, runtime)
         _check(pair, workspace)
-        name, asked = pair.expert.name, (pair.expert, pair.problems.texts_hash, pair.suite.name)
+        name, asked = pair.expert.name, (pair.expert, pair.problems.texts_hash, pair.asked_as)
         if asked not in alone:
             alone[asked] = _answers(pair, AnsweredBy(Plain()), f"{name} alone", workspace, reporter)
         together = f"{name} with {pair.amateur.model.name}"
@@ -107,7 +110,7 @@ def _check(pair: PairToProbe, workspace: Workspace) -> None:
     expert = workspace.expert
     expert.check()
     check_loaded(pair.expert, expert.tokenizer)
-    check_prompts(pair.expert.name, expert.tokenizer, [pair.suite.system_prompt])
+    check_prompts(pair.expert.name, expert.tokenizer, [pair.asked_as.system_prompt])
     if pair.amateur.model.here:
         workspace.beside(pair.amateur.model).check()
     try:
@@ -123,8 +126,6 @@ def _answers(
     pair: PairToProbe, answered_by: AnsweredBy, label: str, workspace: Workspace, reporter: Reporter
 ) -> Written:
     """The answers of one way to answer, asked and graded as the recipe's suite does."""
-    from lrbench.grading import grade_many
-    from lrbench.grading.extraction import blind_prediction
     from lrbench.models.memory import out_of_memory
     from lrbench.models.prompt import render_prompt
     from lrbench.sampling.engines.answered import tally
@@ -133,11 +134,12 @@ def _answers(
     label = f"{label} ({len(problems.ids)} problems)"
     progress = reporter.begin(label, len(problems.ids))
     device, tokenizer = workspace.machine.device, workspace.expert.tokenizer
-    prompts = [render_prompt(tokenizer, text, pair.suite.system_prompt) for text in problems.texts]
-    read = partial(blind_prediction, problems.benchmark)
+    grader, asked_as = checker_of(problems.benchmark), pair.asked_as
+    turns = [user_turn(text, prompt=asked_as.prompt) for text in problems.texts]
+    prompts = [render_prompt(tokenizer, turn, asked_as.system_prompt) for turn in turns]
     try:
-        with answered_by.open(workspace, EngineChoice(), pair.inputs, read) as answers:
-            written = answers(prompts, pair.suite.max_new_tokens)
+        with answered_by.open(workspace, EngineChoice(), pair.inputs, grader.read) as answers:
+            written = answers(prompts, asked_as.max_new_tokens)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -149,8 +151,8 @@ def _answers(
     texts = [
         tokenizer.decode([token for token in answer.completion if token not in stops]) for answer in written
     ]
-    for verdict in grade_many(
-        {"benchmark": problems.benchmark, "completion": text, "gold": gold, "problem": problem}
+    for verdict in grader.grade_many(
+        Answered(text, gold or "", problem)
         for text, gold, problem in zip(texts, problems.answers, problems.texts, strict=True)
     ):
         outcomes += str(int(verdict.correct))

@@ -32,7 +32,8 @@ def _lines(probe: Probe) -> Iterator[str]:
     pair, comparison = probe.pair, probe.comparison
     yield (
         f"{pair.expert.name} with {pair.amateur.model.name}: {probe.flips.n} of the {pair.available} "
-        f"training problems of {pair.problems.source}, at most {pair.suite.max_new_tokens} tokens an answer"
+        f"training problems of {pair.problems.source}, at most {pair.asked_as.max_new_tokens} tokens an "
+        "answer"
     )
     yield f"  alone       {_written_text(probe.alone)}"
     yield f"  together    {_written_text(probe.together)}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lrbench.data.rules import Row
 from lrbench.evaluation.graded_items import read_item_rows, read_items, write_item_rows
 from lrbench.evaluation.items import ItemSet
-from lrbench.evaluation.suites import OWN_FIELDS, Suite, grader_version, protocol
+from lrbench.evaluation.protocol import OWN_FIELDS, protocol
 from lrbench.methods.answers import OWN, Plain
 from lrbench.methods.plugins import CHANGED
 from lrbench.models.source import LocatedModel, model_identity
@@ -30,6 +30,7 @@ from lrbench.recipe.schema import EngineChoice
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 from lrbench.store.keys import stage_key
+from lrbench.suites.suite import Benchmark
 
 if TYPE_CHECKING:
     from lrbench.evaluation.language_model import AnsweringModel
@@ -52,7 +53,7 @@ class BenchmarkScore(Stage):
     arm: str
     expert: LocatedModel
     adapter: TrainedAdapter | None
-    suite: Suite
+    measured: Benchmark
     items: ItemSet
     engine: EngineChoice
     answered_by: AnsweredBy = PLAINLY
@@ -74,7 +75,7 @@ class BenchmarkScore(Stage):
     @property
     def protocol(self) -> dict[str, Any]:
         """How the score is measured."""
-        return protocol(self.suite, self.items, engine=self.engine.name, dtype=self.expert.dtype)
+        return protocol(self.measured, self.items, engine=self.engine.name, dtype=self.expert.dtype)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -98,7 +99,7 @@ class BenchmarkScore(Stage):
                 {**self.identity, "protocol": self.protocol | {"grader_version": grader}},
                 inputs,
             )
-            for grader in range(grader_version(self.benchmark) - 1, 0, -1)
+            for grader in range(self.measured.grader.version - 1, 0, -1)
         )
 
     @property
@@ -115,7 +116,7 @@ class BenchmarkScore(Stage):
     @property
     def most_tokens(self) -> int:
         """Every completion at its full length, those that are outvoted included."""
-        return self.size * self.suite.max_new_tokens * self.answered_by.answer.samples
+        return self.size * self.measured.max_new_tokens * self.answered_by.answer.samples
 
     @property
     def engine_choice(self) -> EngineChoice:
@@ -125,7 +126,7 @@ class BenchmarkScore(Stage):
     @property
     def prompts(self) -> tuple[tuple[LocatedModel, str | None], ...]:
         """The expert, which is asked every item."""
-        return ((self.expert, self.suite.system_prompt),)
+        return ((self.expert, self.measured.system_prompt),)
 
     def checks(self, workspace: Workspace) -> Iterator[Check]:
         """Also that every model that answers has the same tokens, and has those that the answer speaks of."""
@@ -137,7 +138,7 @@ class BenchmarkScore(Stage):
 
     def task(self, known: Known) -> Task:
         """A completion of every item."""
-        most = self.suite.max_new_tokens
+        most = self.measured.max_new_tokens
         mean = mean_written(self, known, self.expert, most)
         # Every model that is read besides the arm's own takes about as long as that.
         rows = self.size * self.answered_by.answer.samples * (1 + len(self.answered_by.readers))
@@ -155,13 +156,13 @@ class BenchmarkScore(Stage):
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
         """Commit one JSONL file of graded items per shard."""
-        from lrbench.evaluation.harness import Benchmark
+        from lrbench.evaluation.harness import BenchmarkTask
 
-        benchmark = Benchmark(self.suite, self.benchmark, workspace.runtime.data_root)
+        task = BenchmarkTask(self.measured, workspace.runtime.data_root)
         with self._model(inputs, workspace) as model:
 
             def measure(shard: Shard[Row]) -> Callable[[Path], object]:
-                items = benchmark.measure(model, shard.units)
+                items = task.measure(model, shard.units)
                 return partial(write_item_rows, rows=[item.as_row() for item in items])
 
             shards = Shards(self.size, ITEMS_PER_SHARD, ".jsonl")
@@ -172,18 +173,19 @@ class BenchmarkScore(Stage):
     def _model(self, inputs: Mapping[str, Artifact], workspace: Workspace) -> Iterator[AnsweringModel]:
         """What answers: the model, or what it wrote for an earlier grader."""
         from lrbench.evaluation.language_model import RecordedModel, RenderedModel
-        from lrbench.grading.extraction import blind_prediction
 
         if EARLIER in inputs:
             yield RecordedModel(read_items(inputs[EARLIER]))
             return
-        read = partial(blind_prediction, self.benchmark)
+        read = self.measured.grader.read
         with self.answered_by.open(workspace, self.engine, inputs, read) as answers:
             yield RenderedModel(
                 write=answers,
                 tokenizer=workspace.expert.tokenizer,
-                system_prompt=self.suite.system_prompt,
+                system_prompt=self.measured.system_prompt,
                 stop_ids=workspace.expert.turn_marks.stops,
+                # Those of shipped suites are the models' own marks, written out.
+                endings=() if self.measured.shipped else self.measured.stop,
             )
 
     def _statistics(self, files: list[Path]) -> dict[str, Any]:

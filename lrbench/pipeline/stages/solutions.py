@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lrbench.evaluation.suites import OWN_FIELDS, grader_version
+from lrbench.evaluation.protocol import OWN_FIELDS
 from lrbench.models.turn_marks import turn_marks
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.rollouts import RolloutSource
@@ -20,6 +20,8 @@ from lrbench.recipe.schema import EngineChoice
 from lrbench.sampling.rejections import Rejection, why_none_is_right
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
+from lrbench.suites.grader import Answered
+from lrbench.suites.graders import checker_of
 
 if TYPE_CHECKING:
     from lrbench.sampling.engines.base import Engine
@@ -55,7 +57,7 @@ class CheckedSolutions(RolloutSource):
             "solutions": self.sampling.solutions.model_dump(mode="json"),
             "engine": self.sampling.engine.name,
             "seed": self.seed,
-            "grader_version": grader_version(self.problems.benchmark),
+            "grader_version": checker_of(self.problems.benchmark).version,
         } | turn_marks(self.expert).writing
 
     @property
@@ -157,19 +159,14 @@ class CheckedSolutions(RolloutSource):
 
     def _rejection(self, index: int, completion: Sequence[int], workspace: Workspace) -> Rejection | None:
         """Why a sampled solution is not learnt from; None for one that is."""
-        from lrbench.grading import grade
-
         gold = self.problems.answers[index]
         if gold is None:
             return Rejection.NO_ANSWER
         if not completion or completion[-1] not in workspace.expert.turn_marks.stops:
             return Rejection.UNFINISHED
-        verdict = grade(
-            benchmark=self.problems.benchmark,
-            completion=workspace.expert.tokenizer.decode(completion[:-1]),
-            gold=gold,
-            problem=self.problems.texts[index],
-        )
+        text = workspace.expert.tokenizer.decode(completion[:-1])
+        answered = Answered(text, gold, self.problems.texts[index])
+        verdict = checker_of(self.problems.benchmark).grade(answered)
         if verdict.correct:
             return None
         return Rejection.UNREAD if verdict.prediction is None else Rejection.WRONG

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lrbench.evaluation.suites import SUITES
 from lrbench.methods.fidelity import FIELD
 from lrbench.methods.plugins import PLUGINS
 from lrbench.recipe.schema import Recipe
@@ -17,6 +16,7 @@ from lrbench.results.identity import arm_id, model_of
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.store.artifact import Origin
 from lrbench.store.canonical import stable_hash
+from lrbench.suites.suite import measured_benchmarks, suite_of
 
 
 def check_manifest(where: str, stage: str, key: str, manifest: Manifest, findings: Findings) -> None:
@@ -78,7 +78,7 @@ def _check_benchmarks(
 ) -> None:
     """Whether `arm` was measured on everything that `recipe` measures, and in the way it says."""
     wanted = recipe.evaluation
-    benchmarks = set(wanted.benchmarks or SUITES[wanted.suite].benchmarks)
+    benchmarks = {benchmark.name for benchmark in measured_benchmarks(wanted)}
     there = {score.benchmark: score for score in scores if _is_as_declared(score, recipe, benchmarks)}
     for benchmark in sorted(benchmarks - there.keys()):
         findings.add(
@@ -95,7 +95,7 @@ def _is_as_declared(score: ScoreRecord, recipe: Recipe, benchmarks: set[str]) ->
     # A limit that leaves nothing out is recorded as none.
     limits = {wanted.limit, None if wanted.limit is not None and score.n <= wanted.limit else wanted.limit}
     return (
-        score.suite == wanted.suite
+        score.suite == suite_of(wanted).name
         and score.suite_protocol.keys() == benchmarks
         and protocol["limit"] in limits
         and (protocol["items"] is None) == (wanted.items is None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,15 +12,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from lrbench.data.access import is_here
-from lrbench.data.sets import DATA_SETS
-from lrbench.embedded.assets import EARLIER_ITEMS, FAMILIES
-from lrbench.evaluation.items import ItemSet, choose_items
-from lrbench.evaluation.suites import SUITES, grader_version
-from lrbench.grading import Verdict, grade, grade_many
+from lrbench.data.access import is_here, row_line
+from lrbench.data.rules import Row
+from lrbench.embedded.assets import EARLIER_ITEMS
+from lrbench.evaluation.items import ItemSet, choose_items, public_set
+from lrbench.evaluation.protocol import Recorded, recorded_benchmark
+from lrbench.grading import Verdict
 from lrbench.methods.answers import OWN
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.records import items_hash
+from lrbench.suites.data_names import TEST
+from lrbench.suites.grader import Answered, Grader
 
 
 class GradedItem(BaseModel):
@@ -37,6 +40,7 @@ class GradedItem(BaseModel):
     reason: str
     tokens: int
     truncated: bool
+    group: str | None = None
     # What it took, where it was not the arm's own model alone with one pass for each token.
     written: int | None = None
     passes: dict[str, int] | None = None
@@ -47,13 +51,14 @@ class GradedItem(BaseModel):
 class Regraded:
     """What the items of one evaluation come to when they are graded here.
 
-    `protocol` and `chosen_hash` are those of the evaluation's identity; `gold` are problems with answers.
+    `protocol` and `chosen_hash` are those of the evaluation's identity; `rows` are its items as its
+    data had them.
     """
 
     protocol: Mapping[str, Any]
     chosen_hash: str
     ids: list[str] = field(default_factory=list)
-    gold: list[tuple[str, str]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     paper: str = ""
     exact: str = ""
     tokens: int = 0
@@ -64,10 +69,19 @@ class Regraded:
     origins: Counter[str] = field(default_factory=Counter)
 
     @cached_property
+    def recorded(self) -> Recorded:
+        """What the protocol says of its benchmark."""
+        return recorded_benchmark(self.protocol)
+
+    @property
     def benchmark(self) -> str:
-        """The benchmark that the protocol's task measures."""
-        tasks = SUITES[self.protocol["suite"]].tasks
-        return next(name for name, task in tasks.items() if task == self.protocol["task"])
+        """The benchmark that the protocol is of."""
+        return self.recorded.name
+
+    @property
+    def grader(self) -> Grader:
+        """What the protocol's answers are judged by."""
+        return self.recorded.grader
 
     @property
     def items_hash(self) -> str:
@@ -95,12 +109,11 @@ class Regraded:
 
     def take(self, where: str, data: bytes, findings: Findings) -> None:
         """Grade one file of items, and note every verdict that is not the recorded one."""
-        version = grader_version(self.benchmark)
-        findings.compare(where, "the grader's version", self.protocol["grader_version"], version)
+        findings.compare(where, "the grader's version", self.protocol["grader_version"], self.grader.version)
         items = [GradedItem.model_validate(json.loads(line)) for line in data.decode().split("\n")[:-1]]
         for number, (item, verdict) in enumerate(zip(items, self._verdicts(items), strict=True), start=1):
             self.ids.append(item.id)
-            self.gold.append((item.problem, item.gold))
+            self.rows.append(_row(item))
             self.tokens += item.tokens
             self.truncated += item.truncated
             alone = {OWN: item.tokens}
@@ -123,6 +136,8 @@ class Regraded:
 
     def check_data(self, where: str, data: BenchmarkData, findings: Findings) -> None:
         """Hold ids, problems and gold answers against the benchmark's data, where they are here."""
+        if self.recorded.data is None:
+            self._check_own(where, findings)
         chosen = data.items(self)
         if chosen is None:
             return
@@ -132,26 +147,27 @@ class Regraded:
         if self.ids != [row["id"] for row in rows]:
             findings.add(where, f"its items are not those that {self.benchmark} has under this protocol")
             return
-        for row, (problem, gold) in zip(rows, self.gold, strict=True):
-            if (row["problem"], row["answer"]) != (problem, gold):
+        for row, found in zip(rows, self.rows, strict=True):
+            if (row["problem"], row["answer"]) != (found["problem"], found["answer"]):
                 findings.add(where, f"problem or gold answer of {row['id']} is not that of the data set")
 
+    def _check_own(self, where: str, findings: Findings) -> None:
+        """Hold the items of a file of somebody's own against the hashes that the protocol has of that file.
+
+        Hashes are of all that such items have; of a file that was measured in part, only that part is here.
+        """
+        digest = hashlib.sha256(b"".join(map(row_line, self.rows))).hexdigest()
+        findings.compare(where, "the hash of the chosen items", self.chosen_hash, digest)
+        if self.protocol["limit"] is None and self.protocol["items"] is None:
+            findings.compare(where, "the benchmark's data", self.protocol["data"], digest)
+
     def _verdicts(self, items: Sequence[GradedItem]) -> Iterator[Verdict | None]:
-        questions = [
-            {
-                "benchmark": self.benchmark,
-                "completion": item.completion,
-                "gold": item.gold,
-                "problem": item.problem,
-                "truncated": item.truncated,
-            }
-            for item in items
-        ]
+        questions = [Answered(item.completion, item.gold, item.problem, item.truncated) for item in items]
         try:
-            return iter(list(grade_many(questions)))
+            return iter(list(self.grader.grade_many(questions)))
         except Exception:
             # Something among them is no answer at all, such as a gold that is no number: find which.
-            return (_verdict(question) for question in questions)
+            return (_verdict(self.grader, question) for question in questions)
 
 
 class BenchmarkData:
@@ -167,24 +183,34 @@ class BenchmarkData:
 
         Items that an earlier version shipped are not here any more.
         """
-        benchmark, protocol = measured.benchmark, measured.protocol
+        benchmark, protocol, known = measured.benchmark, measured.protocol, measured.recorded.shipped
+        if known is None:
+            self.absent.add(f"{benchmark} (a file of its own)")
+            return None
         if protocol["data"] in EARLIER_ITEMS.get(benchmark, ()):
             self.absent.add(f"{benchmark} of an earlier version")
             return None
-        if benchmark not in FAMILIES and not is_here(DATA_SETS[f"{benchmark}_test"], None):
+        if known.data and known.data.endswith(TEST) and not is_here(public_set(known.data), None):
             self.absent.add(benchmark)
             return None
         self.compared.add(benchmark)
         listed = tuple(measured.ids) if protocol["items"] is not None else None
-        key = (benchmark, protocol["limit"], listed)
+        key = (known.data, protocol["limit"], listed)
         if key not in self._known:
-            self._known[key] = choose_items(benchmark, None, protocol["limit"], listed)
+            self._known[key] = choose_items(known, None, protocol["limit"], listed)
         return self._known[key]
 
 
-def _verdict(question: Mapping[str, Any]) -> Verdict | None:
+def _row(item: GradedItem) -> Row:
+    row = Row(id=item.id, problem=item.problem, answer=item.gold, solution=None)
+    if item.group is not None:
+        row["group"] = item.group
+    return row
+
+
+def _verdict(grader: Grader, question: Answered) -> Verdict | None:
     try:
-        return grade(**question)
+        return grader.grade(question)
     except Exception:  # what a question that is none raises is up to the grader's parsers
         return None
 

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.data.access import is_here
-from lrbench.data.sets import DATA_SETS
-from lrbench.evaluation.items import choose_items
+from lrbench.evaluation.items import choose_items, public_set
 from lrbench.methods.component import AMATEUR
 from lrbench.methods.fidelity import FIELD
 from lrbench.recipe.arms import Arm, resolve_arms
-from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.comparing import Comparisons, board_place, comparisons_of, presets_of
 from lrbench.recipe.expanding import Variant, expand
 from lrbench.recipe.identity import recipe_hash
+from lrbench.recipe.references import local_path
 from lrbench.recipe.schema import Recipe
 from lrbench.recipe.study import LoadedEdition, LoadedRecipe
 from lrbench.results.board import Board, build_boards
@@ -28,6 +27,8 @@ from lrbench.results.rows import Row
 from lrbench.results.studies.content import Missing
 from lrbench.results.uses import ArmsInUse
 from lrbench.store.keys import canonical_json
+from lrbench.suites.data_names import TEST
+from lrbench.suites.suite import Benchmark, measured_benchmarks
 
 DEFAULT_RUNS = Path("runs")
 
@@ -264,13 +265,14 @@ class _Fitting:
 
     def __init__(self, recipe: Recipe) -> None:
         self._evaluation = recipe.evaluation
+        self._benchmarks = {benchmark.name: benchmark for benchmark in measured_benchmarks(recipe.evaluation)}
+        self._suite = next(iter(self._benchmarks.values())).suite
         self._data_root = recipe.runtime.data_root
         self._listed: dict[str, str | None] = {}
 
     def __call__(self, score: ScoreRecord) -> bool:
         evaluation = self._evaluation
-        benchmarks = evaluation.benchmarks or SUITES[evaluation.suite]
-        if score.suite != evaluation.suite or set(score.suite_protocol) != set(benchmarks):
+        if score.suite != self._suite or set(score.suite_protocol) != set(self._benchmarks):
             return False
         limit = score.protocol.get("limit")
         # A limit that leaves nothing out is recorded as none.
@@ -283,13 +285,15 @@ class _Fitting:
         if self._evaluation.items is None or not listed:
             return listed == (self._evaluation.items is not None)
         if score.benchmark not in self._listed:
-            self._listed[score.benchmark] = self._hash_of_listed(score.benchmark)
+            self._listed[score.benchmark] = self._hash_of_listed(self._benchmarks[score.benchmark])
         return score.items_hash == self._listed[score.benchmark]
 
-    def _hash_of_listed(self, benchmark: str) -> str | None:
+    def _hash_of_listed(self, benchmark: Benchmark) -> str | None:
         """The identity of the listed items of `benchmark`; None where its data are not here to tell."""
-        data_set = DATA_SETS.get(f"{benchmark}_test")
-        if data_set is not None and not is_here(data_set, self._data_root):
+        data = benchmark.data or ""
+        if data.endswith(TEST) and not is_here(public_set(data), self._data_root):
+            return None
+        if benchmark.file is not None and not local_path(benchmark.file).is_file():
             return None
         return items_hash(list(choose_items(benchmark, self._data_root, listed=self._evaluation.items).ids))
 

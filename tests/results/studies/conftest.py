@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from lrbench.recipe.arms import resolve_arms
-from lrbench.recipe.catalogue import SUITES
 from lrbench.recipe.expanding import expand
 from lrbench.recipe.identity import recipe_hash
 from lrbench.recipe.study import LoadedEdition, load_study
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.records import RecipeRecord
 from lrbench.store.keys import stable_hash
+from lrbench.suites.suite import suite_of
 
 N = 100
 RECIPE = """\
@@ -121,19 +121,19 @@ def ledger_of(arm_record: Any, score_record: Any) -> Callable[..., LedgerContent
                         "recipe": recipe.name,
                     }
                     arms[arm_id] = arm_record(arm.name, **(common | changes(made)))
-                    suite = SUITES[recipe.evaluation.suite]
+                    suite = suite_of(recipe.evaluation)
                     scores += [
                         score_record(
                             name,
                             outcomes(right, made.seed if trained else -1),
                             arm.name,
-                            benchmarks=recipe.evaluation.benchmarks or suite,
-                            suite=recipe.evaluation.suite,
+                            benchmarks=recipe.evaluation.benchmarks or suite.names,
+                            suite=suite.name,
                             limit=limit,
                             evaluation_key=stable_hash([arm_id, limit]),
                             **common,
                         )
-                        for name in recipe.evaluation.benchmarks or suite
+                        for name in recipe.evaluation.benchmarks or suite.names
                     ]
             recipes.append(
                 RecipeRecord(

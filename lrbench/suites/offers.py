@@ -11,8 +11,9 @@ from lrbench.methods.plugins import Offer, installed
 from lrbench.methods.selectors import SELECTOR
 from lrbench.methods.sources import SOURCE
 from lrbench.methods.targets import TARGET
+from lrbench.suites.graders import GRADER
 
-FAMILIES = (SOURCE, SELECTOR, TARGET, OBJECTIVE, CHANGE, ANSWER)
+FAMILIES = (SOURCE, SELECTOR, TARGET, OBJECTIVE, CHANGE, ANSWER, GRADER)
 
 
 def all_offers() -> tuple[Offer, ...]:
@@ -25,4 +26,6 @@ def _judged(offer: Offer, found: Offer | None) -> Offer:
     """What its family says of an offer; one that is of no kind of component is of no use."""
     if offer.component is None or offer.problem is not None:
         return offer
-    return found or replace(offer, problem="it is none of an arm's components, such as a selector")
+    return found or replace(
+        offer, problem="it is no grader, and none of an arm's components, such as a selector"
+    )

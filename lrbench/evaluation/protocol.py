@@ -1,0 +1,89 @@
+"""Everything that defines how a score was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lrbench.evaluation.items import ItemSet
+from lrbench.methods.plugins import plugins_of
+from lrbench.suites.grader import Grader
+from lrbench.suites.graders import GRADER
+from lrbench.suites.shipped import SHIPPED
+from lrbench.suites.suite import Benchmark, shipped_suite
+
+# What of an identity is decided here and by no recipe, and why work is done again where it has changed.
+OWN_FIELDS = {
+    "grader_version": "answers are judged by other rules",
+    "task_version": "the benchmark's prompt or metric is another one",
+}
+# Says in a protocol which grader it was; one of a shipped suite has none, and is known by its name.
+GRADER_FIELD = "grader"
+
+
+def protocol(benchmark: Benchmark, items: ItemSet, *, engine: str, dtype: str) -> dict[str, Any]:
+    """Everything that defines how a score was measured (law 5), as JSON values.
+
+    `limit` and `items` say how the items were chosen from `data`: the first ones, or a list of ids. What a
+    shipped suite says of prompt, stops and grader is known by its name and `task_version`; any other is
+    written out, with the content of its files and not their paths.
+    """
+    measured = {
+        "suite": benchmark.suite,
+        "task": benchmark.task,
+        "task_version": benchmark.task_version,
+        "data": items.data_hash,
+        "system_prompt": benchmark.system_prompt,
+        "shots": benchmark.shots,
+        "decoding": "greedy",
+        "max_new_tokens": benchmark.max_new_tokens,
+        "engine": engine,
+        "dtype": dtype,
+        "grader_version": benchmark.grader.version,
+        "limit": items.limit,
+        "items": items.items_hash if items.listed else None,
+    }
+    return measured if benchmark.shipped else measured | _written_out(benchmark, items)
+
+
+def _written_out(benchmark: Benchmark, items: ItemSet) -> dict[str, Any]:
+    examples = {} if items.examples_hash is None else {"examples": items.examples_hash}
+    return {
+        "benchmark": benchmark.name,
+        "set": benchmark.data,
+        "prompt": benchmark.prompt,
+        "stop": list(benchmark.stop),
+        **benchmark.grader.identity,
+        **plugins_of(benchmark.grader),
+        **examples,
+    }
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a protocol says of its benchmark: its name, its grader, and the set of items that it is, if any.
+
+    `shipped` is the benchmark of a shipped suite that has the same items.
+    """
+
+    name: str
+    grader: Grader
+    data: str | None
+
+    @property
+    def shipped(self) -> Benchmark | None:
+        """Nothing for items of somebody's own file."""
+        suites = map(shipped_suite, SHIPPED)
+        found = (benchmark for suite in suites for benchmark in suite.benchmarks)
+        return next((benchmark for benchmark in found if benchmark.data == self.data), None)
+
+
+def recorded_benchmark(protocol: Mapping[str, Any]) -> Recorded:
+    """The benchmark of a protocol. Raises `KeyError` or `ValueError` for one that is not known here."""
+    if GRADER_FIELD in protocol:
+        return Recorded(protocol["benchmark"], GRADER.read(protocol[GRADER_FIELD]), protocol["set"])
+    for benchmark in shipped_suite(protocol["suite"]).benchmarks:
+        if benchmark.task == protocol["task"]:
+            return Recorded(benchmark.name, benchmark.grader, benchmark.data)
+    raise KeyError(protocol["task"])

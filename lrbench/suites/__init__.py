@@ -1,0 +1,1 @@
+"""What is measured and how: suites, which are folders of YAML, and the graders that judge answers."""

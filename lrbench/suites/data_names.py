@@ -1,0 +1,20 @@
+"""The sets of items and of worked examples that lrbench knows, by the names that suites have for them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from lrbench.data.sets import DATA_SETS, MMLU_STEM_EXAMPLES
+from lrbench.embedded.assets import FAMILIES
+
+EMBEDDED = "embedded/"
+EXAMPLE_SETS = (MMLU_STEM_EXAMPLES.name,)
+# Behind the name of a published benchmark: its test split.
+TEST = "/test"
+
+
+@cache
+def test_sets() -> tuple[str, ...]:
+    """Every set of items: `embedded/FAMILY`, its test split, and `gsm8k/test` ... of published benchmarks."""
+    published = [data_set.benchmark for data_set in DATA_SETS.values() if data_set.split == "test"]
+    return (*(EMBEDDED + family for family in FAMILIES), *(name + TEST for name in published))
