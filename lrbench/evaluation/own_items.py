@@ -84,8 +84,8 @@ def _value(place: str, raw: Mapping[str, Any], name: str) -> Any:
         there = ", ".join(f"`{excerpt(str(field))}`" for field in raw)
         hint = did_you_mean(name, map(str, raw))
         raise DataError(
-            f"{place}: has no `{excerpt(name)}`; its fields are {there or 'none'}{hint}"
-            + ("" if hint else ", and `fields` says which is which")
+            f"{place}: has no `{excerpt(name)}`; its fields are {there or 'none'}"
+            f"{hint or '; `fields` can say which of them it is'}"
         )
     return raw[name]
 

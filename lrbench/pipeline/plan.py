@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -13,6 +13,7 @@ from lrbench.data.access import is_here
 from lrbench.data.sets import TRAINING_SETS
 from lrbench.errors import DataError, LrbenchError
 from lrbench.evaluation.items import ItemSet
+from lrbench.evaluation.repeats import Repeats
 from lrbench.methods.answers import OWN
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.fidelity import CORRECTED, Fidelity
@@ -22,6 +23,7 @@ from lrbench.models.source import LocatedModel, expect, locate, model_identity
 from lrbench.pipeline.data import measured_items
 from lrbench.pipeline.expecting import absent_sets, expected_items, expected_problems
 from lrbench.pipeline.failures import Cause, ends_run
+from lrbench.pipeline.repeating import repeats_of
 from lrbench.pipeline.stages.answering import AnsweredBy, Reader
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.deriving import DerivedAmateur
@@ -249,7 +251,23 @@ class _Materials:
         measured = measured_items if self.fetch else expected_items
         items = self._once(recipe.evaluation, lambda: measured(recipe))
         others = {name: self._model(reference) for name, reference in (recipe.models or {}).items()}
-        return _Builder(recipe, arms, expert, amateur, derived, others, problems, held_out, items, lacking)
+        repeats = self._repeats(recipe, items, problems)
+        return _Builder(
+            recipe, arms, expert, amateur, derived, others, problems, held_out, items, repeats, lacking
+        )
+
+    def _repeats(
+        self, recipe: Recipe, items: tuple[ItemSet, ...], problems: Problems | None
+    ) -> list[Repeats | None]:
+        benchmarks = measured_benchmarks(recipe.evaluation)
+        if problems is None or (not self.fetch and self._is_absent(recipe.data)):
+            return [None] * len(benchmarks)
+
+        def count() -> list[Repeats | None]:
+            return [repeats_of(*measured, problems) for measured in zip(benchmarks, items, strict=True)]
+
+        found: list[Repeats | None] = self._once((recipe.data, recipe.evaluation), count)
+        return found
 
     def _once(self, what: Any, find: Callable[[], Any]) -> Any:
         """What `find` gives, or the error that it raises, asked for once."""
@@ -306,7 +324,10 @@ def _raise_what_ends_all(error: LrbenchError) -> None:
 
 @dataclass(frozen=True)
 class _Builder:
-    """`lacking` is why there is no amateur, where arms need one that cannot be had."""
+    """`lacking` is why there is no amateur, where arms need one that cannot be had.
+
+    `repeats` says of each benchmark how many of its items are learnt from, where that was counted.
+    """
 
     recipe: Recipe
     arms: tuple[Arm, ...]
@@ -317,6 +338,7 @@ class _Builder:
     problems: Problems | None
     held_out: ReferenceRollouts | None
     items: tuple[ItemSet, ...]
+    repeats: Sequence[Repeats | None]
     lacking: LrbenchError | None = None
 
     def plan(self, arm: Arm) -> ArmPlan:
@@ -326,9 +348,10 @@ class _Builder:
         adapter = self._adapter(arm)
         readers = tuple(map(self._reader, sorted(arm.answer.models - {OWN})))
         answered_by = AnsweredBy(arm.answer, readers, arm.fidelity.at(BenchmarkScore.name))
+        repeats = self.repeats if adapter is not None else [None] * len(measured)
         scores = tuple(
-            BenchmarkScore(arm.name, self.expert, adapter, benchmark, items, engine, answered_by)
-            for benchmark, items in zip(measured, self.items, strict=True)
+            BenchmarkScore(arm.name, self.expert, adapter, benchmark, items, engine, answered_by, found)
+            for benchmark, items, found in zip(measured, self.items, repeats, strict=True)
         )
         seed = self.recipe.seed if arm.is_random else None
         return ArmPlan(

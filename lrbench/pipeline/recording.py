@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from lrbench.evaluation.graded_items import read_items
@@ -98,6 +99,7 @@ def score_records(
                 tokens=artifact.statistics["tokens"],
                 written=score.written(artifact.statistics),
                 passes=artifact.statistics.get("passes"),
+                repeats=None if score.repeats is None else asdict(score.repeats),
                 recorded_at=now,
             )
 

@@ -15,6 +15,7 @@ from lrbench.pipeline.hazards import remarks_on_fidelity
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.prompting import ends_of_turns, remarks_on_prompts
 from lrbench.pipeline.redoing import redone
+from lrbench.pipeline.repeating import remarks_on_repeats
 from lrbench.pipeline.stages.base import Stage
 from lrbench.recipe.expanding import point_text
 from lrbench.results.console import Screen
@@ -67,7 +68,12 @@ def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
     )
     for line in cost_lines(estimate):
         console.print(Text(line))
-    remarks = [*ends_of_turns(plan.stages), *remarks_on_prompts(plan.stages), *remarks_on_fidelity(plan.arms)]
+    remarks = [
+        *ends_of_turns(plan.stages),
+        *remarks_on_prompts(plan.stages),
+        *remarks_on_fidelity(plan.arms),
+        *remarks_on_repeats(plan.stages),
+    ]
     for line in remarks:
         console.print(Text(line))
     for again in redone(plan.stages, store):

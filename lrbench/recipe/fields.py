@@ -10,6 +10,7 @@ from lrbench.recipe.schema import LARGEST_COUNT, SAFE_NAME, Recipe
 
 # A field of recipe files, gone before a recipe meets its schema.
 EXTENDS = "extends"
+FREE_NAME = "a name of up to 100 letters, digits, `.`, `_` and `-` that begins with a letter or digit"
 
 JsonSchema = dict[str, Any]
 
@@ -169,12 +170,13 @@ def _words(node: JsonSchema) -> str:
         case "boolean":
             return "true or false"
         case "string" if node.get("pattern") == SAFE_NAME:
-            letters = f"up to {node['maxLength']} letters, digits, `.`, `_` and `-`"
-            return f"a name of {letters} that begins with a letter or digit"
+            return FREE_NAME
         case "string":
             return "text that is not empty" if node.get("minLength") else "text"
         case "array":
             return "a list that is not empty" if node.get("minItems") else "a list"
+        case "object" if "patternProperties" in node:
+            return f"a mapping of names to {_words(_value(_under_any_name(node)))}"
         case "object" if "properties" not in node:
             holds = "its value" if node["additionalProperties"] is True else "a list of its values"
             return f"a mapping that gives fields, such as `divergence.alpha`, {holds}"

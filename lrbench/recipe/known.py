@@ -84,7 +84,8 @@ def wrong_suite(name: str) -> str | None:
     if "/" in name:
         hint = did_you_mean(folder.name, neighbours(folder))
         return f"found {found(name)}, but there is no such folder{hint}"
-    hint = did_you_mean(name, SHIPPED) or "; one of your own is written as its folder, or as a mapping"
+    own = "; one of your own is written as its folder, or as a mapping"
+    hint = did_you_mean(name, [*SHIPPED, *neighbours(folder)]) or own
     return f"found {found(name)}, known suites are {', '.join(SHIPPED)}{hint}"
 
 

@@ -19,6 +19,7 @@ from lrbench.recipe.references import EMBEDDED, HUB_ID, is_there
 from lrbench.recipe.suites import file_places
 
 MODELS = ("pair.expert.model", "pair.amateur.model")
+FILE = "file"
 FIELDS = (*MODELS, "data.train", "runtime.data_root")
 
 
@@ -30,7 +31,12 @@ def placed_paths(recipe: Fields, warnings: list[Problem]) -> Fields:
             continue
         if leaf.position.source.startswith(OVERRIDE):
             continue
-        value, warning = _placed(leaf.value, Path(leaf.position.source).parent, field in MODELS)
+        folder = Path(leaf.position.source).parent
+        if field == FILE:
+            # Newer than the rule, so nobody has written one from elsewhere.
+            value, warning = os.path.relpath(folder / leaf.value), ""
+        else:
+            value, warning = _placed(leaf.value, folder, field in MODELS)
         if warning:
             warnings.append(Problem(leaf.position, path, warning))
         changed = with_value(recipe, path, Leaf(value, leaf.position))
@@ -42,7 +48,7 @@ def placed_paths(recipe: Fields, warnings: list[Problem]) -> Fields:
 def _places(recipe: Fields) -> Iterator[tuple[str, FieldPath]]:
     """Every place where a path may stand, with the name of its field."""
     for path in file_places(recipe):
-        yield "file", path
+        yield FILE, path
     for field in FIELDS:
         yield field, tuple(field.split("."))
         for place in range(_length(find(recipe, ("sweep", "grid", field)))):

@@ -10,7 +10,7 @@ from lrbench.recipe.files import UnreadableFileError, read_file
 from lrbench.recipe.messages import OVERRIDE, Problem
 from lrbench.recipe.messages import Path as FieldPath
 from lrbench.recipe.nodes import Fields, Items, Leaf, Node, find, with_value
-from lrbench.recipe.references import local_path
+from lrbench.recipe.references import is_there, local_path
 from lrbench.suites.shipped import FILE, SHIPPED
 from lrbench.suites.suite import shipped_suite
 
@@ -31,10 +31,8 @@ def with_suites(recipe: Fields, problems: list[Problem]) -> Fields:
         written = leaf.position.source
         beside = Path() if written.startswith(OVERRIDE) else Path(written).parent
         file = Path(os.path.normpath(beside / local_path(leaf.value) / FILE))
-        if not file.is_file():
-            continue
         try:
-            said = read_file(file, str(file), problems, "suite", "name")
+            said = _said(leaf, file, problems)
         except UnreadableFileError as error:
             problems.append(Problem(leaf.position, path, f"`{file}`: {error}"))
             continue
@@ -43,6 +41,15 @@ def with_suites(recipe: Fields, problems: list[Problem]) -> Fields:
             assert isinstance(changed, Fields)
             recipe = changed
     return recipe
+
+
+def _said(leaf: Leaf, file: Path, problems: list[Problem]) -> Node | None:
+    """What the `suite.yaml` of a folder says; where there is none, the folder, from the working one."""
+    if file.is_file():
+        return read_file(file, str(file), problems, "suite", "name")
+    if "/" in str(leaf.value) or is_there(file.parent):
+        return Leaf(str(file.parent), leaf.position)
+    return None
 
 
 def suite_names(recipe: Fields) -> tuple[str, list[str]] | None:

@@ -8,14 +8,16 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from lrbench.methods.families import CLASS_MARK
-from lrbench.recipe.fields import allowed, choices_at, is_number, is_text, takes_packages
-from lrbench.recipe.messages import Path, Problem, did_you_mean, found
+from lrbench.recipe.fields import FREE_NAME, allowed, choices_at, is_number, is_text, takes_packages
+from lrbench.recipe.messages import Path, Problem, did_you_mean, excerpt, found
 from lrbench.recipe.nodes import Fields, find, key_position, plain, value_position
 from lrbench.recipe.schema import LARGEST_COUNT, Recipe
 from lrbench.recipe.yaml_nodes import plain_scalar
 
 ADDED = "; where a package adds it, install that (`lrbench doctor` lists what installed ones add)"
 COUNTS = "a whole number of at least"
+# How the schema speaks of a name in a mapping, where that is what is wrong.
+KEY = "[key]"
 LEADING_ZEROS = re.compile(r"[-+]?0[0-9_]+")
 
 
@@ -57,6 +59,9 @@ def _problem(recipe: Fields, path: Path, kind: str, said: str) -> Problem:
         return Problem(key_position(recipe, path), path, message)
     if kind == "value_error":
         return Problem(value_position(recipe, path), path, said.removeprefix("Value error, "))
+    if path[-1] == KEY:
+        message = f"`{excerpt(str(path[-2]))}` is no name that can be given; allowed is {FREE_NAME}"
+        return Problem(key_position(recipe, path[:-1]), path[:-1], message)
     if kind == "missing":
         message = f"missing; needed is {allowed(path)}"
         return Problem(key_position(recipe, path[:-1]), path, message)

@@ -135,6 +135,8 @@ class ScoreRecord(Record):
     What the answers took: `tokens` are those of all answers together, `written` all that were written for
     them (more where samples were outvoted), and `passes` the forward passes of each model, by name, where
     it was not the arm's own model alone with one for each token. Earlier versions recorded none of these.
+    `repeats` says how many `items` are `exact` or `near` copies of problems that the arm learnt from, where
+    items are somebody's own.
     """
 
     kind: Literal["score"] = "score"
@@ -158,6 +160,7 @@ class ScoreRecord(Record):
     tokens: Count | None = None
     written: Count | None = None
     passes: dict[str, Count] | None = None
+    repeats: dict[str, Count] | None = None
     recorded_at: Moment
 
     @model_validator(mode="after")

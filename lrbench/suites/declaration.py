@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, Self
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
@@ -123,7 +124,9 @@ def _check_source(file: str | None, data: str | None, known: tuple[str, ...]) ->
             "needs one of `file` and `data`" if file is None else "takes one of `file` and `data`"
         )
     if data is not None and data not in known:
-        raise ValueError(f"there is no set `{data[:60]}`, known are {', '.join(known)}")
+        meant = get_close_matches(data, known, n=1)
+        hint = f"; did you mean `{meant[0]}`?" if meant else ""
+        raise ValueError(f"there is no set `{data[:60]}`, known are {', '.join(known)}{hint}")
 
 
 def _check_prompt(prompt: str | None) -> None:

@@ -14,6 +14,7 @@ from lrbench.data.rules import Row
 from lrbench.evaluation.graded_items import read_item_rows, read_items, write_item_rows
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.protocol import OWN_FIELDS, protocol
+from lrbench.evaluation.repeats import Repeats
 from lrbench.methods.answers import OWN, Plain
 from lrbench.methods.plugins import CHANGED
 from lrbench.models.source import LocatedModel, model_identity
@@ -43,7 +44,10 @@ PLAINLY = AnsweredBy(Plain())
 
 @dataclass(frozen=True)
 class BenchmarkScore(Stage):
-    """One model's graded completions of one benchmark; `adapter` None measures the expert itself."""
+    """One model's graded completions of one benchmark; `adapter` None measures the expert itself.
+
+    `repeats` says how many items the adapter has learnt from, where that was counted; it decides nothing.
+    """
 
     name: ClassVar[str] = "evaluate"
     version: ClassVar[int] = 3
@@ -57,6 +61,7 @@ class BenchmarkScore(Stage):
     items: ItemSet
     engine: EngineChoice
     answered_by: AnsweredBy = PLAINLY
+    repeats: Repeats | None = None
 
     @property
     def benchmark(self) -> str:

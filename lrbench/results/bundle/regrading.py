@@ -185,7 +185,7 @@ class BenchmarkData:
         """
         benchmark, protocol, known = measured.benchmark, measured.protocol, measured.recorded.shipped
         if known is None:
-            self.absent.add(f"{benchmark} (a file of its own)")
+            self.absent.add(f"{benchmark} (a file of its own, held against its hash)")
             return None
         if protocol["data"] in EARLIER_ITEMS.get(benchmark, ()):
             self.absent.add(f"{benchmark} of an earlier version")
