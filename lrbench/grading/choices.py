@@ -87,10 +87,19 @@ def letters_in(problem: str) -> str:
     return MOST_LETTERS[:count] or LETTERS
 
 
+def letter_of(answer: str, problem: str) -> str | None:
+    """The letter of the only choice in `problem` whose words are `answer`, and nothing but them."""
+    return _letter_with(answer, problem, _patterns(letters_in(problem)[-1]))
+
+
 def _letter_of_words(text: str, problem: str, patterns: _Patterns) -> str | None:
     """The letter of the only choice in `problem` whose words are those of the answer."""
+    return _letter_with(exact_answer(text) or "", problem, patterns)
+
+
+def _letter_with(words_of_answer: str, problem: str, patterns: _Patterns) -> str | None:
     parts = patterns.in_problem.split(problem.partition(OPTIONS)[2])
-    answer = _plain(exact_answer(text) or "")
+    answer = _plain(words_of_answer)
     letters = [
         letter for letter, words in zip(parts[1::2], parts[2::2], strict=True) if _plain(words) == answer
     ]

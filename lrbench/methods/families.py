@@ -96,7 +96,7 @@ class Family:
             return offer
         if self.closed is not None:
             kind = kind_of(component)
-            problem = f"packages can add selectors, targets and answers, and this is of kind {kind}"
+            problem = f"packages can add selectors, targets, answers and graders, and this is of kind {kind}"
             return replace(offer, problem=f"{problem}: {self.closed}")
         if self.by is not None:
             lacks = self.by not in component.model_fields

@@ -78,6 +78,9 @@ def wrong_suite(name: str) -> str | None:
         return None
     # The folder of a suite was put in its place while the recipe was read.
     folder = local_path(name)
+    if (folder / FILE).is_file():
+        # What is wrong in it is told of it.
+        return None
     if is_there(folder):
         what = f"has no `{FILE}`" if folder.is_dir() else "is no folder"
         return f"`{printable(name)}` {what}; the folder of a suite is one that holds a `{FILE}`"

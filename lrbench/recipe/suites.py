@@ -45,11 +45,10 @@ def with_suites(recipe: Fields, problems: list[Problem]) -> Fields:
 
 def _said(leaf: Leaf, file: Path, problems: list[Problem]) -> Node | None:
     """What the `suite.yaml` of a folder says; where there is none, the folder, from the working one."""
-    if file.is_file():
-        return read_file(file, str(file), problems, "suite", "name")
-    if "/" in str(leaf.value) or is_there(file.parent):
+    said = read_file(file, str(file), problems, "suite", "name") if file.is_file() else None
+    if said is None and ("/" in str(leaf.value) or is_there(file.parent)):
         return Leaf(str(file.parent), leaf.position)
-    return None
+    return said
 
 
 def suite_names(recipe: Fields) -> tuple[str, list[str]] | None:

@@ -15,7 +15,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 
 from lrbench.embedded.assets import FAMILIES
 from lrbench.grading.answers import exact_answer
-from lrbench.grading.choices import LETTERS, MOST_LETTERS, exact_choice, letters_in
+from lrbench.grading.choices import LETTERS, MOST_LETTERS, exact_choice, letter_of, letters_in
 from lrbench.grading.extraction import LONGEST, blind_prediction, last_box
 from lrbench.grading.judging import boxed_integer_verdict, grade, grade_many
 from lrbench.grading.protocol import cut_at_stop_strings
@@ -117,7 +117,10 @@ class Choice(Grader):
         letters = letters_in(answered.problem)
         if gold > letters[-1]:
             letters = MOST_LETTERS[: MOST_LETTERS.index(gold) + 1]
-        found = exact_choice(answered.completion.strip(), answered.problem, letters)
+        text = answered.completion.strip()
+        # A single letter is one choice's letter before it is another one's text.
+        words = letter_of(text, answered.problem) if len(text) > 1 else None
+        found = words or exact_choice(text, answered.problem, letters)
         verdict = Verdict.single(found, found == gold)
         return verdict.cut_short if answered.truncated else verdict
 

@@ -255,7 +255,7 @@ def test_what_cannot_be_used_is_told_to_who_asks_for_it_and_by_doctor_and_stops_
         (
             SELECTING.replace("selector import Selector", "changes import Change as Selector"),
             {"every_second": "stepping:EverySecond"},
-            "packages can add selectors, targets and answers, and this is of kind change",
+            "packages can add selectors, targets, answers and graders, and this is of kind change",
         ),
     ],
 )
@@ -285,7 +285,9 @@ def test_what_packages_cannot_add_is_told_to_who_writes_it(
     with installed(put(tmp_path / "site", "lrbench-more", "1", {"stepping": module}, entry)):
         said = refusal("base", f"{{name: mine, like: lightr, {word}: every_second}}")
         assert f"arms.1.{word}: `every_second` of the package lrbench-more 1 cannot be used: " in said
-        assert f"packages can add selectors, targets and answers, and this is of kind {word}: " in said
+        assert (
+            f"packages can add selectors, targets, answers and graders, and this is of kind {word}: " in said
+        )
         assert why in said
         assert recipe_of("base", "lightr").arms[1].name == "lightr"
 

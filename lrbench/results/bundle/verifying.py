@@ -194,9 +194,11 @@ class _Bundle:
             for key, manifest in self.manifests.items():
                 self._check_stage(key, manifest)
         self._read_ledger()
-        packages = {lack: arm.arm for arm in self.contents.arms for lack in lacking_packages(arm.settings)}
+        said = [(f"arm {arm.arm}", arm.settings) for arm in self.contents.arms]
+        said += [(f"scores on {score.benchmark}", score.protocol) for score in self.contents.scores]
+        packages = {lack: name for name, recorded in said for lack in lacking_packages(recorded)}
         for lack, name in packages.items():
-            self.damage.add(f"arm {name}", lack)
+            self.damage.add(name, lack)
         arms = {arm.arm_id: arm for arm in self.contents.arms}
         declared = {record.recipe: record.arm_ids for record in self.contents.recipes}
         self.findings.compare(INDEX, "the recipes", sorted(self.index.get("recipes", [])), sorted(declared))
