@@ -217,10 +217,11 @@ def test_what_is_wrong_with_a_suite_is_told(refusal: Refusal, changed: Changed, 
 
 def test_a_folder_without_a_suite_is_told(folder: Path, refusal: Refusal, changed: Changed) -> None:
     (folder / "mine").mkdir()
-    assert refusal(changed((WRITTEN, "suite: mine"))) == [
-        "r.yaml:18:10: evaluation.suite: `mine` has no `suite.yaml`; the folder of a suite is one that holds a "
-        "`suite.yaml`"
-    ]
+    (told,) = refusal(changed((WRITTEN, "suite: mine")))
+    assert told == (
+        "r.yaml:18:10: evaluation.suite: `mine` has no `suite.yaml`; the folder of a suite is one that holds "
+        "a `suite.yaml`"
+    )
     assert "did you mean `mine`?" in refusal(changed((WRITTEN, "suite: mien")))[0]
 
 
