@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, model_serializer
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
+from lrbench.methods.arrays import np
 from lrbench.methods.component import Component
 from lrbench.methods.families import CLASS_MARK
 from lrbench.methods.readings import PAIR
 from lrbench.methods.steps import Views, column
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Under this name an identity, and an arm's settings, say which hazards had a part in it.
 FIELD = "fidelity"

@@ -5,14 +5,16 @@ Among equals the earlier step comes first; what is not a number comes after ever
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from lrbench.methods.arrays import np
 from lrbench.methods.steps import Steps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def comparable(values_N: NDArray[Any]) -> NDArray[Any]:
@@ -39,7 +41,7 @@ class Cut:
 
 
 # Above everything.
-NOTHING = Cut(np.inf, -1, -1)
+NOTHING = Cut(math.inf, -1, -1)
 
 
 def cut_at(parts: Iterable[tuple[NDArray[Any], Steps]], share: float) -> Cut:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from lrbench.methods.arrays import np
 from lrbench.methods.component import AMATEUR, EXPERT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # The model whose likeliest tokens are stored, and the one that these are compared with, by their names.
 Reading = tuple[str, str]

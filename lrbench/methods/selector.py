@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from lrbench.methods.arrays import np
 from lrbench.methods.component import Component
 from lrbench.methods.readings import Reading
 from lrbench.methods.steps import Views
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 # Which steps of a part of the source are kept, (N,) for its N.
-Keeps = Callable[[Views], NDArray[np.bool_]]
+Keeps = Callable[[Views], "NDArray[np.bool_]"]
 Parts = Callable[[], Iterable[Views]]
 
 

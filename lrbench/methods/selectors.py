@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_serializer, model_validator
 
+from lrbench.methods.arrays import np
 from lrbench.methods.families import Family
 from lrbench.methods.ranking import cut_at, most_of_each
 from lrbench.methods.readings import PAIR, Reading
@@ -16,6 +15,9 @@ from lrbench.methods.section import Section
 from lrbench.methods.selector import Keeps, Parts, Selector
 from lrbench.methods.signals import SIGNALS, Bound, Signal, Word
 from lrbench.methods.steps import Steps, Views, column
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Kl(Selector):

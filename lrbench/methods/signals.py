@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from lrbench.methods.arrays import np
 from lrbench.methods.component import EXPERT
 from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.steps import Views, column
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Word = Literal[
     "kl", "kl_reverse", "entropy", "entropy_amateur", "disagree", "surprise", "excess", "step", "random"

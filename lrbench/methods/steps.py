@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from lrbench.errors import RunError
+from lrbench.methods.arrays import np
 from lrbench.methods.readings import Reading
 
-Floats = NDArray[np.float32] | None
-Integers = NDArray[np.int32] | None
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Floats: TypeAlias = "NDArray[np.float32] | None"
+Integers: TypeAlias = "NDArray[np.int32] | None"
 
 COLUMNS = (
     "rollout",

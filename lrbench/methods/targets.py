@@ -8,15 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_serializer, model_validator
 
+from lrbench.methods.arrays import np
 from lrbench.methods.component import AMATEUR, EXPERT, Component
 from lrbench.methods.families import CLASS_MARK, Family
 from lrbench.methods.readings import PAIR, Reading, Support
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # A target that leaves out more of a step's probability than this is told of.
 MOST_LEFT_OUT = 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -61,9 +62,11 @@ def render_conversations(
         ],
     }
     try:
-        # Without `-P` the modules beside the program would stand before Python's own.
+        # Without `-P` the modules beside the program would stand before Python's own. With `-S` nothing runs
+        # that packages have put in place for the start of Python, so it is told where packages are.
         done = subprocess.run(
-            [sys.executable, "-P", str(PROGRAM)],
+            [sys.executable, "-P", "-S", str(PROGRAM)],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             input=json.dumps(request),
             capture_output=True,
             text=True,

@@ -43,20 +43,16 @@ def without_secrets(text: str) -> str:
 
 def _environment() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Values of variables that are secrets, and of variables that are addresses."""
-    secret = tuple(os.environ[name] for name in os.environ if _names_a_secret(name))
-    addresses = tuple(os.environ[name] for name in os.environ if _names_an_address(name))
+    named = [name for name in os.environ if _may_hold_secrets(name)]
+    secret = tuple(os.environ[name] for name in named if SECRET_NAME.search(name))
+    addresses = (os.environ[name] for name in named if name.upper() in ADDRESS_VARIABLES)
     return secret, tuple(address for address in addresses if "://" in address)
 
 
 # Every cell of a table is looked through, and the names of variables hardly ever change.
 @cache
-def _names_a_secret(variable: str) -> bool:
-    return SECRET_NAME.search(variable) is not None
-
-
-@cache
-def _names_an_address(variable: str) -> bool:
-    return variable.upper() in ADDRESS_VARIABLES
+def _may_hold_secrets(variable: str) -> bool:
+    return SECRET_NAME.search(variable) is not None or variable.upper() in ADDRESS_VARIABLES
 
 
 @lru_cache(maxsize=8)
