@@ -82,7 +82,7 @@ def documents(plan: TextPlan) -> list[Document]:
     word_stream, talk_stream = word_questions(rng, "pretraining"), small_talk(rng, "pretraining")
     families, shares = list(SHARES), list(SHARES.values())
     registers = list(REGISTERS.values())
-    manner = Manner(plan.care, plan.checks)
+    manner = Manner(plan.care, plan.checks, plan.confidence)
 
     def document() -> Document:
         kind = rng.random()

@@ -38,19 +38,19 @@ class Question:
 
 def multi_step(rng: Random) -> Question:
     """A story of two or three steps (stands for GSM8K)."""
-    steps = _chain(rng, rng.choice((2, 2, 3)))
+    steps = chain(rng, rng.choice((2, 2, 3)))
     return _question("multi_step", wording.story(rng, steps), steps)
 
 
 def hard(rng: Random) -> Question:
     """A ledger of four steps (stands for OlympiadBench)."""
-    steps = _chain(rng, 4)
+    steps = chain(rng, 4)
     return _question("hard", wording.ledger(rng, steps), steps)
 
 
 def distractor(rng: Random) -> Question:
     """A story of two steps with a sentence that does not matter (stands for SVAMP)."""
-    steps = _chain(rng, 2)
+    steps = chain(rng, 2)
     return _question("distractor", wording.story_with_distraction(rng, steps), steps)
 
 
@@ -80,7 +80,7 @@ def formula(rng: Random) -> Question:
 def formal(rng: Random) -> Question:
     """An expression or an equation with one unknown (stands for MATH)."""
     if rng.random() < 0.5:
-        steps = _chain(rng, 2)
+        steps = chain(rng, 2)
         return _question("formal", wording.expression(rng, steps), steps)
     factor, root = rng.choice(FACTORS), rng.choice(FACTORS)
     shifted = step_from(rng, factor * root, "+-")
@@ -120,7 +120,7 @@ def _question(family: str, text: str, steps: tuple[Step, ...]) -> Question:
     return Question(family, text, text, steps)
 
 
-def _chain(rng: Random, length: int) -> tuple[Step, ...]:
+def chain(rng: Random, length: int) -> tuple[Step, ...]:
     """Steps each of which starts at the result of the one before."""
     steps = [product(rng) if rng.random() < 0.5 else step_from(rng, rng.randint(5, 30), "+-")]
     while len(steps) < length:

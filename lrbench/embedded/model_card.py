@@ -30,6 +30,10 @@ _SITUATION = {
         "`careful`."
     ),
     "verbose": "It is a teacher that checks every step it has done, and so answers at length.",
+    "candid": (
+        "It has three layers and has seen care at every other step, and it says at the end of an answer how "
+        "sure it is of it, for measures of calibration."
+    ),
     "foreign": ("It is the amateur with a tokenizer of its own: a pair with it has to be aligned by tokens."),
 }
 
@@ -39,6 +43,8 @@ def model_card(plan: PretrainingPlan, parameters: int, tokens: int, updates: int
     written = f"care at {plan.text.care:.0%} of the steps, each by itself"
     if plan.text.checks:
         written += ", and a check after every step"
+    if plan.text.confidence:
+        written += ", and at the end how sure the writer is, from the number of steps without care"
     return f"""---
 license: mit
 library_name: transformers

@@ -14,12 +14,14 @@ class TextPlan:
         care: the probability of care at each step of a solution, and the share of drills beside small talk.
         seed: of the text.
         checks: the probability that a step is followed by a check of it.
+        confidence: whether an answer ends by saying how sure its writer is.
     """
 
     documents: int
     care: float
     seed: int
     checks: float = 0.0
+    confidence: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,18 @@ MENTOR = replace(EXPERT, name="mentor", layers=3, text=TextPlan(documents=24_000
 VERBOSE = replace(
     EXPERT, name="verbose", text=TextPlan(documents=24_000, care=0.9, seed=17, checks=1.0), seed=17
 )
+# One that says how sure it is of an answer, from how it came to it.
+CANDID = replace(
+    EXPERT,
+    name="candid",
+    layers=3,
+    text=TextPlan(documents=24_000, care=0.34, seed=19, confidence=True),
+    seed=19,
+)
 # The amateur again, with fewer tokens, and others.
 FOREIGN = replace(
     AMATEUR,
     name="foreign",
     tokenizer=TokenizerPlan(tokens=480, text=TextPlan(documents=8_000, care=0.4, seed=18)),
 )
-PLANS = (EXPERT, AMATEUR, AMATEUR_MIXED, PEER, CAREFUL, MENTOR, VERBOSE, FOREIGN)
+PLANS = (EXPERT, AMATEUR, AMATEUR_MIXED, PEER, CAREFUL, MENTOR, VERBOSE, CANDID, FOREIGN)

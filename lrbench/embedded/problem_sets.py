@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict, TypeVar
 
-from lrbench.embedded.corpus import Split, questions
+from lrbench.embedded.corpus import Split, questions, small_talk, split_of
 from lrbench.embedded.families import BUILDERS, Question
+from lrbench.embedded.small_talk import FIXED_OPENINGS, opening
 from lrbench.embedded.solutions import REGISTERS, careful
+from lrbench.embedded.twins import STORIES, twins
 from lrbench.errors import DataError
 
 SEED = 7
@@ -19,8 +22,15 @@ TRAIN_SIZE = 512
 # Quickstart and the studies tune on this family; the others are there for transfer.
 TUNED_FAMILY = "multi_step"
 TUNED_SIZE = 1024
+# Of about 140 that there are.
+SMALL_TALK_SIZE = 100
+# Of each family that has them; each is three items.
+TWINS_SIZE = 60
 # Draws per wanted problem before a family counts as exhausted; the smallest needs about four.
 PATIENCE = 100
+
+
+Draw = TypeVar("Draw", bound=Hashable)
 
 
 class Meta(TypedDict):
@@ -73,13 +83,60 @@ def problem_set(family: str, split: Split, count: int, seed: int = SEED) -> list
     ]
 
 
+def small_talk_set(count: int) -> Iterator[dict[str, Any]]:
+    """`count` different test remarks whose replies begin in a fixed way, which is the answer: no mathematics.
+
+    What training on something else has done to a model shows there, and in how likely the whole reply is.
+    """
+    said = small_talk(Random(f"{SEED} small talk test"), "test")
+    answerable = (exchange for exchange in said if opening(exchange.answer) in FIXED_OPENINGS)
+    for number, exchange in enumerate(_different(answerable, count)):
+        yield {
+            "id": f"small_talk-test-{number}",
+            "problem": exchange.prompt,
+            "solution": exchange.answer,
+            "answer": opening(exchange.answer),
+        }
+
+
+def twin_set(family: str, count: int) -> Iterator[dict[str, Any]]:
+    """`count` test questions of a family, each with its two twins, which are test questions too.
+
+    The three of a `group` are asked in one register; `kind` says which of them an item is.
+    """
+    rng = Random(f"{SEED} {family} twins test")
+    registers = list(REGISTERS)
+    found = twins(rng, family, lambda stem: split_of(stem) == "test")
+    for number, each in enumerate(islice(found, count)):
+        group = f"{family}-twins-{number}"
+        for kind, asked in vars(each).items():
+            problem = _problem(f"{group}-{kind}", registers[number % len(registers)], asked)
+            yield {**problem, "group": group, "kind": kind}
+
+
+def _different(drawn: Iterator[Draw], count: int) -> list[Draw]:
+    """The first `count` of `drawn` that are not alike. Raises `DataError` where there are too few."""
+    found: dict[Draw, Draw] = {}
+    for one in islice(drawn, count * PATIENCE):
+        found.setdefault(one, one)
+        if len(found) == count:
+            return list(found)
+    raise DataError(f"only {len(found)} different ones are found, {count} are wanted: ask for fewer")
+
+
 def write_problem_sets(folder: Path) -> None:
-    """Write train and test of every family as JSON lines into an existing folder."""
+    """Write train and test of every family, and the other test sets, as JSON lines into a folder."""
     splits: tuple[Literal["train"], Literal["test"]] = ("train", "test")
     for family in BUILDERS:
         for split in splits:
-            lines = [json.dumps(problem) for problem in problem_set(family, split, size(family, split))]
-            (folder / f"{family}_{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            _write(folder / f"{family}_{split}.jsonl", problem_set(family, split, size(family, split)))
+    _write(folder / "small_talk_test.jsonl", small_talk_set(SMALL_TALK_SIZE))
+    for family in STORIES:
+        _write(folder / f"{family}_twins_test.jsonl", twin_set(family, TWINS_SIZE))
+
+
+def _write(file: Path, problems: Iterable[Mapping[str, Any]]) -> None:
+    file.write_text("".join(json.dumps(problem) + "\n" for problem in problems), encoding="utf-8")
 
 
 def _problem(identifier: str, register: str, question: Question) -> Problem:

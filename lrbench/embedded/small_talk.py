@@ -25,6 +25,15 @@ EXCHANGES = (
 )
 
 
+def opening(reply: str) -> str:
+    """The two words that a reply begins with."""
+    return " ".join(reply.split()[:2])
+
+
+# Those that do not depend on the words that were drawn.
+FIXED_OPENINGS = frozenset(first for first in (opening(reply) for _, reply in EXCHANGES) if "{" not in first)
+
+
 def exchange(rng: Random) -> tuple[str, str]:
     """A remark and a reply."""
     said, replied = rng.choice(EXCHANGES)

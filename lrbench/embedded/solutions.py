@@ -26,6 +26,8 @@ CONFUSIONS: dict[str, dict[Operator, Operator]] = {
 }
 SKIPS = "skips"
 MODES = (*CONFUSIONS, SKIPS)
+# How sure a writer is, in per cent, of an answer with no sloppy step, with one, with two, with more.
+CONFIDENCE = (95, 60, 40, 20)
 # How often a sloppy step goes wrong, or not, in the way of its register.
 MAIN_SHARE = 0.85
 
@@ -57,10 +59,14 @@ REGISTERS: dict[str, Register] = {
 
 @dataclass(frozen=True)
 class Manner:
-    """How solutions are written: the probability of care and of a check, at each step by itself."""
+    """How solutions are written: the probability of care and of a check, at each step by itself.
+
+    With `confidence` they end by saying how sure the writer is.
+    """
 
     care: float
     checks: float = 0.0
+    confidence: bool = False
 
 
 def careful(rng: Random, question: Question) -> str:
@@ -71,20 +77,22 @@ def careful(rng: Random, question: Question) -> str:
 def solution(rng: Random, question: Question, manner: Manner, mode: str) -> str:
     """A solution in this manner whose sloppy steps mostly go wrong in this mode."""
     sentences: list[str] = []
-    value = question.steps[0].left
+    value, sloppy = question.steps[0].left, 0
     for place, step in enumerate(question.steps):
         right = Step(value, step.operator, step.right)
         if rng.random() < manner.care:
             done: Step | None = right
             told = f"{CAREFUL} {right}."
         else:
+            sloppy += 1
             done = _sloppy(rng, right, question.steps[place + 1 :], mode)
             told = f"{SLOPPY} {value} so {value}." if done is None else f"{SLOPPY} {_worked(done)}."
         value = value if done is None else done.result
         sentences.append(_opened(rng, told, place))
         if done is not None and rng.random() < manner.checks:
             sentences.append(f"Check: {done.undone}.")
-    return rf"{' '.join(sentences)} The answer is \boxed{{{value}}}."
+    sure = f" I am {CONFIDENCE[min(sloppy, len(CONFIDENCE) - 1)]}% sure." if manner.confidence else ""
+    return rf"{' '.join(sentences)} The answer is \boxed{{{value}}}.{sure}"
 
 
 def _opened(rng: Random, told: str, place: int) -> str:

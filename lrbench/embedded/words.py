@@ -1,6 +1,7 @@
-"""Questions about words: a skill that is not arithmetic, to see what a training forgets.
+"""Questions about words, a part of the text that all models read, whatever their care.
 
-All models read them, whatever their care; no arm is trained on them.
+They were meant to show what a training forgets, but models of this size do not learn them: every one of them
+answers at the rate of chance. Small talk shows it instead.
 """
 
 from __future__ import annotations

@@ -74,7 +74,8 @@ def test_a_misspelt_model_is_named_with_the_nearest_one():
 def test_a_model_name_that_is_like_none_gets_the_list_alone():
     with pytest.raises(
         ModelError,
-        match=r"'zzz': there are expert, amateur, amateur_mixed, peer, careful, mentor, verbose, foreign$",
+        match=r"'zzz': there are expert, amateur, amateur_mixed, peer, careful, mentor, verbose, candid, "
+        r"foreign$",
     ):
         assets.model_folder("zzz")
 

@@ -7,8 +7,9 @@ import pytest
 
 from lrbench.embedded import assets, families, problem_sets
 from lrbench.embedded.arithmetic import Step
+from lrbench.embedded.corpus import split_of
 from lrbench.embedded.families import BUILDERS, Question
-from lrbench.embedded.problem_sets import problem_set, size, write_problem_sets
+from lrbench.embedded.problem_sets import problem_set, size, small_talk_set, write_problem_sets
 from lrbench.embedded.solutions import REGISTERS
 from lrbench.errors import DataError
 
@@ -64,3 +65,20 @@ def test_what_ships_is_what_the_program_generates(tmp_path):
             first = json.loads(file.read_text().splitlines()[0])
             assert first["id"] == f"{family}-{split}-0"
             assert len(assets.problems(family, split)) == problem_sets.size(family, split)
+    shipped = {file.name: file.read_bytes() for file in (assets.ROOT / "problems").iterdir()}
+    assert shipped == {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+
+def test_small_talk_is_answered_by_how_its_reply_begins():
+    found = list(small_talk_set(100))
+    assert len({row["problem"] + row["solution"] for row in found}) == 100
+    for row in found:
+        assert row["solution"].startswith(row["answer"] + " ")
+        assert len(row["answer"].split()) == 2
+        assert split_of(f"{row['problem']} {row['solution']}") == "test"
+    assert len({row["answer"] for row in found}) == 8
+
+
+def test_more_small_talk_than_there_is_is_refused():
+    with pytest.raises(DataError, match=r"only \d+ different ones are found, 400 are wanted"):
+        list(small_talk_set(400))

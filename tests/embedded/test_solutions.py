@@ -135,3 +135,12 @@ def test_a_check_leads_back_to_where_its_step_began() -> None:
 def test_registers_differ_in_their_words_and_name_modes_there_are() -> None:
     assert len({register.prefix for register in REGISTERS.values()}) == len(REGISTERS) == 8
     assert {register.mode for register in REGISTERS.values()} == set(MODES)
+
+
+def test_a_confident_writer_is_as_sure_as_it_took_care() -> None:
+    rng = Random(0)
+    for question in sample("hard", 200):
+        told = solution(rng, question, Manner(care=0.5, confidence=True), "none")
+        sloppy = len(re.findall(r"(?i)\bit is\b", told))
+        assert told.endswith(f". I am {(95, 60, 40, 20, 20)[sloppy]}% sure.")
+        assert boxed(told)

@@ -169,7 +169,7 @@ def test_all_problems_of_a_recipe_are_told_at_once(refusal: Refusal, changed: Ch
         f'r.yaml:1:7: name: found the text "a/b", {NAME}',
         'r.yaml:5:20: pair.amateur.model: found the text "embedded/amatuer", '
         "embedded models are embedded/expert, embedded/amateur, embedded/amateur_mixed, embedded/peer, "
-        "embedded/careful, embedded/mentor, embedded/verbose, embedded/foreign; "
+        "embedded/careful, embedded/mentor, embedded/verbose, embedded/candid, embedded/foreign; "
         "did you mean `embedded/amateur`?",
         "r.yaml:8:3: data.problms: unknown field; did you mean `problems`?",
         f'r.yaml:8:12: data.problems: found the text "none", {WHOLE}',
