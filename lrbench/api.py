@@ -12,10 +12,11 @@ from lrbench.pipeline.progress import Reporter
 from lrbench.pipeline.run import RunReport, run_recipe
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.schema import Recipe
+from lrbench.results.foreign.comparing import FilesCompared, compare_files
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["grade", "load_recipe", "plan", "run", "runs_folder"]
+__all__ = ["compare", "grade", "load_recipe", "plan", "run", "runs_folder"]
 
 
 def runs_folder() -> Path:
@@ -38,3 +39,11 @@ def run(recipe: Recipe, runs: Path | None = None, reporter: Reporter | None = No
     for failure in report.failures:
         logger.warning("not done: %s", failure)
     return report
+
+
+def compare(*files: Path | str, metric: str | None = None) -> FilesCompared:
+    """Compare the systems in result files or folders with the first of them.
+
+    See `lrbench.results.foreign.comparing.compare_files`; `contrast_words` there puts the answer into words.
+    """
+    return compare_files(map(str, files), metric)

@@ -16,6 +16,8 @@ import typer
 
 from lrbench.ending import run_to_end, write_crash_report
 from lrbench.errors import InterruptedRunError, LrbenchError, OutputError, UserError
+from lrbench.file_commands import add_to
+from lrbench.options import RUNS, Overrides, RecipePath, Runs
 from lrbench.output import complain, tell
 from lrbench.pipeline.probing import ITEMS
 
@@ -34,22 +36,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RecipePath = Annotated[
-    Path, typer.Argument(metavar="RECIPE", help="A recipe, for example recipes/quickstart.yaml.")
-]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Fields to set, such as seed=1.")
-]
-Runs = Annotated[
-    Path,
-    typer.Option(
-        "--runs",
-        envvar="LRBENCH_RUNS",
-        file_okay=False,
-        help="Folder of artifacts, ledger and MLflow store.",
-    ),
-]
-RUNS = Path("runs")
 Tables = Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of tables and figures.")]
 TABLES = Path("tables")
 EXPERIMENTS = Path("experiments")
@@ -224,6 +210,9 @@ def results(
 ) -> None:
     """Print the leaderboard: arms x benchmarks with intervals and paired tests."""
     _print_results(runs, lambda record: recipe in (None, record.recipe), format_, recipe=recipe)
+
+
+add_to(app)
 
 
 @app.command()

@@ -33,6 +33,8 @@ LAYERS = [
     ["output"],
     ["ending"],
     ["api"],
+    ["options"],
+    ["file_commands"],
     ["cli"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -25,10 +25,11 @@ GZIP_MAGIC = b"\x1f\x8b"
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+def read_json_lines(path: Path, constants: bool = False) -> Iterator[tuple[int, Any]]:
     """The number (from 1) and the value of every line of `path` that is not blank.
 
     A name that ends in `.gz` is decompressed on the way; a byte order mark is no part of the first line.
+    `constants` are read as `strict_json` does.
     Raises `DataError` for what is not a regular file that can be read, for one that is too large or changes
     meanwhile, and for a line that is not UTF-8 text or not JSON (`strict_json`).
     """
@@ -38,7 +39,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
             packed = path.suffix == ".gz"
             largest = max(ALWAYS_UNPACKED, LARGEST_RATIO * before.st_size) if packed else before.st_size
             lines = cast("IO[bytes]", gzip.GzipFile(fileobj=file) if packed else file)
-            yield from _values(path, lines, largest, packed)
+            yield from _values(path, lines, largest, packed, constants)
             after = os.fstat(file.fileno())
             if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
                 raise _changed(path)
@@ -81,7 +82,9 @@ def _changed(path: Path) -> DataError:
     return DataError(f"{path}: changed while it was read; start again when nothing writes to it")
 
 
-def _values(path: Path, lines: IO[bytes], largest: int, packed: bool) -> Iterator[tuple[int, Any]]:
+def _values(
+    path: Path, lines: IO[bytes], largest: int, packed: bool, constants: bool
+) -> Iterator[tuple[int, Any]]:
     number, read = 0, 0
     while line := lines.readline(LONGEST_LINE + 1):
         number, read = number + 1, read + len(line)
@@ -106,12 +109,12 @@ def _values(path: Path, lines: IO[bytes], largest: int, packed: bool) -> Iterato
                 "expect; unpack it and look at what is in it"
             )
         if line.strip():
-            yield number, _value(path, number, line.rstrip())
+            yield number, _value(path, number, line.rstrip(), constants)
 
 
-def _value(path: Path, number: int, line: bytes) -> Any:
+def _value(path: Path, number: int, line: bytes, constants: bool) -> Any:
     try:
-        return strict_json(line.decode("utf-8"))
+        return strict_json(line.decode("utf-8"), constants)
     except UnicodeDecodeError as error:
         column = len(line[: error.start].decode("utf-8")) + 1
         raise DataError(

@@ -35,7 +35,7 @@ class Claim:
     """One claim: `first` is above, below or as good as `second` on a benchmark or on the `average`.
 
     `margin` is in points of accuracy: for `>` and `<` how large the difference is at least (0: any), for
-    `==` how far apart the two are at most.
+    `==` how far apart the two are at most. `no_worse` makes the one whose margin is below 0.
     """
 
     text: str
@@ -65,6 +65,13 @@ def parse_claim(text: str) -> Claim:
     if relation == "==" and margin == 0:
         raise ValueError(f"found {found(text)}; the margin of `==` has to be above 0, such as `within 1`")
     return Claim(text, first, cast(Relation, relation), second, where, margin)
+
+
+def no_worse(first: str, second: str, where: str, points: float) -> Claim:
+    """That `first` is worse than `second` by less than `points` points, if at all."""
+    return Claim(
+        f"{first} no worse than {second} on {where} by {points:g}", first, ">", second, where, -points
+    )
 
 
 def wrong_claims(sections: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -28,6 +28,11 @@ def claim_sentence(judgement: Judgement) -> str:
         if verdict == "refuted":
             return f"{first} does not match {second} {where}: they are more than {margin} apart"
         return f"whether {first} and {second} are within {margin} {where} is not decided"
+    if claim.margin < 0:
+        worse = f"worse than {second} {where} by {_points(-claim.margin)} or more"
+        if verdict == "supported":
+            return f"{first} is not {worse}"
+        return f"{first} is {worse}" if verdict == "refuted" else f"whether {first} is {worse} is not decided"
     direction = "above" if claim.relation == ">" else "below"
     by = f"by more than {margin}" if claim.margin else ""
     relation = " ".join(part for part in (direction, second, where, by) if part)

@@ -73,7 +73,9 @@ def _missing_scores(scores: Iterable[ScoreRecord]) -> Iterator[Gap]:
     """Benchmarks of an evaluation that have no score: they are recorded together or not at all."""
     found: dict[tuple[str, str], list[ScoreRecord]] = defaultdict(list)
     for score in scores:
-        found[score.arm_id, stable_hash(score.suite_protocol)].append(score)
+        # A result file may lack a benchmark that others of its import have.
+        if not score.imported:
+            found[score.arm_id, stable_hash(score.suite_protocol)].append(score)
     for together in found.values():
         missing = together[0].suite_protocol.keys() - {score.benchmark for score in together}
         if missing:
@@ -106,7 +108,8 @@ def _missing_artifacts(contents: LedgerContents, there: set[Address]) -> Iterato
     for record in contents.arms:
         behind |= dict.fromkeys(record.addresses.values(), record)
     for score in contents.scores:
-        behind.setdefault((EVALUATE, score.evaluation_key), score)
+        if not score.imported:
+            behind.setdefault((EVALUATE, score.evaluation_key), score)
     gone = [f"{stage}/{key[:8]} of {_name(behind[stage, key])}" for stage, key in behind.keys() - there]
     if gone:
         yield Gap(True, f"store: not there any more, though results come from it: {_listed(gone)}; {_AGAIN}")

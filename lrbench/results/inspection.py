@@ -50,6 +50,11 @@ class Inspector:
 
     def items(self, score: ScoreRecord) -> list[dict[str, Any]]:
         """The graded items of a score in the benchmark's order; fields as in `evaluation.harness.Item`."""
+        if score.imported:
+            raise StoreError(
+                f"the outcomes on {score.benchmark} were imported: what was asked and answered is in the "
+                "file that they come from"
+            )
         return list(read_items(self.artifact(EVALUATION, score.evaluation_key)))
 
     def scored_rollouts(self, arm: ArmRecord) -> ScoredRollouts | None:

@@ -59,6 +59,8 @@ def stages_behind(arm: ArmRecord | None, scores: Iterable[ScoreRecord]) -> dict[
     """(stage, key) -> label of everything a result was made by, in order, each once."""
     found = {} if arm is None else {address: name for name, address in arm.addresses.items()}
     for score in scores:
+        if score.imported:
+            continue
         found.setdefault((EVALUATION, score.evaluation_key), f"{EVALUATION} {score.benchmark}")
     return found
 

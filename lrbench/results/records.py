@@ -22,6 +22,9 @@ def _has_zone(moment: str) -> str:
     return moment
 
 
+# Marks, in settings and protocols, what was read from result files and not made and measured here.
+IMPORTED = "imported"
+
 Outcomes = Annotated[str, Field(pattern=r"^[01]*$")]
 Moment = Annotated[str, AfterValidator(_has_zone)]
 Count = Annotated[int, Field(ge=0)]
@@ -78,6 +81,11 @@ class ArmRecord(Record):
     stages: dict[str, str]
     environment: dict[str, str]
     recorded_at: Moment
+
+    @property
+    def imported(self) -> bool:
+        """Whether it is a system of result files: how it was made is not known, and no stage made it."""
+        return IMPORTED in self.settings
 
     @property
     def addresses(self) -> dict[str, tuple[str, str]]:
@@ -187,6 +195,11 @@ class ScoreRecord(Record):
             measured_together,
             self.evaluation_key,
         )
+
+    @property
+    def imported(self) -> bool:
+        """Whether it comes from a result file, and from no evaluation in the store."""
+        return IMPORTED in self.protocol
 
     @property
     def n(self) -> int:

@@ -122,7 +122,8 @@ class ArmsInUse:
             self._named[arm.recipe, arm.arm].append(arm)
 
     def of(self, arm: ArmRecord | None, scores: Iterable[ScoreRecord]) -> Uses:
-        """What `arm` uses, with `scores` of it; without a record of its making only what scores say."""
+        """What `arm` uses, with `scores` of it; where its making is not known, only what scores say."""
+        arm = None if arm is None or arm.imported else arm
         scores = [score for score in scores if score.tokens is not None]
         tokens = sum(score.tokens or 0 for score in scores)
         answers = sum(score.n for score in scores)
@@ -142,9 +143,9 @@ class ArmsInUse:
     def costs(self, arm: ArmRecord | None) -> Costs | None:
         """What it took to make `arm` and every arm whose adapter it reads, each stage counted once.
 
-        None where one of them is not recorded.
+        None where one of them is not recorded, and of what was imported.
         """
-        if arm is None:
+        if arm is None or arm.imported:
             return None
         read = self._read_by(arm)
         return None if read.missing else _together([arm, *read.arms])

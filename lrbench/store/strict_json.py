@@ -23,15 +23,18 @@ class JsonError(ValueError):
         self.column = column
 
 
-def strict_json(text: str) -> Any:
-    """The value of a JSON text.
+def strict_json(text: str, constants: bool = False) -> Any:
+    """The value of a JSON text; with `constants`, NaN and infinities as Python writes them are read as None.
 
     Raises `JsonError` for what is not JSON, for a key that stands twice in one object, for numbers that are
     NaN, infinite or too long, for half a surrogate pair, and for nesting deeper than Python can follow.
     """
     try:
         value = json.loads(
-            text, object_pairs_hook=_distinct, parse_constant=_refuse_constant, parse_float=_finite
+            text,
+            object_pairs_hook=_distinct,
+            parse_constant=_nothing if constants else _refuse_constant,
+            parse_float=_finite,
         )
     except JsonError:
         raise
@@ -56,6 +59,10 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise JsonError(f"holds {name}, which is no JSON number")
+
+
+def _nothing(_name: str) -> None:
+    return None
 
 
 def _finite(text: str) -> float:

@@ -80,6 +80,8 @@ def export_result(
         raise UserError("--dtype is that of a merged model; add --merge, or leave it out for the adapter")
     contents = Ledger(runs / "ledger").read()
     arm = find_result(name, contents.arms)
+    if arm.imported:
+        raise UserError(f"{full_name(arm)} was imported from result files: its model is not here")
     if "train" not in arm.stages:
         raise UserError(
             f"{full_name(arm)} is the expert itself, untrained: there is no adapter and nothing to "

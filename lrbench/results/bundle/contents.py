@@ -131,6 +131,12 @@ def write_bundle(names: Sequence[str], runs: Path, to: Path, overrides: Sequence
     contents = Ledger(runs / "ledger").read()
     declared = declarations_of(names, overrides, contents)
     arm_ids = {arm_id for record in declared for arm_id in record.arm_ids}
+    imported = sorted({arm.recipe for arm in contents.arms if arm.arm_id in arm_ids and arm.imported})
+    if imported:
+        raise UserError(
+            f"{', '.join(map(plain, imported))}: imported from result files, and a bundle holds what was "
+            "measured here; hand on the files themselves"
+        )
     unmade = sorted(arm_ids - {arm.arm_id for arm in contents.arms})
     missing = [f"the arm {arm_id} is not made yet" for arm_id in unmade]
     return _pack(_part(contents, declared, arm_ids), None, missing, runs, to, contents)

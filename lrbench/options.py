@@ -1,0 +1,25 @@
+"""What several commands take: the recipe, its overrides, the folder of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipePath = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="A recipe, for example recipes/quickstart.yaml.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Fields to set, such as seed=1.")
+]
+Runs = Annotated[
+    Path,
+    typer.Option(
+        "--runs",
+        envvar="LRBENCH_RUNS",
+        file_okay=False,
+        help="Folder of artifacts, ledger and MLflow store.",
+    ),
+]
+RUNS = Path("runs")
