@@ -26,7 +26,7 @@ from lrbench.recipe.secrets import without_secrets
 from lrbench.results.inspection import Inspector
 from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored, is_server
 from lrbench.results.provenance import StageFound, State, hashes_read, look, stages_behind, verified
-from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.records import IMPORTED, ArmRecord, ScoreRecord
 from lrbench.results.text import plain
 
 NONE = "none"
@@ -55,13 +55,15 @@ def main() -> None:
             '<p class="lr-note lr-problem" role="alert">The ledger has what this arm scored, but no readable '
             "record of how it was made.</p>"
         )
+    elif arm.imported:
+        show_import(arm, names[arm.arm_id], results)
     else:
         show_identity(arm, names[arm.arm_id])
         show_reproduction(arm, results)
         show_recipe(arm, results, names)
-    stages = show_stages(arm, scores, store)
+    stages = [] if arm is not None and arm.imported else show_stages(arm, scores, store)
     show_hashes(stages, scores)
-    if arm is not None:
+    if arm is not None and not arm.imported:
         show_environment(arm)
     show_mlflow(arm_id, results)
     show_records(arm, scores)
@@ -78,6 +80,23 @@ def show_identity(arm: ArmRecord, name: str) -> None:
         "commit": commit_of(arm) or "not recorded",
     }
     st.html(f"<h2>{html.escape(name)}</h2>" + facts_html(facts, "This result"))
+
+
+def show_import(arm: ArmRecord, name: str, results: Results) -> None:
+    """Which files the outcomes come from, and what put them here: nothing else is known of them."""
+    facts = arm.environment | {
+        f"SHA-256, {benchmark}": digest for benchmark, digest in arm.settings[IMPORTED]["files"].items()
+    }
+    facts |= {"recorded": arm.recorded_at, "arm id": arm.arm_id}
+    st.html(
+        f"<h2>{html.escape(name)}</h2>"
+        '<p class="lr-note">Imported from result files: measured by another harness, under a protocol of its '
+        "own. How the system was made, what it cost and what it answered are not known here.</p>"
+        + facts_html(facts, "The files")
+    )
+    command, _ = reproduction(arm, results)
+    st.html("<h2>Import it again</h2>")
+    st.code(code_text(command), language="bash", wrap_lines=True)
 
 
 def commit_of(arm: ArmRecord) -> str:

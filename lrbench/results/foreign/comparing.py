@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import inf
 from statistics import NormalDist
+
+import numpy as np
 
 from lrbench.errors import DataError
 from lrbench.evaluation.statistics import (
@@ -13,17 +15,18 @@ from lrbench.evaluation.statistics import (
     POINTS,
     POWER,
     Comparison,
+    DrawsDifference,
     Estimate,
-    Flips,
+    PairedDraws,
     adjust,
-    compare_averages,
-    compare_benchmark,
+    compare_draws,
     macro_average,
+    mean_of_benchmarks,
+    mean_share,
     smallest_detectable_difference,
-    wilson_interval,
 )
 from lrbench.results.foreign.outcomes import Measured, shown
-from lrbench.results.foreign.pairing import Pairing, flipped, pair
+from lrbench.results.foreign.pairing import Pairing, pair
 from lrbench.results.foreign.reading import System, read_systems, source_of
 from lrbench.results.protocols import Difference, differing_fields
 
@@ -33,8 +36,8 @@ class Contrast:
     """One system against another where both were measured: shares right, and what they differ by.
 
     Over `n` items that both answered; the difference is the system's minus the baseline's, in points.
-    `detectable` is the true difference, in points, that so many items separate with power 0.8 where as large
-    a share of them flips as did; None where not even flips in one direction would be enough.
+    `detectable` is the true difference, in points, that these items separate with power 0.8, were their
+    outcomes to differ as often as they did; None where no difference could be seen.
     """
 
     n: int
@@ -46,7 +49,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class BenchmarkContrast(Contrast):
-    """A contrast on one benchmark. `won` and `lost` are the items that flipped, by their ids.
+    """A contrast on one benchmark. `won` and `lost` are the items of which more or less was right, by id.
 
     `measured_otherwise` are the fields in which the files say that the two were measured differently.
     """
@@ -76,11 +79,6 @@ class SystemContrast:
     def overall(self) -> Contrast:
         """The average, or the one benchmark there is."""
         return self.average or self.benchmarks[0]
-
-    @property
-    def flips(self) -> tuple[Flips, ...]:
-        """How the outcomes meet, by benchmark."""
-        return tuple(contrast.pairing.flips for contrast in self.benchmarks)
 
 
 @dataclass(frozen=True)
@@ -130,8 +128,8 @@ def _contrast(first: System, second: System) -> SystemContrast:
             left_out += (
                 f"{shown(benchmark)}: {reason}" for reason in pairing.reasons(first.name, second.name)
             )
-            if pairing.paired:
-                found.append((ours, theirs, pairing))
+            if pairing.draws is not None:
+                found.append((ours, theirs, pairing, pairing.draws))
             if pairing.paired and not pairing.texts_known:
                 left_out.append(
                     f"{shown(benchmark)}: the files do not both say what was asked, so items were paired by "
@@ -140,27 +138,26 @@ def _contrast(first: System, second: System) -> SystemContrast:
     if not found:
         why = "; ".join(left_out) or "no benchmark is in both"
         raise DataError(f"{first.place} and {second.place} share no item that can be paired: {why}")
-    alone = {ours.benchmark: compare_benchmark(pairing.flips) for ours, _, pairing in found}
+    alone = {ours.benchmark: compare_draws((paired,)) for ours, _, _, paired in found}
     adjusted = adjust(alone)
     benchmarks = tuple(
-        _on_benchmark(ours, theirs, pairing, adjusted[ours.benchmark]) for ours, theirs, pairing in found
+        _on_benchmark(ours, theirs, pairing, paired, adjusted[ours.benchmark])
+        for ours, theirs, pairing, paired in found
     )
-    average = _on_average([pairing.flips for _, _, pairing in found]) if len(found) > 1 else None
+    average = _on_average(benchmarks, [paired for *_, paired in found]) if len(found) > 1 else None
     return SystemContrast(second.name, first.name, benchmarks, average, tuple(left_out))
 
 
 def _on_benchmark(
-    first: Measured, second: Measured, pairing: Pairing, comparison: Comparison
+    first: Measured, second: Measured, pairing: Pairing, pair: PairedDraws, comparison: Comparison
 ) -> BenchmarkContrast:
-    flips = pairing.flips
-    won, lost = flipped(first, second, pairing)
+    won, lost = pairing.flipped
     return BenchmarkContrast(
-        n=flips.n,
-        baseline=_accuracy(_before(flips), flips.n),
-        system=_accuracy(_after(flips), flips.n),
+        n=pair.items,
+        baseline=_accuracy(pair.second, pair, pairing.parts),
+        system=_accuracy(pair.first, pair, pairing.parts),
         comparison=comparison,
-        # As if half an item at least had flipped: of none, nothing could be planned with.
-        detectable=smallest_detectable_difference(flips.n, max(flips.discordance, 0.5 / flips.n)),
+        detectable=_detectable(pair),
         benchmark=first.benchmark,
         pairing=pairing,
         won=won,
@@ -169,31 +166,40 @@ def _on_benchmark(
     )
 
 
-def _on_average(flips: Sequence[Flips]) -> Contrast:
-    variance = 0.0
-    for table in flips:
-        won, lost = (max(count, 0.5) / table.n for count in (table.won, table.lost))
-        variance += max(won + lost - (won - lost) ** 2, 0.0) / table.n
-    reach = NormalDist().inv_cdf((1 + LEVEL) / 2) + NormalDist().inv_cdf(POWER)
+def _accuracy(right_NM: np.ndarray, pair: PairedDraws, parts: int) -> Estimate:
+    # What is partly right may be worth more than one outcome: its variance alone says how much.
+    outcomes = right_NM.shape[1] if parts == 1 else inf
+    return mean_share(right_NM.mean(axis=1), pair.groups, outcomes)
+
+
+def _detectable(pair: PairedDraws) -> float | None:
+    flips = pair.flips
+    if flips is not None:
+        # As if half an item at least had flipped: of none, nothing could be planned with.
+        return smallest_detectable_difference(flips.n, max(flips.discordance, 0.5 / flips.n))
+    return _within_reach(DrawsDifference((pair,)).error)
+
+
+def _within_reach(error: float) -> float | None:
+    """The difference that a standard error of so many points separates with power 0.8; None above 100."""
+    found = error * (NormalDist().inv_cdf((1 + LEVEL) / 2) + NormalDist().inv_cdf(POWER))
+    return found if found <= POINTS else None
+
+
+def _on_average(benchmarks: Sequence[BenchmarkContrast], pairs: Sequence[PairedDraws]) -> Contrast:
+    tables = [table for table in (pair.flips for pair in pairs) if table is not None]
+    whole = len(tables) == len(pairs)
     return Contrast(
-        n=sum(table.n for table in flips),
-        baseline=macro_average(tuple((_before(table), table.n) for table in flips)),
-        system=macro_average(tuple((_after(table), table.n) for table in flips)),
-        comparison=compare_averages(tuple(flips)),
-        detectable=POINTS * reach * sqrt(variance) / len(flips),
+        n=sum(pair.items for pair in pairs),
+        baseline=macro_average(tuple((table.both + table.lost, table.n) for table in tables))
+        if whole
+        else mean_of_benchmarks([one.baseline for one in benchmarks]),
+        system=macro_average(tuple((table.both + table.won, table.n) for table in tables))
+        if whole
+        else mean_of_benchmarks([one.system for one in benchmarks]),
+        comparison=compare_draws(pairs),
+        detectable=_within_reach(DrawsDifference(tuple(pairs)).error),
     )
-
-
-def _before(flips: Flips) -> int:
-    return flips.both + flips.lost
-
-
-def _after(flips: Flips) -> int:
-    return flips.both + flips.won
-
-
-def _accuracy(correct: int, n: int) -> Estimate:
-    return Estimate(correct / n, wilson_interval(correct, n))
 
 
 def _chosen_metrics(systems: Sequence[System]) -> Iterator[str]:

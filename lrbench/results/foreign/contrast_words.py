@@ -113,6 +113,7 @@ def sentences(contrast: SystemContrast) -> Iterator[str]:
         for word, items in (("won", flips.won), ("lost", flips.lost)):
             if items:
                 yield f"{plain(flips.benchmark, LONGEST_NAME)}, {word}: {_some(items)}"
+    yield from _counted(contrast)
     for found in _measured_otherwise(contrast):
         yield plain(found, LONGEST_LINE)
     for line in contrast.left_out:
@@ -131,6 +132,24 @@ def _verdict(system: str, baseline: str, where: str, one: Contrast) -> str:
         return f"{system} is equivalent to {baseline} {where}, within {margin}: {difference}."
     could = "" if one.detectable is None else f"; these items could see {one.detectable:.1f} points"
     return f"Whether {system} differs from {baseline} {where} is not decided: {difference}{could}."
+
+
+def _counted(contrast: SystemContrast) -> Iterator[str]:
+    """How items are counted, where that is not one answer each."""
+    for one in contrast.benchmarks:
+        draws, name = one.pairing.draws, plain(one.benchmark, LONGEST_NAME)
+        if draws is None or draws.flips is not None:
+            continue
+        counts = [
+            f"{right_NM.shape[1] // one.pairing.parts} answers to each item of {plain(system, LONGEST_NAME)}"
+            for system, right_NM in ((contrast.baseline, draws.second), (contrast.system, draws.first))
+            if right_NM.shape[1] > one.pairing.parts
+        ]
+        if one.pairing.parts > 1:
+            counts.append("answers are partly right, counted to a hundredth")
+        if draws.groups is not None:
+            counts.append(f"{len(set(draws.groups)):,} groups of items, each counted as one")
+        yield f"{name}: {'; '.join(counts)}. p: sign flips; interval: Student's t."
 
 
 def _measured_otherwise(contrast: SystemContrast) -> Iterator[str]:
@@ -166,7 +185,7 @@ def _lines(contrast: SystemContrast) -> Iterator[tuple[str, Contrast]]:
 
 def _cells(name: str, one: Contrast) -> list[tuple[str, ...]]:
     """The cells of a line, each of parts that stand below or beside each other."""
-    flips = one.pairing.flips if isinstance(one, BenchmarkContrast) else None
+    flips = f"{len(one.won)} / {len(one.lost)}" if isinstance(one, BenchmarkContrast) else ""
     low, high = one.comparison.interval.low, one.comparison.interval.high
     return [
         (name,),
@@ -174,7 +193,7 @@ def _cells(name: str, one: Contrast) -> list[tuple[str, ...]]:
         (f"{100 * one.baseline.value:.1f}", interval_text(one.baseline)),
         (f"{100 * one.system.value:.1f}", interval_text(one.system)),
         (difference_text(one.comparison.difference), f"[{low:.1f}, {high:.1f}]"),
-        ("" if flips is None else f"{flips.won} / {flips.lost}",),
+        (flips,),
         (UNKNOWN if one.detectable is None else f"{one.detectable:.1f}",),
         _short_verdict(one.comparison),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,17 @@ from hypothesis import strategies as st
 
 from lrbench import api
 from lrbench.errors import DataError, UserError
-from lrbench.evaluation.statistics import Flips, compare_averages, compare_benchmark
+from lrbench.evaluation.statistics import (
+    Flips,
+    average_at_k,
+    compare_averages,
+    compare_benchmark,
+    compare_draws,
+)
 from lrbench.results.foreign.comparing import compare_files
 from lrbench.results.foreign.contrast_words import compared_to_json, compared_to_markdown, sentences
 from lrbench.results.foreign.outcomes import Measured, Origin, Outcome, naturally
-from lrbench.results.foreign.pairing import flipped, pair
+from lrbench.results.foreign.pairing import pair
 from tests.commands import lrbench
 from tests.results.foreign.support import json_lines, table, write_csv
 
@@ -32,7 +39,8 @@ def test_a_system_is_set_against_the_first_named(tmp_path: Path) -> None:
     assert (found.baseline, contrast.system) == ("base", "tuned")
     (one,) = contrast.benchmarks
     flips = Flips(won=40, lost=0, both=120, neither=40)
-    assert one.pairing.flips == flips
+    assert one.pairing.draws is not None
+    assert one.pairing.draws.flips == flips
     assert one.comparison == compare_benchmark(flips)
     assert (one.n, one.baseline.value, one.system.value) == (200, 0.6, 0.8)
     assert contrast.average is None
@@ -52,7 +60,8 @@ def test_several_benchmarks_have_an_average_and_holm_between_them(tmp_path: Path
         write_csv(tmp_path / f"{name}.csv", lines)
     (contrast,) = compare_files([str(tmp_path / "base.csv"), str(tmp_path / "tuned.csv")]).contrasts
     assert contrast.average is not None
-    assert contrast.average.comparison == compare_averages(contrast.flips)
+    flips = (Flips(won=40, lost=0, both=120, neither=40), Flips(won=0, lost=0, both=120, neither=80))
+    assert contrast.average.comparison == compare_averages(flips)
     first, second = contrast.benchmarks
     assert first.comparison.p_adjusted == pytest.approx(2 * first.comparison.p)
     assert second.comparison.difference == 0
@@ -125,6 +134,56 @@ def test_equal_files_are_equivalent_where_there_are_enough_items(tmp_path: Path)
     assert contrast.overall.comparison.verdict == "equivalent"
 
 
+def test_draws_are_compared_by_their_items(tmp_path: Path) -> None:
+    """The mean of an item's draws is what is paired, and one item short of draws is left out."""
+    generator = np.random.default_rng(3)
+    for name, chance in (("a", 0.4), ("b", 0.6)):
+        lines = [
+            {"system": name, "benchmark": "sums", "item": item, "draw": draw, "correct": int(right)}
+            for item, draws in enumerate(generator.random((50, 4)) < chance)
+            for draw, right in enumerate(draws)
+            if (name, item, draw) != ("a", 7, 3)
+        ]
+        write_csv(tmp_path / f"{name}.csv", lines)
+    (contrast,) = compare_files([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]).contrasts
+    (one,) = contrast.benchmarks
+    assert one.n == 49
+    assert one.pairing.no_outcome == ("7",)
+    draws = one.pairing.draws
+    assert draws is not None
+    assert (draws.first.shape, draws.second.shape) == ((49, 4), (49, 4))
+    assert one.comparison == replace(compare_draws((draws,)), p_adjusted=one.comparison.p_adjusted)
+    assert one.system == average_at_k(draws.first)
+    assert "4 answers to each item of a" in " ".join(sentences(contrast))
+
+
+def test_groups_are_counted_and_not_their_items(tmp_path: Path) -> None:
+    """A group of which all items flip together is one flip."""
+    base = "0" * 60
+    tuned = "1111111111" * 3 + "0" * 30
+    for name, outcomes in (("base", base), ("tuned", tuned)):
+        table(tmp_path / f"{name}.csv", outcomes, group=lambda number: f"g{(number - 1) // 10}")
+    (contrast,) = compare_files([str(tmp_path / "base.csv"), str(tmp_path / "tuned.csv")]).contrasts
+    one = contrast.overall
+    assert one.comparison.difference == 50
+    assert one.comparison.p == 0.125  # the mid-p of three flips one way
+    assert "6 groups of items, each counted as one" in " ".join(sentences(contrast))
+
+
+def test_partly_right_answers_are_compared_to_a_hundredth(tmp_path: Path) -> None:
+    for name, values in (("a", (0.25, 0.5, 0, 1)), ("b", (0.75, 0.5, 0.33, 1))):
+        lines = [
+            {"system": name, "benchmark": "sums", "item": item, "correct": value}
+            for item, value in enumerate(values * 10)
+        ]
+        write_csv(tmp_path / f"{name}.csv", lines)
+    (contrast,) = compare_files([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]).contrasts
+    one = contrast.benchmarks[0]
+    assert one.baseline.value == pytest.approx(0.4375)
+    assert one.comparison.difference == pytest.approx(100 * (0.5 + 0.33) / 4)
+    assert (len(one.won), len(one.lost)) == (20, 0)
+
+
 @given(
     st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40),
     st.sets(st.integers(0, 39)),
@@ -155,13 +214,16 @@ def test_pairing_counts_what_an_obvious_count_does(
         for item, found in enumerate(outcomes)
         if item not in lacking_first and item not in lacking_second
     ]
-    assert (pairing.flips.won, pairing.flips.lost) == (both.count((False, True)), both.count((True, False)))
-    assert (pairing.flips.both, pairing.flips.neither) == (
-        both.count((True, True)),
-        both.count((False, False)),
-    )
-    won, lost = flipped(first, second, pairing)
-    assert (len(won), len(lost)) == (pairing.flips.won, pairing.flips.lost)
+    won, lost = pairing.flipped
+    assert (len(won), len(lost)) == (both.count((False, True)), both.count((True, False)))
+    if pairing.draws is None:
+        assert both == []
+    else:
+        assert pairing.draws.flips is not None
+        assert (pairing.draws.flips.both, pairing.draws.flips.neither) == (
+            both.count((True, True)),
+            both.count((False, False)),
+        )
     assert len(pairing.only_first) == len(ours) - len(both)
     assert len(pairing.only_second) == len(theirs) - len(both)
 
@@ -188,7 +250,6 @@ def test_ids_are_in_their_natural_order() -> None:
         ([("q1", "maybe")], "a.csv:2: `correct` is `maybe`, allowed is 0 (wrong) to 1 (right)"),
         ([("", "1")], "a.csv:2: `item` is empty"),
         ([("q" * 201, "1")], "a.csv:2: `item` has 201 characters, allowed are 200"),
-        ([("q1", "0.5")], "is partly right (0.5); files of right and wrong answers are compared so far"),
     ],
 )
 def test_a_line_that_cannot_be_is_told_with_its_place(
