@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lrbench.embedded.families import BUILDERS
 from lrbench.embedded.plans import PLANS
+from lrbench.embedded.twins import STORIES
 from lrbench.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent
 # In the leaderboard's order.
 FAMILIES: tuple[str, ...] = tuple(BUILDERS)
+# Beside the families, for measuring alone.
+TEST_SETS: tuple[str, ...] = (
+    *FAMILIES,
+    *(f"{family}_twins" for family in STORIES),
+    "small_talk",
+)
 MODELS = tuple(plan.name for plan in PLANS)
 # Hashes of the test items as earlier versions had them, so that what was measured on those is known by them.
 EARLIER_ITEMS: dict[str, tuple[str, ...]] = {
@@ -67,13 +74,14 @@ def model_folder(name: str) -> Path:
 
 
 def problems(family: str, split: Literal["train", "test"]) -> list[Problem]:
-    """The problems of one family, in their fixed order.
+    """The problems of one family, in their fixed order; of split `test` also any of `TEST_SETS`.
 
     Raises:
         DataError: there is no such family or split, or its file is missing.
     """
-    if family not in FAMILIES:
-        raise DataError(_unknown("problem set", family, FAMILIES))
+    known = TEST_SETS if split == "test" else FAMILIES
+    if family not in known:
+        raise DataError(_unknown("problem set", family, known))
     if split not in ("train", "test"):
         raise DataError(_unknown("split", split, ("train", "test")))
     file = problems_file(family, split)

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, Literal, NotRequired, TypedDict, TypeVar
 
 from lrbench.embedded.corpus import Split, questions, small_talk, split_of
 from lrbench.embedded.families import BUILDERS, Question
@@ -42,13 +42,15 @@ class Meta(TypedDict):
 
 
 class Problem(TypedDict):
-    """One line of a problem set."""
+    """One line of a problem set; twins have a `group` and a `kind`, small talk no `meta`."""
 
     id: str
     problem: str
     solution: str
     answer: str
     meta: Meta
+    group: NotRequired[str]
+    kind: NotRequired[str]
 
 
 def size(family: str, split: Split) -> int:

@@ -69,11 +69,17 @@ def public_set(data: str) -> DataSet:
 
 
 @lru_cache
-def _embedded_rows(family: str) -> tuple[Row, ...]:
-    return tuple(
-        Row(id=row["id"], problem=row["problem"], answer=row["answer"], solution=row["solution"])
-        for row in problems(family, "test")
-    )
+def _embedded_rows(name: str) -> tuple[Row, ...]:
+    rows = []
+    for problem in problems(name, "test"):
+        row = Row(
+            id=problem["id"],
+            problem=problem["problem"],
+            answer=problem["answer"],
+            solution=problem["solution"],
+        )
+        rows.append(row | {"group": problem["group"]} if "group" in problem else row)
+    return tuple(rows)
 
 
 def choose_items(

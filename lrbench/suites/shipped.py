@@ -7,4 +7,10 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 FILE = "suite.yaml"
 # In the order in which messages name them.
-SHIPPED: tuple[str, ...] = ("embedded7", "math7", "mmlu_stem_5shot")
+SHIPPED: tuple[str, ...] = (
+    "embedded7",
+    "math7",
+    "mmlu_stem_5shot",
+    "embedded_twins",
+    "embedded_talk",
+)

@@ -15,7 +15,7 @@ from lrbench.store.keys import stable_hash
 from lrbench.suites.shipped import FILE, FOLDER, SHIPPED
 from lrbench.suites.suite import shipped_suite
 
-# Beginnings of protocol hashes as they were before suites were folders.
+# Beginnings of protocol hashes as they were before suites were folders, or at first.
 PROTOCOLS = {
     "embedded7": {
         "multi_step": "5ce559691c670d57",
@@ -36,6 +36,12 @@ PROTOCOLS = {
         "mmlu_stem": "a8268e34ef5b0985",
     },
     "mmlu_stem_5shot": {"mmlu_stem": "e9987adefa0619c8"},
+    "embedded_twins": {
+        "multi_step_twins": "4b414b60468bda11",
+        "distractor_twins": "90ab624160b2f345",
+        "hard_twins": "b8fb104491bde245",
+    },
+    "embedded_talk": {"small_talk": "ed043aee5b50dc60"},
 }
 # Of the keys of all stages of the quickstart.
 QUICKSTART_KEYS = "01aa9247db7e7b67b2c1a777fe2f3c47455c16e83a6256e98d2a10fe599b0d6d"
