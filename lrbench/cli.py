@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from lrbench.board_printing import TableFormat, print_results
 from lrbench.ending import run_to_end, write_crash_report
 from lrbench.errors import InterruptedRunError, LrbenchError, OutputError, UserError
 from lrbench.file_commands import add_to
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lrbench.pipeline.failures import Failure
     from lrbench.recipe.schema import Recipe
     from lrbench.recipe.study import LoadedEdition
-    from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
+    from lrbench.results.records import ArmRecord, ScoreRecord
 
 app = typer.Typer(
     name="lrbench",
@@ -39,15 +40,6 @@ app = typer.Typer(
 Tables = Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of tables and figures.")]
 TABLES = Path("tables")
 EXPERIMENTS = Path("experiments")
-
-
-class TableFormat(StrEnum):
-    """How `results` prints."""
-
-    TABLE = "table"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
-    CSV = "csv"
 
 
 class ModelDtype(StrEnum):
@@ -97,7 +89,7 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
             record.kind == "arm" or record.identity in report.score_ids
         )
 
-    _print_results(runs, is_of_run, TableFormat.TABLE, as_run_last=True)
+    print_results(runs, is_of_run, TableFormat.TABLE, as_run_last=True)
     _tell_failures(report.failures, again)
 
 
@@ -206,10 +198,14 @@ def probe(
 def results(
     recipe: Annotated[str | None, typer.Option("--recipe", help="Only this recipe, by its name.")] = None,
     format_: Annotated[TableFormat, typer.Option("--format", help="How to print.")] = TableFormat.TABLE,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="PATH", help="Where parquet (a file) or every-eval-ever (a folder) go."),
+    ] = None,
     runs: Runs = RUNS,
 ) -> None:
     """Print the leaderboard: arms x benchmarks with intervals and paired tests."""
-    _print_results(runs, lambda record: recipe in (None, record.recipe), format_, recipe=recipe)
+    print_results(runs, lambda record: recipe in (None, record.recipe), format_, recipe=recipe, to=to)
 
 
 add_to(app)
@@ -417,48 +413,6 @@ def _load(path: Path, overrides: list[str] | None) -> Recipe:
     for warning in warnings:
         complain(f"warning: {warning}")
     return recipe
-
-
-def _print_results(
-    runs: Path,
-    wanted: Callable[[ArmRecord | ScoreRecord], bool],
-    format_: TableFormat,
-    as_run_last: bool = False,
-    recipe: str | None = None,
-) -> None:
-    """Print the wanted results; `as_run_last`, a recipe means what it was run as last, overrides included.
-
-    Raises `UserError` when there are none of `recipe`.
-    """
-    from lrbench.results.board import build_boards
-    from lrbench.results.console import Screen
-    from lrbench.results.latex import boards_to_latex
-    from lrbench.results.ledger import Ledger
-    from lrbench.results.tables import boards_to_csv, boards_to_markdown
-    from lrbench.results.terminal import show_boards
-
-    contents = Ledger(runs / "ledger").read()
-    for broken in contents.broken:
-        complain(f"warning: {broken}")
-    declared = [record.recipe for record in contents.recipes]
-    known = dict.fromkeys([*declared, *(record.recipe for record in contents.scores)])
-    if recipe is not None and recipe not in known:
-        from lrbench.results.bundle.contents import unknown_recipe
-
-        raise unknown_recipe(recipe, list(known))
-
-    recipes: Sequence[RecipeRecord] = contents.recipes
-    if as_run_last:
-        recipes = list({record.recipe: record for record in recipes}.values())
-    boards = build_boards(contents.arms, filter(wanted, contents.scores), recipes)
-    if format_ is TableFormat.TABLE:
-        show_boards(boards, Screen(), recipes)
-    elif format_ is TableFormat.MARKDOWN:
-        tell(boards_to_markdown(boards, recipes), nl=False)
-    elif format_ is TableFormat.LATEX:
-        tell(boards_to_latex(boards), nl=False)
-    else:
-        tell(boards_to_csv(boards), nl=False)
 
 
 def _print_tables(editions: list[LoadedEdition], runs: Path, out: Path) -> None:

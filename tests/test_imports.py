@@ -34,6 +34,7 @@ LAYERS = [
     ["ending"],
     ["api"],
     ["options"],
+    ["board_printing"],
     ["file_commands"],
     ["cli"],
 ]

@@ -125,6 +125,27 @@ def test_no_items_are_looked_for_in_the_store(tmp_path: Path, files: list[str]) 
         Inspector(tmp_path / "runs").items(score)
 
 
+def test_no_model_and_no_proof_is_handed_on_of_them(tmp_path: Path, files: list[str]) -> None:
+    runs = tmp_path / "runs"
+    import_files(files, runs, "mine")
+    for words, message in (
+        (
+            ["export", "mine/tuned", "--to", tmp_path / "out"],
+            "was imported from result files: its model is not",
+        ),
+        (["bundle", "mine", "--to", tmp_path / "a.tar.gz"], "mine: imported from result files, and a bundle"),
+    ):
+        found = lrbench(*words, "--runs", runs)
+        assert found.returncode == 2
+        assert message in found.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_claim_about_a_system_that_is_not_there_is_refused(tmp_path: Path, files: list[str]) -> None:
+    with pytest.raises(UserError, match="`tunes` is no system of mine; did you mean `tuned`"):
+        import_files(files, tmp_path / "runs", "mine", claims=["tunes > base on sums"])
+
+
 def test_mlflow_shows_them(tmp_path: Path, files: list[str]) -> None:
     import_files(files, tmp_path / "runs", "mine")
     (run,) = recipe_runs(read(tmp_path / "runs"))

@@ -1,0 +1,202 @@
+"""The leaderboard's numbers for programs: one line per result and benchmark, or `average`.
+
+`kind` says of what: `measured` of an arm with one seed, `imported` of a system of result files, `mean` of
+an arm's mean over `seeds` seeds, `reported` of a number that the paper reports, as `source` says, under a
+protocol of its own. Accuracies and their intervals are in percent, differences in points. Of every baseline
+on the boards there are fields that begin with its arm. The last fields say what an arm uses, and what its
+answers took, over all benchmarks together. What there is no number of is left out of a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
+from lrbench.recipe.expanding import point_text
+from lrbench.results.board import Board
+from lrbench.results.rows import AVERAGE, Group, Row
+from lrbench.results.uses import UNKNOWN
+from lrbench.results.wording import reported_beside, reported_on
+
+Value = bool | str | int | float | None
+Line = dict[str, Value]
+
+SOURCE = "source"
+_PLACE = (
+    "kind",
+    "suite",
+    "protocol",
+    "expert",
+    "recipe",
+    "arm",
+    "point",
+    "variant",
+    "seed",
+    "arm_id",
+    "benchmark",
+)
+_RESULT = ("seeds", "n", "correct", "correct_exact", "accuracy", "low", "high", "best", "best_of")
+# Of one run each; then of all seeds: training like this, and whether these runs differ.
+_DIFFERENCE = ("difference", "low", "high", "p", "p_adjusted", "separated", "verdict")
+_TRAINING = (
+    "difference",
+    "low",
+    "high",
+    "p",
+    "p_adjusted",
+    "verdict",
+    "pooled_arms",
+    "runs_p_adjusted",
+    "runs_verdict",
+)
+_COST = ("tuned_tokens", "sampled_problems", "sampled_tokens", "seconds")
+_USES = tuple(UNKNOWN.fields)
+
+
+def number_fields(boards: Sequence[Board]) -> list[str]:
+    """All fields that a line of `board_numbers` may have, in order."""
+    baselines = dict.fromkeys(baseline for board in boards for baseline in board.baselines)
+    return [
+        *_PLACE,
+        *_RESULT,
+        *(f"{baseline}_{field}" for baseline in baselines for field in _DIFFERENCE),
+        *(f"{baseline}_training_{field}" for baseline in baselines for field in _TRAINING),
+        *_COST,
+        SOURCE,
+        *_USES,
+    ]
+
+
+def board_numbers(boards: Sequence[Board]) -> Iterator[Line]:
+    """The lines of all boards: their rows, then their means over seeds, then what the paper reports."""
+    for board in boards:
+        for row in board.rows:
+            yield from _lines(board, row)
+        for group in board.groups:
+            if len(group.rows) > 1:
+                yield from _means(board, group)
+    published = (tuple(line.items()) for board in boards for line in _reported(board))
+    # Boards of one suite may stand beside the same published numbers.
+    yield from map(dict, dict.fromkeys(published))
+
+
+def _lines(board: Board, row: Row) -> Iterator[Line]:
+    imported = any(cell.score.imported for cell in row.cells.values())
+    for column in board.columns:
+        estimate = row.on(column)
+        if estimate is None:
+            continue
+        line: Line = {
+            **_place("imported" if imported else "measured", board, row, column),
+            "seed": row.seed,
+            "arm_id": row.arm_id,
+            **_accuracy(estimate),
+            "best": (row.arm_id, column) in board.best,
+            "best_of": _best_of(board, row, column),
+        }
+        if column in row.cells:
+            score = row.cells[column].score
+            line |= {"n": score.n, "correct": score.correct, "correct_exact": score.correct_exact}
+        for baseline, delta in row.against.items():
+            comparison = delta.on(column)
+            if comparison is not None:
+                line |= _difference(baseline, comparison)
+        if row.costs is not None and row.seconds is not None:
+            line |= {
+                "tuned_tokens": row.costs.tuned_tokens,
+                "sampled_problems": row.costs.sampled_problems,
+                "sampled_tokens": row.costs.sampled_tokens,
+                "seconds": row.seconds,
+            }
+        yield line | row.uses.fields
+
+
+def _best_of(board: Board, row: Row, column: str) -> str:
+    """Of what the row is the best: of `training` like this, of these `runs` alone, or of nothing."""
+    if (row.arm_id, column) not in board.best:
+        return ""
+    return "runs" if (row.arm_id, column) in board.best_of_runs else "training"
+
+
+def _means(board: Board, group: Group) -> Iterator[Line]:
+    against = {baseline: board.over_seeds(group, baseline) for baseline in board.baselines}
+    for column in board.columns:
+        mean = group.on(column)
+        if mean is not None:
+            rows = [row for row in group.rows if row.value(column) is not None]
+            line: Line = {}
+            for baseline, found in against.items():
+                if column in found:
+                    line |= _training(baseline, found[column])
+            yield line | {
+                **_place("mean", board, rows[0], column),
+                "seeds": len(rows),
+                "n": None if column == AVERAGE else rows[0].cells[column].n,
+                **_accuracy(mean),
+            }
+
+
+def _reported(board: Board) -> Iterator[Line]:
+    for reported in reported_beside(board).values():
+        for row in reported:
+            for column in board.columns:
+                yield {
+                    "kind": "reported",
+                    "suite": board.suite,
+                    "expert": row.expert,
+                    "arm": row.arm,
+                    "benchmark": column,
+                    "n": None if column == AVERAGE else row.n(column),
+                    **_accuracy(reported_on(row, column, board)),
+                    "source": row.source,
+                }
+
+
+def _place(kind: str, board: Board, row: Row, column: str) -> Line:
+    return {
+        "kind": kind,
+        "suite": board.suite,
+        "protocol": board.protocol_hash,
+        "expert": row.expert,
+        "recipe": row.recipe,
+        "arm": row.arm,
+        "point": point_text(row.point),
+        "variant": row.variant,
+        "benchmark": column,
+    }
+
+
+def _accuracy(estimate: Estimate | SeedMean) -> Line:
+    return {
+        "accuracy": 100 * estimate.value,
+        "low": 100 * estimate.interval.low,
+        "high": 100 * estimate.interval.high,
+    }
+
+
+def _numbers(comparison: Comparison) -> tuple[float, ...]:
+    """The difference, the ends of its interval, p, and p after Holm."""
+    low, high = comparison.interval.low, comparison.interval.high
+    return (comparison.difference, low, high, comparison.p, comparison.p_adjusted)
+
+
+def _training(baseline: str, comparison: Comparison) -> Line:
+    runs = comparison.runs
+    values = (
+        *_numbers(comparison),
+        comparison.verdict,
+        comparison.pooled,
+        None if runs is None else runs.p_adjusted,
+        None if runs is None else runs.verdict,
+    )
+    fields = (f"{baseline}_training_{field}" for field in _TRAINING)
+    return dict(zip(fields, values, strict=True))
+
+
+def _difference(baseline: str, comparison: Comparison) -> Line:
+    values = (
+        *_numbers(comparison),
+        comparison.separated,
+        comparison.verdict,
+    )
+    return dict(zip((f"{baseline}_{field}" for field in _DIFFERENCE), values, strict=True))
