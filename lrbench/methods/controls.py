@@ -20,21 +20,27 @@ class Control:
     """One control: what it asks, and the entry that it has among a recipe's arms.
 
     `changes` are made to the subject's own entry; without them the entry is that of the preset `like`.
-    `answers_with_word` marks the one that needs a word which the recipe has to give.
+    `given` says how a recipe gives what cannot be known without it, such as a word.
     """
 
     name: str
     asks: str
     like: str | None = None
     changes: Mapping[str, Any] | None = None
-    answers_with_word: bool = False
+    given: str | None = None
 
 
 CONTROLS = (
     Control(UNTRAINED.name, "the expert as it is", like=UNTRAINED.name),
     Control(SFT, "learning from its own right answers", like=SFT),
     Control("cd", "the same two models without any training", like="cd"),
-    Control("prefill", "one given first word", like=UNTRAINED.name, answers_with_word=True),
+    Control("prefill", "one given first word", like=UNTRAINED.name, given="prefill: WORD"),
+    Control(
+        "forced",
+        "the first decisions taken for it",
+        like=UNTRAINED.name,
+        given="forced: {force: {TEXT: TEXT}, first: K}",
+    ),
     Control("random", "as many steps, chosen at random", changes={"selector": {"signal": "random"}}),
     Control("flat", "the same steps, no second model in what is learnt", changes={"target": "plausible"}),
     Control("no_contrast", "the same steps, with the expert's own tokens", changes={"target": "own_token"}),
@@ -50,13 +56,13 @@ BEYOND = {
 }
 
 
-def entries(subject: Mapping[str, Any], word: str | None) -> dict[str, dict[str, Any]]:
-    """The entries of all controls of a `subject`, given as its own entry; `word` is the one to begin with."""
+def entries(subject: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The entries of all controls of a `subject`, itself an entry; `given` has answers by control."""
     found = {}
     for control in CONTROLS:
-        if control.answers_with_word:
-            if word is not None:
-                found[control.name] = {"like": control.like, "answer": {"prefill": word}}
+        if control.given is not None:
+            if control.name in given:
+                found[control.name] = {"like": control.like, "answer": given[control.name]}
         elif control.changes is None:
             found[control.name] = {"like": control.like}
         else:

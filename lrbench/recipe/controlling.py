@@ -25,8 +25,7 @@ def with_controls(written: Mapping[str, Any]) -> Mapping[str, Any]:
     if subject is None or (subject.get("like") or subject["name"]) not in BY_NAME:
         return written
     names = {entry.get("name") for entry in map(_entry, arms)}
-    word = declared.get("prefill")
-    found = entries(subject, word if isinstance(word, str) else None)
+    found = entries(subject, _given(declared))
     engine = _engine(written.get("evaluation"))
     added = [entry for name, entry in found.items() if name not in names and not _unservable(name, engine)]
     return {**written, "arms": [*arms, *added]}
@@ -39,8 +38,8 @@ def missing_controls(recipe: Recipe) -> list[str]:
     missing = []
     for control in absent_controls(recipe):
         reason = _unservable(control.name, recipe.evaluation.engine.name) or control.asks
-        if control.answers_with_word and recipe.controls is not None:
-            reason = "`controls: {of: ARM, prefill: WORD}` says with which word"
+        if control.given is not None and recipe.controls is not None:
+            reason = f"`controls: {{of: ARM, {control.given}}}` says which"
         missing.append(f"{control.name} ({reason})")
     several = recipe.seeds is not None and len(recipe.seeds) > 1
     beyond = {name: reason for name, reason in BEYOND.items() if name != SEVERAL or not several}
@@ -51,6 +50,17 @@ def absent_controls(recipe: Recipe) -> list[Control]:
     """The controls of which the recipe has no arm by that name."""
     names = {arm.name for arm in recipe.arms}
     return [control for control in CONTROLS if control.name not in names]
+
+
+def _given(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """The answers that `controls`, as written, gives some of them."""
+    word, forced = declared.get("prefill"), declared.get("forced")
+    given: dict[str, Any] = {}
+    if isinstance(word, str):
+        given["prefill"] = {"prefill": word}
+    if forced is not None:
+        given["forced"] = forced
+    return given
 
 
 def _entry(arm: Any) -> Mapping[str, Any]:

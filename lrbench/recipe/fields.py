@@ -177,6 +177,8 @@ def _words(node: JsonSchema) -> str:
             return "a list that is not empty" if node.get("minItems") else "a list"
         case "object" if "patternProperties" in node:
             return f"a mapping of names to {_words(_value(_under_any_name(node)))}"
+        case "object" if node.get("additionalProperties") == {"type": "string"}:
+            return "a mapping of texts to texts"
         case "object" if "properties" not in node:
             holds = "its value" if node["additionalProperties"] is True else "a list of its values"
             return f"a mapping that gives fields, such as `divergence.alpha`, {holds}"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from lrbench.methods.answers import AnyAnswer
+from lrbench.methods.answers import AnyAnswer, Force
 from lrbench.methods.changes import AnyChange
 from lrbench.methods.fidelity import CORRECTED, AnyFidelity
 from lrbench.methods.objectives import AnyObjective
@@ -321,12 +321,13 @@ class Sweep(Section):
 class Controls(Section):
     """The arms that a claim for the arm `of` has to be held against, added to those declared.
 
-    `prefill` is the word that the answers of one control begin with. Where only the arm is said, its name
-    alone may be written.
+    `prefill` is the word that the answers of one control begin with, `forced` the answer of another, in which
+    decisions are taken for the expert. Where only the arm is said, its name alone may be written.
     """
 
     of: Name
     prefill: Text | None = None
+    forced: Force | None = None
 
     @model_validator(mode="before")
     @classmethod

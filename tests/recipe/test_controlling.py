@@ -16,7 +16,7 @@ from lrbench.recipe.schema import Recipe
 
 Changed = Callable[..., str]
 ARMS = "arms: [base, sft, lightr]"
-NAMES = ["base", "sft", "cd", "prefill", "random", "flat", "no_contrast", "sharpen", "vote"]
+NAMES = ["base", "sft", "cd", "prefill", "forced", "random", "flat", "no_contrast", "sharpen", "vote"]
 
 
 @pytest.fixture
@@ -29,7 +29,8 @@ def load(folder: Path, changed: Changed) -> Callable[[str], Recipe]:
 
 
 def test_every_control_is_added_once(load: Callable[[str], Recipe]) -> None:
-    recipe = load("arms: [lightr]\ncontrols: {of: lightr, prefill: First}")
+    forced = '{force: {"It": "We", " it": " we"}, first: 2}'
+    recipe = load(f"arms: [lightr]\ncontrols: {{of: lightr, prefill: First, forced: {forced}}}")
     assert [arm.name for arm in recipe.arms] == ["lightr", *NAMES]
     assert recorded_recipe(resolved_yaml(recipe), "recorded") == recipe
 
@@ -64,16 +65,18 @@ def test_controls_that_are_missing_are_named_with_what_to_do(load: Callable[[str
     missing = missing_controls(load("arms: [lightr]\ncontrols: lightr"))
     assert [text.partition(" (")[0] for text in missing] == [
         "prefill",
+        "forced",
         "an amateur that lacks nothing",
         "several seeds",
     ]
     assert "prefill: WORD" in missing[0]
+    assert "forced: {force: {TEXT: TEXT}, first: K}" in missing[1]
 
 
 def test_claims_without_controls_name_them_all(load: Callable[[str], Recipe]) -> None:
     assert missing_controls(load("arms: [base, sft, lightr]")) == []
     claimed = load("arms: [base, sft, lightr]\nclaims: [lightr > base on average]")
-    assert [text.partition(" (")[0] for text in missing_controls(claimed)][:3] == ["cd", "prefill", "random"]
+    assert [text.partition(" (")[0] for text in missing_controls(claimed)][:3] == ["cd", "prefill", "forced"]
 
 
 def test_a_control_that_the_engine_cannot_answer_is_left_out_and_named(

@@ -35,6 +35,8 @@ LABELS = {
     ("description",),
     ("controls", "of"),
     ("controls", "prefill"),
+    ("controls", "forced", "force"),
+    ("controls", "forced", "first"),
     ("compare", "subject"),
     ("compare", "against"),
     ("claims",),
@@ -124,11 +126,13 @@ WORDS = ("source", "selector", "target", "objective", "change", "answer")
 # Where an amateur is derived from has one possible value, and so have these words so far.
 SINGLE = {(*DERIVE, "from"), ("arms", 0, "objective"), ("arms", 0, "change")}
 # Controls are arms that are added; tests/recipe/test_controlling.py says what they are to the hash.
-ADDING = {("controls", "of"), ("controls", "prefill")}
+ADDING = "controls"
 CHANGEABLE = [
     path
     for path in leaf_paths()
-    if path not in SINGLE | ADDING and not (path[0] == "arms" and path[2] in WORDS and len(path) > 3)
+    if path[0] != ADDING
+    and path not in SINGLE
+    and not (path[0] == "arms" and path[2] in WORDS and len(path) > 3)
 ]
 
 

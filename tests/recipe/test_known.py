@@ -151,7 +151,7 @@ def test_an_unknown_arm_is_told(refusal: Refusal, changed: Changed, arm: str, to
 def test_an_unknown_suite_is_told(refusal: Refusal, changed: Changed) -> None:
     assert refusal(changed(("suite: embedded7", "suite: embedded8"))) == [
         'r.yaml:18:10: evaluation.suite: found the text "embedded8", known suites are embedded7, math7, '
-        "mmlu_stem_5shot; did you mean `embedded7`?"
+        "mmlu_stem_5shot, embedded_twins, embedded_talk; did you mean `embedded7`?"
     ]
 
 

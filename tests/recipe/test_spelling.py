@@ -65,7 +65,7 @@ def every_slip_is_told(folder: Path, text: str, every: int = 1) -> int:
     tried = 0
     for path, key in keys_of(text):
         siblings = names_at(path[:-1])
-        if has_free_names(path[:-1]):
+        if has_free_names(path[:-1]) or not siblings:
             # Names of the user's own have no right spelling.
             continue
         for wrong in list(dict.fromkeys(misspellings(key.value)))[::every]:
@@ -151,7 +151,7 @@ evaluation:
   limit: null
   items: [hard-test-1]
   engine: {name: hf, url: null, served_as: null}
-controls: {of: mine, prefill: First}
+controls: {of: mine, prefill: First, forced: {force: {"It": "We"}, first: 2}}
 compare: {subject: mine, against: null}
 claims: []
 runtime:
@@ -209,7 +209,8 @@ def test_an_unknown_field_is_told_in_every_mapping(
         shown = override.removesuffix("=1")
         allowed = ", ".join(names_at(path))
         text = changed((NAMED, DERIVED)) if path == DERIVE else small
-        text += "controls: {of: lightr}\n" if path == ("controls",) else ""
+        if path[0] == "controls":
+            text += "controls: {of: lightr, forced: {force: {It: We}}}\n"
         assert refusal(text, override) == [
             f"override '{override}':{column}: {shown}: unknown field; allowed here are {allowed}"
         ]

@@ -203,7 +203,8 @@ def test_what_is_wrong_with_a_benchmark_is_told(
         ("{name: x}", "evaluation.suite.benchmarks: missing; needed is a mapping of names"),
         (
             "3",
-            "evaluation.suite: found 3, allowed is `embedded7`, `math7`, `mmlu_stem_5shot`, the folder of",
+            "evaluation.suite: found 3, allowed is `embedded7`, `math7`, `mmlu_stem_5shot`, "
+            "`embedded_twins`, `embedded_talk`, the folder of",
         ),
         ("[a]", "evaluation.suite: found a list, allowed is"),
         ("nowhere/at/all", 'evaluation.suite: found the text "nowhere/at/all", but there is no such folder'),

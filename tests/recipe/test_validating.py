@@ -182,7 +182,7 @@ def test_all_problems_of_a_recipe_are_told_at_once(refusal: Refusal, changed: Ch
         "r.yaml:17:27: arms.3.name: the name `lightr` is also that of arms.2; "
         "give each arm a `name` of its own",
         'r.yaml:19:10: evaluation.suite: found the text "embeded7", known suites are embedded7, math7, '
-        "mmlu_stem_5shot; did you mean `embedded7`?",
+        "mmlu_stem_5shot, embedded_twins, embedded_talk; did you mean `embedded7`?",
     ]
 
 
