@@ -60,13 +60,16 @@ def keys_of(text: str) -> list[tuple[FieldPath, yaml.ScalarNode]]:
     return list(within(yaml.compose(text, Loader=yaml.SafeLoader), ()))
 
 
+TOKENS = ("controls", "forced", "force")
+
+
 def every_slip_is_told(folder: Path, text: str, every: int = 1) -> int:
     """Misspells each field of `text` in each way, or in every n-th; returns how many slips were tried."""
     tried = 0
     for path, key in keys_of(text):
         siblings = names_at(path[:-1])
-        if has_free_names(path[:-1]) or not siblings:
-            # Names of the user's own have no right spelling.
+        if has_free_names(path[:-1]) or path[:-1] == TOKENS:
+            # Names of the user's own have no right spelling, and neither have tokens.
             continue
         for wrong in list(dict.fromkeys(misspellings(key.value)))[::every]:
             if wrong in siblings or not wrong:
