@@ -309,6 +309,7 @@ def test_the_card_says_everything_and_no_place_of_this_machine(
         "my_expert",
         "largest logit difference",
         f"The licence of my_expert, whose weights these are made from: {NOT_STATED}.",
+        "model-index:",
     ):
         assert needed in card, needed
     for place in (str(expert.parent), str(local_pair[1].parent), "/somewhere/on", str(finished)):

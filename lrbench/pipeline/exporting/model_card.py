@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from lrbench.pipeline.exporting.hub_results import measured_by, model_index
 from lrbench.pipeline.exporting.licences import Licence
 from lrbench.recipe.identity import resolved_yaml
 from lrbench.recipe.references import EMBEDDED, Origin, origin_of_model, origin_of_problems
@@ -22,7 +23,7 @@ from lrbench.recipe.schema import EngineChoice, Recipe, Runtime
 from lrbench.results.board import Board
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.rows import Row
-from lrbench.results.text import markdown
+from lrbench.results.text import markdown, plain
 from lrbench.results.wording import (
     LEGEND,
     UNKNOWN,
@@ -132,6 +133,9 @@ def _header(facts: CardFacts) -> str:
     fields["library_name"] = "transformers" if facts.merge else "peft"
     fields["pipeline_tag"] = "text-generation"
     fields["tags"] = ["lrbench"]
+    name = "-".join(filter(None, [facts.arm.recipe, facts.arm.arm, facts.variant]))
+    if index := model_index(plain(name), measured_by(facts.rows)):
+        fields["model-index"] = index
     return f"---\n{yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)}---"
 
 

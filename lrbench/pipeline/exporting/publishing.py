@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from lrbench.errors import ModelError, RecipeError, UserError
 from lrbench.methods.plugins import lacking
 from lrbench.models.source import LocatedModel, locate
+from lrbench.pipeline.exporting.hub_results import measured_by, write_eval_results
 from lrbench.pipeline.exporting.licences import licence_files, licence_of
 from lrbench.pipeline.exporting.model_card import CardFacts, MergeCheck, model_card, model_name
 from lrbench.pipeline.exporting.naming import find_result, full_name
@@ -116,6 +117,7 @@ def export_result(
             shutil.copyfile(path, folder / path.name)
         facts = _facts(arm, variant, scores, contents, recipe, inspector, adapter, expert, check)
         (folder / "README.md").write_text(model_card(facts), encoding="utf-8")
+        write_eval_results(folder, measured_by(facts.rows))
     return Exported(arm, variant, to, check)
 
 
