@@ -10,15 +10,17 @@ from dashboard.items import BOTH, LOST, NEITHER, WON
 from dashboard.numbers import NONE, points_text
 from dashboard.text import name_html
 from lrbench.results.board import Board
-from lrbench.results.contrasts import paired_flips
+from lrbench.results.contrasts import paired_cells
 from lrbench.results.rows import AVERAGE, Row
 from lrbench.results.statistics import (
     EQUIVALENCE_MARGIN,
     Comparison,
     Flips,
+    Paired,
     Verdict,
-    compare_averages,
-    compare_benchmarks,
+    compare_average,
+    compare_pairs,
+    table_of,
 )
 from lrbench.results.wording import p_text
 
@@ -35,20 +37,26 @@ class Duel:
     second: Row
 
     @cached_property
-    def flips(self) -> dict[str, Flips]:
+    def pairs(self) -> dict[str, Paired]:
         """Paired outcomes of the benchmarks that both answered on the same items."""
-        return paired_flips(self.first.cells, self.second.cells)
+        return paired_cells(self.first.cells, self.second.cells)
+
+    @cached_property
+    def flips(self) -> dict[str, Flips]:
+        """How outcomes meet, on the benchmarks of which each item was answered once."""
+        tables = {benchmark: table_of(pair) for benchmark, pair in self.pairs.items()}
+        return {benchmark: table for benchmark, table in tables.items() if table is not None}
 
     @cached_property
     def benchmarks(self) -> dict[str, Comparison]:
         """Every benchmark's test, with Holm over them."""
-        return compare_benchmarks(self.flips)
+        return compare_pairs(self.pairs)
 
     @cached_property
     def average(self) -> Comparison | None:
         """The test of the averages; None unless every benchmark of the board is paired."""
-        complete = len(self.flips) == len(self.board.benchmarks)
-        return compare_averages(tuple(self.flips.values())) if complete else None
+        complete = len(self.pairs) == len(self.board.benchmarks)
+        return compare_average(tuple(self.pairs.values())) if complete else None
 
 
 def sentence_html(duel: Duel, names: tuple[str, str]) -> str:
@@ -104,8 +112,8 @@ def flips_html(flips: Flips, names: tuple[str, str]) -> str:
 
 
 def _line(duel: Duel, benchmark: str, reach: float) -> str:
-    flips = duel.flips.get(benchmark)
-    cells = [("n", f"{flips.n:,}" if flips else NONE), *_values(duel, benchmark)]
+    pair, flips = duel.pairs.get(benchmark), duel.flips.get(benchmark)
+    cells = [("n", f"{pair.n:,}" if pair else NONE), *_values(duel, benchmark)]
     cells += _difference_cells(duel.benchmarks.get(benchmark), reach)
     counts = (flips.won, flips.lost, flips.both, flips.neither) if flips else (None,) * 4
     cells += [

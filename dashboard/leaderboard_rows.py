@@ -13,7 +13,6 @@ from dashboard.numbers import BEST, BEST_OF_RUNS, UNDECIDED
 from lrbench.results.board import Board
 from lrbench.results.races import Race, separates, won
 from lrbench.results.rows import AVERAGE, Group, Row
-from lrbench.results.statistics import compare_averages, macro_average
 from lrbench.results.text import plain
 from lrbench.results.wording import LONGEST_NAME
 
@@ -92,17 +91,13 @@ def difference_label(baseline: str) -> str:
 def draw_averages(rows: Iterable[Row]) -> None:
     """Draw what the averages of `rows` and their differences are estimated from, on all processors at once.
 
-    Estimates remember what they were made from, so that the rows find theirs ready; numpy draws without
-    holding other threads up.
+    Rows and differences remember their averages, and averages of counts what they were made from; numpy
+    draws without holding other threads up.
     """
     tasks: list[Callable[[], object]] = []
     for row in rows:
-        if not row.missing:
-            counts = tuple((cell.correct, cell.n) for cell in row.cells.values())
-            tasks.append(partial(macro_average, counts))
-        for delta in row.against.values():
-            if delta.complete:
-                tasks.append(partial(compare_averages, tuple(delta.flips.values())))
+        tasks.append(partial(row.on, AVERAGE))
+        tasks += [partial(delta.on, AVERAGE) for delta in row.against.values()]
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
         list(pool.map(lambda task: task(), tasks))
 
@@ -175,4 +170,4 @@ def _difference(row: Row, baseline: str) -> float | None:
     delta = row.against.get(baseline)
     if delta is None or not delta.complete:
         return None
-    return sum((flips.won - flips.lost) / flips.n for flips in delta.flips.values()) / len(delta.flips)
+    return delta.value

@@ -20,7 +20,7 @@ from lrbench.evaluation.statistics import (
     PairedDraws,
     average_at_k,
     calibration,
-    compare_draws,
+    compare_average,
     mean_share,
     pass_at_k_of_items,
     wilson_interval,
@@ -91,7 +91,7 @@ def errors_of_difference(
             generator.random((items, draws)) < (middle_N + shift)[:, None]
             for shift in (gain + either_N, -either_N)
         ]
-        found = compare_draws([PairedDraws(*both, names)])
+        found = compare_average([PairedDraws(*both, names)])
         separated += found.p < SIGNIFICANCE
         held += 100 * gain in found.interval
     return separated / sets, held / sets

@@ -1,4 +1,8 @@
-"""Graded items as an evaluation keeps them: one JSON object a line, in the benchmark's order."""
+"""Graded items as an evaluation keeps them: one JSON object a line, in the benchmark's order.
+
+Where several answers were sampled to every item, its draws follow one another; each says which it is
+(`DRAW`), and what answer the grader reads in it without the gold answer (`VOTE`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.store.artifact import Artifact
+
+DRAW, VOTE = "draw", "vote"
 
 
 def write_item_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -26,5 +32,13 @@ def read_item_rows(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
 
 
 def read_items(artifact: Artifact) -> Iterator[dict[str, Any]]:
-    """The graded items of an evaluation's artifact; the fields are those of `harness.Item`."""
+    """The graded items of an evaluation's artifact; the fields are those of `harness.Item`.
+
+    Of several draws of an item it is the first.
+    """
+    return (row for row in read_draws(artifact) if row.get(DRAW, 0) == 0)
+
+
+def read_draws(artifact: Artifact) -> Iterator[dict[str, Any]]:
+    """Every graded answer of an evaluation's artifact: of each item all its draws."""
     return read_item_rows(artifact.file(record.name) for record in artifact.files)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
+from lrbench.evaluation.graded_items import DRAW
 from lrbench.methods.answers import OWN
 from lrbench.models.loading import Tokenizer
 from lrbench.models.prompt import render_prompt
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 
 # What an item says of what it took, where it says so.
 TOOK = ("written", "passes", "origins")
-Write = Callable[[Sequence[Sequence[int]], int], "list[Answered]"]
+
+
+class Write(Protocol):
+    """Completes prompts of token ids with so many new ones at most, by the `seeds` where they are sampled."""
+
+    def __call__(
+        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, seeds: Sequence[int] = ()
+    ) -> list[Answered]:
+        """One answer for each prompt, in their order."""
 
 
 class AnsweringModel(LM):  # type: ignore[misc]
@@ -43,7 +52,9 @@ class AnsweringModel(LM):  # type: ignore[misc]
 
 
 class RenderedModel(AnsweringModel):
-    """Writes its answers: `write(prompts, max_new_tokens)` completes token ids.
+    """Writes its answers: `write` completes token ids, by `seed_of(item, draw)` where it samples.
+
+    An item that is asked several times at once is drawn as often.
 
     A completion goes up to one of `stop_ids`, which is no part of its text. The texts in `endings` end it
     too: one that holds any was not cut at the limit.
@@ -56,6 +67,7 @@ class RenderedModel(AnsweringModel):
         system_prompt: str | None,
         stop_ids: Iterable[int],
         endings: Sequence[str] = (),
+        seed_of: Callable[[str, int], int] | None = None,
     ) -> None:
         super().__init__()
         self.write = write
@@ -63,6 +75,7 @@ class RenderedModel(AnsweringModel):
         self.system_prompt = system_prompt
         self.stop_ids = frozenset(stop_ids)
         self.endings = tuple(endings)
+        self.seed_of = seed_of
         self.lengths: list[int] = []
         self.truncated: list[bool] = []
         self.took: list[dict[str, Any]] = []
@@ -72,7 +85,10 @@ class RenderedModel(AnsweringModel):
         del disable_tqdm
         (limit,) = {request.args[1]["max_gen_toks"] for request in requests}
         prompts = [render_prompt(self.tokenizer, request.args[0], self.system_prompt) for request in requests]
-        answers = self.write(prompts, limit)
+        if self.seed_of is None:
+            answers = self.write(prompts, limit)
+        else:
+            answers = self.write(prompts, limit, [self.seed_of(*drawn) for drawn in _draws(requests)])
         self.took = [_took(answered) for answered in answers]
         completions = [answered.completion for answered in answers]
         self.lengths = [len(completion) for completion in completions]
@@ -96,16 +112,25 @@ class RecordedModel(AnsweringModel):
 
     def __init__(self, items: Iterable[Mapping[str, Any]]) -> None:
         super().__init__()
-        self._items = {item["id"]: item for item in items}
+        self._items = {(item["id"], item.get(DRAW, 0)): item for item in items}
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
         """The recorded completions of the requested items; they are cut before their stop strings already."""
         del disable_tqdm
-        items = [self._items[request.doc["id"]] for request in requests]
+        items = [self._items[drawn] for drawn in _draws(requests)]
         self.lengths = [item["tokens"] for item in items]
         self.truncated = [item["truncated"] for item in items]
         self.took = [{name: item[name] for name in TOOK if name in item} for item in items]
         return [item["completion"] for item in items]
+
+
+def _draws(requests: Sequence[Instance]) -> Iterator[tuple[str, int]]:
+    """The item of every request, and how often it was asked before."""
+    asked: Counter[str] = Counter()
+    for request in requests:
+        item = request.doc["id"]
+        yield item, asked[item]
+        asked[item] += 1
 
 
 def _took(answered: Answered) -> dict[str, Any]:

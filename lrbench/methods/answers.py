@@ -74,10 +74,12 @@ class Answer(Component):
     """Base of all answers.
 
     `here` says whether the engine has to compute in this process: a server or vLLM gives tokens away that
-    only the model it serves has chosen.
+    only the model it serves has chosen. `drawn` says whether the same answer can be sampled several times,
+    at a temperature that is not its own.
     """
 
     here: ClassVar[bool] = True
+    drawn: ClassVar[bool] = False
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -118,11 +120,22 @@ class Answer(Component):
             f"one model it serves; evaluate with `{HERE}`"
         )
 
+    @property
+    def undrawable(self) -> str | None:
+        """Why such answers cannot be sampled several times; None where they can."""
+        if self.drawn:
+            return None
+        return (
+            f"`measure` cannot sample an answer by `{self.word}`, which samples or rules tokens itself; "
+            "leave out this arm, or `measure`"
+        )
+
 
 class Plain(Answer):
     """The arm's own model alone."""
 
     word: ClassVar[str] = "plain"
+    drawn: ClassVar[bool] = True
     here: ClassVar[bool] = False
 
     @property
@@ -141,6 +154,7 @@ class Mix(Answer):
     """
 
     word: ClassVar[str] = "mix"
+    drawn: ClassVar[bool] = True
 
     mix: Annotated[dict[ModelName, float], Field(min_length=1)]
     alpha: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -200,6 +214,7 @@ class Prefill(Answer):
     """The arm's own model after a given text, which is part of the answer and of its tokens."""
 
     word: ClassVar[str] = "prefill"
+    drawn: ClassVar[bool] = True
     here: ClassVar[bool] = False
 
     prefill: str
@@ -229,6 +244,7 @@ class Route(Answer):
     """Another model writes the tokens at which a rule holds, the arm's own model all others."""
 
     word: ClassVar[str] = "route"
+    drawn: ClassVar[bool] = True
 
     route: Routing
 
@@ -259,6 +275,7 @@ class Lead(Answer):
     """Another model writes how an answer begins, the arm's own model goes on."""
 
     word: ClassVar[str] = "lead"
+    drawn: ClassVar[bool] = True
 
     lead: Leading
 
@@ -330,6 +347,7 @@ class Force(Answer):
     """
 
     word: ClassVar[str] = "force"
+    drawn: ClassVar[bool] = True
 
     force: Annotated[dict[str, str], Field(min_length=1)]
     first: Count | None = None

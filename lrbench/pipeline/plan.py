@@ -349,8 +349,11 @@ class _Builder:
         readers = tuple(map(self._reader, sorted(arm.answer.models - {OWN})))
         answered_by = AnsweredBy(arm.answer, readers, arm.fidelity.at(BenchmarkScore.name))
         repeats = self.repeats if adapter is not None else [None] * len(measured)
+        drawn = self.recipe.measure
         scores = tuple(
-            BenchmarkScore(arm.name, self.expert, adapter, benchmark, items, engine, answered_by, found)
+            BenchmarkScore(
+                arm.name, self.expert, adapter, benchmark, items, engine, answered_by, found, drawn
+            )
             for benchmark, items, found in zip(measured, self.items, repeats, strict=True)
         )
         seed = self.recipe.seed if arm.is_random else None

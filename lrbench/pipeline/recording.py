@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from lrbench.evaluation.graded_items import read_items
+from lrbench.evaluation.graded_items import read_draws
 from lrbench.methods.component import AMATEUR
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.stages.base import Stage
@@ -15,6 +15,7 @@ from lrbench.pipeline.stages.samples import input_name
 from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
 from lrbench.recipe.identity import recipe_hash, resolved_yaml
 from lrbench.recipe.schema import Recipe
+from lrbench.results.answers import Answers
 from lrbench.results.identity import arm_id, arm_settings
 from lrbench.results.records import ArmRecord, Costs, RecipeRecord, ScoreRecord, items_hash
 from lrbench.store.artifact import Artifact
@@ -77,7 +78,7 @@ def score_records(
             artifact = artifacts.get(score.key)
             if artifact is None:
                 continue
-            items = [(item["id"], item["paper"], item["exact"]) for item in read_items(artifact)]
+            answers = Answers.of(read_draws(artifact))
             yield ScoreRecord(
                 arm_id=arm_identity(recipe, arm),
                 recipe=recipe.name,
@@ -91,9 +92,12 @@ def score_records(
                 protocol=score.protocol,
                 protocol_hash=suite_protocol[score.benchmark],
                 suite_protocol=suite_protocol,
-                items_hash=items_hash([item_id for item_id, _, _ in items]),
-                paper="".join("1" if paper else "0" for _, paper, _ in items),
-                exact="".join("1" if exact else "0" for _, _, exact in items),
+                items_hash=items_hash(answers.ids),
+                paper=answers.paper,
+                exact=answers.exact,
+                draws=answers.draws,
+                majority=answers.majority,
+                groups=answers.groups,
                 evaluation_key=score.key,
                 seconds=artifact.seconds,
                 tokens=artifact.statistics["tokens"],

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lrbench.methods.controls import BEYOND, CONTROLS, SEVERAL, Control, entries
-from lrbench.methods.presets import BY_NAME
+from lrbench.methods.presets import BY_NAME, UNTRAINED
 
 if TYPE_CHECKING:
     from lrbench.recipe.schema import Recipe
@@ -26,8 +26,8 @@ def with_controls(written: Mapping[str, Any]) -> Mapping[str, Any]:
         return written
     names = {entry.get("name") for entry in map(_entry, arms)}
     found = entries(subject, _given(declared))
-    engine = _engine(written.get("evaluation"))
-    added = [entry for name, entry in found.items() if name not in names and not _unservable(name, engine)]
+    engine, drawn = _engine(written.get("evaluation")), written.get("measure") is not None
+    added = [entry for name, entry in found.items() if name not in names and not _unfit(name, engine, drawn)]
     return {**written, "arms": [*arms, *added]}
 
 
@@ -37,7 +37,8 @@ def missing_controls(recipe: Recipe) -> list[str]:
         return []
     missing = []
     for control in absent_controls(recipe):
-        reason = _unservable(control.name, recipe.evaluation.engine.name) or control.asks
+        engine, drawn = recipe.evaluation.engine.name, recipe.measure is not None
+        reason = _unfit(control.name, engine, drawn) or control.asks
         if control.given is not None and recipe.controls is not None:
             reason = f"`controls: {{of: ARM, {control.given}}}` says which"
         missing.append(f"{control.name} ({reason})")
@@ -80,7 +81,11 @@ def _engine(evaluation: Any) -> str | None:
     return chosen if isinstance(chosen, str) else None
 
 
-def _unservable(name: str, engine: str | None) -> str | None:
-    """Why an engine cannot write the answers of a control; None where it can."""
+def _unfit(name: str, engine: str | None, drawn: bool) -> str | None:
+    """Why the answers of a control cannot be measured: by the engine, or `drawn` several times; else None."""
     preset = BY_NAME.get(name)
-    return None if preset is None or engine is None else preset.answer.unservable(engine)
+    if preset is None:
+        return None
+    if drawn and not preset.answer.drawn:
+        return f"sampled answers have it beside them: maj@k of {UNTRAINED.name}"
+    return None if engine is None else preset.answer.unservable(engine)

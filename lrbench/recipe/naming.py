@@ -32,10 +32,12 @@ def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
             if wrong is not None:
                 yield (*path, *word), wrong
         yield from _matching(arm, by_name, path)
+        where = (*path, "answer") if declaration.answer is not None else path
+        if sections.get("measure") is not None and arm.answer.undrawable is not None:
+            yield where, arm.answer.undrawable
         if "evaluation" in sections:
             unservable = arm.answer.unservable(sections["evaluation"].engine.name)
             if unservable is not None:
-                where = (*path, "answer") if declaration.answer is not None else path
                 yield where, f"{unservable} (evaluation.engine.name)"
     yield from _circles(by_name, places)
     yield from _circles_of_adapters(recipe, by_name)

@@ -22,6 +22,7 @@ from lrbench.methods.sources import AnySource
 from lrbench.methods.targets import AnyTarget
 from lrbench.recipe.controlling import with_controls
 from lrbench.recipe.kinds import Kind
+from lrbench.recipe.measuring import Measure
 from lrbench.suites.declaration import AnySuite
 
 SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -340,7 +341,8 @@ class Recipe(Section):
 
     `models` are those there are besides the pair, under names by which arms speak of them. `seeds` and
     `sweep` stand for a recipe per seed and point, which share all work that is the same for several.
-    `fidelity` is that of every trained arm that says none of its own.
+    `fidelity` is that of every trained arm that says none of its own. `measure` asks for several
+    sampled answers to every item.
     `controls` adds the arms that a claim has to be held against (`lrbench.recipe.controlling`). `compare`
     says what the results are about (`lrbench.recipe.comparing`), and `claims` what they are expected to show
     (`lrbench.recipe.claims`); neither can change a result.
@@ -360,6 +362,7 @@ class Recipe(Section):
     arms: Annotated[tuple[ArmDeclaration, ...], Field(min_length=1, strict=False)]
     sweep: Sweep | None = None
     evaluation: Evaluation
+    measure: Measure | None = None
     controls: Annotated[Controls | None, Kind.LABEL] = None
     compare: Annotated[Compare, Kind.LABEL] = Compare()
     claims: Annotated[tuple[str, ...], Field(strict=False), Kind.LABEL] = ()

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from lrbench.evaluation.graded_items import read_items
+from lrbench.evaluation.graded_items import read_draws
+from lrbench.results.answers import Answers
 from lrbench.results.completeness import EVALUATE, Address
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.records import ArmRecord, ScoreRecord
@@ -51,10 +52,11 @@ def disagreements(contents: LedgerContents, artifacts: Mapping[Address, Artifact
 
 
 def _of_score(score: ScoreRecord, evaluation: Artifact) -> Iterator[Disagreement]:
-    items = [(item["paper"], item["exact"]) for item in read_items(evaluation)]
+    answers = Answers.of(read_draws(evaluation))
     for name, recorded, found in (
-        ("paper", score.paper, "".join("01"[bool(paper)] for paper, _ in items)),
-        ("exact", score.exact, "".join("01"[bool(exact)] for _, exact in items)),
+        ("paper", "".join(score.outcomes), "".join(answers.draws or (answers.paper,))),
+        ("exact", score.exact, answers.exact),
+        ("majority", score.majority or "", answers.majority or ""),
     ):
         if recorded != found:
             wrong = sum(own != other for own, other in zip_longest(recorded, found))

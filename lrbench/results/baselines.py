@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from lrbench.recipe.comparing import Comparisons, board_place
-from lrbench.results.contrasts import paired_flips
+from lrbench.results.contrasts import paired_cells
 from lrbench.results.records import ArmRecord
 from lrbench.results.rows import Delta, Row
 from lrbench.results.variations import PLAIN, Variation, made_of
@@ -90,8 +90,8 @@ def _delta(row: Row, baselines: list[Row], width: int, near: _Likeness) -> Delta
             other.arm_id,
         ),
     )
-    flips = paired_flips(row.cells, baseline.cells)
-    if not flips:
+    pairs = paired_cells(row.cells, baseline.cells)
+    if not pairs:
         return None
     return Delta(
         baseline=baseline.arm_id,
@@ -99,8 +99,8 @@ def _delta(row: Row, baselines: list[Row], width: int, near: _Likeness) -> Delta
         baseline_seed=baseline.seed,
         baseline_point=baseline.point,
         baseline_variant=baseline.variant if near.apart(baseline) else "",
-        flips=flips,
-        complete=len(flips) == width,
+        pairs=pairs,
+        complete=len(pairs) == width,
     )
 
 

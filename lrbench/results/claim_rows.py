@@ -9,17 +9,16 @@ from typing import Any
 
 from lrbench.evaluation.statistics import (
     POINTS,
-    AverageDifference,
-    BenchmarkDifference,
     Comparison,
     DifferenceTest,
     Flips,
+    Paired,
     Pool,
     SeedDifference,
-    count_flips,
+    difference_test,
 )
 from lrbench.recipe.claims import AVERAGE, Claim
-from lrbench.results.contrasts import is_fixed, outcomes
+from lrbench.results.contrasts import is_fixed, outcomes, paired
 from lrbench.results.rows import Row
 
 
@@ -59,7 +58,7 @@ class Match:
                 self.pool,
                 (is_fixed(self.first), is_fixed(self.second)),
             )
-        return AverageDifference(self.flips) if len(self.flips) > 1 else BenchmarkDifference(self.flips[0])
+        return difference_test(self.pairs)
 
     @property
     def runs(self) -> int:
@@ -82,11 +81,11 @@ class Match:
             notes.append(f"left out, since not measured on all of it: {seeds_text(self.dropped)}")
         return tuple(notes)
 
-    @property
-    def flips(self) -> tuple[Flips, ...]:
+    @cached_property
+    def pairs(self) -> tuple[Paired, ...]:
         """How the outcomes of the first run meet, per benchmark."""
-        first, second = self.first[0], self.second[0]
-        return tuple(count_flips(_paper(first, name), _paper(second, name)) for name in self.benchmarks)
+        first, second = self.first[0].cells, self.second[0].cells
+        return tuple(paired(first[name], second[name]) for name in self.benchmarks)
 
     @property
     def variances(self) -> tuple[float, float]:
@@ -97,10 +96,13 @@ class Match:
         if isinstance(self.test, SeedDifference):
             return self.test.variances
         total = 0.0
-        for flips in self.flips:
-            won, lost = max(flips.won, 0.5) / flips.n, max(flips.lost, 0.5) / flips.n
-            total += max(won + lost - (won - lost) ** 2, 0.0) / flips.n
-        return POINTS**2 * total / len(self.flips) ** 2, 0.0
+        for pair in self.pairs:
+            if isinstance(pair, Flips):
+                won, lost = max(pair.won, 0.5) / pair.n, max(pair.lost, 0.5) / pair.n
+                total += max(won + lost - (won - lost) ** 2, 0.0) / pair.n
+            else:
+                total += pair.variance
+        return POINTS**2 * total / len(self.pairs) ** 2, 0.0
 
     @property
     def n(self) -> int:
@@ -178,7 +180,3 @@ def seeds_text(seeds: Sequence[object]) -> str:
 
 def _age(row: Row) -> tuple[str, str]:
     return row.recorded_at, row.arm_id
-
-
-def _paper(row: Row, benchmark: str) -> str:
-    return row.cells[benchmark].score.paper

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from lrbench.evaluation.statistics import (
     POINTS,
     Comparison,
-    Flips,
+    Paired,
+    PairedDraws,
     Pool,
     SeedDifference,
     adjust,
-    compare_averages,
-    compare_benchmark,
+    compare_average,
     count_flips,
     pool_runs,
+    variance_of,
 )
 
 if TYPE_CHECKING:
@@ -41,10 +42,7 @@ def compare_arms(
             pool,
             (is_fixed(first), is_fixed(second)),
         ).compared()
-    flips = tuple(
-        count_flips(ours[0].cells[name].score.paper, theirs[0].cells[name].score.paper) for name in benchmarks
-    )
-    return compare_benchmark(flips[0]) if len(benchmarks) == 1 else compare_averages(flips)
+    return compare_average([paired(ours[0].cells[name], theirs[0].cells[name]) for name in benchmarks])
 
 
 def difference_variance(
@@ -61,19 +59,24 @@ def difference_variance(
         fixed = is_fixed(first), is_fixed(second)
         test = SeedDifference(outcomes(ours, benchmarks), outcomes(theirs, benchmarks), pool, fixed)
         return sum(test.variances)
-    total = 0.0
-    for table in paired_flips(ours[0].cells, theirs[0].cells).values():
-        total += (table.discordance - ((table.won - table.lost) / table.n) ** 2) / table.n
+    total = sum(map(variance_of, paired_cells(ours[0].cells, theirs[0].cells).values()))
     return POINTS**2 * total / len(benchmarks) ** 2
 
 
-def paired_flips(first: Mapping[str, Cell], second: Mapping[str, Cell]) -> dict[str, Flips]:
+def paired_cells(first: Mapping[str, Cell], second: Mapping[str, Cell]) -> dict[str, Paired]:
     """Paired outcomes per benchmark, where both rows answered the same items."""
     return {
-        benchmark: count_flips(cell.score.paper, second[benchmark].score.paper)
+        benchmark: paired(cell, second[benchmark])
         for benchmark, cell in first.items()
         if benchmark in second and cell.score.items_hash == second[benchmark].score.items_hash
     }
+
+
+def paired(first: Cell, second: Cell) -> Paired:
+    """Paired outcomes of two results on the same items of one benchmark."""
+    if first.plain and second.plain:
+        return count_flips(first.score.paper, second.score.paper)
+    return PairedDraws(first.right, second.right, first.groups or second.groups)
 
 
 def compare_columns(found: dict[str, Comparison], average: str) -> dict[str, Comparison]:
@@ -92,8 +95,8 @@ def pooled_spread(groups: Sequence[Group], column: str) -> Pool | None:
 
 
 def outcomes(rows: Sequence[Row], benchmarks: Sequence[str]) -> list[list[list[str]]]:
-    """Per benchmark and seed the one rerun."""
-    return [[[row.cells[name].score.paper] for row in rows] for name in benchmarks]
+    """Per benchmark and seed every draw; there is one where nothing was sampled."""
+    return [[list(row.cells[name].score.outcomes) for row in rows] for name in benchmarks]
 
 
 def _value(row: Row, column: str) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lrbench.evaluation.statistics import Comparison, compare_averages, compare_benchmark
-from lrbench.results.contrasts import paired_flips
+from lrbench.evaluation.statistics import Comparison, compare_average
+from lrbench.results.contrasts import paired_cells
 from lrbench.results.rows import AVERAGE, Row
 
 # What a result can have cost, or costs whenever it answers -> what it is called.
@@ -62,7 +62,7 @@ def gain(row: Row, before: Row, column: str) -> Comparison | None:
 
     None where the two did not answer the same items.
     """
-    flips = paired_flips(row.cells, before.cells)
+    pairs = paired_cells(row.cells, before.cells)
     if column != AVERAGE:
-        return compare_benchmark(flips[column]) if column in flips else None
-    return compare_averages(tuple(flips.values())) if len(flips) == len(row.cells) else None
+        return compare_average((pairs[column],)) if column in pairs else None
+    return compare_average(tuple(pairs.values())) if len(pairs) == len(row.cells) else None

@@ -9,6 +9,7 @@ from lrbench.results.layout import (
     Script,
     accuracy_cells,
     difference_cells,
+    draws_cells,
     mean_cells,
     reported_cells,
     training_cells,
@@ -24,6 +25,7 @@ from lrbench.results.wording import (
     TOOK_WITHIN,
     baselines_of,
     chosen_texts,
+    draws_text,
     expert_label,
     notes_on,
     pool_text,
@@ -121,6 +123,9 @@ def boards_to_latex(boards: Sequence[Board]) -> str:
             used = uses_cells(section, _SCRIPT)
             if used is not None:
                 parts.append(latex_table(used.header, used.lines, f"{where}: {TOOK_WITHIN}"))
+            sampled = draws_cells(board.columns, section, _SCRIPT)
+            if sampled is not None:
+                parts.append(latex_table(sampled.header, sampled.lines, f"{where}: {draws_text(section)}"))
             for baseline in baselines_of(board, section):
                 parts.append(_differences(board, section, baseline, where))
             parts += _over_seeds(board, section, where)

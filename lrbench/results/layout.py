@@ -68,6 +68,18 @@ def uses_cells(section: list[Row], script: Script) -> Cells | None:
     return Cells(["arm", *USES], lines)
 
 
+def draws_cells(columns: Sequence[str], section: list[Row], script: Script) -> Cells | None:
+    """pass@k and maj@k in `columns`, two lines per row; None where answers were not sampled."""
+    lines = []
+    for row in section:
+        found = {column: row.of_draws(column) for column in columns}
+        if any(found.values()):
+            for place, name in enumerate((f"pass@{row.draws}", f"maj@{row.draws}")):
+                texts = [accuracy_text(both[place]) if both else UNKNOWN for both in found.values()]
+                lines.append([script.text(row_label(row, section)), name, *map(script.number, texts)])
+    return Cells(["arm", "of k", *map(script.text, columns)], lines) if lines else None
+
+
 def difference_cells(board: Board, section: list[Row], baseline: str, script: Script) -> Cells:
     """Differences from `baseline` in points, a line per row that can be compared with it."""
     lines = [

@@ -16,14 +16,13 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from lrbench.evaluation.statistics import macro_average, wilson_interval
 from lrbench.recipe.secrets import without_secrets
 from lrbench.results.board import build_boards
 from lrbench.results.declarations import standing
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.plots import Series, accuracy_plot, curve_plot, kl_histogram_plot
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
-from lrbench.results.rows import Row
+from lrbench.results.rows import Cell, Row, average_of
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.uses import ArmsInUse, Uses
 from lrbench.results.variations import PLAIN, Variation, variations
@@ -220,15 +219,15 @@ class ArmRun(RunContent):
         found: dict[str, dict[str, float]] = defaultdict(dict)
         measured = [score for score in self.scores if score.n]
         if set(self.scores[0].suite_protocol) == {score.benchmark for score in measured}:
-            average = macro_average(tuple((score.correct, score.n) for score in measured))
+            average = average_of([Cell(score) for score in measured])
             found["accuracy"][AVERAGE] = average.value
             found["accuracy_low"][AVERAGE] = average.interval.low
             found["accuracy_high"][AVERAGE] = average.interval.high
         for score in measured:
-            interval = wilson_interval(score.correct, score.n)
-            found["accuracy"][score.benchmark] = score.correct / score.n
-            found["accuracy_low"][score.benchmark] = interval.low
-            found["accuracy_high"][score.benchmark] = interval.high
+            accuracy = Cell(score).accuracy
+            found["accuracy"][score.benchmark] = accuracy.value
+            found["accuracy_low"][score.benchmark] = accuracy.interval.low
+            found["accuracy_high"][score.benchmark] = accuracy.interval.high
             found["accuracy_exact"][score.benchmark] = score.correct_exact / score.n
             found["correct"][score.benchmark] = score.correct
             found["items"][score.benchmark] = score.n

@@ -4,7 +4,8 @@
 an arm's mean over `seeds` seeds, `reported` of a number that the paper reports, as `source` says, under a
 protocol of its own. Accuracies and their intervals are in percent, differences in points. Of every baseline
 on the boards there are fields that begin with its arm. The last fields say what an arm uses, and what its
-answers took, over all benchmarks together. What there is no number of is left out of a line.
+answers took, over all benchmarks together. Where answers were sampled, `accuracy` is avg@k and `correct`
+counts the first draw. What there is no number of is left out of a line.
 """
 
 from __future__ import annotations
@@ -51,6 +52,16 @@ _TRAINING = (
 )
 _COST = ("tuned_tokens", "sampled_problems", "sampled_tokens", "seconds")
 _USES = tuple(UNKNOWN.fields)
+# Of boards whose answers were sampled: how many to every item, pass@k and maj@k, k that many.
+_DRAWS = (
+    "draws",
+    "pass_at_k",
+    "pass_at_k_low",
+    "pass_at_k_high",
+    "maj_at_k",
+    "maj_at_k_low",
+    "maj_at_k_high",
+)
 
 
 def number_fields(boards: Sequence[Board]) -> list[str]:
@@ -64,6 +75,7 @@ def number_fields(boards: Sequence[Board]) -> list[str]:
         *_COST,
         SOURCE,
         *_USES,
+        *(_DRAWS if any(row.draws > 1 for board in boards for row in board.rows) else ()),
     ]
 
 
@@ -108,7 +120,16 @@ def _lines(board: Board, row: Row) -> Iterator[Line]:
                 "sampled_tokens": row.costs.sampled_tokens,
                 "seconds": row.seconds,
             }
-        yield line | row.uses.fields
+        yield line | row.uses.fields | _draws(row, column)
+
+
+def _draws(row: Row, column: str) -> Line:
+    """pass@k and maj@k; nothing where there is one answer to every item."""
+    found = row.of_draws(column)
+    if found is None or row.draws == 1:
+        return {}
+    shares = [share for one in found for share in (one.value, one.interval.low, one.interval.high)]
+    return dict(zip(_DRAWS, [row.draws, *(100 * share for share in shares)], strict=True))
 
 
 def _best_of(board: Board, row: Row, column: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lrbench.evaluation.statistics import SIGNIFICANCE, Pool, holm, largest_average_p
 from lrbench.recipe.claims import AVERAGE
-from lrbench.results.contrasts import compare_arms, paired_flips
+from lrbench.results.contrasts import compare_arms, paired_cells
 
 if TYPE_CHECKING:
     from lrbench.results.rows import Group, Row
@@ -118,9 +118,9 @@ def _tested(
     single = len(leader.rows) == len(rival.rows) == 1
     if least and single and len(benchmarks) > 1:
         # Ten thousand draws are not worth it where not even their bound would decide.
-        flips = paired_flips(leader.rows[0].cells, rival.rows[0].cells)
-        if flips.keys() >= set(benchmarks):
-            bound = largest_average_p(tuple(flips[name] for name in benchmarks))
+        pairs = paired_cells(leader.rows[0].cells, rival.rows[0].cells)
+        if pairs.keys() >= set(benchmarks):
+            bound = largest_average_p(tuple(pairs[name] for name in benchmarks))
             if bound <= least:
                 return 0.0, bound, False
     found = compare_arms(leader.rows, rival.rows, benchmarks, pool)

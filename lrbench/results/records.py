@@ -145,6 +145,10 @@ class ScoreRecord(Record):
     it was not the arm's own model alone with one for each token. Earlier versions recorded none of these.
     `repeats` says how many `items` are `exact` or `near` copies of problems that the arm learnt from, where
     items are somebody's own.
+
+    Where answers were sampled, `draws` holds the outcomes of every draw under the paper verdict: `paper` is
+    the first of them, `exact` that one's exact verdict. `majority` are the outcomes of the answers that most
+    draws gave. `groups` numbers the group of every item, where items have one.
     """
 
     kind: Literal["score"] = "score"
@@ -169,6 +173,9 @@ class ScoreRecord(Record):
     written: Count | None = None
     passes: dict[str, Count] | None = None
     repeats: dict[str, Count] | None = None
+    draws: Annotated[tuple[Outcomes, ...], Field(min_length=1)] | None = None
+    majority: Outcomes | None = None
+    groups: tuple[Count, ...] | None = None
     recorded_at: Moment
 
     @model_validator(mode="after")
@@ -179,6 +186,13 @@ class ScoreRecord(Record):
             self.tokens is None and self.passes is not None
         ):
             raise ValueError("what answers took is recorded in part: `tokens`, `written` and `passes`")
+        outcomes = [*(self.draws or ()), *([] if self.majority is None else [self.majority])]
+        if any(len(of_items) != self.n for of_items in outcomes):
+            raise ValueError(f"a draw does not have an outcome for each of {self.n} items")
+        if (self.draws is None) != (self.majority is None) or (self.draws or (self.paper,))[0] != self.paper:
+            raise ValueError("draws are recorded in part, or their first is not the one that stands for them")
+        if self.groups is not None and len(self.groups) != self.n:
+            raise ValueError(f"{len(self.groups)} groups of {self.n} items")
         if self.suite_protocol.get(self.benchmark) != self.protocol_hash:
             raise ValueError(f"suite_protocol does not hold the protocol hash of {self.benchmark}")
         return self
@@ -207,8 +221,13 @@ class ScoreRecord(Record):
         return len(self.paper)
 
     @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The paper verdicts of every draw; of the one answer where nothing was sampled."""
+        return self.draws or (self.paper,)
+
+    @property
     def correct(self) -> int:
-        """Items right under the paper verdict, the one the board ranks."""
+        """Items right under the paper verdict, the one the board ranks; of several draws in the first."""
         return self.paper.count("1")
 
     @property

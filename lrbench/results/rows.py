@@ -11,15 +11,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from lrbench.evaluation.statistics import (
     Comparison,
     Estimate,
-    Flips,
+    Groups,
+    Paired,
     SeedMean,
-    compare_averages,
-    compare_benchmarks,
+    average_at_k,
+    compare_average,
+    compare_pairs,
+    difference_of,
+    draws_matrix,
     macro_average,
+    mean_of_benchmarks,
     mean_over_seeds,
+    pass_at_k_of_items,
     wilson_interval,
 )
 from lrbench.results.records import Costs, ScoreRecord
@@ -45,10 +53,55 @@ class Cell:
         """Items right."""
         return self.score.correct
 
+    @property
+    def plain(self) -> bool:
+        """Whether one answer to every item was measured, and no items belong together."""
+        return self.score.draws is None and self.score.groups is None
+
+    @property
+    def draws(self) -> int:
+        """How many answers were sampled to every item; 1 where none were."""
+        return len(self.score.outcomes)
+
+    @property
+    def share(self) -> float:
+        """Share of answers right."""
+        return sum(outcomes.count("1") for outcomes in self.score.outcomes) / (self.n * self.draws)
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Whether every draw of every item is right, [item, draw]."""
+        return draws_matrix(self.score.outcomes)
+
+    @property
+    def groups(self) -> Groups:
+        """The group of every item; None where items have none."""
+        return None if self.score.groups is None else [str(group) for group in self.score.groups]
+
     @cached_property
     def accuracy(self) -> Estimate:
-        """Share of items right, with its Wilson interval."""
-        return Estimate(self.correct / self.n, wilson_interval(self.correct, self.n))
+        """Share of answers right, with Wilson's interval: at the effective size of draws and groups."""
+        if self.plain:
+            return Estimate(self.correct / self.n, wilson_interval(self.correct, self.n))
+        return average_at_k(self.right, self.groups)
+
+    def passed(self, k: int) -> Estimate:
+        """pass@k: share of items of which one of `k` sampled answers is right."""
+        return pass_at_k_of_items(self.right, k, self.groups)
+
+    @property
+    def majority(self) -> Estimate | None:
+        """maj@k over all draws: share of items of which the answer most given is right; None of one."""
+        if self.score.majority is None:
+            return None
+        return average_at_k(draws_matrix([self.score.majority]), self.groups)
+
+
+def average_of(cells: Sequence[Cell]) -> Estimate:
+    """The mean of the accuracies on several benchmarks, of one at least."""
+    if all(cell.plain for cell in cells):
+        return macro_average(tuple((cell.correct, cell.n) for cell in cells))
+    return mean_of_benchmarks([cell.accuracy for cell in cells])
 
 
 @dataclass(frozen=True)
@@ -63,18 +116,23 @@ class Delta:
     baseline_seed: int | None
     baseline_point: Mapping[str, Any]
     baseline_variant: str
-    flips: dict[str, Flips]
+    pairs: dict[str, Paired]
     complete: bool
 
     @cached_property
     def benchmarks(self) -> dict[str, Comparison]:
-        """Per benchmark: McNemar's mid-p, Holm over the benchmarks of this pair of rows."""
-        return compare_benchmarks(self.flips)
+        """Per benchmark: McNemar's mid-p, or sign flips; Holm over the benchmarks of this pair of rows."""
+        return compare_pairs(self.pairs)
 
     @cached_property
     def average(self) -> Comparison | None:
         """The difference of the averages; None unless every benchmark is paired."""
-        return compare_averages(tuple(self.flips.values())) if self.complete else None
+        return compare_average(tuple(self.pairs.values())) if self.complete else None
+
+    @property
+    def value(self) -> float:
+        """The difference over the benchmarks paired, a share, without its interval: what rows sort by."""
+        return sum(map(difference_of, self.pairs.values())) / len(self.pairs)
 
     def on(self, column: str) -> Comparison | None:
         """The comparison shown in `column`, a benchmark or `average`; None where there is none."""
@@ -117,10 +175,29 @@ class Row:
 
     @cached_property
     def average(self) -> Estimate | None:
-        """Mean accuracy over the benchmarks with its bootstrap interval; None while one is missing."""
+        """Mean accuracy over the benchmarks with its interval, a bootstrap; None while one is missing.
+
+        Where answers were sampled or items have groups, the benchmarks' intervals are combined.
+        """
         if self.missing:
             return None
-        return macro_average(tuple((cell.correct, cell.n) for cell in self.cells.values()))
+        return average_of(tuple(self.cells.values()))
+
+    @property
+    def draws(self) -> int:
+        """How many answers were sampled to every item at least; 1 where none were, or nothing is measured."""
+        return min((cell.draws for cell in self.cells.values()), default=1)
+
+    def of_draws(self, column: str) -> tuple[Estimate, Estimate] | None:
+        """pass@k and maj@k in `column`, k the draws of an item; None where answers were not sampled."""
+        if column == AVERAGE and self.missing:
+            return None
+        cells = self.cells.values() if column == AVERAGE else filter(None, [self.cells.get(column)])
+        found = [(cell.passed(cell.draws), cell.majority) for cell in cells]
+        majorities = [majority for _, majority in found if majority is not None]
+        if not found or len(majorities) < len(found):
+            return None
+        return mean_of_benchmarks([passed for passed, _ in found]), mean_of_benchmarks(majorities)
 
     @property
     def group(self) -> tuple[str, ...]:
@@ -141,10 +218,10 @@ class Row:
     def value(self, column: str) -> float | None:
         """The share `on` gives without its interval, and so without drawing any: what rows are ranked by."""
         if column == AVERAGE:
-            shares = [cell.correct / cell.n for cell in self.cells.values()]
+            shares = [cell.share for cell in self.cells.values()]
             return None if self.missing else sum(shares) / len(shares)
         cell = self.cells.get(column)
-        return None if cell is None else cell.correct / cell.n
+        return None if cell is None else cell.share
 
 
 @dataclass(frozen=True)
@@ -171,7 +248,9 @@ class Group:
         items = {tuple(row.cells[name].score.items_hash for name in benchmarks) for row in rows}
         if len(items) > 1:
             return None
-        return mean_over_seeds([[[row.cells[name].score.paper] for row in rows] for name in benchmarks])
+        return mean_over_seeds(
+            [[list(row.cells[name].score.outcomes) for row in rows] for name in benchmarks]
+        )
 
 
 def grouped(rows: Iterable[Row]) -> tuple[Group, ...]:

@@ -6,11 +6,12 @@ from lrbench.evaluation.statistics import (
     Estimate,
     Flips,
     Interval,
+    Paired,
     SeedMean,
     Verdict,
-    compare_averages,
-    compare_benchmarks,
-    macro_average,
+    compare_average,
+    compare_pairs,
+    table_of,
 )
 
 __all__ = [
@@ -19,9 +20,10 @@ __all__ = [
     "Estimate",
     "Flips",
     "Interval",
+    "Paired",
     "SeedMean",
     "Verdict",
-    "compare_averages",
-    "compare_benchmarks",
-    "macro_average",
+    "compare_average",
+    "compare_pairs",
+    "table_of",
 ]

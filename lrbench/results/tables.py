@@ -16,6 +16,7 @@ from lrbench.results.layout import (
     Script,
     accuracy_cells,
     difference_cells,
+    draws_cells,
     mean_cells,
     reported_cells,
     training_cells,
@@ -33,6 +34,7 @@ from lrbench.results.wording import (
     TOOK,
     baselines_of,
     chosen_texts,
+    draws_text,
     expert_label,
     notes_on,
     only_seed,
@@ -72,6 +74,9 @@ def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] 
             used = uses_cells(section, _SCRIPT)
             if used is not None:
                 parts += [f"{TOOK}:", _table(used)]
+            sampled = draws_cells(board.columns, section, _SCRIPT)
+            if sampled is not None:
+                parts += [f"{draws_text(section)}:", _table(sampled)]
             parts += chosen_texts(board, section)
             for baseline in baselines_of(board, section):
                 parts.append(f"Difference from `{markdown(baseline)}`, these runs:")

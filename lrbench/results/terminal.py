@@ -22,6 +22,7 @@ from lrbench.results.board import Board
 from lrbench.results.claim_words import claim_lines, unheld_line, unread_lines
 from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import notes_on_declarations, standing
+from lrbench.results.layout import Script, draws_cells
 from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.telling import asked_about, words_on
@@ -40,6 +41,7 @@ from lrbench.results.wording import (
     chosen_texts,
     comparison_text,
     cost_texts,
+    draws_text,
     expert_label,
     interval_text,
     notes_on,
@@ -53,6 +55,7 @@ from lrbench.results.wording import (
 )
 
 UNBOUNDED = 10_000
+_SCRIPT = Script(text=lambda text: plain(text, LONGEST_NAME), number=str, best=str, best_of_runs=str)
 # Of one line per arm: what its columns mostly need, and how many baselines stand side by side in any window.
 LABEL_WIDTH, ACCURACY_WIDTH, DIFFERENCE_WIDTH = 22, 20, 20
 FEWEST_BASELINES = 2
@@ -85,6 +88,12 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
                 console.print(Text(TOOK, style="bold"))
                 console.print()
                 console.print(_uses(section))
+            if any(row.of_draws(AVERAGE) for row in section):
+                console.print()
+                console.print(Text(draws_text(section), style="bold"))
+                console.print()
+                # Where there is no room for all benchmarks, files of numbers have them.
+                console.print(_of_draws(board.columns if fits else (AVERAGE,), section))
             means = seed_means(board, section)
             if means:
                 console.print()
@@ -279,6 +288,18 @@ def _blocks(board: Board, section: list[Row], width: int) -> Stack:
         (row_label(row, section), {name: delta.on for name, delta in row.against.items()}) for row in section
     ]
     return Stack(table, *_further_blocks(board, lines, further))
+
+
+def _of_draws(columns: Sequence[str], section: list[Row]) -> Table:
+    """pass@k and maj@k, two lines per arm."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    cells = draws_cells(columns, section, _SCRIPT)
+    assert cells is not None
+    for place, name in enumerate(cells.header):
+        table.add_column(name if place else "", overflow="fold", justify="left" if place < 2 else "right")
+    for line in cells.lines:
+        table.add_row(*map(Text, line))
+    return table
 
 
 def _uses(section: list[Row]) -> Table:

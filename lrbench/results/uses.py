@@ -126,7 +126,7 @@ class ArmsInUse:
         arm = None if arm is None or arm.imported else arm
         scores = [score for score in scores if score.tokens is not None]
         tokens = sum(score.tokens or 0 for score in scores)
-        answers = sum(score.n for score in scores)
+        answers = sum(score.n * len(score.outcomes) for score in scores)
         passes = sum(_passes(score) for score in scores)
         answer = None if arm is None else _answer(arm)
         read = None if arm is None else self._read_by(arm)

@@ -124,11 +124,20 @@ def notable_uses(row: Row) -> list[str]:
 
 
 def size_text(column: str, section: list[Row]) -> str:
-    """`n 100`, a range where rows differ, or nothing for the average."""
-    sizes = sorted({row.cells[column].n for row in section if column in row.cells})
+    """`n 100`, a range where rows differ, `n 30 x 64` of sampled answers, or nothing for the average."""
+    cells = [row.cells[column] for row in section if column in row.cells]
+    sizes = sorted({cell.n for cell in cells})
     if not sizes:
         return ""
-    return f"n {sizes[0]}" if len(sizes) == 1 else f"n {sizes[0]}-{sizes[-1]}"
+    text = f"n {sizes[0]}" if len(sizes) == 1 else f"n {sizes[0]}-{sizes[-1]}"
+    # All rows of a board are measured alike.
+    return text if cells[0].draws == 1 else f"{text} x {cells[0].draws}"
+
+
+def draws_text(section: list[Row]) -> str:
+    """What the table of sampled answers is about: `Of 8 answers sampled to every item: pass@8, ...`."""
+    draws = section[0].draws
+    return f"Of {draws} answers sampled to every item: pass@{draws}, one is right; maj@{draws}, most say so"
 
 
 def sections(board: Board) -> Iterator[list[Row]]:
@@ -223,6 +232,7 @@ def baselines_of(board: Board, rows: Iterable[Row]) -> list[str]:
 
 def notes_on(board: Board, other: Board | None = None) -> Iterator[str]:
     """What a reader has to know: what is missing, and what sets `board` apart from `other`, shown above."""
+    yield from _notes_on_outcomes(board)
     for row in board.rows:
         yield from _notes_on_row(row)
     if other is not None and other.suite == board.suite:
@@ -231,6 +241,25 @@ def notes_on(board: Board, other: Board | None = None) -> Iterator[str]:
             everywhere = set(found.benchmarks) in (set(), set(board.benchmarks))
             where = "" if everywhere else f" ({', '.join(found.benchmarks)})"
             yield plain(f"  {found.field}: {found.first} above, {found.second} here{where}")
+
+
+def _notes_on_outcomes(board: Board) -> Iterator[str]:
+    """What accuracies and tests count, where it is not one answer to each of items that are all apart."""
+    cells = [cell for row in board.rows for cell in row.cells.values()]
+    draws = max((cell.draws for cell in cells), default=1)
+    sampled = any(cell.score.draws is not None for cell in cells)
+    grouped = sorted({cell.score.benchmark for cell in cells if cell.score.groups is not None})
+    if sampled:
+        yield (
+            f"{draws} answers were sampled to every item: accuracy is avg@{draws}, its interval counts items "
+            "and draws; differences are of items' means, by sign flips of items."
+        )
+    if grouped:
+        names = ", ".join(plain(name, LONGEST_NAME) for name in grouped)
+        yield (
+            f"{names}: items come in groups, which intervals and tests count instead of items; those over "
+            "several seeds count items."
+        )
 
 
 def _notes_on_row(row: Row) -> Iterator[str]:

@@ -14,11 +14,11 @@ from dashboard.answers import answers_html
 from dashboard.leaderboard_rows import Filters, draw_averages, filtered, in_order, marks, sort_columns
 from dashboard.numbers import UNDECIDED
 from experiments.bench.synthetic_ledger import write_synthetic_ledger
+from lrbench.evaluation.statistics import compare_averages, macro_average
 from lrbench.results.board import Board, build_boards
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import ScoreRecord, items_hash
 from lrbench.results.rows import AVERAGE
-from lrbench.results.statistics import compare_averages, macro_average
 from lrbench.store.keys import stable_hash
 from tests.dashboard.made_up import write_runs
 from tests.results.conftest import make_arm, make_score
@@ -157,7 +157,7 @@ def test_averages_drawn_in_parallel_are_those_drawn_alone(board: Board) -> None:
     for row, (average, difference) in zip(rows, found, strict=True):
         assert average == macro_average.__wrapped__(tuple((c.correct, c.n) for c in row.cells.values()))
         if row.against.get("base") is not None:
-            assert difference == compare_averages.__wrapped__(tuple(row.against["base"].flips.values()))
+            assert difference == compare_averages.__wrapped__(tuple(row.against["base"].pairs.values()))
 
 
 def test_the_answer_says_what_the_tests_say(board: Board) -> None:

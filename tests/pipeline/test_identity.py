@@ -70,6 +70,7 @@ OTHERS: dict[str, Any] = {
     "arms.4.selector": "kl",
     "arms.4.target": "own_token",
     "arms.4.answer": {"prefill": "First"},
+    "measure": {"samples": 2},
     "fidelity": "last_column",
     "arms.4.fidelity": "last_column",
     "compare.subject": "lightr",

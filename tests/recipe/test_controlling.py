@@ -35,6 +35,12 @@ def test_every_control_is_added_once(load: Callable[[str], Recipe]) -> None:
     assert recorded_recipe(resolved_yaml(recipe), "recorded") == recipe
 
 
+def test_sampled_answers_have_the_vote_beside_them(load: Callable[[str], Recipe]) -> None:
+    recipe = load("arms: [lightr]\ncontrols: {of: lightr, prefill: First}\nmeasure: {samples: 4}")
+    assert [arm.name for arm in recipe.arms[1:]] == [name for name in NAMES if name not in ("forced", "vote")]
+    assert "vote (sampled answers have it beside them: maj@k of base)" in missing_controls(recipe)
+
+
 def test_arms_that_are_there_stay_as_they_are(load: Callable[[str], Recipe]) -> None:
     recipe = load("arms: [{name: flat, like: sft}, lightr, base]\ncontrols: lightr")
     assert [arm.name for arm in recipe.arms][:3] == ["flat", "lightr", "base"]

@@ -139,7 +139,8 @@ CHANGEABLE = [
 @pytest.mark.parametrize("path", CHANGEABLE, ids=lambda path: ".".join(map(str, path)))
 def test_the_hash_changes_with_every_field_that_can_change_a_result_and_no_other(path: FieldPath) -> None:
     derived = COMPLETE | {"pair": COMPLETE["pair"] | {"amateur": {"derive": DERIVATION}}}
-    values = derived if path[:3] == DERIVE else COMPLETE
+    drawn = COMPLETE | {"measure": {"samples": 4}}
+    values = derived if path[:3] == DERIVE else drawn if path[0] == "measure" else COMPLETE
     before = Recipe.model_validate(values)
     after = with_value(values, path, another_value(path, current(before, path)))
     assert after != before

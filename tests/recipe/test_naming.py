@@ -103,6 +103,19 @@ def test_an_answer_that_an_engine_cannot_write_names_both(refusal: Refusal, chan
     assert "evaluation.engine.name" in told
 
 
+def test_an_answer_that_cannot_be_sampled_several_times_is_told_at_its_place(
+    refusal: Refusal, changed: Changed
+) -> None:
+    arms = (
+        "arms: [base, cd, vote, {name: a, like: base, answer: {stop_bias: 1}}]\n"
+        "measure: {samples: 8, temperature: 0.6, top_p: 0.95}"
+    )
+    (vote, bias) = refusal(changed((ARMS, arms)))
+    assert vote.startswith("r.yaml:16:18: arms.2: `measure` cannot sample an answer by `vote`")
+    assert bias.startswith("r.yaml:16:46: arms.3.answer: `measure` cannot sample an answer by `stop_bias`")
+    assert vote.endswith("leave out this arm, or `measure`")
+
+
 def test_a_model_with_a_name_that_every_recipe_has_is_refused(refusal: Refusal, changed: Changed) -> None:
     text = changed((ARMS, "models: {expert: {model: embedded/peer}}\narms: [lightr]"))
     assert refusal(text) == [

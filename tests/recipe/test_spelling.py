@@ -154,6 +154,7 @@ evaluation:
   limit: null
   items: [hard-test-1]
   engine: {name: hf, url: null, served_as: null}
+measure: {samples: 4, temperature: 0.6, top_p: 0.95, seed: 0}
 controls: {of: mine, prefill: First, forced: {force: {"It": "We"}, first: 2}}
 compare: {subject: mine, against: null}
 claims: []
@@ -214,6 +215,7 @@ def test_an_unknown_field_is_told_in_every_mapping(
         text = changed((NAMED, DERIVED)) if path == DERIVE else small
         if path[0] == "controls":
             text += "controls: {of: lightr, forced: {force: {It: We}}}\n"
+        text += "measure: {samples: 4}\n" if path == ("measure",) else ""
         assert refusal(text, override) == [
             f"override '{override}':{column}: {shown}: unknown field; allowed here are {allowed}"
         ]

@@ -13,9 +13,16 @@ from rich.console import Console
 
 from lrbench.evaluation.statistics import (
     Flips,
+    PairedDraws,
+    average_at_k,
+    compare_average,
     compare_averages,
     compare_benchmarks,
+    count_flips,
+    draws_matrix,
     macro_average,
+    mcnemar_p,
+    mean_over_seeds,
     wilson_interval,
 )
 from lrbench.results.board import build_boards
@@ -71,7 +78,7 @@ class TestNumbers:
         (board,) = build_boards([], three_arms)
         delta = row_of(board, "lightr").against["sft"]
         flips = {"chain": Flips(18, 0, 18, 4), "vary": Flips(22, 0, 16, 2)}
-        assert delta.flips == flips
+        assert delta.pairs == flips
         assert delta.benchmarks == compare_benchmarks(flips)
         assert delta.average == compare_averages(tuple(flips.values()))
         assert delta.on(AVERAGE) == delta.average
@@ -102,7 +109,7 @@ class TestBaselines:
         (board,) = build_boards([], scores)
         delta = row_of(board, "lightr").against["base"]
         assert (delta.baseline_recipe, delta.baseline_seed) == ("quickstart", 1)
-        assert delta.flips["chain"].won == 1
+        assert delta.pairs["chain"].won == 1
 
     def test_another_recipe_of_the_same_expert_serves_where_there_is_none(self, score_record):
         scores = [
@@ -136,7 +143,7 @@ class TestBaselines:
         ]
         (board,) = build_boards([], base + lightr)
         delta = row_of(board, "lightr").against["base"]
-        assert list(delta.flips) == ["chain"]
+        assert list(delta.pairs) == ["chain"]
         assert delta.on("vary") is None
         assert delta.average is None
 
@@ -485,3 +492,92 @@ def test_the_work_of_a_board_grows_with_its_scores_and_no_faster(score_record):
         return calls_of(lambda: build_boards([], scores))
 
     assert work(200) < 2.2 * work(100)
+
+
+def drawn(score_record, arm, *draws, majority, **changes):
+    return score_record(
+        "chain", draws[0], arm=arm, benchmarks=("chain",), draws=draws, majority=majority, **changes
+    )
+
+
+class TestDrawsAndGroups:
+    """Where answers were sampled or items come in groups, cells and tests count items, draws and groups."""
+
+    @pytest.fixture
+    def sampled(self, score_record):
+        generator = np.random.default_rng(5)
+        rate_N = generator.beta(0.5, 0.5, size=40)
+        records = []
+        for arm, gain in (("base", 0.0), ("lightr", 0.25)):
+            right = generator.random((4, 40)) < np.clip(rate_N + gain, 0, 1)
+            texts = ["".join("01"[int(bit)] for bit in draw) for draw in right]
+            majority = "".join("01"[int(count > 2)] for count in right.sum(axis=0))
+            records.append(drawn(score_record, arm, *texts, majority=majority))
+        return records
+
+    def test_accuracy_is_the_mean_over_draws_with_its_own_interval(self, sampled):
+        (board,) = build_boards([], sampled)
+        row, right = row_of(board, "lightr"), draws_matrix(sampled[1].draws)
+        assert row.on("chain") == average_at_k(right)
+        assert row.value("chain") == pytest.approx(right.mean())
+        assert row.average.value == pytest.approx(right.mean())
+        assert row.of_draws("chain")[0].value == pytest.approx(right.any(axis=1).mean())
+        assert row.of_draws("chain")[1].value == sampled[1].majority.count("1") / 40
+
+    def test_differences_are_of_items_and_never_mcnemar_over_draws(self, sampled):
+        (board,) = build_boards([], sampled)
+        pair = PairedDraws(draws_matrix(sampled[1].draws), draws_matrix(sampled[0].draws))
+        found = row_of(board, "lightr").against["base"].on("chain")
+        assert found == compare_average([pair])
+        over_draws = count_flips("".join(sampled[1].draws), "".join(sampled[0].draws))
+        assert found.p > mcnemar_p(over_draws.won, over_draws.lost)
+
+    def test_all_tables_say_what_is_counted(self, sampled):
+        boards = build_boards([], sampled)
+        console = Console(width=120, record=True)
+        show_boards(boards, console)
+        for text in (boards_to_markdown(boards), boards_to_latex(boards), console.export_text()):
+            assert "n 40 x 4" in text
+            assert "pass@4" in text
+            assert "maj@4" in text
+            assert "avg@4" in text.replace("\n", " ")
+        line = next(csv.DictReader(io.StringIO(boards_to_csv(boards))))
+        assert (line["draws"], line["arm"]) == ("4", "base")
+        assert float(line["pass_at_k"]) > float(line["accuracy"])
+        assert float(line["maj_at_k_low"]) < float(line["maj_at_k"]) < float(line["maj_at_k_high"])
+
+    def test_of_boards_without_draws_nothing_is_said_of_them(self, three_arms):
+        boards = build_boards([], three_arms)
+        assert "draws" not in boards_to_csv(boards).splitlines()[0].split(",")
+        assert "pass@" not in boards_to_markdown(boards)
+
+    def test_over_seeds_draws_are_reruns(self, sampled, score_record):
+        again = [
+            drawn(score_record, "lightr", *sampled[1].draws[::-1], majority=sampled[1].majority, seed=seed)
+            for seed in (0, 1)
+        ]
+        (board,) = build_boards([], again)
+        (group,) = board.groups
+        assert group.on("chain") == mean_over_seeds([[list(again[0].draws), list(again[1].draws)]])
+
+    def test_groups_widen_intervals_and_decide_tests(self, score_record):
+        outcomes = {"base": "1100" * 10, "lightr": "1110" * 10}
+        alone = [
+            score_record("chain", text, arm=arm, benchmarks=("chain",)) for arm, text in outcomes.items()
+        ]
+        groups = tuple(place // 10 for place in range(40))
+        (grouped,) = build_boards([], [record.model_copy(update={"groups": groups}) for record in alone])
+        row = row_of(grouped, "lightr")
+        assert row.on("chain") == average_at_k(draws_matrix(["1110" * 10]), [str(group) for group in groups])
+        pair = PairedDraws(draws_matrix(["1110" * 10]), draws_matrix(["1100" * 10]), groups)
+        assert row.against["base"].on("chain") == compare_average([pair])
+        assert "items come in groups" in boards_to_markdown([grouped])
+        # Each item in a group of its own is an item.
+        (apart,) = build_boards(
+            [], [record.model_copy(update={"groups": tuple(range(40))}) for record in alone]
+        )
+        (plain,) = build_boards([], alone)
+        for name in ("base", "lightr"):
+            assert row_of(apart, name).on("chain") == row_of(plain, name).on("chain")
+        found = [row_of(board, "lightr").against["base"].on("chain") for board in (apart, plain)]
+        assert found[0] == found[1]

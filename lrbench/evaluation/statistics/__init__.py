@@ -33,8 +33,6 @@ from lrbench.evaluation.statistics.independent import compare_independent, publi
 from lrbench.evaluation.statistics.item_differences import (
     DrawsDifference,
     PairedDraws,
-    compare_draws,
-    difference_of_draws,
 )
 from lrbench.evaluation.statistics.item_means import mean_of, ratio, share_of, tokens_after_first_right
 from lrbench.evaluation.statistics.margins import (
@@ -52,7 +50,16 @@ from lrbench.evaluation.statistics.paired import (
     compare_benchmark,
     compare_benchmarks,
     holm,
+)
+from lrbench.evaluation.statistics.pairs import (
+    Paired,
+    compare_average,
+    compare_pairs,
+    difference_of,
+    difference_test,
     largest_average_p,
+    table_of,
+    variance_of,
 )
 from lrbench.evaluation.statistics.power import (
     items_to_separate,
@@ -104,6 +111,7 @@ __all__ = [
     "Groups",
     "Interval",
     "Outcomes",
+    "Paired",
     "PairedDraws",
     "Pool",
     "SeedDifference",
@@ -116,14 +124,16 @@ __all__ = [
     "bootstrap_difference",
     "bootstrap_interval",
     "calibration",
+    "compare_average",
     "compare_averages",
     "compare_benchmark",
     "compare_benchmarks",
-    "compare_draws",
     "compare_independent",
+    "compare_pairs",
     "count_flips",
     "design_of",
-    "difference_of_draws",
+    "difference_of",
+    "difference_test",
     "draws_matrix",
     "equivalence",
     "holm",
@@ -146,6 +156,8 @@ __all__ = [
     "share_of",
     "sign_flip_p",
     "smallest_detectable_difference",
+    "table_of",
     "tokens_after_first_right",
+    "variance_of",
     "wilson_interval",
 ]

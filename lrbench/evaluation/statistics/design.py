@@ -92,13 +92,13 @@ def design_of(pilot: PairedDraws) -> Design:
     apart, and there are two items.
     """
     both = (pilot.first, pilot.second)
-    if any(right_NM.shape[1] < 2 for right_NM in both) or pilot.items < 2:
+    if any(right_NM.shape[1] < 2 for right_NM in both) or pilot.n < 2:
         raise ValueError("what draws and items vary by takes two draws of two items at least")
     within = [float(right_NM.var(axis=1, ddof=1).mean()) for right_NM in both]
     by_chance = sum(each / right_NM.shape[1] for each, right_NM in zip(within, both, strict=True))
     difference_N = pilot.first.mean(axis=1) - pilot.second.mean(axis=1)
     return Design(
-        items=pilot.items,
+        items=pilot.n,
         draws=pilot.first.shape[1],
         between=sqrt(max(0.0, float(difference_N.var(ddof=1)) - by_chance)),
         within=min(0.25, sum(within) / 2),

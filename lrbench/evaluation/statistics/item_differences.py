@@ -3,15 +3,13 @@
 What is paired is an item's mean over its draws, and what is independent a group's sum of such differences:
 draws of one item answer together, and McNemar's test over draws calls equal models different up to 17 times
 in 100. Whether two models differ at all, sign flips of the groups say; how far they may be apart, Student's t
-over the groups. With one draw of each item and no groups both are the tests and intervals that there are for
-flips: `compare_benchmark`, `compare_averages`, `BenchmarkDifference`, `AverageDifference`.
+over the groups. One draw of each item and no groups are `Flips`, and `pairs` takes them to their own tests.
 
 Letters of shapes: N items, M draws of each, K benchmarks, G independent units: groups, or items without any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import lcm
@@ -26,14 +24,10 @@ from lrbench.evaluation.statistics.effective_size import (
     unit_sums,
     units,
 )
-from lrbench.evaluation.statistics.margins import AverageDifference, BenchmarkDifference, DifferenceTest
-from lrbench.evaluation.statistics.paired import compare_averages, compare_benchmark
 from lrbench.evaluation.statistics.sign_flips import sign_flip_p
 from lrbench.evaluation.statistics.values import (
-    EQUIVALENCE_MARGIN,
     LEVEL,
     POINTS,
-    Comparison,
     Flips,
     Interval,
     check_benchmarks,
@@ -63,19 +57,23 @@ class PairedDraws:
             group_places(self.groups, len(self.first))
 
     @property
-    def items(self) -> int:
+    def n(self) -> int:
         """Number of items."""
         return len(self.first)
 
     @property
-    def flips(self) -> Flips | None:
-        """How the outcomes meet, where there is one draw of each item and no two are of one group."""
-        one_draw = self.first.shape[1] == self.second.shape[1] == 1
-        if not one_draw or units(self.items, self.groups) < self.items:
+    def table(self) -> Flips | None:
+        """How the outcomes meet, where there is one draw of each item."""
+        if not self.first.shape[1] == self.second.shape[1] == 1:
             return None
         first, second = self.first[:, 0].astype(bool), self.second[:, 0].astype(bool)
         won, lost, both = (int(np.sum(cell)) for cell in (first & ~second, ~first & second, first & second))
-        return Flips(won=won, lost=lost, both=both, neither=self.items - won - lost - both)
+        return Flips(won=won, lost=lost, both=both, neither=self.n - won - lost - both)
+
+    @property
+    def flips(self) -> Flips | None:
+        """The table, where no two items are of one group: then it is all there is to know."""
+        return self.table if units(self.n, self.groups) == self.n else None
 
     @cached_property
     def counts(self) -> tuple[np.ndarray, int]:
@@ -91,7 +89,7 @@ class PairedDraws:
     def difference(self) -> float:
         """The difference of the two averages over the items, a share."""
         sums_G, whole = self.counts
-        return float(sums_G.sum()) / whole / self.items
+        return float(sums_G.sum()) / whole / self.n
 
     @cached_property
     def variance(self) -> float:
@@ -101,15 +99,15 @@ class PairedDraws:
         least what makes an interval as wide as the score interval of no event among so many items.
         """
         each_N = self.first.mean(axis=1) - self.second.mean(axis=1)
-        spread = influence_variance((each_N - each_N.mean()) / self.items, self.groups)
+        spread = influence_variance((each_N - each_N.mean()) / self.n, self.groups)
         if np.count_nonzero(self.counts[0]) >= FEW:
             return spread
-        return max(spread, (two_sided_quantile(LEVEL) / self.items) ** 2)
+        return max(spread, (two_sided_quantile(LEVEL) / self.n) ** 2)
 
     @property
     def freedom(self) -> int:
         """Degrees of freedom of the variance: the units but one; 1 where there is a single unit."""
-        return max(1, units(self.items, self.groups) - 1)
+        return max(1, units(self.n, self.groups) - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +147,7 @@ class DrawsDifference:
         if len(self.benchmarks) == 1:
             return sign_flip_p(self.benchmarks[0].counts[0])
         return sign_flip_p(
-            np.concatenate([pair.counts[0] / (pair.counts[1] * pair.items) for pair in self.benchmarks])
+            np.concatenate([pair.counts[0] / (pair.counts[1] * pair.n) for pair in self.benchmarks])
         )
 
     def p_above(self, margin: float) -> float:
@@ -171,36 +169,3 @@ class DrawsDifference:
         check_share("level", level)
         reach = float(stdtrit(self.freedom, (1 + level) / 2)) * self.error
         return Interval(max(-POINTS, self.difference - reach), min(POINTS, self.difference + reach))
-
-
-def difference_of_draws(benchmarks: Sequence[PairedDraws]) -> DifferenceTest:
-    """What sets the difference of two models against margins, on one benchmark or the average of several."""
-    flips = _flips(benchmarks)
-    if flips is None:
-        return DrawsDifference(tuple(benchmarks))
-    return BenchmarkDifference(flips[0]) if len(flips) == 1 else AverageDifference(flips)
-
-
-def compare_draws(benchmarks: Sequence[PairedDraws]) -> Comparison:
-    """Estimates the difference of two models' accuracies on one benchmark, or of their average over several.
-
-    p: sign flips of the units. Interval: Student's t over the units. Nothing is adjusted; `adjust` is for
-    several comparisons. Raises `ValueError` for no benchmark.
-    """
-    flips = _flips(benchmarks)
-    if flips is not None:
-        return compare_benchmark(flips[0]) if len(flips) == 1 else compare_averages(flips)
-    test = DrawsDifference(tuple(benchmarks))
-    return Comparison(
-        difference=test.difference,
-        interval=test.interval(),
-        p=test.p,
-        p_adjusted=test.p,
-        p_equivalent=max(test.p_above(-EQUIVALENCE_MARGIN), test.p_below(EQUIVALENCE_MARGIN)),
-    )
-
-
-def _flips(benchmarks: Sequence[PairedDraws]) -> tuple[Flips, ...] | None:
-    check_benchmarks(benchmarks)
-    flips = [pair.flips for pair in benchmarks]
-    return None if None in flips else tuple(table for table in flips if table is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from math import exp, sqrt
+from math import sqrt
 
 import numpy as np
 
@@ -118,17 +118,6 @@ def _equivalence_p(flips: tuple[Flips, ...]) -> float:
         return 1.0
     test = BenchmarkDifference(flips[0]) if len(flips) == 1 else AverageDifference(flips)
     return equivalence(test, EQUIVALENCE_MARGIN).p
-
-
-def largest_average_p(flips: tuple[Flips, ...], resamples: int = RESAMPLES) -> float:
-    """What the p of `compare_averages` cannot exceed, without drawing (Hoeffding, 1963).
-
-    Of flips that go either way at random, the chance of a sum as far from nought is at most
-    2 exp(-sum^2 / 2V) with V its variance; and the draws show nothing smaller than 1 / (resamples + 1).
-    """
-    gap = sum((table.won - table.lost) / table.n for table in flips)
-    variance = sum((table.won + table.lost) / table.n**2 for table in flips)
-    return max(1 / (resamples + 1), min(1.0, 2 * exp(-(gap**2) / (2 * variance)))) if variance else 1.0
 
 
 @lru_cache(maxsize=65536)

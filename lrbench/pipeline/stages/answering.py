@@ -20,11 +20,9 @@ from lrbench.recipe.schema import EngineChoice
 from lrbench.store.artifact import Artifact
 
 if TYPE_CHECKING:
+    from lrbench.evaluation.language_model import Write
     from lrbench.sampling.engines.answered import Answered
-    from lrbench.sampling.engines.base import Engine
-
-# The answers (token ids of prompts, most new tokens) -> one for each prompt.
-Answering = Callable[[Sequence[Sequence[int]], int], "list[Answered]"]
+    from lrbench.sampling.engines.base import Decoding, Engine
 
 
 @dataclass(frozen=True)
@@ -92,9 +90,14 @@ class AnsweredBy:
         choice: EngineChoice,
         inputs: Mapping[str, Artifact],
         read: Callable[[str], str | None],
-    ) -> Iterator[Answering]:
-        """What writes the answers; `read` says what answer a text gives, for those that are put to a vote."""
+        decoding: Decoding | None = None,
+    ) -> Iterator[Write]:
+        """What writes the answers; `read` says what answer a text gives, for those that are put to a vote.
+
+        They are greedy, or sampled as `decoding` says.
+        """
         from lrbench.models.prompt import render_answer
+        from lrbench.sampling.engines.base import GREEDY
         from lrbench.sampling.engines.given import GivenEngine
         from lrbench.sampling.engines.voting import write_answers
 
@@ -107,8 +110,11 @@ class AnsweredBy:
             def reads(completion: tuple[int, ...]) -> str | None:
                 return read(tokenizer.decode([token for token in completion if token not in stops]))
 
-            def answers(prompts: Sequence[Sequence[int]], most: int) -> list[Answered]:
-                return write_answers(writing, self.answer, prompts, most, reads)
+            def answers(
+                prompts: Sequence[Sequence[int]], max_new_tokens: int, seeds: Sequence[int] = ()
+            ) -> list[Answered]:
+                chosen = decoding or GREEDY
+                return write_answers(writing, self.answer, prompts, max_new_tokens, reads, chosen, seeds)
 
             yield answers
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.data.rules import Row
-from lrbench.evaluation.graded_items import read_item_rows, read_items, write_item_rows
+from lrbench.evaluation.graded_items import DRAW, VOTE, read_draws, read_item_rows, write_item_rows
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.protocol import OWN_FIELDS, protocol
 from lrbench.evaluation.repeats import Repeats
@@ -27,6 +28,7 @@ from lrbench.pipeline.stages.sharding import Shard, Shards
 from lrbench.pipeline.stages.tasks import Known, Task, Writing, mean_written
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.measuring import Measure
 from lrbench.recipe.schema import EngineChoice
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
@@ -34,6 +36,7 @@ from lrbench.store.keys import stage_key
 from lrbench.suites.suite import Benchmark
 
 if TYPE_CHECKING:
+    from lrbench.evaluation.harness import Item
     from lrbench.evaluation.language_model import AnsweringModel
 
 ITEMS_PER_SHARD = 100
@@ -47,6 +50,7 @@ class BenchmarkScore(Stage):
     """One model's graded completions of one benchmark; `adapter` None measures the expert itself.
 
     `repeats` says how many items the adapter has learnt from, where that was counted; it decides nothing.
+    `drawn` says how answers are sampled; None has the likeliest tokens, once.
     """
 
     name: ClassVar[str] = "evaluate"
@@ -62,6 +66,7 @@ class BenchmarkScore(Stage):
     engine: EngineChoice
     answered_by: AnsweredBy = PLAINLY
     repeats: Repeats | None = None
+    drawn: Measure | None = None
 
     @property
     def benchmark(self) -> str:
@@ -71,7 +76,8 @@ class BenchmarkScore(Stage):
     @property
     def label(self) -> str:
         """What the stage makes, for people."""
-        return f"{self.arm} on {self.benchmark} ({self.size} items)"
+        each = "" if self.drawn is None else f", {self.drawn.label} each"
+        return f"{self.arm} on {self.benchmark} ({self.size} items{each})"
 
     def label_under(self, names: Mapping[str, str]) -> str:
         """The arm's own name stands for its title."""
@@ -80,7 +86,8 @@ class BenchmarkScore(Stage):
     @property
     def protocol(self) -> dict[str, Any]:
         """How the score is measured."""
-        return protocol(self.measured, self.items, engine=self.engine.name, dtype=self.expert.dtype)
+        greedy = protocol(self.measured, self.items, engine=self.engine.name, dtype=self.expert.dtype)
+        return greedy if self.drawn is None else greedy | self.drawn.protocol
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -119,9 +126,14 @@ class BenchmarkScore(Stage):
         return len(self.items)
 
     @property
+    def samples(self) -> int:
+        """How many answers are measured to every item."""
+        return 1 if self.drawn is None else self.drawn.samples
+
+    @property
     def most_tokens(self) -> int:
         """Every completion at its full length, those that are outvoted included."""
-        return self.size * self.measured.max_new_tokens * self.answered_by.answer.samples
+        return self.size * self.samples * self.measured.max_new_tokens * self.answered_by.answer.samples
 
     @property
     def engine_choice(self) -> EngineChoice:
@@ -142,16 +154,17 @@ class BenchmarkScore(Stage):
             yield Check(About.TOKENS, (names, texts), partial(self.answered_by.check, workspace))
 
     def task(self, known: Known) -> Task:
-        """A completion of every item."""
+        """The completions of every item."""
         most = self.measured.max_new_tokens
         mean = mean_written(self, known, self.expert, most)
         # Every model that is read besides the arm's own takes about as long as that.
-        rows = self.size * self.answered_by.answer.samples * (1 + len(self.answered_by.readers))
+        read = 1 + len(self.answered_by.readers)
+        rows = self.size * self.samples * self.answered_by.answer.samples * read
         return Writing(self.expert, self.engine, rows, ITEMS_PER_SHARD, mean, most)
 
     def completions(self, statistics: Mapping[str, Any]) -> int:
-        """Items."""
-        return int(statistics["n"])
+        """Items, as often as each was answered."""
+        return int(statistics["n"] * statistics.get("samples", 1))
 
     def written(self, statistics: Mapping[str, Any]) -> int:
         """Tokens of all completions."""
@@ -160,30 +173,42 @@ class BenchmarkScore(Stage):
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
-        """Commit one JSONL file of graded items per shard."""
+        """Commit one JSONL file of graded items per shard; all draws of an item are in one."""
         from lrbench.evaluation.harness import BenchmarkTask
 
         task = BenchmarkTask(self.measured, workspace.runtime.data_root)
         with self._model(inputs, workspace) as model:
 
             def measure(shard: Shard[Row]) -> Callable[[Path], object]:
-                items = task.measure(model, shard.units)
-                return partial(write_item_rows, rows=[item.as_row() for item in items])
+                # An item that is asked several times is drawn as often, each time by its own seed.
+                items = task.measure(model, [row for row in shard.units for _ in range(self.samples)])
+                return partial(write_item_rows, rows=list(map(self._row, items, cycle(range(self.samples)))))
 
-            shards = Shards(self.size, ITEMS_PER_SHARD, ".jsonl")
+            shards = Shards(self.size, max(1, ITEMS_PER_SHARD // self.samples), ".jsonl")
             shards.finish(self.items, draft, progress, measure)
         return self._statistics([draft.path(name) for name in draft.names])
+
+    def _row(self, item: Item, draw: int) -> dict[str, Any]:
+        """A graded answer as it is kept."""
+        if self.drawn is None:
+            return item.as_row()
+        return {**item.as_row(), DRAW: draw, VOTE: self.measured.grader.read(item.completion)}
 
     @contextmanager
     def _model(self, inputs: Mapping[str, Artifact], workspace: Workspace) -> Iterator[AnsweringModel]:
         """What answers: the model, or what it wrote for an earlier grader."""
         from lrbench.evaluation.language_model import RecordedModel, RenderedModel
+        from lrbench.sampling.engines.base import GREEDY, Decoding
 
         if EARLIER in inputs:
-            yield RecordedModel(read_items(inputs[EARLIER]))
+            yield RecordedModel(read_draws(inputs[EARLIER]))
             return
+        decoding, seed_of = GREEDY, None
+        if self.drawn is not None:
+            decoding = Decoding(self.drawn.temperature, self.drawn.top_p)
+            seed_of = self.drawn.seed_of
         read = self.measured.grader.read
-        with self.answered_by.open(workspace, self.engine, inputs, read) as answers:
+        with self.answered_by.open(workspace, self.engine, inputs, read, decoding) as answers:
             yield RenderedModel(
                 write=answers,
                 tokenizer=workspace.expert.tokenizer,
@@ -191,6 +216,7 @@ class BenchmarkScore(Stage):
                 stop_ids=workspace.expert.turn_marks.stops,
                 # Those of shipped suites are the models' own marks, written out.
                 endings=() if self.measured.shipped else self.measured.stop,
+                seed_of=seed_of,
             )
 
     def _statistics(self, files: list[Path]) -> dict[str, Any]:
@@ -205,7 +231,8 @@ class BenchmarkScore(Stage):
             passes.update(row.get("passes", alone))
             origins.update(row.get("origins", alone))
             plain = plain and "passes" not in row
+        drawn = {} if self.drawn is None else {"samples": self.samples}
         if plain:
-            return {"n": self.size} | counts
+            return {"n": self.size, **drawn, **counts}
         took = {"written": written, "passes": dict(passes), "origins": dict(origins)}
-        return {"n": self.size, **counts, **took}
+        return {"n": self.size, **drawn, **counts, **took}

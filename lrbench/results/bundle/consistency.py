@@ -153,10 +153,16 @@ def check_score(
         findings.compare(where, "the tokens", score.tokens, items.tokens)
         findings.compare(where, "the tokens written", score.written, items.written)
         findings.compare(where, "the forward passes", score.passes, items.took.get("passes"))
+    answers = items.answers
     for verdict in ("paper", "exact"):
         _compare_outcomes(
-            where, verdict, getattr(score, verdict), getattr(items, verdict), items.ids, findings
+            where, verdict, getattr(score, verdict), getattr(answers, verdict), items.ids, findings
         )
+    findings.compare(where, "the outcomes of the draws", score.draws, answers.draws)
+    findings.compare(where, "the outcomes of the majority", score.majority, answers.majority)
+    # Earlier versions recorded no groups.
+    if score.groups is not None:
+        findings.compare(where, "the groups of the items", score.groups, answers.groups)
 
 
 def check_complete(scores: Sequence[ScoreRecord], findings: Findings) -> None:

@@ -15,10 +15,12 @@ from pydantic import BaseModel, ConfigDict
 from lrbench.data.access import is_here, row_line
 from lrbench.data.rules import Row
 from lrbench.embedded.assets import EARLIER_ITEMS
+from lrbench.evaluation.graded_items import DRAW, VOTE
 from lrbench.evaluation.items import ItemSet, choose_items, public_set
 from lrbench.evaluation.protocol import Recorded, recorded_benchmark
 from lrbench.grading import Verdict
 from lrbench.methods.answers import OWN
+from lrbench.results.answers import Answers
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.records import items_hash
 from lrbench.suites.data_names import TEST
@@ -41,6 +43,9 @@ class GradedItem(BaseModel):
     tokens: int
     truncated: bool
     group: str | None = None
+    # Of several draws of an item, which it is, and what it votes for.
+    draw: int | None = None
+    vote: str | None = None
     # What it took, where it was not the arm's own model alone with one pass for each token.
     written: int | None = None
     passes: dict[str, int] | None = None
@@ -59,8 +64,11 @@ class Regraded:
     chosen_hash: str
     ids: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    paper: str = ""
-    exact: str = ""
+    answers: Answers = field(default_factory=Answers)
+    samples: int | None = None
+    completions: int = 0
+    paper: int = 0
+    exact: int = 0
     tokens: int = 0
     truncated: int = 0
     written: int = 0
@@ -100,9 +108,10 @@ class Regraded:
         """As in the evaluation's manifest."""
         return {
             **self.took,
+            **({} if self.samples is None else {"samples": self.samples}),
             "n": len(self.ids),
-            "paper": self.paper.count("1"),
-            "exact": self.exact.count("1"),
+            "paper": self.paper,
+            "exact": self.exact,
             "tokens": self.tokens,
             "truncated": self.truncated,
         }
@@ -112,8 +121,12 @@ class Regraded:
         findings.compare(where, "the grader's version", self.protocol["grader_version"], self.grader.version)
         items = [GradedItem.model_validate(json.loads(line)) for line in data.decode().split("\n")[:-1]]
         for number, (item, verdict) in enumerate(zip(items, self._verdicts(items), strict=True), start=1):
-            self.ids.append(item.id)
-            self.rows.append(_row(item))
+            self.completions += 1
+            if not item.draw:
+                self.ids.append(item.id)
+                self.rows.append(_row(item))
+            if item.draw is not None:
+                self.samples = max(self.samples or 0, item.draw + 1)
             self.tokens += item.tokens
             self.truncated += item.truncated
             alone = {OWN: item.tokens}
@@ -124,8 +137,9 @@ class Regraded:
             if verdict is None:
                 findings.add(f"{where}:{number}", f"{item.id} cannot be graded")
                 continue
-            self.paper += "1" if verdict.correct else "0"
-            self.exact += "1" if verdict.exact else "0"
+            self.paper += verdict.correct
+            self.exact += verdict.exact
+            self._count(f"{where}:{number}", item, verdict, findings)
             recorded = (item.prediction, item.paper, item.exact, item.reason)
             graded = (verdict.prediction, verdict.correct, verdict.exact, str(verdict.reason))
             if recorded != graded:
@@ -133,6 +147,18 @@ class Regraded:
                     f"{where}:{number}",
                     f"{item.id} is recorded as {_words(recorded)}, graded as {_words(graded)}",
                 )
+
+    def _count(self, where: str, item: GradedItem, verdict: Verdict, findings: Findings) -> None:
+        """Take the verdict for the outcomes, and hold what a draw votes for against what is read in it."""
+        row = item.model_dump(include={"id", "group"}) | {"paper": verdict.correct, "exact": verdict.exact}
+        if item.draw is not None:
+            vote = self.grader.read(item.completion)
+            findings.compare(where, f"the vote of {item.id}", item.vote, vote)
+            row |= {DRAW: item.draw, VOTE: vote}
+        try:
+            self.answers.take(row)
+        except ValueError as error:
+            findings.add(where, str(error))
 
     def check_data(self, where: str, data: BenchmarkData, findings: Findings) -> None:
         """Hold ids, problems and gold answers against the benchmark's data, where they are here."""

@@ -235,7 +235,7 @@ class _Bundle:
             findings=tuple(findings),
             arms=len(self.contents.arms),
             scores=len(self.contents.scores),
-            completions=sum(len(items.ids) for items in self.measured.values()),
+            completions=sum(items.completions for items in self.measured.values()),
             stages=len(self.manifests),
             tables=len(self.tables),
             compared=tuple(sorted(self.data.compared)),

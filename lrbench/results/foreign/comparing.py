@@ -19,7 +19,7 @@ from lrbench.evaluation.statistics import (
     Estimate,
     PairedDraws,
     adjust,
-    compare_draws,
+    compare_average,
     macro_average,
     mean_of_benchmarks,
     mean_share,
@@ -138,7 +138,7 @@ def _contrast(first: System, second: System) -> SystemContrast:
     if not found:
         why = "; ".join(left_out) or "no benchmark is in both"
         raise DataError(f"{first.place} and {second.place} share no item that can be paired: {why}")
-    alone = {ours.benchmark: compare_draws((paired,)) for ours, _, _, paired in found}
+    alone = {ours.benchmark: compare_average((paired,)) for ours, _, _, paired in found}
     adjusted = adjust(alone)
     benchmarks = tuple(
         _on_benchmark(ours, theirs, pairing, paired, adjusted[ours.benchmark])
@@ -153,7 +153,7 @@ def _on_benchmark(
 ) -> BenchmarkContrast:
     won, lost = pairing.flipped
     return BenchmarkContrast(
-        n=pair.items,
+        n=pair.n,
         baseline=_accuracy(pair.second, pair, pairing.parts),
         system=_accuracy(pair.first, pair, pairing.parts),
         comparison=comparison,
@@ -190,14 +190,14 @@ def _on_average(benchmarks: Sequence[BenchmarkContrast], pairs: Sequence[PairedD
     tables = [table for table in (pair.flips for pair in pairs) if table is not None]
     whole = len(tables) == len(pairs)
     return Contrast(
-        n=sum(pair.items for pair in pairs),
+        n=sum(pair.n for pair in pairs),
         baseline=macro_average(tuple((table.both + table.lost, table.n) for table in tables))
         if whole
         else mean_of_benchmarks([one.baseline for one in benchmarks]),
         system=macro_average(tuple((table.both + table.won, table.n) for table in tables))
         if whole
         else mean_of_benchmarks([one.system for one in benchmarks]),
-        comparison=compare_draws(pairs),
+        comparison=compare_average(pairs),
         detectable=_within_reach(DrawsDifference(tuple(pairs)).error),
     )
 

@@ -12,18 +12,20 @@ from lrbench.evaluation.statistics import (
     POINTS,
     SIGNIFICANCE,
     Comparison,
+    Estimate,
     Interval,
     Pool,
     SeedDifference,
+    SeedMean,
     compare_independent,
     holm,
     mean_over_seeds,
     pool_runs,
     wilson_interval,
 )
-from lrbench.results.contrasts import compare_arms, compare_columns, is_fixed
+from lrbench.results.contrasts import compare_arms, compare_columns, is_fixed, outcomes
 from lrbench.results.reported import ReportedResult
-from lrbench.results.rows import AVERAGE
+from lrbench.results.rows import AVERAGE, average_of
 from lrbench.results.studies.gathering import Line
 
 # Beyond, a level is too near to 1 to be told from it.
@@ -59,7 +61,10 @@ def accuracy(line: Line, column: str, benchmarks: tuple[str, ...]) -> Accuracy |
     rows = [row for row in line.rows if all(name in row.cells for name in names)]
     if not rows:
         return None
-    mean = mean_over_seeds([[[row.cells[name].score.paper] for row in rows] for name in names])
+    cells = [rows[0].cells[name] for name in names]
+    mean: SeedMean | Estimate = mean_over_seeds(outcomes(rows, names))
+    if len(rows) == 1 and not all(cell.plain for cell in cells):
+        mean = average_of(cells)
     by_seed = tuple(sum(row.cells[name].accuracy.value for name in names) / len(names) for row in rows)
     return Accuracy(mean.value, mean.interval, sum(rows[0].cells[name].n for name in names), by_seed)
 

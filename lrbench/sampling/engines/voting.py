@@ -7,19 +7,28 @@ from dataclasses import replace
 
 from lrbench.methods.answers import Answer, Vote, majority
 from lrbench.sampling.engines.answered import Answered, summed
-from lrbench.sampling.engines.base import Decoding, Engine
+from lrbench.sampling.engines.base import GREEDY, Decoding, Engine
 
 # The answer that a completion (token ids) gives, None where it gives none.
 Read = Callable[[tuple[int, ...]], str | None]
 
 
 def write_answers(
-    engine: Engine, answer: Answer, prompts: Sequence[Sequence[int]], max_new_tokens: int, read: Read
+    engine: Engine,
+    answer: Answer,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    read: Read,
+    decoding: Decoding = GREEDY,
+    seeds: Sequence[int] = (),
 ) -> list[Answered]:
-    """The `answer` to every prompt, in the given order, written by an engine that was made for it."""
+    """The `answer` to every prompt, in the given order, written by an engine that was made for it.
+
+    Where `decoding` samples, row i is sampled with `seeds[i]`; a vote samples by itself.
+    """
     if isinstance(answer, Vote):
         return vote(engine, answer, prompts, max_new_tokens, read)
-    return engine.answer(prompts, max_new_tokens)
+    return engine.answer(prompts, max_new_tokens, decoding, seeds)
 
 
 def vote(

@@ -14,7 +14,7 @@ from lrbench.evaluation.statistics import (
     COMPETITION,
     Design,
     PairedDraws,
-    compare_draws,
+    compare_average,
     design_of,
     smallest_detectable_difference,
 )
@@ -45,7 +45,7 @@ class TestPower:
             pair = PairedDraws(
                 *(generator.random(shape) < np.clip(rate_N, 0, 1)[:, None] for rate_N in rates_N)
             )
-            separated += compare_draws([pair]).separated
+            separated += compare_average([pair]).separated
         assert separated / runs == pytest.approx(0.8, abs=0.07)
 
     @given(st.integers(4, 400), st.floats(0, 30))

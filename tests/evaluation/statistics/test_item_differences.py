@@ -15,11 +15,11 @@ from lrbench.evaluation.statistics import (
     BenchmarkDifference,
     DrawsDifference,
     PairedDraws,
+    compare_average,
     compare_averages,
     compare_benchmark,
-    compare_draws,
     count_flips,
-    difference_of_draws,
+    difference_test,
     equivalence,
     mcnemar_p,
     sign_flip_p,
@@ -84,11 +84,11 @@ class TestOneDraw:
         first, second = np.array(outcomes).T
         flips = count_flips(*("".join("01"[int(bit)] for bit in one) for one in (first, second)))
         pair = PairedDraws(first[:, None], second[:, None])
-        assert compare_draws([pair]) == compare_benchmark(flips)
-        assert difference_of_draws([pair]) == BenchmarkDifference(flips)
+        assert compare_average([pair]) == compare_benchmark(flips)
+        assert difference_test([pair]) == BenchmarkDifference(flips)
         # Items that stand for themselves are no groups.
         alone = PairedDraws(first[:, None], second[:, None], [str(place) for place in range(len(first))])
-        assert compare_draws([alone]) == compare_benchmark(flips)
+        assert compare_average([alone]) == compare_benchmark(flips)
 
     def test_of_averages_too(self):
         generator = np.random.default_rng(RNG_SEED)
@@ -97,15 +97,15 @@ class TestOneDraw:
             count_flips(*("".join("01"[bit] for bit in one[:, 0].astype(int)) for one in both))
             for both in tables
         ]
-        assert compare_draws([PairedDraws(*both) for both in tables]) == compare_averages(tuple(flips))
+        assert compare_average([PairedDraws(*both) for both in tables]) == compare_averages(tuple(flips))
 
     def test_by_the_general_way_has_the_same_p(self):
         generator = np.random.default_rng(RNG_SEED)
         first, second = generator.random((2, 300, 1)) < np.array([[[0.75]], [[0.65]]])
         pair = PairedDraws(first, second)
-        assert DrawsDifference((pair,)).p == pytest.approx(compare_draws([pair]).p)
+        assert DrawsDifference((pair,)).p == pytest.approx(compare_average([pair]).p)
         # Agresti and Min's interval and Student's agree where items are many.
-        there, here = DrawsDifference((pair,)).interval(), compare_draws([pair]).interval
+        there, here = DrawsDifference((pair,)).interval(), compare_average([pair]).interval
         assert (there.low, there.high) == pytest.approx((here.low, here.high), abs=0.2)
 
 
@@ -141,7 +141,7 @@ class TestDrawsDifference:
     @given(pairs(least=4))
     def test_copies_of_items_in_groups_say_nothing_new(self, pair):
         pair = PairedDraws(pair.first, pair.second)
-        groups = [str(place) for place in range(pair.items)] * 3
+        groups = [str(place) for place in range(pair.n)] * 3
         copied = PairedDraws(np.tile(pair.first, (3, 1)), np.tile(pair.second, (3, 1)), groups)
         assert DrawsDifference((copied,)).p == pytest.approx(DrawsDifference((pair,)).p)
 
@@ -156,14 +156,14 @@ class TestDrawsDifference:
         assert found.equivalent == (found.interval.low >= -60 and found.interval.high <= 60)
 
     def test_of_models_that_always_agree_is_no_certain_nought(self):
-        found = compare_draws([PairedDraws(np.ones((30, 64), bool), np.ones((30, 64), bool))])
+        found = compare_average([PairedDraws(np.ones((30, 64), bool), np.ones((30, 64), bool))])
         assert found.p == 1.0
         assert found.interval.high > 10
         assert found.verdict == "inconclusive"
 
     def test_of_one_group_separates_nothing(self):
         pair = PairedDraws(np.ones((50, 2), bool), np.zeros((50, 2), bool), ["a"] * 50)
-        assert not compare_draws([pair]).separated
+        assert not compare_average([pair]).separated
 
     def test_refuses_what_cannot_be_paired(self):
         with pytest.raises(ValueError, match="draws of 3 and 2 items cannot be paired"):
@@ -173,7 +173,7 @@ class TestDrawsDifference:
         with pytest.raises(ValueError, match="3 items have 1 groups"):
             PairedDraws(np.ones((3, 2)), np.ones((3, 2)), ["a"])
         with pytest.raises(ValueError, match="at least one benchmark"):
-            compare_draws([])
+            compare_average([])
 
 
 class TestErrors:

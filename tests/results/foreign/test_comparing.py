@@ -16,9 +16,9 @@ from lrbench.errors import DataError, UserError
 from lrbench.evaluation.statistics import (
     Flips,
     average_at_k,
+    compare_average,
     compare_averages,
     compare_benchmark,
-    compare_draws,
 )
 from lrbench.results.foreign.comparing import compare_files
 from lrbench.results.foreign.contrast_words import compared_to_json, compared_to_markdown, sentences
@@ -152,7 +152,7 @@ def test_draws_are_compared_by_their_items(tmp_path: Path) -> None:
     draws = one.pairing.draws
     assert draws is not None
     assert (draws.first.shape, draws.second.shape) == ((49, 4), (49, 4))
-    assert one.comparison == replace(compare_draws((draws,)), p_adjusted=one.comparison.p_adjusted)
+    assert one.comparison == replace(compare_average((draws,)), p_adjusted=one.comparison.p_adjusted)
     assert one.system == average_at_k(draws.first)
     assert "4 answers to each item of a" in " ".join(sentences(contrast))
 

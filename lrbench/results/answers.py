@@ -1,0 +1,78 @@
+"""What the graded answers of one evaluation come to, as a score's record has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lrbench.evaluation.graded_items import DRAW, VOTE
+from lrbench.methods.answers import majority
+
+
+@dataclass
+class Answers:
+    """The answers taken so far: all draws of an item, then those of the next.
+
+    A draw is an outcome text under the paper verdict, one 0 or 1 per item; `exact` is of the first draw.
+    """
+
+    ids: list[str] = field(default_factory=list)
+    exact: str = ""
+    _draws: list[str] = field(default_factory=list)
+    _groups: list[str | None] = field(default_factory=list)
+    _votes: list[list[str | None]] = field(default_factory=list)
+    _sampled: bool = False
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]]) -> Answers:
+        """Those of graded items, with the fields of `harness.Item` and of draws."""
+        answers = cls()
+        for row in rows:
+            answers.take(row)
+        return answers
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        """One more answer. Raises `ValueError` for a draw out of its place."""
+        draw = row.get(DRAW, 0)
+        self._sampled = self._sampled or DRAW in row
+        if draw == 0:
+            self.ids.append(row["id"])
+            self.exact += "01"[bool(row["exact"])]
+            self._groups.append(row.get("group"))
+            self._votes.append([])
+        if not self.ids or row["id"] != self.ids[-1] or draw != len(self._votes[-1]):
+            raise ValueError(f"draw {draw} of {row['id']} is not where it belongs")
+        if draw == len(self._draws):
+            self._draws.append("")
+        self._draws[draw] += "01"[bool(row["paper"])]
+        self._votes[-1].append(row.get(VOTE))
+
+    @property
+    def paper(self) -> str:
+        """The outcomes of the first draw, or of the one answer."""
+        return self._draws[0] if self._draws else ""
+
+    @property
+    def draws(self) -> tuple[str, ...] | None:
+        """The outcomes of every draw; None where answers were not sampled."""
+        return tuple(self._draws) if self._sampled else None
+
+    @property
+    def majority(self) -> str | None:
+        """The outcomes of the answer that most draws of an item give; None where answers were not sampled."""
+        if not self._sampled:
+            return None
+        return "".join(self._draws[majority(votes)][place] for place, votes in enumerate(self._votes))
+
+    @property
+    def groups(self) -> tuple[int, ...] | None:
+        """The number of every item's group, in the order in which groups come; None where items have none.
+
+        An item without one is a group by itself.
+        """
+        if not any(group is not None for group in self._groups):
+            return None
+        numbers: dict[str | int, int] = {}
+        named = (place if group is None else group for place, group in enumerate(self._groups))
+        return tuple(numbers.setdefault(name, len(numbers)) for name in named)
