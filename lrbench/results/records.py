@@ -148,7 +148,8 @@ class ScoreRecord(Record):
 
     Where answers were sampled, `draws` holds the outcomes of every draw under the paper verdict: `paper` is
     the first of them, `exact` that one's exact verdict. `majority` are the outcomes of the answers that most
-    draws gave. `groups` numbers the group of every item, where items have one.
+    draws gave, which of imported draws is not known. `groups` numbers the group of every item, where items
+    have one.
     """
 
     kind: Literal["score"] = "score"
@@ -189,8 +190,12 @@ class ScoreRecord(Record):
         outcomes = [*(self.draws or ()), *([] if self.majority is None else [self.majority])]
         if any(len(of_items) != self.n for of_items in outcomes):
             raise ValueError(f"a draw does not have an outcome for each of {self.n} items")
-        if (self.draws is None) != (self.majority is None) or (self.draws or (self.paper,))[0] != self.paper:
-            raise ValueError("draws are recorded in part, or their first is not the one that stands for them")
+        # Result files have verdicts of draws, and seldom what was answered.
+        complete = self.majority is not None or self.draws is None or self.imported
+        if not complete or (self.majority is not None and self.draws is None):
+            raise ValueError("draws are recorded in part")
+        if self.outcomes[0] != self.paper:
+            raise ValueError("the first of the draws is not the one that stands for them")
         if self.groups is not None and len(self.groups) != self.n:
             raise ValueError(f"{len(self.groups)} groups of {self.n} items")
         if self.suite_protocol.get(self.benchmark) != self.protocol_hash:

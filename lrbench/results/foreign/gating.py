@@ -13,7 +13,7 @@ from lrbench.recipe.messages import did_you_mean
 from lrbench.results.board import build_boards
 from lrbench.results.claims import judge_claims
 from lrbench.results.foreign.outcomes import Measured, Origin, shown
-from lrbench.results.foreign.pairing import by_item, pair
+from lrbench.results.foreign.pairing import pair, whole_draws
 from lrbench.results.foreign.reading import System, read_systems, source_of
 from lrbench.results.foreign.recording import named, records_of
 from lrbench.results.gating import Asked, Gate
@@ -77,7 +77,7 @@ def _shared(base: System, others: Sequence[System]) -> tuple[list[System], list[
             names = ", ".join(map(shown, lacking))
             remarks[f"not judged: {shown(benchmark)}, which {names} was not measured on"] = None
             continue
-        items = {item for item, outcome in by_item(ours).items() if outcome.value is not None}
+        items = set(whole_draws(ours))
         for other in others:
             pairing = pair(ours, other.benchmarks[benchmark])
             items &= set(pairing.paired)

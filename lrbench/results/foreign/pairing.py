@@ -92,26 +92,21 @@ def draws_of(measured: Measured) -> dict[str, list[Outcome]]:
     return found
 
 
-def by_item(measured: Measured) -> Mapping[str, Outcome]:
-    """Item -> its one outcome, right or wrong, as the ledger holds it.
+def whole_draws(measured: Measured) -> dict[str, list[Outcome]]:
+    """Item -> its outcomes, right or wrong, of the items that have as many as any: what the ledger holds.
 
-    Raises `DataError` for several draws of an item, and for an answer that is partly right.
+    Raises `DataError` for an answer that is partly right.
     """
-    found: dict[str, Outcome] = {}
+    draws = draws_of(measured)
     for outcome in measured.outcomes:
-        where = f"{measured.origin.path}: item {shown(outcome.item)} of {shown(measured.benchmark)}"
-        if outcome.item in found:
-            raise DataError(
-                f"{where} was answered several times, and the ledger holds one answer of each; "
-                "`lrbench compare` reads such files"
-            )
         if outcome.value not in (0, 1, None):
+            where = f"{measured.origin.path}: item {shown(outcome.item)} of {shown(measured.benchmark)}"
             raise DataError(
                 f"{where} is partly right ({outcome.value:g}), and the ledger holds right and wrong; name a "
                 "metric that is either with --metric, or use `lrbench compare`"
             )
-        found[outcome.item] = outcome
-    return found
+    complete = _complete(draws)
+    return {item: draws[item] for item in naturally(draws) if item in complete}
 
 
 def _complete(draws: Mapping[str, Sequence[Outcome]]) -> set[str]:

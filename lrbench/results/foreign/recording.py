@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +21,8 @@ from lrbench.errors import DataError, UserError
 from lrbench.recipe.claims import parse_claim
 from lrbench.recipe.messages import did_you_mean
 from lrbench.recipe.schema import SAFE_NAME, Compare
-from lrbench.results.foreign.outcomes import Measured, Outcome, naturally, shown
-from lrbench.results.foreign.pairing import by_item
+from lrbench.results.foreign.outcomes import Measured, Outcome, shown
+from lrbench.results.foreign.pairing import draws_of, whole_draws
 from lrbench.results.foreign.reading import System, read_systems, source_of
 from lrbench.results.ledger import Ledger, LedgerContents
 from lrbench.results.records import IMPORTED, ArmRecord, Costs, RecipeRecord, ScoreRecord, items_hash
@@ -123,8 +123,8 @@ def records_of(systems: Sequence[System], name: str, now: str) -> Iterator[ArmRe
             recorded_at=now,
         )
         for benchmark, found in system.benchmarks.items():
-            outcomes = _in_order(found)
-            right = "".join("1" if outcome.value else "0" for outcome in outcomes)
+            outcomes = whole_draws(found)
+            draws = _draws(outcomes.values())
             yield ScoreRecord(
                 arm_id=arm_id,
                 recipe=name,
@@ -137,9 +137,11 @@ def records_of(systems: Sequence[System], name: str, now: str) -> Iterator[ArmRe
                 protocol=own[benchmark],
                 protocol_hash=stable_hash(own[benchmark]),
                 suite_protocol=together[found.origin.format][system.name],
-                items_hash=items_hash([outcome.item for outcome in outcomes]),
-                paper=right,
-                exact=right,
+                items_hash=items_hash(list(outcomes)),
+                paper=draws[0],
+                exact=draws[0],
+                draws=draws if len(draws) > 1 else None,
+                groups=_groups([of_item[0].group for of_item in outcomes.values()]),
                 evaluation_key=f"{IMPORTED}:{found.origin.sha256}",
                 seconds=0.0,
                 recorded_at=now,
@@ -192,8 +194,10 @@ def _named_benchmarks(system: System) -> dict[str, Measured]:
 
 def _protocol(found: Measured) -> dict[str, Any]:
     origin = found.origin
+    draws = max(len(outcomes) for outcomes in draws_of(found).values())
     return {
         IMPORTED: origin.format,
+        **({"samples": draws} if draws > 1 else {}),
         **{name: value for name, value in origin.protocol.items() if value is not None},
         "data": _asked(found.outcomes),
     }
@@ -234,17 +238,30 @@ def _together(
     return {system: dict(sorted(found.items())) for found, members in groups for system in members}
 
 
-def _in_order(found: Measured) -> list[Outcome]:
-    outcomes = by_item(found)
-    return [outcomes[item] for item in naturally(outcomes) if outcomes[item].value is not None]
+def _draws(outcomes: Collection[Sequence[Outcome]]) -> tuple[str, ...]:
+    """One `0` or `1` per item for every draw, of which each item has as many."""
+    count = len(next(iter(outcomes), ()))
+    return tuple(
+        "".join("1" if of_item[draw].value else "0" for of_item in outcomes) for draw in range(count)
+    ) or ("",)
+
+
+def _groups(named: Sequence[str | None]) -> tuple[int, ...] | None:
+    """The number of every item's group; an item without one is a group by itself."""
+    if not any(named):
+        return None
+    numbers: dict[str | int, int] = {}
+    return tuple(
+        numbers.setdefault(place if name is None else name, len(numbers)) for place, name in enumerate(named)
+    )
 
 
 def _left_out(system: System) -> Iterator[str]:
     for benchmark, found in system.benchmarks.items():
-        silent = sum(outcome.value is None for outcome in found.outcomes)
+        silent = len({outcome.item for outcome in found.outcomes}) - len(whole_draws(found))
         if silent:
             where = f"{shown(benchmark)} of {shown(system.name)}"
-            yield f"{where}: {silent} items have no verdict and are left out"
+            yield f"{where}: left out are {silent} items without a verdict, or with fewer answers than others"
 
 
 def _declared(

@@ -7,14 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from lrbench.errors import LedgerError, UserError
+from lrbench.errors import DataError, LedgerError, UserError
 from lrbench.pipeline.doctor import examine
 from lrbench.results.board import build_boards
 from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import standing
+from lrbench.results.foreign.comparing import compare_files
+from lrbench.results.foreign.gating import gate_files
 from lrbench.results.foreign.recording import import_files, safe_name
+from lrbench.results.gating import Asked
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger, LedgerContents
 from lrbench.results.mlflow_content import recipe_runs
@@ -264,6 +268,47 @@ def test_items_without_a_verdict_are_left_out_and_said(tmp_path: Path) -> None:
     imported = import_files([f"model={path}"], tmp_path / "runs")
     assert imported.remarks[0].endswith("so versions, shots and settings are not known")
     assert read(tmp_path / "runs").scores[0].paper == "0101"
+
+
+def sampled(path: Path, chance: float, seed: int) -> str:
+    """Four draws of each of 60 items in ten groups; the last item lacks a draw."""
+    outcomes = np.random.default_rng(seed).random((60, 4)) < chance
+    lines = [
+        {"system": path.stem, "benchmark": "sums", "item": item, "draw": draw, "correct": int(right)}
+        | {"group": f"g{item // 6}"}
+        for item, draws in enumerate(outcomes)
+        for draw, right in enumerate(draws)
+        if (item, draw) != (59, 3)
+    ]
+    return str(write_csv(path, lines))
+
+
+def test_draws_and_groups_are_kept_and_counted(tmp_path: Path) -> None:
+    paths = [sampled(tmp_path / "base.csv", 0.3, 1), sampled(tmp_path / "tuned.csv", 0.8, 2)]
+    imported = import_files(paths, tmp_path / "runs", claims=["tuned > base on sums by 10"])
+    assert "left out are 1 items without a verdict, or with fewer answers than others" in imported.remarks[0]
+    contents = read(tmp_path / "runs")
+    base, _ = contents.scores
+    assert (base.n, len(base.outcomes)) == (59, 4)
+    assert base.groups is not None
+    assert len(set(base.groups)) == 10
+    (board,) = build_boards(contents.arms, contents.scores, contents.recipes)
+    (contrast,) = compare_files(paths).contrasts
+    found = board.rows[1].against["base"].on("sums")
+    assert found is not None
+    assert found.difference == pytest.approx(contrast.overall.comparison.difference)
+    assert found.p == pytest.approx(contrast.overall.comparison.p)
+    ((_, (judgement,)),) = judge_recipe(standing(contents.recipes)["imported"], board)
+    assert judgement.verdict == "supported"
+    assert "n 59 x 4" in lrbench("results", "--runs", tmp_path / "runs").stdout
+    gate = gate_files([paths[0]], Asked(paths[1], 10.0))
+    assert gate.verdict == "refuted"
+
+
+def test_partly_right_answers_are_no_part_of_a_ledger(tmp_path: Path) -> None:
+    lines = [{"system": "a", "benchmark": "sums", "item": 1, "correct": 0.5}]
+    with pytest.raises(DataError, match="is partly right"):
+        import_files([str(write_csv(tmp_path / "a.csv", lines))], tmp_path / "runs")
 
 
 def test_a_long_table_is_imported(tmp_path: Path) -> None:
