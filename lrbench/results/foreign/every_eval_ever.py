@@ -1,8 +1,9 @@
 """Instance files of Every Eval Ever: `ID_samples.jsonl` or `ID.jsonl`, and `ID.json` beside where it is.
 
 `is_correct` is the outcome. A sample that stands under several results of one evaluation (one line for each
-metric) is read under one of them. What was converted from lm-eval has lm-eval's hash of what was asked, which
-is told from the prompt that each model's template makes of it.
+metric) is read under one of them; its draws are told apart by `metadata.draw`, which lrbench writes. What was
+converted from lm-eval has lm-eval's hash of what was asked, which does not depend on the prompt that a model's
+template makes of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from lrbench.results.foreign.outcomes import (
 )
 from lrbench.results.foreign.reader import Glimpse, NoSuchMetricError
 
+_MOST_DIGITS = 10
 _NEEDED = ("evaluation_id", "model_id", "evaluation_name", "sample_id", "evaluation")
 
 
@@ -88,12 +90,14 @@ def _outcome(place: str, line: Mapping[str, Any]) -> Outcome:
     if not isinstance(right, bool):
         raise DataError(f"{place}: `evaluation.is_correct` is not true or false")
     raw = asked.get("raw") if isinstance(asked, dict) else None
-    group = about.get("group") if isinstance(about, dict) else None
+    about = about if isinstance(about, dict) else {}
+    group, draw = about.get("group"), str(about.get("draw", 0))
     return Outcome(
         item=name_at(place, "sample_id", line["sample_id"]),
         value=float(right),
+        draw=int(draw) if draw.isascii() and draw.isdecimal() and len(draw) < _MOST_DIGITS else 0,
         group=name_at(place, "metadata.group", group) if isinstance(group, str) and group.strip() else None,
-        text=_text(raw, about.get("doc_hash") if isinstance(about, dict) else None),
+        text=_text(raw, about.get("doc_hash")),
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import UserError
+from lrbench.evaluation.graded_items import DRAW, read_draws
 from lrbench.evaluation.statistics import LEVEL
 from lrbench.recipe.expanding import point_text
 from lrbench.recipe.references import Origin, origin_of_model
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from lrbench.results.inspection import Inspector
 
 SCHEMA = "0.3.0"
+# The stage whose artifact holds the answers, and what an item is called that belongs with others.
+EVALUATION, GROUP = "evaluate", "group"
 DEVELOPER = "lrbench"
 NOT_STATED = "not stated"
 
@@ -217,7 +220,11 @@ def _instance(identity: str, model: str, benchmark: str, item: Mapping[str, Any]
             }
         ],
         "evaluation": {"score": float(bool(item["paper"])), "is_correct": bool(item["paper"])},
-        "metadata": {"exact_verdict": json.dumps(bool(item["exact"])), "reason": str(item.get("reason", ""))},
+        "metadata": {
+            "exact_verdict": json.dumps(bool(item["exact"])),
+            "reason": str(item.get("reason", "")),
+            **{name: str(item[name]) for name in (DRAW, GROUP) if item.get(name) is not None},
+        },
     }
 
 
@@ -226,7 +233,8 @@ def _result_id(benchmark: str) -> str:
 
 
 def _items(inspector: Inspector, score: ScoreRecord) -> Iterator[Mapping[str, Any]]:
-    for item in inspector.items(score):
+    """The graded answers, of each item all its draws."""
+    for item in read_draws(inspector.artifact(EVALUATION, score.evaluation_key)):
         if "problem" not in item:
             raise UserError(
                 f"{score.recipe}/{score.arm} was measured by an older lrbench, whose items do not hold what "

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from lrbench.errors import UserError
+from lrbench.evaluation.graded_items import write_item_rows
+from lrbench.results.answers import Answers
 from lrbench.results.board import Board, build_boards
 from lrbench.results.foreign.exporting import export_boards
 from lrbench.results.foreign.reading import read_systems, source_of
@@ -20,8 +24,11 @@ from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger
 from lrbench.results.number_files import boards_to_json, write_parquet
 from lrbench.results.numbers import board_numbers, number_fields
+from lrbench.store.keys import stage_key
+from lrbench.store.store import Store
 from tests.commands import lrbench
 from tests.dashboard.made_up import HOSTILE, write_runs
+from tests.results.conftest import make_arm, make_score
 from tests.results.foreign.support import table
 
 # Of an aggregate and its instances, as the schema of Every Eval Ever 0.3 asks for it.
@@ -60,6 +67,36 @@ def test_every_eval_ever_comes_back_as_it_went(runs: Path, tmp_path: Path) -> No
     assert sorted(row.value("average") or 0 for row in again.rows) == sorted(
         row.value("average") or 0 for row in board.rows
     )
+
+
+def test_every_draw_and_group_comes_back(tmp_path: Path) -> None:
+    """Three draws of each of eight items in four groups, from the store out and in again."""
+    outcomes = np.random.default_rng(5).random((8, 3)) < 0.5
+    rows = [
+        {"id": f"i{item}", "problem": f"{item}?", "gold": "1", "completion": str(draw), "prediction": None}
+        | {"paper": bool(right), "exact": bool(right), "reason": "", "draw": draw, "group": f"g{item // 2}"}
+        for item, draws in enumerate(outcomes)
+        for draw, right in enumerate(draws)
+    ]
+    store, identity = Store(tmp_path / "runs" / "store"), {"made": "up"}
+    key = stage_key("evaluate", 1, identity, {})
+    with store.lock("evaluate", key):
+        draft = store.draft("evaluate", 1, key, identity, {})
+        draft.commit("part-00000.jsonl", partial(write_item_rows, rows=rows), 0.5)
+        draft.finish({}, environment={})
+    answers = Answers.of(rows)
+    assert answers.draws is not None
+    arm = make_arm(stages={})
+    score = make_score("sums", answers.paper, benchmarks=("sums",)).model_copy(
+        update={"draws": answers.draws, "majority": answers.paper, "groups": answers.groups}
+        | {"evaluation_key": key, "arm_id": arm.arm_id}
+    )
+    Ledger(tmp_path / "runs" / "ledger").append([arm, score])
+    export_boards(boards_of(tmp_path / "runs"), tmp_path / "runs", tmp_path / "out")
+    import_files([str(tmp_path / "out")], tmp_path / "again")
+    (back,) = Ledger(tmp_path / "again" / "ledger").read().scores
+    assert back.draws == score.draws
+    assert back.groups == score.groups
 
 
 def test_its_files_are_where_and_as_its_validator_wants_them(runs: Path, tmp_path: Path) -> None:
