@@ -2,8 +2,8 @@
 
 `is_correct` is the outcome. A sample that stands under several results of one evaluation (one line for each
 metric) is read under one of them; its draws are told apart by `metadata.draw`, which lrbench writes. What was
-converted from lm-eval has lm-eval's hash of what was asked, which does not depend on the prompt that a model's
-template makes of it.
+converted from lm-eval has lm-eval's hash of what was asked, which does not depend on the prompt that the
+template of a model makes of it.
 """
 
 from __future__ import annotations
