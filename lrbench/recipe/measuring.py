@@ -10,6 +10,8 @@ from pydantic import Field
 from lrbench.methods.section import Section
 
 SEED_BYTES = 7
+# What protocols have as `decoding` where answers are sampled.
+SAMPLED = "sampled"
 
 
 class Measure(Section):
@@ -28,7 +30,7 @@ class Measure(Section):
     @property
     def protocol(self) -> dict[str, Any]:
         """What a score's protocol says of it, in place of greedy decoding."""
-        return {"decoding": "sampled", **self.model_dump(mode="json")}
+        return {"decoding": SAMPLED, **self.model_dump(mode="json")}
 
     @property
     def label(self) -> str:

@@ -44,7 +44,14 @@ class Measured:
     @property
     def percent(self) -> float:
         """The accuracy in percent, by the paper verdict, to two digits."""
-        return round(100 * self.cell.correct / self.cell.n, 2)
+        return round(100 * self.cell.share, 2)
+
+    @property
+    def metric(self) -> str:
+        """What the percentage is of: of sampled answers all draws count."""
+        draws = self.cell.draws
+        what = "accuracy" if draws == 1 else f"avg@{draws}"
+        return f"{what} in percent, paper verdict"
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -84,7 +91,7 @@ def model_index(name: str, measured: Sequence[Measured]) -> list[dict[str, Any]]
             dataset_split="test",
             dataset_args={"num_few_shot": one.protocol.get("shots", 0)},
             metric_type="accuracy",
-            metric_name="accuracy in percent, paper verdict",
+            metric_name=one.metric,
             metric_value=one.percent,
         )
         for one in measured

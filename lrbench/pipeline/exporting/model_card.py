@@ -18,6 +18,7 @@ import yaml
 from lrbench.pipeline.exporting.hub_results import measured_by, model_index
 from lrbench.pipeline.exporting.licences import Licence
 from lrbench.recipe.identity import resolved_yaml
+from lrbench.recipe.measuring import SAMPLED
 from lrbench.recipe.references import EMBEDDED, Origin, origin_of_model, origin_of_problems
 from lrbench.recipe.schema import EngineChoice, Recipe, Runtime
 from lrbench.results.board import Board
@@ -172,7 +173,9 @@ def _use(facts: CardFacts) -> str:
             'model = PeftModel.from_pretrained(expert, ".")  # this folder',
         ]
     tokenizer = json.dumps(tokens) if facts.merge else place
-    length = facts.scores[0].protocol.get("max_new_tokens", 128)
+    protocol = facts.scores[0].protocol
+    length = protocol.get("max_new_tokens", 128)
+    how, decoding = decoding_of(protocol)
     code = "\n".join(
         [
             f"{imports}from transformers import AutoModelForCausalLM, AutoTokenizer",
@@ -183,11 +186,20 @@ def _use(facts: CardFacts) -> str:
             "inputs = tokenizer.apply_chat_template(",
             '    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True',
             ")",
-            f"output = model.generate(**inputs, do_sample=False, max_new_tokens={length})",
+            f"output = model.generate(**inputs, {decoding}, max_new_tokens={length})",
             'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))',
         ]
     )
-    return "Greedy, as it was measured:\n\n" + _fenced(code, "python")
+    return f"{how}, as it was measured:\n\n" + _fenced(code, "python")
+
+
+def decoding_of(protocol: Mapping[str, Any]) -> tuple[str, str]:
+    """How answers were written, as a word and as arguments of transformers' `generate`."""
+    if protocol.get("decoding") != SAMPLED:
+        return "Greedy", "do_sample=False"
+    # All is said: what is not takes the settings that a model ships with.
+    drawn = f"temperature={protocol['temperature']}, top_p={protocol['top_p']}, top_k=0"
+    return "Sampled", f"do_sample=True, {drawn}"
 
 
 def _results(board: Board, row: Row) -> str:
