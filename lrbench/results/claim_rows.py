@@ -18,7 +18,7 @@ from lrbench.evaluation.statistics import (
     difference_test,
 )
 from lrbench.recipe.claims import AVERAGE, Claim
-from lrbench.results.contrasts import is_fixed, outcomes, paired
+from lrbench.results.contrasts import groups_of, is_fixed, outcomes, paired
 from lrbench.results.rows import Row
 
 
@@ -57,6 +57,7 @@ class Match:
                 outcomes(self.second, self.benchmarks),
                 self.pool,
                 (is_fixed(self.first), is_fixed(self.second)),
+                groups_of(self.first[0], self.benchmarks),
             )
         return difference_test(self.pairs)
 

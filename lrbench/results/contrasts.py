@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lrbench.evaluation.statistics import (
     POINTS,
     Comparison,
+    Groups,
     Paired,
     PairedDraws,
     Pool,
@@ -41,6 +42,7 @@ def compare_arms(
             outcomes(theirs, benchmarks),
             pool,
             (is_fixed(first), is_fixed(second)),
+            groups_of(ours[0], benchmarks),
         ).compared()
     return compare_average([paired(ours[0].cells[name], theirs[0].cells[name]) for name in benchmarks])
 
@@ -57,7 +59,8 @@ def difference_variance(
         return None
     if max(len(ours), len(theirs)) > 1:
         fixed = is_fixed(first), is_fixed(second)
-        test = SeedDifference(outcomes(ours, benchmarks), outcomes(theirs, benchmarks), pool, fixed)
+        groups = groups_of(ours[0], benchmarks)
+        test = SeedDifference(outcomes(ours, benchmarks), outcomes(theirs, benchmarks), pool, fixed, groups)
         return sum(test.variances)
     total = sum(map(variance_of, paired_cells(ours[0].cells, theirs[0].cells).values()))
     return POINTS**2 * total / len(benchmarks) ** 2
@@ -97,6 +100,11 @@ def pooled_spread(groups: Sequence[Group], column: str) -> Pool | None:
 def outcomes(rows: Sequence[Row], benchmarks: Sequence[str]) -> list[list[list[str]]]:
     """Per benchmark and seed every draw; there is one where nothing was sampled."""
     return [[list(row.cells[name].score.outcomes) for row in rows] for name in benchmarks]
+
+
+def groups_of(row: Row, benchmarks: Sequence[str]) -> list[Groups]:
+    """The groups of every benchmark's items, None where they have none."""
+    return [row.cells[name].groups for name in benchmarks]
 
 
 def _value(row: Row, column: str) -> float:

@@ -249,7 +249,8 @@ class Group:
         if len(items) > 1:
             return None
         return mean_over_seeds(
-            [[list(row.cells[name].score.outcomes) for row in rows] for name in benchmarks]
+            [[list(row.cells[name].score.outcomes) for row in rows] for name in benchmarks],
+            [rows[0].cells[name].groups for name in benchmarks],
         )
 
 

@@ -256,10 +256,7 @@ def _notes_on_outcomes(board: Board) -> Iterator[str]:
         )
     if grouped:
         names = ", ".join(plain(name, LONGEST_NAME) for name in grouped)
-        yield (
-            f"{names}: items come in groups, which intervals and tests count instead of items; those over "
-            "several seeds count items."
-        )
+        yield (f"{names}: items come in groups, which intervals and tests count instead of items.")
 
 
 def _notes_on_row(row: Row) -> Iterator[str]:

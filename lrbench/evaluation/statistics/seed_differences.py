@@ -21,7 +21,17 @@ from functools import cached_property
 
 import numpy as np
 
-from lrbench.evaluation.statistics.seeds import Outcomes, interaction, outcomes_array, variance
+from lrbench.evaluation.statistics.effective_size import Groups
+from lrbench.evaluation.statistics.seeds import (
+    Outcomes,
+    by_unit,
+    fewest_units,
+    interaction,
+    item_quantile,
+    items_variance,
+    outcomes_array,
+    variance,
+)
 from lrbench.evaluation.statistics.values import (
     EQUIVALENCE_MARGIN,
     LEVEL,
@@ -87,17 +97,19 @@ def reach(
     items: tuple[np.ndarray | float, np.ndarray | float],
     run_part: np.ndarray | float,
     freedom: float,
+    fewest: int | None = None,
 ) -> np.ndarray:
     """Half the width of the interval whose tails are those of `z` normal standard errors.
 
     `items` are the item part and the variance that items bring with the runs as they are, below which no
-    interval goes.
+    interval goes; `fewest` is how many groups they were estimated from, None for items.
     """
     from scipy.special import ndtr, stdtrit
 
     part, alone = items
-    both = stdtrit(freedom, ndtr(-z)) ** 2 * run_part + z**2 * part
-    return np.asarray(np.sqrt(np.maximum(both, z**2 * alone)))
+    of_items = item_quantile(z, fewest)
+    both = stdtrit(freedom, ndtr(-z)) ** 2 * run_part + of_items**2 * part
+    return np.asarray(np.sqrt(np.maximum(both, of_items**2 * alone)))
 
 
 def errors_within(
@@ -105,12 +117,13 @@ def errors_within(
     items: tuple[np.ndarray | float, np.ndarray | float],
     run_part: np.ndarray | float,
     freedom: float,
+    fewest: int | None = None,
 ) -> np.ndarray:
     """The `z` whose interval reaches as far as `gap`, which is at least 0."""
     inside, outside = np.zeros(np.shape(gap)), np.full(np.shape(gap), _LARGEST_Z)
     for _ in range(_HALVINGS):
         z = (inside + outside) / 2
-        within = reach(z, items, run_part, freedom) <= gap
+        within = reach(z, items, run_part, freedom, fewest) <= gap
         inside, outside = np.where(within, z, inside), np.where(within, outside, z)
     return inside
 
@@ -122,13 +135,15 @@ class SeedDifference:
     `first` and `second` hold one `Outcomes` per benchmark, on the same items; their seeds need not be the
     same nor as many. An arm of one seed is taken to vary like the pool, or like the other if it varies more.
     An arm that is `fixed` is not random: it has one run, which varies with nothing. Reruns of a seed are
-    averaged. In points. Raises `ValueError` where neither arm has two seeds, or the items differ.
+    averaged, and so are draws. `groups` holds those of every benchmark's items. In points. Raises
+    `ValueError` where neither arm has two seeds, or the items differ.
     """
 
     first: Sequence[Outcomes]
     second: Sequence[Outcomes]
     pool: Pool | None = None
     fixed: tuple[bool, bool] = (False, False)
+    groups: Sequence[Groups] | None = None
 
     def __post_init__(self) -> None:
         check_benchmarks(self._arms[0].by_run)
@@ -141,12 +156,12 @@ class SeedDifference:
 
     @cached_property
     def _arms(self) -> tuple[_Arm, _Arm]:
-        return _Arm(self.first, self.fixed[0]), _Arm(self.second, self.fixed[1])
+        groups = [None] * len(self.first) if self.groups is None else self.groups
+        return _Arm(self.first, self.fixed[0], groups), _Arm(self.second, self.fixed[1], groups)
 
     @property
     def _sizes(self) -> tuple[list[int], list[int]]:
-        first, second = ([values_SN.shape[1] for values_SN in arm.by_run] for arm in self._arms)
-        return first, second
+        return self._arms[0].items, self._arms[1].items
 
     @property
     def seeds(self) -> tuple[int, int]:
@@ -177,29 +192,28 @@ class SeedDifference:
         from scipy.special import ndtr
 
         gap = abs(margin - self.difference) / POINTS
-        z = float(errors_within(gap, (self._item_part, self._items_alone), self._run_part, self.freedom))
+        items = self._item_part, self._items_alone
+        z = float(errors_within(gap, items, self._run_part, self.freedom, self._fewest))
         return float(ndtr(-z if margin > self.difference else z))
 
     def interval(self, level: float = LEVEL) -> Interval:
         """The margins that neither p-value rejects at (1 - level) / 2, cut at +-100 points."""
         check_share("level", level)
         z, items = two_sided_quantile(level), (self._item_part, self._items_alone)
-        return self._around(float(reach(z, items, self._run_part, self.freedom)))
+        return self._around(float(reach(z, items, self._run_part, self.freedom, self._fewest)))
 
     def compared(self) -> Comparison:
         """The difference for training like this; under `runs` that of these runs, on other items alone."""
-        from scipy.special import ndtr
-
         error = float(np.sqrt(self._items_alone))
         gap = abs(self.difference) / POINTS
-        p = 2 * float(ndtr(-gap / error))
+        p = 2 * self._tail(-gap / error)
         margin = EQUIVALENCE_MARGIN / POINTS
         runs = Comparison(
             difference=self.difference,
-            interval=self._around(error * two_sided_quantile(LEVEL)),
+            interval=self._around(error * float(item_quantile(two_sided_quantile(LEVEL), self._fewest))),
             p=p,
             p_adjusted=p,
-            p_equivalent=float(ndtr((gap - margin) / error)),
+            p_equivalent=self._tail((gap - margin) / error),
         )
         p = min(1.0, 2 * min(self.p_above(0), self.p_below(0)))
         return Comparison(
@@ -212,6 +226,16 @@ class SeedDifference:
             pooled=0 if self.pool is None else self.pool.arms,
         )
 
+    @property
+    def _fewest(self) -> int | None:
+        return self._arms[0].fewest
+
+    def _tail(self, errors: float) -> float:
+        """The chance of as many standard errors of the items or fewer."""
+        from scipy.special import ndtr, stdtr
+
+        return float(ndtr(errors) if self._fewest is None else stdtr(max(1, self._fewest - 1), errors))
+
     def _around(self, distance: float) -> Interval:
         low, high = self.difference - POINTS * distance, self.difference + POINTS * distance
         return Interval(max(-POINTS, low), min(POINTS, high))
@@ -223,11 +247,10 @@ class SeedDifference:
         Where all items (nearly) agree it makes an interval as wide as the score interval of no event among
         so many.
         """
-        least = two_sided_quantile(LEVEL) ** 2
         pairs = zip(self._arms[0].by_run, self._arms[1].by_run, strict=True)
-        per_item = [ours_SN.mean(axis=0) - theirs_SN.mean(axis=0) for ours_SN, theirs_SN in pairs]
-        total = sum(max(variance(each_N), least / len(each_N)) / len(each_N) for each_N in per_item)
-        return total / len(per_item) ** 2
+        per_unit = [ours_SG.mean(axis=0) - theirs_SG.mean(axis=0) for ours_SG, theirs_SG in pairs]
+        total = sum(map(items_variance, per_unit, self._arms[0].items))
+        return total / len(per_unit) ** 2
 
     @cached_property
     def _item_part(self) -> float:
@@ -241,10 +264,16 @@ class SeedDifference:
 
 
 class _Arm:
-    """One arm's runs: the outcomes of each seed per benchmark, [S, N], and what their means vary by."""
+    """One arm's runs: each seed's values by unit per benchmark, [S, G], and what their means vary by.
 
-    def __init__(self, benchmarks: Sequence[Outcomes], fixed: bool) -> None:
-        self.by_run = [outcomes_array(outcomes).mean(axis=1) for outcomes in benchmarks]
+    `items` are how many items each benchmark has, `fewest` the fewest groups, None without any.
+    """
+
+    def __init__(self, benchmarks: Sequence[Outcomes], fixed: bool, groups: Sequence[Groups]) -> None:
+        by_item = [outcomes_array(outcomes).mean(axis=1) for outcomes in benchmarks]
+        self.items = [values_SN.shape[1] for values_SN in by_item]
+        self.by_run = [by_unit(values_SN, own) for values_SN, own in zip(by_item, groups, strict=True)]
+        self.fewest = fewest_units(self.by_run, groups)
         if len({len(values_SN) for values_SN in self.by_run}) > 1:
             raise ValueError("benchmarks differ in their numbers of seeds")
         self.fixed = fixed

@@ -13,7 +13,11 @@ with runs - 1 degrees of freedom for the runs. That covers at least the stated l
 dominates, and it never is narrower than with the runs taken as they are. Two seeds make it very wide:
 that is what two seeds say.
 
-Letters of shapes: S seeds, R reruns of each, N items.
+Where items come in groups (`effective_size`), groups stand in their place: a group's value is the run's mean
+and the sum of its items' deviations, times groups / items, so that groups have the items' mean and the
+variance that counts groups; the item part is then at Student's quantile for the fewest groups of a benchmark.
+
+Letters of shapes: S seeds, R reruns of each, N items, G independent units: groups, or items without any.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrbench.evaluation.statistics.accuracies import macro_average, wilson_interval
+from lrbench.evaluation.statistics.effective_size import Groups, group_places
 from lrbench.evaluation.statistics.values import (
     LEVEL,
     Interval,
@@ -77,14 +82,15 @@ def unknown_parts(seeds: int, reruns: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def mean_over_seeds(benchmarks: Sequence[Outcomes]) -> SeedMean:
+def mean_over_seeds(benchmarks: Sequence[Outcomes], groups: Sequence[Groups] | None = None) -> SeedMean:
     """Estimates the accuracy, averaged over these benchmarks, of seeds like these on items like these.
 
     With one seed and one rerun the interval is Wilson's, or the bootstrap of the macro-average, and says
-    nothing of seeds. Raises `ValueError` for no benchmark, no item, or outcomes that differ in shape.
+    nothing of seeds or groups. `groups` holds those of every benchmark. Raises `ValueError` for no benchmark,
+    no item, or outcomes that differ in shape.
     """
     outcomes = [outcomes_array(outcomes) for outcomes in benchmarks]
-    runs = _Runs(outcomes)
+    runs = _Runs(outcomes, [None] * len(outcomes) if groups is None else groups)
     seeds, reruns, _ = outcomes[0].shape
     if seeds * reruns > 1:
         reach = runs.reach(two_sided_quantile(LEVEL))
@@ -102,22 +108,22 @@ class _Runs:
     interval of no event among so many.
     """
 
-    def __init__(self, benchmarks: list[np.ndarray]) -> None:
+    def __init__(self, benchmarks: list[np.ndarray], groups: Sequence[Groups]) -> None:
         check_benchmarks(benchmarks)
         if len({array.shape[:2] for array in benchmarks}) > 1:
             raise ValueError("benchmarks differ in their numbers of seeds or reruns")
-        self._benchmarks = benchmarks
+        self._benchmarks = [by_unit(array, own) for array, own in zip(benchmarks, groups, strict=True)]
         seeds, reruns, _ = benchmarks[0].shape
-        by_run = [array.mean(axis=1) if seeds > 1 else array[0] for array in benchmarks]
+        by_run = [array.mean(axis=1) if seeds > 1 else array[0] for array in self._benchmarks]
+        self._fewest = fewest_units(by_run, groups)
         self.runs = seeds if seeds > 1 else reruns
         weight = 1 / len(benchmarks)
         self.mean = weight * sum(float(values_XN.mean()) for values_XN in by_run)
-        least = two_sided_quantile(LEVEL) ** 2
         self._items_alone = weight**2 * sum(
-            max(variance(values_XN.mean(axis=0)), least / values_XN.shape[1]) / values_XN.shape[1]
-            for values_XN in by_run
+            items_variance(values_XG.mean(axis=0), array.shape[2])
+            for values_XG, array in zip(by_run, benchmarks, strict=True)
         )
-        crossed = weight**2 * sum(interaction(values_XN) for values_XN in by_run)
+        crossed = weight**2 * sum(interaction(values_XG) for values_XG in by_run)
         self.item_part = max(0.0, self._items_alone - crossed / self.runs)
         self.run_part = variance(weight * _means(by_run)) / self.runs
 
@@ -126,6 +132,7 @@ class _Runs:
         from scipy.special import ndtr, stdtrit
 
         t = -float(stdtrit(self.runs - 1, ndtr(-z)))
+        z = float(item_quantile(z, self._fewest))
         both = t**2 * self.run_part + z**2 * self.item_part
         return float(np.sqrt(max(both, z**2 * self._items_alone)))
 
@@ -161,6 +168,40 @@ class _Runs:
 def _means(by_run: list[np.ndarray]) -> np.ndarray:
     """Each run's sum over benchmarks of its mean over items."""
     return np.asarray(np.sum([values_XN.mean(axis=1) for values_XN in by_run], axis=0))
+
+
+def by_unit(values_XN: np.ndarray, groups: Groups) -> np.ndarray:
+    """Runs' values by independent unit, [..., G], with the means of their items; without groups as given."""
+    if groups is None:
+        return values_XN
+    place_N = group_places(groups, values_XN.shape[-1])
+    mean_X1 = values_XN.mean(axis=-1, keepdims=True)
+    count = int(place_N.max()) + 1
+    sums_GX = np.zeros((count, *values_XN.shape[:-1]))
+    np.add.at(sums_GX, place_N, np.moveaxis(values_XN - mean_X1, -1, 0))
+    return np.asarray(mean_X1 + np.moveaxis(sums_GX, 0, -1) * (count / len(place_N)))
+
+
+def items_variance(values_G: np.ndarray, items: int) -> float:
+    """The variance that other items bring to a mean, from its units' values.
+
+    Where all (nearly) agree it makes an interval as wide as the score interval of no event among `items`.
+    """
+    units = len(values_G)
+    return max(variance(values_G), two_sided_quantile(LEVEL) ** 2 / (items**2 / units)) / units
+
+
+def fewest_units(by_run: Sequence[np.ndarray], groups: Sequence[Groups]) -> int | None:
+    """The fewest groups of a benchmark that has any; None where items stand for themselves."""
+    grouped = (run.shape[1] for run, own in zip(by_run, groups, strict=True) if own is not None)
+    return min(grouped, default=None)
+
+
+def item_quantile(z: np.ndarray | float, fewest: int | None) -> np.ndarray | float:
+    """The quantile of the item part: normal for items, Student's for groups."""
+    from scipy.special import ndtr, stdtrit
+
+    return z if fewest is None else -stdtrit(max(1, fewest - 1), ndtr(-np.asarray(z)))
 
 
 def variance(values: np.ndarray) -> float:

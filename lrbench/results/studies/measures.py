@@ -23,7 +23,7 @@ from lrbench.evaluation.statistics import (
     pool_runs,
     wilson_interval,
 )
-from lrbench.results.contrasts import compare_arms, compare_columns, is_fixed, outcomes
+from lrbench.results.contrasts import compare_arms, compare_columns, groups_of, is_fixed, outcomes
 from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import AVERAGE, average_of
 from lrbench.results.studies.gathering import Line
@@ -62,7 +62,7 @@ def accuracy(line: Line, column: str, benchmarks: tuple[str, ...]) -> Accuracy |
     if not rows:
         return None
     cells = [rows[0].cells[name] for name in names]
-    mean: SeedMean | Estimate = mean_over_seeds(outcomes(rows, names))
+    mean: SeedMean | Estimate = mean_over_seeds(outcomes(rows, names), groups_of(rows[0], names))
     if len(rows) == 1 and not all(cell.plain for cell in cells):
         mean = average_of(cells)
     by_seed = tuple(sum(row.cells[name].accuracy.value for name in names) / len(names) for row in rows)

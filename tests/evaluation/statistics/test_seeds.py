@@ -336,3 +336,68 @@ class TestRuleForFewSeeds:
             world = World7("differing", 6, 3, over_arms=0.6, over_benchmarks=0.4, **change)
             benchmarks, _ = world.separated(0.0, seed=6, draws=self.DRAWS)
             assert benchmarks.any(axis=1).mean() <= 0.075
+
+
+class TestGroups:
+    """Items that come in groups count by group, over seeds as for one run."""
+
+    def runs(self, generator, seeds, sizes, correlation, shift=0.0, luck=0.0):
+        """Outcomes [S, N] of a benchmark whose groups have rates of their own."""
+        spread = 1 / correlation - 1
+        rate_N = np.repeat(generator.beta(0.6 * spread, 0.4 * spread, size=len(sizes)), sizes)
+        luck_S1 = generator.normal(0, luck, size=(seeds, 1)) if luck else 0.0
+        chance_SN = generator.random((seeds, len(rate_N)))
+        return rate_N, chance_SN < np.clip(rate_N + shift + luck_S1, 0, 1)
+
+    @pytest.fixture
+    def names(self):
+        return np.repeat(np.arange(60), 10).astype(str).tolist()
+
+    def test_each_in_a_group_of_its_own_they_are_items(self):
+        generator = np.random.default_rng(RNG_SEED)
+        first, second = (generator.random((2, 3, 1, 80)) < np.array([[[[0.7]]], [[[0.5]]]])).astype(int)
+        alone = [str(place) for place in range(80)]
+        plain, grouped = (mean_over_seeds([texts(first)], groups) for groups in (None, [alone]))
+        assert grouped.value == pytest.approx(plain.value)
+        assert grouped.spread.items == pytest.approx(plain.spread.items)
+        # Eighty groups are estimated with Student's quantile.
+        assert grouped.interval.low == pytest.approx(plain.interval.low, abs=0.005)
+        there = SeedDifference([texts(first)], [texts(second)])
+        here = SeedDifference([texts(first)], [texts(second)], groups=[alone])
+        assert here.difference == pytest.approx(there.difference)
+        assert here.variances == pytest.approx(there.variances)
+
+    @given(st.integers(2, 4), st.integers(0, 10**6))
+    @settings(max_examples=30, deadline=None)
+    def test_copies_of_items_say_nothing_new(self, copies, seed):
+        generator = np.random.default_rng(seed)
+        first, second = (generator.random((2, 2, 1, 40)) < 0.6).astype(int)
+        groups = [str(place) for place in range(40)]
+        once = SeedDifference([texts(first)], [texts(second)], groups=[groups])
+        tiled = [[texts(np.tile(one, copies))] for one in (first, second)]
+        more = SeedDifference(*tiled, groups=[groups * copies])
+        assert more.variances == pytest.approx(once.variances, rel=0.05)
+        assert more.p_above(0) == pytest.approx(once.p_above(0), abs=0.02)
+
+    def test_their_mean_over_seeds_is_covered(self, names):
+        generator, held, alone = np.random.default_rng(RNG_SEED), 0, 0
+        for _ in range(400):
+            _, right = self.runs(generator, 3, np.full(60, 10), 0.3)
+            outcomes = texts(right[:, None].astype(int))
+            held += 0.6 in mean_over_seeds([outcomes], [names]).interval
+            alone += 0.6 in mean_over_seeds([outcomes]).interval
+        assert held / 400 >= 0.93
+        assert alone / 400 < 0.8
+
+    def test_equal_arms_are_seldom_separated(self, names):
+        generator, found, alone = np.random.default_rng(RNG_SEED), 0, 0
+        for _ in range(300):
+            tilt_N = np.repeat(generator.choice([-0.15, 0.15], size=60), 10)
+            arms = []
+            for sign in (1, -1):
+                right = generator.random((2, 600)) < np.clip(0.5 + sign * tilt_N, 0, 1)
+                arms.append([texts(right[:, None].astype(int))])
+            found += SeedDifference(*arms, groups=[names]).compared().runs.p < 0.05
+            alone += SeedDifference(*arms).compared().runs.p < 0.05
+        assert found / 300 <= 0.08
+        assert alone / 300 > 0.2
