@@ -1,7 +1,8 @@
 """Declared experiments on whether a weak model can teach a strong one.
 
 `load_recipe(path, overrides)` reads a recipe, `plan(recipe)` says what it takes, `run(recipe)` does it,
-`grade(benchmark=, completion=, gold=)` judges one answer.
+`grade(benchmark=, completion=, gold=)` judges one answer, `compare(first, second)` sets result files of any
+harness against each other.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 if TYPE_CHECKING:
-    from lrbench.api import grade, load_recipe, plan, run
+    from lrbench.api import compare, grade, load_recipe, plan, run
 
-__all__ = ["grade", "load_recipe", "plan", "run"]
+__all__ = ["compare", "grade", "load_recipe", "plan", "run"]
 
 
 def __getattr__(name: str) -> object:

@@ -152,11 +152,13 @@ def _gate_recipe(
     path: Path, overrides: list[str], runs: Path, asked: Asked | None, arm: str | None, metric: str | None
 ) -> Gate:
     from lrbench.pipeline.gating import gate_recipe
-    from lrbench.recipe.loading import load_recipe, telling_where
+    from lrbench.recipe.loading import load_with_warnings, telling_where
 
     if metric is not None:
         raise UserError("--metric is of result files; a recipe's outcomes have one verdict")
-    recipe = load_recipe(path, overrides)
+    recipe, warnings = load_with_warnings(path, overrides)
+    for warning in warnings:
+        complain(f"warning: {warning}")
     with telling_where(path, overrides):
         return gate_recipe(recipe, runs, shlex.join(["lrbench", "run", str(path), *overrides]), asked, arm)
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrbench import api
+from lrbench import compare
+from lrbench.data import json_lines as json_lines_module
 from lrbench.errors import DataError, UserError
 from lrbench.evaluation.statistics import (
     Flips,
@@ -20,6 +21,7 @@ from lrbench.evaluation.statistics import (
     compare_averages,
     compare_benchmark,
 )
+from lrbench.results.foreign import files
 from lrbench.results.foreign.comparing import compare_files
 from lrbench.results.foreign.contrast_words import compared_to_json, compared_to_markdown, sentences
 from lrbench.results.foreign.outcomes import Measured, Origin, Outcome, naturally
@@ -113,7 +115,7 @@ def test_a_folder_is_read_whole_and_a_system_can_be_called_otherwise(tmp_path: P
     (tmp_path / "run" / "notes.json").write_text("{}")
     (tmp_path / "run" / "ledger.jsonl").write_text('{"sha256": "0", "record": {}}\n')
     other = table(tmp_path / "other.csv", "1111", system="model")
-    found = api.compare(tmp_path / "run", f"new={other}")
+    found = compare(tmp_path / "run", f"new={other}")
     assert found.baseline == "model"
     assert found.contrasts[0].system == "new"
     assert found.contrasts[0].left_out[0] == "`products`: in `model` alone"
@@ -341,6 +343,20 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jsonl")
     with pytest.raises(DataError, match="it is no file but a pipe"):
         compare_files([str(tmp_path / "a.jsonl"), "b.csv"])
+
+
+def test_a_field_or_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGEST_FIELD", 1000)
+    monkeypatch.setattr(json_lines_module, "LONGEST_LINE", 1000)
+    table(tmp_path / "a.csv", "10", text="x" * 1001)
+    json_lines(tmp_path / "b.jsonl", [{"text": "x" * 1001}])
+    table(tmp_path / "c.csv", "10")
+    for name, message in (
+        ("a.csv", r"a.csv:2: is not a line of CSV \(field larger"),
+        ("b.jsonl", "b.jsonl:1: is a"),
+    ):
+        with pytest.raises(DataError, match=message):
+            compare_files([str(tmp_path / name), str(tmp_path / "c.csv")])
 
 
 def test_every_form_says_the_same(tmp_path: Path) -> None:
