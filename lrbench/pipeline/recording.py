@@ -103,6 +103,7 @@ def score_records(
                 tokens=artifact.statistics["tokens"],
                 written=score.written(artifact.statistics),
                 passes=artifact.statistics.get("passes"),
+                truncated=artifact.statistics["truncated"],
                 repeats=None if score.repeats is None else asdict(score.repeats),
                 recorded_at=now,
             )

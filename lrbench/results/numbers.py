@@ -52,6 +52,8 @@ _TRAINING = (
 )
 _COST = ("tuned_tokens", "sampled_problems", "sampled_tokens", "seconds")
 _USES = tuple(UNKNOWN.fields)
+# The share of answers cut at the length limit, where that was recorded.
+_TRUNCATED = ("truncated", "truncated_low", "truncated_high")
 # Of boards whose answers were sampled: how many to every item, pass@k and maj@k, k that many.
 _DRAWS = (
     "draws",
@@ -66,6 +68,7 @@ _DRAWS = (
 
 def number_fields(boards: Sequence[Board]) -> list[str]:
     """All fields that a line of `board_numbers` may have, in order."""
+    rows = [row for board in boards for row in board.rows]
     baselines = dict.fromkeys(baseline for board in boards for baseline in board.baselines)
     return [
         *_PLACE,
@@ -75,7 +78,8 @@ def number_fields(boards: Sequence[Board]) -> list[str]:
         *_COST,
         SOURCE,
         *_USES,
-        *(_DRAWS if any(row.draws > 1 for board in boards for row in board.rows) else ()),
+        *(_TRUNCATED if any(cell.truncated for row in rows for cell in row.cells.values()) else ()),
+        *(_DRAWS if any(row.draws > 1 for row in rows) else ()),
     ]
 
 
@@ -120,7 +124,17 @@ def _lines(board: Board, row: Row) -> Iterator[Line]:
                 "sampled_tokens": row.costs.sampled_tokens,
                 "seconds": row.seconds,
             }
-        yield line | row.uses.fields | _draws(row, column)
+        yield line | row.uses.fields | _truncated(row, column) | _draws(row, column)
+
+
+def _truncated(row: Row, column: str) -> Line:
+    """The share of answers cut at the length limit, in percent; nothing of the average."""
+    found = row.cells[column].truncated if column in row.cells else None
+    return {} if found is None else dict(zip(_TRUNCATED, _percent(found), strict=True))
+
+
+def _percent(found: Estimate) -> tuple[float, float, float]:
+    return 100 * found.value, 100 * found.interval.low, 100 * found.interval.high
 
 
 def _draws(row: Row, column: str) -> Line:
@@ -128,8 +142,7 @@ def _draws(row: Row, column: str) -> Line:
     found = row.of_draws(column)
     if found is None or row.draws == 1:
         return {}
-    shares = [share for one in found for share in (one.value, one.interval.low, one.interval.high)]
-    return dict(zip(_DRAWS, [row.draws, *(100 * share for share in shares)], strict=True))
+    return dict(zip(_DRAWS, [row.draws, *_percent(found[0]), *_percent(found[1])], strict=True))
 
 
 def _best_of(board: Board, row: Row, column: str) -> str:

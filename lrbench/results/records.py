@@ -142,7 +142,8 @@ class ScoreRecord(Record):
 
     What the answers took: `tokens` are those of all answers together, `written` all that were written for
     them (more where samples were outvoted), and `passes` the forward passes of each model, by name, where
-    it was not the arm's own model alone with one for each token. Earlier versions recorded none of these.
+    it was not the arm's own model alone with one for each token. `truncated` counts the answers that were cut
+    at the length limit. Earlier versions recorded none of these.
     `repeats` says how many `items` are `exact` or `near` copies of problems that the arm learnt from, where
     items are somebody's own.
 
@@ -174,6 +175,7 @@ class ScoreRecord(Record):
     written: Count | None = None
     passes: dict[str, Count] | None = None
     repeats: dict[str, Count] | None = None
+    truncated: Count | None = None
     draws: Annotated[tuple[Outcomes, ...], Field(min_length=1)] | None = None
     majority: Outcomes | None = None
     groups: tuple[Count, ...] | None = None

@@ -15,6 +15,7 @@ import numpy as np
 
 from lrbench.evaluation.statistics import (
     Comparison,
+    EffectiveSize,
     Estimate,
     Groups,
     Paired,
@@ -84,6 +85,17 @@ class Cell:
         if self.plain:
             return Estimate(self.correct / self.n, wilson_interval(self.correct, self.n))
         return average_at_k(self.right, self.groups)
+
+    @property
+    def truncated(self) -> Estimate | None:
+        """Share of answers that were cut at the length limit; None where that was not recorded.
+
+        Its interval is Wilson's for as many outcomes as there are items: of draws only their sum is known.
+        """
+        if self.score.truncated is None:
+            return None
+        share = self.score.truncated / (self.n * self.draws)
+        return Estimate(share, EffectiveSize(self.n, None).interval(share))
 
     def passed(self, k: int) -> Estimate:
         """pass@k: share of items of which one of `k` sampled answers is right."""

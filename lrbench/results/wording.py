@@ -30,6 +30,8 @@ LEGEND = (
 MEANS = "Means over seeds, of training like this, with 95% intervals for other items and seeds like these."
 REPORTED = "another protocol, so nothing is paired and nothing is ranked; intervals from published rate and n"
 UNKNOWN = "-"
+# The share of answers cut at the length limit from which on it is said.
+MUCH_TRUNCATED = 0.05
 COSTS = ("tuned tokens", "sampled problems", "time")
 TOOK = "What answers took, and what their arms use besides the pair"
 TOOK_WITHIN = f"{TOOK[0].lower()}{TOOK[1:]}"
@@ -264,6 +266,11 @@ def _notes_on_row(row: Row) -> Iterator[str]:
     if row.missing:
         absent = ", ".join(plain(benchmark, LONGEST_NAME) for benchmark in row.missing)
         yield f"{name}: no result on {absent}, so no average."
+    for benchmark, cell in row.cells.items():
+        if cell.truncated is not None and cell.truncated.value > MUCH_TRUNCATED:
+            share = f"{100 * cell.truncated.value:.1f}% {interval_text(cell.truncated)}"
+            where = plain(benchmark, LONGEST_NAME)
+            yield f"{name}: {share} of its answers on {where} were cut at the length limit."
     if row.uses.arms and row.costs is not None:
         arms = ", ".join(plain(arm, LONGEST_NAME) for arm in row.uses.arms)
         yield f"{name}: its costs hold those of {arms}, whose adapter it reads."

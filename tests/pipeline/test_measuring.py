@@ -189,6 +189,7 @@ class TestRecords:
             assert score.majority is not None
             assert majority_at_k(right, votes, 3).value == pytest.approx(score.majority.count("1") / 5)
             assert score.tokens == sum(row["tokens"] for row in rows)
+            assert score.truncated == sum(row["truncated"] for row in rows)
 
     def test_make_boards_of_avg_pass_and_maj_at_k(
         self, runs: Path, scores: dict[tuple[str, str], ScoreRecord]

@@ -581,3 +581,33 @@ class TestDrawsAndGroups:
             assert row_of(apart, name).on("chain") == row_of(plain, name).on("chain")
         found = [row_of(board, "lightr").against["base"].on("chain") for board in (apart, plain)]
         assert found[0] == found[1]
+
+
+class TestTruncated:
+    """Answers that were cut at the length limit have a share, which is said where it is large."""
+
+    @pytest.fixture
+    def board(self, score_record):
+        records = [
+            score_record("chain", "10" * 20, arm=arm, benchmarks=("chain",), truncated=count)
+            for arm, count in (("base", 1), ("lightr", 12), ("sft", None))
+        ]
+        (board,) = build_boards([], records)
+        return board
+
+    def test_has_wilsons_interval(self, board):
+        found = row_of(board, "lightr").cells["chain"].truncated
+        assert found.value == 12 / 40
+        assert found.interval == wilson_interval(12, 40)
+        assert row_of(board, "sft").cells["chain"].truncated is None
+
+    def test_is_a_field_of_numbers_where_it_is_known(self, board, three_arms):
+        lines = list(csv.DictReader(io.StringIO(boards_to_csv([board]))))
+        found = {line["arm"]: line["truncated"] for line in lines if line["benchmark"] == "chain"}
+        assert found == {"base": "2.5", "lightr": "30", "sft": ""}
+        assert "truncated" not in boards_to_csv(build_boards([], three_arms))
+
+    def test_is_said_where_it_is_large(self, board):
+        said = boards_to_markdown([board]).replace("\\", "")
+        assert "lightr of quickstart, seed 0: 30.0% [18.1, 45.4] of its answers on chain were cut" in said
+        assert said.count("were cut at the length limit") == 1

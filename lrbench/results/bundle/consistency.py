@@ -153,6 +153,8 @@ def check_score(
         findings.compare(where, "the tokens", score.tokens, items.tokens)
         findings.compare(where, "the tokens written", score.written, items.written)
         findings.compare(where, "the forward passes", score.passes, items.took.get("passes"))
+    if score.truncated is not None:
+        findings.compare(where, "the truncated answers", score.truncated, items.truncated)
     answers = items.answers
     for verdict in ("paper", "exact"):
         _compare_outcomes(
