@@ -88,7 +88,7 @@ def every_slip_is_told(folder: Path, text: str, every: int = 1) -> int:
 
 def test_every_slip_in_every_field_of_the_quickstart_is_told(folder: Path) -> None:
     text = QUICKSTART.read_text()
-    assert len(keys_of(text)) == 35
+    assert len(keys_of(text)) == 37
     assert every_slip_is_told(folder, text) > 900
 
 
