@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from lrbench.grading.judging import grade, grade_many
+from typing import TYPE_CHECKING, Any
+
 from lrbench.grading.verdict import Reason, Verdict
 
+if TYPE_CHECKING:
+    from lrbench.grading.judging import grade, grade_many
+
 __all__ = ["Reason", "Verdict", "grade", "grade_many"]
+
+
+def __getattr__(name: str) -> Any:
+    """Recipes name graders, and most commands judge nothing: what judges is imported when it is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from lrbench.grading import judging
+
+    return getattr(judging, name)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from lrbench.grading.answers import boxed_answer, exact_answer
+from lrbench.grading.protocol import MOST_LETTERS
 
 _TRIGGER = re.compile(r"(?:answer|choice|option)\s*(?:is|:|-)|答案是", re.IGNORECASE)
 _NEXT_QUESTION = re.compile(r"\n[ \t\r]*\n\s{0,10}(?:Next question|Question|Problem)\b")
 
 LETTERS = "ABCDE"
 """The letters of the published benchmarks' choices."""
-MOST_LETTERS = "ABCDEFGHIJKLMNOPQRST"
 OPTIONS = "Answer Choices:"
 """Between a question and its lettered choices."""
 

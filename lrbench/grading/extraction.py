@@ -6,12 +6,9 @@ import re
 from functools import lru_cache
 
 from lrbench.grading.normalisation import normalise
-from lrbench.grading.protocol import CHOICE_BENCHMARK, UNITS_KEPT
+from lrbench.grading.protocol import CHOICE_BENCHMARK, LONGEST, UNITS_KEPT
 
 CHOICE_LETTERS = "ABCDE"
-
-LONGEST = 10_000
-"""An answer with more characters is not compared; whole completions of 2048 tokens are shorter than this."""
 
 _NUMBER = re.compile(r"-?\d*\.?\d+")
 _CHOICE = re.compile(r"\b[ABCDE]\b")

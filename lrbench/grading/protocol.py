@@ -16,6 +16,12 @@ PUBLISHED = ("gsm8k", "math", "svamp", "asdiv", "minerva_math", "olympiadbench",
 EMBEDDED = ("multi_step", "formal", "distractor", "one_step", "formula", "hard", "choice")
 """The families of the embedded pair: the answer is an integer in the last box."""
 
+LONGEST = 10_000
+"""An answer with more characters is not compared; whole completions of 2048 tokens are shorter than this."""
+
+MOST_LETTERS = "ABCDEFGHIJKLMNOPQRST"
+"""The letters that choices can have."""
+
 STOP_STRINGS = ("</s>", "<|im_end|>", "<|endoftext|>")
 """Where the protocol of the seven benchmarks ends a completion."""
 

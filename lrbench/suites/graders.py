@@ -14,11 +14,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, SerializeAsAny, model_validator
 
 from lrbench.embedded.assets import FAMILIES
-from lrbench.grading.answers import exact_answer
-from lrbench.grading.choices import LETTERS, MOST_LETTERS, exact_choice, letter_of, letters_in
-from lrbench.grading.extraction import LONGEST, blind_prediction, last_box
-from lrbench.grading.judging import boxed_integer_verdict, grade, grade_many
-from lrbench.grading.protocol import cut_at_stop_strings
+from lrbench.grading.protocol import LONGEST, MOST_LETTERS, cut_at_stop_strings
 from lrbench.grading.verdict import Reason, Verdict
 from lrbench.methods.families import Family
 from lrbench.suites.grader import Answered, Grader
@@ -48,6 +44,8 @@ class Maths(Grader):
 
     def grade(self, answered: Answered) -> Verdict:
         """Takes 8 s of processor time at most."""
+        from lrbench.grading.judging import grade
+
         return grade(
             benchmark=self.like,
             completion=answered.completion,
@@ -58,6 +56,8 @@ class Maths(Grader):
 
     def grade_many(self, answered: Iterable[Answered]) -> Iterator[Verdict]:
         """Several at a time, in worker processes."""
+        from lrbench.grading.judging import grade_many
+
         return grade_many(
             {
                 "benchmark": self.like,
@@ -71,6 +71,8 @@ class Maths(Grader):
 
     def read(self, completion: str) -> str | None:
         """As the paper's protocol reads it."""
+        from lrbench.grading.extraction import blind_prediction
+
         return blind_prediction(self.like, completion)
 
     def unreadable(self, gold: str, problem: str) -> str | None:
@@ -89,11 +91,15 @@ class Integer(Grader):
 
     def grade(self, answered: Answered) -> Verdict:
         """Wrong where there is no box, or no integer in it."""
+        from lrbench.grading.judging import boxed_integer_verdict
+
         verdict = boxed_integer_verdict(cut_at_stop_strings(answered.completion), answered.gold)
         return verdict.cut_short if answered.truncated else verdict
 
     def read(self, completion: str) -> str | None:
         """Also outside a box: samples that forgot it have a vote too."""
+        from lrbench.grading.extraction import blind_prediction
+
         return blind_prediction("math", completion)
 
     def unreadable(self, gold: str, problem: str) -> str | None:
@@ -113,6 +119,8 @@ class Choice(Grader):
 
     def grade(self, answered: Answered) -> Verdict:
         """By the letter that a reader takes for the answer."""
+        from lrbench.grading.choices import exact_choice, letter_of, letters_in
+
         gold = answered.gold.strip().strip("()").upper()
         letters = letters_in(answered.problem)
         if gold > letters[-1]:
@@ -126,15 +134,19 @@ class Choice(Grader):
 
     def read(self, completion: str) -> str | None:
         """The letter."""
-        return exact_choice(completion.strip(), None, LETTERS)
+        from lrbench.grading.choices import exact_choice
+
+        return exact_choice(completion.strip())
 
     def unreadable(self, gold: str, problem: str) -> str | None:
         """No single letter, or none of the choices that the problem shows."""
+        from lrbench.grading.choices import OPTIONS, letters_in
+
         letter = gold.strip().strip("()").upper()
         if len(letter) != 1 or letter not in MOST_LETTERS:
             return f"is no letter from A to {MOST_LETTERS[-1]}"
         letters = letters_in(problem)
-        if "Answer Choices:" in problem and letter not in letters:
+        if OPTIONS in problem and letter not in letters:
             return f"is none of the {len(letters)} choices"
         return None
 
@@ -183,6 +195,9 @@ class Text(_Texts):
 
     def read(self, completion: str) -> str | None:
         """The text that is taken, as it is compared."""
+        from lrbench.grading.answers import exact_answer
+        from lrbench.grading.extraction import last_box
+
         lines = [line for line in completion.splitlines() if line.strip()]
         taken: str | None
         match self.take:
