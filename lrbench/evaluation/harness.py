@@ -28,6 +28,7 @@ class Item:
 
     `problem` is what was asked, without worked examples and system prompt, so that a result can be looked
     into where its data set is not. `group` is what it has in common with others of the benchmark.
+    Of a task of lm-eval, `measures` is what each of its metrics says, and `log_likelihoods` that of every choice.
     """
 
     id: str
@@ -41,14 +42,17 @@ class Item:
     tokens: int
     truncated: bool
     group: str | None = None
+    measures: dict[str, float] | None = None
+    log_likelihoods: list[float] | None = None
     took: dict[str, Any] = field(default_factory=dict)
 
     def as_row(self) -> dict[str, Any]:
-        """The item as a JSON object, with its group if any; what it took (`AnsweringModel.took`) ends it."""
+        """The item as a JSON object, without what it has not; what it took (`AnsweringModel.took`) ends it."""
         row = asdict(self)
         took: dict[str, Any] = row.pop("took")
-        if self.group is None:
-            del row["group"]
+        for name in ("group", "measures", "log_likelihoods"):
+            if row[name] is None:
+                del row[name]
         return row | took
 
 

@@ -7,10 +7,11 @@ their number.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
+from typing import Any
 
 from lrbench.data.access import open_set, row_line
 from lrbench.data.rules import Row
@@ -31,7 +32,8 @@ class ItemSet:
 
     `data_hash` is that of the whole benchmark, `items_hash` that of the chosen rows. They were chosen as
     the first `limit`, or by a list of ids where `listed` is true. `examples_hash` is that of the worked
-    examples before a problem, where a suite of the user's own has any.
+    examples before a problem, where a suite of the user's own has any. `facts` are those of tasks of lm-eval: what else
+    defines a score on them.
     """
 
     benchmark: str
@@ -42,6 +44,7 @@ class ItemSet:
     limit: int | None = None
     listed: bool = False
     examples_hash: str | None = None
+    facts: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)

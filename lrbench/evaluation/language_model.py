@@ -89,7 +89,7 @@ class RenderedModel(AnsweringModel):
             answers = self.write(prompts, limit)
         else:
             answers = self.write(prompts, limit, [self.seed_of(*drawn) for drawn in _draws(requests)])
-        self.took = [_took(answered) for answered in answers]
+        self.took = [took_by(answered) for answered in answers]
         completions = [answered.completion for answered in answers]
         self.lengths = [len(completion) for completion in completions]
         cut_short = [not self.stop_ids.intersection(completion[-1:]) for completion in completions]
@@ -133,7 +133,7 @@ def _draws(requests: Sequence[Instance]) -> Iterator[tuple[str, int]]:
         asked[item] += 1
 
 
-def _took(answered: Answered) -> dict[str, Any]:
+def took_by(answered: Answered) -> dict[str, Any]:
     """What an answer took; nothing where the arm's own model wrote each of its tokens once."""
     passes = {name: count for name, count in answered.passes.items() if count}
     origins = dict(sorted(Counter(answered.origins).items()))

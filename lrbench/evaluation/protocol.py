@@ -8,10 +8,11 @@ from typing import Any
 
 from lrbench.evaluation.items import ItemSet
 from lrbench.methods.plugins import plugins_of
+from lrbench.suites.declaration import TasksDeclaration
 from lrbench.suites.grader import Grader
-from lrbench.suites.graders import GRADER
+from lrbench.suites.graders import GRADER, TaskMetric
 from lrbench.suites.shipped import SHIPPED
-from lrbench.suites.suite import Benchmark, shipped_suite
+from lrbench.suites.suite import LM_EVAL, Benchmark, shipped_suite
 
 # What of an identity is decided here and by no recipe, and why work is done again where it has changed.
 OWN_FIELDS = {
@@ -29,6 +30,8 @@ def protocol(benchmark: Benchmark, items: ItemSet, *, engine: str, dtype: str) -
     shipped suite says of prompt, stops and grader is known by its name and `task_version`; any other is
     written out, with the content of its files and not their paths.
     """
+    if benchmark.tasks is not None:
+        return _of_tasks(benchmark, benchmark.tasks, items, engine, dtype)
     measured = {
         "suite": benchmark.suite,
         "task": benchmark.task,
@@ -45,6 +48,27 @@ def protocol(benchmark: Benchmark, items: ItemSet, *, engine: str, dtype: str) -
         "items": items.items_hash if items.listed else None,
     }
     return measured if benchmark.shipped else measured | _written_out(benchmark, items)
+
+
+def _of_tasks(
+    benchmark: Benchmark, declared: TasksDeclaration, items: ItemSet, engine: str, dtype: str
+) -> dict[str, Any]:
+    """That of lm-eval's own tasks, which say themselves what they ask and how it is judged."""
+    facts = items.facts or {}
+    return {
+        "suite": benchmark.suite,
+        "task": benchmark.task,
+        "data": items.data_hash,
+        "system_prompt": declared.system_prompt,
+        "chat_template": declared.chat_template,
+        "decoding": "greedy",
+        "engine": engine,
+        "dtype": dtype,
+        "grader_version": benchmark.grader.version,
+        "limit": items.limit,
+        "items": items.items_hash if items.listed else None,
+        **facts,
+    }
 
 
 def _written_out(benchmark: Benchmark, items: ItemSet) -> dict[str, Any]:
@@ -81,6 +105,8 @@ class Recorded:
 
 def recorded_benchmark(protocol: Mapping[str, Any]) -> Recorded:
     """The benchmark of a protocol. Raises `KeyError` or `ValueError` for one that is not known here."""
+    if protocol["suite"] == LM_EVAL and "harness" in protocol:
+        return Recorded(protocol["task"], TaskMetric(), None)
     if GRADER_FIELD in protocol:
         return Recorded(protocol["benchmark"], GRADER.read(protocol[GRADER_FIELD]), protocol["set"])
     for benchmark in shipped_suite(protocol["suite"]).benchmarks:

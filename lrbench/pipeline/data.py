@@ -8,7 +8,7 @@ from lrbench.data.access import AnySet, open_examples, require
 from lrbench.data.sets import MMLU_STEM_EXAMPLES, TRAINING_SETS, DataSet
 from lrbench.evaluation.items import ItemSet, check_listed, choose_items, public_set
 from lrbench.recipe.arms import resolve_arms
-from lrbench.recipe.schema import Recipe
+from lrbench.recipe.schema import Evaluation, Recipe
 from lrbench.suites.data_names import TEST
 from lrbench.suites.suite import Benchmark, measured_benchmarks
 
@@ -30,12 +30,19 @@ def measured_items(recipe: Recipe) -> tuple[ItemSet, ...]:
     benchmarks = measured_benchmarks(wanted)
     if any(_has_public_examples(benchmark) for benchmark in benchmarks):
         open_examples(MMLU_STEM_EXAMPLES, data_root)
-    item_sets = tuple(
-        choose_items(benchmark, data_root, wanted.limit, wanted.items) for benchmark in benchmarks
-    )
+    item_sets = tuple(chosen_items(benchmark, wanted, data_root, fetch=True) for benchmark in benchmarks)
     if wanted.items is not None:
         check_listed(wanted.items, item_sets)
     return item_sets
+
+
+def chosen_items(benchmark: Benchmark, wanted: Evaluation, data_root: str | None, fetch: bool) -> ItemSet:
+    """The items of a benchmark that are measured; those of lm-eval's tasks are fetched where `fetch` says so."""
+    if benchmark.tasks is None:
+        return choose_items(benchmark, data_root, wanted.limit, wanted.items)
+    from lrbench.evaluation.named_tasks.items import task_items
+
+    return task_items(benchmark.tasks, benchmark.name, wanted.limit, wanted.items, fetch)
 
 
 def public_sets(recipe: Recipe) -> Iterator[AnySet]:

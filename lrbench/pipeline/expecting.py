@@ -10,13 +10,33 @@ from collections.abc import Iterator
 
 from lrbench.data.access import AnySet, is_here
 from lrbench.data.sets import TRAINING_SETS
-from lrbench.evaluation.items import ItemSet, check_listed, choose_items
-from lrbench.pipeline.data import public_items, public_sets
-from lrbench.recipe.schema import Data, Recipe
+from lrbench.evaluation.items import ItemSet, check_listed
+from lrbench.pipeline.data import chosen_items, public_items, public_sets
+from lrbench.recipe.schema import Data, Evaluation, Recipe
 from lrbench.sampling.problems import Problems, check_size
-from lrbench.suites.suite import measured_benchmarks
+from lrbench.suites.suite import Benchmark, measured_benchmarks
 
 UNKNOWN = "not here yet"
+
+
+def absent_tasks(recipe: Recipe) -> Iterator[str]:
+    """The names of lm-eval's tasks whose data a run would fetch first."""
+    for benchmark in measured_benchmarks(recipe.evaluation):
+        items = _here_or_unknown(benchmark, recipe.evaluation, recipe.runtime.data_root)
+        if benchmark.tasks is not None and items.data_hash == UNKNOWN:
+            yield benchmark.name
+
+
+def _here_or_unknown(benchmark: Benchmark, wanted: Evaluation, data_root: str | None) -> ItemSet:
+    """The items that are measured, or none for tasks of lm-eval whose data are not here: nobody knows them."""
+    if benchmark.tasks is None:
+        return chosen_items(benchmark, wanted, data_root, fetch=False)
+    from lrbench.evaluation.named_tasks.loading import AbsentDataError
+
+    try:
+        return chosen_items(benchmark, wanted, data_root, fetch=False)
+    except AbsentDataError:
+        return ItemSet(benchmark.name, (), (), data_hash=UNKNOWN, items_hash=UNKNOWN, limit=wanted.limit)
 
 
 def absent_sets(recipe: Recipe) -> Iterator[AnySet]:
@@ -51,7 +71,7 @@ def expected_items(recipe: Recipe) -> tuple[ItemSet, ...]:
     for benchmark in measured_benchmarks(wanted):
         data_set = public_items(benchmark)
         if data_set is None or is_here(data_set, data_root):
-            found.append(choose_items(benchmark, data_root, wanted.limit, wanted.items))
+            found.append(_here_or_unknown(benchmark, wanted, data_root))
             continue
         whole = wanted.items is None and (wanted.limit is None or wanted.limit >= data_set.rows)
         count = wanted.limit or data_set.rows

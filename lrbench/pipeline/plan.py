@@ -21,13 +21,14 @@ from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.sources import Source
 from lrbench.models.source import LocatedModel, expect, locate, model_identity
 from lrbench.pipeline.data import measured_items
-from lrbench.pipeline.expecting import absent_sets, expected_items, expected_problems
+from lrbench.pipeline.expecting import absent_sets, absent_tasks, expected_items, expected_problems
 from lrbench.pipeline.failures import Cause, ends_run
 from lrbench.pipeline.repeating import repeats_of
 from lrbench.pipeline.stages.answering import AnsweredBy, Reader
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
+from lrbench.pipeline.stages.named_tasks import TaskScore
 from lrbench.pipeline.stages.rollouts import GreedyRollouts, ReferenceRollouts, RolloutSource
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.solutions import CheckedSolutions
@@ -247,6 +248,7 @@ class _Materials:
                 lacking = error
         if not self.fetch:
             self.absent.update({f"the data set {found.name}": None for found in absent_sets(recipe)})
+            self.absent.update({f"the data of lm-eval's {name}": None for name in absent_tasks(recipe)})
         held_out = None if solutions is None else ReferenceRollouts(expert, solutions, recipe.sampling)
         measured = measured_items if self.fetch else expected_items
         items = self._once(recipe.evaluation, lambda: measured(recipe))
@@ -351,7 +353,7 @@ class _Builder:
         repeats = self.repeats if adapter is not None else [None] * len(measured)
         drawn = self.recipe.measure
         scores = tuple(
-            BenchmarkScore(
+            (BenchmarkScore if benchmark.tasks is None else TaskScore)(
                 arm.name, self.expert, adapter, benchmark, items, engine, answered_by, found, drawn
             )
             for benchmark, items, found in zip(measured, self.items, repeats, strict=True)

@@ -30,9 +30,12 @@ from lrbench.recipe.schema import (
     Training,
 )
 from lrbench.suites.shipped import SHIPPED
+from lrbench.suites.suite import LM_EVAL
 
 Finding = tuple[Path, str]
 
+# Suites of other kinds have these names.
+UNUSABLE = (*SHIPPED, LM_EVAL)
 BATCH_UNITS = ("rollouts_per_update", "steps_per_update")
 
 
@@ -151,8 +154,16 @@ def _choice_of_items(evaluation: Evaluation) -> Iterator[Finding]:
 
 def _own_suite(evaluation: Evaluation) -> Iterator[Finding]:
     declared = evaluation.suite
-    if not isinstance(declared, str) and declared.name in SHIPPED:
-        message = f"`{declared.name}` is the name of a suite that ships with lrbench; give yours another one"
+    if declared is None and evaluation.lm_eval is None:
+        yield ("evaluation",), "needs one of `suite` and `lm_eval`"
+    elif declared is not None and evaluation.lm_eval is not None:
+        message = "given beside `suite`, allowed is one of the two (null switches the other off)"
+        yield ("evaluation", "lm_eval"), message
+    for place, name in enumerate(() if evaluation.lm_eval is None else evaluation.lm_eval.tasks):
+        if name in evaluation.lm_eval.tasks[:place]:
+            yield ("evaluation", "lm_eval", "tasks", place), f"`{excerpt(name)}` stands twice in the list"
+    if declared is not None and not isinstance(declared, str) and declared.name in UNUSABLE:
+        message = f"`{declared.name}` is a name that lrbench has a suite for; give yours another one"
         yield ("evaluation", "suite", "name"), message
 
 

@@ -87,7 +87,7 @@ def wrong_claims(sections: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
             arms = [arm.name for arm in sections["arms"]]
             for name in {claim.first, claim.second} - set(arms):
                 yield path, _unknown(name, "no arm of this recipe; its arms are", arms)
-        if "evaluation" in sections and is_known(sections["evaluation"].suite):
+        if "evaluation" in sections and is_known(sections["evaluation"]):
             measured = sections["evaluation"].benchmarks or suite_of(sections["evaluation"]).names
             if claim.where not in (AVERAGE, *measured):
                 yield path, _unknown(claim.where, "not measured; measured are", [AVERAGE, *measured])

@@ -41,7 +41,8 @@ def unknown_things(recipe: Fields) -> list[Problem]:
     check(("pair", "amateur", "model"), wrong_model)
     check(("data", "train"), wrong_problems)
     check(("evaluation", "suite"), wrong_suite)
-    check(("runtime", "data_root"), wrong_data_root)
+    check(("runtime", "data_root"), wrong_folder)
+    check(("evaluation", "lm_eval", "include_path"), wrong_folder)
     for path in file_places(recipe):
         check(path, wrong_file)
     known = suite_names(recipe)
@@ -107,8 +108,8 @@ def wrong_benchmark(suite: str, known: Sequence[str], name: str) -> str | None:
     return None if name in known else _not_among(name, known, f"the benchmarks of {suite} are")
 
 
-def wrong_data_root(reference: str) -> str | None:
-    """What is wrong with a `data_root:` value, if anything."""
+def wrong_folder(reference: str) -> str | None:
+    """What is wrong with a value that names a folder, if anything."""
     folder = local_path(reference)
     if is_there(folder) and folder.is_dir():
         return None

@@ -18,9 +18,10 @@ from lrbench.recipe.nodes import Fields, Items, Leaf, Node, find, with_value
 from lrbench.recipe.references import EMBEDDED, HUB_ID, is_there
 from lrbench.recipe.suites import file_places
 
+FOLDERS = ("evaluation.lm_eval.include_path",)
 MODELS = ("pair.expert.model", "pair.amateur.model")
 FILE = "file"
-FIELDS = (*MODELS, "data.train", "runtime.data_root")
+FIELDS = (*FOLDERS, *MODELS, "data.train", "runtime.data_root")
 
 
 def placed_paths(recipe: Fields, warnings: list[Problem]) -> Fields:
@@ -32,7 +33,7 @@ def placed_paths(recipe: Fields, warnings: list[Problem]) -> Fields:
         if leaf.position.source.startswith(OVERRIDE):
             continue
         folder = Path(leaf.position.source).parent
-        if field == FILE:
+        if field == FILE or field in FOLDERS:
             # Newer than the rule, so nobody has written one from elsewhere.
             value, warning = os.path.relpath(folder / leaf.value), ""
         else:

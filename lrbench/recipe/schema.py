@@ -23,7 +23,7 @@ from lrbench.methods.targets import AnyTarget
 from lrbench.recipe.controlling import with_controls
 from lrbench.recipe.kinds import Kind
 from lrbench.recipe.measuring import Measure
-from lrbench.suites.declaration import AnySuite
+from lrbench.suites.declaration import AnySuite, NamedTasks
 
 SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 # What no `pair.least_mass` means: below it, the tokens that are not shared hold too much to be left out.
@@ -266,11 +266,12 @@ class Evaluation(Section):
     """What is measured: a suite, or those of its benchmarks that `benchmarks` names.
 
     A suite is one that ships with lrbench, by its name, or one's own: the folder of its `suite.yaml`, or all
-    that such a file says (`lrbench.suites.declaration`). Of each benchmark all items are measured, or the
-    first `limit`, or those whose ids `items` lists.
+    that such a file says (`lrbench.suites.declaration`). Instead of a suite, tasks of `lm_eval` may be named.
+    Of each benchmark all items are measured, or the first `limit`, or those whose ids `items` lists.
     """
 
-    suite: AnySuite
+    suite: AnySuite | None = None
+    lm_eval: NamedTasks | None = None
     benchmarks: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
     limit: Count | None = None
     items: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None

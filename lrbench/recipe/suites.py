@@ -53,7 +53,9 @@ def _said(leaf: Leaf, file: Path, problems: list[Problem]) -> Node | None:
 
 def suite_names(recipe: Fields) -> tuple[str, list[str]] | None:
     """The name of the written suite and those of its benchmarks; None where it is not said rightly."""
-    suite = find(recipe, SUITE)
+    suite, tasks = find(recipe, SUITE), find(recipe, ("evaluation", "lm_eval", "tasks"))
+    if isinstance(tasks, Items):
+        return "lm_eval", [str(task.value) for task in tasks.items if isinstance(task, Leaf)]
     if isinstance(suite, Leaf) and suite.value in SHIPPED:
         return str(suite.value), list(shipped_suite(str(suite.value)).names)
     benchmarks = None if suite is None else find(suite, ("benchmarks",))

@@ -118,6 +118,22 @@ class SuiteDeclaration(Section):
         return self
 
 
+class TasksDeclaration(Section):
+    """Tasks of lm-eval by their names: its own, or those of task files in the folder `include_path`.
+
+    A name may be that of a group or a tag, which stands for all of its tasks. `num_fewshot` is as
+    `lm_eval --num_fewshot` has it (null: the task's own), and so are `chat_template` and `system_prompt`.
+    Python code in a folder of one's own is run where `allow_code` says so, and nothing that a model writes.
+    """
+
+    tasks: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
+    num_fewshot: Annotated[int, Field(ge=0, le=MOST_EXAMPLES)] | None = None
+    include_path: Words | None = None
+    chat_template: bool = False
+    system_prompt: Words | None = None
+    allow_code: bool = False
+
+
 def _check_source(file: str | None, data: str | None, known: tuple[str, ...]) -> None:
     if (file is None) == (data is None):
         raise ValueError(
@@ -169,6 +185,22 @@ class _Forms:
         }
 
 
+class _Whole:
+    """Says of a recipe's field that it is swept as a whole, and what its fields are."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        found = handler.resolve_ref_schema(handler(schema))
+        fields = ", ".join(found["properties"])
+        return {
+            "type": "object",
+            "properties": found["properties"],
+            "whole": True,
+            "allowed": f"a mapping with the fields {fields}",
+        }
+
+
 def _form(value: object) -> str | None:
     if isinstance(value, str):
         return _NAMED
@@ -176,3 +208,4 @@ def _form(value: object) -> str | None:
 
 
 AnySuite = Annotated[str | SuiteDeclaration, _Forms()]
+NamedTasks = Annotated[TasksDeclaration, _Whole()]

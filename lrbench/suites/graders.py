@@ -287,6 +287,20 @@ def _number(text: str) -> Decimal | None:
     return number if number.is_finite() else None
 
 
+class TaskMetric(Grader):
+    """What a task of lm-eval says of its own answers, which is judged where they are asked and never anew."""
+
+    word: ClassVar[str] = "lm_eval"
+
+    def grade(self, answered: Answered) -> Verdict:
+        """Nothing: a completion alone does not say what the task's metric needs."""
+        raise NotImplementedError("lm-eval's tasks judge their own answers")
+
+    def read(self, completion: str) -> str | None:
+        """All of it."""
+        return completion.strip() or None
+
+
 GRADERS: tuple[type[Grader], ...] = (Maths, Integer, Choice, Text, Regex)
 
 GRADER = Family(GRADERS, by="use", base=Grader)

@@ -14,19 +14,24 @@ from lrbench.suites.declaration import (
     ExamplesDeclaration,
     FieldNames,
     SuiteDeclaration,
+    TasksDeclaration,
 )
 from lrbench.suites.grader import Grader
+from lrbench.suites.graders import TaskMetric
 from lrbench.suites.shipped import FILE, FOLDER, SHIPPED
 
 DEFAULT_LENGTH = 512
+# What boards call the tasks of lm-eval that a recipe names.
+LM_EVAL = "lm_eval"
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark. Exactly one of `file` and `data` says where its items are.
+    """One benchmark. Exactly one of `file`, `data` and `tasks` says where its items are.
 
     `shipped` says that it is of a suite that ships with lrbench, whose name and `task_version` say all that
-    is said here of prompt, examples, stops and grader.
+    is said here of prompt, examples, stops and grader. One of lm-eval's own `tasks` says all of that itself,
+    so that what is said here of such a benchmark is nothing to it.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Benchmark:
     max_new_tokens: int
     stop: tuple[str, ...]
     shipped: bool
+    tasks: TasksDeclaration | None = None
 
     @property
     def shots(self) -> int:
@@ -70,7 +76,10 @@ class Evaluation(Protocol):
     """What a recipe says of its evaluation, as far as it decides what is measured."""
 
     @property
-    def suite(self) -> str | SuiteDeclaration: ...
+    def suite(self) -> str | SuiteDeclaration | None: ...
+
+    @property
+    def lm_eval(self) -> TasksDeclaration | None: ...
 
     @property
     def benchmarks(self) -> tuple[str, ...] | None: ...
@@ -82,6 +91,9 @@ def suite_of(evaluation: Evaluation) -> Suite:
     Raises `KeyError` for a name that is none of those shipped; recipes that load have none.
     """
     declared = evaluation.suite
+    if evaluation.lm_eval is not None:
+        return _of_tasks(evaluation.lm_eval)
+    assert declared is not None, "a recipe that loads has a suite or tasks"
     return shipped_suite(declared) if isinstance(declared, str) else _completed(declared)
 
 
@@ -95,9 +107,11 @@ def measured_benchmarks(evaluation: Evaluation) -> tuple[Benchmark, ...]:
     )
 
 
-def is_known(suite: str | SuiteDeclaration) -> bool:
-    """Whether a recipe's `suite` is one: any that is declared, and of names those that are shipped."""
-    return not isinstance(suite, str) or suite in SHIPPED
+def is_known(evaluation: Evaluation) -> bool:
+    """Whether what an `evaluation` measures is known: of names of suites those that are shipped are."""
+    if evaluation.suite is None:
+        return evaluation.lm_eval is not None
+    return not isinstance(evaluation.suite, str) or evaluation.suite in SHIPPED
 
 
 @lru_cache
@@ -107,6 +121,31 @@ def shipped_suite(name: str) -> Suite:
         raise KeyError(name)
     text = (FOLDER / name / FILE).read_text(encoding="utf-8")
     return _completed(SuiteDeclaration.model_validate(yaml.safe_load(text)), shipped=True)
+
+
+def _of_tasks(declared: TasksDeclaration) -> Suite:
+    """A benchmark for every name that is written, whether of a task or of a group of tasks."""
+    benchmarks = tuple(
+        Benchmark(
+            name=name,
+            suite=LM_EVAL,
+            task=name,
+            task_version=1,
+            grader=TaskMetric(),
+            file=None,
+            data=None,
+            fields=FieldNames(),
+            prompt=PROBLEM,
+            system_prompt=None,
+            examples=None,
+            max_new_tokens=DEFAULT_LENGTH,
+            stop=(),
+            shipped=False,
+            tasks=declared,
+        )
+        for name in declared.tasks
+    )
+    return Suite(LM_EVAL, benchmarks)
 
 
 def _completed(declared: SuiteDeclaration, shipped: bool = False) -> Suite:

@@ -1,0 +1,237 @@
+"""The tasks behind a name, loaded by lm-eval, with everything about them that defines a score."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from lrbench.errors import DataError
+from lrbench.evaluation.named_tasks.finding import folders_of
+from lrbench.recipe.references import local_path
+from lrbench.store.canonical import stable_hash
+from lrbench.suites.declaration import TasksDeclaration
+
+LOGLIKELIHOOD = ("multiple_choice", "loglikelihood")
+GENERATE = "generate_until"
+# As lm-eval's own models have it, where a task says nothing.
+DEFAULT_NEW_TOKENS = 256
+# As `lm_eval` seeds its worked examples unless it is told otherwise.
+FEWSHOT_SEED = 1234
+WHERE = "evaluation.lm_eval.tasks"
+
+# What of a task says where its data are, which their content says better, and what only lm-eval prints.
+_OF_PLACE = ("dataset_path", "dataset_name", "dataset_kwargs", "metadata", "num_fewshot", "task_alias", "tag")
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_FUNCTION = re.compile(r"!function|^class:", re.MULTILINE)
+
+
+class AbsentDataError(DataError):
+    """The data of a task are not on this machine, and may not or cannot be fetched."""
+
+
+@dataclass(frozen=True, eq=False)
+class NamedTask:
+    """One loaded task of lm-eval; `shots` are its worked examples."""
+
+    name: str
+    task: Any
+    shots: int
+
+    @property
+    def kind(self) -> str:
+        """What it asks of a model, as lm-eval calls it."""
+        return str(self.task.OUTPUT_TYPE)
+
+    @property
+    def asks_likelihoods(self) -> bool:
+        """Whether answers are chosen by their likelihood, and nothing is written."""
+        return self.kind in LOGLIKELIHOOD
+
+    @cached_property
+    def metric(self) -> str:
+        """The metric that decides whether an item is right: the first that is a mean over items, the higher
+        the better. Raises `DataError` where there is none."""
+        from lm_eval.api.metrics import mean
+
+        task = self.task
+        better = task.higher_is_better()
+        for name, aggregate in task.aggregation().items():
+            if aggregate is mean and better.get(name):
+                return str(name)
+        raise DataError(
+            f"{WHERE}: `{self.name}` has no metric that is a mean over its items, so that nothing says of an "
+            "item whether it is right; leave it out"
+        )
+
+    @property
+    def filter(self) -> str:
+        """The last of the task's filters, behind which the metric is taken."""
+        return str(self.task._filters[-1].name)
+
+    @property
+    def most_new_tokens(self) -> int:
+        """Of an answer; none are written where likelihoods decide."""
+        if self.asks_likelihoods:
+            return 0
+        return int((self.task.config.generation_kwargs or {}).get("max_gen_toks", DEFAULT_NEW_TOKENS))
+
+    @cached_property
+    def docs(self) -> list[Any]:
+        """What is asked, in order."""
+        return list(self.task.eval_docs)
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """Everything that defines what it measures, as JSON values, without the items themselves."""
+        config = {name: value for name, value in self.task.dump_config().items() if name not in _OF_PLACE}
+        return {
+            "version": self.task.VERSION,
+            "config": hashlib.sha256(_text_of(config).encode()).hexdigest(),
+            "metric": f"{self.metric},{self.filter}",
+            "shots": self.shots,
+            **({"examples": _hash_of(self.task.fewshot_docs() or ())} if self.shots else {}),
+        }
+
+
+def _hash_of(docs: Any) -> str:
+    return stable_hash([_text_of(doc) for doc in docs])
+
+
+def _text_of(value: Any) -> str:
+    """A text of what a task holds, the same in every process: functions are written by their source."""
+    return _ADDRESS.sub("", json.dumps(value, sort_keys=True, default=str, ensure_ascii=True))
+
+
+@lru_cache
+def named_tasks(declared: TasksDeclaration, name: str, fetch: bool) -> tuple[NamedTask, ...]:
+    """The tasks that a name stands for, in lm-eval's order.
+
+    Raises `DataError` for a name that is none, and for a task that cannot be measured; `AbsentDataError` where
+    its data are not here. They are only fetched where `fetch` says so.
+    """
+    quiet()
+    from lm_eval.tasks import TaskManager
+
+    folders = folders_of(name, declared.include_path)
+    own = None if declared.include_path is None else local_path(declared.include_path)
+    if own is not None and not declared.allow_code:
+        _refuse_code(own, folders)
+    manager = TaskManager(include_path=[*map(str, folders)], include_defaults=False)
+    _refuse_unsafe(manager, name)
+    with _fetching(fetch):
+        try:
+            loaded = manager.load([name])["tasks"]
+        except KeyError as error:
+            raise DataError(
+                f"{WHERE}: lm-eval cannot load `{name}`: it names {error}, which is not there"
+            ) from error
+        except Exception as error:
+            raise _unloadable(name, error) from error
+    tasks = tuple(_checked(label, task, declared) for label, task in loaded.items())
+    if not tasks:
+        raise DataError(f"{WHERE}: `{name}` stands for no task")
+    return tasks
+
+
+def quiet() -> None:
+    """What lm-eval logs while it loads is for those who write tasks."""
+    for logger in (
+        "lm_eval",
+        "lm_eval.api.task",
+        "lm_eval.evaluator",
+        "lm_eval.config.task",
+        "lm_eval.tasks._index",
+    ):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+
+
+def _checked(label: str, task: Any, declared: TasksDeclaration) -> NamedTask:
+    if getattr(task, "UNSAFE_CODE", False):
+        raise _runs_code(label)
+    shots = task.config.num_fewshot or 0
+    # A task that is said to have none keeps none, as in `lm_eval`.
+    if declared.num_fewshot is not None and task.config.num_fewshot != 0:
+        shots = declared.num_fewshot
+    task.set_config(key="num_fewshot", value=shots)
+    found = NamedTask(label, task, shots)
+    if found.kind not in (*LOGLIKELIHOOD, GENERATE):
+        raise DataError(
+            f"{WHERE}: `{label}` is of the kind {found.kind}, which says of no item whether it is right; leave it out"
+        )
+    if getattr(task, "MULTIMODAL", False):
+        raise DataError(
+            f"{WHERE}: `{label}` shows pictures or sounds, and models are asked texts; leave it out"
+        )
+    kwargs = task.config.generation_kwargs or {}
+    if found.kind == GENERATE and (
+        kwargs.get("do_sample") or kwargs.get("temperature") or task.config.repeats > 1
+    ):
+        raise DataError(f"{WHERE}: `{label}` samples its answers, and here they are greedy; leave it out")
+    # What it raises is said before anything else of it is asked.
+    assert found.metric
+    return found
+
+
+def _refuse_code(own: Path, folders: list[Path]) -> None:
+    for folder in folders:
+        if folder == own or own in folder.parents:
+            for file in sorted(folder.rglob("*.yaml")):
+                if _FUNCTION.search(file.read_text(encoding="utf-8", errors="replace")):
+                    raise DataError(
+                        f"{file}: names Python code, which would be run to load it; "
+                        "`evaluation.lm_eval.allow_code: true` allows that"
+                    )
+
+
+def _refuse_unsafe(manager: Any, name: str) -> None:
+    entry = manager.task_index.get(name)
+    if entry is not None and (entry.cfg or {}).get("unsafe_code"):
+        raise _runs_code(name)
+
+
+def _runs_code(label: str) -> DataError:
+    return DataError(
+        f"{WHERE}: `{label}` runs code that a model has written, which lrbench never does; leave it out"
+    )
+
+
+def _unloadable(name: str, error: Exception) -> DataError:
+    from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    absent = (ConnectionError, OfflineModeIsEnabled, DatasetNotFoundError)
+    if isinstance(error, absent) or "offline mode" in reason.lower():
+        return AbsentDataError(
+            f"{WHERE}: the data of `{name}` are not on this machine ({reason}); give access to the network, or "
+            "put them into the cache of Hugging Face data sets"
+        )
+    return DataError(f"{WHERE}: lm-eval cannot load `{name}`: {type(error).__name__}: {reason}")
+
+
+@contextmanager
+def _fetching(allowed: bool) -> Iterator[None]:
+    """Keep the libraries of data sets from asking a server, unless that is `allowed`."""
+    import datasets
+    import huggingface_hub
+
+    if allowed:
+        yield
+        return
+    places = [(datasets.config, "HF_HUB_OFFLINE"), (huggingface_hub.constants, "HF_HUB_OFFLINE")]
+    before = [getattr(module, name) for module, name in places]
+    try:
+        for module, name in places:
+            setattr(module, name, True)
+        yield
+    finally:
+        for (module, name), value in zip(places, before, strict=True):
+            setattr(module, name, value)
