@@ -28,7 +28,8 @@ class Item:
 
     `problem` is what was asked, without worked examples and system prompt, so that a result can be looked
     into where its data set is not. `group` is what it has in common with others of the benchmark.
-    Of a task of lm-eval, `measures` is what each of its metrics says, and `log_likelihoods` that of every choice.
+    Of a task of lm-eval, `measures` is what each of its metrics says, and `log_likelihoods` those of its
+    choices.
     """
 
     id: str
@@ -47,7 +48,7 @@ class Item:
     took: dict[str, Any] = field(default_factory=dict)
 
     def as_row(self) -> dict[str, Any]:
-        """The item as a JSON object, without what it has not; what it took (`AnsweringModel.took`) ends it."""
+        """The item as a JSON object without what it has not, and with what it took at its end."""
         row = asdict(self)
         took: dict[str, Any] = row.pop("took")
         for name in ("group", "measures", "log_likelihoods"):

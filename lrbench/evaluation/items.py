@@ -32,8 +32,8 @@ class ItemSet:
 
     `data_hash` is that of the whole benchmark, `items_hash` that of the chosen rows. They were chosen as
     the first `limit`, or by a list of ids where `listed` is true. `examples_hash` is that of the worked
-    examples before a problem, where a suite of the user's own has any. `facts` are those of tasks of lm-eval: what else
-    defines a score on them.
+    examples before a problem, where a suite of the user's own has any. `facts` are those of tasks of lm-eval:
+    what else defines a score on them.
     """
 
     benchmark: str

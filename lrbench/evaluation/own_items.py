@@ -9,7 +9,8 @@ from typing import Any
 from lrbench.data.rules import Row
 from lrbench.data.tables import read_table
 from lrbench.errors import DataError
-from lrbench.grading.choices import MOST_LETTERS, lettered
+from lrbench.grading.choices import lettered
+from lrbench.grading.protocol import MOST_LETTERS
 from lrbench.recipe.messages import did_you_mean, excerpt, found
 from lrbench.recipe.references import local_path
 from lrbench.suites.declaration import ExamplesDeclaration, FieldNames

@@ -37,7 +37,7 @@ def measured_items(recipe: Recipe) -> tuple[ItemSet, ...]:
 
 
 def chosen_items(benchmark: Benchmark, wanted: Evaluation, data_root: str | None, fetch: bool) -> ItemSet:
-    """The items of a benchmark that are measured; those of lm-eval's tasks are fetched where `fetch` says so."""
+    """The items of a benchmark that are measured; data of lm-eval's tasks are fetched if `fetch` says so."""
     if benchmark.tasks is None:
         return choose_items(benchmark, data_root, wanted.limit, wanted.items)
     from lrbench.evaluation.named_tasks.items import task_items

@@ -28,7 +28,7 @@ def absent_tasks(recipe: Recipe) -> Iterator[str]:
 
 
 def _here_or_unknown(benchmark: Benchmark, wanted: Evaluation, data_root: str | None) -> ItemSet:
-    """The items that are measured, or none for tasks of lm-eval whose data are not here: nobody knows them."""
+    """The items that are measured; none for tasks of lm-eval whose data are not here to tell."""
     if benchmark.tasks is None:
         return chosen_items(benchmark, wanted, data_root, fetch=False)
     from lrbench.evaluation.named_tasks.loading import AbsentDataError

@@ -159,8 +159,9 @@ def _own_suite(evaluation: Evaluation) -> Iterator[Finding]:
     elif declared is not None and evaluation.lm_eval is not None:
         message = "given beside `suite`, allowed is one of the two (null switches the other off)"
         yield ("evaluation", "lm_eval"), message
-    for place, name in enumerate(() if evaluation.lm_eval is None else evaluation.lm_eval.tasks):
-        if name in evaluation.lm_eval.tasks[:place]:
+    tasks = () if evaluation.lm_eval is None else evaluation.lm_eval.tasks
+    for place, name in enumerate(tasks):
+        if name in tasks[:place]:
             yield ("evaluation", "lm_eval", "tasks", place), f"`{excerpt(name)}` stands twice in the list"
     if declared is not None and not isinstance(declared, str) and declared.name in UNUSABLE:
         message = f"`{declared.name}` is a name that lrbench has a suite for; give yours another one"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from lrbench.grading import grade
-from lrbench.grading.choices import MOST_LETTERS, lettered
+from lrbench.grading.choices import lettered
+from lrbench.grading.protocol import MOST_LETTERS
 from lrbench.methods.plugins import lacking, plugins_of
 from lrbench.suites.grader import Answered, Grader
 from lrbench.suites.graders import GRADERS, AnyGrader, Choice, Integer, Maths, Regex, Text

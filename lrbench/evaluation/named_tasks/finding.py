@@ -1,7 +1,7 @@
 """Where lm-eval keeps the tasks of a name: which folders to look into, so that not all of them are read.
 
-lm-eval finds a name by parsing every task file that it has, which are some fifteen thousand; a name is one line
-of its file, and looking for lines takes a tenth of that.
+lm-eval finds a name by parsing every task file that it has, which are some fifteen thousand; a name is one
+line of its file, and looking for lines takes a tenth of that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _MEMBER = re.compile(
 def folders_of(name: str, include_path: str | None) -> list[Path]:
     """The folders that hold the task, group or tag called `name`, and everything that it is made of.
 
-    Those of a folder of the user's own come last: what it names is meant. Raises `DataError` where none has it.
+    Those of a folder of the user's own come last: what it names is meant. Raises `DataError` where none has
+    it.
     """
     homes = [_names(_shipped()), *([] if include_path is None else [_names(local_path(include_path))])]
     found: list[dict[Path, None]] = [{} for _ in homes]

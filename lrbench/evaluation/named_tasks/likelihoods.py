@@ -1,6 +1,6 @@
 """Log-likelihoods of continuations, one forward pass for every different row of tokens.
 
-Shapes: B rows, T tokens, D hidden, N tokens of a continuation, V the width of the output layer.
+Shapes: B rows, T tokens, D hidden, N tokens of continuations, V the width of the output layer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Tokens = Sequence[int]
 
 @dataclass(frozen=True)
 class Likelihood:
-    """Of a continuation after its context: its log-probability in nats, and whether greedy writing gives it."""
+    """Of a continuation after its context: its log-probability, nats, and whether greedy writing gives it."""
 
     log: float
     greedy: bool
@@ -42,9 +42,10 @@ def likelihoods(
         whole = whole if context is None else whole[-(context + 1) :]
         asked.setdefault(whole[:-1], []).append(place)
     inputs = list(asked)
+    most = TOKENS_PER_FORWARD[plain.device.type]
     found: dict[int, Likelihood] = {}
     with torch.no_grad():
-        for batch in length_batches([len(row) for row in inputs], rows, TOKENS_PER_FORWARD):
+        for batch in length_batches([len(row) for row in inputs], rows, most):
             hidden_BTD = hidden_states(plain, pad_right([inputs[index] for index in batch], plain.device))
             for row, index in enumerate(batch):
                 length = len(inputs[index])

@@ -114,8 +114,8 @@ def _text_of(value: Any) -> str:
 def named_tasks(declared: TasksDeclaration, name: str, fetch: bool) -> tuple[NamedTask, ...]:
     """The tasks that a name stands for, in lm-eval's order.
 
-    Raises `DataError` for a name that is none, and for a task that cannot be measured; `AbsentDataError` where
-    its data are not here. They are only fetched where `fetch` says so.
+    Raises `DataError` for a name that is none, and for a task that cannot be measured, and `AbsentDataError`
+    where its data are not here. They are only fetched where `fetch` says so.
     """
     quiet()
     from lm_eval.tasks import TaskManager
@@ -164,7 +164,8 @@ def _checked(label: str, task: Any, declared: TasksDeclaration) -> NamedTask:
     found = NamedTask(label, task, shots)
     if found.kind not in (*LOGLIKELIHOOD, GENERATE):
         raise DataError(
-            f"{WHERE}: `{label}` is of the kind {found.kind}, which says of no item whether it is right; leave it out"
+            f"{WHERE}: `{label}` is of the kind {found.kind}, which says of no item whether "
+            "it is right; leave it out"
         )
     if getattr(task, "MULTIMODAL", False):
         raise DataError(
@@ -211,8 +212,8 @@ def _unloadable(name: str, error: Exception) -> DataError:
     absent = (ConnectionError, OfflineModeIsEnabled, DatasetNotFoundError)
     if isinstance(error, absent) or "offline mode" in reason.lower():
         return AbsentDataError(
-            f"{WHERE}: the data of `{name}` are not on this machine ({reason}); give access to the network, or "
-            "put them into the cache of Hugging Face data sets"
+            f"{WHERE}: the data of `{name}` are not on this machine ({reason}); give access to the network, "
+            "or put them into the cache of Hugging Face data sets"
         )
     return DataError(f"{WHERE}: lm-eval cannot load `{name}`: {type(error).__name__}: {reason}")
 

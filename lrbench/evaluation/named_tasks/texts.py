@@ -1,7 +1,7 @@
 """Texts of lm-eval's tasks as token ids, as lm-eval's own models have them.
 
-A context is a whole prompt, in which a task may have put anything: what is spelt like a control token in it is
-one, other than in prompts of lrbench's own suites.
+A context is a whole prompt, in which a task may have put anything: what is spelt like a control token in it
+is one, other than in prompts of lrbench's own suites.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ class TaskTexts:
     def __init__(self, tokenizer: Tokenizer, stop_ids: Sequence[int]) -> None:
         self.tokenizer = tokenizer
         beginning = tokenizer.bos_token_id
-        # What stands before a text that has no context; as lm-eval has it, the end where there is no beginning.
+        # What stands before a text without a context; as lm-eval has it, the end where there is no beginning.
         self.first = int(beginning if beginning is not None else tokenizer.eos_token_id or stop_ids[0])
         self._marks = tokenizer.decode([self.first])
 
     def ids(self, text: str) -> list[int]:
-        """Token ids of a text, with what the tokenizer begins texts with, unless the text has that already."""
+        """Token ids of a text, behind what the tokenizer begins texts with, unless it has that already."""
         if text.startswith(self._marks):
             return list(self.tokenizer.encode(text, add_special_tokens=False))
         return list(self.tokenizer.encode(text))

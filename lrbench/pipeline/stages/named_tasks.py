@@ -78,13 +78,13 @@ class TaskScore(BenchmarkScore):
     def _check_likelihoods(self) -> None:
         if self.engine.name != HERE:
             raise UserError(
-                f"`{self.benchmark}` asks how likely answers are, which the engine {self.engine.name} does not "
-                f"say; evaluate with `{HERE}`"
+                f"`{self.benchmark}` asks how likely answers are, which the engine {self.engine.name} does "
+                f"not say; evaluate with `{HERE}`"
             )
         if not isinstance(self.answered_by.answer, Plain):
             raise UserError(
-                f"`{self.benchmark}` asks how likely answers are, which is said of one model alone, and the arm "
-                f"{self.arm} answers by {self.answered_by.answer.label}; leave the task or the arm out"
+                f"`{self.benchmark}` asks how likely answers are, which is said of one model alone, and the "
+                f"arm {self.arm} answers by {self.answered_by.answer.label}; leave the task or the arm out"
             )
 
     def task(self, known: Known) -> Writing:
