@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from lrbench.data.access import AnySet, open_examples, require
 from lrbench.data.sets import MMLU_STEM_EXAMPLES, TRAINING_SETS, DataSet
-from lrbench.evaluation.items import ItemSet, check_listed, choose_items, public_set
+from lrbench.evaluation.items import ItemSet, check_listed, public_set
+from lrbench.evaluation.named_tasks.items import chosen_items
 from lrbench.recipe.arms import resolve_arms
-from lrbench.recipe.schema import Evaluation, Recipe
+from lrbench.recipe.schema import Recipe
 from lrbench.suites.data_names import TEST
 from lrbench.suites.suite import Benchmark, measured_benchmarks
 
@@ -34,15 +35,6 @@ def measured_items(recipe: Recipe) -> tuple[ItemSet, ...]:
     if wanted.items is not None:
         check_listed(wanted.items, item_sets)
     return item_sets
-
-
-def chosen_items(benchmark: Benchmark, wanted: Evaluation, data_root: str | None, fetch: bool) -> ItemSet:
-    """The items of a benchmark that are measured; data of lm-eval's tasks are fetched if `fetch` says so."""
-    if benchmark.tasks is None:
-        return choose_items(benchmark, data_root, wanted.limit, wanted.items)
-    from lrbench.evaluation.named_tasks.items import task_items
-
-    return task_items(benchmark.tasks, benchmark.name, wanted.limit, wanted.items, fetch)
 
 
 def public_sets(recipe: Recipe) -> Iterator[AnySet]:

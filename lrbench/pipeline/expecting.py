@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from lrbench.data.access import AnySet, is_here
 from lrbench.data.sets import TRAINING_SETS
 from lrbench.evaluation.items import ItemSet, check_listed
-from lrbench.pipeline.data import chosen_items, public_items, public_sets
+from lrbench.evaluation.named_tasks.items import chosen_items
+from lrbench.pipeline.data import public_items, public_sets
 from lrbench.recipe.schema import Data, Evaluation, Recipe
 from lrbench.sampling.problems import Problems, check_size
 from lrbench.suites.suite import Benchmark, measured_benchmarks

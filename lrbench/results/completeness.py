@@ -16,7 +16,12 @@ from lrbench.suites.suite import shipped_suite
 EVALUATE = "evaluate"
 MOST_NAMED = 3
 # What of a protocol differs between the benchmarks of one evaluation.
-_OF_ONE_BENCHMARK = frozenset({"task", "data", "items"})
+_OF_ONE_BENCHMARK = frozenset(
+    {
+        *("task", "data", "items", "benchmark", "set", "prompt", "system_prompt", "examples", "shots"),
+        *("max_new_tokens", "stop", "grader", "grader_version", "plugins", "tasks"),
+    }
+)
 
 Address = tuple[str, str]
 

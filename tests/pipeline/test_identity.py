@@ -85,6 +85,7 @@ ELSEWHERE = {
     "pair.expert.revision": "a revision is part of the weight identity of hub models only",
     "pair.amateur.revision": "a revision is part of the weight identity of hub models only",
     "evaluation.suite": "test_the_choice_of_benchmarks_and_items_decides_what_is_measured",
+    "evaluation.lm_eval": "tests/evaluation/named_tasks",
     "evaluation.benchmarks": "test_the_choice_of_benchmarks_and_items_decides_what_is_measured",
     "evaluation.items": "test_the_choice_of_benchmarks_and_items_decides_what_is_measured",
     "seeds": "what seeds and sweeps share is tested in test_sharing.py",

@@ -71,6 +71,7 @@ OTHER_WORDS = {
     ("fidelity",): "reference",
     ("arms", 0, "fidelity"): "last_column",
     ("models",): {"teacher": {"model": "embedded/careful"}},
+    ("evaluation", "lm_eval"): {"tasks": ["arc_easy"]},
     ("seeds",): [0, 1],
     ("sweep", "grid"): {"divergence.alpha": [0.2, 0.3]},
     ("sweep", "points"): [{"divergence.alpha": 0.2}],

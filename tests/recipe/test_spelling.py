@@ -150,6 +150,7 @@ sweep:
   points: null
 evaluation:
   suite: embedded7
+  lm_eval: null
   benchmarks: [hard]
   limit: null
   items: [hard-test-1]

@@ -194,7 +194,7 @@ def test_what_is_wrong_with_a_benchmark_is_told(
         ),
         (
             "{name: math7, benchmarks: {m: {file: a.jsonl, grader: maths}}}",
-            "`math7` is the name of a suite that ships",
+            "`math7` is a name that lrbench has a suite for",
         ),
         (
             "{benchmarks: {m: {file: a.jsonl, grader: maths}, m: {file: a.jsonl, grader: maths}}}",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.recipe.loading import load_recipe
+from lrbench.suites.shipped import SHIPPED
 
 Refusal = Callable[..., list[str]]
 Changed = Callable[..., str]
@@ -115,8 +116,8 @@ NAME = "allowed is a name of up to 100 letters, digits, `.`, `_` and `-` that be
         (
             "evaluation:\n  suite: embedded7\n",
             "",
-            "1:1: evaluation: missing; needed is a mapping with the fields suite, benchmarks, limit, items, "
-            "engine",
+            "1:1: evaluation: missing; needed is a mapping with the fields suite, lm_eval, benchmarks, limit, "
+            "items, engine",
         ),
         ("[base, sft, lightr]", "[]", "16:7: arms: found an empty list, allowed is a list that is not empty"),
         (
@@ -181,8 +182,8 @@ def test_all_problems_of_a_recipe_are_told_at_once(refusal: Refusal, changed: Ch
         "no_contrast, neither, ground_truth, cd, flat, sharpen, vote; did you mean `sft`?",
         "r.yaml:17:27: arms.3.name: the name `lightr` is also that of arms.2; "
         "give each arm a `name` of its own",
-        'r.yaml:19:10: evaluation.suite: found the text "embeded7", known suites are embedded7, math7, '
-        "mmlu_stem_5shot, embedded_twins, embedded_talk; did you mean `embedded7`?",
+        'r.yaml:19:10: evaluation.suite: found the text "embeded7", known suites are '
+        f"{', '.join(SHIPPED)}; did you mean `embedded7`?",
     ]
 
 

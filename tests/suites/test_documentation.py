@@ -19,7 +19,7 @@ from lrbench.suites.suite import DEFAULT_LENGTH, suite_of
 from tests.methods.packages import installed, put
 
 TEXT = (Path(__file__).parents[2] / "docs" / "suites.md").read_text(encoding="utf-8")
-MINUTE, FOLDER = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+MINUTE, FOLDER, NAMED = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 (ITEMS,) = re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)
 (MODULE,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
@@ -63,7 +63,7 @@ def test_the_grader_of_a_package_is_used(tmp_path: Path) -> None:
 
 
 def test_every_grader_and_every_field_is_in_the_tables() -> None:
-    graders = TEXT.partition("| grader |")[2]
+    graders = TEXT.partition("| grader |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `([a-z]+)` \|", graders, re.MULTILINE) == [grader.word for grader in GRADERS]
     named = set(re.findall(r"`([a-z_.A-Z]+)`", TEXT.partition("| field |")[2].partition("**Files**")[0]))
     assert {*SuiteDeclaration.model_fields} <= named

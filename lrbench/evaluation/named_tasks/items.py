@@ -9,11 +9,23 @@ from typing import Any
 
 from lrbench.data.access import row_line
 from lrbench.data.rules import Row
-from lrbench.evaluation.items import ItemSet
+from lrbench.evaluation.items import ItemSet, choose_items
 from lrbench.evaluation.named_tasks.loading import NamedTask, named_tasks
+from lrbench.recipe.schema import Evaluation
 from lrbench.suites.declaration import TasksDeclaration
+from lrbench.suites.suite import Benchmark
 
 HARNESS = "lm-eval"
+
+
+def chosen_items(benchmark: Benchmark, wanted: Evaluation, data_root: str | None, fetch: bool) -> ItemSet:
+    """The items of a benchmark that are measured; data of lm-eval's tasks are fetched if `fetch` says so.
+
+    Raises `DataError` as `choose_items` and `named_tasks` do.
+    """
+    if benchmark.tasks is None:
+        return choose_items(benchmark, data_root, wanted.limit, wanted.items)
+    return task_items(benchmark.tasks, benchmark.name, wanted.limit, wanted.items, fetch)
 
 
 def task_items(

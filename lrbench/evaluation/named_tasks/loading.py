@@ -110,13 +110,22 @@ def _text_of(value: Any) -> str:
     return _ADDRESS.sub("", json.dumps(value, sort_keys=True, default=str, ensure_ascii=True))
 
 
-@lru_cache
 def named_tasks(declared: TasksDeclaration, name: str, fetch: bool) -> tuple[NamedTask, ...]:
     """The tasks that a name stands for, in lm-eval's order.
 
     Raises `DataError` for a name that is none, and for a task that cannot be measured, and `AbsentDataError`
     where its data are not here. They are only fetched where `fetch` says so.
     """
+    try:
+        return _named_tasks(declared, name, fetch=False)
+    except AbsentDataError:
+        if not fetch:
+            raise
+    return _named_tasks(declared, name, fetch=True)
+
+
+@lru_cache
+def _named_tasks(declared: TasksDeclaration, name: str, fetch: bool) -> tuple[NamedTask, ...]:
     quiet()
     from lm_eval.tasks import TaskManager
 
@@ -125,7 +134,9 @@ def named_tasks(declared: TasksDeclaration, name: str, fetch: bool) -> tuple[Nam
     if own is not None and not declared.allow_code:
         _refuse_code(own, folders)
     manager = TaskManager(include_path=[*map(str, folders)], include_defaults=False)
-    _refuse_unsafe(manager, name)
+    entry = manager.task_index.get(name)
+    if entry is not None:
+        _refuse_as_written(name, entry.cfg or {})
     with _fetching(fetch):
         try:
             loaded = manager.load([name])["tasks"]
@@ -163,9 +174,11 @@ def _checked(label: str, task: Any, declared: TasksDeclaration) -> NamedTask:
     task.set_config(key="num_fewshot", value=shots)
     found = NamedTask(label, task, shots)
     if found.kind not in (*LOGLIKELIHOOD, GENERATE):
+        raise _judges_no_item(label, found.kind)
+    if task.config.process_results is None and None in task._metric_fn_list.values():
         raise DataError(
-            f"{WHERE}: `{label}` is of the kind {found.kind}, which says of no item whether "
-            "it is right; leave it out"
+            f"{WHERE}: `{label}` has a metric that lm-eval does not have itself, and none is fetched from "
+            "elsewhere; leave it out"
         )
     if getattr(task, "MULTIMODAL", False):
         raise DataError(
@@ -192,10 +205,19 @@ def _refuse_code(own: Path, folders: list[Path]) -> None:
                     )
 
 
-def _refuse_unsafe(manager: Any, name: str) -> None:
-    entry = manager.task_index.get(name)
-    if entry is not None and (entry.cfg or {}).get("unsafe_code"):
-        raise _runs_code(name)
+def _refuse_as_written(label: str, config: Mapping[str, Any]) -> None:
+    """Say of a task what its file says already, before its data are asked for."""
+    if config.get("unsafe_code"):
+        raise _runs_code(label)
+    kind = config.get("output_type", GENERATE)
+    if kind not in (*LOGLIKELIHOOD, GENERATE):
+        raise _judges_no_item(label, kind)
+
+
+def _judges_no_item(label: str, kind: str) -> DataError:
+    return DataError(
+        f"{WHERE}: `{label}` is of the kind {kind}, which says of no item whether it is right; leave it out"
+    )
 
 
 def _runs_code(label: str) -> DataError:
@@ -220,14 +242,15 @@ def _unloadable(name: str, error: Exception) -> DataError:
 
 @contextmanager
 def _fetching(allowed: bool) -> Iterator[None]:
-    """Keep the libraries of data sets from asking a server, unless that is `allowed`."""
+    """Keep data sets from being fetched unless that is `allowed`, and metrics whatever is."""
     import datasets
+    import evaluate
     import huggingface_hub
 
-    if allowed:
-        yield
-        return
-    places = [(datasets.config, "HF_HUB_OFFLINE"), (huggingface_hub.constants, "HF_HUB_OFFLINE")]
+    # A metric of the hub is a program.
+    places: list[tuple[Any, str]] = [(evaluate.config, "HF_EVALUATE_OFFLINE")]
+    if not allowed:
+        places += [(datasets.config, "HF_HUB_OFFLINE"), (huggingface_hub.constants, "HF_HUB_OFFLINE")]
     before = [getattr(module, name) for module, name in places]
     try:
         for module, name in places:

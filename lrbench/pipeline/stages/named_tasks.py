@@ -44,6 +44,11 @@ class TaskScore(BenchmarkScore):
         return self.measured.tasks
 
     @property
+    def label(self) -> str:
+        """Also that nobody knows how many items there are, where the data are not here."""
+        return super().label if self.items.facts else f"{self.arm} on {self.benchmark} (items not known yet)"
+
+    @property
     def most_new_tokens(self) -> int:
         """Of one answer; 0 where likelihoods decide, or where the tasks are not here to tell."""
         return int((self.items.facts or {}).get("max_new_tokens", 0))
@@ -67,7 +72,7 @@ class TaskScore(BenchmarkScore):
         """Also that what answers can say how likely an answer is, where a task asks that."""
         yield from super().checks(workspace)
         if not self.most_new_tokens or self._asks_likelihoods:
-            yield Check(About.ENGINE, ("likelihoods", self.engine.name), self._check_likelihoods)
+            yield Check(About.ENGINE, self.key, self._check_likelihoods)
 
     @property
     def _asks_likelihoods(self) -> bool:

@@ -93,7 +93,8 @@ def _check_benchmarks(
 def _is_as_declared(score: ScoreRecord, recipe: Recipe, benchmarks: set[str]) -> bool:
     wanted, protocol = recipe.evaluation, score.protocol
     # A limit that leaves nothing out is recorded as none.
-    limits = {wanted.limit, None if wanted.limit is not None and score.n <= wanted.limit else wanted.limit}
+    left_nothing = wanted.limit is not None and (score.n <= wanted.limit or wanted.lm_eval is not None)
+    limits = {wanted.limit, None if left_nothing else wanted.limit}
     return (
         score.suite == suite_of(wanted).name
         and score.suite_protocol.keys() == benchmarks

@@ -18,13 +18,14 @@ from lrbench.embedded.assets import EARLIER_ITEMS
 from lrbench.evaluation.graded_items import DRAW, VOTE
 from lrbench.evaluation.items import ItemSet, choose_items, public_set
 from lrbench.evaluation.protocol import Recorded, recorded_benchmark
-from lrbench.grading import Verdict
+from lrbench.grading import Reason, Verdict
 from lrbench.methods.answers import OWN
 from lrbench.results.answers import Answers
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.records import items_hash
 from lrbench.suites.data_names import TEST
 from lrbench.suites.grader import Answered, Grader
+from lrbench.suites.graders import TaskMetric
 
 
 class GradedItem(BaseModel):
@@ -46,6 +47,7 @@ class GradedItem(BaseModel):
     # Of several draws of an item, which it is, and what it votes for.
     draw: int | None = None
     vote: str | None = None
+    measures: dict[str, float] | None = None
     # What it took, where it was not the arm's own model alone with one pass for each token.
     written: int | None = None
     passes: dict[str, int] | None = None
@@ -90,6 +92,11 @@ class Regraded:
     def grader(self) -> Grader:
         """What the protocol's answers are judged by."""
         return self.recorded.grader
+
+    @property
+    def is_of_tasks(self) -> bool:
+        """Whether answers are those to tasks of lm-eval, which only the tasks can judge."""
+        return isinstance(self.grader, TaskMetric)
 
     @property
     def items_hash(self) -> str:
@@ -162,7 +169,7 @@ class Regraded:
 
     def check_data(self, where: str, data: BenchmarkData, findings: Findings) -> None:
         """Hold ids, problems and gold answers against the benchmark's data, where they are here."""
-        if self.recorded.data is None:
+        if self.recorded.data is None and not self.is_of_tasks:
             self._check_own(where, findings)
         chosen = data.items(self)
         if chosen is None:
@@ -187,7 +194,18 @@ class Regraded:
         if self.protocol["limit"] is None and self.protocol["items"] is None:
             findings.compare(where, "the benchmark's data", self.protocol["data"], digest)
 
+    def _recorded_verdict(self, item: GradedItem) -> Verdict | None:
+        """What the number says that the task's metric gave; None where that is neither right nor wrong."""
+        task = item.id.rpartition("-")[0]
+        value = (item.measures or {}).get(self.protocol["tasks"][task]["metric"])
+        if value not in (0.0, 1.0):
+            return None
+        right = bool(value)
+        return Verdict(item.prediction, right, right, Reason.CORRECT if right else Reason(item.reason))
+
     def _verdicts(self, items: Sequence[GradedItem]) -> Iterator[Verdict | None]:
+        if self.is_of_tasks:
+            return map(self._recorded_verdict, items)
         questions = [Answered(item.completion, item.gold, item.problem, item.truncated) for item in items]
         try:
             return iter(list(self.grader.grade_many(questions)))
@@ -211,7 +229,8 @@ class BenchmarkData:
         """
         benchmark, protocol, known = measured.benchmark, measured.protocol, measured.recorded.shipped
         if known is None:
-            self.absent.add(f"{benchmark} (a file of its own, held against its hash)")
+            kind = "a task of lm-eval" if measured.is_of_tasks else "a file of its own, held against its hash"
+            self.absent.add(f"{benchmark} ({kind})")
             return None
         if protocol["data"] in EARLIER_ITEMS.get(benchmark, ()):
             self.absent.add(f"{benchmark} of an earlier version")

@@ -71,6 +71,7 @@ class Verification:
 
     `compared` are the benchmarks whose gold answers were held against the data set, `absent` those whose
     data set is not on this machine. `left_out` is what the bundle itself says that it does not hold.
+    `judged_by_tasks` answers are to tasks of lm-eval, whose metrics were not asked again.
     """
 
     findings: tuple[str, ...]
@@ -83,6 +84,7 @@ class Verification:
     absent: tuple[str, ...]
     older_tables: bool = False
     left_out: tuple[str, ...] = ()
+    judged_by_tasks: int = 0
 
     def __str__(self) -> str:
         if self.findings:
@@ -92,6 +94,11 @@ class Verification:
             f"Verified: {self.arms} arms, {self.scores} scores, {self.completions:,} completions graded "
             f"again, {self.stages} stage keys, {self.tables} tables, every hash."
         )
+        if self.judged_by_tasks:
+            text += (
+                f"\n{self.judged_by_tasks:,} answers to tasks of lm-eval: right where the recorded "
+                "metric of the task says so, which was not computed again."
+            )
         if self.compared:
             text += f"\nGold answers are those of the data set: {', '.join(self.compared)}."
         if self.absent:
@@ -235,7 +242,8 @@ class _Bundle:
             findings=tuple(findings),
             arms=len(self.contents.arms),
             scores=len(self.contents.scores),
-            completions=sum(items.completions for items in self.measured.values()),
+            completions=sum(items.completions for items in self.measured.values() if not items.is_of_tasks),
+            judged_by_tasks=sum(items.completions for items in self.measured.values() if items.is_of_tasks),
             stages=len(self.manifests),
             tables=len(self.tables),
             compared=tuple(sorted(self.data.compared)),

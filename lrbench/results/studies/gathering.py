@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.data.access import is_here
-from lrbench.evaluation.items import choose_items, public_set
+from lrbench.errors import DataError
+from lrbench.evaluation.items import public_set
+from lrbench.evaluation.named_tasks.items import chosen_items
 from lrbench.methods.component import AMATEUR
 from lrbench.methods.fidelity import FIELD
 from lrbench.recipe.arms import Arm, resolve_arms
 from lrbench.recipe.comparing import Comparisons, board_place, comparisons_of, presets_of
 from lrbench.recipe.expanding import Variant, expand
 from lrbench.recipe.identity import recipe_hash
-from lrbench.recipe.references import local_path
 from lrbench.recipe.schema import Recipe
 from lrbench.recipe.study import LoadedEdition, LoadedRecipe
 from lrbench.results.board import Board, build_boards
@@ -275,8 +276,9 @@ class _Fitting:
         if score.suite != self._suite or set(score.suite_protocol) != set(self._benchmarks):
             return False
         limit = score.protocol.get("limit")
-        # A limit that leaves nothing out is recorded as none.
-        as_limited = limit == evaluation.limit or (limit is None and score.n <= (evaluation.limit or 0))
+        # A limit that leaves nothing out is recorded as none; one of lm-eval's tasks is of each of them.
+        left_nothing = score.n <= (evaluation.limit or 0) or evaluation.lm_eval is not None
+        as_limited = limit == evaluation.limit or (limit is None and left_nothing)
         engine = score.protocol.get("engine", evaluation.engine.name)
         return as_limited and engine == evaluation.engine.name and self._on_its_items(score)
 
@@ -293,9 +295,10 @@ class _Fitting:
         data = benchmark.data or ""
         if data.endswith(TEST) and not is_here(public_set(data), self._data_root):
             return None
-        if benchmark.file is not None and not local_path(benchmark.file).is_file():
+        try:
+            return items_hash(list(chosen_items(benchmark, self._evaluation, self._data_root, False).ids))
+        except DataError:
             return None
-        return items_hash(list(choose_items(benchmark, self._data_root, listed=self._evaluation.items).ids))
 
 
 def _shown(source: LoadedRecipe, recipe: Recipe) -> list[Arm]:
