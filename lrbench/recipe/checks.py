@@ -54,6 +54,9 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
     if "evaluation" in sections:
         yield from _choice_of_items(sections["evaluation"])
         yield from _own_suite(sections["evaluation"])
+        if sections.get("measure") is not None and sections["evaluation"].lm_eval is not None:
+            message = "does not go with `evaluation.lm_eval`, whose tasks are answered once each"
+            yield ("measure",), message
     for section in ("sampling", "evaluation"):
         if section in sections:
             yield from _address(sections[section].engine, section)

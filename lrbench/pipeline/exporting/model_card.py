@@ -174,7 +174,7 @@ def _use(facts: CardFacts) -> str:
         ]
     tokenizer = json.dumps(tokens) if facts.merge else place
     protocol = facts.scores[0].protocol
-    length = protocol.get("max_new_tokens", 128)
+    length = protocol.get("max_new_tokens") or 128
     how, decoding = decoding_of(protocol)
     code = "\n".join(
         [

@@ -70,6 +70,7 @@ def _asked(recipe: Recipe) -> tuple[object, ...]:
         recipe.divergence.beta,
         recipe.data,
         recipe.evaluation.suite,
+        recipe.evaluation.lm_eval,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from lrbench.embedded.assets import model_folder
-from lrbench.errors import UserError
+from lrbench.errors import RecipeError, UserError
 from lrbench.evaluation.graded_items import read_items
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.run import run_recipe
@@ -171,6 +171,11 @@ def test_likelihoods_are_refused_of_several_models(
     told = "asks how likely answers are, which is said of one model alone, and the arm cd answers by"
     with pytest.raises(UserError, match=told):
         run_recipe(loaded, tmp_path)
+
+
+def test_tasks_are_answered_once(folder: Path) -> None:
+    with pytest.raises(RecipeError, match=r"measure: does not go with `evaluation.lm_eval`"):
+        load_recipe(folder / "recipe.yaml", ["measure={samples: 2}"])
 
 
 def test_data_that_are_not_here_are_said_in_the_plan(folder: Path, tmp_path: Path) -> None:
