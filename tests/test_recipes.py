@@ -36,7 +36,7 @@ def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    for name in ("lrbench.data.access.fetch_rows", "lrbench.data.access.fetch_examples"):
+    for name in ("lrbench.data.fetching.fetch_rows", "lrbench.data.fetching.fetch_examples"):
         monkeypatch.delattr(name)
     monkeypatch.delattr("lrbench.models.loading.load_model")
 

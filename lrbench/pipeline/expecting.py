@@ -23,9 +23,10 @@ UNKNOWN = "not here yet"
 def absent_tasks(recipe: Recipe) -> Iterator[str]:
     """The names of lm-eval's tasks whose data a run would fetch first."""
     for benchmark in measured_benchmarks(recipe.evaluation):
-        items = _here_or_unknown(benchmark, recipe.evaluation, recipe.runtime.data_root)
-        if benchmark.tasks is not None and items.data_hash == UNKNOWN:
-            yield benchmark.name
+        if benchmark.tasks is not None:
+            items = _here_or_unknown(benchmark, recipe.evaluation, recipe.runtime.data_root)
+            if items.data_hash == UNKNOWN:
+                yield benchmark.name
 
 
 def _here_or_unknown(benchmark: Benchmark, wanted: Evaluation, data_root: str | None) -> ItemSet:
