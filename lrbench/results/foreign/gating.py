@@ -53,10 +53,10 @@ def _systems(files: Sequence[str], base: str, metric: str | None) -> tuple[list[
     read = read_systems([*sources, *([of_base] if beside else [])], metric)
     found = named(read)
     if beside:
-        own = [system for system in found if system.place == str(of_base.path)]
+        own = {system.name for system in named(read_systems([of_base], metric))}
         if len(own) != 1:
             raise UserError(f"--no-worse-than {base}: holds {len(own)} systems, needed is one")
-        return found, own[0]
+        return found, next(system for system in found if system.name in own)
     for system in found:
         if base in (system.name, system.called):
             return found, system

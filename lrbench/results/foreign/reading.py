@@ -39,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True)
 class System:
-    """One system: its outcomes by benchmark. `place` says where they were found."""
+    """One system: its outcomes by benchmark. `place` is the file or folder, of several the first."""
 
     name: str
     benchmarks: dict[str, Measured]
@@ -73,6 +73,7 @@ def source_of(text: str) -> Source:
 def read_systems(sources: Iterable[Source], metric: str | None = None) -> tuple[System, ...]:
     """The systems in these files and folders, in the order named, each once.
 
+    Files of one system with different benchmarks are one system.
     `metric` is what counts as the outcome in those files that have it (`Reader.read`). Raises `DataError`
     for files that cannot be read, for two systems of one name, and for a metric that no file has.
     """
@@ -80,14 +81,21 @@ def read_systems(sources: Iterable[Source], metric: str | None = None) -> tuple[
     asked = _Asked(metric)
     for source in sources:
         for system in _systems_in(source, asked):
-            if system.name in found:
-                raise DataError(
-                    f"{system.place}: its system is called {shown(system.name)}, and so is that of "
-                    f"{found[system.name].place}; call one of them otherwise: NAME={system.place}"
-                )
-            found[system.name] = system
+            earlier = found.get(system.name)
+            found[system.name] = system if earlier is None else _together(earlier, system)
     asked.check()
     return tuple(found.values())
+
+
+def _together(first: System, second: System) -> System:
+    """One system, whose benchmarks are in several files; raises `DataError` for two of one name."""
+    both = [benchmark for benchmark in second.benchmarks if benchmark in first.benchmarks]
+    if both:
+        raise DataError(
+            f"{second.place}: its system is called {shown(second.name)}, and so is that of {first.place}; "
+            f"both have {_listed(both)}, so call one of them otherwise: NAME={second.place}"
+        )
+    return replace(first, benchmarks=first.benchmarks | second.benchmarks)
 
 
 class _Asked:

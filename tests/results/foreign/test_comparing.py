@@ -312,6 +312,26 @@ def test_two_systems_of_one_name_are_told_apart_by_name(tmp_path: Path) -> None:
     assert found.contrasts[0].system == "after"
 
 
+def test_the_files_of_one_system_are_one_system(tmp_path: Path) -> None:
+    """As a shell names them: `samples_*.jsonl`."""
+    named = []
+    for system in ("a", "b"):
+        for benchmark in ("sums", "products"):
+            path = tmp_path / f"{system}_{benchmark}.csv"
+            named.append(str(table(path, "1100", system=system, benchmark=benchmark)))
+    (contrast,) = compare_files(named).contrasts
+    assert [one.benchmark for one in contrast.benchmarks] == ["sums", "products"]
+
+
+def test_a_folder_with_two_runs_of_one_task_asks_which_is_meant(tmp_path: Path) -> None:
+    table(tmp_path / "monday.csv", "10", system="model")
+    table(tmp_path / "tuesday.csv", "11", system="model")
+    with pytest.raises(
+        DataError, match=r"tuesday.csv: has `sums` of `model`, and so has .*monday.csv; name the"
+    ):
+        compare_files([str(tmp_path), str(table(tmp_path / "b.csv", "10"))])
+
+
 def test_one_system_alone_is_compared_with_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found is one: `a`; name another file"):
         compare_files([str(table(tmp_path / "a.csv", "10"))])
