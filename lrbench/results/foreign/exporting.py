@@ -165,7 +165,7 @@ def _result(benchmark: str, cell: Cell, moment: str) -> dict[str, Any]:
             "additional_details": {"data": str(protocol.get("data")), "items": cell.score.items_hash},
         },
         "metric_config": {
-            "evaluation_description": "share of items right, by the paper verdict of lrbench's grader",
+            "evaluation_description": "share of answers right, by the verdict that boards of lrbench rank",
             "metric_id": "accuracy",
             "metric_name": "accuracy",
             "metric_kind": "accuracy",
