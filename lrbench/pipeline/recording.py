@@ -97,6 +97,7 @@ def score_records(
                 exact=answers.exact,
                 draws=answers.draws,
                 majority=answers.majority,
+                agreeing=answers.agreeing,
                 groups=answers.groups,
                 evaluation_key=score.key,
                 seconds=artifact.seconds,

@@ -66,6 +66,20 @@ class Answers:
         return "".join(self._draws[majority(votes)][place] for place, votes in enumerate(self._votes))
 
     @property
+    def agreeing(self) -> tuple[int, ...] | None:
+        """How many draws of every item give its majority's answer; None where answers were not sampled.
+
+        Of an item of which no draw holds an answer it is none.
+        """
+        if not self._sampled:
+            return None
+        elected = (votes[majority(votes)] for votes in self._votes)
+        return tuple(
+            0 if answer is None else votes.count(answer)
+            for votes, answer in zip(self._votes, elected, strict=True)
+        )
+
+    @property
     def groups(self) -> tuple[int, ...] | None:
         """The number of every item's group, in the order in which groups come; None where items have none.
 

@@ -8,6 +8,7 @@ from lrbench.results.board import Board
 from lrbench.results.layout import (
     Script,
     accuracy_cells,
+    calibration_cells,
     difference_cells,
     draws_cells,
     mean_cells,
@@ -19,6 +20,7 @@ from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import Row
 from lrbench.results.text import plain
 from lrbench.results.wording import (
+    CALIBRATED,
     LEGEND,
     NOTHING,
     REPORTED,
@@ -126,6 +128,9 @@ def boards_to_latex(boards: Sequence[Board]) -> str:
             sampled = draws_cells(board.columns, section, _SCRIPT)
             if sampled is not None:
                 parts.append(latex_table(sampled.header, sampled.lines, f"{where}: {draws_text(section)}"))
+            calibrated = calibration_cells(section, _SCRIPT)
+            if calibrated is not None:
+                parts.append(latex_table(calibrated.header, calibrated.lines, f"{where}: {CALIBRATED}"))
             for baseline in baselines_of(board, section):
                 parts.append(_differences(board, section, baseline, where))
             parts += _over_seeds(board, section, where)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from lrbench.results.board import Board
 from lrbench.results.reported import ReportedResult
-from lrbench.results.rows import Group, Row
+from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.wording import (
+    CALIBRATION,
     COSTS,
     UNKNOWN,
     USES,
@@ -78,6 +79,20 @@ def draws_cells(columns: Sequence[str], section: list[Row], script: Script) -> C
                 texts = [accuracy_text(both[place]) if both else UNKNOWN for both in found.values()]
                 lines.append([script.text(row_label(row, section)), name, *map(script.number, texts)])
     return Cells(["arm", "of k", *map(script.text, columns)], lines) if lines else None
+
+
+def calibration_cells(section: list[Row], script: Script) -> Cells | None:
+    """What the share of votes is worth as a confidence, a line per row; None without sampled answers."""
+    lines = []
+    for row in section:
+        found = row.calibration(AVERAGE)
+        if found is not None:
+            bins = ", ".join(f"{one.high:g}: {one.n}" for one in found.bins)
+            area = UNKNOWN if found.area is None else accuracy_text(found.area)
+            texts = (accuracy_text(found.error), f"{100 * found.error_of_calibrated:.1f}")
+            numbers = map(script.number, (str(found.n), *texts, accuracy_text(found.brier), area, bins))
+            lines.append([script.text(row_label(row, section)), *numbers])
+    return Cells(["arm", *CALIBRATION], lines) if lines else None
 
 
 def difference_cells(board: Board, section: list[Row], baseline: str, script: Script) -> Cells:

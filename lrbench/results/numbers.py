@@ -64,6 +64,10 @@ _DRAWS = (
     "maj_at_k_low",
     "maj_at_k_high",
 )
+# What the share of votes is worth as a confidence, in percent.
+_CALIBRATION = tuple(
+    f"{name}{end}" for name in ("calibration_error", "brier", "auroc") for end in ("", "_low", "_high")
+)
 
 
 def number_fields(boards: Sequence[Board]) -> list[str]:
@@ -79,7 +83,7 @@ def number_fields(boards: Sequence[Board]) -> list[str]:
         SOURCE,
         *_USES,
         *(_TRUNCATED if any(cell.truncated for row in rows for cell in row.cells.values()) else ()),
-        *(_DRAWS if any(row.draws > 1 for row in rows) else ()),
+        *((*_DRAWS, *_CALIBRATION) if any(row.draws > 1 for row in rows) else ()),
     ]
 
 
@@ -142,7 +146,13 @@ def _draws(row: Row, column: str) -> Line:
     found = row.of_draws(column)
     if found is None or row.draws == 1:
         return {}
-    return dict(zip(_DRAWS, [row.draws, *_percent(found[0]), *_percent(found[1])], strict=True))
+    line: Line = dict(zip(_DRAWS, [row.draws, *_percent(found[0]), *_percent(found[1])], strict=True))
+    votes = row.calibration(column)
+    if votes is not None:
+        # Without a wrong majority, or a right one, there is no area, and its fields stay out.
+        known = filter(None, (votes.error, votes.brier, votes.area))
+        line |= dict(zip(_CALIBRATION, [value for one in known for value in _percent(one)], strict=False))
+    return line
 
 
 def _best_of(board: Board, row: Row, column: str) -> str:

@@ -149,8 +149,8 @@ class ScoreRecord(Record):
 
     Where answers were sampled, `draws` holds the outcomes of every draw under the paper verdict: `paper` is
     the first of them, `exact` that one's exact verdict. `majority` are the outcomes of the answers that most
-    draws gave, which of imported draws is not known. `groups` numbers the group of every item, where items
-    have one.
+    draws gave, which of imported draws is not known, and `agreeing` says how many of an item gave it.
+    `groups` numbers the group of every item, where items have one.
     """
 
     kind: Literal["score"] = "score"
@@ -178,6 +178,7 @@ class ScoreRecord(Record):
     truncated: Count | None = None
     draws: Annotated[tuple[Outcomes, ...], Field(min_length=1)] | None = None
     majority: Outcomes | None = None
+    agreeing: tuple[Count, ...] | None = None
     groups: tuple[Count, ...] | None = None
     recorded_at: Moment
 
@@ -198,6 +199,8 @@ class ScoreRecord(Record):
             raise ValueError("draws are recorded in part")
         if self.outcomes[0] != self.paper:
             raise ValueError("the first of the draws is not the one that stands for them")
+        if self.agreeing is not None and len(self.agreeing) != self.n:
+            raise ValueError(f"{len(self.agreeing)} counts of agreeing draws for {self.n} items")
         if self.groups is not None and len(self.groups) != self.n:
             raise ValueError(f"{len(self.groups)} groups of {self.n} items")
         if self.suite_protocol.get(self.benchmark) != self.protocol_hash:

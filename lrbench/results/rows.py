@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lrbench.evaluation.statistics import (
+    Calibration,
     Comparison,
     EffectiveSize,
     Estimate,
@@ -21,6 +22,7 @@ from lrbench.evaluation.statistics import (
     Paired,
     SeedMean,
     average_at_k,
+    calibration,
     compare_average,
     compare_pairs,
     difference_of,
@@ -107,6 +109,25 @@ class Cell:
         if self.score.majority is None:
             return None
         return average_at_k(draws_matrix([self.score.majority]), self.groups)
+
+
+def vote_calibration(cells: Sequence[Cell]) -> Calibration | None:
+    """How well the share of draws that agree says, over all items, whether the majority is right.
+
+    None where one of the results has no draws, or was recorded without how many agree.
+    """
+    confidences: list[float] = []
+    right: list[bool] = []
+    groups: list[str] = []
+    for cell in cells:
+        score = cell.score
+        if score.agreeing is None or score.majority is None or cell.draws == 1:
+            return None
+        confidences += [count / cell.draws for count in score.agreeing]
+        right += [outcome == "1" for outcome in score.majority]
+        own = cell.groups or [f"item {place}" for place in range(cell.n)]
+        groups += [f"{score.benchmark} {group}" for group in own]
+    return calibration(confidences, right, groups) if confidences else None
 
 
 def average_of(cells: Sequence[Cell]) -> Estimate:
@@ -210,6 +231,12 @@ class Row:
         if not found or len(majorities) < len(found):
             return None
         return mean_of_benchmarks([passed for passed, _ in found]), mean_of_benchmarks(majorities)
+
+    def calibration(self, column: str) -> Calibration | None:
+        """`vote_calibration` in `column`; under the average, of all items of all benchmarks together."""
+        if column == AVERAGE:
+            return None if self.missing else vote_calibration(tuple(self.cells.values()))
+        return vote_calibration((self.cells[column],)) if column in self.cells else None
 
     @property
     def group(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from lrbench.results.layout import (
     Cells,
     Script,
     accuracy_cells,
+    calibration_cells,
     difference_cells,
     draws_cells,
     mean_cells,
@@ -27,6 +28,7 @@ from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import Row
 from lrbench.results.text import markdown, spreadsheet
 from lrbench.results.wording import (
+    CALIBRATED,
     LEGEND,
     MEANS,
     NOTHING,
@@ -77,6 +79,9 @@ def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] 
             sampled = draws_cells(board.columns, section, _SCRIPT)
             if sampled is not None:
                 parts += [f"{draws_text(section)}:", _table(sampled)]
+            calibrated = calibration_cells(section, _SCRIPT)
+            if calibrated is not None:
+                parts += [f"{CALIBRATED}:", _table(calibrated)]
             parts += chosen_texts(board, section)
             for baseline in baselines_of(board, section):
                 parts.append(f"Difference from `{markdown(baseline)}`, these runs:")

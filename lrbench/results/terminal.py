@@ -7,6 +7,7 @@ per benchmark with a line per arm. Names are shown as text whatever they hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -22,12 +23,13 @@ from lrbench.results.board import Board
 from lrbench.results.claim_words import claim_lines, unheld_line, unread_lines
 from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import notes_on_declarations, standing
-from lrbench.results.layout import Script, draws_cells
+from lrbench.results.layout import Cells, Script, calibration_cells, draws_cells
 from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.telling import asked_about, words_on
 from lrbench.results.text import plain
 from lrbench.results.wording import (
+    CALIBRATED,
     COSTS,
     LEGEND,
     LONGEST_NAME,
@@ -93,7 +95,16 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
                 console.print(Text(draws_text(section), style="bold"))
                 console.print()
                 # Where there is no room for all benchmarks, files of numbers have them.
-                console.print(_of_draws(board.columns if fits else (AVERAGE,), section))
+                columns = board.columns if fits else (AVERAGE,)
+                console.print(_lines(draws_cells(columns, section, _SCRIPT), 2))
+            calibrated = calibration_cells(section, _SCRIPT)
+            if calibrated is not None:
+                console.print()
+                console.print(Text(CALIBRATED, style="bold"))
+                console.print()
+                # How many there are in each bin takes more room than a terminal has.
+                *header, _ = calibrated.header
+                console.print(_lines(Cells(header, [line[:-1] for line in calibrated.lines]), 1))
             means = seed_means(board, section)
             if means:
                 console.print()
@@ -290,13 +301,13 @@ def _blocks(board: Board, section: list[Row], width: int) -> Stack:
     return Stack(table, *_further_blocks(board, lines, further))
 
 
-def _of_draws(columns: Sequence[str], section: list[Row]) -> Table:
-    """pass@k and maj@k, two lines per arm."""
+def _lines(cells: Cells | None, names: int) -> Table:
+    """Cells as lines; the first columns are `names`, and numbers the others."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    cells = draws_cells(columns, section, _SCRIPT)
     assert cells is not None
     for place, name in enumerate(cells.header):
-        table.add_column(name if place else "", overflow="fold", justify="left" if place < 2 else "right")
+        side: Literal["left", "right"] = "left" if place < names else "right"
+        table.add_column(name if place else "", overflow="fold", justify=side)
     for line in cells.lines:
         table.add_row(*map(Text, line))
     return table

@@ -136,6 +136,13 @@ def size_text(column: str, section: list[Row]) -> str:
     return text if cells[0].draws == 1 else f"{text} x {cells[0].draws}"
 
 
+CALIBRATION = ("n", "error", "if calibrated, below", "Brier", "AUROC", "n up to a share of")
+CALIBRATED = (
+    "The share of votes as a confidence that the majority is right, all benchmarks together, in percent: "
+    "calibration error over ten bins, Brier score, AUROC"
+)
+
+
 def draws_text(section: list[Row]) -> str:
     """What the table of sampled answers is about: `Of 8 answers sampled to every item: pass@8, ...`."""
     draws = section[0].draws

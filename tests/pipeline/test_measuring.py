@@ -187,6 +187,7 @@ class TestRecords:
             assert score.paper == score.draws[0]
             votes = [[row["vote"] for row in rows[start : start + 3]] for start in range(0, 15, 3)]
             assert score.majority is not None
+            assert score.agreeing == tuple(max(map(of_item.count, of_item)) for of_item in votes)
             assert majority_at_k(right, votes, 3).value == pytest.approx(score.majority.count("1") / 5)
             assert score.tokens == sum(row["tokens"] for row in rows)
             assert score.truncated == sum(row["truncated"] for row in rows)

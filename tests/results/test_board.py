@@ -15,6 +15,7 @@ from lrbench.evaluation.statistics import (
     Flips,
     PairedDraws,
     average_at_k,
+    calibration,
     compare_average,
     compare_averages,
     compare_benchmarks,
@@ -512,7 +513,9 @@ class TestDrawsAndGroups:
             right = generator.random((4, 40)) < np.clip(rate_N + gain, 0, 1)
             texts = ["".join("01"[int(bit)] for bit in draw) for draw in right]
             majority = "".join("01"[int(count > 2)] for count in right.sum(axis=0))
-            records.append(drawn(score_record, arm, *texts, majority=majority))
+            # All wrong answers are one.
+            agreeing = tuple(max(count, 4 - count) for count in right.sum(axis=0).tolist())
+            records.append(drawn(score_record, arm, *texts, majority=majority, agreeing=agreeing))
         return records
 
     def test_accuracy_is_the_mean_over_draws_with_its_own_interval(self, sampled):
@@ -523,6 +526,20 @@ class TestDrawsAndGroups:
         assert row.average.value == pytest.approx(right.mean())
         assert row.of_draws("chain")[0].value == pytest.approx(right.any(axis=1).mean())
         assert row.of_draws("chain")[1].value == sampled[1].majority.count("1") / 40
+
+    def test_the_share_of_votes_is_a_confidence_in_the_majority(self, sampled):
+        (board,) = build_boards([], sampled)
+        found = row_of(board, "lightr").calibration("chain")
+        shares = [count / 4 for count in sampled[1].agreeing]
+        right = [outcome == "1" for outcome in sampled[1].majority]
+        assert found == calibration(shares, right)
+        assert row_of(board, "lightr").calibration(AVERAGE).error.value == found.error.value
+        # Two of four, three and four are the shares there can be.
+        assert [one.high for one in found.bins] == [0.5, 0.8, 1.0]
+        assert sum(one.n for one in found.bins) == 40
+        without = [record.model_copy(update={"agreeing": None}) for record in sampled]
+        (board,) = build_boards([], without)
+        assert row_of(board, "lightr").calibration("chain") is None
 
     def test_differences_are_of_items_and_never_mcnemar_over_draws(self, sampled):
         (board,) = build_boards([], sampled)
@@ -540,10 +557,13 @@ class TestDrawsAndGroups:
             assert "n 40 x 4" in text
             assert "pass@4" in text
             assert "maj@4" in text
+            assert "Brier" in text
             assert "avg@4" in text.replace("\n", " ")
         line = next(csv.DictReader(io.StringIO(boards_to_csv(boards))))
         assert (line["draws"], line["arm"]) == ("4", "base")
         assert float(line["pass_at_k"]) > float(line["accuracy"])
+        assert 0 <= float(line["calibration_error_low"]) <= float(line["calibration_error"])
+        assert float(line["auroc"]) > 0
         assert float(line["maj_at_k_low"]) < float(line["maj_at_k"]) < float(line["maj_at_k_high"])
 
     def test_of_boards_without_draws_nothing_is_said_of_them(self, three_arms):

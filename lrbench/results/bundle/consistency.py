@@ -163,6 +163,8 @@ def check_score(
         )
     findings.compare(where, "the outcomes of the draws", score.draws, answers.draws)
     findings.compare(where, "the outcomes of the majority", score.majority, answers.majority)
+    if score.agreeing is not None:
+        findings.compare(where, "the draws that agree", score.agreeing, answers.agreeing)
     # Earlier versions recorded no groups.
     if score.groups is not None:
         findings.compare(where, "the groups of the items", score.groups, answers.groups)
