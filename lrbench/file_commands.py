@@ -88,14 +88,7 @@ def import_(
     """Put systems of result files into the ledger: boards, tests and claims, apart from measured rows."""
     from lrbench.results.foreign.recording import import_files
 
-    command = shlex.join(
-        [
-            *("lrbench", "import", *files, "--as", name),
-            *(() if metric is None else ("--metric", metric)),
-            *(word for claim in claims or () for word in ("--claim", claim)),
-        ]
-    )
-    imported = import_files(files, runs, name, metric, claims or (), command)
+    imported = import_files(files, runs, name, metric, claims or ())
     for remark in imported.remarks:
         complain(f"warning: {remark}")
     if imported.new == 0:

@@ -23,7 +23,7 @@ LOGS = Path(__file__).parent.parent / "data" / "result_files" / "lm_eval"
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("imported")
     files = [f"amateur={LOGS / 'models__amateur'}", f"expert={LOGS / 'models__expert'}"]
-    import_files(files, place, "logs", claims=["expert > amateur on average"], command="lrbench import ...")
+    import_files(files, place, "logs", claims=["expert > amateur on average"])
     return place
 
 
@@ -42,7 +42,8 @@ def test_provenance_names_the_files_and_looks_for_no_stage(runs: Path, open_page
     assert "Imported from result files" in shown
     assert "lm-eval 0.4.13" in shown
     assert arm.settings["imported"]["files"]["sums_chosen"] in shown
-    assert "lrbench import ..." in codes(app)
+    assert "lrbench import" in codes(app)
+    assert "--as logs --claim 'expert > amateur on average'" in codes(app)
     assert "Not everything is there" not in shown
     assert not app.button
 

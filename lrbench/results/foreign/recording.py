@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -52,13 +53,11 @@ def import_files(
     name: str = DEFAULT_NAME,
     metric: str | None = None,
     claims: Sequence[str] = (),
-    command: str = "",
 ) -> Imported:
     """Put the systems of result files into the ledger of `runs`, under `name` as under a recipe's.
 
     The first system that was imported under a name is what the others are set against. What is there already
-    is not added again. `claims` are judged as those of a recipe are, together with earlier ones of `name`;
-    `command` is recorded as what was typed.
+    is not added again. `claims` are judged as those of a recipe are, together with earlier ones of `name`.
 
     Raises `UserError` for a name or claim that cannot be, `DataError` for files that cannot be read, and
     `LedgerError` where the ledger cannot be written.
@@ -70,6 +69,7 @@ def import_files(
             parse_claim(claim)
         except ValueError as error:
             raise UserError(f"--claim: {error}") from error
+    files = list(files)
     systems = named(read_systems(map(source_of, files), metric))
     ledger, now = Ledger(runs / "ledger"), datetime.now(UTC).isoformat(timespec="seconds")
     # What a name means is read and then written: two imports at once must not forget one another's systems.
@@ -77,12 +77,19 @@ def import_files(
         contents = ledger.read()
         records = list(records_of(systems, name, now))
         arms = [record for record in records if isinstance(record, ArmRecord)]
-        declared = _declared(contents, name, arms, claims, command, now)
+        declared = _declared(contents, name, arms, claims, _command(files, name, metric, claims), now)
         # The recipe first, as a run does it: an arm that no recipe means would look lost.
         new = ledger.declare(declared) + ledger.append(records)
     remarks = dict.fromkeys(remark for system in systems for remark in (*system.remarks, *_left_out(system)))
     benchmarks = dict.fromkeys(benchmark for system in systems for benchmark in system.benchmarks)
     return Imported(name, tuple(arm.arm for arm in arms), tuple(benchmarks), new, tuple(remarks))
+
+
+def _command(files: Sequence[str], name: str, metric: str | None, claims: Sequence[str]) -> str:
+    """What a user types to do the same."""
+    words = ["lrbench", "import", *files, "--as", name]
+    words += [] if metric is None else ["--metric", metric]
+    return shlex.join([*words, *(word for claim in claims for word in ("--claim", claim))])
 
 
 def records_of(systems: Sequence[System], name: str, now: str) -> Iterator[ArmRecord | ScoreRecord]:

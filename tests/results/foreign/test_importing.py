@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,18 @@ def test_systems_imported_one_after_the_other_stand_on_one_board(tmp_path: Path,
     assert [row.arm for row in board.rows] == ["base", "tuned"]
     assert list(board.rows[1].against) == ["base"]
     assert standing(contents.recipes)["imported"].arm_ids == tuple(row.arm_id for row in board.rows)
+
+
+def test_the_command_that_does_the_same_is_recorded(tmp_path: Path, files: list[str]) -> None:
+    import_files(files, tmp_path / "runs", "mine", "correct", ["tuned > base on sums"])
+    (declared,) = read(tmp_path / "runs").recipes
+    words = shlex.split(declared.command)
+    assert words == [
+        *("lrbench", "import", *files, "--as", "mine"),
+        *("--metric", "correct", "--claim", "tuned > base on sums"),
+    ]
+    again = lrbench(*words[1:], "--runs", tmp_path / "runs")
+    assert again.stdout == "Nothing to do: base, tuned of mine are in the ledger already.\n"
 
 
 def test_what_was_measured_otherwise_stands_on_another_board(tmp_path: Path) -> None:
