@@ -10,7 +10,7 @@ import pytest
 from lrbench.data.rules import Row
 from lrbench.evaluation.harness import BenchmarkTask, Item
 from lrbench.evaluation.items import ItemSet, choose_items
-from lrbench.evaluation.language_model import RenderedModel
+from lrbench.evaluation.language_model import RecordedModel, RenderedModel
 from lrbench.evaluation.protocol import protocol
 from lrbench.models.loading import load_tokenizer
 from lrbench.models.prompt import canary_hash, render_prompt
@@ -124,3 +124,14 @@ def described(items: ItemSet, engine: str = "hf", dtype: str = "float32") -> dic
 def test_canary_prompts_tell_templates_and_system_prompts_apart(tokenizer: Any) -> None:
     assert canary_hash(tokenizer, None) == canary_hash(tokenizer, None)
     assert canary_hash(tokenizer, None) != canary_hash(tokenizer, "Think.")
+
+
+def test_draws_are_graded_anew_in_their_places(tokenizer: Any) -> None:
+    texts = [r"\boxed{1}", r"\boxed{2}", r"\boxed{3}", r"\boxed{4}"]
+    written = measure(tokenizer, "one_step", texts, [0, 0, 1, 1])
+    rows = [item.as_row() | {"draw": draw} for item, draw in zip(written, (0, 1, 0, 1), strict=True)]
+    again = BenchmarkTask(SUITE["one_step"]).measure(
+        RecordedModel(reversed(rows)), rows_of("one_step", 0, 0, 1, 1)
+    )
+    assert [item.completion for item in again] == texts
+    assert again == written
