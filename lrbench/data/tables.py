@@ -58,8 +58,11 @@ def _of_array(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
             f"{_place(path, text, at)}: is no JSON array; allowed is a list of objects, `[{{...}}, ...]`"
         )
     at = _next(text, at + 1)
+    line, before, counted = 1, -1, 0
     while text[at : at + 1] != "]":
-        place = _place(path, text, at)
+        # Counted on from the row before: a file may have a million of them.
+        line, before = line + text.count("\n", counted, at), max(before, text.rfind("\n", counted, at))
+        place, counted = f"{path}:{line}:{at - before}", at
         try:
             _, end = decoder.raw_decode(text, at)
             value = strict_json(text[at:end])

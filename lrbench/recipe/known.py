@@ -14,6 +14,7 @@ from lrbench.recipe.references import (
     EMBEDDED,
     SMOLLM2_FOLDER,
     Origin,
+    is_file,
     is_there,
     local_path,
     origin_of_model,
@@ -79,7 +80,7 @@ def wrong_suite(name: str) -> str | None:
         return None
     # The folder of a suite was put in its place while the recipe was read.
     folder = local_path(name)
-    if (folder / FILE).is_file():
+    if is_file(folder / FILE):
         # What is wrong in it is told of it.
         return None
     if is_there(folder):

@@ -53,6 +53,14 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file at `path`; none is where a path is too long or may not be looked at."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def local_path(reference: str) -> Path:
     """The path of a local model folder or problem file. A `~` is the home folder."""
     path = Path(reference)

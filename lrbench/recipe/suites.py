@@ -10,7 +10,7 @@ from lrbench.recipe.files import UnreadableFileError, read_file
 from lrbench.recipe.messages import OVERRIDE, Problem
 from lrbench.recipe.messages import Path as FieldPath
 from lrbench.recipe.nodes import Fields, Items, Leaf, Node, find, with_value
-from lrbench.recipe.references import is_there, local_path
+from lrbench.recipe.references import is_file, is_there, local_path
 from lrbench.suites.shipped import FILE, SHIPPED
 from lrbench.suites.suite import shipped_suite
 
@@ -45,7 +45,7 @@ def with_suites(recipe: Fields, problems: list[Problem]) -> Fields:
 
 def _said(leaf: Leaf, file: Path, problems: list[Problem]) -> Node | None:
     """What the `suite.yaml` of a folder says; where there is none, the folder, from the working one."""
-    said = read_file(file, str(file), problems, "suite", "name") if file.is_file() else None
+    said = read_file(file, str(file), problems, "suite", "name") if is_file(file) else None
     if said is None and ("/" in str(leaf.value) or is_there(file.parent)):
         return Leaf(str(file.parent), leaf.position)
     return said

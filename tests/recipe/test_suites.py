@@ -216,6 +216,12 @@ def test_what_is_wrong_with_a_suite_is_told(refusal: Refusal, changed: Changed, 
     assert told in first
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "a" * 300 + "/b", "~nobody/x", '"a\\0b"', "' '", "/", "."])
+def test_names_that_no_folder_can_have_are_told(refusal: Refusal, changed: Changed, name: str) -> None:
+    (told,) = refusal(changed((WRITTEN, f"suite: {name}")))
+    assert told.startswith(f"{AT}10: evaluation.suite: ")
+
+
 def test_a_folder_without_a_suite_is_told(folder: Path, refusal: Refusal, changed: Changed) -> None:
     (folder / "mine").mkdir()
     (told,) = refusal(changed((WRITTEN, "suite: mine")))
