@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ class _Beside:
         self.task = match[1] if match else path.name.partition(".")[0]
         self._results: Mapping[str, Any] = {}
         self.remarks: tuple[str, ...] = ()
-        beside = sorted(path.parent.glob(f"*_{match[2]}.json")) if match else []
+        beside = sorted(path.parent.glob(f"*_{escape(match[2])}.json")) if match else []
         if beside:
             results = read_json(beside[0])
             self._results = results if isinstance(results, dict) else {}

@@ -27,6 +27,7 @@ from lrbench.results.foreign.pairing import draws_of, whole_draws
 from lrbench.results.foreign.reading import System, read_systems, source_of
 from lrbench.results.ledger import Ledger, LedgerContents
 from lrbench.results.records import IMPORTED, ArmRecord, Costs, RecipeRecord, ScoreRecord, items_hash
+from lrbench.results.text import plain
 from lrbench.store.keys import canonical_json, stable_hash
 from lrbench.store.locks import hold
 
@@ -89,7 +90,9 @@ def _command(files: Sequence[str], name: str, metric: str | None, claims: Sequen
     """What a user types to do the same."""
     words = ["lrbench", "import", *files, "--as", name]
     words += [] if metric is None else ["--metric", metric]
-    return shlex.join([*words, *(word for claim in claims for word in ("--claim", claim))])
+    command = shlex.join([*words, *(word for claim in claims for word in ("--claim", claim))])
+    # Names of files need not be text.
+    return command.encode("utf-8", "backslashreplace").decode()
 
 
 def records_of(systems: Sequence[System], name: str, now: str) -> Iterator[ArmRecord | ScoreRecord]:
@@ -122,10 +125,10 @@ def records_of(systems: Sequence[System], name: str, now: str) -> Iterator[ArmRe
             costs=Costs(),
             stages={},
             environment={
-                "called in its files": system.called,
+                "called in its files": plain(system.called),
                 "format": ", ".join(dict.fromkeys(origin.format for origin in origins)),
                 "harness": ", ".join(dict.fromkeys(map(_harness, own.values()))),
-                "files": ", ".join(dict.fromkeys(origin.path.name for origin in origins)),
+                "files": ", ".join(dict.fromkeys(plain(origin.path.name) for origin in origins)),
             },
             recorded_at=now,
         )

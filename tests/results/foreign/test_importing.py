@@ -181,6 +181,14 @@ def test_a_table_of_what_names_become() -> None:
     assert len(safe_name("a" * 500)) == 80
 
 
+def test_a_file_whose_name_is_no_text_is_imported(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\xff\x1b.csv"))
+    table(path, "10", system="a")
+    import_files([str(path)], tmp_path / "runs")
+    (arm,) = read(tmp_path / "runs").arms
+    assert arm.environment["files"] == "a\\udcff\\x1b.csv"
+
+
 def test_names_that_would_become_one_are_refused(tmp_path: Path) -> None:
     first = table(tmp_path / "a.csv", "10", system="a/b")
     second = table(tmp_path / "b.csv", "10", system="a b")

@@ -84,6 +84,16 @@ def test_without_its_results_a_log_is_read_and_what_is_not_known_is_said(tmp_pat
     assert "versions, shots and settings are not known" in system.remarks[0]
 
 
+@pytest.mark.parametrize("date", ["2026-01-01T**", "2026-01-01T[0-9", "2026-01-01T*"])
+def test_a_name_that_is_a_pattern_is_a_name(tmp_path: Path, date: str) -> None:
+    (chosen,) = EXPERT.glob("samples_sums_chosen*")
+    shutil.copy(chosen, tmp_path / f"samples_sums_chosen_{date}.jsonl")
+    (tmp_path / "results_2026-01-01T00.json").write_text('{"model_name": "another"}')
+    (system,) = read(tmp_path / f"samples_sums_chosen_{date}.jsonl")
+    assert system.name == tmp_path.name
+    assert "are not known" in system.remarks[0]
+
+
 @pytest.mark.parametrize("name", ["small.eval", "small.json"])
 def test_inspect_writes_the_same_in_both_forms(name: str) -> None:
     (system,) = read(LOGS / "inspect_ai" / name)
