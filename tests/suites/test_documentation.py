@@ -52,6 +52,16 @@ def test_the_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert [suite_of(recipe.evaluation)[name].max_new_tokens for name in ("sums", "quiz")] == [256, 256]
 
 
+def test_named_tasks_are_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("recipe.yaml").write_text(MINUTE.partition("evaluation:")[0] + NAMED)
+    evaluation = load_recipe("recipe.yaml").evaluation
+    assert suite_of(evaluation).names == ("arc_easy", "hellaswag", "gsm8k")
+    assert evaluation.lm_eval is not None
+    named = set(re.findall(r"`([a-z_]+)`", TEXT.partition("## Tasks of lm-eval")[2]))
+    assert {*type(evaluation.lm_eval).model_fields} <= named
+
+
 def test_the_grader_of_a_package_is_used(tmp_path: Path) -> None:
     with installed(
         put(tmp_path, "lrbench-suffix", "1.0", {"suffixes": MODULE}, {"suffix": "suffixes:Suffix"})
