@@ -20,6 +20,7 @@ from lrbench.evaluation.statistics import (
     POWER,
     SIGNIFICANCE,
     DifferenceTest,
+    DrawsDifference,
     Interval,
     Pool,
     SeedDifference,
@@ -40,6 +41,9 @@ _MOST_ITEMS = 10**8
 _MOST_SEEDS = 1000
 _EXACT = "exact unconditional test of the paired difference (score statistic)"
 _COMBINED = "score intervals of the benchmarks' paired differences, combined (MOVER)"
+_OF_DRAWS = (
+    "means of the items' draws paired, by groups where items have them: Student's t; at nought, sign flips"
+)
 _OVER_SEEDS = "items paired, all seeds of both: Student's t for the seeds, normal for the items"
 
 
@@ -182,7 +186,7 @@ def _judgement(claim: Claim, match: Match, p_supported: float, p_refuted: float,
     level = 1 - 2 * SIGNIFICANCE if claim.relation == "==" else LEVEL
     planning = _Planning(claim, match, test, family)
     evidence = Evidence(
-        test=_OVER_SEEDS if match.runs > 1 else _EXACT if len(match.benchmarks) == 1 else _COMBINED,
+        test=_words_for(match),
         difference=test.difference,
         interval=test.interval(level),
         level=level,
@@ -196,6 +200,15 @@ def _judgement(claim: Claim, match: Match, p_supported: float, p_refuted: float,
         notes=match.notes,
     )
     return Judgement(claim, verdict, family, evidence, match_budgets(match.first, match.second))
+
+
+def _words_for(match: Match) -> str:
+    """What the test is."""
+    if match.runs > 1:
+        return _OVER_SEEDS
+    if isinstance(match.test, DrawsDifference):
+        return _OF_DRAWS
+    return _EXACT if len(match.benchmarks) == 1 else _COMBINED
 
 
 def _one_sided(claim: Claim, test: DifferenceTest) -> tuple[float, float]:

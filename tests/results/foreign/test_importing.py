@@ -321,6 +321,8 @@ def test_draws_and_groups_are_kept_and_counted(tmp_path: Path) -> None:
     assert found.p == pytest.approx(contrast.overall.comparison.p)
     ((_, (judgement,)),) = judge_recipe(standing(contents.recipes)["imported"], board)
     assert judgement.verdict == "supported"
+    assert judgement.evidence is not None
+    assert judgement.evidence.test.startswith("means of the items' draws paired, by groups")
     assert "n 59 x 4" in lrbench("results", "--runs", tmp_path / "runs").stdout
     gate = gate_files([paths[0]], Asked(paths[1], 10.0))
     assert gate.verdict == "refuted"
