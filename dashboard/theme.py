@@ -10,12 +10,12 @@ from lrbench.methods.presets import BY_NAME
 
 STYLE = Path(__file__).with_name("style.css")
 
-# For arms of a user's own making: (light, dark).
+# For arms of a user's own making, (light, dark); none is that of a known arm.
 OTHER_COLORS = (
     ("#57534e", "#d6d3d1"),
-    ("#4d7c0f", "#a3e635"),
-    ("#7c3aed", "#c4b5fd"),
-    ("#9a3412", "#fdba74"),
+    ("#db2777", "#f9a8d4"),
+    ("#0369a1", "#7dd3fc"),
+    ("#854d0e", "#fde047"),
 )
 
 OPTIONS = {
