@@ -106,7 +106,10 @@ def _number(value: object) -> float | None:
 def _choose(
     path: Path, lines: list[_Line], beside: _Beside, metric: str | None
 ) -> tuple[str, tuple[str, ...]]:
-    """The metric that is the outcome, and what others there are that could be."""
+    """The metric that is the outcome, and what others there are that could be.
+
+    It is the first behind the last filter, as for tasks that are measured here (`docs/suites.md`).
+    """
     found: dict[str, list[float | None]] = defaultdict(list)
     for line in lines:
         for name, value in line.values.items():
@@ -128,7 +131,9 @@ def _choose(
             f"{path}: has no metric whose values say of every item how right it is, from 0 to 1 (it has "
             f"{', '.join(map(shown, found)) or 'none'}); nothing of it can be paired"
         )
-    return usable[0], tuple(usable[1:])
+    last = usable[-1].partition(",")[2]
+    chosen = next(name for name in usable if name.partition(",")[2] == last)
+    return chosen, tuple(name for name in usable if name != chosen)
 
 
 class _Beside:
