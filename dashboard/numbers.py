@@ -72,5 +72,8 @@ def difference_html(comparison: Comparison | None) -> str:
     if comparison.separated:
         way = "up" if comparison.difference > 0 else "down"
         return f'<span class="lr-{way}" title="{title}">{points} <small>{p}</small></span>'
-    said = f"{comparison.verdict}{runs_differ_text(comparison)}"
+    # On one line it would be wider than all that is said of other arms.
+    said = f"{comparison.verdict}{runs_differ_text(comparison)}".replace("; ", ";<br>").replace(
+        ", p", ",<br>p"
+    )
     return f'<span class="lr-muted" title="{title}">{points} <small>{said}</small></span>'

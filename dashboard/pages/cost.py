@@ -62,14 +62,14 @@ def main() -> None:
 def choose_rows(board: Board) -> list[Row]:
     """The rows of one expert, of the arms and recipes chosen."""
     experts = {rows[0].expert_weights: rows for rows in board.by_expert.values()}
-    chosen = next(iter(experts))
+    chosen = max(experts, key=lambda weights: len(experts[weights]))
     with st.expander("Filter by expert, arm, recipe", expanded=state.is_given("arm", "recipe")):
         if len(experts) > 1:
             names = {
                 weights: f"{plain(rows[0].expert, 60)} ({len(rows):,} results)"
                 for weights, rows in experts.items()
             }
-            chosen = state.choice("Expert", names, key="expert")
+            chosen = state.choice("Expert", names, key="expert", default=chosen)
         rows = experts[chosen]
         arms = state.choices("Arms", names_shown(row.arm for row in rows), key="arm")
         recipes = state.choices("Recipes", names_shown(row.recipe for row in rows), key="recipe")
