@@ -351,7 +351,7 @@ class _Builder:
         readers = tuple(map(self._reader, sorted(arm.answer.models - {OWN})))
         answered_by = AnsweredBy(arm.answer, readers, arm.fidelity.at(BenchmarkScore.name))
         repeats = self.repeats if adapter is not None else [None] * len(measured)
-        drawn = self.recipe.measure
+        drawn = None if self.recipe.measure is None else self.recipe.measure.draws
         scores = tuple(
             (BenchmarkScore if benchmark.tasks is None else TaskScore)(
                 arm.name, self.expert, adapter, benchmark, items, engine, answered_by, found, drawn

@@ -72,13 +72,14 @@ def score_records(
     recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], now: str
 ) -> Iterator[ScoreRecord]:
     """What the arm scored, a record per benchmark of every evaluation that has been measured."""
+    pattern = None if recipe.measure is None else recipe.measure.confidence
     for evaluation in arm.evaluations:
         suite_protocol = {score.benchmark: stable_hash(score.protocol) for score in evaluation}
         for score in evaluation:
             artifact = artifacts.get(score.key)
             if artifact is None:
                 continue
-            answers = Answers.of(read_draws(artifact))
+            answers = Answers.of(read_draws(artifact), *([] if pattern is None else [pattern]))
             yield ScoreRecord(
                 arm_id=arm_identity(recipe, arm),
                 recipe=recipe.name,
@@ -99,6 +100,8 @@ def score_records(
                 majority=answers.majority,
                 agreeing=answers.agreeing,
                 groups=answers.groups,
+                confidence=pattern,
+                stated=None if pattern is None else answers.stated(pattern),
                 evaluation_key=score.key,
                 seconds=artifact.seconds,
                 tokens=artifact.statistics["tokens"],

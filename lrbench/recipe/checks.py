@@ -15,6 +15,7 @@ from lrbench.recipe.addresses import unusable_address
 from lrbench.recipe.arms import Arm, resolve_arm, resolve_arms
 from lrbench.recipe.comparing import compared, presets_of
 from lrbench.recipe.hazards import hazard_problems
+from lrbench.recipe.measuring import measure_problems
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
 from lrbench.recipe.naming import circle, reference_problems, unused_models
 from lrbench.recipe.references import Origin, origin_of_model
@@ -54,9 +55,9 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
     if "evaluation" in sections:
         yield from _choice_of_items(sections["evaluation"])
         yield from _own_suite(sections["evaluation"])
-        if sections.get("measure") is not None and sections["evaluation"].lm_eval is not None:
-            message = "does not go with `evaluation.lm_eval`, whose tasks are answered once each"
-            yield ("measure",), message
+    if sections.get("measure") is not None:
+        of_tasks = "evaluation" in sections and sections["evaluation"].lm_eval is not None
+        yield from measure_problems(sections["measure"], of_tasks=of_tasks)
     for section in ("sampling", "evaluation"):
         if section in sections:
             yield from _address(sections[section].engine, section)

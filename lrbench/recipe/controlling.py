@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.methods.controls import BEYOND, CONTROLS, SEVERAL, Control, entries
 from lrbench.methods.presets import BY_NAME, UNTRAINED
+from lrbench.recipe.measuring import is_sampled
 
 if TYPE_CHECKING:
     from lrbench.recipe.schema import Recipe
@@ -26,7 +27,7 @@ def with_controls(written: Mapping[str, Any]) -> Mapping[str, Any]:
         return written
     names = {entry.get("name") for entry in map(_entry, arms)}
     found = entries(subject, _given(declared))
-    engine, drawn = _engine(written.get("evaluation")), written.get("measure") is not None
+    engine, drawn = _engine(written.get("evaluation")), is_sampled(written.get("measure"))
     added = [entry for name, entry in found.items() if name not in names and not _unfit(name, engine, drawn)]
     return {**written, "arms": [*arms, *added]}
 
@@ -37,7 +38,7 @@ def missing_controls(recipe: Recipe) -> list[str]:
         return []
     missing = []
     for control in absent_controls(recipe):
-        engine, drawn = recipe.evaluation.engine.name, recipe.measure is not None
+        engine, drawn = recipe.evaluation.engine.name, is_sampled(recipe.measure)
         reason = _unfit(control.name, engine, drawn) or control.asks
         if control.given is not None and recipe.controls is not None:
             reason = f"`controls: {{of: ARM, {control.given}}}` says which"

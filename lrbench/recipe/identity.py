@@ -11,6 +11,7 @@ from lrbench.methods.fidelity import FIELD
 from lrbench.methods.section import Section
 from lrbench.recipe.interpolating import escaped
 from lrbench.recipe.kinds import Kind, fields_of_kind
+from lrbench.recipe.measuring import is_sampled
 from lrbench.recipe.schema import Recipe
 from lrbench.recipe.yaml_nodes import plain_scalar
 from lrbench.store.keys import stable_hash
@@ -48,6 +49,9 @@ def recipe_hash(recipe: Recipe) -> str:
     that is no deviation; and what null means for an aligned pair is written out.
     """
     fields = output_fields(recipe)
+    if not is_sampled(recipe.measure):
+        # How answers would be sampled is nothing to those that are not.
+        fields["measure"] = None
     if not recipe.fidelity.hazards:
         fields = {name: value for name, value in fields.items() if name != FIELD}
     pair = {name: value for name, value in fields["pair"].items() if (name, value) != ("align", "ids")}

@@ -1,36 +1,39 @@
-"""`measure: {samples: 8, temperature: 0.6, top_p: 0.95}`: several sampled answers to every item."""
+"""What is measured beyond whether one answer is right: sampled answers, and stated confidences.
+
+`measure: {samples: 8, temperature: 0.6, top_p: 0.95}`, `measure: {confidence: "I am (\\d+)% sure"}`, or both.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lrbench.methods.section import Section
+from lrbench.recipe.kinds import Kind
+from lrbench.suites.patterns import why_unusable
 
 SEED_BYTES = 7
 # What protocols have as `decoding` where answers are sampled.
 SAMPLED = "sampled"
 
 
-class Measure(Section):
-    """How often every item is answered, and how the answers are sampled: part of how a score is measured.
+@dataclass(frozen=True)
+class Draws:
+    """How answers are sampled, `samples` of them to every item: part of how a score is measured."""
 
-    `samples` answers are drawn at `temperature` from the likeliest tokens that hold `top_p` of the chance.
-    Without `measure` every item is answered once, by the likeliest tokens. `seed` is apart from the recipe's
-    own: what a draw is depends on it, the item and the draw alone.
-    """
-
-    samples: Annotated[int, Field(ge=1, le=1024)]
-    temperature: Annotated[float, Field(gt=0, le=10)] = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    samples: int
+    temperature: float
+    top_p: float
+    seed: int
 
     @property
     def protocol(self) -> dict[str, Any]:
         """What a score's protocol says of it, in place of greedy decoding."""
-        return {"decoding": SAMPLED, **self.model_dump(mode="json")}
+        return {"decoding": SAMPLED, **asdict(self)}
 
     @property
     def label(self) -> str:
@@ -41,3 +44,57 @@ class Measure(Section):
         """The seed of one draw of an item: its own, whatever else is measured or in the batch."""
         digest = hashlib.sha256(f"measure/{self.seed}/{draw}/{item}".encode()).digest()
         return int.from_bytes(digest[:SEED_BYTES], "big")
+
+
+class Measure(Section):
+    """How often every item is answered, how the answers are sampled, and how sure they say they are.
+
+    `samples` answers are drawn at `temperature` from the likeliest tokens that hold `top_p` of the chance;
+    null has every item answered once, by the likeliest tokens. `seed` is apart from the recipe's
+    own: what a draw is depends on it, the item and the draw alone.
+    `confidence` is a pattern whose first group finds, in its last match, how sure an answer says it is. It is
+    read in what was written and decides nothing of that.
+    """
+
+    samples: Annotated[int, Field(ge=1, le=1024)] | None = None
+    temperature: Annotated[float, Field(gt=0, le=10)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    confidence: Annotated[str | None, Field(min_length=1, max_length=1000), Kind.LABEL] = None
+
+    @field_validator("confidence")
+    @classmethod
+    def _usable(cls, pattern: str | None) -> str | None:
+        why = None if pattern is None else why_unusable(pattern, "the confidence")
+        if why is not None:
+            raise ValueError(f"the pattern {why}")
+        return pattern
+
+    @property
+    def draws(self) -> Draws | None:
+        """How answers are sampled; None where every item is answered once."""
+        if self.samples is None:
+            return None
+        return Draws(self.samples, self.temperature, self.top_p, self.seed)
+
+
+def is_sampled(measure: object) -> bool:
+    """Whether `measure`, as written or as read, has answers sampled; what is neither has not."""
+    if isinstance(measure, Mapping):
+        return measure.get("samples") is not None
+    return isinstance(measure, Measure) and measure.samples is not None
+
+
+def measure_problems(measure: Measure, *, of_tasks: bool) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What does not fit within `measure`, or with items `of_tasks` of lm-eval; a path and a message each."""
+    if measure.samples is not None:
+        if of_tasks:
+            yield ("measure",), "does not go with `evaluation.lm_eval`, whose tasks are answered once each"
+        return
+    if measure.confidence is None:
+        yield ("measure",), "measures nothing; give `samples`, `confidence` or both"
+        return
+    for name in ("temperature", "top_p", "seed"):
+        # A recipe that says everything has the defaults.
+        if getattr(measure, name) != Measure.model_fields[name].default:
+            yield ("measure", name), "given without `samples`, which says how many answers are sampled"

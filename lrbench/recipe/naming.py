@@ -8,6 +8,7 @@ from typing import Any
 from lrbench.methods.answers import OWN
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.recipe.arms import Arm
+from lrbench.recipe.measuring import is_sampled
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
 from lrbench.recipe.schema import ArmDeclaration, Recipe
 
@@ -33,7 +34,7 @@ def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
                 yield (*path, *word), wrong
         yield from _matching(arm, by_name, path)
         where = (*path, "answer") if declaration.answer is not None else path
-        if sections.get("measure") is not None and arm.answer.undrawable is not None:
+        if is_sampled(sections.get("measure")) and arm.answer.undrawable is not None:
             yield where, arm.answer.undrawable
         if "evaluation" in sections:
             unservable = arm.answer.unservable(sections["evaluation"].engine.name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lrbench.evaluation.graded_items import DRAW, VOTE
+from lrbench.evaluation.stated_confidence import stated_confidence
 from lrbench.methods.answers import majority
 
 
@@ -15,19 +16,22 @@ class Answers:
     """The answers taken so far: all draws of an item, then those of the next.
 
     A draw is an outcome text under the paper verdict, one 0 or 1 per item; `exact` is of the first draw.
+    `patterns` are those by which stated confidences are read.
     """
 
     ids: list[str] = field(default_factory=list)
     exact: str = ""
+    patterns: tuple[str, ...] = ()
     _draws: list[str] = field(default_factory=list)
     _groups: list[str | None] = field(default_factory=list)
     _votes: list[list[str | None]] = field(default_factory=list)
+    _stated: dict[str, list[list[float | None]]] = field(default_factory=dict)
     _sampled: bool = False
 
     @classmethod
-    def of(cls, rows: Iterable[Mapping[str, Any]]) -> Answers:
+    def of(cls, rows: Iterable[Mapping[str, Any]], *patterns: str) -> Answers:
         """Those of graded items, with the fields of `harness.Item` and of draws."""
-        answers = cls()
+        answers = cls(patterns=patterns)
         for row in rows:
             answers.take(row)
         return answers
@@ -45,8 +49,12 @@ class Answers:
             raise ValueError(f"draw {draw} of {row['id']} is not where it belongs")
         if draw == len(self._draws):
             self._draws.append("")
+            for pattern in self.patterns:
+                self._stated.setdefault(pattern, []).append([])
         self._draws[draw] += "01"[bool(row["paper"])]
         self._votes[-1].append(row.get(VOTE))
+        for pattern in self.patterns:
+            self._stated[pattern][draw].append(stated_confidence(pattern, row["completion"]))
 
     @property
     def paper(self) -> str:
@@ -78,6 +86,10 @@ class Answers:
             0 if answer is None else votes.count(answer)
             for votes, answer in zip(self._votes, elected, strict=True)
         )
+
+    def stated(self, pattern: str) -> tuple[tuple[float | None, ...], ...]:
+        """How sure every draw of every item says it is, draw by draw; `pattern` is one of `patterns`."""
+        return tuple(map(tuple, self._stated.get(pattern, [])))
 
     @property
     def groups(self) -> tuple[int, ...] | None:

@@ -13,6 +13,7 @@ from lrbench.results.layout import (
     draws_cells,
     mean_cells,
     reported_cells,
+    stated_cells,
     training_cells,
     uses_cells,
 )
@@ -24,6 +25,7 @@ from lrbench.results.wording import (
     LEGEND,
     NOTHING,
     REPORTED,
+    STATED,
     TOOK_WITHIN,
     baselines_of,
     chosen_texts,
@@ -131,6 +133,9 @@ def boards_to_latex(boards: Sequence[Board]) -> str:
             calibrated = calibration_cells(section, _SCRIPT)
             if calibrated is not None:
                 parts.append(latex_table(calibrated.header, calibrated.lines, f"{where}: {CALIBRATED}"))
+            stated = stated_cells(section, _SCRIPT)
+            if stated is not None:
+                parts.append(latex_table(stated.header, stated.lines, f"{where}: {STATED}"))
             for baseline in baselines_of(board, section):
                 parts.append(_differences(board, section, baseline, where))
             parts += _over_seeds(board, section, where)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from lrbench.evaluation.statistics import Calibration
 from lrbench.results.board import Board
 from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.wording import (
     CALIBRATION,
     COSTS,
+    SAID,
     UNKNOWN,
     USES,
     accuracy_text,
@@ -87,12 +89,36 @@ def calibration_cells(section: list[Row], script: Script) -> Cells | None:
     for row in section:
         found = row.calibration(AVERAGE)
         if found is not None:
-            bins = ", ".join(f"{one.high:g}: {one.n}" for one in found.bins)
-            area = UNKNOWN if found.area is None else accuracy_text(found.area)
-            texts = (accuracy_text(found.error), f"{100 * found.error_of_calibrated:.1f}")
-            numbers = map(script.number, (str(found.n), *texts, accuracy_text(found.brier), area, bins))
-            lines.append([script.text(row_label(row, section)), *numbers])
-    return Cells(["arm", *CALIBRATION], lines) if lines else None
+            texts = map(script.number, (str(found.n), *_calibration_texts(found)))
+            lines.append([script.text(row_label(row, section)), *texts])
+    return Cells(["arm", "n", *CALIBRATION, "n up to a share of"], lines) if lines else None
+
+
+def stated_cells(section: list[Row], script: Script) -> Cells | None:
+    """How sure answers say they are and what that is worth, a line per row; None where it was not read."""
+    lines = []
+    for row in section:
+        found = row.stated(AVERAGE)
+        if found is None:
+            continue
+        means = [UNKNOWN if one is None else accuracy_text(one) for one in (found.confidence, found.accuracy)]
+        worth = found.calibration
+        n, *rest = ("0", *[UNKNOWN] * 5) if worth is None else (str(worth.n), *_calibration_texts(worth))
+        texts = map(script.number, (accuracy_text(found.share), n, *means, *rest))
+        lines.append([script.text(row_label(row, section)), *texts])
+    header = ["arm", *SAID, *CALIBRATION, "n up to a confidence of"]
+    return Cells(header, lines) if lines else None
+
+
+def _calibration_texts(found: Calibration) -> list[str]:
+    """The cells under `CALIBRATION`, and how many there are in each bin."""
+    return [
+        accuracy_text(found.error),
+        f"{100 * found.error_of_calibrated:.1f}",
+        accuracy_text(found.brier),
+        UNKNOWN if found.area is None else accuracy_text(found.area),
+        ", ".join(f"{one.high:g}: {one.n}" for one in found.bins),
+    ]
 
 
 def difference_cells(board: Board, section: list[Row], baseline: str, script: Script) -> Cells:

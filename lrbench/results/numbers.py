@@ -68,6 +68,15 @@ _DRAWS = (
 _CALIBRATION = tuple(
     f"{name}{end}" for name in ("calibration_error", "brier", "auroc") for end in ("", "_low", "_high")
 )
+# How sure answers say they are; of those that say it the mean, accuracy and what it is worth, in percent.
+_STATED = (
+    "stated_n",
+    *(
+        f"stated_{name}{end}"
+        for name in ("share", "confidence", "accuracy", "calibration_error", "brier", "auroc")
+        for end in ("", "_low", "_high")
+    ),
+)
 
 
 def number_fields(boards: Sequence[Board]) -> list[str]:
@@ -84,6 +93,7 @@ def number_fields(boards: Sequence[Board]) -> list[str]:
         *_USES,
         *(_TRUNCATED if any(cell.truncated for row in rows for cell in row.cells.values()) else ()),
         *((*_DRAWS, *_CALIBRATION) if any(row.draws > 1 for row in rows) else ()),
+        *(_STATED if any(cell.score.stated for row in rows for cell in row.cells.values()) else ()),
     ]
 
 
@@ -128,7 +138,7 @@ def _lines(board: Board, row: Row) -> Iterator[Line]:
                 "sampled_tokens": row.costs.sampled_tokens,
                 "seconds": row.seconds,
             }
-        yield line | row.uses.fields | _truncated(row, column) | _draws(row, column)
+        yield line | row.uses.fields | _truncated(row, column) | _draws(row, column) | _stated(row, column)
 
 
 def _truncated(row: Row, column: str) -> Line:
@@ -153,6 +163,18 @@ def _draws(row: Row, column: str) -> Line:
         known = filter(None, (votes.error, votes.brier, votes.area))
         line |= dict(zip(_CALIBRATION, [value for one in known for value in _percent(one)], strict=False))
     return line
+
+
+def _stated(row: Row, column: str) -> Line:
+    """How sure answers say they are; nothing where that was not read, and no more where none says it."""
+    found = row.stated(column)
+    if found is None:
+        return {}
+    worth = found.calibration
+    estimates = [found.share, found.confidence, found.accuracy]
+    estimates += [] if worth is None else [worth.error, worth.brier, worth.area]
+    numbers = [number for one in estimates if one is not None for number in _percent(one)]
+    return dict(zip(_STATED, [0 if worth is None else worth.n, *numbers], strict=False))
 
 
 def _best_of(board: Board, row: Row, column: str) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lrbench.recipe.schema import Compare
+from lrbench.suites.patterns import why_unusable
 
 
 def _has_zone(moment: str) -> str:
@@ -28,6 +29,7 @@ IMPORTED = "imported"
 Outcomes = Annotated[str, Field(pattern=r"^[01]*$")]
 Moment = Annotated[str, AfterValidator(_has_zone)]
 Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Record(BaseModel):
@@ -151,6 +153,9 @@ class ScoreRecord(Record):
     the first of them, `exact` that one's exact verdict. `majority` are the outcomes of the answers that most
     draws gave, which of imported draws is not known, and `agreeing` says how many of an item gave it.
     `groups` numbers the group of every item, where items have one.
+
+    `stated` holds, draw by draw, how sure the answer to every item says it is (None where it does not), as
+    the pattern `confidence` finds it. Read by another pattern, the same answers are recorded anew.
     """
 
     kind: Literal["score"] = "score"
@@ -180,6 +185,8 @@ class ScoreRecord(Record):
     majority: Outcomes | None = None
     agreeing: tuple[Count, ...] | None = None
     groups: tuple[Count, ...] | None = None
+    confidence: str | None = None
+    stated: tuple[tuple[Share | None, ...], ...] | None = None
     recorded_at: Moment
 
     @model_validator(mode="after")
@@ -203,13 +210,20 @@ class ScoreRecord(Record):
             raise ValueError(f"{len(self.agreeing)} counts of agreeing draws for {self.n} items")
         if self.groups is not None and len(self.groups) != self.n:
             raise ValueError(f"{len(self.groups)} groups of {self.n} items")
+        if (self.stated is None) != (self.confidence is None):
+            raise ValueError("stated confidences are recorded in part")
+        why = None if self.confidence is None else why_unusable(self.confidence, "the confidence")
+        if why is not None:
+            raise ValueError(f"the pattern of stated confidences {why}")
+        if self.stated is not None and [*map(len, self.stated)] != [self.n] * len(self.outcomes):
+            raise ValueError(f"stated confidences are not those of {len(self.outcomes)} x {self.n} answers")
         if self.suite_protocol.get(self.benchmark) != self.protocol_hash:
             raise ValueError(f"suite_protocol does not hold the protocol hash of {self.benchmark}")
         return self
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What makes two records one: the same arm measured by the same evaluation in the same way."""
+        """What makes two records one: the same arm and evaluation, and answers read in the same way."""
         measured_together = ",".join(f"{name}={hash_}" for name, hash_ in self.suite_protocol.items())
         return (
             self.arm_id,
@@ -218,6 +232,7 @@ class ScoreRecord(Record):
             self.protocol_hash,
             measured_together,
             self.evaluation_key,
+            *([] if self.confidence is None else [self.confidence]),
         )
 
     @property

@@ -22,7 +22,6 @@ from lrbench.evaluation.statistics import (
     Paired,
     SeedMean,
     average_at_k,
-    calibration,
     compare_average,
     compare_pairs,
     difference_of,
@@ -33,6 +32,7 @@ from lrbench.evaluation.statistics import (
     pass_at_k_of_items,
     wilson_interval,
 )
+from lrbench.results.confidences import Stated, stated_in, vote_calibration
 from lrbench.results.records import Costs, ScoreRecord
 from lrbench.results.uses import UNKNOWN, Uses
 from lrbench.store.keys import canonical_json
@@ -109,25 +109,6 @@ class Cell:
         if self.score.majority is None:
             return None
         return average_at_k(draws_matrix([self.score.majority]), self.groups)
-
-
-def vote_calibration(cells: Sequence[Cell]) -> Calibration | None:
-    """How well the share of draws that agree says, over all items, whether the majority is right.
-
-    None where one of the results has no draws, or was recorded without how many agree.
-    """
-    confidences: list[float] = []
-    right: list[bool] = []
-    groups: list[str] = []
-    for cell in cells:
-        score = cell.score
-        if score.agreeing is None or score.majority is None or cell.draws == 1:
-            return None
-        confidences += [count / cell.draws for count in score.agreeing]
-        right += [outcome == "1" for outcome in score.majority]
-        own = cell.groups or [f"item {place}" for place in range(cell.n)]
-        groups += [f"{score.benchmark} {group}" for group in own]
-    return calibration(confidences, right, groups) if confidences else None
 
 
 def average_of(cells: Sequence[Cell]) -> Estimate:
@@ -237,6 +218,12 @@ class Row:
         if column == AVERAGE:
             return None if self.missing else vote_calibration(tuple(self.cells.values()))
         return vote_calibration((self.cells[column],)) if column in self.cells else None
+
+    def stated(self, column: str) -> Stated | None:
+        """How sure answers in `column` say they are; under the average, of all benchmarks together."""
+        if column == AVERAGE:
+            return None if self.missing else stated_in(tuple(self.cells.values()))
+        return stated_in((self.cells[column],)) if column in self.cells else None
 
     @property
     def group(self) -> tuple[str, ...]:

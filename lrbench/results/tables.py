@@ -20,6 +20,7 @@ from lrbench.results.layout import (
     draws_cells,
     mean_cells,
     reported_cells,
+    stated_cells,
     training_cells,
     uses_cells,
 )
@@ -33,6 +34,7 @@ from lrbench.results.wording import (
     MEANS,
     NOTHING,
     REPORTED,
+    STATED,
     TOOK,
     baselines_of,
     chosen_texts,
@@ -82,6 +84,9 @@ def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] 
             calibrated = calibration_cells(section, _SCRIPT)
             if calibrated is not None:
                 parts += [f"{CALIBRATED}:", _table(calibrated)]
+            stated = stated_cells(section, _SCRIPT)
+            if stated is not None:
+                parts += [f"{STATED}:", _table(stated)]
             parts += chosen_texts(board, section)
             for baseline in baselines_of(board, section):
                 parts.append(f"Difference from `{markdown(baseline)}`, these runs:")

@@ -23,7 +23,7 @@ from lrbench.results.board import Board
 from lrbench.results.claim_words import claim_lines, unheld_line, unread_lines
 from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import notes_on_declarations, standing
-from lrbench.results.layout import Cells, Script, calibration_cells, draws_cells
+from lrbench.results.layout import Cells, Script, calibration_cells, draws_cells, stated_cells
 from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.telling import asked_about, words_on
@@ -35,6 +35,7 @@ from lrbench.results.wording import (
     LONGEST_NAME,
     MEANS,
     NOTHING,
+    STATED,
     TOOK,
     UNKNOWN,
     USES,
@@ -97,14 +98,17 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
                 # Where there is no room for all benchmarks, files of numbers have them.
                 columns = board.columns if fits else (AVERAGE,)
                 console.print(_lines(draws_cells(columns, section, _SCRIPT), 2))
-            calibrated = calibration_cells(section, _SCRIPT)
-            if calibrated is not None:
-                console.print()
-                console.print(Text(CALIBRATED, style="bold"))
-                console.print()
-                # How many there are in each bin takes more room than a terminal has.
-                *header, _ = calibrated.header
-                console.print(_lines(Cells(header, [line[:-1] for line in calibrated.lines]), 1))
+            for title, cells in (
+                (CALIBRATED, calibration_cells(section, _SCRIPT)),
+                (STATED, stated_cells(section, _SCRIPT)),
+            ):
+                if cells is not None:
+                    console.print()
+                    console.print(Text(title, style="bold"))
+                    console.print()
+                    # How many there are in each bin takes more room than a terminal has.
+                    *header, _ = cells.header
+                    console.print(_lines(Cells(header, [line[:-1] for line in cells.lines]), 1))
             means = seed_means(board, section)
             if means:
                 console.print()

@@ -136,10 +136,15 @@ def size_text(column: str, section: list[Row]) -> str:
     return text if cells[0].draws == 1 else f"{text} x {cells[0].draws}"
 
 
-CALIBRATION = ("n", "error", "if calibrated, below", "Brier", "AUROC", "n up to a share of")
+CALIBRATION = ("error", "if calibrated, below", "Brier", "AUROC")
 CALIBRATED = (
     "The share of votes as a confidence that the majority is right, all benchmarks together, in percent: "
     "calibration error over ten bins, Brier score, AUROC"
+)
+SAID = ("say it", "n", "sure", "right")
+STATED = (
+    "How sure answers say they are, all benchmarks together, in percent: the share that says it; of these "
+    "how sure they are on average, how many are right, calibration error over ten bins, Brier score, AUROC"
 )
 
 

@@ -18,9 +18,7 @@ from lrbench.grading.protocol import LONGEST, MOST_LETTERS, cut_at_stop_strings
 from lrbench.grading.verdict import Reason, Verdict
 from lrbench.methods.families import Family
 from lrbench.suites.grader import Answered, Grader
-
-SECONDS_TO_SEARCH = 5
-"""How long a pattern of the user's own may search one completion."""
+from lrbench.suites.patterns import find_group, why_unusable
 
 _INTEGER = re.compile(r"[+-]?\d{1,40}")
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
@@ -228,14 +226,9 @@ class Regex(_Texts):
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        try:
-            groups = re.compile(self.pattern).groups
-        except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"the pattern of `regex` is none: {error}") from None
-        if groups < 1:
-            raise ValueError(
-                "the pattern of `regex` has no group; put parentheses around the part that is the answer"
-            )
+        why = why_unusable(self.pattern, "the answer")
+        if why is not None:
+            raise ValueError(f"the pattern of `regex` {why}")
         return self
 
     def grade(self, answered: Answered) -> Verdict:
@@ -263,14 +256,7 @@ class Regex(_Texts):
         return super().unreadable(gold, problem)
 
     def _found(self, completion: str) -> str | None:
-        import regex
-
-        found = None
-        for match in regex.finditer(self.pattern, completion, timeout=SECONDS_TO_SEARCH):
-            found = match.group(1)
-            if self.match == "first":
-                break
-        return (found or "").strip() or None
+        return find_group(self.pattern, completion, first=self.match == "first")
 
     def _same(self, found: str, gold: str) -> bool:
         if self.compare == "text":

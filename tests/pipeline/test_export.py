@@ -21,7 +21,7 @@ from lrbench.pipeline.exporting.model_card import without_places
 from lrbench.pipeline.exporting.naming import find_result
 from lrbench.pipeline.exporting.publishing import export_result
 from lrbench.pipeline.run import run_recipe
-from lrbench.recipe.measuring import Measure
+from lrbench.recipe.measuring import Draws
 from lrbench.recipe.schema import Recipe
 from lrbench.results.bundle.contents import write_bundle
 from lrbench.results.bundle.verifying import verify_bundle
@@ -328,7 +328,7 @@ def test_a_card_writes_answers_as_they_were_measured() -> None:
     from lrbench.pipeline.exporting.model_card import decoding_of
 
     assert decoding_of({"decoding": "greedy"}) == ("Greedy", "do_sample=False")
-    measure = Measure(samples=4, temperature=0.6, top_p=0.95)
+    measure = Draws(samples=4, temperature=0.6, top_p=0.95, seed=0)
     assert decoding_of(measure.protocol) == (
         "Sampled",
         "do_sample=True, temperature=0.6, top_p=0.95, top_k=0",

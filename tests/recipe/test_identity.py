@@ -37,6 +37,7 @@ LABELS = {
     ("controls", "prefill"),
     ("controls", "forced", "force"),
     ("controls", "forced", "first"),
+    ("measure", "confidence"),
     ("compare", "subject"),
     ("compare", "against"),
     ("claims",),
@@ -69,6 +70,7 @@ OTHER_WORDS = {
     ("arms", 0, "target"): "own_token",
     ("arms", 0, "answer"): {"prefill": "First"},
     ("fidelity",): "reference",
+    ("measure", "confidence"): "([0-9]+)%",
     ("arms", 0, "fidelity"): "last_column",
     ("models",): {"teacher": {"model": "embedded/careful"}},
     ("evaluation", "lm_eval"): {"tasks": ["arc_easy"]},
@@ -146,6 +148,11 @@ def test_the_hash_changes_with_every_field_that_can_change_a_result_and_no_other
     after = with_value(values, path, another_value(path, current(before, path)))
     assert after != before
     assert (recipe_hash(after) == recipe_hash(before)) == (path in LABELS | RUNTIME)
+
+
+def test_how_answers_would_be_sampled_is_nothing_to_those_that_are_not() -> None:
+    stated = Recipe.model_validate(COMPLETE | {"measure": {"confidence": "([0-9]+)%"}})
+    assert recipe_hash(stated) == recipe_hash(Recipe.model_validate(COMPLETE | {"measure": None}))
 
 
 COMPONENTS = [

@@ -103,7 +103,7 @@ def test_a_gold_answer_that_cannot_be_read_is_told(grader: Grader, gold: str, to
 
 
 def test_a_pattern_that_searches_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrbench.suites.graders.SECONDS_TO_SEARCH", 0.1)
+    monkeypatch.setattr("lrbench.suites.patterns.SECONDS_TO_SEARCH", 0.1)
     grader = Regex(use="regex", pattern="((?:a|aa)+)$")
     verdict = grader.grade(Answered("a" * 60 + "!", "a", "?"))
     assert (verdict.correct, str(verdict.reason)) == (False, "timed out")

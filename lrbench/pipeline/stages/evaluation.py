@@ -28,7 +28,7 @@ from lrbench.pipeline.stages.sharding import Shard, Shards
 from lrbench.pipeline.stages.tasks import Known, Task, Writing, mean_written
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
-from lrbench.recipe.measuring import Measure
+from lrbench.recipe.measuring import Draws
 from lrbench.recipe.schema import EngineChoice
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
@@ -66,7 +66,7 @@ class BenchmarkScore(Stage):
     engine: EngineChoice
     answered_by: AnsweredBy = PLAINLY
     repeats: Repeats | None = None
-    drawn: Measure | None = None
+    drawn: Draws | None = None
 
     @property
     def benchmark(self) -> str:

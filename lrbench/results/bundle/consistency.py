@@ -165,6 +165,8 @@ def check_score(
     findings.compare(where, "the outcomes of the majority", score.majority, answers.majority)
     if score.agreeing is not None:
         findings.compare(where, "the draws that agree", score.agreeing, answers.agreeing)
+    if score.confidence is not None and score.stated != answers.stated(score.confidence):
+        findings.add(where, "its stated confidences are not those that its pattern finds in the completions")
     # Earlier versions recorded no groups.
     if score.groups is not None:
         findings.compare(where, "the groups of the items", score.groups, answers.groups)

@@ -157,7 +157,10 @@ class Regraded:
 
     def _count(self, where: str, item: GradedItem, verdict: Verdict, findings: Findings) -> None:
         """Take the verdict for the outcomes, and hold what a draw votes for against what is read in it."""
-        row = item.model_dump(include={"id", "group"}) | {"paper": verdict.correct, "exact": verdict.exact}
+        row = item.model_dump(include={"id", "group", "completion"}) | {
+            "paper": verdict.correct,
+            "exact": verdict.exact,
+        }
         if item.draw is not None:
             vote = self.grader.read(item.completion)
             findings.compare(where, f"the vote of {item.id}", item.vote, vote)

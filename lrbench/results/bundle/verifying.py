@@ -11,6 +11,8 @@ import hashlib
 import io
 import json
 import tempfile
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from pydantic import ConfigDict, TypeAdapter
 from lrbench.errors import UserError
 from lrbench.methods.plugins import lacking as lacking_packages
 from lrbench.recipe.study import LoadedEdition
+from lrbench.results.answers import Answers
 from lrbench.results.bundle.archive import BundleDamageError, is_sealed, read_archive
 from lrbench.results.bundle.arms import check_arm
 from lrbench.results.bundle.consistency import (
@@ -50,7 +53,7 @@ from lrbench.results.bundle.findings import Findings
 from lrbench.results.bundle.regrading import BenchmarkData, Regraded
 from lrbench.results.bundle.studies import STUDY, lacking, study_from_json
 from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
-from lrbench.results.records import ArmRecord
+from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.text import plain
 from lrbench.store.artifact import INDENT as MANIFEST_INDENT
 from lrbench.store.artifact import MANIFEST, PROVENANCE
@@ -157,6 +160,7 @@ class _Bundle:
     provenances: dict[str, dict[str, Any]] = field(default_factory=dict)
     measured: dict[str, Regraded] = field(default_factory=dict)
     curves: dict[str, Any] = field(default_factory=dict)
+    patterns: defaultdict[str, set[str]] | None = None
     recipes: Recipes = field(default_factory=Recipes)
     contents: LedgerContents = NOTHING
     study: LoadedEdition | None = None
@@ -270,7 +274,9 @@ class _Bundle:
             self.manifests[key] = manifest
             if stage == EVALUATE:
                 identity = manifest["identity"]
-                self.measured[key] = Regraded(identity["protocol"], identity["items"])
+                self.measured[key] = Regraded(
+                    identity["protocol"], identity["items"], answers=Answers(patterns=self._patterns(key))
+                )
         elif file == PROVENANCE:
             self.provenances[key] = json.loads(data)
         elif key in self.measured:
@@ -279,6 +285,18 @@ class _Bundle:
             self.curves[key] = json.loads(data)
         else:
             self.findings.add(name, "belongs to no evaluation of the bundle")
+
+    def _patterns(self, key: str) -> tuple[str, ...]:
+        """The patterns by which records read this evaluation; the ledger comes before the stages."""
+        if self.patterns is None:
+            found = self.patterns = defaultdict(set)
+            for line in self.ledger.get(SCORES, b"").split(b"\n"):
+                # What cannot be read is told when the records are.
+                with suppress(ValueError, KeyError, TypeError, RecursionError):
+                    record = ScoreRecord.model_validate(json.loads(line)["record"])
+                    if record.confidence is not None:
+                        found[record.evaluation_key].add(record.confidence)
+        return tuple(sorted(self.patterns[key]))
 
     def _check_stage(self, key: str, manifest: dict[str, Any]) -> None:
         """Whether the files of a stage are those of its manifest, and its inputs are there."""

@@ -1,0 +1,83 @@
+"""What confidences are worth: the share of votes that agree, and how sure answers say they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrbench.evaluation.statistics import Calibration, Estimate, calibration, mean_share, share_of
+
+if TYPE_CHECKING:
+    from lrbench.results.rows import Cell
+
+
+@dataclass(frozen=True)
+class Stated:
+    """How sure answers say they are.
+
+    `share` is that of the answers that say it; of these are `confidence`, its mean, `accuracy`, and the
+    `calibration`, which are None where no answer says it.
+    """
+
+    share: Estimate
+    confidence: Estimate | None
+    accuracy: Estimate | None
+    calibration: Calibration | None
+
+
+def vote_calibration(cells: Sequence[Cell]) -> Calibration | None:
+    """How well the share of draws that agree says, over all items, whether the majority is right.
+
+    None where one of the results has no draws, or was recorded without how many agree.
+    """
+    confidences: list[float] = []
+    right: list[bool] = []
+    groups: list[str] = []
+    for cell in cells:
+        score = cell.score
+        if score.agreeing is None or score.majority is None or cell.draws == 1:
+            return None
+        confidences += [count / cell.draws for count in score.agreeing]
+        right += [outcome == "1" for outcome in score.majority]
+        groups += _units(cell)
+    return calibration(confidences, right, groups) if confidences else None
+
+
+def stated_in(cells: Sequence[Cell]) -> Stated | None:
+    """How sure the answers to all items say they are; the draws of an item, or of a group, are one unit.
+
+    None where no answer is there, or one of the results was recorded without reading it. Cells whose
+    answers were read by different patterns say different things, and are None too.
+    """
+    if not cells or len({cell.score.confidence for cell in cells}) > 1:
+        return None
+    answers: list[tuple[float | None, bool, str]] = []
+    for cell in cells:
+        if cell.score.stated is None:
+            return None
+        units = _units(cell)
+        for stated, outcomes in zip(cell.score.stated, cell.score.outcomes, strict=True):
+            answers += zip(stated, (outcome == "1" for outcome in outcomes), units, strict=True)
+    if not answers:
+        return None
+    share = share_of([stated is not None for stated, _, _ in answers], [unit for _, _, unit in answers])
+    found = [(stated, right, unit) for stated, right, unit in answers if stated is not None]
+    if not found:
+        return Stated(share, None, None, None)
+    confidences, right, groups = (list(values) for values in zip(*found, strict=True))
+    return Stated(
+        share,
+        # A confidence between nought and one is worth more than an outcome, which is either.
+        mean_share(np.array(confidences), groups, outcomes=np.inf),
+        share_of(right, groups),
+        calibration(confidences, right, groups),
+    )
+
+
+def _units(cell: Cell) -> list[str]:
+    """What the answers to every item belong to, apart from those of other benchmarks."""
+    own = cell.groups or [f"item {place}" for place in range(cell.n)]
+    return [f"{cell.score.benchmark} {group}" for group in own]

@@ -1,0 +1,45 @@
+"""What `measure` may ask for; what it cannot measure is told at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lrbench.recipe.identity import recipe_hash, resolved_yaml
+from lrbench.recipe.loading import load_recipe
+
+
+@pytest.mark.parametrize(
+    ("measure", "told"),
+    [
+        ('{confidence: "(("}', "23: measure.confidence: the pattern is none: missing ), unterminated"),
+        ('{confidence: "sure"}', "23: measure.confidence: the pattern has no group; put parentheses around"),
+        ("{confidence: 5}", "23: measure.confidence: found 5, allowed is text"),
+        ("{}", "1: measure: measures nothing; give `samples`, `confidence` or both"),
+        ("{temperature: 0.5}", "1: measure: measures nothing"),
+        ('{confidence: "(5)", temperature: 0.5}', "43: measure.temperature: given without `samples`"),
+    ],
+)
+def test_what_measures_nothing_is_told_at_its_place(
+    refusal: Callable[..., list[str]], small: str, measure: str, told: str
+) -> None:
+    (problem,) = refusal(f"{small}measure: {measure}\n")
+    assert problem.startswith(f"r.yaml:19:{told}")
+
+
+def test_a_pattern_alone_has_nothing_sampled_and_changes_no_hash(
+    folder: Path, changed: Callable[..., str]
+) -> None:
+    """An arm that votes cannot be sampled, and so says that nothing is."""
+    text = changed(("arms: [base, sft, lightr]", "arms: [base, vote]"))
+    (folder / "plain.yaml").write_text(text)
+    (folder / "r.yaml").write_text(text + 'measure: {confidence: "I am (\\\\d+)% sure"}\n')
+    recipe = load_recipe("r.yaml")
+    assert recipe.measure is not None
+    assert recipe.measure.confidence == r"I am (\d+)% sure"
+    assert recipe.measure.draws is None
+    assert recipe_hash(recipe) == recipe_hash(load_recipe("plain.yaml"))
+    (folder / "again.yaml").write_text(resolved_yaml(recipe))
+    assert load_recipe("again.yaml") == recipe
