@@ -54,6 +54,7 @@ def test_every_hazard_is_in_the_table_with_its_stage_and_its_sentence_and_no_oth
     "block", re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL), ids=lambda text: text[:20]
 )
 def test_every_example_is_a_part_of_a_valid_recipe(block: str, tmp_path: Path) -> None:
+    (tmp_path / "sums.csv").write_text("question,target\n")
     file = tmp_path / "r.yaml"
     file.write_text(f"extends: {REPOSITORY / 'recipes' / 'quickstart.yaml'}\n{block}")
     assert expand(load_recipe(file))

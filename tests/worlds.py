@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.evaluation import items
-from lrbench.sampling import problems
+from lrbench.sampling import problem_sources
 
 WORLD1 = Path(__file__).parent / "data" / "world1"
 
@@ -20,5 +20,5 @@ def world1_problems() -> list[dict[str, Any]]:
 
 def forget_embedded_problems() -> None:
     """Problems of the package are read once a process: let them be read anew, from wherever they are now."""
-    for remembered in (items._embedded_rows, items._chosen_once, problems._embedded):
+    for remembered in (items._embedded_rows, items._chosen_once, problem_sources._embedded):
         remembered.cache_clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,13 +10,12 @@ from lrbench.data.tables import read_table
 from lrbench.errors import DataError
 from lrbench.grading.choices import lettered
 from lrbench.grading.protocol import MOST_LETTERS
-from lrbench.recipe.messages import did_you_mean, excerpt, found
+from lrbench.recipe.messages import excerpt, found
 from lrbench.recipe.references import local_path
+from lrbench.recipe.rows import rows_with_ids, text_in, value_in
 from lrbench.suites.declaration import ExamplesDeclaration, FieldNames
 from lrbench.suites.grader import Grader
 from lrbench.suites.suite import Benchmark
-
-ID = "id"
 
 
 def own_rows(benchmark: Benchmark) -> tuple[Row, ...]:
@@ -28,17 +26,13 @@ def own_rows(benchmark: Benchmark) -> tuple[Row, ...]:
     answer that the benchmark's grader cannot read.
     """
     path = local_path(benchmark.file or "")
-    rows: list[Row] = []
-    places: dict[str, str] = {}
-    for number, (place, raw) in enumerate(read_table(path), start=1):
-        row = _row(place, raw, number, benchmark.fields, benchmark.grader)
-        first = places.setdefault(row["id"], place)
-        if first != place:
-            raise DataError(f"{place}: the id {excerpt(row['id'])} is that of {first} already")
-        rows.append(row)
+    rows = tuple(
+        _row(place, row_id, raw, benchmark.fields, benchmark.grader)
+        for place, row_id, raw in rows_with_ids([path], benchmark.fields.id)
+    )
     if not rows:
         raise DataError(f"{path}: has no items; each row needs a `{benchmark.fields.problem}`")
-    return tuple(rows)
+    return rows
 
 
 def own_examples(declared: ExamplesDeclaration) -> list[tuple[str, str]]:
@@ -46,20 +40,20 @@ def own_examples(declared: ExamplesDeclaration) -> list[tuple[str, str]]:
     path = local_path(declared.file or "")
     examples: list[tuple[str, str]] = []
     for place, raw in read_table(path):
-        problem = _text(place, raw, declared.fields.problem)
-        examples.append((problem, _text(place, raw, declared.fields.answer)))
+        problem = text_in(place, raw, declared.fields.problem)
+        examples.append((problem, text_in(place, raw, declared.fields.answer)))
         if len(examples) == declared.count:
             return examples
     raise DataError(f"{path}: has {len(examples)} worked examples, and {declared.count} are asked for")
 
 
-def _row(place: str, raw: Mapping[str, Any], number: int, fields: FieldNames, grader: Grader) -> Row:
-    problem = _text(place, raw, fields.problem)
+def _row(place: str, row_id: str, raw: Mapping[str, Any], fields: FieldNames, grader: Grader) -> Row:
+    problem = text_in(place, raw, fields.problem)
     if fields.choices is None:
-        answer = _text(place, raw, fields.answer, empty=True)
+        answer = text_in(place, raw, fields.answer, empty=True)
     else:
         choices = _choices(place, raw, fields.choices)
-        answer = _letter(place, _value(place, raw, fields.answer), choices)
+        answer = _letter(place, value_in(place, raw, fields.answer), choices)
         problem = lettered(problem, choices)
     unreadable = grader.unreadable(answer, problem)
     if unreadable is not None:
@@ -67,52 +61,21 @@ def _row(place: str, raw: Mapping[str, Any], number: int, fields: FieldNames, gr
             f"{place}: the gold answer `{fields.answer}` is {found(answer)}, which {unreadable}; the grader "
             f"`{grader.word}` cannot hold anything against it"
         )
-    row = Row(id=_id(place, raw, number, fields), problem=problem, answer=answer, solution=None)
+    row = Row(id=row_id, problem=problem, answer=answer, solution=None)
     if fields.group is not None:
-        row["group"] = _text(place, raw, fields.group)
+        row["group"] = text_in(place, raw, fields.group)
     return row
 
 
-def _id(place: str, raw: Mapping[str, Any], number: int, fields: FieldNames) -> str:
-    name = fields.id or ID
-    if fields.id is None and raw.get(ID) is None:
-        return str(number)
-    return _text(place, raw, name)
-
-
-def _value(place: str, raw: Mapping[str, Any], name: str) -> Any:
-    if raw.get(name) is None:
-        there = ", ".join(f"`{excerpt(str(field))}`" for field in raw)
-        hint = did_you_mean(name, map(str, raw))
-        raise DataError(
-            f"{place}: has no `{excerpt(name)}`; its fields are {there or 'none'}"
-            f"{hint or '; `fields` can say which of them it is'}"
-        )
-    return raw[name]
-
-
-def _text(place: str, raw: Mapping[str, Any], name: str, empty: bool = False) -> str:
-    """A field as text: a number is its digits."""
-    value = _value(place, raw, name)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise DataError(f"{place}: `{excerpt(name)}` has to be text or a number, found {found(value)}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise DataError(f"{place}: `{excerpt(name)}` is {value}, which is no number")
-    text = str(value)
-    if not empty and not text.strip():
-        raise DataError(f"{place}: `{excerpt(name)}` is empty")
-    return text
-
-
 def _choices(place: str, raw: Mapping[str, Any], name: str) -> list[str]:
-    value = _value(place, raw, name)
+    value = value_in(place, raw, name)
     if not isinstance(value, list) or not 2 <= len(value) <= len(MOST_LETTERS):
         raise DataError(
             f"{place}: `{excerpt(name)}` has to be a list of 2 to {len(MOST_LETTERS)} choices, found "
             f"{f'a list of {len(value)}' if isinstance(value, list) else found(value)}"
         )
     named = {f"{name}.{number}": choice for number, choice in enumerate(value)}
-    texts = [_text(place, named, each).strip() for each in named]
+    texts = [text_in(place, named, each).strip() for each in named]
     for number, text in enumerate(texts):
         if text in texts[:number]:
             raise DataError(f"{place}: `{excerpt(name)}` has the choice {found(text)} twice")

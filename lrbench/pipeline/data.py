@@ -10,6 +10,7 @@ from lrbench.evaluation.items import ItemSet, check_listed, public_set
 from lrbench.evaluation.named_tasks.items import chosen_items
 from lrbench.recipe.arms import resolve_arms
 from lrbench.recipe.schema import Recipe
+from lrbench.recipe.training_sources import as_source
 from lrbench.suites.data_names import TEST
 from lrbench.suites.suite import Benchmark, measured_benchmarks
 
@@ -39,8 +40,9 @@ def measured_items(recipe: Recipe) -> tuple[ItemSet, ...]:
 
 def public_sets(recipe: Recipe) -> Iterator[AnySet]:
     """The public data sets that `recipe` reads."""
-    if recipe.data.train in TRAINING_SETS and any(arm.ingredients for arm in resolve_arms(recipe)):
-        yield TRAINING_SETS[recipe.data.train]
+    if any(arm.ingredients for arm in resolve_arms(recipe)):
+        names = (as_source(each).data if isinstance(each, str) else each.data for each in recipe.data.sources)
+        yield from (TRAINING_SETS[name] for name in names if name in TRAINING_SETS)
     benchmarks = measured_benchmarks(recipe.evaluation)
     yield from filter(None, map(public_items, benchmarks))
     if any(map(_has_public_examples, benchmarks)):

@@ -13,7 +13,11 @@ from lrbench.data.sets import TRAINING_SETS
 from lrbench.evaluation.items import ItemSet, check_listed
 from lrbench.evaluation.named_tasks.items import chosen_items
 from lrbench.pipeline.data import public_items, public_sets
+from lrbench.recipe.arms import resolve_arms
+from lrbench.recipe.references import HUB
 from lrbench.recipe.schema import Data, Evaluation, Recipe
+from lrbench.recipe.training_sources import as_source, without_folders
+from lrbench.sampling.problem_sources import OWN_BENCHMARK, is_absent
 from lrbench.sampling.problems import Problems, check_size
 from lrbench.suites.suite import Benchmark, measured_benchmarks
 
@@ -46,20 +50,37 @@ def absent_sets(recipe: Recipe) -> Iterator[AnySet]:
     return (found for found in public_sets(recipe) if not is_here(found, recipe.runtime.data_root))
 
 
-def expected_problems(data: Data) -> tuple[Problems, Problems | None]:
-    """Stand-ins for the training problems of a public set, and for those held out where there are any.
+def absent_hub_sets(recipe: Recipe) -> Iterator[str]:
+    """The training sets of the hub that `recipe` reads and a run would fetch first."""
+    if any(arm.ingredients for arm in resolve_arms(recipe)):
+        for written, name in zip(recipe.data.sources, recipe.data.names, strict=True):
+            if name.startswith(HUB) and is_absent(written, recipe.runtime.data_root):
+                yield name
 
-    Raises `DataError` when the set has fewer.
+
+def expected_problems(data: Data) -> tuple[Problems, Problems | None]:
+    """Stand-ins for the training problems of sets that are not all here, and for those held out if any are.
+
+    Raises `DataError` when a set whose size is known has fewer.
     """
-    data_set = TRAINING_SETS[data.train]
-    check_size(data, data_set.rows)
+    sources = [as_source(each) if isinstance(each, str) else each for each in data.sources]
+    known = [TRAINING_SETS.get(source.data or "") for source in sources]
+    for place, data_set in enumerate(known):
+        if data_set is not None:
+            check_size(data, data_set.rows, place)
+    benchmark = known[0].benchmark if known[0] is not None else OWN_BENCHMARK
 
     def some(what: str, count: int) -> Problems:
-        ids = [f"{data.train} {data.selection} {data.seed} {what} {number}" for number in range(count)]
-        return Problems(data_set.benchmark, ids, list(ids), list(ids), list(ids))
+        ids = [f"{_told(data)} {data.selection} {data.seed} {what} {number}" for number in range(count)]
+        return Problems([benchmark] * count, ids, list(ids), list(ids), list(ids))
 
     held_out = some("held out", data.held_out) if data.held_out else None
     return some("problem", data.problems), held_out
+
+
+def _told(data: Data) -> str:
+    """What the sources are, as far as it is known without having them."""
+    return data.train if isinstance(data.train, str) else repr(without_folders(data.train))
 
 
 def expected_items(recipe: Recipe) -> tuple[ItemSet, ...]:

@@ -9,8 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lrbench.data.access import is_here
-from lrbench.data.sets import TRAINING_SETS
 from lrbench.errors import DataError, LrbenchError
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.repeats import Repeats
@@ -21,7 +19,13 @@ from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.sources import Source
 from lrbench.models.source import LocatedModel, expect, locate, model_identity
 from lrbench.pipeline.data import measured_items
-from lrbench.pipeline.expecting import absent_sets, absent_tasks, expected_items, expected_problems
+from lrbench.pipeline.expecting import (
+    absent_hub_sets,
+    absent_sets,
+    absent_tasks,
+    expected_items,
+    expected_problems,
+)
 from lrbench.pipeline.failures import Cause, ends_run
 from lrbench.pipeline.repeating import repeats_of
 from lrbench.pipeline.stages.answering import AnsweredBy, Reader
@@ -37,6 +41,7 @@ from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant, expand, point_text
 from lrbench.recipe.schema import Data, ModelReference, Recipe
 from lrbench.results.identity import model_of
+from lrbench.sampling.problem_sources import is_absent
 from lrbench.sampling.problems import Problems, load_held_out, load_problems
 from lrbench.store.keys import FileHashes, stable_hash
 from lrbench.suites.suite import measured_benchmarks
@@ -248,6 +253,7 @@ class _Materials:
                 lacking = error
         if not self.fetch:
             self.absent.update({f"the data set {found.name}": None for found in absent_sets(recipe)})
+            self.absent.update({f"the data set {name}": None for name in absent_hub_sets(recipe)})
             self.absent.update({f"the data of lm-eval's {name}": None for name in absent_tasks(recipe)})
         held_out = None if solutions is None else ReferenceRollouts(expert, solutions, recipe.sampling)
         measured = measured_items if self.fetch else expected_items
@@ -309,14 +315,14 @@ class _Materials:
         def find() -> tuple[Problems, Problems | None]:
             if not self.fetch and self._is_absent(data):
                 return expected_problems(data)
-            held_out = load_held_out(data, self.data_root) if data.held_out else None
-            return load_problems(data, self.data_root), held_out
+            held_out = load_held_out(data, self.data_root, self.fetch) if data.held_out else None
+            return load_problems(data, self.data_root, self.fetch), held_out
 
         found: tuple[Problems, Problems | None] = self._once(data, find)
         return found
 
     def _is_absent(self, data: Data) -> bool:
-        return data.train in TRAINING_SETS and not is_here(TRAINING_SETS[data.train], self.data_root)
+        return any(is_absent(source, self.data_root) for source in data.sources)
 
 
 def _raise_what_ends_all(error: LrbenchError) -> None:
@@ -433,7 +439,7 @@ class _Builder:
         assert self.problems is not None
         if source.label_field is not None and not any(self.problems.labels(source.label_field)):
             raise DataError(
-                f'{self.recipe.data.train}: no problem has an "{source.label_field}", which arms with the '
+                f'{self.recipe.data.label}: no problem has an "{source.label_field}", which arms with the '
                 f"source {source.word} learn from; add them or leave those arms out"
             )
         if source.stage == CheckedSolutions.name:

@@ -24,12 +24,14 @@ from lrbench.recipe.schema import (
     ArmDeclaration,
     Budget,
     Compare,
+    Data,
     Divergence,
     EngineChoice,
     Evaluation,
     Recipe,
     Training,
 )
+from lrbench.recipe.training_sources import as_source
 from lrbench.suites.shipped import SHIPPED
 from lrbench.suites.suite import LM_EVAL
 
@@ -42,6 +44,8 @@ BATCH_UNITS = ("rollouts_per_update", "steps_per_update")
 
 def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
     """Everything in the valid `sections` of a recipe (by field name) that does not fit together."""
+    if "data" in sections:
+        yield from _repeated_sources(sections["data"])
     if "divergence" in sections:
         yield from _threshold(sections["divergence"])
     if "training" in sections:
@@ -226,6 +230,15 @@ def _own_settings(declaration: ArmDeclaration, arm: Arm, recipe: Recipe, path: P
         message = "given beside `rollouts_per_update`, allowed is one of the two"
         yield (*path, "training", "steps_per_update"), message
     yield from _match(declaration.training.budget, (*path, "training", "budget"))
+
+
+def _repeated_sources(data: Data) -> Iterator[Finding]:
+    """A source that is listed before as the same: its problems would be learnt from twice under other ids."""
+    contents = [as_source(each) if isinstance(each, str) else each for each in data.sources]
+    for place, source in enumerate(contents):
+        if any(source.content == earlier.content for earlier in contents[:place]):
+            message = "stands in the list before; `weight` says how much of a source is drawn"
+            yield ("data", "train", place), message
 
 
 def _one_amateur(amateur: Amateur) -> Iterator[Finding]:

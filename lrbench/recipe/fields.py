@@ -122,7 +122,7 @@ def leaf_paths() -> list[Path]:
             # A component is a field of its own besides: it may be a word, and it may be swept as a whole.
             return [path, *leaves] if "words" in inner else leaves
         if is_list(path) and is_mapping((*path, 0)):
-            return within((*path, 0))
+            return [path] if _value(schema_at(path) or {}).get("whole") else within((*path, 0))
         return [path]
 
     return within(())

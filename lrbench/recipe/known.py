@@ -21,6 +21,7 @@ from lrbench.recipe.references import (
     origin_of_problems,
 )
 from lrbench.recipe.suites import file_places, suite_names
+from lrbench.recipe.training_sources import training_places
 from lrbench.suites.shipped import FILE, SHIPPED
 
 
@@ -41,6 +42,8 @@ def unknown_things(recipe: Fields) -> list[Problem]:
     check(("pair", "expert", "model"), wrong_model)
     check(("pair", "amateur", "model"), wrong_model)
     check(("data", "train"), wrong_problems)
+    for path in training_places(recipe, ("data", "train")):
+        check(path, wrong_set if path[-1] == "data" else wrong_problems)
     check(("evaluation", "suite"), wrong_suite)
     check(("runtime", "data_root"), wrong_folder)
     check(("evaluation", "lm_eval", "include_path"), wrong_folder)
@@ -157,7 +160,8 @@ def wrong_problems(reference: str) -> str | None:
         case Origin.EMBEDDED:
             known = reference in embedded
             return None if known else _not_among(reference, embedded, "embedded problem sets are")
-        case Origin.PUBLIC:
+        case Origin.PUBLIC | Origin.HUB:
+            # What is no name of the hub's, the schema says.
             return None
     file = local_path(reference)
     if is_there(file):
@@ -166,6 +170,14 @@ def wrong_problems(reference: str) -> str | None:
     meant = nearest(reference, [*embedded, *TRAINING_SETS]) or _embedded(nearest(reference, names))
     hint = f"; did you mean `{meant}`?" if meant else did_you_mean(file.name, neighbours(file))
     return f"found {found(reference)}, but there is no such file{hint}"
+
+
+def wrong_set(reference: str) -> str | None:
+    """What is wrong with the name of a set that lrbench has, if anything."""
+    from lrbench.embedded.assets import available_problem_sets
+
+    known = [*(EMBEDDED + name for name in available_problem_sets()), *TRAINING_SETS]
+    return None if reference in known else _not_among(reference, known, "sets of training problems are")
 
 
 def _embedded(name: str | None) -> str | None:

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from lrbench.data.sets import TRAINING_SETS
 from lrbench.recipe.messages import OVERRIDE, Problem, printable
 from lrbench.recipe.messages import Path as FieldPath
 from lrbench.recipe.nodes import Fields, Items, Leaf, Node, find, with_value
-from lrbench.recipe.references import EMBEDDED, HUB_ID, is_there
+from lrbench.recipe.references import EMBEDDED, HUB, HUB_ID, is_there
 from lrbench.recipe.suites import file_places
+from lrbench.recipe.training_sources import training_places
 
 FOLDERS = ("evaluation.lm_eval.include_path",)
 MODELS = ("pair.expert.model", "pair.amateur.model")
 FILE = "file"
-FIELDS = (*FOLDERS, *MODELS, "data.train", "runtime.data_root")
+TRAIN = "data.train"
+FIELDS = (*FOLDERS, *MODELS, TRAIN, "runtime.data_root")
 
 
 def placed_paths(recipe: Fields, warnings: list[Problem]) -> Fields:
@@ -48,7 +51,7 @@ def placed_paths(recipe: Fields, warnings: list[Problem]) -> Fields:
 
 def _places(recipe: Fields) -> Iterator[tuple[str, FieldPath]]:
     """Every place where a path may stand, with the name of its field."""
-    for path in file_places(recipe):
+    for path in chain(file_places(recipe), _training_files(recipe)):
         yield FILE, path
     for field in FIELDS:
         yield field, tuple(field.split("."))
@@ -58,12 +61,21 @@ def _places(recipe: Fields) -> Iterator[tuple[str, FieldPath]]:
             yield field, ("sweep", "points", place, field)
 
 
+def _training_files(recipe: Fields) -> Iterator[FieldPath]:
+    """Every place where one of several sources of training problems may name a file."""
+    yield from training_places(recipe, ("data", "train"))
+    for place in range(_length(find(recipe, ("sweep", "grid", TRAIN)))):
+        yield from training_places(recipe, ("sweep", "grid", TRAIN, place))
+    for place in range(_length(find(recipe, ("sweep", "points")))):
+        yield from training_places(recipe, ("sweep", "points", place, TRAIN))
+
+
 def _length(node: Node | None) -> int:
     return len(node.items) if isinstance(node, Items) else 0
 
 
 def _is_relative(text: str) -> bool:
-    named = text in TRAINING_SETS or text.startswith(EMBEDDED)
+    named = text in TRAINING_SETS or text.startswith((EMBEDDED, HUB))
     return bool(text) and not named and not text.startswith("~") and not Path(text).is_absolute()
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from lrbench.data.sets import TRAINING_SETS
 
 EMBEDDED = "embedded/"
+# Begins the name of a data set of the hub.
+HUB = "hub:"
 # Where `make smollm2` puts its model.
 SMOLLM2_FOLDER = "./models/smollm2-135m-instruct"
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
@@ -37,11 +39,13 @@ def origin_of_model(reference: str) -> Origin:
 
 
 def origin_of_problems(reference: str) -> Origin:
-    """`embedded/FAMILY` ships with lrbench, `gsm8k/train` and `math/train` are public; anything else is a
-    JSONL file, relative like a folder.
+    """`embedded/FAMILY` ships with lrbench, `gsm8k/train` and `math/train` are public, `hub:OWNER/NAME` is of
+    the hub; anything else is a file, relative like a folder.
     """
     if reference in TRAINING_SETS:
         return Origin.PUBLIC
+    if reference.startswith(HUB):
+        return Origin.HUB
     return Origin.EMBEDDED if reference.startswith(EMBEDDED) else Origin.LOCAL
 
 

@@ -8,6 +8,7 @@ identity of the stages that read it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -23,6 +24,7 @@ from lrbench.methods.targets import AnyTarget
 from lrbench.recipe.controlling import with_controls
 from lrbench.recipe.kinds import Kind
 from lrbench.recipe.measuring import Measure
+from lrbench.recipe.training_sources import AnyTraining, TrainingSource, train_label
 from lrbench.suites.declaration import AnySuite, NamedTasks
 
 SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -102,18 +104,39 @@ class Pair(Section):
 
 
 class Data(Section):
-    """Training problems: `embedded/FAMILY`, `gsm8k/train`, `math/train`, or a JSONL file.
+    """Training problems: `embedded/FAMILY`, `gsm8k/train`, `math/train`, `hub:OWNER/NAME`, a file, or a list
+    of such names and of sources with weights (`lrbench.recipe.training_sources`).
 
     `problems` of them are taken: the first ones, or a sample drawn with `seed`, which is apart from the
     recipe's own, so that runs of several seeds learn from the same problems. The next `held_out` ones in
     the same order are never learnt from: the perplexity of their solutions is measured while training.
     """
 
-    train: Annotated[str, Field(min_length=1)]
+    train: AnyTraining
     problems: Count
     selection: Literal["first", "sample"] = "first"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     held_out: Annotated[int, Field(ge=0, le=LARGEST_COUNT)] = 0
+
+    @property
+    def label(self) -> str:
+        """What messages call the training data."""
+        return train_label(self.train)
+
+    @property
+    def sources(self) -> tuple[str | TrainingSource, ...]:
+        """Where the problems come from, each as it is written."""
+        return (self.train,) if isinstance(self.train, str) else self.train
+
+    @property
+    def names(self) -> list[str]:
+        """What messages call each source."""
+        return [each if isinstance(each, str) else each.name for each in self.sources]
+
+    @property
+    def weights(self) -> list[Fraction]:
+        """How much of each source is drawn, in proportion."""
+        return [Fraction(1) if isinstance(each, str) else each.share for each in self.sources]
 
 
 class Divergence(Section):

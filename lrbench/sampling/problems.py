@@ -7,36 +7,40 @@ separately, so that no label can reach an arm that claims to use none.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
-from lrbench.data.access import open_set
-from lrbench.data.json_lines import read_json_lines
-from lrbench.data.sets import TRAINING_SETS
-from lrbench.embedded import assets
 from lrbench.errors import DataError, TooFewProblemsError
-from lrbench.recipe.messages import excerpt, found
-from lrbench.recipe.references import EMBEDDED, Origin, local_path, origin_of_problems
+from lrbench.recipe.messages import excerpt
 from lrbench.recipe.schema import Data
+from lrbench.sampling.problem_sources import ProblemRow, SourceRows, read_source
 from lrbench.store.keys import stable_hash
+from lrbench.suites.graders import checker_of
 
 
 @dataclass(frozen=True)
 class Problems:
     """Parallel lists over problems; `answers` and `solutions` hold None where the set has none.
 
-    Answers are checked as those of `benchmark` are. `source` is what a recipe calls the set.
+    The answer of each is checked as those of its benchmark are. `source` is what a recipe calls the set, or
+    all of them, and `places` says where a user finds each problem.
     """
 
-    benchmark: str
+    benchmarks: list[str]
     ids: list[str]
     texts: list[str]
     answers: list[str | None]
     solutions: list[str | None]
     source: str = ""
+    places: Sequence[str] = ()
+
+    def only(self, places: Sequence[int]) -> Problems:
+        """The problems at these places, in this order."""
+        names = ("benchmarks", "ids", "texts", "answers", "solutions", *(["places"] if self.places else []))
+        parts: dict[str, Any] = {name: [getattr(self, name)[place] for place in places] for name in names}
+        return replace(self, **parts)
 
     def labels(self, field: str) -> list[str | None]:
         """What the problems have in `answer` or `solution`."""
@@ -44,13 +48,29 @@ class Problems:
 
     def place(self, index: int) -> str:
         """Where a user finds problem `index`: file and line, or set and id."""
-        wanted = self.ids[index]
-        if self.source and origin_of_problems(self.source) is Origin.LOCAL:
-            path = local_path(self.source)
-            for number, row in read_json_lines(path):
-                if str(row.get("id", f"line-{number}")) == wanted:
-                    return f"{path}:{number}"
-        return f"{self.source}: problem {wanted}"
+        return self.places[index] if self.places else f"{self.source}: problem {self.ids[index]}"
+
+    @property
+    def benchmark(self) -> str:
+        """The benchmark as whose all answers are checked. Raises `DataError` where sources differ in it."""
+        different = sorted(set(self.benchmarks))
+        if len(different) != 1:
+            raise DataError(
+                f"{self.source}: answers are checked in different ways ({', '.join(different)}), and here "
+                "they have to be of one kind; set data.train to one of the sources"
+            )
+        return different[0]
+
+    @property
+    def checked_as(self) -> str | list[str]:
+        """Identity of how answers are checked: the benchmark, or that of each problem where they differ."""
+        return self.benchmarks[0] if len(set(self.benchmarks)) == 1 else self.benchmarks
+
+    @property
+    def checker_versions(self) -> Any:
+        """The version of what checks answers, or that of each benchmark where there are several."""
+        versions = {name: checker_of(name).version for name in sorted(set(self.benchmarks))}
+        return versions if len(versions) > 1 else next(iter(versions.values()))
 
     @property
     def texts_hash(self) -> str:
@@ -68,114 +88,126 @@ class Problems:
         return stable_hash(self.solutions)
 
 
-def load_problems(data: Data, data_root: str | None = None) -> Problems:
-    """The `data.problems` problems, in file order, that `data` selects from the set that it names.
+def load_problems(data: Data, data_root: str | None = None, fetch: bool = True) -> Problems:
+    """The `data.problems` problems that `data` selects, in file order.
 
-    `data_root` is the folder of the public data sets, None for the usual places. Raises `DataError` when
-    the set is missing, malformed (with its line number) or too small.
+    Several sources give shares in proportion to their weights (`shares`), in which each selects for itself;
+    the problems of each are spread evenly over the whole. `data_root` is the folder of the public data sets,
+    None for the usual places; data of the hub come from its cache unless `fetch`. Raises `DataError` when a
+    set is missing, malformed (with its place) or too small.
     """
-    return _selected(data, data_root, 0, data.problems)
+    return _selected(data, data_root, fetch, held_out=False)
 
 
-def load_held_out(data: Data, data_root: str | None = None) -> Problems:
+def load_held_out(data: Data, data_root: str | None = None, fetch: bool = True) -> Problems:
     """The `data.held_out` problems, in file order, that `data` would select next: none is learnt from.
 
     Raises `DataError` as `load_problems` does, and when one of them has no solution to measure by.
     """
-    held_out = _selected(data, data_root, data.problems, data.problems + data.held_out)
+    held_out = _selected(data, data_root, fetch, held_out=True)
     for problem_id, solution in zip(held_out.ids, held_out.solutions, strict=True):
         if not solution:
             raise DataError(
-                f'{data.train}: the held-out problem {problem_id} has no "solution", whose perplexity is '
+                f'{data.label}: the held-out problem {problem_id} has no "solution", whose perplexity is '
                 "measured; add one, or set data.held_out to 0"
             )
     return held_out
 
 
-def check_size(data: Data, rows: int) -> None:
-    """Raise `DataError` unless a set of so many rows has the problems that `data` selects and holds out."""
-    if rows < data.problems:
+def shares(count: int, weights: Sequence[Fraction]) -> list[int]:
+    """`count` divided in proportion to `weights` by largest remainders, of equal ones the earlier."""
+    exact = [count * weight / sum(weights) for weight in weights]
+    given = [int(share) for share in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda place: given[place] - exact[place])
+    for place in by_remainder[: count - sum(given)]:
+        given[place] += 1
+    return given
+
+
+def check_size(data: Data, rows: int, place: int = 0) -> None:
+    """Raise `DataError` unless a source of so many rows has the problems that `data` selects and holds out.
+
+    `place` is that of the source in the recipe.
+    """
+    problems, held_out = (shares(count, data.weights)[place] for count in (data.problems, data.held_out))
+    several = len(data.sources) > 1
+    name = data.names[place]
+    if rows < problems:
         raise TooFewProblemsError(
             ("data", "problems"),
             data.problems,
-            f"{data.train} has {rows} problems, and {data.problems} are asked for; set it to {rows} or fewer",
+            f"{name} has {rows} problems, and {problems} are asked for"
+            + (
+                f", its share of {data.problems}; ask for fewer, or give it less weight"
+                if several
+                else f"; set it to {rows} or fewer"
+            ),
         )
-    if rows < data.problems + data.held_out:
+    if rows < problems + held_out:
         raise TooFewProblemsError(
             ("data", "held_out"),
             data.held_out,
-            f"{data.train} has {rows} problems, of which data.problems takes {data.problems}, and "
-            f"{data.held_out} more are asked for; set it to {rows - data.problems} or fewer",
+            f"{name} has {rows} problems, of which data.problems takes {problems}, and {held_out} more are "
+            + (
+                f"asked for, its share of {data.held_out}; ask for fewer, or give it less weight"
+                if several
+                else f"asked for; set it to {rows - problems} or fewer"
+            ),
         )
 
 
-def _selected(data: Data, data_root: str | None, start: int, stop: int) -> Problems:
-    """Those that come `start`th to `stop`th in the order in which `data` selects."""
-    benchmark, rows = _all_rows(data.train, data_root)
-    if not rows:
-        raise DataError(f'{data.train}: has no problems; each line must be an object with a "problem"')
-    check_size(data, len(rows))
-    order = _lots(rows, data.seed) if data.selection == "sample" else list(range(len(rows)))
-    chosen = [rows[index] for index in sorted(order[start:stop])]
+def _selected(data: Data, data_root: str | None, fetch: bool, held_out: bool) -> Problems:
+    """The problems that are learnt from, or those that are held out."""
+    read = [read_source(source, data_root, fetch) for source in data.sources]
+    learnt, kept = (shares(count, data.weights) for count in (data.problems, data.held_out))
+    ids = _different_ids(read)
+    chosen: list[tuple[Fraction, str, str, ProblemRow]] = []
+    for place, source in enumerate(read):
+        check_size(data, len(source.rows), place)
+        order = _lots(source.rows, data.seed) if data.selection == "sample" else list(range(len(source.rows)))
+        start, count = (learnt[place], kept[place]) if held_out else (0, learnt[place])
+        for number, index in enumerate(sorted(order[start : start + count])):
+            # In the middle of its part of the whole, so that any beginning is in proportion too.
+            middle = Fraction(2 * number + 1, 2 * count)
+            chosen.append((middle, source.benchmark, ids[place][index], source.rows[index]))
+    chosen.sort(key=lambda each: each[0])
     return Problems(
-        benchmark=benchmark,
-        ids=[row["id"] for row in chosen],
-        texts=[row["problem"] for row in chosen],
-        # Two golds of MATH are empty; nothing can be checked against them.
-        answers=[row.get("answer") or None for row in chosen],
-        solutions=[row.get("solution") for row in chosen],
-        source=data.train,
+        benchmarks=[benchmark for _, benchmark, _, _ in chosen],
+        ids=[problem_id for _, _, problem_id, _ in chosen],
+        texts=[row.text for *_, row in chosen],
+        answers=[row.answer for *_, row in chosen],
+        solutions=[row.solution for *_, row in chosen],
+        source=data.label,
+        places=[row.place for *_, row in chosen],
     )
 
 
-def _all_rows(train: str, data_root: str | None) -> tuple[str, list[Mapping[str, Any]]]:
-    """Every row of the set that `train` names, and the benchmark whose rules its answers are checked by."""
-    match origin_of_problems(train):
-        case Origin.EMBEDDED:
-            family = train.removeprefix(EMBEDDED)
-            return family, _embedded(family)
-        case Origin.PUBLIC:
-            data_set = TRAINING_SETS[train]
-            return data_set.benchmark, list(open_set(data_set, data_root))
-        case _:
-            return "math", _read_jsonl(local_path(train))
+def _different_ids(sources: Sequence[SourceRows]) -> list[list[str]]:
+    """The ids of every source's problems; one that has an id of an earlier one has its number before all.
+
+    Raises `DataError` where an id with the number is that of an earlier problem too.
+    """
+    taken: set[str] = set()
+    ids = []
+    for number, source in enumerate(sources, start=1):
+        own = [row.id for row in source.rows]
+        if not taken.isdisjoint(own):
+            own = [f"{number}/{problem_id}" for problem_id in own]
+            again = next((place for place, problem_id in enumerate(own) if problem_id in taken), None)
+            if again is not None:
+                raise DataError(
+                    f"{source.rows[again].place}: the id {excerpt(source.rows[again].id)} is that of an "
+                    f"earlier source, and so is {excerpt(own[again])}; give {source.name} other ids"
+                )
+        taken.update(own)
+        ids.append(own)
+    return ids
 
 
-@lru_cache
-def _embedded(family: str) -> list[Mapping[str, Any]]:
-    return list(assets.problems(family, "train"))
-
-
-def _lots(rows: list[Mapping[str, Any]], seed: int) -> list[int]:
+def _lots(rows: Sequence[ProblemRow], seed: int) -> list[int]:
     """Indices of all rows in an order drawn with `seed`; that of any two depends on their ids alone."""
 
     def lot(index: int) -> bytes:
-        return hashlib.sha256(f"{seed}/{rows[index]['id']}".encode()).digest()
+        return hashlib.sha256(f"{seed}/{rows[index].id}".encode()).digest()
 
     return sorted(range(len(rows)), key=lot)
-
-
-def _read_jsonl(path: Path) -> list[Mapping[str, Any]]:
-    rows = []
-    lines: dict[str, int] = {}
-    for number, value in read_json_lines(path):
-        row = _checked(path, number, value)
-        first = lines.setdefault(row["id"], number)
-        if first != number:
-            raise DataError(f"{path}:{number}: the id {excerpt(row['id'])} is that of line {first} already")
-        rows.append(row)
-    return rows
-
-
-def _checked(path: Path, number: int, row: Any) -> Mapping[str, Any]:
-    where = f"{path}:{number}"
-    if not isinstance(row, dict) or not isinstance(row.get("problem"), str) or not row["problem"].strip():
-        raise DataError(f'{where}: each line must be an object with a non-empty string "problem"')
-    problem_id = row.get("id", f"line-{number}")
-    if isinstance(problem_id, bool) or not isinstance(problem_id, str | int) or problem_id == "":
-        raise DataError(f'{where}: "id" must be a string or a whole number, found {found(problem_id)}')
-    for field in ("answer", "solution"):
-        if row.get(field) is not None and not isinstance(row[field], str):
-            raise DataError(f'{where}: "{field}" must be a string, found {found(row[field])}')
-    # A number and its digits are one id: results are kept by its text.
-    return {**row, "id": str(problem_id)}

@@ -22,6 +22,7 @@ class Evaluation:
     def __init__(self, suite: SuiteDeclaration) -> None:
         self.suite = suite
         self.benchmarks = None
+        self.lm_eval = None
 
 
 def benchmark(folder: Path, rows: list[Any] | str, **said: Any) -> Benchmark:

@@ -19,8 +19,9 @@ from lrbench.pipeline.exporting.hub_results import measured_by, model_index
 from lrbench.pipeline.exporting.licences import Licence
 from lrbench.recipe.identity import resolved_yaml
 from lrbench.recipe.measuring import SAMPLED
-from lrbench.recipe.references import EMBEDDED, Origin, origin_of_model, origin_of_problems
+from lrbench.recipe.references import EMBEDDED, Origin, origin_of_model
 from lrbench.recipe.schema import EngineChoice, Recipe, Runtime
+from lrbench.recipe.training_sources import without_folders
 from lrbench.results.board import Board
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.rows import Row
@@ -107,13 +108,10 @@ def without_places(recipe: Recipe) -> Recipe:
         "expert": recipe.pair.expert.model_copy(update={"model": model_name(recipe.pair.expert.model)}),
         "amateur": amateur,
     }
-    train = recipe.data.train
-    if origin_of_problems(train) is Origin.LOCAL:
-        train = Path(train).name
     return recipe.model_copy(
         update={
             "pair": recipe.pair.model_copy(update=pair),
-            "data": recipe.data.model_copy(update={"train": train}),
+            "data": recipe.data.model_copy(update={"train": without_folders(recipe.data.train)}),
             "sampling": recipe.sampling.model_copy(update=_engine(recipe.sampling.engine)),
             "evaluation": recipe.evaluation.model_copy(update=_engine(recipe.evaluation.engine)),
             "runtime": Runtime(),
@@ -262,7 +260,7 @@ def _stages(facts: CardFacts) -> str:
         if name != "training"
     ]
     return (
-        f"Training problems: {markdown(without_places(facts.recipe).data.train)}, "
+        f"Training problems: {markdown(without_places(facts.recipe).data.label)}, "
         f"{facts.recipe.data.problems:,} of them.\n\n"
         + _table(("what a stage is made from", ""), identities)
         + "\n\n"

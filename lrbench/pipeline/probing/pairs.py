@@ -6,7 +6,7 @@ No item of a benchmark is asked: a pair chosen by a test set would then be measu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lrbench.errors import DataError, UserError
@@ -123,14 +123,7 @@ def spread(problems: Problems, items: int) -> Problems:
             "data.train to a set that has them"
         )
     count = min(items, len(answered))
-    return _only(problems, [answered[index * len(answered) // count] for index in range(count)])
-
-
-def _only(problems: Problems, places: list[int]) -> Problems:
-    return replace(
-        problems,
-        ids=[problems.ids[place] for place in places],
-        texts=[problems.texts[place] for place in places],
-        answers=[problems.answers[place] for place in places],
-        solutions=[problems.solutions[place] for place in places],
-    )
+    chosen = problems.only([answered[index * len(answered) // count] for index in range(count)])
+    # One grader reads all answers of a probe; this says where they are of several kinds.
+    _ = chosen.benchmark
+    return chosen

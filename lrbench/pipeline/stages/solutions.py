@@ -53,11 +53,11 @@ class CheckedSolutions(RolloutSource):
         return {
             **super().identity,
             "answers": self.problems.answers_hash,
-            "answers_checked_as": self.problems.benchmark,
+            "answers_checked_as": self.problems.checked_as,
             "solutions": self.sampling.solutions.model_dump(mode="json"),
             "engine": self.sampling.engine.name,
             "seed": self.seed,
-            "grader_version": checker_of(self.problems.benchmark).version,
+            "grader_version": self.problems.checker_versions,
         } | turn_marks(self.expert).writing
 
     @property
@@ -166,7 +166,7 @@ class CheckedSolutions(RolloutSource):
             return Rejection.UNFINISHED
         text = workspace.expert.tokenizer.decode(completion[:-1])
         answered = Answered(text, gold, self.problems.texts[index])
-        verdict = checker_of(self.problems.benchmark).grade(answered)
+        verdict = checker_of(self.problems.benchmarks[index]).grade(answered)
         if verdict.correct:
             return None
         return Rejection.UNREAD if verdict.prediction is None else Rejection.WRONG
