@@ -114,7 +114,7 @@ def _listed(name: str, split: str, config: str | None) -> tuple[str, ...] | None
         files = list_repo_files(repository, revision=revision or None, repo_type=DATA_SET)
     except HfHubHTTPError as error:
         raise DataError(f"{_unfetched(name, error)}; check its name and revision, and HF_TOKEN") from error
-    except _unreachable():
+    except _unfetchable():
         return None
     return chosen_files(name, files, split, config)
 
@@ -135,7 +135,7 @@ def _snapshot(
                 local_files_only=wanted is None,
             )
         )
-    except (*_unreachable(), ValueError) as error:
+    except _unfetchable() as error:
         if wanted is None and not fetch:
             raise AbsentHubDataError(f"the data set {name} of the hub is not here") from error
         raise AbsentHubDataError(
@@ -143,11 +143,12 @@ def _snapshot(
         ) from error
 
 
-def _unreachable() -> tuple[type[Exception], ...]:
-    """What `huggingface_hub` raises where the network fails: which library it speaks through, it changes."""
+def _unfetchable() -> tuple[type[Exception], ...]:
+    """What `huggingface_hub` raises where the network fails, or where a name is none of its names."""
     from huggingface_hub import errors
 
-    return OSError, errors.HTTPError
+    # Of the library that it speaks HTTP through, which is another one in other versions.
+    return OSError, ValueError, errors.HTTPError  # type: ignore[attr-defined]
 
 
 def _unfetched(name: str, error: Exception) -> str:

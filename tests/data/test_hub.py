@@ -107,6 +107,8 @@ def test_without_network_a_run_takes_the_cache_or_says_what_is_missing(
         DataError, match=r"the data set nobody/nothing cannot be fetched from the hub .* network"
     ):
         hub_files("nobody/nothing", "train", None, fetch=True)
+    with pytest.raises(DataError, match=r"the data set a--b/c cannot be fetched from the hub"):
+        hub_files("a--b/c", "train", None, fetch=True)
 
 
 def test_a_run_asks_for_the_files_of_the_split_alone(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
