@@ -22,7 +22,7 @@ from lrbench.recipe.references import EMBEDDED, HUB, HUB_ID
 
 Words = Annotated[str, Field(min_length=1)]
 REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
-# Read as lines whatever a recipe says of its fields, as they were before there were others.
+# A name with any other ending is a file of JSON lines, as all were before there were other kinds.
 OTHER_ENDINGS = tuple(ending for ending in ENDINGS if not ending.startswith(".jsonl"))
 LARGEST_WEIGHT = 10**6
 TRAIN_SPLIT = "train"
