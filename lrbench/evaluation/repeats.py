@@ -29,6 +29,15 @@ class Repeats:
     def __bool__(self) -> bool:
         return bool(self.exact or self.near)
 
+    def text(self, benchmark: str) -> str:
+        """A sentence for people."""
+        kinds = ((self.exact, "word for word"), (self.near, "nearly"))
+        how = ", ".join(f"{count} {kind}" for count, kind in kinds if count)
+        return (
+            f"{self.exact + self.near} of the {self.items} items of {benchmark} repeat training problems "
+            f"({how}): what is learnt from them is measured on them too."
+        )
+
 
 def count_repeats(items: Iterable[str], training: Iterable[str]) -> Repeats:
     """How many of the problems `items` repeat one that is learnt from."""

@@ -20,7 +20,6 @@ from lrbench.pipeline.progress import Reporter, Silent
 from lrbench.pipeline.prompting import remarks_on_prompts
 from lrbench.pipeline.recording import arm_record, recipe_record, score_records
 from lrbench.pipeline.redoing import redone
-from lrbench.pipeline.repeating import remarks_on_repeats
 from lrbench.pipeline.requirements import check_requirements
 from lrbench.pipeline.stages.base import EARLIER, Stage
 from lrbench.pipeline.workspace import Workspace
@@ -70,7 +69,7 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
     work, failed = preflight(plan, store, workspaces.of)
     waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
     remarks = [*remarks_on_prompts(waiting), *(remarks_on_fidelity(plan.arms) if waiting else [])]
-    remarks += remarks_on_repeats(waiting)
+    remarks += dict.fromkeys(said for stage in waiting for said in stage.remarks)
     for line in [*map(str, redone(plan.stages, store)), *remarks]:
         reporter.say(line)
     ledger = Ledger(runs / "ledger")

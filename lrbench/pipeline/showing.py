@@ -15,7 +15,6 @@ from lrbench.pipeline.hazards import remarks_on_fidelity
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.prompting import ends_of_turns, remarks_on_prompts
 from lrbench.pipeline.redoing import redone
-from lrbench.pipeline.repeating import remarks_on_repeats
 from lrbench.pipeline.stages.base import Stage
 from lrbench.recipe.expanding import point_text
 from lrbench.results.console import Screen
@@ -72,7 +71,7 @@ def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
         *ends_of_turns(plan.stages),
         *remarks_on_prompts(plan.stages),
         *remarks_on_fidelity(plan.arms),
-        *remarks_on_repeats(plan.stages),
+        *dict.fromkeys(said for stage in plan.stages for said in stage.remarks),
     ]
     for line in remarks:
         console.print(Text(line))

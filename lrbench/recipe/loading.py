@@ -23,7 +23,7 @@ from lrbench.recipe.schema import Recipe
 from lrbench.recipe.spelling import correct_names
 from lrbench.recipe.suites import with_suites
 from lrbench.recipe.sweeping import WrittenVariant, check_choices, correct_swept_names, written_variants
-from lrbench.recipe.validating import valid_sections, validated
+from lrbench.recipe.validating import is_valid, valid_sections, validated
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
         raise recipe_error([Problem(Position(source), (), message)], source)
     written = with_suites(written, problems)
     # A recipe that is valid has no unknown names; looking for them takes the JSON schema of everything.
-    if validated(written, []) is None:
+    if not is_valid(written):
         written = correct_names(written, problems)
     written = correct_swept_names(written, problems)
     misplaced: list[Problem] = []

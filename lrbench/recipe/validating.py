@@ -21,6 +21,15 @@ KEY = "[key]"
 LEADING_ZEROS = re.compile(r"[-+]?0[0-9_]+")
 
 
+def is_valid(recipe: Fields) -> bool:
+    """Whether the schema takes the recipe as it is."""
+    try:
+        Recipe.model_validate(plain(recipe))
+    except ValidationError:
+        return False
+    return True
+
+
 def validated(recipe: Fields, problems: list[Problem]) -> Recipe | None:
     """The typed recipe, or None with a problem for every value that the schema refuses."""
     try:

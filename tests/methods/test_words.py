@@ -28,6 +28,7 @@ ELSEWHERE = {
     "lora": "a field of training",
     "prefill": "a field of `controls`",
     "rule": "a line of a chart",
+    "vote": "a field of items that are answered several times",
 }
 
 

@@ -85,6 +85,11 @@ class Stage(ABC):
         """The model that the stage makes, where it makes one."""
         return None
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences for people about what the stage would make, where there is something to know."""
+        return ()
+
     # What would stop it
 
     def check_files(self) -> None:  # noqa: B027 - most stages can be made with any model

@@ -145,6 +145,11 @@ class BenchmarkScore(Stage):
         """The expert, which is asked every item."""
         return ((self.expert, self.measured.system_prompt),)
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """How many items the arm has learnt from, where it has."""
+        return (self.repeats.text(self.benchmark),) if self.repeats else ()
+
     def checks(self, workspace: Workspace) -> Iterator[Check]:
         """Also that every model that answers has the same tokens, and has those that the answer speaks of."""
         yield from super().checks(workspace)
