@@ -1,4 +1,4 @@
-"""What ships inside the package: five models and the problem sets of seven families.
+"""What ships inside the package: the models and the problem sets of the embedded world.
 
 Nothing here imports torch, so the command line may ask freely.
 """

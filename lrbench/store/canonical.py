@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 CHECKSUM = "checksum"
+# `json.dumps` would make one for every value, which for the rows of data sets takes longer than writing them.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def canonical_json(value: Any) -> str:
@@ -21,7 +23,7 @@ def canonical_json(value: Any) -> str:
         ValueError: a float is NaN or infinite.
     """
     _refuse_other_types(value, "")
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
