@@ -43,7 +43,7 @@ EXPERIMENTS = Path("experiments")
 
 
 class ModelDtype(StrEnum):
-    """What `export --merge` writes."""
+    """What `export --merge` and `convert` write."""
 
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
@@ -310,6 +310,20 @@ def export(
     from lrbench.pipeline.exporting.publishing import export_result
 
     tell(str(export_result(result, runs, to, merge=merge, dtype=dtype, say=tell)))
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(metavar="FILE.gguf", help="A model in the GGUF format.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder to write into.")],
+    dtype: Annotated[
+        ModelDtype, typer.Option("--dtype", help="Of the weights that are written.")
+    ] = ModelDtype.BFLOAT16,
+) -> None:
+    """Write the model of a GGUF file, dequantised, as a folder that a recipe can name."""
+    from lrbench.models.conversion.converting import convert_file
+
+    tell(str(convert_file(file, to, dtype.value, say=tell)))
 
 
 @app.command()

@@ -14,8 +14,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from lrbench.errors import StoreError
-from lrbench.store.files import read_regular, storage_errors, write_atomically
+from lrbench.errors import StoreError, UserError
+from lrbench.store.artifact import list_tree
+from lrbench.store.files import (
+    read_regular,
+    storage_errors,
+    sync_directory,
+    sync_file,
+    write_atomically,
+)
 from lrbench.store.locks import hold, try_hold
 
 FOLDER = "unfinished"
@@ -26,6 +33,48 @@ LOCK = ".lock"
 def place_beside(to: Path) -> Path:
     """A new name in the folder of `to`, for what becomes `to` once it is whole."""
     return to.with_name(f".{to.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+
+
+def check_target(to: Path) -> None:
+    """Raise `UserError` unless `to` is not there, or is an empty folder."""
+    with storage_errors(to):
+        if to.is_symlink() or (to.exists() and not to.is_dir()):
+            raise UserError(f"{to} is there already and is no folder; name a new folder")
+        if to.exists() and any(to.iterdir()):
+            raise UserError(f"{to} is not empty, and nothing in it is overwritten; name a new folder")
+
+
+@contextmanager
+def working_beside(to: Path) -> Iterator[Path]:
+    """An empty folder beside `to`, for one process at a time, that is removed when the block ends.
+
+    What a killed process has left there is removed first, so no runs folder has to know of it.
+    """
+    unfinished, lock = to.with_name(f".{to.name}-unfinished"), to.with_name(f".{to.name}.lock")
+    with hold(lock):
+        shutil.rmtree(unfinished, ignore_errors=True)
+        with storage_errors(to):
+            unfinished.mkdir()
+        try:
+            yield unfinished
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            # Who waits for it notices that the file is gone, and makes a new one.
+            with suppress(OSError):
+                lock.unlink()
+
+
+def publish(folder: Path, to: Path) -> None:
+    """Let the folder appear as `to`, which is not there or empty, by one rename of safely written files.
+
+    Raises `StoreError` when the system refuses.
+    """
+    with storage_errors(to):
+        for name in list_tree(folder)[0]:
+            sync_file(folder / name)
+        sync_directory(folder)
+        folder.rename(to)
+        sync_directory(to.parent)
 
 
 @contextmanager

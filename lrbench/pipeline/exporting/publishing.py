@@ -26,10 +26,10 @@ from lrbench.results.ledger import Ledger, LedgerContents
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.text import plain
 from lrbench.results.variations import PLAIN, variations
-from lrbench.store.artifact import Artifact, list_tree
-from lrbench.store.files import storage_errors, sync_directory, sync_file, writing_errors
+from lrbench.store.artifact import Artifact
+from lrbench.store.files import storage_errors, writing_errors
 from lrbench.store.keys import FileHashes
-from lrbench.store.outside import announced, place_beside
+from lrbench.store.outside import announced, check_target, place_beside, publish
 
 if TYPE_CHECKING:
     from lrbench.results.inspection import Inspector
@@ -88,7 +88,7 @@ def export_result(
             f"{full_name(arm)} is the expert itself, untrained: there is no adapter and nothing to "
             f"merge; use {plain(arm.expert)} as it is"
         )
-    _check_target(to)
+    check_target(to)
     scores = [score for score in contents.scores if score.arm_id == arm.arm_id]
     if not scores:
         raise UserError(f"{full_name(arm)} has no scores in the ledger; run its recipe again")
@@ -206,14 +206,6 @@ def _facts(
     )
 
 
-def _check_target(to: Path) -> None:
-    with storage_errors(to):
-        if to.is_symlink() or (to.exists() and not to.is_dir()):
-            raise UserError(f"{to} is there already and is no folder; name a new folder")
-        if to.exists() and any(to.iterdir()):
-            raise UserError(f"{to} is not empty, and nothing in it is overwritten; name a new folder")
-
-
 @contextmanager
 def _published(to: Path, runs: Path) -> Iterator[Path]:
     """A folder beside `to` that becomes `to` when the block ends well, and is removed otherwise."""
@@ -226,12 +218,7 @@ def _published(to: Path, runs: Path) -> Iterator[Path]:
         try:
             with writing_errors(beside / "README.md"):
                 yield beside
-            with storage_errors(to):
-                for name in list_tree(beside)[0]:
-                    sync_file(beside / name)
-                sync_directory(beside)
-                _check_target(to)
-                beside.rename(to)
-                sync_directory(to.parent)
+            check_target(to)
+            publish(beside, to)
         finally:
             shutil.rmtree(beside, ignore_errors=True)

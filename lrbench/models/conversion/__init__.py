@@ -1,0 +1,1 @@
+"""A GGUF file as an ordinary model folder: read, proven, dequantised, written."""
