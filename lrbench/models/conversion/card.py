@@ -27,11 +27,15 @@ LICENCE_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 @dataclass(frozen=True)
 class Origin:
-    """What only the one who converts knows: a title, a licence, and words on where the file comes from."""
+    """What only the one who converts knows: a title, a licence, and words on where the file comes from.
+
+    A `chat_template` takes the place of the file's own.
+    """
 
     title: str | None = None
     licence: str | None = None
     words: str = ""
+    chat_template: str | None = None
 
 
 NOTHING_KNOWN = Origin()

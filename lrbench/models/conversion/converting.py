@@ -90,6 +90,8 @@ def write_folder(
     write_shards(folder, shapes, config.dtype, lambda name: weights.read(name, config.dtype))
     config.save_pretrained(folder)
     GenerationConfig.from_model_config(config).save_pretrained(folder)
+    if origin.chat_template is not None:
+        tokenizer.chat_template = origin.chat_template
     tokenizer.save_pretrained(folder)
     (folder / "README.md").write_text(
         card(weights, hash_file(file.path), dtype, folder, origin), encoding="utf-8"
