@@ -20,6 +20,7 @@ from lrbench.models.loading import Model
 from lrbench.models.pieces import TOKENS_PER_FORWARD
 from lrbench.sampling.engines.base import Request
 from lrbench.sampling.engines.choosing import Chooser
+from lrbench.sampling.engines.grouped_queries import without_copies
 from lrbench.sampling.engines.padding import Padding
 from lrbench.sampling.engines.rows import Row
 
@@ -133,17 +134,18 @@ class Decoder:
         mask: Tensor,
         positions_BT: Tensor,
     ) -> None:
-        logits = [
-            model(
-                input_ids=ids_BT,
-                attention_mask=mask.to(model.dtype) if mask.is_floating_point() else mask,
-                position_ids=positions_BT,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits[:, -1]
-            for model, cache in zip(self.models, caches, strict=True)
-        ]
+        with without_copies():
+            logits = [
+                model(
+                    input_ids=ids_BT,
+                    attention_mask=mask.to(model.dtype) if mask.is_floating_point() else mask,
+                    position_ids=positions_BT,
+                    past_key_values=cache,
+                    use_cache=True,
+                    logits_to_keep=1,
+                ).logits[:, -1]
+                for model, cache in zip(self.models, caches, strict=True)
+            ]
         self.padding.forward(len(rows), ids_BT.shape[1], columns=mask.shape[-1])
         for row, token in zip(rows, self.chooser.next_tokens(logits, rows), strict=True):
             row.written.append(token)
