@@ -12,6 +12,7 @@ from dashboard.boards import setting_parts
 from dashboard.numbers import NONE, PENDING, Scale, accuracy_html, difference_html, scale_of
 from dashboard.text import name_html
 from dashboard.theme import arm_color_css
+from lrbench.recipe.references import model_name
 from lrbench.results.board import Board
 from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.rows import AVERAGE, Group, Row
@@ -267,6 +268,6 @@ def _reported_body(view: View, reported: Sequence[ReportedResult], scales: Mappi
             f'<tr role="row"><th scope="row" role="rowheader"><i class="lr-dot lr-hollow" '
             f'style="border-color:{arm_color_css(row.arm)}"></i>{name_html(row.arm)} '
             f'<span class="lr-tag lr-reported">reported</span><br>'
-            f'<small class="lr-muted">{name_html(row.expert)}</small></th>{"".join(cells)}</tr>'
+            f'<small class="lr-muted">{name_html(model_name(row.expert))}</small></th>{"".join(cells)}</tr>'
         )
     return f'<tbody class="lr-published">{"".join(lines)}</tbody>'

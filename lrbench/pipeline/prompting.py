@@ -9,12 +9,18 @@ from lrbench.models.source import LocatedModel
 from lrbench.models.template import refused
 from lrbench.models.turn_marks import system_prompt_left_out, turn_marks
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.evaluation import BenchmarkScore
+from lrbench.pipeline.stages.rollouts import RolloutSource
+from lrbench.recipe.references import model_name
+from lrbench.results.text import plain
 
 
 def ends_of_turns(stages: Iterable[Stage]) -> list[str]:
     """For every model that is asked something in `stages`: what ends its turns."""
     marked = {model.name: turn_marks(model) for model, _ in _asked(stages)}
-    return [f"Ends of turn of {name}: {marks.text}." for name, marks in marked.items() if marks.stops]
+    return [
+        f"Ends of turn of {model_name(name)}: {marks.text}." for name, marks in marked.items() if marks.stops
+    ]
 
 
 def remarks_on_prompts(stages: Iterable[Stage]) -> list[str]:
@@ -31,6 +37,27 @@ def remarks_on_prompts(stages: Iterable[Stage]) -> list[str]:
         if system_prompt is not None and marks.system == "ignored":
             remarks[system_prompt_left_out(model.name)] = None
     return list(remarks)
+
+
+def remarks_on_agreement(stages: Iterable[Stage]) -> list[str]:
+    """Where rollouts are written under another system prompt than answers are measured under."""
+    stages = list(stages)
+    sources = [stage for stage in stages if isinstance(stage, RolloutSource)]
+    # Tasks of lm-eval have prompts of their own, which no field of sampling could be.
+    scores = [stage for stage in stages if type(stage) is BenchmarkScore]
+    written = dict.fromkeys(source.sampling.system_prompt for source in sources)
+    measured = dict.fromkeys(score.measured.system_prompt for score in scores)
+    return [
+        f"Rollouts are written under {_quoted(own)} (sampling.system_prompt), and answers are measured under "
+        f"{_quoted(other)}: what is learnt is learnt under another prompt than it is measured under."
+        for own in written
+        for other in measured
+        if own != other
+    ]
+
+
+def _quoted(system_prompt: str | None) -> str:
+    return "no system prompt" if system_prompt is None else f'the system prompt "{plain(system_prompt)}"'
 
 
 def _asked(stages: Iterable[Stage]) -> Iterator[tuple[LocatedModel, str | None]]:

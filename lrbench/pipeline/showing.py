@@ -13,7 +13,7 @@ from lrbench.pipeline.cuda import missing_devices
 from lrbench.pipeline.estimating.showing import cost_cells, cost_lines, expected_cost
 from lrbench.pipeline.hazards import remarks_on_fidelity
 from lrbench.pipeline.plan import Plan
-from lrbench.pipeline.prompting import ends_of_turns, remarks_on_prompts
+from lrbench.pipeline.prompting import ends_of_turns, remarks_on_agreement, remarks_on_prompts
 from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.stages.base import Stage
 from lrbench.recipe.expanding import point_text
@@ -70,6 +70,7 @@ def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
     remarks = [
         *ends_of_turns(plan.stages),
         *remarks_on_prompts(plan.stages),
+        *remarks_on_agreement(plan.stages),
         *remarks_on_fidelity(plan.arms),
         *dict.fromkeys(said for stage in plan.stages for said in stage.remarks),
     ]

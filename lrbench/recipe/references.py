@@ -38,6 +38,11 @@ def origin_of_model(reference: str) -> Origin:
     return Origin.HUB
 
 
+def model_name(reference: str) -> str:
+    """What people are told of a model: a local folder by its last name, which says nothing of the machine."""
+    return Path(reference).name if origin_of_model(reference) is Origin.LOCAL else reference
+
+
 def origin_of_problems(reference: str) -> Origin:
     """`embedded/FAMILY` ships with lrbench, `gsm8k/train` and `math/train` are public, `hub:OWNER/NAME` is of
     the hub; anything else is a file, relative like a folder.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from lrbench.evaluation.statistics import EQUIVALENCE_MARGIN, Comparison, Estimate, SeedMean
@@ -160,10 +160,11 @@ def sections(board: Board) -> Iterator[list[Row]]:
         yield list(rows)
 
 
-def expert_label(row: Row, board: Board) -> str:
-    """The expert, with its weights where others go by the same name."""
-    name = plain(row.expert, LONGEST_NAME)
-    if len({other.expert_weights for other in board.rows if other.expert == row.expert}) == 1:
+def expert_label(row: Row, board: Board, called: Callable[[str], str] = str) -> str:
+    """The expert as it is `called`, with its weights where others go by the same name."""
+    name = plain(called(row.expert), LONGEST_NAME)
+    alike = {other.expert_weights for other in board.rows if called(other.expert) == called(row.expert)}
+    if len(alike) == 1:
         return name
     digest = row.expert_weights.rpartition(":")[2].rpartition("@")[2]
     return f"{name} (weights {plain(digest[:8])})"

@@ -165,12 +165,15 @@ def test_a_full_disk_ends_the_run(
         run_recipe(small(), tmp_path)
 
 
-def test_solutions_of_which_none_is_right_are_counted(small: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_solutions_of_which_none_is_right_are_counted(
+    small: Callable[..., Recipe], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     report = run_recipe(small(arms=["base", "sft"]), tmp_path)
     [failure] = report.failures
     assert failure.stages == ("train",)
     assert "of 4 solutions sampled for 4 problems, none was finished with the right answer" in failure.reason
     assert ": 4 had not ended after 4 tokens; raise sampling.solutions.max_new_tokens, or" in failure.reason
+    assert "100% of the sampled solutions were cut at 4 tokens, so nothing is learnt from them" in caplog.text
 
 
 def test_models_that_are_missing_at_one_point_cost_that_point(

@@ -13,6 +13,7 @@ import pytest
 
 from lrbench.errors import DataError, ModelError
 from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.prompting import remarks_on_agreement
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.showing import show_plan
 from lrbench.pipeline.stages.base import Stage
@@ -68,7 +69,22 @@ def test_a_plan_shows_what_ends_a_turn(
 ) -> None:
     show_plan(plan_recipe(recipe_of(phi), tmp_path), tmp_path)
     shown = " ".join(capsys.readouterr().out.split())
-    assert f"Ends of turn of {phi}: <|end|> (4), <|endoftext|> (0)." in shown
+    assert f"Ends of turn of {phi.name}: <|end|> (4), <|endoftext|> (0)." in shown
+    assert str(phi) not in shown
+
+
+def test_a_plan_says_where_rollouts_are_asked_for_otherwise_than_answers(
+    recipe_of: Callable[..., Recipe], phi: Path, tmp_path: Path
+) -> None:
+    def said(**sections: Any) -> list[str]:
+        return remarks_on_agreement(plan_recipe(recipe_of(phi, **sections), tmp_path).stages)
+
+    assert said() == []
+    assert said(sampling={"system_prompt": "Be brief."}) == [
+        'Rollouts are written under the system prompt "Be brief." (sampling.system_prompt), and answers are '
+        "measured under no system prompt: what is learnt is learnt under another prompt than it is measured "
+        "under."
+    ]
 
 
 def test_answers_end_and_are_ended_where_the_template_ends_a_turn(

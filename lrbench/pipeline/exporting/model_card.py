@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -19,7 +18,7 @@ from lrbench.pipeline.exporting.hub_results import measured_by, model_index
 from lrbench.pipeline.exporting.licences import Licence
 from lrbench.recipe.identity import resolved_yaml
 from lrbench.recipe.measuring import SAMPLED
-from lrbench.recipe.references import EMBEDDED, Origin, origin_of_model
+from lrbench.recipe.references import EMBEDDED, Origin, model_name, origin_of_model
 from lrbench.recipe.schema import EngineChoice, Recipe, Runtime
 from lrbench.recipe.training_sources import without_folders
 from lrbench.results.board import Board
@@ -92,11 +91,6 @@ def model_card(facts: CardFacts) -> str:
         "## Licence\n\n" + _licence(facts),
     ]
     return "\n\n".join(sections) + "\n"
-
-
-def model_name(reference: str) -> str:
-    """What a card calls a model: a local folder by its last name."""
-    return Path(reference).name if origin_of_model(reference) is Origin.LOCAL else reference
 
 
 def without_places(recipe: Recipe) -> Recipe:

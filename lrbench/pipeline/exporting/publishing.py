@@ -15,11 +15,12 @@ from lrbench.methods.plugins import lacking
 from lrbench.models.source import LocatedModel, locate
 from lrbench.pipeline.exporting.hub_results import measured_by, write_eval_results
 from lrbench.pipeline.exporting.licences import licence_files, licence_of
-from lrbench.pipeline.exporting.model_card import CardFacts, MergeCheck, model_card, model_name
+from lrbench.pipeline.exporting.model_card import CardFacts, MergeCheck, model_card
 from lrbench.pipeline.exporting.naming import find_result, full_name
 from lrbench.pipeline.plan import HASH_CACHE
 from lrbench.pipeline.stages.training import ADAPTER_FILES, TrainedAdapter
 from lrbench.recipe.recorded import recorded_recipe
+from lrbench.recipe.references import model_name
 from lrbench.recipe.schema import ModelReference, Recipe
 from lrbench.results.board import build_boards
 from lrbench.results.ledger import Ledger, LedgerContents

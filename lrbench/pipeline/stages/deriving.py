@@ -21,6 +21,7 @@ from lrbench.pipeline.stages.rollouts import GreedyRollouts, read_artifact_rollo
 from lrbench.pipeline.stages.saving import Saves
 from lrbench.pipeline.stages.tasks import FirstLayers, Known, Learning, Task
 from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.references import model_name
 from lrbench.recipe.schema import Derivation
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
@@ -46,7 +47,7 @@ class DerivedAmateur(Stage):
     @property
     def label(self) -> str:
         """For people."""
-        return f"amateur of the first {self.derivation.layers} layers of {self.expert.name}"
+        return f"amateur of the first {self.derivation.layers} layers of {model_name(self.expert.name)}"
 
     @property
     def identity(self) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.sharding import Shard, Shards
 from lrbench.pipeline.stages.tasks import Known, Task, Writing, mean_written
 from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.references import model_name
 from lrbench.recipe.schema import EngineChoice, Sampling
 from lrbench.sampling.problems import Problems
 from lrbench.store.artifact import Artifact
@@ -216,7 +217,7 @@ class GreedyRollouts(RolloutSource):
     @property
     def label(self) -> str:
         """For people."""
-        return f"rollouts of {self.expert.name} ({self.size} problems)"
+        return f"rollouts of {model_name(self.expert.name)} ({self.size} problems)"
 
     @property
     def identity(self) -> Mapping[str, Any]:

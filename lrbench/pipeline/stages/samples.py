@@ -27,6 +27,7 @@ from lrbench.pipeline.stages.rollouts import RolloutSource, parquet_files
 from lrbench.pipeline.stages.sharding import Shard, Shards
 from lrbench.pipeline.stages.tasks import Known, Scoring, Task
 from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.references import model_name
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
@@ -85,7 +86,7 @@ class PairScores(Stage):
         """The names of the arms whose adapters are read stand for their titles."""
         worn = [adapter and names.get(adapter.arm, adapter.arm) for adapter in self.adapters]
         first, second = (
-            model.name if arm is None else f"{model.name} with {arm}"
+            model_name(model.name) if arm is None else f"{model_name(model.name)} with {arm}"
             for model, arm in zip((self.expert, self.amateur), worn, strict=True)
         )
         return f"scores of {first} against {second}"

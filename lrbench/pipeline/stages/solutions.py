@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from lrbench.models.turn_marks import turn_marks
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.rollouts import RolloutSource
 from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.references import model_name
 from lrbench.recipe.schema import EngineChoice
 from lrbench.sampling.rejections import Rejection, why_none_is_right
 from lrbench.store.artifact import Artifact
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from lrbench.sampling.rollouts import Rollout
 
 REJECTED = ".rejected"
+# The share of solutions cut at the length limit from which on it is said.
+MUCH_CUT = 0.05
+RAISE_LIMIT = "raise sampling.solutions.max_new_tokens"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class CheckedSolutions(RolloutSource):
     def label(self) -> str:
         """For people."""
         each = self.samples_per_problem
-        return f"solutions of {self.expert.name} ({self.size} problems, {each} samples each)"
+        return f"solutions of {model_name(self.expert.name)} ({self.size} problems, {each} samples each)"
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -103,6 +109,17 @@ class CheckedSolutions(RolloutSource):
         if statistics["rollouts"] == 0:
             statistics |= {"rejected": dict(self._rejected(draft))}
         samples = sum(count["samples"] for count in counts)
+        # Shards of earlier versions did not count them.
+        cut = sum(count.get("cut", 0) for count in counts)
+        if cut > MUCH_CUT * samples:
+            logger.warning(
+                "%s: %.0f%% of the sampled solutions were cut at %d tokens, so nothing is learnt from them; "
+                "%s",
+                self.label,
+                100 * cut / samples,
+                self.longest,
+                RAISE_LIMIT,
+            )
         return statistics | {
             "sampled_solutions": samples,
             "sampled_tokens": sum(count["tokens"] for count in counts),
@@ -117,7 +134,8 @@ class CheckedSolutions(RolloutSource):
         sampled = self._sample(span, workspace, engine)
         right = [rollout for rollout, correct in sampled if correct]
         tokens = sum(rollout.steps for rollout, _ in sampled)
-        counts = json.dumps({"samples": len(sampled), "tokens": tokens, "right": len(right)})
+        cut = sum(self._is_cut(rollout.completion_ids, workspace) for rollout, _ in sampled)
+        counts = json.dumps({"samples": len(sampled), "tokens": tokens, "right": len(right), "cut": cut})
         draft.commit(f"{name}.json", partial(Path.write_text, data=counts))
         if not right:
             each = self.samples_per_problem
@@ -153,6 +171,10 @@ class CheckedSolutions(RolloutSource):
             )
             for (index, sample), prompt, completion in zip(wanted, prompts, completions, strict=True)
         ]
+
+    def _is_cut(self, completion: Sequence[int], workspace: Workspace) -> bool:
+        ended = bool(completion) and completion[-1] in workspace.expert.turn_marks.stops
+        return len(completion) >= self.longest and not ended
 
     def _is_right(self, index: int, completion: Sequence[int], workspace: Workspace) -> bool:
         return self._rejection(index, completion, workspace) is None
