@@ -22,6 +22,7 @@ from lrbench.sampling.engines.base import Request
 from lrbench.sampling.engines.choosing import Chooser
 from lrbench.sampling.engines.grouped_queries import without_copies
 from lrbench.sampling.engines.padding import Padding
+from lrbench.sampling.engines.room import cache_with_room
 from lrbench.sampling.engines.rows import Row
 
 PADDING_ID = 0
@@ -113,7 +114,7 @@ class Decoder:
             device=self.device,
         )
         real_BT = (positions_BT >= 0).long()
-        caches = [DynamicCache(config=model.config) for model in self.models]
+        caches = [cache_with_room(model.config) for model in self.models]
         self._forward(rows, caches, ids_BT, real_BT, positions_BT.clamp_(min=0))
         mask = torch.zeros(ids_BT.shape, dtype=self.models[0].dtype, device=self.device)
         return Group(rows, caches, mask.masked_fill_(real_BT == 0, -torch.inf))

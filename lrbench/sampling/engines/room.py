@@ -1,0 +1,62 @@
+"""A cache whose layers keep room for the tokens to come, so that a step copies none of what is there.
+
+transformers' own is laid down anew, one token longer, in every step. Shapes: B rows, K key heads, W columns,
+D head dimension.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+ROOM = 32
+
+
+class LayerWithRoom(DynamicLayer):  # type: ignore[misc]
+    """Keys and values (B, K, W, D) of one layer, which whoever holds the cache may replace by others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[Tensor] = []
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **settings: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Put new columns behind those that are there, and give all."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        here = self.get_seq_length()
+        whole = here + key_states.shape[-2]
+        if here == 0:
+            self.keys, self.values = key_states, value_states
+            return self.keys, self.values
+        held = [self.keys, self.values]
+        if not self._has_room(held, whole):
+            self._parts = [_with_room(part) for part in held]
+        for part, states in zip(self._parts, (key_states, value_states), strict=True):
+            part[:, :, here:whole] = states
+        self.keys, self.values = (part[:, :, :whole] for part in self._parts)
+        return self.keys, self.values
+
+    def _has_room(self, held: list[Tensor], whole: int) -> bool:
+        return bool(self._parts) and all(
+            part.data_ptr() == there.data_ptr() and len(part) == len(there) and part.shape[-2] >= whole
+            for part, there in zip(self._parts, held, strict=True)
+        )
+
+
+def cache_with_room(config: Any) -> DynamicCache:
+    """An empty cache for a model whose layers all keep every token."""
+    cache = DynamicCache(config=config)
+    cache.layers = [LayerWithRoom() for _ in cache.layers]
+    return cache
+
+
+def _with_room(part: Tensor) -> Tensor:
+    rows, heads, columns, dimension = part.shape
+    roomy = part.new_empty(rows, heads, columns + ROOM, dimension)
+    roomy[:, :, :columns] = part
+    return roomy
