@@ -9,7 +9,7 @@ from itertools import groupby
 
 from dashboard import state
 from dashboard.boards import setting_parts
-from dashboard.numbers import NONE, PENDING, Scale, accuracy_html, difference_html, scale_of
+from dashboard.numbers import NONE, PENDING, Scale, accuracy_html, difference_html, forgetting_html, scale_of
 from dashboard.text import name_html
 from dashboard.theme import arm_color_css
 from lrbench.recipe.references import model_name
@@ -19,6 +19,7 @@ from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.statistics import EQUIVALENCE_MARGIN, Estimate, SeedMean
 from lrbench.results.wording import (
     COSTS,
+    FORGETTING,
     baselines_of,
     cost_texts,
     expert_label,
@@ -65,7 +66,24 @@ class View:
     @property
     def width(self) -> int:
         """How many columns there are."""
-        return 2 + len(self.baselines) + len(self.board.benchmarks) + len(COSTS)
+        return 2 + len(self.baselines) + len(self.board.benchmarks) + len(self.second) + len(COSTS)
+
+    @cached_property
+    def second(self) -> tuple[str, ...]:
+        """The name of the column of what was forgotten, where a recipe of the rows has a second suite."""
+        return (FORGETTING,) if any(row.recipe in self.board.forgetting for row in self.rows) else ()
+
+    @property
+    def second_suites(self) -> str:
+        """On which suites that was measured, as HTML: where there are several, each cell says its own."""
+        lost = (self.board.forgetting.get(row.recipe) for row in self.rows)
+        first, *others = {each.board.suite: None for each in lost if each is not None}
+        return "several suites" if others else f"on {name_html(first, 24)}"
+
+    def forgotten(self, row: Row) -> str:
+        """What the row lost on its recipe's second suite, as HTML."""
+        lost = self.board.forgetting.get(row.recipe)
+        return NONE if lost is None else forgetting_html(lost.board.suite, lost.of(row))
 
     def estimate(self, row: Row, column: str) -> Estimate | None:
         """The accuracy in a column, as far as it is known yet."""
@@ -103,6 +121,7 @@ def _header(view: View) -> str:
     for benchmark in view.board.benchmarks:
         size = size_text(benchmark, list(view.rows))
         heads.append(f"<th scope='col'>{name_html(benchmark, 24)}<br><small>{size}</small></th>")
+    heads += [f"<th scope='col'>{name}<br><small>{view.second_suites}</small></th>" for name in view.second]
     heads += [f"<th scope='col'>{name}</th>" for name in COSTS]
     return f"<tr>{''.join(heads)}</tr>"
 
@@ -145,6 +164,9 @@ def _mean_line(view: View, group: Group, scales: Mapping[str, Scale]) -> str:
         if difference is not None:
             shown += f'<span class="lr-delta">{difference_html(difference)}</span>'
         cells.append(_cell(column, shown))
+    lost = view.board.forgetting.get(group.rows[0].recipe)
+    forgotten = NONE if lost is None else forgetting_html(lost.board.suite, lost.over_seeds(group))
+    cells += [_cell(name, forgotten) for name in view.second]
     cells += [_cell(cost, NONE, f"lr-cost lr-{cost.partition(' ')[0]}") for cost in COSTS]
     return (
         f'<tr role="row" class="lr-mean"><th scope="row" role="rowheader">{name}<br>'
@@ -173,6 +195,7 @@ def _line(view: View, row: Row, scales: Mapping[str, Scale]) -> str:
         elif delta is not None and benchmark in delta.benchmarks:
             shown += f'<span class="lr-delta">{difference_html(delta.benchmarks[benchmark])}</span>'
         cells.append(_cell(benchmark, shown))
+    cells += [_cell(name, view.forgotten(row) if view.complete else PENDING) for name in view.second]
     cells += [
         _cell(name, text, f"lr-cost lr-{name.partition(' ')[0]}")
         for name, text in zip(COSTS, cost_texts(row), strict=True)
@@ -263,6 +286,7 @@ def _reported_body(view: View, reported: Sequence[ReportedResult], scales: Mappi
             _cell(benchmark, accuracy_html(row.on(benchmark), scales[benchmark]))
             for benchmark in view.board.benchmarks
         ]
+        cells += [_cell(name, NONE) for name in view.second]
         cells += [_cell(name, NONE, f"lr-cost lr-{name.partition(' ')[0]}") for name in COSTS]
         lines.append(
             f'<tr role="row"><th scope="row" role="rowheader"><i class="lr-dot lr-hollow" '

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor
 
+from dashboard.text import name_html
 from lrbench.results.statistics import Comparison, Estimate
-from lrbench.results.wording import difference_text, interval_text, p_text, runs_differ_text
+from lrbench.results.wording import difference_text, forgetting_text, interval_text, p_text, runs_differ_text
 
 PENDING = '<span class="lr-muted">…</span>'
 BEST = "best"
@@ -59,6 +60,17 @@ def accuracy_html(estimate: Estimate | None, scale: Scale, tag: str = "") -> str
 def points_text(difference: float) -> str:
     """`+3.0`, `−1.2`, `0.0`: points with a sign that is as wide as a plus."""
     return difference_text(difference).replace("-", "−")
+
+
+def forgetting_html(suite: str, comparison: Comparison | None) -> str:
+    """What was lost on a second suite: the difference from the untrained expert with its interval."""
+    if comparison is None:
+        return NONE
+    way = "lr-muted"
+    if comparison.separated:
+        way = "lr-up" if comparison.difference > 0 else "lr-down"
+    points, _, interval = forgetting_text(comparison).replace("-", "−").partition(" ")
+    return f'<span class="{way}" title="on {name_html(suite)}">{points} <small>{interval}</small></span>'
 
 
 def difference_html(comparison: Comparison | None) -> str:

@@ -9,7 +9,7 @@ from lrbench.data.sets import MMLU_STEM_EXAMPLES, TRAINING_SETS, DataSet
 from lrbench.evaluation.items import ItemSet, check_listed, public_set
 from lrbench.evaluation.named_tasks.items import chosen_items
 from lrbench.recipe.arms import resolve_arms
-from lrbench.recipe.schema import Recipe
+from lrbench.recipe.schema import Evaluation, Recipe
 from lrbench.recipe.training_sources import as_source
 from lrbench.suites.data_names import TEST
 from lrbench.suites.suite import Benchmark, measured_benchmarks
@@ -22,13 +22,12 @@ def check_data(recipe: Recipe) -> None:
     require(public_sets(recipe), recipe.runtime.data_root)
 
 
-def measured_items(recipe: Recipe) -> tuple[ItemSet, ...]:
-    """The items of every benchmark that `recipe` measures, in the suite's order.
+def measured_items(wanted: Evaluation, data_root: str | None) -> tuple[ItemSet, ...]:
+    """The items of every benchmark that is `wanted`, in the suite's order.
 
     Raises `DataError` for data that is missing or has another content, and for listed items that are not
     there.
     """
-    wanted, data_root = recipe.evaluation, recipe.runtime.data_root
     benchmarks = measured_benchmarks(wanted)
     if any(_has_public_examples(benchmark) for benchmark in benchmarks):
         open_examples(MMLU_STEM_EXAMPLES, data_root)
@@ -43,7 +42,7 @@ def public_sets(recipe: Recipe) -> Iterator[AnySet]:
     if any(arm.ingredients for arm in resolve_arms(recipe)):
         names = (as_source(each).data if isinstance(each, str) else each.data for each in recipe.data.sources)
         yield from (TRAINING_SETS[name] for name in names if name in TRAINING_SETS)
-    benchmarks = measured_benchmarks(recipe.evaluation)
+    benchmarks = [one for evaluation in recipe.evaluations for one in measured_benchmarks(evaluation)]
     yield from filter(None, map(public_items, benchmarks))
     if any(map(_has_public_examples, benchmarks)):
         yield MMLU_STEM_EXAMPLES

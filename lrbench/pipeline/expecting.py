@@ -26,6 +26,7 @@ UNKNOWN = "not here yet"
 
 def absent_tasks(recipe: Recipe) -> Iterator[str]:
     """The names of lm-eval's tasks whose data a run would fetch first."""
+    # A second suite has no tasks of lm-eval.
     for benchmark in measured_benchmarks(recipe.evaluation):
         if benchmark.tasks is not None:
             items = _here_or_unknown(benchmark, recipe.evaluation, recipe.runtime.data_root)
@@ -83,13 +84,12 @@ def _told(data: Data) -> str:
     return data.train if isinstance(data.train, str) else repr(without_folders(data.train))
 
 
-def expected_items(recipe: Recipe) -> tuple[ItemSet, ...]:
-    """The items of every benchmark that `recipe` measures, with stand-ins for sets that are not here.
+def expected_items(wanted: Evaluation, data_root: str | None) -> tuple[ItemSet, ...]:
+    """The items of every benchmark that is `wanted`, with stand-ins for sets that are not here.
 
     Listed items of such a benchmark are taken to be in it. Raises `DataError` as `measured_items` does where
     every set is here.
     """
-    wanted, data_root = recipe.evaluation, recipe.runtime.data_root
     found = []
     for benchmark in measured_benchmarks(wanted):
         data_set = public_items(benchmark)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lrbench.errors import UserError
 from lrbench.pipeline.plan import Plan, plan_recipe
-from lrbench.pipeline.recording import recipe_record
+from lrbench.pipeline.recording import protocol_of, recipe_record
 from lrbench.recipe.claims import AVERAGE, Claim, no_worse, parse_claim
 from lrbench.recipe.comparing import comparisons_of
 from lrbench.recipe.expanding import point_text
@@ -19,7 +19,6 @@ from lrbench.results.claim_rows import by_point
 from lrbench.results.claims import judge_claims
 from lrbench.results.gating import Asked, Gate
 from lrbench.results.ledger import Ledger
-from lrbench.store.keys import stable_hash
 
 
 def gate_recipe(
@@ -37,11 +36,7 @@ def gate_recipe(
     record = recipe_record(plan, command, datetime.now(UTC).isoformat(timespec="seconds"))
     contents = Ledger(runs / "ledger").read()
     boards = build_boards(contents.arms, contents.scores, [*contents.recipes, record])
-    protocols = {
-        stable_hash({score.benchmark: stable_hash(score.protocol) for score in evaluation})
-        for arm_plan in plan.arms
-        for evaluation in arm_plan.evaluations
-    }
+    protocols = {protocol_of(evaluation) for arm in plan.arms for evaluation in arm.evaluations}
     judged = []
     for board in boards:
         own = [row for row in board.rows if row.arm_id in record.arm_ids]
@@ -55,7 +50,12 @@ def gate_recipe(
 
 
 def _check_places(claims: Sequence[Claim], plan: Plan) -> None:
-    known = [AVERAGE, *dict.fromkeys(score.benchmark for arm in plan.arms for score in arm.scores)]
+    known = [
+        AVERAGE,
+        *dict.fromkeys(
+            score.benchmark for arm in plan.arms for scores in arm.evaluations for score in scores
+        ),
+    ]
     for claim in claims:
         if claim.where not in known:
             raise UserError(f"--on {claim.where}: not measured{did_you_mean(claim.where, known)}")

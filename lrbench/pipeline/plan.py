@@ -39,7 +39,7 @@ from lrbench.pipeline.stages.solutions import CheckedSolutions
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant, expand, point_text
-from lrbench.recipe.schema import Data, ModelReference, Recipe
+from lrbench.recipe.schema import Data, Evaluation, ModelReference, Recipe
 from lrbench.results.identity import model_of
 from lrbench.sampling.problem_sources import is_absent
 from lrbench.sampling.problems import Problems, load_held_out, load_problems
@@ -58,7 +58,8 @@ class ArmPlan:
     is None for the untrained expert, and `seed` where nothing in the model is random. `point` holds the
     swept fields that all variants with this model agree on, and so no field that is nothing to it.
     `evaluations` are measurements of the whole suite; there are several only where a sweep changes what is
-    measured. `places` are those of the variants that mean it, among the plan's.
+    measured. Of each, `second` holds that of the suite of `measure.forgetting`, empty where there is none.
+    `places` are those of the variants that mean it, among the plan's.
     """
 
     title: str
@@ -71,6 +72,7 @@ class ArmPlan:
     point: Mapping[str, Any]
     evaluations: tuple[tuple[BenchmarkScore, ...], ...]
     answered_by: AnsweredBy
+    second: tuple[tuple[BenchmarkScore, ...], ...]
     places: tuple[int, ...] = ()
 
     @cached_property
@@ -81,9 +83,15 @@ class ArmPlan:
         return model_of(own, self.answered_by.identity, inputs)
 
     @property
+    def measured(self) -> tuple[tuple[BenchmarkScore, ...], ...]:
+        """Every measurement of a suite, the first or the second, once."""
+        suites = (scores for scores in (*self.evaluations, *self.second) if scores)
+        return tuple({tuple(score.key for score in scores): scores for scores in suites}.values())
+
+    @property
     def scores(self) -> tuple[BenchmarkScore, ...]:
         """Every measurement of a benchmark."""
-        return tuple(chain.from_iterable(self.evaluations))
+        return tuple(chain.from_iterable(self.measured))
 
     def stages(self) -> Iterator[Stage]:
         """Every stage of the arm, inputs first; a stage may come more than once."""
@@ -196,16 +204,22 @@ def _merged(same: list[tuple[int, Variant, ArmPlan]], varying: list[str], seeds:
     point = {field: points[0][field] for field in agreed}
     title = _title(arm.title, point, arm.seed if seeds > 1 else None)
     adapter = arm.adapter and replace(arm.adapter, arm=title)
-    evaluations = {tuple(score.key for score in other.scores): other.scores for _, _, other in same}
+    evaluations = {
+        tuple(score.key for score in (*first, *second)): (first, second)
+        for _, _, other in same
+        for first, second in zip(other.evaluations, other.second, strict=True)
+    }
+
+    def titled(scores: tuple[BenchmarkScore, ...]) -> tuple[BenchmarkScore, ...]:
+        return tuple(replace(score, arm=title, adapter=adapter) for score in scores)
+
     return replace(
         arm,
         title=title,
         adapter=adapter,
         point=point,
-        evaluations=tuple(
-            tuple(replace(score, arm=title, adapter=adapter) for score in scores)
-            for scores in evaluations.values()
-        ),
+        evaluations=tuple(titled(first) for first, _ in evaluations.values()),
+        second=tuple(titled(second) for _, second in evaluations.values()),
         places=tuple(place for place, _, _ in same),
     )
 
@@ -256,25 +270,26 @@ class _Materials:
             self.absent.update({f"the data set {name}": None for name in absent_hub_sets(recipe)})
             self.absent.update({f"the data of lm-eval's {name}": None for name in absent_tasks(recipe)})
         held_out = None if solutions is None else ReferenceRollouts(expert, solutions, recipe.sampling)
-        measured = measured_items if self.fetch else expected_items
-        items = self._once(recipe.evaluation, lambda: measured(recipe))
+        measured = tuple(self._measured(recipe, evaluation, problems) for evaluation in recipe.evaluations)
         others = {name: self._model(reference) for name, reference in (recipe.models or {}).items()}
-        repeats = self._repeats(recipe, items, problems)
-        return _Builder(
-            recipe, arms, expert, amateur, derived, others, problems, held_out, items, repeats, lacking
-        )
+        return _Builder(recipe, arms, expert, amateur, derived, others, problems, held_out, measured, lacking)
+
+    def _measured(self, recipe: Recipe, evaluation: Evaluation, problems: Problems | None) -> _Measured:
+        find = measured_items if self.fetch else expected_items
+        items = self._once(evaluation, lambda: find(evaluation, self.data_root))
+        return _Measured(evaluation, items, self._repeats(recipe, evaluation, items, problems))
 
     def _repeats(
-        self, recipe: Recipe, items: tuple[ItemSet, ...], problems: Problems | None
+        self, recipe: Recipe, evaluation: Evaluation, items: tuple[ItemSet, ...], problems: Problems | None
     ) -> list[Repeats | None]:
-        benchmarks = measured_benchmarks(recipe.evaluation)
+        benchmarks = measured_benchmarks(evaluation)
         if problems is None or (not self.fetch and self._is_absent(recipe.data)):
             return [None] * len(benchmarks)
 
         def count() -> list[Repeats | None]:
             return [repeats_of(*measured, problems) for measured in zip(benchmarks, items, strict=True)]
 
-        found: list[Repeats | None] = self._once((recipe.data, recipe.evaluation), count)
+        found: list[Repeats | None] = self._once((recipe.data, evaluation), count)
         return found
 
     def _once(self, what: Any, find: Callable[[], Any]) -> Any:
@@ -331,10 +346,19 @@ def _raise_what_ends_all(error: LrbenchError) -> None:
 
 
 @dataclass(frozen=True)
-class _Builder:
-    """`lacking` is why there is no amateur, where arms need one that cannot be had.
+class _Measured:
+    """`repeats` says of each benchmark how many of its items are learnt from, where that was counted."""
 
-    `repeats` says of each benchmark how many of its items are learnt from, where that was counted.
+    evaluation: Evaluation
+    items: tuple[ItemSet, ...]
+    repeats: Sequence[Repeats | None]
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """`measured` is the first suite and, where there is one, the second.
+
+    `lacking` is why there is no amateur, where arms need one that cannot be had.
     """
 
     recipe: Recipe
@@ -345,28 +369,41 @@ class _Builder:
     others: Mapping[str, LocatedModel]
     problems: Problems | None
     held_out: ReferenceRollouts | None
-    items: tuple[ItemSet, ...]
-    repeats: Sequence[Repeats | None]
+    measured: tuple[_Measured, ...]
     lacking: LrbenchError | None = None
 
     def plan(self, arm: Arm) -> ArmPlan:
         """The plan of one of the arms."""
-        measured = measured_benchmarks(self.recipe.evaluation)
-        engine = self.recipe.evaluation.engine
         adapter = self._adapter(arm)
         readers = tuple(map(self._reader, sorted(arm.answer.models - {OWN})))
         answered_by = AnsweredBy(arm.answer, readers, arm.fidelity.at(BenchmarkScore.name))
-        repeats = self.repeats if adapter is not None else [None] * len(measured)
         drawn = None if self.recipe.measure is None else self.recipe.measure.draws
-        scores = tuple(
-            (BenchmarkScore if benchmark.tasks is None else TaskScore)(
-                arm.name, self.expert, adapter, benchmark, items, engine, answered_by, found, drawn
+
+        def scores(measured: _Measured) -> tuple[BenchmarkScore, ...]:
+            benchmarks = measured_benchmarks(measured.evaluation)
+            engine = measured.evaluation.engine
+            repeats = measured.repeats if adapter is not None else [None] * len(benchmarks)
+            return tuple(
+                (BenchmarkScore if benchmark.tasks is None else TaskScore)(
+                    arm.name, self.expert, adapter, benchmark, items, engine, answered_by, found, drawn
+                )
+                for benchmark, items, found in zip(benchmarks, measured.items, repeats, strict=True)
             )
-            for benchmark, items, found in zip(measured, self.items, repeats, strict=True)
-        )
+
+        first, *second = map(scores, self.measured)
         seed = self.recipe.seed if arm.is_random else None
         return ArmPlan(
-            arm.name, arm, self.recipe, self.expert, self.amateur, adapter, seed, {}, (scores,), answered_by
+            title=arm.name,
+            arm=arm,
+            recipe=self.recipe,
+            expert=self.expert,
+            amateur=self.amateur,
+            adapter=adapter,
+            seed=seed,
+            point={},
+            evaluations=(first,),
+            answered_by=answered_by,
+            second=tuple(second) or ((),),
         )
 
     def _reader(self, name: str) -> Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,7 @@ from lrbench.evaluation.graded_items import read_draws
 from lrbench.methods.component import AMATEUR
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.samples import input_name
 from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
 from lrbench.recipe.identity import recipe_hash, resolved_yaml
@@ -29,11 +30,22 @@ def recipe_record(plan: Plan, command: str, now: str) -> RecipeRecord:
         recipe_hash=recipe_hash(plan.recipe),
         recipe_yaml=resolved_yaml(plan.recipe),
         arm_ids=tuple(arm_identity(plan.recipe, arm) for arm in plan.arms),
+        forgetting={
+            protocol_of(first): protocol_of(second)
+            for arm in plan.arms
+            for first, second in zip(arm.evaluations, arm.second, strict=True)
+            if second
+        },
         claims=plan.recipe.claims,
         compare=plan.recipe.compare,
         command=command,
         recorded_at=now,
     )
+
+
+def protocol_of(evaluation: Sequence[BenchmarkScore]) -> str:
+    """What the board of an evaluation has as its protocol."""
+    return stable_hash({score.benchmark: stable_hash(score.protocol) for score in evaluation})
 
 
 def arm_record(recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], now: str) -> ArmRecord:
@@ -73,7 +85,7 @@ def score_records(
 ) -> Iterator[ScoreRecord]:
     """What the arm scored, a record per benchmark of every evaluation that has been measured."""
     pattern = None if recipe.measure is None else recipe.measure.confidence
-    for evaluation in arm.evaluations:
+    for evaluation in arm.measured:
         suite_protocol = {score.benchmark: stable_hash(score.protocol) for score in evaluation}
         for score in evaluation:
             artifact = artifacts.get(score.key)

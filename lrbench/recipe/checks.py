@@ -15,7 +15,7 @@ from lrbench.recipe.addresses import unusable_address
 from lrbench.recipe.arms import Arm, resolve_arm, resolve_arms
 from lrbench.recipe.comparing import compared, presets_of
 from lrbench.recipe.hazards import hazard_problems
-from lrbench.recipe.measuring import measure_problems
+from lrbench.recipe.measuring import measure_problems, second_suite_problems
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
 from lrbench.recipe.naming import circle, reference_problems, unused_models
 from lrbench.recipe.references import Origin, origin_of_model
@@ -31,7 +31,9 @@ from lrbench.recipe.schema import (
     Recipe,
     Training,
 )
+from lrbench.recipe.suites import SECOND
 from lrbench.recipe.training_sources import as_source
+from lrbench.suites.declaration import SuiteDeclaration
 from lrbench.suites.shipped import SHIPPED
 from lrbench.suites.suite import LM_EVAL
 
@@ -59,9 +61,11 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
     if "evaluation" in sections:
         yield from _choice_of_items(sections["evaluation"])
         yield from _own_suite(sections["evaluation"])
+        yield from _own_name(sections["evaluation"].suite, ("evaluation", "suite"))
     if sections.get("measure") is not None:
         of_tasks = "evaluation" in sections and sections["evaluation"].lm_eval is not None
         yield from measure_problems(sections["measure"], of_tasks=of_tasks)
+        yield from _own_name(sections["measure"].forgetting, SECOND)
     for section in ("sampling", "evaluation"):
         if section in sections:
             yield from _address(sections[section].engine, section)
@@ -86,6 +90,7 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _matched_arms(recipe, arms)
         yield from reference_problems(recipe, arms, sections)
         yield from hazard_problems(recipe, arms, sections)
+        yield from _second_suite(sections, arms)
         if "pair" in sections and sections["pair"].amateur is None:
             yield from _missing_amateur(arms)
 
@@ -171,9 +176,19 @@ def _own_suite(evaluation: Evaluation) -> Iterator[Finding]:
     for place, name in enumerate(tasks):
         if name in tasks[:place]:
             yield ("evaluation", "lm_eval", "tasks", place), f"`{excerpt(name)}` stands twice in the list"
-    if declared is not None and not isinstance(declared, str) and declared.name in UNUSABLE:
+
+
+def _own_name(declared: str | SuiteDeclaration | None, path: Path) -> Iterator[Finding]:
+    if isinstance(declared, SuiteDeclaration) and declared.name in UNUSABLE:
         message = f"`{declared.name}` is a name that lrbench has a suite for; give yours another one"
-        yield ("evaluation", "suite", "name"), message
+        yield (*path, "name"), message
+
+
+def _second_suite(sections: Mapping[str, Any], arms: list[Arm]) -> Iterator[Finding]:
+    measure, evaluation = sections.get("measure"), sections.get("evaluation")
+    if measure is not None and measure.forgetting is not None and evaluation is not None:
+        has_expert = any(arm.is_expert for arm in arms)
+        yield from second_suite_problems(measure.forgetting, evaluation, has_expert)
 
 
 def _address(engine: EngineChoice, section: str) -> Iterator[Finding]:

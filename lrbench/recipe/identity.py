@@ -49,9 +49,9 @@ def recipe_hash(recipe: Recipe) -> str:
     that is no deviation; and what null means for an aligned pair is written out.
     """
     fields = output_fields(recipe)
-    if not is_sampled(recipe.measure):
+    if recipe.measure is not None and not is_sampled(recipe.measure):
         # How answers would be sampled is nothing to those that are not.
-        fields["measure"] = None
+        fields["measure"] = {"forgetting": fields["measure"]["forgetting"]}
     if not recipe.fidelity.hazards:
         fields = {name: value for name, value in fields.items() if name != FIELD}
     pair = {name: value for name, value in fields["pair"].items() if (name, value) != ("align", "ids")}

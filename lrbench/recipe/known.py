@@ -20,7 +20,7 @@ from lrbench.recipe.references import (
     origin_of_model,
     origin_of_problems,
 )
-from lrbench.recipe.suites import file_places, suite_names
+from lrbench.recipe.suites import SECOND, SUITE, file_places, suite_names
 from lrbench.recipe.training_sources import training_places
 from lrbench.suites.shipped import FILE, SHIPPED
 
@@ -44,7 +44,8 @@ def unknown_things(recipe: Fields) -> list[Problem]:
     check(("data", "train"), wrong_problems)
     for path in training_places(recipe, ("data", "train")):
         check(path, wrong_set if path[-1] == "data" else wrong_problems)
-    check(("evaluation", "suite"), wrong_suite)
+    check(SUITE, wrong_suite)
+    check(SECOND, wrong_suite)
     check(("runtime", "data_root"), wrong_folder)
     check(("evaluation", "lm_eval", "include_path"), wrong_folder)
     for path in file_places(recipe):

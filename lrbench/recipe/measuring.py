@@ -1,20 +1,26 @@
-"""What is measured beyond whether one answer is right: sampled answers, and stated confidences.
+"""What is measured beyond whether one answer is right: samples, stated confidences, and what is forgotten.
 
-`measure: {samples: 8, temperature: 0.6, top_p: 0.95}`, `measure: {confidence: "I am (\\d+)% sure"}`, or both.
+`measure: {samples: 8, temperature: 0.6, top_p: 0.95}`, `measure: {confidence: "I am (\\d+)% sure"}`,
+`measure: {forgetting: SUITE}`, or any of them together.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
+from lrbench.methods.presets import UNTRAINED
 from lrbench.methods.section import Section
+from lrbench.recipe.claims import AVERAGE
 from lrbench.recipe.kinds import Kind
+from lrbench.suites.declaration import AnySuite
 from lrbench.suites.patterns import why_unusable
+from lrbench.suites.shipped import SHIPPED
+from lrbench.suites.suite import Evaluation, is_known, named_suite, suite_of
 
 SEED_BYTES = 7
 # What protocols have as `decoding` where answers are sampled.
@@ -47,13 +53,15 @@ class Draws:
 
 
 class Measure(Section):
-    """How often every item is answered, how the answers are sampled, and how sure they say they are.
+    """What is measured besides: several answers to every item, how sure they say they are, what is forgotten.
 
     `samples` answers are drawn at `temperature` from the likeliest tokens that hold `top_p` of the chance;
     null has every item answered once, by the likeliest tokens. `seed` is apart from the recipe's
     own: what a draw is depends on it, the item and the draw alone.
     `confidence` is a pattern whose first group finds, in its last match, how sure an answer says it is. It is
     read in what was written and decides nothing of that.
+    `forgetting` is a second suite, as `evaluation.suite` has one, on which every arm is measured in the same
+    way and set against the untrained expert: what training costs elsewhere.
     """
 
     samples: Annotated[int, Field(ge=1, le=1024)] | None = None
@@ -61,6 +69,7 @@ class Measure(Section):
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     confidence: Annotated[str | None, Field(min_length=1, max_length=1000), Kind.LABEL] = None
+    forgetting: AnySuite | None = None
 
     @field_validator("confidence")
     @classmethod
@@ -91,10 +100,34 @@ def measure_problems(measure: Measure, *, of_tasks: bool) -> Iterator[tuple[tupl
         if of_tasks:
             yield ("measure",), "does not go with `evaluation.lm_eval`, whose tasks are answered once each"
         return
-    if measure.confidence is None:
-        yield ("measure",), "measures nothing; give `samples`, `confidence` or both"
+    if measure.confidence is None and measure.forgetting is None:
+        yield ("measure",), "measures nothing; give `samples`, `confidence` or `forgetting`"
         return
     for name in ("temperature", "top_p", "seed"):
         # A recipe that says everything has the defaults.
         if getattr(measure, name) != Measure.model_fields[name].default:
             yield ("measure", name), "given without `samples`, which says how many answers are sampled"
+
+
+def second_suite_problems(
+    forgetting: AnySuite, evaluation: Evaluation, has_expert: bool
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What does not fit between a second suite and the first; a path and a message each.
+
+    `has_expert` says whether an arm is the expert as it is.
+    """
+    path = ("measure", "forgetting")
+    if not has_expert:
+        yield path, f"is counted from the expert as it is, and no arm is that; add the arm `{UNTRAINED.name}`"
+    if not is_known(evaluation) or (isinstance(forgetting, str) and forgetting not in SHIPPED):
+        return
+    first, second = suite_of(evaluation), named_suite(forgetting)
+    if second.benchmarks == tuple(replace(one, suite=second.name) for one in first.benchmarks):
+        yield (
+            path,
+            f"is the suite `{first.name}` that `evaluation` measures; what is forgotten shows on another",
+        )
+    elif second.name in (first.name, AVERAGE, *first.names):
+        said = "suite" if second.name == first.name else "column"
+        named = path if isinstance(forgetting, str) else (*path, "name")
+        yield named, f"the {said} of `evaluation` is called `{second.name}` too; give this another name"

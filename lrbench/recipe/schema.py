@@ -366,7 +366,7 @@ class Recipe(Section):
     `models` are those there are besides the pair, under names by which arms speak of them. `seeds` and
     `sweep` stand for a recipe per seed and point, which share all work that is the same for several.
     `fidelity` is that of every trained arm that says none of its own. `measure` asks for several
-    sampled answers to every item, and for how sure answers say they are.
+    sampled answers to every item, for how sure answers say they are, and for what is forgotten.
     `controls` adds the arms that a claim has to be held against (`lrbench.recipe.controlling`). `compare`
     says what the results are about (`lrbench.recipe.comparing`), and `claims` what they are expected to show
     (`lrbench.recipe.claims`); neither can change a result.
@@ -396,3 +396,16 @@ class Recipe(Section):
     @classmethod
     def _with_controls(cls, value: Any) -> Any:
         return with_controls(value) if isinstance(value, Mapping) else value
+
+    @property
+    def second(self) -> Evaluation | None:
+        """How the suite of `measure.forgetting` is measured, where there is one: as the first, and whole."""
+        if self.measure is None or self.measure.forgetting is None:
+            return None
+        first = self.evaluation
+        return Evaluation(suite=self.measure.forgetting, limit=first.limit, engine=first.engine)
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """All that is measured of every arm."""
+        return (self.evaluation,) if self.second is None else (self.evaluation, self.second)

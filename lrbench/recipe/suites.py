@@ -16,6 +16,8 @@ from lrbench.suites.suite import shipped_suite
 
 SUITE = ("evaluation", "suite")
 FIELD = ".".join(SUITE)
+# The second suite, on which it is measured what training makes a model forget.
+SECOND = ("measure", "forgetting")
 
 
 def with_suites(recipe: Fields, problems: list[Problem]) -> Fields:
@@ -77,6 +79,7 @@ def file_places(recipe: Fields) -> Iterator[FieldPath]:
 def _places(recipe: Fields) -> Iterator[FieldPath]:
     """Every place where a suite may stand."""
     yield SUITE
+    yield SECOND
     swept = ("sweep", "grid", FIELD)
     for place in range(_length(find(recipe, swept))):
         yield (*swept, place)

@@ -14,6 +14,7 @@ from lrbench.recipe.expanding import VARYING, choices, sweepable_fields
 from lrbench.recipe.fields import schema_at
 from lrbench.recipe.messages import Path, Problem, excerpt, nearest
 from lrbench.recipe.nodes import Entry, Fields, Items, Leaf, Node, find, plain, replaced, value_position
+from lrbench.recipe.suites import SECOND
 
 MAX_VARIANTS = 1000
 ANY_FIELD = (
@@ -145,6 +146,8 @@ def _no_field_to_sweep(name: str, known: dict[str, Path]) -> str | None:
     """What to say of a field that is there but cannot be swept; None for a name that is no field."""
     if name == "seed":
         return "seeds have a list of their own: `seeds: [0, 1, 2]`"
+    if name == ".".join(SECOND):
+        return "cannot be swept, since all points are measured on one second suite"
     within = [field for field in known if field.startswith(f"{name}.")]
     if within:
         return f"not one field but several; name one, such as `{within[0]}`"

@@ -76,6 +76,11 @@ class _Likeness:
         return [self._made[name] == value for name, value in fields.items() if name in self._made]
 
 
+def nearest(row: Row, baselines: list[Row], width: int) -> Delta | None:
+    """`row` against the nearest of `baselines`, on a board of `width` benchmarks."""
+    return _delta(row, baselines, width, _Likeness(None, {}))
+
+
 def _delta(row: Row, baselines: list[Row], width: int, near: _Likeness) -> Delta | None:
     """`row` against the baseline nearest to it: of its recipe, point, making, seed, and the latest."""
     if not baselines:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
 from typing import Any
@@ -21,12 +21,12 @@ from lrbench.evaluation.statistics import (
 )
 from lrbench.methods.presets import UNTRAINED
 from lrbench.recipe.comparing import Comparisons, board_place
-from lrbench.results.baselines import set_against
+from lrbench.results.baselines import nearest, set_against
 from lrbench.results.compared import Compared
 from lrbench.results.contrasts import compare_arms, compare_columns, pooled_spread
 from lrbench.results.races import Race, find_race, won
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
-from lrbench.results.rows import AVERAGE, Cell, Group, Row, grouped
+from lrbench.results.rows import AVERAGE, Cell, Delta, Group, Row, grouped
 from lrbench.results.uses import ArmsInUse
 from lrbench.results.variations import ID_LENGTH, PLAIN, Variation, variations
 from lrbench.store.keys import canonical_json, stable_hash
@@ -41,7 +41,8 @@ class Board:
     `protocol_hash` is over benchmark -> protocol hash; `protocols` holds each benchmark's protocol as
     far as a score of it was recorded. Rows are ordered by expert, recipe, arm (baselines first), point and
     seed. `comparisons` say by recipe what its rows are about. `baselines` are the arms that any row is set
-    against, in the order of a board.
+    against, in the order of a board. `forgetting` holds by recipe what its rows lost on a second suite;
+    `second_of` are the recipes of which this board is that of the second suite.
     """
 
     suite: str
@@ -51,6 +52,8 @@ class Board:
     rows: tuple[Row, ...]
     comparisons: Mapping[str, Comparisons]
     baselines: tuple[str, ...]
+    forgetting: Mapping[str, Forgetting] = field(default_factory=dict)
+    second_of: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -192,7 +195,7 @@ def build_boards(
     benchmark under one protocol, the latest counts.
     """
     arm_records = {record.arm_id: record for record in arms}
-    scores = list(scores)
+    scores, recipes = list(scores), list(recipes)
     weights = {score.arm_id: score.expert_weights for score in scores}
     varied = variations(arm_records.values(), weights)
     declared = Compared(recipes, arm_records.values(), scores)
@@ -203,10 +206,74 @@ def build_boards(
         groups[score.suite, stable_hash(score.suite_protocol)].append(score)
     ordered = sorted(groups.items(), key=lambda group: (_age(group[1][-1]), group[0]), reverse=True)
     ordered.sort(key=lambda group: group[0][0])
-    return tuple(
+    boards = tuple(
         _build_board(suite, protocol_hash, group, arm_records, varied, declared, comparisons, in_use)
         for (suite, protocol_hash), group in ordered
     )
+    return _with_second(boards, recipes)
+
+
+def _with_second(boards: tuple[Board, ...], recipes: Iterable[RecipeRecord]) -> tuple[Board, ...]:
+    """The boards with what their rows forgot, as far as the board of the second suite is among them."""
+    by_protocol = {board.protocol_hash: board for board in boards}
+    pairs: dict[tuple[str, str], str] = {}
+    for record in recipes:
+        pairs |= {(record.recipe, first): second for first, second in record.forgetting.items()}
+    return tuple(
+        replace(
+            board,
+            forgetting={
+                recipe: Forgetting.on(by_protocol[second])
+                for (recipe, first), second in pairs.items()
+                if first == board.protocol_hash and second in by_protocol
+            },
+            second_of=frozenset(
+                recipe for (recipe, _), second in pairs.items() if second == board.protocol_hash
+            ),
+        )
+        for board in boards
+    )
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """What arms lost on the second suite, whose `board` this is: the difference from the untrained expert.
+
+    `deltas` hold it by arm, of those that were measured on the same items as the expert.
+    """
+
+    board: Board
+    deltas: Mapping[str, Delta]
+
+    @classmethod
+    def on(cls, board: Board) -> Forgetting:
+        """Of every row but the expert's own."""
+        experts = [row for row in board.rows if row.untrained]
+        found = {
+            row.arm_id: nearest(
+                row,
+                [one for one in experts if one.expert_weights == row.expert_weights],
+                len(board.benchmarks),
+            )
+            for row in board.rows
+            if not row.untrained
+        }
+        return cls(board, {arm_id: delta for arm_id, delta in found.items() if delta is not None})
+
+    def of(self, row: Row) -> Comparison | None:
+        """The difference of the averages, of this run."""
+        delta = self.deltas.get(row.arm_id)
+        return None if delta is None else delta.average
+
+    def over_seeds(self, group: Group) -> Comparison | None:
+        """The same of training like this, over all seeds of an arm that has several."""
+        ours = [row for row in self.board.rows if row.arm_id in {own.arm_id for own in group.rows}]
+        delta = self.deltas.get(group.rows[-1].arm_id)
+        if delta is None or len(ours) < 2:
+            return None
+        theirs = [row for row in self.board.rows if row.arm_id == delta.baseline]
+        pool = self.board.pool(ours[0].expert_weights, AVERAGE)
+        return compare_arms(ours, theirs, self.board.benchmarks, pool)
 
 
 def _build_board(

@@ -167,7 +167,8 @@ def judge_recipe(
     """
     claims, unread = claims_of(recipe)
     own = [row for row in (board.rows if rows is None else rows) if row.arm_id in recipe.arm_ids]
-    if not claims or not own:
+    # Claims are about the first suite.
+    if not claims or not own or recipe.recipe in board.second_of:
         return []
     run = recipe.command or RUN
     pools = {column: board.pool(own[0].expert_weights, column) for column in board.columns}

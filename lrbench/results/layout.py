@@ -12,12 +12,14 @@ from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.wording import (
     CALIBRATION,
     COSTS,
+    FORGETTING,
     SAID,
     UNKNOWN,
     USES,
     accuracy_text,
     comparison_text,
     cost_texts,
+    forgetting_text,
     reported_on,
     reported_size_text,
     row_label,
@@ -50,6 +52,8 @@ class Cells:
 def accuracy_cells(board: Board, section: list[Row], script: Script) -> Cells:
     """Accuracies and costs, a line per row."""
     header = ["arm", *(_headed(column, size_text(column, section), script) for column in board.columns)]
+    lost = board.forgetting.get(section[0].recipe)
+    header += [] if lost is None else [_headed(FORGETTING, script.text(lost.board.suite), script)]
     lines = []
     for row in section:
         cells = []
@@ -57,6 +61,7 @@ def accuracy_cells(board: Board, section: list[Row], script: Script) -> Cells:
             estimate = row.on(column)
             text = script.number(UNKNOWN if estimate is None else accuracy_text(estimate))
             cells.append(_marked(board, row, column, text, script))
+        cells += [] if lost is None else [script.number(forgetting_text(lost.of(row)))]
         lines.append([script.text(row_label(row, section)), *cells, *map(script.number, cost_texts(row))])
     return Cells([*header, *COSTS], lines)
 
@@ -136,12 +141,16 @@ def difference_cells(board: Board, section: list[Row], baseline: str, script: Sc
 
 def mean_cells(board: Board, means: Sequence[tuple[str, Group]], script: Script) -> Cells:
     """Means over seeds, a line per arm that has several."""
+    lost = board.forgetting.get(means[0][1].rows[0].recipe)
     lines = []
     for label, group in means:
         found = map(group.on, board.columns)
         texts = (UNKNOWN if mean is None else accuracy_text(mean) for mean in found)
-        lines.append([script.text(label), *map(script.number, texts)])
-    return Cells(["arm", *map(script.text, board.columns)], lines)
+        cells = list(map(script.number, texts))
+        cells += [] if lost is None else [script.number(forgetting_text(lost.over_seeds(group)))]
+        lines.append([script.text(label), *cells])
+    header = ["arm", *map(script.text, board.columns), *([] if lost is None else [FORGETTING])]
+    return Cells(header, lines)
 
 
 def training_cells(

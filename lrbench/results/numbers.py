@@ -54,6 +54,8 @@ _COST = ("tuned_tokens", "sampled_problems", "sampled_tokens", "seconds")
 _USES = tuple(UNKNOWN.fields)
 # The share of answers cut at the length limit, where that was recorded.
 _TRUNCATED = ("truncated", "truncated_low", "truncated_high")
+# Of recipes with a second suite: the difference from the untrained expert there, in points.
+_FORGETTING = tuple(f"forgetting_{name}" for name in ("suite", "difference", "low", "high", "p", "verdict"))
 # Of boards whose answers were sampled: how many to every item, pass@k and maj@k, k that many.
 _DRAWS = (
     "draws",
@@ -91,6 +93,7 @@ def number_fields(boards: Sequence[Board]) -> list[str]:
         *_COST,
         SOURCE,
         *_USES,
+        *(_FORGETTING if any(board.forgetting for board in boards) else ()),
         *(_TRUNCATED if any(cell.truncated for row in rows for cell in row.cells.values()) else ()),
         *((*_DRAWS, *_CALIBRATION) if any(row.draws > 1 for row in rows) else ()),
         *(_STATED if any(cell.score.stated for row in rows for cell in row.cells.values()) else ()),
@@ -111,6 +114,8 @@ def board_numbers(boards: Sequence[Board]) -> Iterator[Line]:
 
 
 def _lines(board: Board, row: Row) -> Iterator[Line]:
+    lost = board.forgetting.get(row.recipe)
+    forgotten = {} if lost is None else _forgotten(lost.board.suite, lost.of(row))
     imported = any(cell.score.imported for cell in row.cells.values())
     for column in board.columns:
         estimate = row.on(column)
@@ -138,7 +143,22 @@ def _lines(board: Board, row: Row) -> Iterator[Line]:
                 "sampled_tokens": row.costs.sampled_tokens,
                 "seconds": row.seconds,
             }
-        yield line | row.uses.fields | _truncated(row, column) | _draws(row, column) | _stated(row, column)
+        yield (
+            line
+            | row.uses.fields
+            | forgotten
+            | _truncated(row, column)
+            | _draws(row, column)
+            | _stated(row, column)
+        )
+
+
+def _forgotten(suite: str, found: Comparison | None) -> Line:
+    """What was lost on the second suite; nothing of the untrained expert itself."""
+    if found is None:
+        return {}
+    low, high = found.interval.low, found.interval.high
+    return dict(zip(_FORGETTING, (suite, found.difference, low, high, found.p, found.verdict), strict=True))
 
 
 def _truncated(row: Row, column: str) -> Line:
@@ -186,6 +206,8 @@ def _best_of(board: Board, row: Row, column: str) -> str:
 
 def _means(board: Board, group: Group) -> Iterator[Line]:
     against = {baseline: board.over_seeds(group, baseline) for baseline in board.baselines}
+    lost = board.forgetting.get(group.rows[0].recipe)
+    forgotten = {} if lost is None else _forgotten(lost.board.suite, lost.over_seeds(group))
     for column in board.columns:
         mean = group.on(column)
         if mean is not None:
@@ -199,6 +221,7 @@ def _means(board: Board, group: Group) -> Iterator[Line]:
                 "seeds": len(rows),
                 "n": None if column == AVERAGE else rows[0].cells[column].n,
                 **_accuracy(mean),
+                **forgotten,
             }
 
 

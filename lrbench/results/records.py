@@ -108,7 +108,8 @@ class RecipeRecord(Record):
 
     Of several records of one `recipe`, by its name, the last says what it means now. `claims` are as
     written, and so is what it says to `compare`; `command` makes and measures the arms again, and is empty
-    where the recipe came from no file.
+    where the recipe came from no file. `forgetting` maps the protocol hash of a board to that of the board of
+    the second suite measured beside it, where the recipe has one.
     """
 
     kind: Literal["recipe"] = "recipe"
@@ -118,13 +119,14 @@ class RecipeRecord(Record):
     arm_ids: tuple[str, ...]
     claims: tuple[str, ...]
     compare: Compare = Compare()
+    forgetting: dict[str, str] = {}
     command: str
     recorded_at: Moment
 
     @property
     def meaning(self) -> tuple[object, ...]:
         """What was declared, whenever and wherever that was."""
-        return (self.recipe, self.recipe_hash, self.arm_ids, self.claims, self.compare)
+        return (self.recipe, self.recipe_hash, self.arm_ids, self.claims, self.compare, self.forgetting)
 
     @property
     def identity(self) -> tuple[str, ...]:

@@ -37,12 +37,13 @@ def words_on(board: Board, section: Sequence[Row], declared: RecipeRecord | None
     rows = asked_about(board, section)
     if not rows:
         return None
-    return Words(tuple(_shown(board, rows)), tuple(_left_open(rows, _recipe(declared))))
+    return Words((*_shown(board, rows), *_forgotten(board, rows)), tuple(_left_open(rows, _recipe(declared))))
 
 
 def asked_about(board: Board, section: Sequence[Row]) -> list[Row]:
     """The rows of `section` that its recipe is about; none where that was neither declared nor leads."""
-    rows = spoken_of(board, section)
+    # What shows on a second suite is told where the first one is.
+    rows = [] if section[0].recipe in board.second_of else spoken_of(board, section)
     return rows if rows and board.is_meant(rows[-1]) else []
 
 
@@ -90,6 +91,25 @@ def _shown(board: Board, rows: Sequence[Row]) -> Iterator[str]:
             yield f"{before} {_listed(found[verdict])} {after}"
     if not any(found.values()):
         yield f"{name} has no baseline measured on the same items."
+
+
+def _forgotten(board: Board, rows: Sequence[Row]) -> Iterator[str]:
+    """What the arm lost on the second suite, where there is one."""
+    subject, (group,) = rows[-1], grouped(rows)
+    lost = board.forgetting.get(subject.recipe)
+    if lost is None:
+        return
+    compared = lost.over_seeds(group) if len(rows) > 1 else lost.of(subject)
+    if compared is None:
+        return
+    words = {
+        "ahead": "it is above the untrained expert",
+        "behind": "it is below the untrained expert",
+        "equivalent": f"it is equivalent to the untrained expert within {EQUIVALENCE_MARGIN:g} points",
+        "inconclusive": "it is not decided whether it differs from the untrained expert",
+    }
+    difference = difference_text(compared.difference)
+    yield f"Elsewhere, on {plain(lost.board.suite, _LONGEST)}, {words[_verdict(compared)]} ({difference})."
 
 
 def _left_open(rows: Sequence[Row], recipe: Recipe | None) -> Iterator[str]:

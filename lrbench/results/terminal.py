@@ -20,7 +20,7 @@ from rich.text import Text
 from lrbench.evaluation.statistics import Comparison
 from lrbench.recipe.expanding import point_text
 from lrbench.recipe.references import model_name
-from lrbench.results.board import Board
+from lrbench.results.board import Board, Forgetting
 from lrbench.results.claim_words import claim_lines, unheld_line, unread_lines
 from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import notes_on_declarations, standing
@@ -32,6 +32,7 @@ from lrbench.results.text import plain
 from lrbench.results.wording import (
     CALIBRATED,
     COSTS,
+    FORGETTING,
     LEGEND,
     LONGEST_NAME,
     MEANS,
@@ -47,6 +48,7 @@ from lrbench.results.wording import (
     cost_texts,
     draws_text,
     expert_label,
+    forgetting_text,
     interval_text,
     notes_on,
     only_seed,
@@ -207,6 +209,9 @@ def _matrix(board: Board, section: list[Row]) -> Table:
     table.add_column("", no_wrap=True)
     for column in board.columns:
         table.add_column(_heading(column, section, "\n"), justify="right", no_wrap=True)
+    lost = board.forgetting.get(section[0].recipe)
+    if lost is not None:
+        table.add_column(_second_heading(lost, "\n"), justify="right", no_wrap=True)
     for name in COSTS:
         table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
     for row in section:
@@ -215,6 +220,8 @@ def _matrix(board: Board, section: list[Row]) -> Table:
         label = [Text(row_label(row, section), style="bold"), Text()]
         label += [Text(f"  {_versus(baseline)}", style="dim") for baseline in row.against]
         cells = [Text("\n").join(_matrix_cell(board, row, column)) for column in board.columns]
+        if lost is not None:
+            cells.append(Text(forgetting_text(lost.of(row)).replace(" [", "\n[", 1)))
         table.add_row(Text("\n").join(label), *cells, *cost_texts(row))
     return table
 
@@ -237,6 +244,9 @@ def _means_matrix(board: Board, means: list[tuple[str, Group]]) -> Table:
     table.add_column("", no_wrap=True)
     for column in board.columns:
         table.add_column(Text(plain(column, LONGEST_NAME)), justify="right", no_wrap=True)
+    lost = board.forgetting.get(means[0][1].rows[0].recipe)
+    if lost is not None:
+        table.add_column(_second_heading(lost, "\n"), justify="right", no_wrap=True)
     for label, group in means:
         found = _against_baselines(board, group)
         cells = []
@@ -248,6 +258,8 @@ def _means_matrix(board: Board, means: list[tuple[str, Group]]) -> Table:
             cells.append(Text("\n").join(lines))
         names = [Text(label, style="bold"), Text()]
         names += [Text(f"  {_versus(baseline)}", style="dim") for baseline in found]
+        if lost is not None:
+            cells.append(Text(forgetting_text(lost.over_seeds(group)).replace(" [", "\n[", 1)))
         table.add_row(Text("\n").join(names), *cells)
     return table
 
@@ -260,6 +272,7 @@ def _against_baselines(board: Board, group: Group) -> dict[str, dict[str, Compar
 
 def _means_blocks(board: Board, means: list[tuple[str, Group]], width: int) -> Stack:
     """Every arm's mean on the average, then on every benchmark, a line each."""
+    lost = board.forgetting.get(means[0][1].rows[0].recipe)
     against = [(label, group, _against_baselines(board, group)) for label, group in means]
     baselines, *further = _side_by_side(
         baselines_of(board, (row for _, group in means for row in group.rows)), width
@@ -267,6 +280,11 @@ def _means_blocks(board: Board, means: list[tuple[str, Group]], width: int) -> S
     table = _block_table(["accuracy", *map(_versus, baselines)])
     for column in board.columns:
         if column != AVERAGE:
+            table.add_row()
+        elif lost is not None:
+            table.add_row(_second_heading(lost, "  "))
+            for label, group, _ in against:
+                table.add_row(Text(f"  {label}"), forgetting_text(lost.over_seeds(group)))
             table.add_row()
         table.add_row(Text(plain(column, LONGEST_NAME), style="bold"))
         for label, group, found in against:
@@ -302,6 +320,12 @@ def _blocks(board: Board, section: list[Row], width: int) -> Stack:
             table.add_row(Text("cost", style="bold"), *(Text(name, style="dim") for name in COSTS))
             for row in section:
                 table.add_row(_indented_label(row, section), *cost_texts(row))
+            lost = board.forgetting.get(section[0].recipe)
+            if lost is not None:
+                table.add_row()
+                table.add_row(_second_heading(lost, "  "))
+                for row in section:
+                    table.add_row(_indented_label(row, section), forgetting_text(lost.of(row)))
     lines = [
         (row_label(row, section), {name: delta.on for name, delta in row.against.items()}) for row in section
     ]
@@ -381,6 +405,11 @@ def _heading(column: str, section: list[Row], between: str) -> Text:
     if size:
         heading.append(f"{between}{size}", style="not bold dim")
     return heading
+
+
+def _second_heading(lost: Forgetting, between: str) -> Text:
+    suite = f"{between}on {plain(lost.board.suite, LONGEST_NAME)}"
+    return Text(FORGETTING, style="bold").append(suite, style="not bold dim")
 
 
 def _marked(board: Board, row: Row, column: str, text: str) -> Text:

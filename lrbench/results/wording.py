@@ -32,6 +32,7 @@ REPORTED = "another protocol, so nothing is paired and nothing is ranked; interv
 UNKNOWN = "-"
 # The share of answers cut at the length limit from which on it is said.
 MUCH_TRUNCATED = 0.05
+FORGETTING = "forgetting"
 COSTS = ("tuned tokens", "sampled problems", "time")
 TOOK = "What answers took, and what their arms use besides the pair"
 TOOK_WITHIN = f"{TOOK[0].lower()}{TOOK[1:]}"
@@ -62,6 +63,14 @@ def comparison_text(comparison: Comparison | None) -> str:
     if comparison.verdict == "equivalent":
         difference += f", within {EQUIVALENCE_MARGIN:g}"
     return f"{comparison.verdict} ({difference}{runs_differ_text(comparison)})"
+
+
+def forgetting_text(comparison: Comparison | None) -> str:
+    """`-12.0 [-19.5, -4.5]`: a difference in points with its 95% interval; a dash for None."""
+    if comparison is None:
+        return UNKNOWN
+    low, high = comparison.interval.low, comparison.interval.high
+    return f"{difference_text(comparison.difference)} [{difference_text(low)}, {difference_text(high)}]"
 
 
 def difference_text(points: float) -> str:
@@ -248,6 +257,11 @@ def baselines_of(board: Board, rows: Iterable[Row]) -> list[str]:
 def notes_on(board: Board, other: Board | None = None) -> Iterator[str]:
     """What a reader has to know: what is missing, and what sets `board` apart from `other`, shown above."""
     yield from _notes_on_outcomes(board)
+    for suite in dict.fromkeys(lost.board.suite for lost in board.forgetting.values()):
+        yield (
+            f"{FORGETTING}: difference from the untrained expert on {plain(suite, LONGEST_NAME)}, in points "
+            "with its 95% interval; below 0 is lost."
+        )
     for row in board.rows:
         yield from _notes_on_row(row)
     if other is not None and other.suite == board.suite:

@@ -90,10 +90,14 @@ def suite_of(evaluation: Evaluation) -> Suite:
 
     Raises `KeyError` for a name that is none of those shipped; recipes that load have none.
     """
-    declared = evaluation.suite
     if evaluation.lm_eval is not None:
         return _of_tasks(evaluation.lm_eval)
-    assert declared is not None, "a recipe that loads has a suite or tasks"
+    assert evaluation.suite is not None, "a recipe that loads has a suite or tasks"
+    return named_suite(evaluation.suite)
+
+
+def named_suite(declared: str | SuiteDeclaration) -> Suite:
+    """A suite as recipes have it. Raises `KeyError` for a name that is none of those shipped."""
     return shipped_suite(declared) if isinstance(declared, str) else _completed(declared)
 
 

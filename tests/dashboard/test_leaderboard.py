@@ -17,7 +17,7 @@ from experiments.bench.synthetic_ledger import write_synthetic_ledger
 from lrbench.evaluation.statistics import compare_averages, macro_average
 from lrbench.results.board import Board, build_boards
 from lrbench.results.ledger import Ledger
-from lrbench.results.records import ScoreRecord, items_hash
+from lrbench.results.records import RecipeRecord, ScoreRecord, items_hash
 from lrbench.results.rows import AVERAGE
 from lrbench.store.keys import stable_hash
 from tests.dashboard.made_up import write_runs
@@ -243,6 +243,41 @@ def test_a_row_that_lacks_a_benchmark_has_no_average(tmp_path: Path, open_page: 
         '"><span class="lr-label">average</span><div><span class="lr-muted">–'
     )
     assert AVERAGE in table(app)
+
+
+def test_what_was_forgotten_is_said_of_every_run_and_of_training_like_it(
+    tmp_path: Path, open_page: OpenPage
+) -> None:
+    kept = {("base", 0): "1" * 90 + "0" * 10, ("lightr", 0): "1" * 50 + "0" * 50}
+    kept["lightr", 1] = "1" * 60 + "0" * 40
+    second = {"suite": "talk", "benchmarks": ("small",)}
+    learnt = [make_score("chain", "10" * 50, arm, seed=seed, benchmarks=("chain",)) for arm, seed in kept]
+    spoken = [make_score("small", paper, arm, seed=seed, **second) for (arm, seed), paper in kept.items()]
+    protocols = [stable_hash(scores[0].suite_protocol) for scores in (learnt, spoken)]
+    declared = RecipeRecord(
+        recipe="quickstart",
+        recipe_hash="hash",
+        recipe_yaml="",
+        arm_ids=tuple(score.arm_id for score in learnt),
+        claims=(),
+        forgetting=dict([protocols]),
+        command="",
+        recorded_at="2026-11-20T10:00:00+00:00",
+    )
+    arms = [make_arm(arm, seed=seed) for arm, seed in kept]
+    Ledger(tmp_path / "ledger").append([declared, *arms, *learnt, *spoken])
+    first, _ = build_boards(arms, [*learnt, *spoken], [declared])
+    (group,) = (group for group in first.groups if len(group.rows) == 2)
+    lost = first.forgetting["quickstart"]
+    over_seeds = lost.over_seeds(group)
+    assert over_seeds is not None
+    assert over_seeds.difference == pytest.approx(-35)
+    assert over_seeds.runs is not None
+    app = open_page(tmp_path)
+    assert not app.exception
+    shown = re.sub(r"<[^>]*>", " ", table(app))
+    assert "forgetting  on talk" in shown
+    assert all(f"−{points}.0  [" in shown for points in (30, 35, 40))
 
 
 def made_up_board(results: Sequence[tuple[str, int | None, str, Sequence[str]]]) -> Board:

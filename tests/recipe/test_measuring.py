@@ -17,8 +17,24 @@ from lrbench.recipe.loading import load_recipe
         ('{confidence: "(("}', "23: measure.confidence: the pattern is none: missing ), unterminated"),
         ('{confidence: "sure"}', "23: measure.confidence: the pattern has no group; put parentheses around"),
         ("{confidence: 5}", "23: measure.confidence: found 5, allowed is text"),
-        ("{}", "1: measure: measures nothing; give `samples`, `confidence` or both"),
+        ("{}", "1: measure: measures nothing; give `samples`, `confidence` or `forgetting`"),
         ("{temperature: 0.5}", "1: measure: measures nothing"),
+        (
+            "{forgetting: embedded_tolk}",
+            '23: measure.forgetting: found the text "embedded_tolk", known suites are',
+        ),
+        (
+            "{forgetting: there/is/none}",
+            '23: measure.forgetting: found the text "there/is/none", but there is no',
+        ),
+        (
+            "{forgetting: embedded7}",
+            "23: measure.forgetting: is the suite `embedded7` that `evaluation` measures",
+        ),
+        (
+            "{forgetting: {benchmarks: {mine: {file: none.jsonl, grader: integer}}}}",
+            '50: measure.forgetting.benchmarks.mine.file: found the text "none.jsonl", but there is no',
+        ),
         ('{confidence: "(5)", temperature: 0.5}', "43: measure.temperature: given without `samples`"),
     ],
 )
@@ -43,3 +59,20 @@ def test_a_pattern_alone_has_nothing_sampled_and_changes_no_hash(
     assert recipe_hash(recipe) == recipe_hash(load_recipe("plain.yaml"))
     (folder / "again.yaml").write_text(resolved_yaml(recipe))
     assert load_recipe("again.yaml") == recipe
+
+
+def test_a_second_suite_is_part_of_the_hash_needs_the_expert_and_is_not_swept(
+    refusal: Callable[..., list[str]], folder: Path, small: str, changed: Callable[..., str]
+) -> None:
+    (folder / "plain.yaml").write_text(small)
+    for name, suite in (("talk", "embedded_talk"), ("twins", "embedded_twins")):
+        (folder / f"{name}.yaml").write_text(f"{small}measure: {{forgetting: {suite}}}\n")
+    plain, talk, twins = (load_recipe(f"{name}.yaml") for name in ("plain", "talk", "twins"))
+    assert len({recipe_hash(recipe) for recipe in (plain, talk, twins)}) == 3
+    (folder / "again.yaml").write_text(resolved_yaml(talk))
+    assert load_recipe("again.yaml") == talk
+    asked = "measure: {forgetting: embedded_talk}\n"
+    (problem,) = refusal(changed(("arms: [base, sft, lightr]", "arms: [sft, lightr]")) + asked)
+    assert "measure.forgetting: is counted from the expert as it is" in problem
+    (problem,) = refusal(f"{small}{asked}sweep: {{grid: {{measure.forgetting: [embedded_twins]}}}}\n")
+    assert "cannot be swept, since all points are measured on one second suite" in problem

@@ -7,7 +7,7 @@ from typing import Any
 
 from lrbench.methods.fidelity import FIELD
 from lrbench.methods.plugins import PLUGINS
-from lrbench.recipe.schema import Recipe
+from lrbench.recipe.schema import Evaluation, Recipe
 from lrbench.results.bundle.arms import Manifest, check_adapter, check_model
 from lrbench.results.bundle.declared import Recipes, is_of
 from lrbench.results.bundle.findings import Findings
@@ -54,6 +54,15 @@ def check_meant(
     scores_of: dict[str, list[ScoreRecord]] = {}
     for score in scores:
         scores_of.setdefault(score.arm_id, []).append(score)
+    suites = {stable_hash(score.suite_protocol): score.suite for score in scores}
+    expected = {
+        (suite_of(variant.recipe.evaluation).name, suite_of(second).name)
+        for variants in recipes.read(record.recipe_yaml, where).arms.values()
+        for variant, _ in variants
+        if (second := variant.recipe.second) is not None
+    }
+    paired = {(suites.get(first), suites.get(second)) for first, second in record.forgetting.items()}
+    findings.compare(where, "the suites on which it is seen what is forgotten", paired, expected)
     declared: set[str] = set()
     for name, variants in recipes.read(record.recipe_yaml, where).arms.items():
         for variant, arm in variants:
@@ -64,7 +73,10 @@ def check_meant(
                     where, f"its arm {name} with seed {variant.recipe.seed} at {variant.point} is not there"
                 )
             for found in made:
-                _check_benchmarks(found, variant.recipe, scores_of.get(found.arm_id, []), measured, findings)
+                for wanted in variant.recipe.evaluations:
+                    _check_benchmarks(
+                        found, variant.recipe, wanted, scores_of.get(found.arm_id, []), measured, findings
+                    )
     for found in (arm for group in meant.values() for arm in group if arm.arm_id not in declared):
         findings.add(where, f"it declares no {found.arm} with seed {found.seed} at {found.point}")
 
@@ -72,14 +84,14 @@ def check_meant(
 def _check_benchmarks(
     arm: ArmRecord,
     recipe: Recipe,
+    wanted: Evaluation,
     scores: Sequence[ScoreRecord],
     measured: Mapping[str, Regraded],
     findings: Findings,
 ) -> None:
-    """Whether `arm` was measured on everything that `recipe` measures, and in the way it says."""
-    wanted = recipe.evaluation
+    """Whether `arm` was measured on everything that is `wanted`, and in the way `recipe` says."""
     benchmarks = {benchmark.name for benchmark in measured_benchmarks(wanted)}
-    there = {score.benchmark: score for score in scores if _is_as_declared(score, recipe, benchmarks)}
+    there = {score.benchmark: score for score in scores if _is_as_declared(score, recipe, wanted, benchmarks)}
     for benchmark in sorted(benchmarks - there.keys()):
         findings.add(
             f"arm {arm.arm_id} ({arm.recipe}/{arm.arm})",
@@ -90,8 +102,8 @@ def _check_benchmarks(
         findings.add(f"arm {arm.arm_id} ({arm.recipe}/{arm.arm})", "its items are not those the recipe lists")
 
 
-def _is_as_declared(score: ScoreRecord, recipe: Recipe, benchmarks: set[str]) -> bool:
-    wanted, protocol = recipe.evaluation, score.protocol
+def _is_as_declared(score: ScoreRecord, recipe: Recipe, wanted: Evaluation, benchmarks: set[str]) -> bool:
+    protocol = score.protocol
     # A limit that leaves nothing out is recorded as none.
     left_nothing = wanted.limit is not None and (score.n <= wanted.limit or wanted.lm_eval is not None)
     limits = {wanted.limit, None if left_nothing else wanted.limit}

@@ -33,7 +33,7 @@ from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.text import plain
 from lrbench.store.artifact import MANIFEST, PROVENANCE, Artifact, DamageError, describe_file
-from lrbench.store.canonical import seal
+from lrbench.store.canonical import seal, stable_hash
 from lrbench.store.files import read_regular, storage_errors, sync_directory
 from lrbench.store.outside import announced, place_beside
 from lrbench.store.store import Store
@@ -139,6 +139,7 @@ def write_bundle(names: Sequence[str], runs: Path, to: Path, overrides: Sequence
         )
     unmade = sorted(arm_ids - {arm.arm_id for arm in contents.arms})
     missing = [f"the arm {arm_id} is not made yet" for arm_id in unmade]
+    missing += _without_second(declared, contents)
     return _pack(_part(contents, declared, arm_ids), None, missing, runs, to, contents)
 
 
@@ -250,6 +251,16 @@ def _unscored(arms: Sequence[ArmRecord], scores: Sequence[ScoreRecord]) -> Itera
     }
     for recipe, arm_name, arm_id, benchmark in absent:
         yield plain(f"{recipe}/{arm_name} ({arm_id}) has no score on {benchmark} in the ledger")
+
+
+def _without_second(declared: Sequence[RecipeRecord], contents: LedgerContents) -> Iterator[str]:
+    """Arms without any score on the second suite that their recipe measures beside the first."""
+    there = {(score.arm_id, stable_hash(score.suite_protocol)) for score in contents.scores}
+    for record in declared:
+        for first, second in record.forgetting.items():
+            for arm_id in record.arm_ids:
+                if (arm_id, first) in there and (arm_id, second) not in there:
+                    yield plain(f"{record.recipe}: the arm {arm_id} has no score on its second suite")
 
 
 def _stages_behind(
