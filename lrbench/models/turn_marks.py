@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from lrbench.errors import ModelError
+from lrbench.errors import LrbenchError, ModelError
 from lrbench.models.source import LocatedModel
 from lrbench.models.template import (
     FIRST,
@@ -116,6 +118,8 @@ class TurnMarks:
         return ", ".join(f"{printable(self.spelt.get(stop, '?'))} ({stop})" for stop in ordered)
 
 
+# Two that ask at once would have the template rendered twice.
+_FINDING = Lock()
 NOTHING_KNOWN = TurnMarks((), None, (), {}, "shown", "", (), (), None, ())
 
 
@@ -124,7 +128,22 @@ def turn_marks(model: LocatedModel) -> TurnMarks:
 
     Raises `ModelError` for a chat template that does not show a problem, or files that cannot be read.
     """
-    return _turn_marks(model, generation_ends(model)) if model.here else NOTHING_KNOWN
+    if not model.here:
+        return NOTHING_KNOWN
+    with _FINDING:
+        return _turn_marks(model, generation_ends(model))
+
+
+def begin_turn_marks(model: LocatedModel) -> None:
+    """Have `turn_marks` found beside what the caller does next: another process renders the template."""
+
+    def find() -> None:
+        # What is wrong with the model is told to whoever asks.
+        with suppress(LrbenchError, OSError):
+            if model.here and facts_in_files(model.folder) is not None:
+                turn_marks(model)
+
+    Thread(target=find, name="turn marks", daemon=True).start()
 
 
 def end_of_turn(model: LocatedModel) -> int:

@@ -18,6 +18,7 @@ from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.sources import Source
 from lrbench.models.source import LocatedModel, expect, locate, model_identity
+from lrbench.models.turn_marks import begin_turn_marks
 from lrbench.pipeline.data import measured_items
 from lrbench.pipeline.expecting import (
     absent_hub_sets,
@@ -254,6 +255,7 @@ class _Materials:
         needs_amateur = any(AMATEUR in arm.models for arm in arms)
         trained = any(arm.ingredients is not None for arm in arms)
         expert = self._model(recipe.pair.expert)
+        self._once((begin_turn_marks, expert), lambda: begin_turn_marks(expert))
         deriving = recipe.pair.amateur is not None and recipe.pair.amateur.derive is not None
         asks = trained or (needs_amateur and deriving)
         problems, solutions = self._problems(recipe.data) if asks else (None, None)
