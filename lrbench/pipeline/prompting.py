@@ -9,8 +9,6 @@ from lrbench.models.source import LocatedModel
 from lrbench.models.template import refused
 from lrbench.models.turn_marks import system_prompt_left_out, turn_marks
 from lrbench.pipeline.stages.base import Stage
-from lrbench.pipeline.stages.evaluation import BenchmarkScore
-from lrbench.pipeline.stages.rollouts import RolloutSource
 from lrbench.recipe.references import model_name
 from lrbench.results.text import plain
 
@@ -42,11 +40,8 @@ def remarks_on_prompts(stages: Iterable[Stage]) -> list[str]:
 def remarks_on_agreement(stages: Iterable[Stage]) -> list[str]:
     """Where rollouts are written under another system prompt than answers are measured under."""
     stages = list(stages)
-    sources = [stage for stage in stages if isinstance(stage, RolloutSource)]
-    # Tasks of lm-eval have prompts of their own, which no field of sampling could be.
-    scores = [stage for stage in stages if type(stage) is BenchmarkScore]
-    written = dict.fromkeys(source.sampling.system_prompt for source in sources)
-    measured = dict.fromkeys(score.measured.system_prompt for score in scores)
+    written = dict.fromkeys(prompt for stage in stages for prompt in stage.learnt_under)
+    measured = dict.fromkeys(prompt for stage in stages for prompt in stage.measured_under)
     return [
         f"Rollouts are written under {_quoted(own)} (sampling.system_prompt), and answers are measured under "
         f"{_quoted(other)}: what is learnt is learnt under another prompt than it is measured under."

@@ -81,6 +81,16 @@ class Stage(ABC):
         return ()
 
     @property
+    def learnt_under(self) -> tuple[str | None, ...]:
+        """The system prompts of what it writes to be learnt from, where it does."""
+        return ()
+
+    @property
+    def measured_under(self) -> tuple[str | None, ...]:
+        """The system prompts that its suite has answers measured under, where it measures any."""
+        return ()
+
+    @property
     def model_made(self) -> FirstLayers | None:
         """The model that the stage makes, where it makes one."""
         return None

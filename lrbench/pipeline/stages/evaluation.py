@@ -146,6 +146,11 @@ class BenchmarkScore(Stage):
         return ((self.expert, self.measured.system_prompt),)
 
     @property
+    def measured_under(self) -> tuple[str | None, ...]:
+        """Under that of the suite."""
+        return (self.measured.system_prompt,)
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """How many items the arm has learnt from, where it has."""
         return (self.repeats.text(self.benchmark),) if self.repeats else ()

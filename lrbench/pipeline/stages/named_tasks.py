@@ -68,6 +68,11 @@ class TaskScore(BenchmarkScore):
         """The expert, which the tasks ask in their own way."""
         return ((self.expert, self.declared.system_prompt if self.declared.chat_template else None),)
 
+    @property
+    def measured_under(self) -> tuple[str | None, ...]:
+        """Nothing to agree with: tasks have prompts of their own, which no field of sampling could be."""
+        return ()
+
     def checks(self, workspace: Workspace) -> Iterator[Check]:
         """Also that what answers can say how likely an answer is, where a task asks that."""
         yield from super().checks(workspace)

@@ -61,6 +61,11 @@ class RolloutSource(Stage):
         return ((self.expert, self.sampling.system_prompt),)
 
     @property
+    def learnt_under(self) -> tuple[str | None, ...]:
+        """Under one."""
+        return (self.sampling.system_prompt,)
+
+    @property
     def asked(self) -> list[str]:
         """Every text of a user that stands in a prompt."""
         system = self.sampling.system_prompt
