@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,8 +43,27 @@ def test_a_layer_with_room_holds_what_one_without_holds(
             places = torch.tensor([min(place, rows - 1) for place in move[0]])
             rows = len(places)
             for layer in (usual, roomy):
-                layer.keys = layer.keys[:, :, -move[1] :].index_select(0, places)
-                layer.values = layer.values[:, :, -move[1] :].index_select(0, places)
+                parts = [
+                    part[:, :, -move[1] :].index_select(0, places) for part in (layer.keys, layer.values)
+                ]
+                if isinstance(layer, LayerWithRoom):
+                    layer.hold(*parts)
+                else:
+                    layer.keys, layer.values = parts
         assert roomy.get_seq_length() == usual.get_seq_length()
     for given_back, copies in seen:
         assert all(map(torch.equal, given_back, copies)), "an earlier step's columns were written over"
+
+
+def test_what_is_replaced_is_not_kept_in_memory() -> None:
+    def with_room() -> int:
+        gc.collect()
+        tensors = (held for held in gc.get_objects() if type(held) is torch.Tensor)
+        return sum(held.shape == (2, 3, 2 + ROOM, 7) for held in tensors)
+
+    layer = LayerWithRoom()
+    for columns in (2, 1):
+        layer.update(torch.ones(2, 3, columns, 7), torch.ones(2, 3, columns, 7))
+    assert with_room() == 2
+    layer.hold(torch.ones(1, 3, 3, 7), torch.ones(1, 3, 3, 7))
+    assert with_room() == 0

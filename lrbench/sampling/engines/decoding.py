@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ from lrbench.sampling.engines.base import Request
 from lrbench.sampling.engines.choosing import Chooser
 from lrbench.sampling.engines.grouped_queries import without_copies
 from lrbench.sampling.engines.padding import Padding
-from lrbench.sampling.engines.room import cache_with_room
+from lrbench.sampling.engines.room import LayerWithRoom, cache_with_room
 from lrbench.sampling.engines.rows import Row
 
 PADDING_ID = 0
@@ -158,8 +157,7 @@ def kept(group: Group, places: Sequence[int]) -> Group:
     width = max(row.length for row in rows)
     chosen_B = torch.tensor(places, device=group.mask.device)
     for layer in _layers(group):
-        layer.keys = layer.keys[:, :, -width:].index_select(0, chosen_B)
-        layer.values = layer.values[:, :, -width:].index_select(0, chosen_B)
+        layer.hold(*(part[:, :, -width:].index_select(0, chosen_B) for part in (layer.keys, layer.values)))
     return Group(rows, group.caches, group.mask[:, -width:].index_select(0, chosen_B))
 
 
@@ -170,11 +168,13 @@ def merged(groups: Sequence[Group]) -> Group:
         return first
     width = max(group.mask.shape[1] for group in groups)
     for layer, *others in zip(*(_layers(group) for group in groups), strict=True):
-        layer.keys = torch.cat([padded(part.keys, width) for part in (layer, *others)])
-        layer.values = torch.cat([padded(part.values, width) for part in (layer, *others)])
+        layer.hold(
+            torch.cat([padded(part.keys, width) for part in (layer, *others)]),
+            torch.cat([padded(part.values, width) for part in (layer, *others)]),
+        )
         for part in others:
             # Kept until all layers are merged, the caches would be in memory twice.
-            part.keys = part.values = None
+            part.hold(None, None)
     masks = [
         torch.nn.functional.pad(group.mask, (width - group.mask.shape[1], 0), value=-torch.inf)
         for group in groups
@@ -182,7 +182,7 @@ def merged(groups: Sequence[Group]) -> Group:
     return Group([row for group in groups for row in group.rows], first.caches, torch.cat(masks))
 
 
-def _layers(group: Group) -> list[Any]:
+def _layers(group: Group) -> list[LayerWithRoom]:
     """The layers of every model's cache, one after the other."""
     return [layer for cache in group.caches for layer in cache.layers]
 

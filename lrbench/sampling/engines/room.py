@@ -16,7 +16,11 @@ ROOM = 32
 
 
 class LayerWithRoom(DynamicLayer):  # type: ignore[misc]
-    """Keys and values (B, K, W, D) of one layer, which whoever holds the cache may replace by others."""
+    """Keys and values (B, K, W, D) of one layer, which `hold` replaces by others."""
+
+    # None until there are any, which callers of a layer that has been written to need not ask for.
+    keys: Any
+    values: Any
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,21 +35,19 @@ class LayerWithRoom(DynamicLayer):  # type: ignore[misc]
         here = self.get_seq_length()
         whole = here + key_states.shape[-2]
         if here == 0:
-            self.keys, self.values = key_states, value_states
+            self.hold(key_states, value_states)
             return self.keys, self.values
-        held = [self.keys, self.values]
-        if not self._has_room(held, whole):
-            self._parts = [_with_room(part) for part in held]
+        if not self._parts or self._parts[0].shape[-2] < whole:
+            self._parts = [_with_room(part) for part in (self.keys, self.values)]
         for part, states in zip(self._parts, (key_states, value_states), strict=True):
             part[:, :, here:whole] = states
         self.keys, self.values = (part[:, :, :whole] for part in self._parts)
         return self.keys, self.values
 
-    def _has_room(self, held: list[Tensor], whole: int) -> bool:
-        return bool(self._parts) and all(
-            part.data_ptr() == there.data_ptr() and len(part) == len(there) and part.shape[-2] >= whole
-            for part, there in zip(self._parts, held, strict=True)
-        )
+    def hold(self, keys: Tensor | None, values: Tensor | None) -> None:
+        """Take other keys and values, or none, and let go of the room behind those that were there."""
+        self._parts = []
+        self.keys, self.values = keys, values
 
 
 def cache_with_room(config: Any) -> DynamicCache:
