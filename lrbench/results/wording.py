@@ -66,9 +66,12 @@ def comparison_text(comparison: Comparison | None) -> str:
 
 
 def forgetting_text(comparison: Comparison | None) -> str:
-    """`-12.0 [-19.5, -4.5]`: a difference in points with its 95% interval; a dash for None."""
-    if comparison is None:
-        return UNKNOWN
+    """What was lost on a second suite; a dash for None."""
+    return UNKNOWN if comparison is None else difference_within_text(comparison)
+
+
+def difference_within_text(comparison: Comparison) -> str:
+    """`-12.0 [-19.5, -4.5]`: a difference in points with its 95% interval."""
     low, high = comparison.interval.low, comparison.interval.high
     return f"{difference_text(comparison.difference)} [{difference_text(low)}, {difference_text(high)}]"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lrbench.evaluation.statistics import EQUIVALENCE_MARGIN, Comparison, Interval
 from lrbench.results.reported import ReportedResult
 from lrbench.results.studies.measures import Accuracy
-from lrbench.results.wording import difference_text, p_text, runs_differ_text
+from lrbench.results.wording import difference_within_text, p_text, runs_differ_text
 
 REPORTED_NOTE = (
     "Rows marked reported are the paper's numbers ({source}), not measurements; their n is the size of the "
@@ -55,8 +55,7 @@ def comparison_text(comparison: Comparison | None) -> str:
     """`+9.7 [+7.1, +12.3] p 0.002`, `equivalent within 2: ...` or `inconclusive: ...`; empty for None."""
     if comparison is None:
         return ""
-    low, high = comparison.interval.low, comparison.interval.high
-    text = f"{difference_text(comparison.difference)} [{difference_text(low)}, {difference_text(high)}]"
+    text = difference_within_text(comparison)
     if not comparison.separated:
         within = f" within {EQUIVALENCE_MARGIN:g}" if comparison.verdict == "equivalent" else ""
         return f"{comparison.verdict}{within}: {text}{runs_differ_text(comparison)}"
