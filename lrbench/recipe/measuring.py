@@ -17,6 +17,7 @@ from lrbench.methods.presets import UNTRAINED
 from lrbench.methods.section import Section
 from lrbench.recipe.claims import AVERAGE
 from lrbench.recipe.kinds import Kind
+from lrbench.recipe.suites import SECOND
 from lrbench.suites.declaration import AnySuite
 from lrbench.suites.patterns import why_unusable
 from lrbench.suites.shipped import SHIPPED
@@ -116,18 +117,20 @@ def second_suite_problems(
 
     `has_expert` says whether an arm is the expert as it is.
     """
-    path = ("measure", "forgetting")
     if not has_expert:
-        yield path, f"is counted from the expert as it is, and no arm is that; add the arm `{UNTRAINED.name}`"
+        yield (
+            SECOND,
+            f"is counted from the expert as it is, and no arm is that; add the arm `{UNTRAINED.name}`",
+        )
     if not is_known(evaluation) or (isinstance(forgetting, str) and forgetting not in SHIPPED):
         return
     first, second = suite_of(evaluation), named_suite(forgetting)
     if second.benchmarks == tuple(replace(one, suite=second.name) for one in first.benchmarks):
         yield (
-            path,
+            SECOND,
             f"is the suite `{first.name}` that `evaluation` measures; what is forgotten shows on another",
         )
     elif second.name in (first.name, AVERAGE, *first.names):
         said = "suite" if second.name == first.name else "column"
-        named = path if isinstance(forgetting, str) else (*path, "name")
+        named = SECOND if isinstance(forgetting, str) else (*SECOND, "name")
         yield named, f"the {said} of `evaluation` is called `{second.name}` too; give this another name"
