@@ -105,3 +105,8 @@ class OutputError(LrbenchError):
 
 class OutputClosedError(OutputError):
     """The reader of the output, such as `head`, has seen enough."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library's error says, or its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lrbench.errors import ModelError
+from lrbench.errors import ModelError, first_line
 from lrbench.models.loading import Model
 from lrbench.models.memory import out_of_memory
 from lrbench.models.pieces import TOKENS_PER_FORWARD as TOKENS_PER_FORWARD
@@ -95,8 +95,9 @@ def check_output_layer(model: Model, name: str) -> None:
     except Exception as error:  # sizes that do not fit together are found by whichever layer meets them
         if isinstance(error, RuntimeError) and out_of_memory(error):
             raise
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ModelError(f"{name}: the model as config.json describes it cannot compute: {reason}") from error
+        raise ModelError(
+            f"{name}: the model as config.json describes it cannot compute: {first_line(error)}"
+        ) from error
     tolerance = 1e-4 if whole_BTV.dtype == torch.float32 else 1e-2
     if not torch.allclose(whole_BTV.float(), parts_BTV.float(), rtol=tolerance, atol=tolerance):
         raise ModelError(

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from lrbench.errors import ModelError
+from lrbench.errors import ModelError, first_line
 
 # As the safetensors library has it.
 LARGEST_HEADER = 100_000_000
@@ -132,4 +132,4 @@ def _reason(error: Exception) -> str:
         return "it is nested too deeply"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return first_line(error)

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from lrbench.errors import DataError
+from lrbench.errors import DataError, first_line
 from lrbench.evaluation.named_tasks.finding import folders_of
 from lrbench.recipe.references import local_path
 from lrbench.store.canonical import stable_hash
@@ -230,7 +230,7 @@ def _unloadable(name: str, error: Exception) -> DataError:
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import OfflineModeIsEnabled
 
-    reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    reason = first_line(error)
     absent = (ConnectionError, OfflineModeIsEnabled, DatasetNotFoundError)
     if isinstance(error, absent) or "offline mode" in reason.lower():
         return AbsentDataError(

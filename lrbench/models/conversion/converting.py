@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lrbench.errors import InterruptedRunError, ModelError
+from lrbench.errors import InterruptedRunError, ModelError, first_line
 from lrbench.models.conversion.card import NOTHING_KNOWN, Origin, card
 from lrbench.models.conversion.gguf_file import GgufFile, open_gguf
 from lrbench.models.conversion.weights import StoredTwice, find_weights
@@ -113,8 +113,9 @@ def _config_and_tokenizer(file: GgufFile) -> tuple[Any, Any]:
         config = AutoConfig.from_pretrained(file.path.absolute().parent, **named)
         tokenizer = AutoTokenizer.from_pretrained(file.path.absolute().parent, **named)
     except Exception as error:  # what strange metadata raise is up to three libraries
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ModelError(f"{file.path}: its config or tokenizer cannot be read: {reason}") from error
+        raise ModelError(
+            f"{file.path}: its config or tokenizer cannot be read: {first_line(error)}"
+        ) from error
     config.architectures = [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[config.model_type]]
     return config, tokenizer
 

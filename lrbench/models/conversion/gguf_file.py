@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lrbench.errors import ModelError, UserError
+from lrbench.errors import ModelError, UserError, first_line
 from lrbench.models.reading import require_ordinary
 
 MAGIC = b"GGUF"
@@ -144,8 +144,7 @@ def _check_types(file: GgufFile) -> None:
 
 
 def _damaged(path: Path, error: BaseException) -> ModelError:
-    reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
     return ModelError(
-        f"{path}: damaged or cut short, it cannot be read as GGUF ({reason}); compare its size and hash with "
-        "those of its source, and fetch it again"
+        f"{path}: damaged or cut short, it cannot be read as GGUF ({first_line(error)}); compare its size "
+        "and hash with those of its source, and fetch it again"
     )
