@@ -54,6 +54,10 @@ class TooFewProblemsError(FieldError, DataError):
     """A recipe asks for more problems than its set has. The message says how many there are."""
 
 
+class ProgramsError(FieldError, DataError):
+    """A task runs programs that a model writes. Allow that, or measure where there is a sandbox for them."""
+
+
 class RunError(LrbenchError):
     """A run that had begun cannot go on. Finished stages stay; running again continues from them."""
 

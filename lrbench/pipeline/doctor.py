@@ -34,10 +34,13 @@ class Finding:
 def examine(runs: Path, quick: bool = False, repair: bool = False) -> Iterator[Finding]:
     """Everything `lrbench doctor` says about this machine and the folder `runs`, as it is found.
 
-    `quick` compares names and sizes and reads no content, and does not ask torch about the machine. `repair`
-    moves what is damaged, disagrees or does not belong aside, and removes leftovers.
+    `quick` compares names and sizes and reads no content, and asks neither torch about the machine nor the
+    kernel for a sandbox. `repair` moves what is damaged, disagrees or does not belong aside, and removes
+    leftovers.
     """
     yield from _machine(quick)
+    if not quick:
+        yield from _sandbox()
     yield from _plugins()
     yield from _disk(runs)
     if not runs.is_dir():
@@ -77,6 +80,16 @@ def _machine(quick: bool) -> Iterator[Finding]:
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU: models run on the CPU"
     yield Finding(True, f"{device}; {os.cpu_count()} cores, {torch.get_num_threads()} threads for torch")
+
+
+def _sandbox() -> Iterator[Finding]:
+    from lrbench.evaluation.programs.running import missing_sandbox
+
+    lacking = missing_sandbox()
+    if lacking is None:
+        yield Finding(True, "programs that models write can be run here, in a sandbox")
+    else:
+        yield Finding(True, f"no sandbox here, so tasks that run programs of a model are refused: {lacking}")
 
 
 def _plugins() -> Iterator[Finding]:

@@ -123,7 +123,8 @@ class TasksDeclaration(Section):
 
     A name may be that of a group or a tag, which stands for all of its tasks. `num_fewshot` is as
     `lm_eval --num_fewshot` has it (null: the task's own), and so are `chat_template` and `system_prompt`.
-    Python code in a folder of one's own is run where `allow_code` says so, and nothing that a model writes.
+    `allow_code` says that Python code in a folder of one's own may be run, and programs that a model writes,
+    those in a sandbox.
     """
 
     tasks: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]

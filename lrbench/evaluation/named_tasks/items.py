@@ -10,7 +10,8 @@ from typing import Any
 from lrbench.data.access import row_line
 from lrbench.data.rules import Row
 from lrbench.evaluation.items import ItemSet, choose_items
-from lrbench.evaluation.named_tasks.loading import NamedTask, named_tasks
+from lrbench.evaluation.named_tasks.loading import named_tasks
+from lrbench.evaluation.named_tasks.named_task import NamedTask
 from lrbench.recipe.schema import Evaluation
 from lrbench.suites.declaration import TasksDeclaration
 from lrbench.suites.suite import Benchmark

@@ -2,112 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from lrbench.errors import DataError, first_line
+from lrbench.evaluation.named_tasks.code_eval import check_programs, code_eval_of, supplying_code_eval
 from lrbench.evaluation.named_tasks.finding import folders_of
+from lrbench.evaluation.named_tasks.named_task import GENERATE, LOGLIKELIHOOD, WHERE, NamedTask
 from lrbench.recipe.references import local_path
-from lrbench.store.canonical import stable_hash
 from lrbench.suites.declaration import TasksDeclaration
 
-LOGLIKELIHOOD = ("multiple_choice", "loglikelihood")
-GENERATE = "generate_until"
-# As lm-eval's own models have it, where a task says nothing.
-DEFAULT_NEW_TOKENS = 256
 # As `lm_eval` seeds its worked examples unless it is told otherwise.
 FEWSHOT_SEED = 1234
-WHERE = "evaluation.lm_eval.tasks"
 
-# What of a task says where its data are, which their content says better, and what only lm-eval prints.
-_OF_PLACE = ("dataset_path", "dataset_name", "dataset_kwargs", "metadata", "num_fewshot", "task_alias", "tag")
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _FUNCTION = re.compile(r"!function|^class:", re.MULTILINE)
 
 
 class AbsentDataError(DataError):
     """The data of a task are not on this machine, and may not or cannot be fetched."""
-
-
-@dataclass(frozen=True, eq=False)
-class NamedTask:
-    """One loaded task of lm-eval; `shots` are its worked examples."""
-
-    name: str
-    task: Any
-    shots: int
-
-    @property
-    def kind(self) -> str:
-        """What it asks of a model, as lm-eval calls it."""
-        return str(self.task.OUTPUT_TYPE)
-
-    @property
-    def asks_likelihoods(self) -> bool:
-        """Whether answers are chosen by their likelihood, and nothing is written."""
-        return self.kind in LOGLIKELIHOOD
-
-    @cached_property
-    def metric(self) -> str:
-        """The metric that decides whether an item is right: the first that is a mean over items, the higher
-        the better. Raises `DataError` where there is none."""
-        from lm_eval.api.metrics import mean
-
-        task = self.task
-        better = task.higher_is_better()
-        for name, aggregate in task.aggregation().items():
-            if aggregate is mean and better.get(name):
-                return str(name)
-        raise DataError(
-            f"{WHERE}: `{self.name}` has no metric that is a mean over its items, so that nothing says of an "
-            "item whether it is right; leave it out"
-        )
-
-    @property
-    def filter(self) -> str:
-        """The last of the task's filters, behind which the metric is taken."""
-        return str(self.task._filters[-1].name)
-
-    @property
-    def most_new_tokens(self) -> int:
-        """Of an answer; none are written where likelihoods decide."""
-        if self.asks_likelihoods:
-            return 0
-        return int((self.task.config.generation_kwargs or {}).get("max_gen_toks", DEFAULT_NEW_TOKENS))
-
-    @cached_property
-    def docs(self) -> list[Any]:
-        """What is asked, in order."""
-        return list(self.task.eval_docs)
-
-    @cached_property
-    def facts(self) -> Mapping[str, Any]:
-        """Everything that defines what it measures, as JSON values, without the items themselves."""
-        config = {name: value for name, value in self.task.dump_config().items() if name not in _OF_PLACE}
-        return {
-            "version": self.task.VERSION,
-            "config": hashlib.sha256(_text_of(config).encode()).hexdigest(),
-            "metric": f"{self.metric},{self.filter}",
-            "shots": self.shots,
-            **({"examples": _hash_of(self.task.fewshot_docs() or ())} if self.shots else {}),
-        }
-
-
-def _hash_of(docs: Any) -> str:
-    return stable_hash([_text_of(doc) for doc in docs])
-
-
-def _text_of(value: Any) -> str:
-    """A text of what a task holds, the same in every process: functions are written by their source."""
-    return _ADDRESS.sub("", json.dumps(value, sort_keys=True, default=str, ensure_ascii=True))
 
 
 def named_tasks(declared: TasksDeclaration, name: str, fetch: bool) -> tuple[NamedTask, ...]:
@@ -136,17 +53,19 @@ def _named_tasks(declared: TasksDeclaration, name: str, fetch: bool) -> tuple[Na
     manager = TaskManager(include_path=[*map(str, folders)], include_defaults=False)
     entry = manager.task_index.get(name)
     if entry is not None:
-        _refuse_as_written(name, entry.cfg or {})
-    with _fetching(fetch):
+        _refuse_as_written(name, entry.cfg or {}, declared)
+    with _fetching(fetch), supplying_code_eval(declared, name):
         try:
             loaded = manager.load([name])["tasks"]
+        except DataError:
+            raise
         except KeyError as error:
             raise DataError(
                 f"{WHERE}: lm-eval cannot load `{name}`: it names {error}, which is not there"
             ) from error
         except Exception as error:
             raise _unloadable(name, error) from error
-    tasks = tuple(_checked(label, task, declared) for label, task in loaded.items())
+    tasks = tuple(_checked(label, task, declared, name) for label, task in loaded.items())
     if not tasks:
         raise DataError(f"{WHERE}: `{name}` stands for no task")
     return tasks
@@ -164,15 +83,22 @@ def quiet() -> None:
         logging.getLogger(logger).setLevel(logging.ERROR)
 
 
-def _checked(label: str, task: Any, declared: TasksDeclaration) -> NamedTask:
-    if getattr(task, "UNSAFE_CODE", False):
-        raise _runs_code(label)
+def _checked(label: str, task: Any, declared: TasksDeclaration, name: str) -> NamedTask:
+    programs = code_eval_of(task)
+    unsafe = getattr(task, "UNSAFE_CODE", False)
+    if unsafe or programs is not None:
+        check_programs(declared, name)
+    if unsafe and programs is None:
+        raise DataError(
+            f"{WHERE}: `{label}` runs what a model writes by means of its own, and not by the metric "
+            "code_eval, which has a sandbox here; leave it out"
+        )
     shots = task.config.num_fewshot or 0
     # A task that is said to have none keeps none, as in `lm_eval`.
     if declared.num_fewshot is not None and task.config.num_fewshot != 0:
         shots = declared.num_fewshot
     task.set_config(key="num_fewshot", value=shots)
-    found = NamedTask(label, task, shots)
+    found = NamedTask(label, task, shots, programs)
     if found.kind not in (*LOGLIKELIHOOD, GENERATE):
         raise _judges_no_item(label, found.kind)
     if task.config.process_results is None and None in task._metric_fn_list.values():
@@ -205,10 +131,10 @@ def _refuse_code(own: Path, folders: list[Path]) -> None:
                     )
 
 
-def _refuse_as_written(label: str, config: Mapping[str, Any]) -> None:
+def _refuse_as_written(label: str, config: Mapping[str, Any], declared: TasksDeclaration) -> None:
     """Say of a task what its file says already, before its data are asked for."""
     if config.get("unsafe_code"):
-        raise _runs_code(label)
+        check_programs(declared, label)
     kind = config.get("output_type", GENERATE)
     if kind not in (*LOGLIKELIHOOD, GENERATE):
         raise _judges_no_item(label, kind)
@@ -217,12 +143,6 @@ def _refuse_as_written(label: str, config: Mapping[str, Any]) -> None:
 def _judges_no_item(label: str, kind: str) -> DataError:
     return DataError(
         f"{WHERE}: `{label}` is of the kind {kind}, which says of no item whether it is right; leave it out"
-    )
-
-
-def _runs_code(label: str) -> DataError:
-    return DataError(
-        f"{WHERE}: `{label}` runs code that a model has written, which lrbench never does; leave it out"
     )
 
 

@@ -15,15 +15,10 @@ from lrbench.evaluation.harness import Item
 from lrbench.evaluation.language_model import took_by
 from lrbench.evaluation.named_tasks.items import item_id
 from lrbench.evaluation.named_tasks.likelihoods import Likelihood
-from lrbench.evaluation.named_tasks.loading import (
-    DEFAULT_NEW_TOKENS,
-    FEWSHOT_SEED,
-    WHERE,
-    NamedTask,
-    named_tasks,
-    quiet,
-)
+from lrbench.evaluation.named_tasks.loading import FEWSHOT_SEED, named_tasks, quiet
+from lrbench.evaluation.named_tasks.named_task import DEFAULT_NEW_TOKENS, WHERE, Judged, NamedTask
 from lrbench.evaluation.named_tasks.texts import TaskTexts, endings
+from lrbench.evaluation.programs.running import Ended
 from lrbench.grading.verdict import Reason
 from lrbench.suites.declaration import TasksDeclaration
 
@@ -106,7 +101,7 @@ class NamedTasksMeasuring:
             said = continuation if len({instance.args[1] for instance in own}) > 1 else context
             yield _item(
                 row,
-                _measures(task, doc, own),
+                task.judge(doc, own),
                 task,
                 completion=said,
                 prediction=str(said).strip(),
@@ -123,12 +118,14 @@ class NamedTasksMeasuring:
             whole = self.texts.text(answered.completion, [])
             text = self.texts.text(answered.completion, until)
             instance.resps = [text]
-            measures = _measures(task, self._asked[row["id"]][1], [instance])
+            judged = task.judge(self._asked[row["id"]][1], [instance])
             taken = instance.filtered_resps[task.filter]
+            if isinstance(taken, list) and len(taken) == 1:
+                (taken,) = taken
             stopped = bool(self.stop_ids.intersection(answered.completion[-1:])) or text != whole
             yield _item(
                 row,
-                measures,
+                judged,
                 task,
                 completion=text,
                 prediction=taken if isinstance(taken, str) else str(taken),
@@ -143,30 +140,15 @@ def _choices(task: NamedTask, doc: Any, instances: list[Any]) -> int:
     return len(task.task.doc_to_choice(doc)) if task.kind == "multiple_choice" else len(instances)
 
 
-def _measures(task: NamedTask, doc: Any, instances: list[Any]) -> dict[str, float]:
-    """Every number that the task's metrics give the item, as `metric,filter`."""
-    task.task._instances = instances
-    task.task.apply_filters()
-    found: dict[str, float] = {}
-    for behind in instances[0].filtered_resps:
-        results = task.task.process_results(doc, [instance.filtered_resps[behind] for instance in instances])
-        for metric, value in results.items():
-            if isinstance(value, bool | int | float) or hasattr(value, "item"):
-                found[f"{metric},{behind}"] = float(value)
-    return found
-
-
-def _item(row: Row, measures: dict[str, float], task: NamedTask, **said: Any) -> Item:
-    value = measures.get(f"{task.metric},{task.filter}")
+def _item(row: Row, judged: Judged, task: NamedTask, **said: Any) -> Item:
+    value = judged.measures.get(f"{task.metric},{task.filter}")
     if value not in (0.0, 1.0):
         raise DataError(
             f"{WHERE}: `{task.name}` gives the item {row['id']} {value} for its metric {task.metric}, which "
             "is neither right nor wrong; leave the task out"
         )
     right = bool(value)
-    reason = Reason.CORRECT if right else Reason.NOT_EQUIVALENT
-    if not right and said.get("truncated"):
-        reason = Reason.TRUNCATED
+    reason = Reason.CORRECT if right else _why_wrong(judged, said)
     return Item(
         id=row["id"],
         problem=row["problem"],
@@ -175,6 +157,14 @@ def _item(row: Row, measures: dict[str, float], task: NamedTask, **said: Any) ->
         exact=right,
         reason=str(reason),
         group=row.get("group"),
-        measures=measures,
+        measures=judged.measures,
         **({"tokens": 0, "truncated": False} | said),
     )
+
+
+def _why_wrong(judged: Judged, said: dict[str, Any]) -> Reason:
+    if Ended.TIMED_OUT in judged.ended:
+        return Reason.TIMED_OUT
+    if Ended.OUT_OF_MEMORY in judged.ended:
+        return Reason.OUT_OF_MEMORY
+    return Reason.TRUNCATED if said.get("truncated") else Reason.NOT_EQUIVALENT

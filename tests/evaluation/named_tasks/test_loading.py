@@ -114,7 +114,10 @@ BASE = {
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"unsafe_code": True}, "`own` runs code that a model has written, which lrbench never does"),
+        (
+            {"unsafe_code": True},
+            "`own` runs programs that a model writes; `evaluation.lm_eval.allow_code: true`",
+        ),
         (
             {"output_type": "loglikelihood_rolling"},
             "is of the kind loglikelihood_rolling, which says of no item",
@@ -136,8 +139,8 @@ def test_a_task_that_cannot_be_measured_is_refused(
 ) -> None:
     put(tmp_path, "own", [{"q": "1+1", "a": "2"}], **(BASE | changes))
     with pytest.raises(DataError) as caught:
-        task_items(declared(tmp_path), "own", None, None, False)
-    assert str(caught.value).startswith("evaluation.lm_eval.tasks: ")
+        task_items(declared(tmp_path, "own"), "own", None, None, False)
+    assert str(caught.value).startswith("evaluation.lm_eval.tasks")
     assert told in str(caught.value)
 
 

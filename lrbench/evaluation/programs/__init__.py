@@ -1,0 +1,1 @@
+"""Programs that models have written: run in a sandbox, or not at all."""
