@@ -22,12 +22,11 @@ class Reason(StrEnum):
     NOT_EQUIVALENT = "not equivalent"
     """An answer was read and compared, and it is wrong."""
     TIMED_OUT = "timed out"
-    """Comparing answer and gold, or running what was written, took longer than the limit; counted as wrong."""
+    """Comparing answer and gold, or running a program, took longer than the limit; counted as wrong."""
     TOO_LONG = "too long"
     """The answer is longer than any formula the grader tries to understand; counted as wrong."""
     OUT_OF_MEMORY = "out of memory"
-    """Comparing answer and gold, or running what was written, needed more memory than it may take; counted as
-    wrong."""
+    """Comparing answer and gold, or running a program, needed more memory than it may; counted as wrong."""
 
 
 @dataclass(frozen=True, slots=True)

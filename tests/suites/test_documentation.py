@@ -10,6 +10,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from lrbench.evaluation.programs.running import LIMITS
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.recipe.loading import load_recipe
 from lrbench.suites.declaration import BenchmarkDeclaration, FieldNames, SuiteDeclaration
@@ -19,7 +20,7 @@ from lrbench.suites.suite import DEFAULT_LENGTH, suite_of
 from tests.methods.packages import installed, put
 
 TEXT = (Path(__file__).parents[2] / "docs" / "suites.md").read_text(encoding="utf-8")
-MINUTE, FOLDER, NAMED = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+MINUTE, FOLDER, NAMED, PROGRAMS = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 (ITEMS,) = re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)
 (MODULE,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
@@ -60,6 +61,21 @@ def test_named_tasks_are_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert evaluation.lm_eval is not None
     named = set(re.findall(r"`([a-z_]+)`", TEXT.partition("## Tasks of lm-eval")[2]))
     assert {*type(evaluation.lm_eval).model_fields} <= named
+    Path("recipe.yaml").write_text(MINUTE.partition("evaluation:")[0] + PROGRAMS)
+    run = load_recipe("recipe.yaml").evaluation.lm_eval
+    assert run is not None
+    assert (run.tasks, run.allow_code) == (("humaneval", "mbpp"), True)
+
+
+def test_limits_of_programs_are_those_of_the_sandbox() -> None:
+    told = TEXT.partition("### Programs that a model writes")[2]
+    for words in (
+        f"a disk of {LIMITS.disk_bytes >> 20} MiB",
+        f"{LIMITS.seconds} s of processor time, and {LIMITS.sleeping_seconds} s on the clock",
+        f"{LIMITS.memory_bytes >> 30} GiB of memory; {LIMITS.file_bytes >> 20} MiB in one file",
+        f"{LIMITS.processes} processes",
+    ):
+        assert words in " ".join(told.split())
 
 
 def test_the_grader_of_a_package_is_used(tmp_path: Path) -> None:

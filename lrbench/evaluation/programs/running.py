@@ -115,6 +115,7 @@ def _ask(program: str, limits: Limits) -> dict[str, str]:
             env=_ENVIRONMENT,
             cwd="/",
             start_new_session=True,
+            umask=0o022,
             timeout=most,
             check=False,
         )
