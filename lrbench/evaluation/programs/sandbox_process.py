@@ -47,8 +47,6 @@ _CAPABILITIES_VERSION = 0x20080522
 _NOBODY = 65534
 _DEVICES = ("null", "zero", "urandom")
 _OPEN_FILES = 64
-# Of what a process used when the kernel ended it at its limit of processor time, which counts in ticks.
-_CLOCK_SECONDS = 0.1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -136,7 +134,7 @@ def _change_root(folders: list[str], disk_bytes: int) -> None:
     _call("umount2", bytes(before), _DETACH)
     before.rmdir()
     own = Path("/tmp")
-    own.mkdir()
+    own.mkdir(exist_ok=True)
     own.chmod(0o1777)
     os.chdir(own)
 
@@ -241,8 +239,9 @@ def _outcome(asked: dict[str, Any], as_nobody: bool) -> dict[str, str]:
     if waited:
         return {"ended": TIMED_OUT}
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        # Nothing in the namespace can send that to its first process; where time was left, memory was not.
-        over = used.ru_utime + used.ru_stime > asked["limits"]["seconds"] - _CLOCK_SECONDS
+        # Nothing in the namespace can send that to its first process: the kernel did, at the limit of time or
+        # because the machine has no memory left. It limits time by ticks, and says better what was used.
+        over = used.ru_utime + used.ru_stime > asked["limits"]["seconds"] / 2
         return {"ended": TIMED_OUT if over else OUT_OF_MEMORY}
     return {"ended": FAILED}
 
