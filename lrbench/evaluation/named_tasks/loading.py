@@ -12,6 +12,7 @@ from typing import Any
 
 from lrbench.errors import DataError, first_line
 from lrbench.evaluation.named_tasks.code_eval import check_programs, code_eval_of, supplying_code_eval
+from lrbench.evaluation.named_tasks.data_folders import folders_as_they_are
 from lrbench.evaluation.named_tasks.finding import folders_of
 from lrbench.evaluation.named_tasks.named_task import GENERATE, LOGLIKELIHOOD, WHERE, NamedTask
 from lrbench.recipe.references import local_path
@@ -54,7 +55,7 @@ def _named_tasks(declared: TasksDeclaration, name: str, fetch: bool) -> tuple[Na
     entry = manager.task_index.get(name)
     if entry is not None:
         _refuse_as_written(name, entry.cfg or {}, declared)
-    with _fetching(fetch), supplying_code_eval(declared, name):
+    with _fetching(fetch), folders_as_they_are(), supplying_code_eval(declared, name):
         try:
             loaded = manager.load([name])["tasks"]
         except DataError:
@@ -155,7 +156,7 @@ def _unloadable(name: str, error: Exception) -> DataError:
     if isinstance(error, absent) or "offline mode" in reason.lower():
         return AbsentDataError(
             f"{WHERE}: the data of `{name}` are not on this machine ({reason}); give access to the network, "
-            "or put them into the cache of Hugging Face data sets"
+            "or put that data set's files, README.md too, into a folder of its name where lrbench is started"
         )
     return DataError(f"{WHERE}: lm-eval cannot load `{name}`: {type(error).__name__}: {reason}")
 

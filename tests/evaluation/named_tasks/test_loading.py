@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,7 @@ def test_what_defines_a_score_is_in_the_facts(tmp_path: Path) -> None:
     assert "examples" in shown
 
 
+CARD = "---\nconfigs:\n- config_name: default\n  data_files: [{split: test, path: test.jsonl}]\n---\n"
 BASE = {
     "output_type": "generate_until",
     "doc_to_text": "q",
@@ -159,3 +162,27 @@ def test_data_that_are_not_here_are_told(tmp_path: Path) -> None:
     put(tmp_path, "own", [], **(BASE | {"dataset_path": "nobody/has-this-one", "dataset_kwargs": {}}))
     with pytest.raises(AbsentDataError, match="the data of `own` are not on this machine"):
         named_tasks(declared(tmp_path), "own", False)
+
+
+def test_a_folder_of_a_data_sets_name_is_read_as_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`datasets` takes what it made of the first for the second, and for itself after a change."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "tasks").mkdir()
+    put(tmp_path / "tasks", "own", [], **(BASE | {"dataset_path": "owner/sums", "dataset_kwargs": {}}))
+
+    def questions(place: str, asked: str) -> list[str]:
+        # Nothing of the tasks changes, and yet they are to be loaded anew.
+        tasks = Path(shutil.copytree(tmp_path / "tasks", tmp_path / f"tasks {place} {asked}"))
+        data = tmp_path / place / "owner" / "sums"
+        data.mkdir(parents=True, exist_ok=True)
+        (data / "README.md").write_text(CARD)
+        (data / "test.jsonl").write_text(json.dumps({"q": asked, "a": "2"}) + "\n")
+        monkeypatch.chdir(tmp_path / place)
+        return [row["problem"] for row in task_items(declared(tasks, "own"), "own", None, None, False)]
+
+    for place, asked in (("here", "1+1"), ("there", "2+0"), ("there", "0+2")):
+        assert questions(place, asked) == [asked]
