@@ -28,8 +28,8 @@ class Item:
 
     `problem` is what was asked, without worked examples and system prompt, so that a result can be looked
     into where its data set is not. `group` is what it has in common with others of the benchmark.
-    Of a task of lm-eval, `measures` is what each of its metrics says, and `log_likelihoods` those of its
-    choices.
+    Of a task of lm-eval, `measures` is what each of its metrics says, `log_likelihoods` those of its choices,
+    and `dropped` how many tokens at the beginning of its prompt the model had no room for.
     """
 
     id: str
@@ -45,13 +45,14 @@ class Item:
     group: str | None = None
     measures: dict[str, float] | None = None
     log_likelihoods: list[float] | None = None
+    dropped: int | None = None
     took: dict[str, Any] = field(default_factory=dict)
 
     def as_row(self) -> dict[str, Any]:
         """The item as a JSON object without what it has not, and with what it took at its end."""
         row = asdict(self)
         took: dict[str, Any] = row.pop("took")
-        for name in ("group", "measures", "log_likelihoods"):
+        for name in ("group", "measures", "log_likelihoods", "dropped"):
             if row[name] is None:
                 del row[name]
         return row | took

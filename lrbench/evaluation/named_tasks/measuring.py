@@ -33,7 +33,8 @@ class NamedTasksMeasuring:
     """The tasks behind a name, with the requests of all of their items.
 
     Requests are made for all items that are measured, in order, as in `lm_eval`: worked examples are drawn
-    one after the other. `limit` is that of items of each task, None where some are listed.
+    one after the other. `limit` is that of items of each task, None where some are listed. `context` is how
+    many tokens the model has positions for, prompt and answer together.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class NamedTasksMeasuring:
         limit: int | None,
         texts: TaskTexts,
         stop_ids: Iterable[int],
+        context: int,
     ) -> None:
         quiet()
         self.texts = texts
+        self.context = context
         self.stop_ids = frozenset(stop_ids)
         self._asked: dict[str, tuple[NamedTask, Any, list[Any]]] = {}
         for task in named_tasks(declared, name, fetch=True):
@@ -90,10 +93,13 @@ class NamedTasksMeasuring:
     def _chosen(self, rows: list[Row], likely: Likely) -> Iterable[Item]:
         """Items whose answers are chosen by their likelihood."""
         instances = [instance for row in rows for instance in self._asked[row["id"]][2]]
-        found = iter(likely([self.texts.pair(*instance.args) for instance in instances]))
+        pairs = [self.texts.pair(*instance.args) for instance in instances]
+        found = iter(zip(pairs, likely(pairs), strict=True))
         for row in rows:
             task, doc, own = self._asked[row["id"]]
-            answers = [next(found) for _ in own]
+            asked, answers = zip(*(next(found) for _ in own), strict=True)
+            # The last token of a continuation is never read.
+            longest = max(len(before) + len(after) - 1 for before, after in asked)
             for instance, answer in zip(own, answers, strict=True):
                 instance.resps = [(answer.log, answer.greedy)]
             best = max(range(_choices(task, doc, own)), key=lambda place: answers[place].log)
@@ -106,14 +112,19 @@ class NamedTasksMeasuring:
                 completion=said,
                 prediction=str(said).strip(),
                 log_likelihoods=[answer.log for answer in answers],
+                dropped=max(0, longest - self.context) or None,
             )
 
     def _written(self, rows: list[Row], task: NamedTask, write: Write) -> Iterable[Item]:
         """Items whose answers are written."""
         own = [self._asked[row["id"]][2][0] for row in rows]
         (most,) = {instance.args[1].get("max_gen_toks", DEFAULT_NEW_TOKENS) for instance in own}
-        answers = write([self.texts.ids(instance.args[0]) for instance in own], int(most))
-        for row, instance, answered in zip(rows, own, answers, strict=True):
+        prompts = [self.texts.ids(instance.args[0]) for instance in own]
+        # As lm-eval's own models have it, so that a whole answer always fits.
+        room = self.context - int(most)
+        dropped = [max(0, len(prompt) - room) if room > 0 else 0 for prompt in prompts]
+        answers = write([prompt[cut:] for prompt, cut in zip(prompts, dropped, strict=True)], int(most))
+        for row, instance, answered, cut in zip(rows, own, answers, dropped, strict=True):
             until = endings(instance.args[1])
             whole = self.texts.text(answered.completion, [])
             text = self.texts.text(answered.completion, until)
@@ -131,6 +142,7 @@ class NamedTasksMeasuring:
                 prediction=taken if isinstance(taken, str) else str(taken),
                 tokens=len(answered.completion),
                 truncated=not stopped,
+                dropped=cut or None,
                 took=took_by(answered),
             )
 

@@ -19,6 +19,8 @@ LOGLIKELIHOOD = ("multiple_choice", "loglikelihood")
 GENERATE = "generate_until"
 # As lm-eval's own models have it, where a task says nothing.
 DEFAULT_NEW_TOKENS = 256
+# What a prompt that is too long to be answered loses, and the field of a protocol that says so.
+TOO_LONG, BEGINNING = "too_long", "loses its beginning"
 WHERE = "evaluation.lm_eval.tasks"
 
 # What of a task says where its data are, which their content says better, and what only lm-eval prints.
@@ -128,6 +130,8 @@ class NamedTask:
             "config": hashlib.sha256(_text_of(config).encode()).hexdigest(),
             "metric": f"{self.metric},{self.filter}",
             "shots": self.shots,
+            # Of likelihoods that has always been so.
+            **({} if self.asks_likelihoods else {TOO_LONG: BEGINNING}),
             **({} if self.programs is None else {"programs": LIMITS.facts}),
             **({"examples": _hash_of(self.task.fewshot_docs() or ())} if self.shots else {}),
         }

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.data.rules import Row
 from lrbench.errors import UserError
 from lrbench.evaluation.graded_items import read_item_rows, write_item_rows
+from lrbench.evaluation.named_tasks.named_task import TOO_LONG
 from lrbench.methods.answers import HERE, Plain
 from lrbench.models.source import LocatedModel
 from lrbench.pipeline.progress import Progress
@@ -30,12 +32,18 @@ if TYPE_CHECKING:
 
 # Read at once where a recipe leaves it open.
 DEFAULT_ROWS = 64
+logger = logging.getLogger(__name__)
 Pairs = Sequence[tuple[Sequence[int], Sequence[int]]]
 
 
 @dataclass(frozen=True)
 class TaskScore(BenchmarkScore):
     """One model's answers to the tasks of lm-eval behind one name, judged by the tasks' own metrics."""
+
+    new_fields: ClassVar[Mapping[str, str]] = {
+        **BenchmarkScore.new_fields,
+        TOO_LONG: "a prompt that is too long to be answered loses its beginning, as in lm-eval",
+    }
 
     @property
     def declared(self) -> TasksDeclaration:
@@ -114,7 +122,8 @@ class TaskScore(BenchmarkScore):
         expert = workspace.expert
         stops = expert.turn_marks.stops
         texts = TaskTexts(expert.tokenizer, stops)
-        tasks = NamedTasksMeasuring(self.declared, self.benchmark, self.items.limit, texts, stops)
+        context = expert.token_rules.context
+        tasks = NamedTasksMeasuring(self.declared, self.benchmark, self.items.limit, texts, stops, context)
         with _Answering(self, inputs, workspace) as answering:
 
             def measure(shard: Shard[Row]) -> Callable[[Path], object]:
@@ -124,7 +133,16 @@ class TaskScore(BenchmarkScore):
             shards = Shards(self.size, ITEMS_PER_SHARD, ".jsonl")
             shards.finish(self.items, draft, progress, measure)
         files = [draft.path(name) for name in draft.names]
-        return self._statistics(files) | {"measures": _means(files)}
+        statistics = self._statistics(files) | {"measures": _means(files)}
+        dropped = sum("dropped" in row for row in read_item_rows(files))
+        if not dropped:
+            return statistics
+        logger.warning(
+            "%s: %d of %d prompts are too long for the model's context of %d tokens and lost their "
+            "beginning; with fewer worked examples (evaluation.lm_eval.num_fewshot) they are shorter",
+            *(self.label, dropped, self.size, context),
+        )
+        return statistics | {"dropped": dropped}
 
 
 class _Answering:

@@ -14,7 +14,10 @@ ITEMS = 10
 
 
 def write_tasks(folder: Path) -> Path:
-    """A generative task with two filters, one of choices with a worked example, and a group of both."""
+    """A generative task with two filters, one of choices with a worked example, and a group of both.
+
+    `own_long` asks for more than the embedded models have room for.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows = problems("hard", "test")[:ITEMS]
     written = [{"question": row["problem"], "answer": row["answer"]} for row in rows]
@@ -57,6 +60,18 @@ def write_tasks(folder: Path) -> Path:
             {"metric": "perplexity", "aggregation": "perplexity", "higher_is_better": False},
             mean("acc"),
         ],
+    )
+    put(
+        folder,
+        "own_long",
+        written,
+        output_type="generate_until",
+        doc_to_text="{{question}}",
+        doc_to_target="{{answer}}",
+        fewshot_split="test",
+        num_fewshot=9,
+        generation_kwargs={"until": ["Next"], "do_sample": False, "max_gen_toks": 96},
+        metric_list=[mean("exact_match")],
     )
     (folder / "own_both.yaml").write_text("group: own_both\ntask: [own_written, own_chosen]\n")
     return folder

@@ -24,7 +24,7 @@ from lrbench.store.store import Store
 from tests.evaluation.named_tasks.folders import ITEMS, write_tasks
 
 LIMIT = 6
-NAMES = ["own_written", "own_chosen", "own_target"]
+NAMES = ["own_written", "own_chosen", "own_target", "own_long"]
 RECIPE = {
     "name": "named",
     "pair": {"expert": {"model": "embedded/expert"}, "amateur": {"model": "embedded/amateur"}},
@@ -99,11 +99,27 @@ def test_every_item_has_the_numbers_that_lm_evals_own_model_gives(
                 assert item["measures"][f"{metric},{sample['filter']}"] == pytest.approx(
                     float(said), rel=1e-5
                 )
-            if name == "own_written":
+            if name in ("own_written", "own_long"):
                 assert item["completion"] == sample["resps"][0][0]
             else:
                 logs = [float(answer[0][0]) for answer in sample["resps"]]
                 assert item["log_likelihoods"] == pytest.approx(logs, rel=1e-5, abs=1e-5)
+
+
+def test_what_a_prompt_had_no_room_for_is_counted_and_told(
+    folder: Path,
+    runs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    items = items_of(folder, runs)
+    assert all(item["dropped"] > 0 for item in items["own_long"])
+    assert not any("dropped" in item for name in NAMES[:3] for item in items[name])
+    monkeypatch.setenv("LRBENCH_MLFLOW", "off")
+    settings = ["arms=[base]", "claims=[]", "evaluation.lm_eval.tasks=[own_long]", "evaluation.limit=2"]
+    assert not run_recipe(load_recipe(folder / "recipe.yaml", settings), tmp_path).failures
+    assert "2 of 2 prompts are too long for the model's context of 512 tokens" in caplog.text
 
 
 def test_the_primary_metric_decides_and_the_others_are_kept(folder: Path, runs: Path) -> None:
