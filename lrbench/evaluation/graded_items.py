@@ -14,6 +14,8 @@ from typing import Any
 from lrbench.store.artifact import Artifact
 
 DRAW, VOTE = "draw", "vote"
+# What an answer's own tokens say, where that was asked for: `evaluation.traces`.
+TRACE = "trace"
 
 
 def write_item_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:

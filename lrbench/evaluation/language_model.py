@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
-from lrbench.evaluation.graded_items import DRAW
+from lrbench.evaluation.graded_items import DRAW, TRACE
 from lrbench.methods.answers import OWN
 from lrbench.models.loading import Tokenizer
 from lrbench.models.prompt import render_prompt
 
 if TYPE_CHECKING:
+    from lrbench.evaluation.harness import Item
+    from lrbench.evaluation.traces import Tracing
     from lrbench.sampling.engines.answered import Answered
 
 # What an item says of what it took, where it says so.
@@ -42,6 +44,10 @@ class AnsweringModel(LM):  # type: ignore[misc]
     truncated: list[bool]
     took: list[dict[str, Any]]
 
+    def traces(self, items: Sequence[Item]) -> Iterator[dict[str, Any]]:
+        """What is added to the rows of the last call's answers: nothing, unless traces are asked for."""
+        return ({} for _ in items)
+
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
         """Not used by any lrbench task: every benchmark is generative."""
         raise NotImplementedError("lrbench's benchmarks are generative")
@@ -68,6 +74,7 @@ class RenderedModel(AnsweringModel):
         stop_ids: Iterable[int],
         endings: Sequence[str] = (),
         seed_of: Callable[[str, int], int] | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         super().__init__()
         self.write = write
@@ -76,9 +83,12 @@ class RenderedModel(AnsweringModel):
         self.stop_ids = frozenset(stop_ids)
         self.endings = tuple(endings)
         self.seed_of = seed_of
+        self.tracing = tracing
         self.lengths: list[int] = []
         self.truncated: list[bool] = []
         self.took: list[dict[str, Any]] = []
+        self._prompts: list[list[int]] = []
+        self._answers: list[Answered] = []
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
         """Completions of every request, cut before the first of its stop strings."""
@@ -89,6 +99,7 @@ class RenderedModel(AnsweringModel):
             answers = self.write(prompts, limit)
         else:
             answers = self.write(prompts, limit, [self.seed_of(*drawn) for drawn in _draws(requests)])
+        self._prompts, self._answers = prompts, answers
         self.took = [took_by(answered) for answered in answers]
         completions = [answered.completion for answered in answers]
         self.lengths = [len(completion) for completion in completions]
@@ -102,6 +113,12 @@ class RenderedModel(AnsweringModel):
             for text, cut in zip(texts, cut_short, strict=True)
         ]
         return [_cut(text, request.args[1]["until"]) for text, request in zip(texts, requests, strict=True)]
+
+    def traces(self, items: Sequence[Item]) -> Iterator[dict[str, Any]]:
+        """What `tracing` says of the last call's answers, which `items` are graded."""
+        if self.tracing is None:
+            return super().traces(items)
+        return ({TRACE: found} for found in self.tracing.of(self._prompts, self._answers, items))
 
 
 class RecordedModel(AnsweringModel):

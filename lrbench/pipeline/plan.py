@@ -379,7 +379,9 @@ class _Builder:
         adapter = self._adapter(arm)
         readers = tuple(map(self._reader, sorted(arm.answer.models - {OWN})))
         answered_by = AnsweredBy(arm.answer, readers, arm.fidelity.at(BenchmarkScore.name))
-        drawn = None if self.recipe.measure is None else self.recipe.measure.draws
+        measure = self.recipe.measure
+        drawn = None if measure is None else measure.draws
+        traced = measure is not None and measure.traces
 
         def scores(measured: _Measured) -> tuple[BenchmarkScore, ...]:
             benchmarks = measured_benchmarks(measured.evaluation)
@@ -387,7 +389,16 @@ class _Builder:
             repeats = measured.repeats if adapter is not None else [None] * len(benchmarks)
             return tuple(
                 (BenchmarkScore if benchmark.tasks is None else TaskScore)(
-                    arm.name, self.expert, adapter, benchmark, items, engine, answered_by, found, drawn
+                    arm.name,
+                    self.expert,
+                    adapter,
+                    benchmark,
+                    items,
+                    engine,
+                    answered_by,
+                    found,
+                    drawn,
+                    traced,
                 )
                 for benchmark, items, found in zip(benchmarks, measured.items, repeats, strict=True)
             )

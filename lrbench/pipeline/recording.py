@@ -114,6 +114,7 @@ def score_records(
                 groups=answers.groups,
                 confidence=pattern,
                 stated=None if pattern is None else answers.stated(pattern),
+                traces=answers.traces,
                 evaluation_key=score.key,
                 seconds=artifact.seconds,
                 tokens=artifact.statistics["tokens"],

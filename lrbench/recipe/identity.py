@@ -49,15 +49,20 @@ def recipe_hash(recipe: Recipe) -> str:
     that is no deviation; and what null means for an aligned pair is written out.
     """
     fields = output_fields(recipe)
-    if recipe.measure is not None and not is_sampled(recipe.measure):
-        # How answers would be sampled is nothing to those that are not.
-        fields["measure"] = {"forgetting": fields["measure"]["forgetting"]}
+    if fields["measure"] is not None:
+        fields["measure"] = _deciding(fields["measure"])
     if not recipe.fidelity.hazards:
         fields = {name: value for name, value in fields.items() if name != FIELD}
     pair = {name: value for name, value in fields["pair"].items() if (name, value) != ("align", "ids")}
     if recipe.pair.align == "tokens":
         pair["least_mass"] = recipe.pair.needed_mass
     return stable_hash(_without_nulls(fields | {"pair": pair}))
+
+
+def _deciding(measure: dict[str, Any]) -> dict[str, Any]:
+    """What of `measure` is asked for: how answers would be sampled is nothing to those that are not."""
+    traces = {"traces": True} if measure.pop("traces") else {}
+    return (measure if is_sampled(measure) else {"forgetting": measure["forgetting"]}) | traces
 
 
 def output_fields(section: Section) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What is measured beyond whether one answer is right: samples, stated confidences, and what is forgotten.
+"""What is measured beyond whether one answer is right: samples, confidences, traces, what is forgotten.
 
 `measure: {samples: 8, temperature: 0.6, top_p: 0.95}`, `measure: {confidence: "I am (\\d+)% sure"}`,
-`measure: {forgetting: SUITE}`, or any of them together.
+`measure: {traces: true}`, `measure: {forgetting: SUITE}`, or several of them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Draws:
 
 
 class Measure(Section):
-    """What is measured besides: several answers to every item, how sure they say they are, what is forgotten.
+    """What is measured besides: several answers to every item, what is looked at in them, what is forgotten.
 
     `samples` answers are drawn at `temperature` from the likeliest tokens that hold `top_p` of the chance;
     null has every item answered once, by the likeliest tokens. `seed` is apart from the recipe's
@@ -63,6 +63,8 @@ class Measure(Section):
     read in what was written and decides nothing of that.
     `forgetting` is a second suite, as `evaluation.suite` has one, on which every arm is measured in the same
     way and set against the untrained expert: what training costs elsewhere.
+    `traces` also keeps of every answer how likely its tokens are to the arm's model, and after how many of
+    them it was first right; it changes no answer, and takes an evaluation of its own.
     """
 
     samples: Annotated[int, Field(ge=1, le=1024)] | None = None
@@ -71,6 +73,7 @@ class Measure(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     confidence: Annotated[str | None, Field(min_length=1, max_length=1000), Kind.LABEL] = None
     forgetting: AnySuite | None = None
+    traces: bool = False
 
     @field_validator("confidence")
     @classmethod
@@ -97,12 +100,17 @@ def is_sampled(measure: object) -> bool:
 
 def measure_problems(measure: Measure, *, of_tasks: bool) -> Iterator[tuple[tuple[str, ...], str]]:
     """What does not fit within `measure`, or with items `of_tasks` of lm-eval; a path and a message each."""
+    if measure.traces and of_tasks:
+        yield (
+            ("measure", "traces"),
+            "does not go with `evaluation.lm_eval`, whose tasks judge answers themselves",
+        )
     if measure.samples is not None:
         if of_tasks:
             yield ("measure",), "does not go with `evaluation.lm_eval`, whose tasks are answered once each"
         return
-    if measure.confidence is None and measure.forgetting is None:
-        yield ("measure",), "measures nothing; give `samples`, `confidence` or `forgetting`"
+    if measure.confidence is None and measure.forgetting is None and not measure.traces:
+        yield ("measure",), "measures nothing; give `samples`, `confidence`, `traces` or `forgetting`"
         return
     for name in ("temperature", "top_p", "seed"):
         # A recipe that says everything has the defaults.

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lrbench.evaluation.graded_items import DRAW, VOTE
+from lrbench.evaluation.graded_items import DRAW, TRACE, VOTE
 from lrbench.evaluation.stated_confidence import stated_confidence
 from lrbench.methods.answers import majority
+from lrbench.results.records import Traces
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Answers:
     _groups: list[str | None] = field(default_factory=list)
     _votes: list[list[str | None]] = field(default_factory=list)
     _stated: dict[str, list[list[float | None]]] = field(default_factory=dict)
+    _traces: list[list[tuple[Any, ...]]] = field(default_factory=list)
     _sampled: bool = False
 
     @classmethod
@@ -49,10 +51,15 @@ class Answers:
             raise ValueError(f"draw {draw} of {row['id']} is not where it belongs")
         if draw == len(self._draws):
             self._draws.append("")
+            self._traces.append([])
             for pattern in self.patterns:
                 self._stated.setdefault(pattern, []).append([])
         self._draws[draw] += "01"[bool(row["paper"])]
         self._votes[-1].append(row.get(VOTE))
+        if TRACE in row:
+            trace = row[TRACE]
+            counts = (row["tokens"], trace["first_right"], "01"[bool(row["truncated"])])
+            self._traces[draw].append((trace["nll"], trace["scored"], *counts))
         for pattern in self.patterns:
             self._stated[pattern][draw].append(stated_confidence(pattern, row["completion"]))
 
@@ -90,6 +97,22 @@ class Answers:
     def stated(self, pattern: str) -> tuple[tuple[float | None, ...], ...]:
         """How sure every draw of every item says it is, draw by draw; `pattern` is one of `patterns`."""
         return tuple(map(tuple, self._stated.get(pattern, [])))
+
+    @property
+    def traces(self) -> Traces | None:
+        """What the tokens of the answers say; None where that was not measured."""
+        if not any(self._traces):
+            return None
+        nll, scored, tokens, first_right, truncated = zip(
+            *(zip(*draw, strict=True) for draw in self._traces), strict=True
+        )
+        return Traces(
+            nll=nll,
+            scored=scored,
+            tokens=tokens,
+            first_right=first_right,
+            truncated=tuple(map("".join, truncated)),
+        )
 
     @property
     def groups(self) -> tuple[int, ...] | None:

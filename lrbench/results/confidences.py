@@ -42,7 +42,7 @@ def vote_calibration(cells: Sequence[Cell]) -> Calibration | None:
             return None
         confidences += [count / cell.draws for count in score.agreeing]
         right += [outcome == "1" for outcome in score.majority]
-        groups += _units(cell)
+        groups += units_of(cell)
     return calibration(confidences, right, groups) if confidences else None
 
 
@@ -54,16 +54,23 @@ def stated_in(cells: Sequence[Cell]) -> Stated | None:
     """
     if not cells or len({cell.score.confidence for cell in cells}) > 1:
         return None
-    answers: list[tuple[float | None, bool, str]] = []
+    said: list[float | None] = []
+    right: list[bool] = []
+    groups: list[str] = []
     for cell in cells:
         if cell.score.stated is None:
             return None
-        units = _units(cell)
         for stated, outcomes in zip(cell.score.stated, cell.score.outcomes, strict=True):
-            answers += zip(stated, (outcome == "1" for outcome in outcomes), units, strict=True)
-    if not answers:
-        return None
-    share = share_of([stated is not None for stated, _, _ in answers], [unit for _, _, unit in answers])
+            said += stated
+            right += [outcome == "1" for outcome in outcomes]
+            groups += units_of(cell)
+    return stated_of(said, right, groups) if said else None
+
+
+def stated_of(said: Sequence[float | None], outcomes: Sequence[bool], units: Sequence[str]) -> Stated:
+    """What the confidences of answers are worth, None of one that says none; `units` are what counts."""
+    share = share_of([stated is not None for stated in said], units)
+    answers = zip(said, outcomes, units, strict=True)
     found = [(stated, right, unit) for stated, right, unit in answers if stated is not None]
     if not found:
         return Stated(share, None, None, None)
@@ -77,7 +84,7 @@ def stated_in(cells: Sequence[Cell]) -> Stated | None:
     )
 
 
-def _units(cell: Cell) -> list[str]:
+def units_of(cell: Cell) -> list[str]:
     """What the answers to every item belong to, apart from those of other benchmarks."""
     own = cell.groups or [f"item {place}" for place in range(cell.n)]
     return [f"{cell.score.benchmark} {group}" for group in own]

@@ -8,12 +8,11 @@ from lrbench.results.board import Board
 from lrbench.results.layout import (
     Script,
     accuracy_cells,
-    calibration_cells,
+    answers_cells,
     difference_cells,
     draws_cells,
     mean_cells,
     reported_cells,
-    stated_cells,
     training_cells,
     uses_cells,
 )
@@ -21,11 +20,9 @@ from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import Row
 from lrbench.results.text import plain
 from lrbench.results.wording import (
-    CALIBRATED,
     LEGEND,
     NOTHING,
     REPORTED,
-    STATED,
     TOOK_WITHIN,
     baselines_of,
     chosen_texts,
@@ -130,12 +127,8 @@ def boards_to_latex(boards: Sequence[Board]) -> str:
             sampled = draws_cells(board.columns, section, _SCRIPT)
             if sampled is not None:
                 parts.append(latex_table(sampled.header, sampled.lines, f"{where}: {draws_text(section)}"))
-            calibrated = calibration_cells(section, _SCRIPT)
-            if calibrated is not None:
-                parts.append(latex_table(calibrated.header, calibrated.lines, f"{where}: {CALIBRATED}"))
-            stated = stated_cells(section, _SCRIPT)
-            if stated is not None:
-                parts.append(latex_table(stated.header, stated.lines, f"{where}: {STATED}"))
+            for title, cells in answers_cells(section, _SCRIPT):
+                parts.append(latex_table(cells.header, cells.lines, f"{where}: {title}"))
             for baseline in baselines_of(board, section):
                 parts.append(_differences(board, section, baseline, where))
             parts += _over_seeds(board, section, where)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lrbench.evaluation.statistics import Calibration
 from lrbench.results.board import Board
+from lrbench.results.confidences import Stated
 from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.wording import (
+    CALIBRATED,
     CALIBRATION,
     COSTS,
     FORGETTING,
+    LIKELIHOOD,
+    LIKELY,
     SAID,
+    STATED,
+    TRACED,
+    TRACES,
     UNKNOWN,
     USES,
     accuracy_text,
     comparison_text,
     cost_texts,
     forgetting_text,
+    number_text,
     reported_on,
     reported_size_text,
     row_label,
@@ -43,10 +51,14 @@ class Script:
 
 @dataclass(frozen=True)
 class Cells:
-    """A table's header and lines, which have as many cells; the first names what a line is about."""
+    """A table's header and lines, which have as many cells; the first names what a line is about.
+
+    The last column `is_wide` where it takes more room than a terminal has.
+    """
 
     header: list[str]
     lines: list[list[str]]
+    is_wide: bool = False
 
 
 def accuracy_cells(board: Board, section: list[Row], script: Script) -> Cells:
@@ -88,6 +100,18 @@ def draws_cells(columns: Sequence[str], section: list[Row], script: Script) -> C
     return Cells(["arm", "of k", *map(script.text, columns)], lines) if lines else None
 
 
+def answers_cells(section: list[Row], script: Script) -> Iterator[tuple[str, Cells]]:
+    """What is known of answers besides whether they are right: a title and a table each, where measured."""
+    for title, cells in (
+        (CALIBRATED, calibration_cells(section, script)),
+        (STATED, stated_cells(section, script)),
+        (LIKELIHOOD, likelihood_cells(section, script)),
+        (TRACES, traced_cells(section, script)),
+    ):
+        if cells is not None:
+            yield title, cells
+
+
 def calibration_cells(section: list[Row], script: Script) -> Cells | None:
     """What the share of votes is worth as a confidence, a line per row; None without sampled answers."""
     lines = []
@@ -96,7 +120,39 @@ def calibration_cells(section: list[Row], script: Script) -> Cells | None:
         if found is not None:
             texts = map(script.number, (str(found.n), *_calibration_texts(found)))
             lines.append([script.text(row_label(row, section)), *texts])
-    return Cells(["arm", "n", *CALIBRATION, "n up to a share of"], lines) if lines else None
+    header = ["arm", "n", *CALIBRATION, "n up to a share of"]
+    return Cells(header, lines, is_wide=True) if lines else None
+
+
+def traced_cells(section: list[Row], script: Script) -> Cells | None:
+    """What the tokens of answers say, a line per row; None where that was not measured."""
+    lines = []
+    for row in section:
+        found = row.traced(AVERAGE)
+        if found is None:
+            continue
+        texts = (
+            str(found.n),
+            UNKNOWN if found.nats_per_token is None else number_text(found.nats_per_token, 3),
+            number_text(found.tokens, 1),
+            accuracy_text(found.right_once),
+            UNKNOWN if found.beyond is None else number_text(found.beyond, 1),
+            accuracy_text(found.cut),
+        )
+        lines.append([script.text(row_label(row, section)), *map(script.number, texts)])
+    return Cells(["arm", *TRACED], lines) if lines else None
+
+
+def likelihood_cells(section: list[Row], script: Script) -> Cells | None:
+    """What the likelihood of tokens is worth as a confidence, a line per row; None where not measured."""
+    lines = []
+    for row in section:
+        found = row.traced(AVERAGE)
+        if found is not None:
+            texts = map(script.number, _worth_texts(found.likelihood))
+            lines.append([script.text(row_label(row, section)), *texts])
+    header = ["arm", *LIKELY, *CALIBRATION, "n up to a confidence of"]
+    return Cells(header, lines, is_wide=True) if lines else None
 
 
 def stated_cells(section: list[Row], script: Script) -> Cells | None:
@@ -104,15 +160,19 @@ def stated_cells(section: list[Row], script: Script) -> Cells | None:
     lines = []
     for row in section:
         found = row.stated(AVERAGE)
-        if found is None:
-            continue
-        means = [UNKNOWN if one is None else accuracy_text(one) for one in (found.confidence, found.accuracy)]
-        worth = found.calibration
-        n, *rest = ("0", *[UNKNOWN] * 5) if worth is None else (str(worth.n), *_calibration_texts(worth))
-        texts = map(script.number, (accuracy_text(found.share), n, *means, *rest))
-        lines.append([script.text(row_label(row, section)), *texts])
+        if found is not None:
+            texts = map(script.number, (accuracy_text(found.share), *_worth_texts(found)))
+            lines.append([script.text(row_label(row, section)), *texts])
     header = ["arm", *SAID, *CALIBRATION, "n up to a confidence of"]
-    return Cells(header, lines) if lines else None
+    return Cells(header, lines, is_wide=True) if lines else None
+
+
+def _worth_texts(found: Stated) -> list[str]:
+    """How many confidences there are, their mean, how many are right, and what they are worth."""
+    means = [UNKNOWN if one is None else accuracy_text(one) for one in (found.confidence, found.accuracy)]
+    worth = found.calibration
+    n, *rest = ("0", *[UNKNOWN] * 5) if worth is None else (str(worth.n), *_calibration_texts(worth))
+    return [n, *means, *rest]
 
 
 def _calibration_texts(found: Calibration) -> list[str]:

@@ -11,10 +11,12 @@ counts the first draw. What there is no number of is left out of a line.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
 
 from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
+from lrbench.results.confidences import Stated
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.uses import UNKNOWN
 from lrbench.results.wording import reported_beside, reported_on
@@ -80,6 +82,22 @@ _STATED = (
     ),
 )
 
+# What the tokens of answers say: nats, tokens, and shares in percent; then what their likelihood is worth.
+_TRACED = (
+    "trace_n",
+    *(
+        f"trace_{name}{end}"
+        for name in ("right_once", "truncated", "tokens", "nats_per_token", "tokens_after_right")
+        for end in ("", "_low", "_high")
+    ),
+    "likelihood_n",
+    *(
+        f"likelihood_{name}{end}"
+        for name in ("confidence", "accuracy", "calibration_error", "brier", "auroc")
+        for end in ("", "_low", "_high")
+    ),
+)
+
 
 def number_fields(boards: Sequence[Board]) -> list[str]:
     """All fields that a line of `board_numbers` may have, in order."""
@@ -97,6 +115,7 @@ def number_fields(boards: Sequence[Board]) -> list[str]:
         *(_TRUNCATED if any(cell.truncated for row in rows for cell in row.cells.values()) else ()),
         *((*_DRAWS, *_CALIBRATION) if any(row.draws > 1 for row in rows) else ()),
         *(_STATED if any(cell.score.stated for row in rows for cell in row.cells.values()) else ()),
+        *(_TRACED if any(cell.score.traces for row in rows for cell in row.cells.values()) else ()),
     ]
 
 
@@ -143,14 +162,8 @@ def _lines(board: Board, row: Row) -> Iterator[Line]:
                 "sampled_tokens": row.costs.sampled_tokens,
                 "seconds": row.seconds,
             }
-        yield (
-            line
-            | row.uses.fields
-            | forgotten
-            | _truncated(row, column)
-            | _draws(row, column)
-            | _stated(row, column)
-        )
+        line |= row.uses.fields | forgotten | _truncated(row, column) | _draws(row, column)
+        yield line | _stated(row, column) | _traced(row, column)
 
 
 def _forgotten(suite: str, found: Comparison | None) -> Line:
@@ -190,11 +203,40 @@ def _stated(row: Row, column: str) -> Line:
     found = row.stated(column)
     if found is None:
         return {}
+    n, *numbers = _worth(found)
+    return dict(zip(_STATED, [n, *_percent(found.share), *numbers], strict=False))
+
+
+def _traced(row: Row, column: str) -> Line:
+    """What the tokens of answers say; nothing where that was not measured."""
+    found = row.traced(column)
+    if found is None:
+        return {}
+    known: list[Value] = [
+        found.n,
+        *_percent(found.right_once),
+        *_percent(found.cut),
+        *_as_it_is(found.tokens),
+    ]
+    for one in (found.nats_per_token, found.beyond):
+        known += [None] * 3 if one is None else _as_it_is(one)
+    line = dict(zip(_TRACED, [*known, *_worth(found.likelihood)], strict=False))
+    return {name: value for name, value in line.items() if value is not None}
+
+
+def _worth(found: Stated) -> list[Value]:
+    """How many confidences there are, their mean, how many are right, and what they are worth, in percent."""
     worth = found.calibration
-    estimates = [found.share, found.confidence, found.accuracy]
+    estimates = [found.confidence, found.accuracy]
     estimates += [] if worth is None else [worth.error, worth.brier, worth.area]
     numbers = [number for one in estimates if one is not None for number in _percent(one)]
-    return dict(zip(_STATED, [0 if worth is None else worth.n, *numbers], strict=False))
+    return [0 if worth is None else worth.n, *numbers]
+
+
+def _as_it_is(found: Estimate) -> tuple[float | None, ...]:
+    """An estimate that is no share; a single unit tells no interval."""
+    ends = (found.interval.low, found.interval.high)
+    return (found.value, *(end if isfinite(end) else None for end in ends))
 
 
 def _best_of(board: Board, row: Row, column: str) -> str:

@@ -135,6 +135,37 @@ class RecipeRecord(Record):
         return (self.recipe, self.recipe_hash, *self.arm_ids, *self.claims, compare, self.recorded_at)
 
 
+class Traces(BaseModel):
+    """What the tokens of answers say, draw by draw, and of every draw item by item.
+
+    `nll` is the negative log-likelihood, nats, of the `scored` tokens under the arm's model, `tokens` is how
+    long the answer is and `first_right` how long it was when it was first right (None for never).
+    `truncated` has a 1 for answers that were cut at the length limit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    nll: tuple[tuple[Annotated[float, Field(ge=0)], ...], ...]
+    scored: tuple[tuple[Count, ...], ...]
+    tokens: tuple[tuple[Count, ...], ...]
+    first_right: tuple[tuple[Count | None, ...], ...]
+    truncated: tuple[Outcomes, ...]
+
+    def why_not_of(self, draws: int, items: int) -> str | None:
+        """Why these are not the traces of so many draws of so many items; None where they are."""
+        columns = (self.nll, self.scored, self.tokens, self.first_right, self.truncated)
+        if any([*map(len, column)] != [items] * draws for column in columns):
+            return f"are not those of {draws} x {items} answers"
+        answers = (
+            answer
+            for draw in zip(self.scored, self.tokens, self.first_right, strict=True)
+            for answer in zip(*draw, strict=True)
+        )
+        if any(scored > tokens or (first or 0) > tokens for scored, tokens, first in answers):
+            return "have more tokens than the answers"
+        return None
+
+
 class ScoreRecord(Record):
     """What one arm scored on one benchmark under one protocol.
 
@@ -158,6 +189,7 @@ class ScoreRecord(Record):
 
     `stated` holds, draw by draw, how sure the answer to every item says it is (None where it does not), as
     the pattern `confidence` finds it. Read by another pattern, the same answers are recorded anew.
+    `traces` is what the answers' tokens say, where that was measured.
     """
 
     kind: Literal["score"] = "score"
@@ -189,6 +221,7 @@ class ScoreRecord(Record):
     groups: tuple[Count, ...] | None = None
     confidence: str | None = None
     stated: tuple[tuple[Share | None, ...], ...] | None = None
+    traces: Traces | None = None
     recorded_at: Moment
 
     @model_validator(mode="after")
@@ -219,6 +252,9 @@ class ScoreRecord(Record):
             raise ValueError(f"the pattern of stated confidences {why}")
         if self.stated is not None and [*map(len, self.stated)] != [self.n] * len(self.outcomes):
             raise ValueError(f"stated confidences are not those of {len(self.outcomes)} x {self.n} answers")
+        odd = None if self.traces is None else self.traces.why_not_of(len(self.outcomes), self.n)
+        if odd is not None:
+            raise ValueError(f"the traces {odd}")
         if self.suite_protocol.get(self.benchmark) != self.protocol_hash:
             raise ValueError(f"suite_protocol does not hold the protocol hash of {self.benchmark}")
         return self

@@ -34,6 +34,7 @@ from lrbench.evaluation.statistics import (
 )
 from lrbench.results.confidences import Stated, stated_in, vote_calibration
 from lrbench.results.records import Costs, ScoreRecord
+from lrbench.results.traces import Traced, traced_in
 from lrbench.results.uses import UNKNOWN, Uses
 from lrbench.store.keys import canonical_json
 
@@ -224,6 +225,12 @@ class Row:
         if column == AVERAGE:
             return None if self.missing else stated_in(tuple(self.cells.values()))
         return stated_in((self.cells[column],)) if column in self.cells else None
+
+    def traced(self, column: str) -> Traced | None:
+        """What the tokens of answers in `column` say; under the average, of all benchmarks together."""
+        if column == AVERAGE:
+            return None if self.missing else traced_in(tuple(self.cells.values()))
+        return traced_in((self.cells[column],)) if column in self.cells else None
 
     @property
     def group(self) -> tuple[str, ...]:

@@ -15,12 +15,11 @@ from lrbench.results.layout import (
     Cells,
     Script,
     accuracy_cells,
-    calibration_cells,
+    answers_cells,
     difference_cells,
     draws_cells,
     mean_cells,
     reported_cells,
-    stated_cells,
     training_cells,
     uses_cells,
 )
@@ -29,12 +28,10 @@ from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import Row
 from lrbench.results.text import markdown, spreadsheet
 from lrbench.results.wording import (
-    CALIBRATED,
     LEGEND,
     MEANS,
     NOTHING,
     REPORTED,
-    STATED,
     TOOK,
     baselines_of,
     chosen_texts,
@@ -81,12 +78,8 @@ def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] 
             sampled = draws_cells(board.columns, section, _SCRIPT)
             if sampled is not None:
                 parts += [f"{draws_text(section)}:", _table(sampled)]
-            calibrated = calibration_cells(section, _SCRIPT)
-            if calibrated is not None:
-                parts += [f"{CALIBRATED}:", _table(calibrated)]
-            stated = stated_cells(section, _SCRIPT)
-            if stated is not None:
-                parts += [f"{STATED}:", _table(stated)]
+            for title, cells in answers_cells(section, _SCRIPT):
+                parts += [f"{title}:", _table(cells)]
             parts += chosen_texts(board, section)
             for baseline in baselines_of(board, section):
                 parts.append(f"Difference from `{markdown(baseline)}`, these runs:")

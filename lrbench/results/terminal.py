@@ -24,20 +24,18 @@ from lrbench.results.board import Board, Forgetting
 from lrbench.results.claim_words import claim_lines, unheld_line, unread_lines
 from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import notes_on_declarations, standing
-from lrbench.results.layout import Cells, Script, calibration_cells, draws_cells, stated_cells
+from lrbench.results.layout import Cells, Script, answers_cells, draws_cells
 from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.telling import asked_about, words_on
 from lrbench.results.text import plain
 from lrbench.results.wording import (
-    CALIBRATED,
     COSTS,
     FORGETTING,
     LEGEND,
     LONGEST_NAME,
     MEANS,
     NOTHING,
-    STATED,
     TOOK,
     UNKNOWN,
     USES,
@@ -101,17 +99,13 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
                 # Where there is no room for all benchmarks, files of numbers have them.
                 columns = board.columns if fits else (AVERAGE,)
                 console.print(_lines(draws_cells(columns, section, _SCRIPT), 2))
-            for title, cells in (
-                (CALIBRATED, calibration_cells(section, _SCRIPT)),
-                (STATED, stated_cells(section, _SCRIPT)),
-            ):
-                if cells is not None:
-                    console.print()
-                    console.print(Text(title, style="bold"))
-                    console.print()
-                    # How many there are in each bin takes more room than a terminal has.
-                    *header, _ = cells.header
-                    console.print(_lines(Cells(header, [line[:-1] for line in cells.lines]), 1))
+            for title, cells in answers_cells(section, _SCRIPT):
+                console.print()
+                console.print(Text(title, style="bold"))
+                console.print()
+                shown = len(cells.header) - cells.is_wide
+                lines = [line[:shown] for line in cells.lines]
+                console.print(_lines(Cells(cells.header[:shown], lines), 1))
             means = seed_means(board, section)
             if means:
                 console.print()

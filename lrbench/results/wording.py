@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
+from math import isfinite
 
 from lrbench.evaluation.statistics import EQUIVALENCE_MARGIN, Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
@@ -158,6 +159,26 @@ STATED = (
     "How sure answers say they are, all benchmarks together, in percent: the share that says it; of these "
     "how sure they are on average, how many are right, calibration error over ten bins, Brier score, AUROC"
 )
+
+LIKELY = ("n", "sure", "right")
+LIKELIHOOD = (
+    "The mean probability of an answer's tokens (geometric) as a confidence that it is right, all benchmarks "
+    "together, in percent: how sure that is on average, how many are right, calibration error over ten bins, "
+    "Brier score, AUROC"
+)
+TRACED = ("n", "nats per token", "tokens", "right at some place", "tokens beyond it", "cut short")
+TRACES = (
+    "What the tokens of answers say, all benchmarks together: their negative log-likelihood under the arm's "
+    "own model; tokens of an answer; the share (in percent) that was right when some sentence or line of it "
+    "ended, and how many tokens these went on for; the share cut at the length limit"
+)
+
+
+def number_text(estimate: Estimate, digits: int) -> str:
+    """`12.3 [10.1, 14.5]`, as it is; without an interval where one unit tells none."""
+    low, high = estimate.interval.low, estimate.interval.high
+    within = f" [{low:.{digits}f}, {high:.{digits}f}]" if isfinite(low) and isfinite(high) else ""
+    return f"{estimate.value:.{digits}f}{within}"
 
 
 def draws_text(section: list[Row]) -> str:

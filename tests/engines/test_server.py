@@ -137,6 +137,22 @@ def test_log_probabilities_are_those_of_the_given_tokens() -> None:
         assert served(loopback).engine(RULES).log_probabilities([5, 6, 7]) == [-1.5, -2.5]
 
 
+def test_log_probabilities_of_completions_leave_out_the_last_token_of_a_full_context() -> None:
+    def reading(path: str, body: dict[str, Any]) -> Answer:
+        ids = body.get("prompt", [])
+        assert len(ids) < RULES.context
+        given = [{str(token): {"logprob": -float(place)}} for place, token in enumerate(ids)]
+        choice = {"prompt_logprobs": [None, *given[1:]], "finish_reason": "length"}
+        return (200, {"choices": [choice]}) if ids else echo(path, body)
+
+    room = RULES.context - 2
+    with serving(reading) as loopback:
+        engine = served(loopback).engine(RULES)
+        found = engine.log_probabilities_of([[5, 6], [5], [5, 6]], [(7, 8), (), (7,) * room])
+    assert found[:2] == [[-2.0, -3.0], []]
+    assert len(found[2]) == room - 1
+
+
 def test_a_server_that_is_not_there_is_a_message() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -138,8 +138,8 @@ def _answers(
     turns = [user_turn(text, prompt=asked_as.prompt) for text in problems.texts]
     prompts = [render_prompt(tokenizer, turn, asked_as.system_prompt) for turn in turns]
     try:
-        with answered_by.open(workspace, EngineChoice(), pair.inputs, grader.read) as answers:
-            written = answers(prompts, asked_as.max_new_tokens)
+        with answered_by.open(workspace, EngineChoice(), pair.inputs, grader.read) as answering:
+            written = answering.write(prompts, asked_as.max_new_tokens)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise

@@ -21,6 +21,7 @@ from lrbench.store.artifact import Artifact
 
 if TYPE_CHECKING:
     from lrbench.evaluation.language_model import Write
+    from lrbench.evaluation.traces import LogProbabilities
     from lrbench.sampling.engines.answered import Answered
     from lrbench.sampling.engines.base import Decoding, Engine
 
@@ -39,6 +40,17 @@ class Reader:
         """The stages it comes from, by the names under which an evaluation reads them."""
         stages = {f"adapter of {self.name}": self.adapter, f"model {self.name}": self.made_by}
         return {name: stage for name, stage in stages.items() if stage is not None}
+
+
+@dataclass(frozen=True)
+class Answering:
+    """What answers: `write` completes prompts, and `likely` says how likely completions are to the model.
+
+    `likely` gives the log-probability, nats, of every token, as `Engine.log_probabilities_of` does.
+    """
+
+    write: Write
+    likely: LogProbabilities
 
 
 @dataclass(frozen=True)
@@ -91,8 +103,8 @@ class AnsweredBy:
         inputs: Mapping[str, Artifact],
         read: Callable[[str], str | None],
         decoding: Decoding | None = None,
-    ) -> Iterator[Write]:
-        """What writes the answers; `read` says what answer a text gives, for those that are put to a vote.
+    ) -> Iterator[Answering]:
+        """What answers; `read` says what answer a text gives, for those that are put to a vote.
 
         They are greedy, or sampled as `decoding` says.
         """
@@ -116,7 +128,7 @@ class AnsweredBy:
                 chosen = decoding or GREEDY
                 return write_answers(writing, self.answer, prompts, max_new_tokens, reads, chosen, seeds)
 
-            yield answers
+            yield Answering(answers, writing.log_probabilities_of)
 
     @contextmanager
     def _engine(

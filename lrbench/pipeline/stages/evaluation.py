@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from lrbench.evaluation.language_model import AnsweringModel
 
 ITEMS_PER_SHARD = 100
+# What an identity says of answers whose traces are kept: by which version of what is kept.
+TRACES, TRACES_VERSION = "traces", 1
 
 
 PLAINLY = AnsweredBy(Plain())
@@ -50,7 +52,8 @@ class BenchmarkScore(Stage):
     """One model's graded completions of one benchmark; `adapter` None measures the expert itself.
 
     `repeats` says how many items the adapter has learnt from, where that was counted; it decides nothing.
-    `drawn` says how answers are sampled; None has the likeliest tokens, once.
+    `drawn` says how answers are sampled; None has the likeliest tokens, once. `traced` keeps how likely the
+    answers are to the arm's model and when they were first right; what was written before does not say.
     """
 
     name: ClassVar[str] = "evaluate"
@@ -67,6 +70,7 @@ class BenchmarkScore(Stage):
     answered_by: AnsweredBy = PLAINLY
     repeats: Repeats | None = None
     drawn: Draws | None = None
+    traced: bool = False
 
     @property
     def benchmark(self) -> str:
@@ -98,11 +102,14 @@ class BenchmarkScore(Stage):
             "items": self.items.items_hash,
             **turn_marks(self.expert).measuring,
             **self.answered_by.identity,
+            **({TRACES: TRACES_VERSION} if self.traced else {}),
         }
 
     @property
     def earlier_keys(self) -> tuple[str, ...]:
-        """The same completions under earlier versions of the grader."""
+        """The same completions under earlier versions of the grader; none of those that are traced."""
+        if self.traced:
+            return ()
         inputs = {name: stage.key for name, stage in self.inputs.items()}
         return tuple(
             stage_key(
@@ -192,7 +199,9 @@ class BenchmarkScore(Stage):
             def measure(shard: Shard[Row]) -> Callable[[Path], object]:
                 # An item that is asked several times is drawn as often, each time by its own seed.
                 items = task.measure(model, [row for row in shard.units for _ in range(self.samples)])
-                return partial(write_item_rows, rows=list(map(self._row, items, cycle(range(self.samples)))))
+                rows = map(self._row, items, cycle(range(self.samples)))
+                traced = [row | trace for row, trace in zip(rows, model.traces(items), strict=True)]
+                return partial(write_item_rows, rows=traced)
 
             shards = Shards(self.size, max(1, ITEMS_PER_SHARD // self.samples), ".jsonl")
             shards.finish(self.items, draft, progress, measure)
@@ -208,6 +217,7 @@ class BenchmarkScore(Stage):
     def _model(self, inputs: Mapping[str, Artifact], workspace: Workspace) -> Iterator[AnsweringModel]:
         """What answers: the model, or what it wrote for an earlier grader."""
         from lrbench.evaluation.language_model import RecordedModel, RenderedModel
+        from lrbench.evaluation.traces import Tracing
         from lrbench.sampling.engines.base import GREEDY, Decoding
 
         if EARLIER in inputs:
@@ -217,16 +227,18 @@ class BenchmarkScore(Stage):
         if self.drawn is not None:
             decoding = Decoding(self.drawn.temperature, self.drawn.top_p)
             seed_of = self.drawn.seed_of
-        read = self.measured.grader.read
-        with self.answered_by.open(workspace, self.engine, inputs, read, decoding) as answers:
+        grader, tokenizer = self.measured.grader, workspace.expert.tokenizer
+        stops = frozenset(workspace.expert.turn_marks.stops)
+        with self.answered_by.open(workspace, self.engine, inputs, grader.read, decoding) as answering:
             yield RenderedModel(
-                write=answers,
-                tokenizer=workspace.expert.tokenizer,
+                write=answering.write,
+                tokenizer=tokenizer,
                 system_prompt=self.measured.system_prompt,
-                stop_ids=workspace.expert.turn_marks.stops,
+                stop_ids=stops,
                 # Those of shipped suites are the models' own marks, written out.
                 endings=() if self.measured.shipped else self.measured.stop,
                 seed_of=seed_of,
+                tracing=Tracing(answering.likely, tokenizer, stops, grader) if self.traced else None,
             )
 
     def _statistics(self, files: list[Path]) -> dict[str, Any]:

@@ -164,11 +164,11 @@ class _Answering:
     def write(self, prompts: Sequence[Sequence[int]], most: int) -> Any:
         """An answer to every prompt, of at most so many tokens."""
         stage, workspace = self._stage, self._workspace
-        answers = self._at(
+        answering = self._at(
             "write",
             lambda: stage.answered_by.open(workspace, stage.engine, self._inputs, stage.measured.grader.read),
         )
-        return answers(prompts, most)
+        return answering.write(prompts, most)
 
     def likely(self, pairs: Pairs) -> list[Likelihood]:
         """How likely every continuation is after its context."""

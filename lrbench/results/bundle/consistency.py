@@ -179,6 +179,8 @@ def check_score(
         findings.compare(where, "the draws that agree", score.agreeing, answers.agreeing)
     if score.confidence is not None and score.stated != answers.stated(score.confidence):
         findings.add(where, "its stated confidences are not those that its pattern finds in the completions")
+    if score.traces != answers.traces:
+        findings.add(where, "its traces are not those of its answers")
     # Earlier versions recorded no groups.
     if score.groups is not None:
         findings.compare(where, "the groups of the items", score.groups, answers.groups)

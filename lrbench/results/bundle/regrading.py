@@ -18,6 +18,7 @@ from lrbench.embedded.assets import EARLIER_ITEMS
 from lrbench.evaluation.graded_items import DRAW, VOTE
 from lrbench.evaluation.items import ItemSet, choose_items, public_set
 from lrbench.evaluation.protocol import Recorded, recorded_benchmark
+from lrbench.evaluation.traces import first_right
 from lrbench.grading import Reason, Verdict
 from lrbench.methods.answers import OWN
 from lrbench.results.answers import Answers
@@ -26,6 +27,16 @@ from lrbench.results.records import items_hash
 from lrbench.suites.data_names import TEST
 from lrbench.suites.grader import Answered, Grader
 from lrbench.suites.graders import TaskMetric
+
+
+class Trace(BaseModel):
+    """What an answer's tokens say, as `evaluation.traces.Tracing` gives it."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    nll: float
+    scored: int
+    first_right: int | None
 
 
 class GradedItem(BaseModel):
@@ -52,6 +63,7 @@ class GradedItem(BaseModel):
     written: int | None = None
     passes: dict[str, int] | None = None
     origins: dict[str, int] | None = None
+    trace: Trace | None = None
 
 
 @dataclass
@@ -165,6 +177,15 @@ class Regraded:
             vote = self.grader.read(item.completion)
             findings.compare(where, f"the vote of {item.id}", item.vote, vote)
             row |= {DRAW: item.draw, VOTE: vote}
+        if item.trace is not None:
+            ever = first_right(self.grader, item.completion, item.gold, item.problem, right=verdict.correct)
+            findings.compare(
+                where,
+                f"whether {item.id} was ever right",
+                item.trace.first_right is not None,
+                ever is not None,
+            )
+            row |= item.model_dump(include={"tokens", "truncated", "trace"})
         try:
             self.answers.take(row)
         except ValueError as error:

@@ -122,6 +122,32 @@ class Engine(ABC):
         """As `complete_requests`, with the origin of every token; an engine of one model knows it."""
         return [Answered.alone(OWN, completion) for completion in self.complete_requests(requests, decoding)]
 
+    def log_probabilities(self, ids: Sequence[int]) -> list[float]:
+        """The log-probability, nats, of every id but the first, given those before it."""
+        raise NotImplementedError
+
+    def log_probabilities_of(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """The log-probability, nats, of every token of each completion after its prompt, under the own model.
+
+        It is that of the model alone, at temperature 1, whatever has chosen the token. An engine that asks
+        for another token whenever it reads a text leaves out the last one of a full context.
+        """
+        return [
+            self.log_probabilities([*prompt, *completion])[len(prompt) - 1 :] if completion else []
+            for prompt, completion in self._askable(prompts, completions)
+        ]
+
+    def _askable(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
+    ) -> list[tuple[Sequence[int], Sequence[int]]]:
+        """Prompts with as much of their completions as leaves room for one more token."""
+        return [
+            (prompt, completion[: self.rules.context - 1 - len(prompt)])
+            for prompt, completion in zip(prompts, completions, strict=True)
+        ]
+
     def _requests(
         self, prompts: Sequence[Sequence[int]], max_new_tokens: int, seeds: Sequence[int]
     ) -> dict[int, Request]:

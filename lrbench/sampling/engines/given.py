@@ -42,6 +42,12 @@ class GivenEngine(Engine):
             answers[index] = answers[index].then(answered)
         return answers
 
+    def log_probabilities_of(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """Those of the engine that goes on, also of what is given."""
+        return self.engine.log_probabilities_of(prompts, completions)
+
     def _begun(self, request: Request) -> Answered:
         given = self.given[: request.max_new_tokens]
         return Answered(given, (GIVEN,) * len(given))

@@ -93,8 +93,14 @@ class LockstepEngine(TransformersEngine):
         self.phases = phases_of(answer, token_of)
         names = dict.fromkeys(name for phase in self.phases for name in phase.names)
         self.models = {name: models[name] for name in names}
+        self._own = models.get(OWN)
         first, *_ = self.models.values()
         super().__init__(first, _shared_rules(rules, list(self.models.values())), batch_size, padding)
+
+    @property
+    def own(self) -> Model:
+        """The arm's own model, which need not be one that writes; else the first that does."""
+        return self.model if self._own is None else self._own
 
     def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """One completion per request, in the given order."""

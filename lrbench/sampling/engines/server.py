@@ -151,6 +151,17 @@ class ServerEngine(Engine):
             values.append(given[str(token)].logprob)
         return self._check_log_probabilities(values, ids)
 
+    def log_probabilities_of(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """As every engine's, one HTTP request per completion."""
+        asked = self._askable(prompts, completions)
+        return _in_parallel(
+            lambda pair: self.log_probabilities([*pair[0], *pair[1]])[len(pair[0]) - 1 :] if pair[1] else [],
+            asked,
+            self.endpoint.connections,
+        )
+
     def _complete(self, request: Request, decoding: Decoding) -> tuple[int, ...]:
         choice = self._choice(
             request.prompt,

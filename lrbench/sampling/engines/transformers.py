@@ -22,6 +22,7 @@ from lrbench.sampling.engines.base import Decoding, Engine, Request, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit
 from lrbench.sampling.engines.choosing import Choice
 from lrbench.sampling.engines.decoding import Decoder
+from lrbench.sampling.engines.own_tokens import DEFAULT_ROWS, token_log_probabilities
 from lrbench.sampling.engines.padding import Padding
 from lrbench.sampling.engines.refilling import can_refill
 from lrbench.sampling.engines.whole_batches import complete_batch
@@ -52,6 +53,18 @@ class TransformersEngine(Engine):
     def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """One completion per request, in the given order."""
         return self._all(requests, partial(self._completed, decoding))
+
+    def log_probabilities_of(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """The log-probability, nats, of every token of each completion after its prompt."""
+        rows = self.batch_size if isinstance(self.batch_size, int) else DEFAULT_ROWS
+        return token_log_probabilities(self.own, prompts, completions, rows)
+
+    @property
+    def own(self) -> Model:
+        """The arm's own model."""
+        return self.model
 
     def _all(self, requests: Sequence[Request], write: Write[Written]) -> list[Written]:
         """What `write` gives for each request: the longest prompts first, and similar lengths together.

@@ -129,11 +129,25 @@ class VllmEngine(Engine):
 
     def log_probabilities(self, ids: Sequence[int]) -> list[float]:
         """The log-probability of every id but the first, given those before it; nothing is left out."""
-        (output,) = self._generate([ids], [self._parameters(GREEDY, 1, prompt_logprobs=0)])
-        found = [
-            output.prompt_logprobs[position][token].logprob for position, token in enumerate(ids) if position
+        (found,) = self._read([ids])
+        return found
+
+    def log_probabilities_of(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """As every engine's, of all completions at once."""
+        asked = self._askable(prompts, completions)
+        found = iter(self._read([[*prompt, *written] for prompt, written in asked if written]))
+        return [next(found)[len(prompt) - 1 :] if written else [] for prompt, written in asked]
+
+    def _read(self, texts: Sequence[Sequence[int]]) -> list[list[float]]:
+        """The log-probability of every id but the first of each text."""
+        outputs = self._generate(texts, [self._parameters(GREEDY, 1, prompt_logprobs=0)] * len(texts))
+        read = [
+            [output.prompt_logprobs[place][token].logprob for place, token in enumerate(ids) if place]
+            for ids, output in zip(texts, outputs, strict=True)
         ]
-        return self._check_log_probabilities(found, ids)
+        return [self._check_log_probabilities(found, ids) for found, ids in zip(read, texts, strict=True)]
 
     def _parameters(self, decoding: Decoding, max_new_tokens: int, **further: Any) -> Any:
         from vllm import SamplingParams
