@@ -40,6 +40,7 @@ from lrbench.pipeline.stages.solutions import CheckedSolutions
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant, expand, point_text
+from lrbench.recipe.measuring import Measure
 from lrbench.recipe.schema import Data, Evaluation, ModelReference, Recipe
 from lrbench.results.identity import model_of
 from lrbench.sampling.problem_sources import is_absent
@@ -379,9 +380,8 @@ class _Builder:
         adapter = self._adapter(arm)
         readers = tuple(map(self._reader, sorted(arm.answer.models - {OWN})))
         answered_by = AnsweredBy(arm.answer, readers, arm.fidelity.at(BenchmarkScore.name))
-        measure = self.recipe.measure
-        drawn = None if measure is None else measure.draws
-        traced = measure is not None and measure.traces
+        measure = self.recipe.measure or Measure()
+        drawn, traced = measure.draws, measure.traces
 
         def scores(measured: _Measured) -> tuple[BenchmarkScore, ...]:
             benchmarks = measured_benchmarks(measured.evaluation)
@@ -389,18 +389,9 @@ class _Builder:
             repeats = measured.repeats if adapter is not None else [None] * len(benchmarks)
             return tuple(
                 (BenchmarkScore if benchmark.tasks is None else TaskScore)(
-                    arm.name,
-                    self.expert,
-                    adapter,
-                    benchmark,
-                    items,
-                    engine,
-                    answered_by,
-                    found,
-                    drawn,
-                    traced,
+                    arm.name, self.expert, adapter, benchmark, items, engine, answered_by, seen, drawn, traced
                 )
-                for benchmark, items, found in zip(benchmarks, measured.items, repeats, strict=True)
+                for benchmark, items, seen in zip(benchmarks, measured.items, repeats, strict=True)
             )
 
         first, *second = map(scores, self.measured)

@@ -60,9 +60,12 @@ def recipe_hash(recipe: Recipe) -> str:
 
 
 def _deciding(measure: dict[str, Any]) -> dict[str, Any]:
-    """What of `measure` is asked for: how answers would be sampled is nothing to those that are not."""
-    traces = {"traces": True} if measure.pop("traces") else {}
-    return (measure if is_sampled(measure) else {"forgetting": measure["forgetting"]}) | traces
+    """What of `measure` is asked for: how answers would be sampled is nothing to those that are not.
+
+    Traces that are not asked for are left out, as recipes had no such field once.
+    """
+    asked = measure if is_sampled(measure) else {name: measure[name] for name in ("forgetting", "traces")}
+    return {name: value for name, value in asked.items() if (name, value) != ("traces", False)}
 
 
 def output_fields(section: Section) -> dict[str, Any]:

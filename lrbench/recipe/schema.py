@@ -366,7 +366,7 @@ class Recipe(Section):
     `models` are those there are besides the pair, under names by which arms speak of them. `seeds` and
     `sweep` stand for a recipe per seed and point, which share all work that is the same for several.
     `fidelity` is that of every trained arm that says none of its own. `measure` asks for several
-    sampled answers to every item, for how sure answers say they are, and for what is forgotten.
+    sampled answers to every item, for how sure answers say they are, for traces, and for what is forgotten.
     `controls` adds the arms that a claim has to be held against (`lrbench.recipe.controlling`). `compare`
     says what the results are about (`lrbench.recipe.comparing`), and `claims` what they are expected to show
     (`lrbench.recipe.claims`); neither can change a result.

@@ -76,3 +76,25 @@ def test_a_second_suite_is_part_of_the_hash_needs_the_expert_and_is_not_swept(
     assert "measure.forgetting: is counted from the expert as it is" in problem
     (problem,) = refusal(f"{small}{asked}sweep: {{grid: {{measure.forgetting: [embedded_twins]}}}}\n")
     assert "cannot be swept, since all points are measured on one second suite" in problem
+
+
+def test_traces_are_of_answers_that_lrbench_judges(refusal: Callable[..., list[str]], small: str) -> None:
+    tasks = small.replace("suite: embedded7", "lm_eval: {tasks: [arc_easy]}")
+    for written, column in (("{traces: true}", 19), ("{forgetting: embedded_talk, traces: true}", 46)):
+        (problem,) = refusal(f"{tasks}measure: {written}\n")
+        assert problem == (
+            f"r.yaml:19:{column}: measure.traces: does not go with `evaluation.lm_eval`, "
+            "whose tasks judge answers themselves"
+        )
+
+
+def test_traces_that_are_not_asked_for_are_nothing_to_the_hash(folder: Path, small: str) -> None:
+    def hash_of(measure: str) -> str:
+        (folder / "r.yaml").write_text(f"{small}measure: {{{measure}}}\n")
+        return recipe_hash(load_recipe("r.yaml"))
+
+    (folder / "plain.yaml").write_text(small)
+    plain = recipe_hash(load_recipe("plain.yaml"))
+    assert hash_of('confidence: "(5)", traces: false') == plain != hash_of("traces: true")
+    for other in ("samples: 2", "forgetting: embedded_talk", "samples: 2, forgetting: embedded_talk"):
+        assert hash_of(f"{other}, traces: false") == hash_of(other) != hash_of(f"{other}, traces: true")

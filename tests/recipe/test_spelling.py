@@ -155,7 +155,9 @@ evaluation:
   limit: null
   items: [hard-test-1]
   engine: {name: hf, url: null, served_as: null}
-measure: {samples: 4, temperature: 0.6, top_p: 0.95, seed: 0, confidence: (\\d+)%, forgetting: embedded_talk, traces: true}
+measure:
+  {samples: 4, temperature: 0.6, top_p: 0.95, seed: 0, confidence: (\\d+)%, forgetting: embedded_talk,
+   traces: true}
 controls: {of: mine, prefill: First, forced: {force: {"It": "We"}, first: 2}}
 compare: {subject: mine, against: null}
 claims: []
