@@ -56,11 +56,13 @@ def board(runs: Path) -> Board:
     return found
 
 
-def test_answers_stand_on_one_board_with_those_without(
-    make_verbose: Callable[..., Recipe], recipe: Recipe, runs: Path
+def test_answers_on_both_suites_stand_on_one_board_with_those_without(
+    make_verbose: Callable[..., Recipe], runs: Path
 ) -> None:
-    plain = make_verbose(measure={**MEASURE, "traces": False})
-    traced, without = ([arm.scores for arm in plan_recipe(one, runs).arms] for one in (recipe, plain))
+    asked = (MEASURE | {"forgetting": "embedded_talk", "traces": traces} for traces in (True, False))
+    plans = (plan_recipe(make_verbose(measure=measure), runs) for measure in asked)
+    traced, without = ([arm.scores for arm in plan.arms] for plan in plans)
+    assert {score.measured.suite for score in sum(traced, ())} == {"embedded7", "embedded_talk"}
     for one, other in zip(sum(traced, ()), sum(without, ()), strict=True):
         assert one.protocol == other.protocol
         assert one.identity == {**other.identity, "traces": 1}
