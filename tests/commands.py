@@ -26,6 +26,7 @@ SMALL = [
     "training.rollouts_per_update=8",
     "evaluation.limit=8",
     "runtime.threads=1",
+    "runtime.workers=1",
 ]
 # From nothing, imports and all, where that is the point.
 LRBENCH = [sys.executable, "-c", "from lrbench.cli import main; main()"]

@@ -26,13 +26,22 @@ def beyond(runtime: Runtime, devices: int) -> FieldError | None:
             "cuda",
             "found cuda, but no CUDA device is visible here; set it to auto or cpu",
         )
+    visible = "1 CUDA device is" if devices == 1 else f"{devices} CUDA devices are"
     if runtime.processes > devices:
-        visible = "1 CUDA device is" if devices == 1 else f"{devices} CUDA devices are"
         return FieldError(
             ("runtime", "processes"),
             runtime.processes,
             f"found {runtime.processes}, but {visible} visible here, and each process needs one; set it to "
             f"{devices}{' or fewer' if devices > 1 else ''}",
+        )
+    if runtime.processes * runtime.workers > devices:
+        each = "one" if runtime.processes == 1 else f"{runtime.processes}, as runtime.processes says"
+        most = devices // runtime.processes
+        return FieldError(
+            ("runtime", "workers"),
+            runtime.workers,
+            f"found {runtime.workers}, but {visible} visible here, and each worker needs {each}; set it to "
+            f"{most}{' or fewer' if most > 1 else ''}",
         )
     return None
 

@@ -307,7 +307,8 @@ class Runtime(Section):
     `data_root` is a folder of the public data sets, whose content is verified (null: LRBENCH_DATA, or
     fetched once). At most `batch_size` prompts are completed at once (auto: as many as memory has room for).
     Training takes `tokens_per_forward` at once (null: by device), may keep fewer activations
-    (`gradient_checkpointing`), may be compiled by torch, and may be done by several `processes`.
+    (`gradient_checkpointing`), may be compiled by torch, and may be done by several `processes`. Stages that
+    do not need each other may be made by several `workers` at once.
     """
 
     data_root: Annotated[str, Field(min_length=1)] | None = None
@@ -319,6 +320,7 @@ class Runtime(Section):
     gradient_checkpointing: bool = False
     compile: bool = False
     processes: Count = 1
+    workers: Count = 1
 
 
 class Sweep(Section):

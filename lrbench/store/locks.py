@@ -33,8 +33,6 @@ def hold(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None
         RuntimeError: this process holds it already, so that waiting would never end.
         StoreError: the lock file cannot be made, or its file system has no locks.
     """
-    if is_held(path):
-        raise RuntimeError(f"this process holds {path} already")
     lock = _new_lock(path)
     if not _acquire(lock, path, 0.0):
         if on_wait is not None:
@@ -46,7 +44,12 @@ def hold(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None
 
 @contextmanager
 def try_hold(path: Path) -> Iterator[bool]:
-    """Hold the lock at `path` where nobody else does, without waiting; gives whether it is held now."""
+    """Hold the lock at `path` where nobody else does, without waiting; gives whether it is held now.
+
+    Raises:
+        RuntimeError: this process holds it already.
+        StoreError: the lock file cannot be made, or its file system has no locks.
+    """
     lock = _new_lock(path)
     if not _acquire(lock, path, 0.0):
         yield False
@@ -56,6 +59,8 @@ def try_hold(path: Path) -> Iterator[bool]:
 
 
 def _new_lock(path: Path) -> BaseFileLock:
+    if is_held(path):
+        raise RuntimeError(f"this process holds {path} already")
     # Imported here: filelock takes as long to import as all the rest of the store.
     from filelock import FileLock
 

@@ -25,7 +25,7 @@ from lrbench.store.draft import Draft
 from lrbench.store.draft_folder import DraftFolder, committed_versions, journalled_seconds
 from lrbench.store.files import storage_errors, sync_directory
 from lrbench.store.keys import FileHashes
-from lrbench.store.locks import hold, is_held, try_hold
+from lrbench.store.locks import is_held, try_hold
 
 LOCKS = "locks"
 DAMAGED = "damaged"
@@ -149,21 +149,17 @@ class Store:
         with storage_errors(path):
             return self._shelve(path, path.parent.name)
 
-    def lock(
-        self, stage: str, key: str, on_wait: Callable[[], None] | None = None
-    ) -> AbstractContextManager[None]:
-        """Be the only process that works on this artifact. A process that dies lets go of the lock.
+    def lock(self, stage: str, key: str) -> AbstractContextManager[bool]:
+        """Be the only process that works on this artifact; False, at once, where another one does.
 
-        After waiting, ask `find` again: the other process has most likely finished.
-
-        Args:
-            on_wait: called once, before waiting for another process.
+        A process that dies lets go of the lock. Once it is held, ask `find` again: another process may have
+        finished just before.
 
         Raises:
             RuntimeError: this process holds the lock already.
             StoreError: the lock file cannot be made.
         """
-        return hold(self._lock_file(stage, key), on_wait)
+        return try_hold(self._lock_file(stage, key))
 
     def draft(
         self, stage: str, version: int, key: str, identity: Mapping[str, Any], inputs: Mapping[str, str]

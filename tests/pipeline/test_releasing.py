@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from lrbench.pipeline import run
 from lrbench.pipeline.holding.pair import Pair
 from lrbench.pipeline.plan import ArmPlan
 from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.runner import Runner
 from lrbench.pipeline.stages.base import Stage
 from lrbench.recipe.schema import Recipe
 from lrbench.store.artifact import Artifact
@@ -55,9 +55,9 @@ def left_after(
 
     def run_all() -> dict[str, int]:
         before, left = tensors(), {}
-        make = run._Runner._make
+        make = Runner._make
 
-        def watched(self: run._Runner, stage: Stage, arm: ArmPlan) -> Artifact:
+        def watched(self: Runner, stage: Stage, arm: ArmPlan) -> Artifact:
             artifact = make(self, stage, arm)
             expert = self.workspaces.of(arm).expert.weights
             assert not any("lora" in name for name, _ in expert.named_modules())
@@ -69,7 +69,7 @@ def left_after(
             )
             return artifact
 
-        monkeypatch.setattr(run._Runner, "_make", watched)
+        monkeypatch.setattr(Runner, "_make", watched)
         # What is there already is not looked through again after every stage.
         gc.freeze()
         try:

@@ -70,6 +70,16 @@ def recipe(tmp_path: Path) -> Path:
         ({"device": "cuda", "processes": 2}, 1, r"processes: found 2, but 1 CUDA device is .*set it to 1$"),
         ({"device": "cuda", "processes": 5}, 4, r"found 5, but 4 CUDA devices are .*set it to 4 or fewer"),
         ({"device": "auto", "processes": 3}, 2, r"found 3, but 2 CUDA devices are"),
+        (
+            {"workers": 3},
+            2,
+            r"workers: found 3, but 2 CUDA devices are .*, and each worker needs one; set it to 2 or",
+        ),
+        (
+            {"workers": 3, "processes": 2},
+            4,
+            r"workers: found 3, .* each worker needs 2, as runtime.processes says; set it to 2 or fewer$",
+        ),
     ],
     ids=str,
 )
@@ -89,6 +99,7 @@ def test_more_than_there_is_of_cuda_is_refused(
         ({"device": "cuda", "processes": 2}, 2),
         ({"device": "auto", "processes": 2}, 0),
         ({"device": "cpu", "processes": 3}, 1),
+        ({"workers": 2, "processes": 2}, 4),
     ],
     ids=str,
 )

@@ -15,7 +15,13 @@ from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger, LedgerContents
 
 QUICKSTART = Path(__file__).parents[2] / "recipes" / "quickstart.yaml"
-SMALL = ["data.problems=4", "training.updates=1", "evaluation.limit=2", "arms=[base, lightr, ground_truth]"]
+SMALL = [
+    "data.problems=4",
+    "runtime.workers=1",
+    "training.updates=1",
+    "evaluation.limit=2",
+    "arms=[base, lightr, ground_truth]",
+]
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,7 @@ SMALL = [
     + ", ".join(f"{{name: {name}, like: lightr, selector: {rule}}}" for name, rule in SELECTING.items())
     + f", {{name: {SKIPPING}, like: lightr, fidelity: [first_step_skipped, beta_included]}}]",
     "seed=3",
+    "runtime.workers=1",
     "divergence.beta=0.3",
     "divergence.alpha=0.1",
 ]

@@ -50,8 +50,8 @@ class Work:
     def draft(self):
         return self.store.draft(self.stage, self.version, self.key, self.identity, self.inputs)
 
-    def lock(self, on_wait: Callable[[], None] | None = None):
-        return self.store.lock(self.stage, self.key, on_wait)
+    def lock(self):
+        return self.store.lock(self.stage, self.key)
 
     def find(self) -> Artifact | None:
         return self.store.find(self.stage, self.key)

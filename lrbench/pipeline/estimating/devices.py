@@ -94,9 +94,19 @@ def _device(name: str, cores: int) -> Device:
 
 def _cores(runtime: Runtime) -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    if runtime.threads is not None:
-        return runtime.threads
+    if (threads := threads_of(runtime)) is not None:
+        return threads
     return int(asked) if asked.isdecimal() and int(asked) else len(os.sched_getaffinity(0))
+
+
+def threads_of(runtime: Runtime) -> int | None:
+    """How many threads torch gets in a process on a CPU; None where that is left to torch.
+
+    Workers share the cores, unless the recipe or OMP_NUM_THREADS says how many threads each has.
+    """
+    if runtime.threads is not None or runtime.workers == 1 or os.environ.get("OMP_NUM_THREADS"):
+        return runtime.threads
+    return max(1, len(os.sched_getaffinity(0)) // runtime.workers)
 
 
 def torch_knows_cuda() -> bool:

@@ -59,11 +59,16 @@ def cost_lines(estimate: PlanEstimate | None) -> Iterator[str]:
     assert estimate.seconds is not None
     assert estimate.bytes is not None
     start = duration(estimate.start.seconds or 0.0)
+    together = "" if estimate.workers == 1 else f"with {estimate.workers} workers, each "
     yield (
-        f"Expected on {device.title}: {duration(estimate.seconds)}, of which {start} to start; at most "
-        f"{size(estimate.bytes)} of memory at once"
+        f"Expected {together}on {device.title}: {duration(estimate.seconds)}, of which {start} "
+        f"to start; at most {size(estimate.bytes)} of memory at once"
+        + (" in each" if together else "")
         + (f" of {size(device.memory)}." if device.memory else ".")
     )
+    if together:
+        chain = duration(estimate.longest_chain)
+        yield f"More workers would not make it shorter than {chain}: some stages wait for others."
     if device.memory and estimate.bytes > device.memory:
         yield "That is more than it has: work is cut into smaller pieces as far as that helps, and slower."
     checked = {stage.kind for stage in estimate.waiting} & estimate.corrected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import ceil
@@ -23,6 +24,7 @@ from lrbench.pipeline.estimating.costs import (
 )
 from lrbench.pipeline.estimating.devices import Device
 from lrbench.pipeline.estimating.history import History, read_history
+from lrbench.pipeline.estimating.scheduling import longest_chain, seconds_together
 from lrbench.pipeline.estimating.shapes import Shape, shape_of
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.stages.base import Stage
@@ -66,8 +68,9 @@ class StageEstimate:
 class PlanEstimate:
     """What a plan will take on `device`, by the keys of its stages.
 
-    `unknown` names the models nothing is known of, `runs` is the number of runs that corrections come from,
-    and `corrected` the kinds of stages they tell of.
+    `inputs` are the keys of what each stage needs, and `workers` share the work. `unknown` names the models
+    nothing is known of, `runs` is the number of runs that corrections come from, and `corrected` the kinds of
+    stages they tell of.
     """
 
     device: Device
@@ -76,6 +79,8 @@ class PlanEstimate:
     unknown: tuple[str, ...]
     runs: int
     corrected: frozenset[str]
+    inputs: Mapping[str, tuple[str, ...]]
+    workers: int
 
     @property
     def waiting(self) -> list[StageEstimate]:
@@ -84,12 +89,24 @@ class PlanEstimate:
 
     @property
     def seconds(self) -> float | None:
-        """Of the whole run, start included; None where a stage's are unknown."""
-        return _sum([self.start.seconds, *(stage.seconds for stage in self.waiting)])
+        """Of the whole run by all its workers, start included; None where a stage's are unknown."""
+        work = _sum([self.start.seconds, *(stage.seconds for stage in self.waiting)])
+        if work is None or self.workers == 1:
+            return work
+        return (self.start.seconds or 0.0) + seconds_together(self._each, self.inputs, self.workers)
+
+    @property
+    def longest_chain(self) -> float:
+        """Seconds, start included, that more workers would not save; of stages that something is known of."""
+        return (self.start.seconds or 0.0) + longest_chain(self._each, self.inputs)
+
+    @property
+    def _each(self) -> dict[str, float]:
+        return {key: stage.seconds or 0.0 for key, stage in self.stages.items() if not stage.finished}
 
     @property
     def bytes(self) -> float | None:
-        """The most memory held at once; None where a stage's is unknown."""
+        """The most memory that a worker holds at once; None where a stage's is unknown."""
         found = [stage.bytes for stage in [self.start, *self.waiting]]
         return None if None in found else max(size for size in found if size is not None)
 
@@ -116,7 +133,16 @@ class Estimator:
         unknown = [model.name for model in self._models if self._loaded(model) is None]
         runs = self.history.runs
         corrected = frozenset(kind for run in runs for kind in run.work)
-        return PlanEstimate(self.device, stages, self._start(waiting), tuple(unknown), len(runs), corrected)
+        return PlanEstimate(
+            self.device,
+            stages,
+            self._start(waiting),
+            tuple(unknown),
+            len(runs),
+            corrected,
+            {stage.key: tuple(needed.key for needed in stage.inputs.values()) for stage in self.plan.stages},
+            self.plan.recipe.runtime.workers,
+        )
 
     @cached_property
     def _models(self) -> tuple[LocatedModel, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from lrbench.pipeline.estimating.devices import threads_of
 from lrbench.recipe.schema import Runtime
 
 
@@ -18,7 +19,7 @@ class Machine:
     def device(self) -> Any:
         """Where models live; also makes torch deterministic and sets its threads.
 
-        Raises `FieldError` when the machine has no such device, or too few for the training processes.
+        Raises `FieldError` when the machine has no such device, or too few of them.
         """
         import torch
 
@@ -26,8 +27,8 @@ class Machine:
         from lrbench.pipeline.cuda import beyond, usable_devices
 
         torch.use_deterministic_algorithms(True, warn_only=True)
-        if self.runtime.threads is not None:
-            torch.set_num_threads(self.runtime.threads)
+        if (threads := threads_of(self.runtime)) is not None:
+            torch.set_num_threads(threads)
         device = choose_device(self.runtime.device)
         missing = beyond(self.runtime, usable_devices()) if device.type == "cuda" else None
         if missing is not None:

@@ -1,0 +1,204 @@
+"""Making the stages of a plan: each as soon as its inputs are there and no other process works on it.
+
+A plan needs no coordinator: every process that runs it takes the first stage that nobody holds the lock of,
+and finds in the store what others have made meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from lrbench.errors import LrbenchError, NothingKeptError, RunError
+from lrbench.pipeline.canary import PromptCanary
+from lrbench.pipeline.environment import environment
+from lrbench.pipeline.failures import Cause, Failure, ends_run, words_of
+from lrbench.pipeline.plan import ArmPlan, Plan
+from lrbench.pipeline.progress import Reporter
+from lrbench.pipeline.stages.base import EARLIER, Stage
+from lrbench.pipeline.workspace import Workspace
+from lrbench.store.artifact import Artifact
+from lrbench.store.files import storage_error
+from lrbench.store.limits import limit_reached
+from lrbench.store.store import Store
+
+# Between two looks at what other processes work on, while there is nothing else to do.
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+class Workspaces:
+    """The workspace of each pair of models in a plan; only the models of one pair are held at a time."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._runtime = plan.recipe.runtime
+        ranks = [arm.adapter.training.lora.r for arm in plan.arms if arm.adapter is not None]
+        self._largest_rank = max(ranks, default=0)
+        self._current: Workspace | None = None
+
+    def of(self, arm: ArmPlan) -> Workspace:
+        """The workspace in which the arm's stages work."""
+        current = self._current
+        if current is None or current.sources != (arm.expert, arm.amateur):
+            # Let go of the models of one pair before those of the next are loaded.
+            self._current = None
+            self._current = Workspace(arm.expert, arm.amateur, self._runtime, self._largest_rank)
+        assert self._current is not None
+        return self._current
+
+    def forget(self) -> None:
+        """Let go of the models held: a stage that failed may have left its adapter on one."""
+        self._current = None
+
+
+class Runner:
+    """Makes what it can of a plan's stages in this process, and finds what others made."""
+
+    def __init__(
+        self,
+        store: Store,
+        workspaces: Workspaces,
+        reporter: Reporter,
+        waiting: Collection[str],
+        failed: dict[str, Cause],
+    ) -> None:
+        """`waiting` has the keys of what is not finished yet; `failed` says what cannot be, and grows."""
+        self.store = store
+        self.workspaces = workspaces
+        self.reporter = reporter
+        self.waiting = waiting
+        self.failed = failed
+        self.artifacts: dict[str, Artifact] = {}
+        self.canaries: dict[str, PromptCanary] = defaultdict(PromptCanary)
+        self.worked = 0
+        self._elsewhere: set[str] = set()
+
+    def settle(self, arms: Sequence[ArmPlan]) -> Iterator[ArmPlan]:
+        """Finish every stage that can be; gives each arm once none of its stages is left.
+
+        Always the first stage in the order of the plan that can be made now is. Those that another process
+        works on are waited for when nothing else can be done.
+        """
+        left = list(arms)
+        while left:
+            held: dict[str, Stage] = {}
+            for arm in left:
+                worked = self.worked
+                is_settled = self._work_on(arm, held)
+                if is_settled:
+                    left.remove(arm)
+                    yield arm
+                if is_settled or self.worked > worked:
+                    # Meanwhile others may have finished what stages of earlier arms need.
+                    break
+            else:
+                self._wait_for(held)
+
+    def _work_on(self, arm: ArmPlan, held: dict[str, Stage]) -> bool:
+        """Make the next stage of the arm that can be made; whether none of them is left.
+
+        Those that another process works on are added to `held`. A stage that fails takes along those that
+        need it.
+        """
+        is_settled = True
+        for stage in arm.stages():
+            if stage.key in self.artifacts or stage.key in self.failed:
+                continue
+            behind = [self.failed[key] for key in _keys(stage.inputs) if key in self.failed]
+            if behind:
+                self.failed[stage.key] = behind[0]
+                continue
+            if stage.key in held or any(key not in self.artifacts for key in _keys(stage.inputs)):
+                is_settled = False
+                continue
+            worked = self.worked
+            try:
+                if not self._finish(stage, arm):
+                    held[stage.key] = stage
+                    is_settled = False
+            except Exception as error:
+                self._note(stage, arm, error)
+            if self.worked > worked:
+                return False
+        return is_settled
+
+    def _wait_for(self, held: Mapping[str, Stage]) -> None:
+        for key, stage in held.items():
+            if key not in self._elsewhere:
+                self._elsewhere.add(key)
+                self.reporter.say(f"waiting for another process that works on {stage.label}")
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def is_made(self, arm: ArmPlan) -> bool:
+        """Whether there is something to record of the arm: its model, and a benchmark measured on it."""
+        return any(score.key in self.artifacts for score in arm.scores)
+
+    def causes(self, arms: Iterable[ArmPlan]) -> Iterator[tuple[str, Cause]]:
+        """The title of each arm that goes without something, with what it was that failed."""
+        for arm in arms:
+            for stage in arm.stages():
+                if stage.key in self.failed:
+                    yield arm.title, self.failed[stage.key]
+
+    def _finish(self, stage: Stage, arm: ArmPlan) -> bool:
+        """Find or make the stage's artifact for the arm; False where another process works on it."""
+        artifact = self.store.find(stage.name, stage.key)
+        if artifact is not None and stage.key in self.waiting:
+            self.reporter.end(stage.label, artifact.seconds, "another process")
+        if artifact is None:
+            with self.store.lock(stage.name, stage.key) as held:
+                if not held:
+                    return False
+                artifact = self.store.find(stage.name, stage.key) or self._make(stage, arm)
+        self.canaries[arm.expert.identity].after(stage, artifact)
+        self.artifacts[stage.key] = artifact
+        return True
+
+    def _make(self, stage: Stage, arm: ArmPlan) -> Artifact:
+        stage.check(self.artifacts)
+        workspace = self.workspaces.of(arm)
+        inputs = {name: self.artifacts[needed.key] for name, needed in stage.inputs.items()}
+        keys = {name: needed.key for name, needed in stage.inputs.items()}
+        earlier = next(filter(None, (self.store.find(stage.name, key) for key in stage.earlier_keys)), None)
+        if earlier is not None:
+            inputs[EARLIER] = earlier
+        canary = self.canaries[arm.expert.identity].before(stage, workspace)
+        draft = self.store.draft(stage.name, stage.version, stage.key, stage.identity, keys)
+        progress = self.reporter.begin(stage.label, stage.size)
+        padding = workspace.engines.count_padding()
+        try:
+            statistics = stage.work(draft, inputs, workspace, progress)
+        except (RuntimeError, MemoryError) as error:
+            from lrbench.models.memory import out_of_memory
+
+            if not out_of_memory(error):
+                raise
+            raise RunError(
+                f"out of memory on {workspace.machine.device}. Lower runtime.batch_size, "
+                "training.rollouts_per_update or the number of new tokens, or use smaller models."
+            ) from error
+        artifact = draft.finish(
+            statistics | canary,
+            keep=stage.keep,
+            environment=environment() | workspace.machine.hardware | workspace.memory_held | padding.facts,
+        )
+        self.reporter.end(stage.label, artifact.seconds, f"padding {padding}" if padding.computed else "")
+        self.worked += 1
+        return artifact
+
+    def _note(self, stage: Stage, arm: ArmPlan, error: Exception) -> None:
+        """Remember that the stage failed. Raises `error` where nothing else can be done either."""
+        if isinstance(error, OSError) and ends_run(error):
+            raise storage_error(error, self.store.root) from error
+        if not isinstance(error, LrbenchError) and (limit := limit_reached(error)):
+            raise RunError(limit) from error
+        if ends_run(error):
+            raise error
+        cause = self.failed[stage.key] = Cause.of(words_of(stage), error)
+        if not isinstance(error, NothingKeptError):
+            self.workspaces.forget()
+        self.reporter.say(f"failed  {Failure((arm.title,), (cause.stage,), cause.reason)}")
+
+
+def _keys(stages: Mapping[str, Stage]) -> Iterator[str]:
+    return (stage.key for stage in stages.values())

@@ -1,0 +1,185 @@
+"""Several processes on one recipe: workers beside the process that was started, on the same store.
+
+A worker plans the recipe for itself and makes stages as `Runner` does; the store is all that they share. It
+writes no ledger. Any of them may be killed: what it had committed stays, and another goes on with it. A
+worker ends when nothing is left to make, or when the process that started it does, in whatever way.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from lrbench.errors import LrbenchError, RunError
+from lrbench.pipeline.estimating.devices import visible_gpus
+from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.preflight import preflight
+from lrbench.pipeline.progress import Progress, Silent
+from lrbench.pipeline.runner import Runner, Workspaces
+from lrbench.recipe.schema import Recipe, Runtime
+from lrbench.results.text import shown
+from lrbench.store.store import Store
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+# Where nothing is left to make, a worker notices within moments, unless it is not that far yet.
+SECONDS_TO_LEAVE = 0.5
+SECONDS_TO_STOP = 10.0
+
+
+class Worker:
+    """One process beside this one, as this one sees it."""
+
+    def __init__(self, recipe: Recipe, runs: Path, number: int) -> None:
+        """Start the one called `number`, from 1, of the recipe's workers.
+
+        Raises `OSError` where no process can be started.
+        """
+        # Files and not pipes: nobody reads while the process works.
+        self._made = tempfile.TemporaryFile()  # noqa: SIM115 - `stop` closes it
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `stop` closes it
+        # -P: a file called torch.py where the user stands is not what is meant. A session of its own: Ctrl-C
+        # is for this process, which then stops the other.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "lrbench.pipeline.workers", str(runs)],
+            stdin=subprocess.PIPE,
+            stdout=self._made,
+            stderr=self._errors,
+            env=os.environ | _devices_of(recipe.runtime, number),
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            pickle.dump(recipe, self._process.stdin)
+            self._process.stdin.flush()
+
+    @property
+    def worked(self) -> int:
+        """How many stages it has made."""
+        return os.fstat(self._made.fileno()).st_size
+
+    @property
+    def failure(self) -> str | None:
+        """Why it ended, in a line, where it should not have."""
+        if not self._process.poll():
+            return None
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return shown(lines[-1]) if lines else f"exit code {self._process.returncode}"
+
+    def leave(self) -> None:
+        """Give it the moment that it needs to end by itself."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(SECONDS_TO_LEAVE)
+
+    def stop(self) -> None:
+        """End it, if it has not ended."""
+        self._process.terminate()
+        try:
+            self._process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._made.close()
+        self._errors.close()
+
+
+@contextmanager
+def working_beside(recipe: Recipe, runs: Path, waiting: int) -> Iterator[list[Worker]]:
+    """The recipe's workers but this process, while the block works too; they are ended with it.
+
+    There are no more than can have one of the `waiting` stages each. Raises `RunError` where a process cannot
+    be started.
+    """
+    workers: list[Worker] = []
+    try:
+        for number in range(1, min(recipe.runtime.workers, waiting)):
+            workers.append(_started(recipe, runs, number))
+        yield workers
+        for worker in workers:
+            worker.leave()
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+def _started(recipe: Recipe, runs: Path, number: int) -> Worker:
+    try:
+        return Worker(recipe, runs, number)
+    except OSError as error:
+        raise RunError(f"cannot start a worker ({error.strerror}); lower runtime.workers") from error
+
+
+def _devices_of(runtime: Runtime, number: int) -> dict[str, str]:
+    """The variable that gives a worker the GPUs after those of the workers before it, where there are any."""
+    if runtime.device == "cpu" or not visible_gpus():
+        return {}
+    named = os.environ.get(VISIBLE)
+    devices = named.split(",") if named else [str(place) for place in range(len(visible_gpus()))]
+    return {VISIBLE: ",".join(devices[number * runtime.processes : (number + 1) * runtime.processes])}
+
+
+class _Counted(Silent):
+    """Says how many stages were made: one byte each."""
+
+    def __init__(self, told: IO[bytes]) -> None:
+        self._told = told
+
+    def begin(self, label: str, units: int) -> Progress:
+        """Nothing is shown."""
+        return Silent()
+
+    def end(self, label: str, seconds: float, note: str = "") -> None:
+        """Tell of one more."""
+        self._told.write(b".")
+
+
+def work(recipe: Recipe, runs: Path, told: IO[bytes]) -> None:
+    """Make what can be made until nothing is left; `told` gets a byte for every stage made here.
+
+    Raises `LrbenchError` for what ends every run. What fails for some arms alone fails in the process that
+    started this one too, which says so.
+    """
+    plan = plan_recipe(recipe, runs, fetch=False)
+    store, workspaces = Store(runs / "store"), Workspaces(plan)
+    _, failed = preflight(plan, store, workspaces.of)
+    runner = Runner(store, workspaces, _Counted(told), frozenset(), failed)
+    for _ in runner.settle(plan.arms):
+        pass
+
+
+def _end_with(parent: IO[Any]) -> None:
+    """End this process once nobody can write to `parent` any more."""
+    parent.read()
+    os._exit(1)
+
+
+def main() -> None:
+    """The process: `python -m lrbench.pipeline.workers RUNS`, told the recipe through its standard input."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    # Libraries may print; the answer goes where nothing else does.
+    told = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    recipe = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    try:
+        work(recipe, Path(sys.argv[1]), told)
+    except LrbenchError as error:
+        sys.exit(str(error))
+    # The other process waits for this: taking thousands of modules apart would be for nothing.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
