@@ -200,7 +200,11 @@ def expected(plan: Plan, runs: Path, device: str | None = None) -> PlanEstimate:
 def test_without_earlier_runs_a_plan_says_that_it_is_unchecked(quickstart: Plan, tmp_path: Path) -> None:
     estimate = expected(quickstart, tmp_path)
     text = "\n".join(cost_lines(estimate))
-    assert "Expected on 1 CPU core" in text
+    assert "Expected with 2 workers, each on 1 CPU core" in text
+    assert "More workers would not make it shorter than" in text
+    alone = expected(plan_of(RECIPES / "quickstart.yaml", tmp_path, "runtime.workers=1"), tmp_path)
+    assert "Expected on 1 CPU core" in "\n".join(cost_lines(alone))
+    assert alone.seconds / 2 < estimate.seconds < alone.seconds
     assert "from the data sheet, unchecked" in text
     assert estimate.bytes is not None
     assert estimate.bytes > BASE_BYTES["cpu"]
