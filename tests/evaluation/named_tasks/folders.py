@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pytest
 import yaml
+from pyarrow import parquet
 
 from lrbench.embedded.assets import problems
 
@@ -98,3 +102,29 @@ def mean(metric: str) -> dict[str, Any]:
 def numbers(name: str, group: int) -> dict[str, Any]:
     found = {"function": "regex", "regex_pattern": "(-?[0-9]+)", "group_select": group}
     return {"name": name, "filter": [found, {"function": "take_first"}]}
+
+
+def lay(folder: Path, name: str, splits: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """A data set of one configuration called `name`, laid out as a repository of the hub is."""
+    (folder / name).mkdir(parents=True)
+    files = []
+    for split, rows in splits.items():
+        table = pyarrow.Table.from_pylist([dict(row) for row in rows])
+        parquet.write_table(table, folder / name / f"{split}-00000-of-00001.parquet")
+        files.append({"split": split, "path": f"{name}/{split}-*"})
+    front = yaml.safe_dump({"configs": [{"config_name": name, "data_files": files}]})
+    (folder / "README.md").write_text(f"---\n{front}---\n")
+
+
+def assert_same(samples: Sequence[Mapping[str, Any]], items: Sequence[Mapping[str, Any]]) -> None:
+    """Of a task, lm-eval's samples say what our items do: every metric, what was written, likelihoods."""
+    for sample in samples:
+        item = items[sample["doc_id"]]
+        for metric in sample["metrics"]:
+            said = sample[metric][0] if isinstance(sample[metric], tuple) else sample[metric]
+            assert item["measures"][f"{metric},{sample['filter']}"] == pytest.approx(float(said), rel=1e-5)
+        if "log_likelihoods" in item:
+            logs = [float(answer[0][0]) for answer in sample["resps"]]
+            assert item["log_likelihoods"] == pytest.approx(logs, rel=1e-5, abs=1e-5)
+        else:
+            assert item["completion"] == sample["resps"][0][0]

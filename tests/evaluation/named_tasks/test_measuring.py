@@ -21,7 +21,7 @@ from lrbench.results.bundle.contents import write_bundle
 from lrbench.results.bundle.verifying import verify_bundle
 from lrbench.results.ledger import Ledger
 from lrbench.store.store import Store
-from tests.evaluation.named_tasks.folders import ITEMS, write_tasks
+from tests.evaluation.named_tasks.folders import ITEMS, assert_same, write_tasks
 
 LIMIT = 6
 NAMES = ["own_written", "own_chosen", "own_target", "own_long"]
@@ -92,18 +92,7 @@ def test_every_item_has_the_numbers_that_lm_evals_own_model_gives(
         samples = theirs["samples"][name]
         assert {sample["doc_id"] for sample in samples} == set(range(LIMIT))
         assert [item["id"] for item in ours[name]] == [f"{name}-{place}" for place in range(LIMIT)]
-        for sample in samples:
-            item = ours[name][sample["doc_id"]]
-            for metric in sample["metrics"]:
-                said = sample[metric][0] if isinstance(sample[metric], tuple) else sample[metric]
-                assert item["measures"][f"{metric},{sample['filter']}"] == pytest.approx(
-                    float(said), rel=1e-5
-                )
-            if name in ("own_written", "own_long"):
-                assert item["completion"] == sample["resps"][0][0]
-            else:
-                logs = [float(answer[0][0]) for answer in sample["resps"]]
-                assert item["log_likelihoods"] == pytest.approx(logs, rel=1e-5, abs=1e-5)
+        assert_same(samples, ours[name])
 
 
 def test_what_a_prompt_had_no_room_for_is_counted_and_told(

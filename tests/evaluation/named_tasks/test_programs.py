@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import pyarrow
 import pytest
 import yaml
-from pyarrow import parquet
 from typer.testing import CliRunner
 
 from lrbench.cli import app
@@ -29,7 +25,7 @@ from lrbench.recipe.loading import load_recipe
 from lrbench.results.ledger import Ledger
 from lrbench.store.store import Store
 from lrbench.suites.declaration import TasksDeclaration
-from tests.evaluation.named_tasks.folders import mean, put
+from tests.evaluation.named_tasks.folders import lay, mean, put
 
 needs_sandbox = pytest.mark.skipif(
     missing_sandbox() is not None, reason=f"there is no sandbox for programs here: {missing_sandbox()}"
@@ -156,15 +152,6 @@ def test_what_a_model_writes_is_judged_in_a_sandbox(tmp_path: Path, monkeypatch:
     assert "python" in task["programs"]
 
 
-def lay(folder: Path, name: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows of a data set of the hub, laid out as they are there."""
-    (folder / name).mkdir(parents=True)
-    parquet.write_table(pyarrow.Table.from_pylist(list(rows)), folder / name / "test-00000-of-00001.parquet")
-    files = [{"split": "test", "path": f"{name}/test-*"}]
-    front = yaml.safe_dump({"configs": [{"config_name": name, "data_files": files}]})
-    (folder / "README.md").write_text(f"---\n{front}---\n")
-
-
 @needs_sandbox
 def test_lm_evals_own_tasks_of_programs_are_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """HumanEval and MBPP as lm-eval has them, with problems of ours in the places of theirs."""
@@ -174,24 +161,25 @@ def test_lm_evals_own_tasks_of_programs_are_judged(tmp_path: Path, monkeypatch: 
     lay(
         tmp_path / "openai" / "openai_humaneval",
         "openai_humaneval",
-        [
-            {
-                "task_id": "HumanEval/0",
-                "prompt": 'def twice(number: int) -> int:\n    """Two times a number."""\n',
-                "canonical_solution": "    return 2 * number\n",
-                "test": "\n\ndef check(candidate):\n    assert candidate(4) == 8\n",
-                "entry_point": "twice",
-            }
-        ],
+        {
+            "test": [
+                {
+                    "task_id": "HumanEval/0",
+                    "prompt": 'def twice(number: int) -> int:\n    """Two times a number."""\n',
+                    "canonical_solution": "    return 2 * number\n",
+                    "test": "\n\ndef check(candidate):\n    assert candidate(4) == 8\n",
+                    "entry_point": "twice",
+                }
+            ]
+        },
     )
     tests = [f"assert twice({number}) == {2 * number}" for number in range(3)]
     lay(
         tmp_path / "google-research-datasets" / "mbpp",
         "full",
-        [{"task_id": 11, "text": "Write a function that doubles.", "code": "", "test_list": tests}],
+        {"test": [{"task_id": 11, "text": "Write a function that doubles.", "code": "", "test_list": tests}]},
     )
     monkeypatch.chdir(tmp_path)
-    # What lies in a folder of that name is read once; the content of another one is not looked at.
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     declared = TasksDeclaration(tasks=("humaneval", "mbpp"), allow_code=True)
     answers = {
