@@ -109,7 +109,6 @@ def test_a_program_cannot_do_harm(
         ("assert 1 + 1 == 2", Ended.PASSED),
         ("assert 1 + 1 == 3", Ended.FAILED),
         ("def broken(:", Ended.FAILED),
-        ("import numpy\nassert numpy.ones(3).sum() == 3", Ended.PASSED),
         ("open('own', 'w').write('x')\nassert open('own').read() == 'x'", Ended.PASSED),
         # What draws at random is the same whenever it is run.
         ("import random\nassert random.random() == 0.8444218515250481", Ended.PASSED),
@@ -128,7 +127,12 @@ def test_it_is_told_how_a_program_ended(program: str, ended: Ended) -> None:
     began = time.monotonic()
     assert run_program(program, LIMITS) is ended
     # On a machine that is busy with other tests.
-    assert time.monotonic() - began < LIMITS.sleeping_seconds + 10
+    assert time.monotonic() - began < LIMITS.sleeping_seconds + 30
+
+
+@needs_sandbox
+def test_the_packages_of_this_python_are_there() -> None:
+    assert run_program("import numpy\nassert numpy.ones(3).sum() == 3") is Ended.PASSED
 
 
 @needs_sandbox
