@@ -15,6 +15,7 @@ from itertools import islice
 
 import torch
 
+from experiments.bench.choosing import choosing
 from experiments.bench.commands import commands
 from experiments.bench.comparisons import (
     STEPS_PER_UPDATE,
@@ -43,6 +44,7 @@ RANDOM_RUNS = 3
 COMPARED_ROLLOUTS = 1
 ROLLOUTS_PER_UPDATE = 16
 EVALUATED_ITEMS = 16
+CHOSEN_ITEMS = 200
 RANDOM_PAIRS = {"small": SMALL, "h200": H200}
 
 
@@ -75,6 +77,7 @@ def tiny() -> Iterator[Line]:
             yield training(f"{arm}, {name}", part, samples, batch, EMBEDDED_RUNS)
         yield sampling(name, part, EMBEDDED_RUNS)
     yield overhead(subject, workspace.expert.tokenizer, limit=None, runs=EMBEDDED_RUNS)
+    yield choosing(subject, workspace.expert.tokenizer, CHOSEN_ITEMS, EMBEDDED_RUNS)
     for name, part in lengths.items():
         yield stored_size(name, part)
     yield from sweep(subject)

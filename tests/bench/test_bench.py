@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from experiments.bench.__main__ import main, real_sizes
 from experiments.bench.bare import complete_bare
+from experiments.bench.choosing import both_ways
 from experiments.bench.comparisons import samples_of, score
 from experiments.bench.measuring import Comparison, Figure, Line, in_turn, print_table
 from experiments.bench.memory import of_scoring, of_training
@@ -65,6 +67,15 @@ def test_one_table_has_every_figure_of_the_real_sizes() -> None:
         # What models this small need is lost in what allocators keep.
         assert "GB" in name or all(values[0] > 0 for values in measured)
         assert len(cells(line)) == 5
+
+
+@pytest.mark.slow
+def test_choices_are_judged_as_by_lm_evals_own_model(tmp_path: Path) -> None:
+    workspace, subject = embedded(problems=1)
+    theirs, ours = both_ways(subject, workspace.expert.tokenizer, tmp_path, items=20)
+    found = ours()
+    assert found == theirs()
+    assert set(found) == {True, False}
 
 
 def cells(line: Line) -> list[str]:
