@@ -29,7 +29,7 @@ from lrbench.results.variations import PLAIN, Variation, variations
 from lrbench.store.keys import stable_hash
 
 # Raised whenever what is mirrored changes, so that older runs are made anew.
-VERSION = 4
+VERSION = 5
 
 # MLflow cuts longer values silently (3.17: param values 6000, tag values 8000, names 250 characters) and
 # refuses longer names and digests of data sets (500 and 36).
@@ -82,10 +82,12 @@ class RunContent:
 class RecipeRun(RunContent):
     """The parent run: what a recipe's name stands for, and how the arms compare that it means.
 
-    `children` are all arms ever made under its name.
+    `declared` is what the recipe says, where anybody recorded it; `children` are all arms ever made under
+    its name.
     """
 
     recipe_yaml: str
+    declared: tuple[RecipeRecord, ...]
     arms: tuple[ArmRecord, ...]
     scores: tuple[ScoreRecord, ...]
     children: tuple[ArmRun, ...]
@@ -93,7 +95,7 @@ class RecipeRun(RunContent):
     @property
     def artifacts(self) -> dict[str, bytes]:
         """Path -> content of the files kept with the run."""
-        boards = build_boards(self.arms, self.scores)
+        boards = build_boards(self.arms, self.scores, self.declared)
         files = {
             "recipe.yaml": _text(self.recipe_yaml),
             "board.md": boards_to_markdown(boards).encode(),
@@ -312,6 +314,7 @@ def _recipe_run(
         moment=_milliseconds(arms[0].recorded_at),
         tags=_tags(tags),
         recipe_yaml=source.recipe_yaml,
+        declared=() if declared is None else (declared,),
         arms=tuple(meant),
         scores=tuple(score for arm in meant for score in scores[arm.arm_id]),
         children=children,

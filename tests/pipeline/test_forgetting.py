@@ -18,6 +18,7 @@ from lrbench.results.board import build_boards
 from lrbench.results.bundle.contents import write_bundle
 from lrbench.results.bundle.verifying import verify_bundle
 from lrbench.results.ledger import Ledger
+from lrbench.results.mlflow_content import recipe_runs
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.store.artifact import Artifact
 from tests.pipeline.running import artifact_of
@@ -67,6 +68,8 @@ def test_the_board_shows_what_was_lost_elsewhere(
     assert (second.forgetting, second.second_of) == ({}, {recipe.name})
     text = boards_to_markdown(boards, contents.recipes)
     assert "forgetting, embedded_talk" in text
+    (mirrored,) = recipe_runs(contents)
+    assert "forgetting, embedded_talk" in mirrored.artifacts["board.md"].decode()
     # Claims are about the first suite alone.
     assert text.count("Claims:") == 1
     lines = [line for line in csv.DictReader(io.StringIO(boards_to_csv(boards))) if line["forgetting_suite"]]
