@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Stated:
-    """How sure answers say they are.
+class Confidences:
+    """What the confidences of answers are worth.
 
-    `share` is that of the answers that say it; of these are `confidence`, its mean, `accuracy`, and the
-    `calibration`, which are None where no answer says it.
+    `share` is that of the answers that have one; of these are `confidence`, its mean, `accuracy`, and the
+    `calibration`, which are None where no answer has one.
     """
 
     share: Estimate
@@ -28,25 +28,25 @@ class Stated:
     calibration: Calibration | None
 
 
-def vote_calibration(cells: Sequence[Cell]) -> Calibration | None:
-    """How well the share of draws that agree says, over all items, whether the majority is right.
+def votes_in(cells: Sequence[Cell]) -> Confidences | None:
+    """The share of an item's draws that agree, as a confidence that the majority is right; of all items.
 
     None where one of the results has no draws, or was recorded without how many agree.
     """
-    confidences: list[float] = []
+    shares: list[float] = []
     right: list[bool] = []
     groups: list[str] = []
     for cell in cells:
         score = cell.score
         if score.agreeing is None or score.majority is None or cell.draws == 1:
             return None
-        confidences += [count / cell.draws for count in score.agreeing]
+        shares += [count / cell.draws for count in score.agreeing]
         right += [outcome == "1" for outcome in score.majority]
         groups += units_of(cell)
-    return calibration(confidences, right, groups) if confidences else None
+    return worth_of(shares, right, groups) if shares else None
 
 
-def stated_in(cells: Sequence[Cell]) -> Stated | None:
+def stated_in(cells: Sequence[Cell]) -> Confidences | None:
     """How sure the answers to all items say they are; the draws of an item, or of a group, are one unit.
 
     None where no answer is there, or one of the results was recorded without reading it. Cells whose
@@ -64,18 +64,18 @@ def stated_in(cells: Sequence[Cell]) -> Stated | None:
             said += stated
             right += [outcome == "1" for outcome in outcomes]
             groups += units_of(cell)
-    return stated_of(said, right, groups) if said else None
+    return worth_of(said, right, groups) if said else None
 
 
-def stated_of(said: Sequence[float | None], outcomes: Sequence[bool], units: Sequence[str]) -> Stated:
-    """What the confidences of answers are worth, None of one that says none; `units` are what counts."""
-    share = share_of([stated is not None for stated in said], units)
-    answers = zip(said, outcomes, units, strict=True)
-    found = [(stated, right, unit) for stated, right, unit in answers if stated is not None]
+def worth_of(given: Sequence[float | None], outcomes: Sequence[bool], units: Sequence[str]) -> Confidences:
+    """What the confidences of answers are worth, None of one without; `units` are what counts."""
+    share = share_of([one is not None for one in given], units)
+    answers = zip(given, outcomes, units, strict=True)
+    found = [(one, right, unit) for one, right, unit in answers if one is not None]
     if not found:
-        return Stated(share, None, None, None)
+        return Confidences(share, None, None, None)
     confidences, right, groups = (list(values) for values in zip(*found, strict=True))
-    return Stated(
+    return Confidences(
         share,
         # A confidence between nought and one is worth more than an outcome, which is either.
         mean_share(np.array(confidences), groups, outcomes=np.inf),

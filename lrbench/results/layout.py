@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lrbench.evaluation.statistics import Calibration
 from lrbench.results.board import Board
-from lrbench.results.confidences import Stated
+from lrbench.results.confidences import Confidences
 from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.wording import (
@@ -116,9 +116,10 @@ def calibration_cells(section: list[Row], script: Script) -> Cells | None:
     """What the share of votes is worth as a confidence, a line per row; None without sampled answers."""
     lines = []
     for row in section:
-        found = row.calibration(AVERAGE)
+        found = row.votes(AVERAGE)
         if found is not None:
-            texts = map(script.number, (str(found.n), *_calibration_texts(found)))
+            n, _, _, *rest = _worth_texts(found)
+            texts = map(script.number, (n, *rest))
             lines.append([script.text(row_label(row, section)), *texts])
     header = ["arm", "n", *CALIBRATION, "n up to a share of"]
     return Cells(header, lines, is_wide=True) if lines else None
@@ -167,7 +168,7 @@ def stated_cells(section: list[Row], script: Script) -> Cells | None:
     return Cells(header, lines, is_wide=True) if lines else None
 
 
-def _worth_texts(found: Stated) -> list[str]:
+def _worth_texts(found: Confidences) -> list[str]:
     """How many confidences there are, their mean, how many are right, and what they are worth."""
     means = [UNKNOWN if one is None else accuracy_text(one) for one in (found.confidence, found.accuracy)]
     worth = found.calibration

@@ -16,7 +16,7 @@ from math import isfinite
 from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
-from lrbench.results.confidences import Stated
+from lrbench.results.confidences import Confidences
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.uses import UNKNOWN
 from lrbench.results.wording import reported_beside, reported_on
@@ -190,7 +190,8 @@ def _draws(row: Row, column: str) -> Line:
     if found is None or row.draws == 1:
         return {}
     line: Line = dict(zip(_DRAWS, [row.draws, *_percent(found[0]), *_percent(found[1])], strict=True))
-    votes = row.calibration(column)
+    agreed = row.votes(column)
+    votes = None if agreed is None else agreed.calibration
     if votes is not None:
         # Without a wrong majority, or a right one, there is no area, and its fields stay out.
         known = filter(None, (votes.error, votes.brier, votes.area))
@@ -224,7 +225,7 @@ def _traced(row: Row, column: str) -> Line:
     return {name: value for name, value in line.items() if value is not None}
 
 
-def _worth(found: Stated) -> list[Value]:
+def _worth(found: Confidences) -> list[Value]:
     """How many confidences there are, their mean, how many are right, and what they are worth, in percent."""
     worth = found.calibration
     estimates = [found.confidence, found.accuracy]

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from lrbench.evaluation.statistics import (
-    Calibration,
     Comparison,
     EffectiveSize,
     Estimate,
@@ -32,7 +31,7 @@ from lrbench.evaluation.statistics import (
     pass_at_k_of_items,
     wilson_interval,
 )
-from lrbench.results.confidences import Stated, stated_in, vote_calibration
+from lrbench.results.confidences import Confidences, stated_in, votes_in
 from lrbench.results.records import Costs, ScoreRecord
 from lrbench.results.traces import Traced, traced_in
 from lrbench.results.uses import UNKNOWN, Uses
@@ -214,13 +213,13 @@ class Row:
             return None
         return mean_of_benchmarks([passed for passed, _ in found]), mean_of_benchmarks(majorities)
 
-    def calibration(self, column: str) -> Calibration | None:
-        """`vote_calibration` in `column`; under the average, of all items of all benchmarks together."""
+    def votes(self, column: str) -> Confidences | None:
+        """The share of votes in `column` as a confidence; under the average, of all benchmarks together."""
         if column == AVERAGE:
-            return None if self.missing else vote_calibration(tuple(self.cells.values()))
-        return vote_calibration((self.cells[column],)) if column in self.cells else None
+            return None if self.missing else votes_in(tuple(self.cells.values()))
+        return votes_in((self.cells[column],)) if column in self.cells else None
 
-    def stated(self, column: str) -> Stated | None:
+    def stated(self, column: str) -> Confidences | None:
         """How sure answers in `column` say they are; under the average, of all benchmarks together."""
         if column == AVERAGE:
             return None if self.missing else stated_in(tuple(self.cells.values()))

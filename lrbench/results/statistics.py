@@ -2,6 +2,8 @@
 
 from lrbench.evaluation.statistics import (
     EQUIVALENCE_MARGIN,
+    Bin,
+    Calibration,
     Comparison,
     Estimate,
     Flips,
@@ -16,6 +18,8 @@ from lrbench.evaluation.statistics import (
 
 __all__ = [
     "EQUIVALENCE_MARGIN",
+    "Bin",
+    "Calibration",
     "Comparison",
     "Estimate",
     "Flips",

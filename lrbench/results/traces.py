@@ -14,7 +14,7 @@ from lrbench.evaluation.statistics import (
     share_of,
     tokens_after_first_right,
 )
-from lrbench.results.confidences import Stated, stated_of, units_of
+from lrbench.results.confidences import Confidences, units_of, worth_of
 
 if TYPE_CHECKING:
     from lrbench.results.rows import Cell
@@ -36,7 +36,7 @@ class Traced:
     right_once: Estimate
     beyond: Estimate | None
     cut: Estimate
-    likelihood: Stated
+    likelihood: Confidences
 
 
 def traced_in(cells: Sequence[Cell]) -> Traced | None:
@@ -70,5 +70,5 @@ def traced_in(cells: Sequence[Cell]) -> Traced | None:
         right_once=share_of([place is not None for place in first_right], groups),
         beyond=tokens_after_first_right(tokens, first_right, groups),
         cut=share_of(cut, groups),
-        likelihood=stated_of(likely, right, groups),
+        likelihood=worth_of(likely, right, groups),
     )

@@ -529,17 +529,17 @@ class TestDrawsAndGroups:
 
     def test_the_share_of_votes_is_a_confidence_in_the_majority(self, sampled):
         (board,) = build_boards([], sampled)
-        found = row_of(board, "lightr").calibration("chain")
+        found = row_of(board, "lightr").votes("chain").calibration
         shares = [count / 4 for count in sampled[1].agreeing]
         right = [outcome == "1" for outcome in sampled[1].majority]
         assert found == calibration(shares, right)
-        assert row_of(board, "lightr").calibration(AVERAGE).error.value == found.error.value
+        assert row_of(board, "lightr").votes(AVERAGE).calibration.error.value == found.error.value
         # Two of four, three and four are the shares there can be.
         assert [one.high for one in found.bins] == [0.5, 0.8, 1.0]
         assert sum(one.n for one in found.bins) == 40
         without = [record.model_copy(update={"agreeing": None}) for record in sampled]
         (board,) = build_boards([], without)
-        assert row_of(board, "lightr").calibration("chain") is None
+        assert row_of(board, "lightr").votes("chain") is None
 
     def test_differences_are_of_items_and_never_mcnemar_over_draws(self, sampled):
         (board,) = build_boards([], sampled)
