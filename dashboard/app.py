@@ -13,6 +13,7 @@ PAGES = {
     "compare": "Compare two",
     "microscope": "Divergence microscope",
     "cost": "Cost and quality",
+    "calibration": "Calibration",
     "provenance": "Provenance",
 }
 

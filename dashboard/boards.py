@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
+
 import streamlit as st
 
 from dashboard import state
 from dashboard.loading import Results
-from dashboard.text import name_html
+from dashboard.text import name_html, names_shown
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
 from lrbench.results.protocols import Difference, differing_suites
@@ -32,6 +34,26 @@ def choose_board(results: Results) -> Board:
     boards = {board.protocol_hash[:12]: board for board in results.boards if board.suite == suite}
     labels = {token: _protocol_label(board) for token, board in boards.items()}
     return boards[state.choice("Protocol", labels, key="protocol", width=WIDE)]
+
+
+def choose_rows(board: Board) -> list[Row]:
+    """The rows of one expert, of the arms and recipes chosen; that there is none is said."""
+    experts = {rows[0].expert_weights: rows for rows in board.by_expert.values()}
+    chosen = max(experts, key=lambda weights: len(experts[weights]))
+    with st.expander("Filter by expert, arm, recipe", expanded=state.is_given("arm", "recipe")):
+        if len(experts) > 1:
+            names = {
+                weights: f"{plain(rows[0].expert, 60)} ({len(rows):,} results)"
+                for weights, rows in experts.items()
+            }
+            chosen = state.choice("Expert", names, key="expert", default=chosen)
+        rows = experts[chosen]
+        arms = state.choices("Arms", names_shown(row.arm for row in rows), key="arm")
+        recipes = state.choices("Recipes", names_shown(row.recipe for row in rows), key="recipe")
+    rows = [row for row in rows if (not arms or row.arm in arms) and (not recipes or row.recipe in recipes)]
+    if not rows:
+        st.html('<p class="lr-note" role="status">No result passes these filters.</p>')
+    return rows
 
 
 def board_of_suite(results: Results, board: Board) -> list[Board]:
@@ -86,6 +108,17 @@ def row_parts(row: Row) -> list[str]:
     """Arm, recipe, seed and variant of a row, as plain text."""
     parts = [plain(row.arm, LONGEST_NAME), plain(row.recipe, LONGEST_NAME), *setting_parts(row)]
     return [*parts, plain(row.variant, LONGEST_NAME)] if row.variant else parts
+
+
+def row_name_html(row: Row) -> str:
+    """What a row is called, as HTML."""
+    return name_html(", ".join(row_parts(row)), 160)
+
+
+def row_link_html(row: Row) -> str:
+    """What a row is called, leading to where it comes from."""
+    where = html.escape(state.link("provenance", arm=row.arm_id))
+    return f'<a href="{where}" target="_self">{row_name_html(row)}</a>'
 
 
 def setting_parts(row: Row) -> list[str]:

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Sequence
 import streamlit as st
 
 from dashboard import state
-from dashboard.boards import NARROW, choose_board, row_parts, show_differing
+from dashboard.boards import NARROW, choose_board, choose_rows, row_link_html, row_name_html, show_differing
 from dashboard.charts import Palette, palette_of
 from dashboard.cost_chart import cost_text, show_costs
 from dashboard.curves import CURVES, lines_of, show_curve, without_numbers
 from dashboard.loading import Results, load_results
 from dashboard.look import begin_page, table_html
-from dashboard.text import name_html, names_shown
-from lrbench.results.board import Board
+from dashboard.text import name_html
 from lrbench.results.frontier import COSTS, Point, cost_of, frontier, gain, points_of
 from lrbench.results.rows import Row
 from lrbench.results.text import plain
@@ -45,7 +44,6 @@ def main() -> None:
         kind = state.choice("Cost", COSTS, key="cost", width=NARROW)
     rows = choose_rows(board)
     if not rows:
-        st.html('<p class="lr-note" role="status">No result passes these filters.</p>')
         return
     palette = palette_of(rows)
     points = show_points(rows, kind, column, palette)
@@ -57,23 +55,6 @@ def main() -> None:
     show_differing(results, board)
     # Tests of averages take a while: all else is seen before.
     table.html(frontier_html(points, kind, column, tested=True))
-
-
-def choose_rows(board: Board) -> list[Row]:
-    """The rows of one expert, of the arms and recipes chosen."""
-    experts = {rows[0].expert_weights: rows for rows in board.by_expert.values()}
-    chosen = max(experts, key=lambda weights: len(experts[weights]))
-    with st.expander("Filter by expert, arm, recipe", expanded=state.is_given("arm", "recipe")):
-        if len(experts) > 1:
-            names = {
-                weights: f"{plain(rows[0].expert, 60)} ({len(rows):,} results)"
-                for weights, rows in experts.items()
-            }
-            chosen = state.choice("Expert", names, key="expert", default=chosen)
-        rows = experts[chosen]
-        arms = state.choices("Arms", names_shown(row.arm for row in rows), key="arm")
-        recipes = state.choices("Recipes", names_shown(row.recipe for row in rows), key="recipe")
-    return [row for row in rows if (not arms or row.arm in arms) and (not recipes or row.recipe in recipes)]
 
 
 def show_points(rows: Sequence[Row], kind: str, column: str, palette: Palette) -> list[Point]:
@@ -107,10 +88,9 @@ def frontier_html(points: Sequence[Point], kind: str, column: str, tested: bool)
     tested = tested and len(best) <= MOST_TESTS
     for point in best:
         estimate = point.row.on(column) if tested else None
-        where = state.link("provenance", arm=point.row.arm_id)
         lines.append(
             [
-                f'<a href="{html.escape(where)}" target="_self">{_name(point.row)}</a>',
+                row_link_html(point.row),
                 cost_text(point.cost, kind),
                 f"{100 * point.accuracy:.1f}" if estimate is None else accuracy_text(estimate),
                 _gain_text(point.row, before, column) if tested and before else NOTHING,
@@ -164,11 +144,7 @@ def _missing(rows: Sequence[Row], points: Sequence[Point], kind: str, column: st
             if cost_of(row, kind) is None
             else f"no result on {'every benchmark' if column == 'average' else column}"
         )
-        yield f"Not drawn: {_name(row)}, {name_html(why, 100)}."
-
-
-def _name(row: Row) -> str:
-    return name_html(", ".join(row_parts(row)), 160)
+        yield f"Not drawn: {row_name_html(row)}, {name_html(why, 100)}."
 
 
 def _gain_text(row: Row, before: Row, column: str) -> str:

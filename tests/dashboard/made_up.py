@@ -12,7 +12,7 @@ import numpy as np
 from lrbench.evaluation.graded_items import write_item_rows
 from lrbench.recipe.schema import Divergence
 from lrbench.results.ledger import Ledger
-from lrbench.results.records import ArmRecord, Costs, ScoreRecord, items_hash
+from lrbench.results.records import ArmRecord, Costs, ScoreRecord, Traces, items_hash
 from lrbench.sampling.rollouts import Rollout, write_rollouts
 from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE
 from lrbench.sampling.scores import Scores, write_scores
@@ -201,6 +201,18 @@ def _item(identifier: str, names: str, arm: str, right: bool) -> dict[str, Any]:
     }
 
 
+def _traces(outcomes: str) -> Traces:
+    """Of answers of 12 tokens: the later an item, the less likely its answer."""
+    n = len(outcomes)
+    return Traces(
+        nll=(tuple(0.1 * place for place in range(n)),),
+        scored=((12,) * n,),
+        tokens=((12,) * n,),
+        first_right=(tuple(6 if outcome == "1" else None for outcome in outcomes),),
+        truncated=("0" * n,),
+    )
+
+
 def _scores(runs: Path, arm: ArmRecord, names: str) -> list[ScoreRecord]:
     benchmarks = BENCHMARKS if names == "lightr" else (f"chain {names[:100]}", "vary")
     hashes = {benchmark: stable_hash(benchmark) for benchmark in benchmarks}
@@ -233,6 +245,7 @@ def _scores(runs: Path, arm: ArmRecord, names: str) -> list[ScoreRecord]:
                 items_hash=items_hash([item["id"] for item in items]),
                 paper=outcomes,
                 exact=outcomes,
+                traces=_traces(outcomes),
                 evaluation_key=artifact.key,
                 seconds=1.0,
                 recorded_at=arm.recorded_at,

@@ -25,6 +25,7 @@ PAGES = {
     "compare": ("compare", ("Compare two", "Items by who is right", "gold answer", "paper: ")),
     "microscope": ("microscope", ("Divergence microscope",)),
     "cost": ("cost", ("Cost and quality",)),
+    "calibration": ("calibration", ("Calibration", "No result here says how sure its answers are")),
     "provenance": ("provenance", ("Provenance",)),
 }
 

@@ -19,6 +19,7 @@ VIEWS = {
     "compare, as maths": "compare?items=neither&item=40&view=maths",
     "microscope": "microscope",
     "cost": "cost",
+    "calibration": "calibration",
     "provenance": "provenance",
 }
 

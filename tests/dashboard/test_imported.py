@@ -27,11 +27,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("page", ["leaderboard", "compare", "microscope", "cost", "provenance"])
+@pytest.mark.parametrize(
+    "page", ["leaderboard", "compare", "microscope", "cost", "calibration", "provenance"]
+)
 def test_every_page_opens(runs: Path, open_page: OpenPage, page: str) -> None:
     app = open_page(runs, page)
     assert not app.exception
-    if page not in ("microscope", "cost"):
+    if page not in ("microscope", "cost", "calibration"):
         assert "expert" in bodies(app)
 
 

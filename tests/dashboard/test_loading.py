@@ -13,7 +13,7 @@ from lrbench.results.ledger import Ledger
 from tests.dashboard.made_up import write_runs
 
 OpenPage = Callable[..., AppTest]
-PAGES = ("leaderboard", "compare", "microscope", "cost", "provenance")
+PAGES = ("leaderboard", "compare", "microscope", "cost", "calibration", "provenance")
 
 
 def bodies(app: AppTest) -> str:

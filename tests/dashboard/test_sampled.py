@@ -29,7 +29,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "training": {"updates": 1, "rollouts_per_update": 8},
         "arms": ["base", "cd"],
         "evaluation": {"suite": "embedded7", "benchmarks": ["formula"], "limit": 6},
-        "measure": {"samples": 3},
+        "measure": {"samples": 3, "traces": True, "confidence": r"= (\d+)"},
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LRBENCH_MLFLOW", "off")
@@ -37,7 +37,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("page", ["leaderboard", "compare", "microscope", "cost", "provenance"])
+@pytest.mark.parametrize(
+    "page", ["leaderboard", "compare", "microscope", "cost", "calibration", "provenance"]
+)
 def test_every_page_opens(runs: Path, open_page: OpenPage, page: str) -> None:
     app = open_page(runs, page)
     assert not app.exception
