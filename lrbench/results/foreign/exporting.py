@@ -151,10 +151,12 @@ def _aggregate(row: Row, identity: str, moment: str, model: str) -> dict[str, An
 def _result(benchmark: str, cell: Cell, moment: str) -> dict[str, Any]:
     estimate, protocol = cell.accuracy, cell.score.protocol
     arguments: dict[str, Any] = {}
-    if protocol.get("decoding") == "greedy":
+    most = protocol.get("max_new_tokens")
+    # Where likelihoods decide nothing is written, and the schema has no length of nought.
+    if protocol.get("decoding") == "greedy" and most != 0:
         arguments["temperature"] = 0.0
-    if isinstance(protocol.get("max_new_tokens"), int):
-        arguments["max_tokens"] = protocol["max_new_tokens"]
+    if isinstance(most, int) and most > 0:
+        arguments["max_tokens"] = most
     return {
         "evaluation_result_id": _result_id(benchmark),
         "evaluation_name": benchmark,

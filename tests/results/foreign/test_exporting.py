@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,25 @@ def test_every_draw_and_group_comes_back(tmp_path: Path) -> None:
     (back,) = Ledger(tmp_path / "again" / "ledger").read().scores
     assert back.draws == score.draws
     assert back.groups == score.groups
+
+
+def test_what_is_not_written_has_no_settings_of_writing(runs: Path, tmp_path: Path) -> None:
+    (board,) = boards_of(runs)
+    row = board.rows[0]
+    asked = dict(zip(row.cells, (0, 64), strict=False))
+    cells = {
+        name: replace(
+            row.cells[name],
+            score=row.cells[name].score.model_copy(
+                update={"protocol": {"decoding": "greedy", "max_new_tokens": most}}
+            ),
+        )
+        for name, most in asked.items()
+    }
+    export_boards([replace(board, rows=(replace(row, cells=cells),))], runs, tmp_path / "out")
+    (aggregate,) = (json.loads(path.read_text()) for path in (tmp_path / "out").rglob("*.json"))
+    found = [one["generation_config"]["generation_args"] for one in aggregate["evaluation_results"]]
+    assert found == [{}, {"temperature": 0.0, "max_tokens": 64}]
 
 
 def test_its_files_are_where_and_as_its_validator_wants_them(runs: Path, tmp_path: Path) -> None:
