@@ -46,6 +46,7 @@ SMALL = [
     "evaluation.limit=1",
     "evaluation.benchmarks=[one_step]",
     "seed=3",
+    "runtime.workers=1",
 ]
 BROKEN = "raise RuntimeError('no such library')"
 
