@@ -44,7 +44,18 @@ FILES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 MODULES = sorted(name for name in FILES if name != "lrbench")
-HEAVY = ("torch", "transformers", "mlflow", "streamlit", "pandas", "pyarrow", "scipy", "lm_eval", "sympy")
+HEAVY = (
+    "numpy",
+    "torch",
+    "transformers",
+    "mlflow",
+    "streamlit",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "lm_eval",
+    "sympy",
+)
 
 
 def imported_layers(path: Path) -> set[str]:

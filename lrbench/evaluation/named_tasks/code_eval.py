@@ -14,7 +14,6 @@ from typing import Any
 
 from lrbench.errors import ProgramsError
 from lrbench.evaluation.programs.running import Ended, missing_sandbox, run_program
-from lrbench.evaluation.statistics import pass_at_k
 from lrbench.suites.declaration import TasksDeclaration
 
 NAME = "code_eval"
@@ -34,6 +33,9 @@ class CodeEval:
         Of each problem `predictions` are its candidates, and `references` the tests that stand behind each.
         Raises `RunError` where there is no sandbox.
         """
+        # Imported here: planning loads tasks and judges nothing, and this takes numpy along.
+        from lrbench.evaluation.statistics import pass_at_k
+
         tried = [
             [run_program(f"{candidate}\n{tests}") for candidate in candidates]
             for candidates, tests in zip(predictions, references, strict=True)
