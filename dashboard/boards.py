@@ -50,10 +50,12 @@ def choose_rows(board: Board) -> list[Row]:
         rows = experts[chosen]
         arms = state.choices("Arms", names_shown(row.arm for row in rows), key="arm")
         recipes = state.choices("Recipes", names_shown(row.recipe for row in rows), key="recipe")
-    rows = [row for row in rows if (not arms or row.arm in arms) and (not recipes or row.recipe in recipes)]
-    if not rows:
+    passing = [
+        row for row in rows if (not arms or row.arm in arms) and (not recipes or row.recipe in recipes)
+    ]
+    if not passing:
         st.html('<p class="lr-note" role="status">No result passes these filters.</p>')
-    return rows
+    return passing
 
 
 def board_of_suite(results: Results, board: Board) -> list[Board]:
