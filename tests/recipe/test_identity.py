@@ -56,6 +56,7 @@ RUNTIME = {
     ("runtime", "gradient_checkpointing"),
     ("runtime", "compile"),
     ("runtime", "processes"),
+    ("runtime", "workers"),
 }
 
 # Another valid value for the fields where none follows from the type alone.

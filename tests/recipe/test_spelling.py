@@ -88,7 +88,7 @@ def every_slip_is_told(folder: Path, text: str, every: int = 1) -> int:
 
 def test_every_slip_in_every_field_of_the_quickstart_is_told(folder: Path) -> None:
     text = QUICKSTART.read_text()
-    assert len(keys_of(text)) == 37
+    assert len(keys_of(text)) == 38
     assert every_slip_is_told(folder, text) > 900
 
 
@@ -171,6 +171,7 @@ runtime:
   gradient_checkpointing: false
   compile: false
   processes: 1
+  workers: 1
 """
     written = {path for path, _ in keys_of(text)}
     apart = {path for path in leaf_paths() if path[:3] == DERIVE or is_in_component(path)}
