@@ -46,6 +46,12 @@ def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
     return torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
 
 
+def unwrapped(model: Model) -> Model:
+    """The model within PEFT's wrapper, which has no hidden states; adapted all the same."""
+    inner: Model = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return inner
+
+
 def hidden_states(model: Model, ids_BT: Tensor) -> Tensor:
     """Last hidden states (B, T, D), before the output layer, of rows padded on the right.
 

@@ -26,24 +26,23 @@ def beyond(runtime: Runtime, devices: int) -> FieldError | None:
             "cuda",
             "found cuda, but no CUDA device is visible here; set it to auto or cpu",
         )
-    visible = "1 CUDA device is" if devices == 1 else f"{devices} CUDA devices are"
     if runtime.processes > devices:
-        return FieldError(
-            ("runtime", "processes"),
-            runtime.processes,
-            f"found {runtime.processes}, but {visible} visible here, and each process needs one; set it to "
-            f"{devices}{' or fewer' if devices > 1 else ''}",
-        )
+        return _too_many("processes", runtime.processes, devices, "process needs one", devices)
     if runtime.processes * runtime.workers > devices:
         each = "one" if runtime.processes == 1 else f"{runtime.processes}, as runtime.processes says"
         most = devices // runtime.processes
-        return FieldError(
-            ("runtime", "workers"),
-            runtime.workers,
-            f"found {runtime.workers}, but {visible} visible here, and each worker needs {each}; set it to "
-            f"{most}{' or fewer' if most > 1 else ''}",
-        )
+        return _too_many("workers", runtime.workers, devices, f"worker needs {each}", most)
     return None
+
+
+def _too_many(field: str, found: int, devices: int, need: str, most: int) -> FieldError:
+    visible = "1 CUDA device is" if devices == 1 else f"{devices} CUDA devices are"
+    return FieldError(
+        ("runtime", field),
+        found,
+        f"found {found}, but {visible} visible here, and each {need}; set it to "
+        f"{most}{' or fewer' if most > 1 else ''}",
+    )
 
 
 def usable_devices() -> int:

@@ -23,7 +23,7 @@ from lrbench.errors import LrbenchError, RunError
 from lrbench.pipeline.estimating.devices import visible_gpus
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.preflight import preflight
-from lrbench.pipeline.progress import Progress, Silent
+from lrbench.pipeline.progress import Silent
 from lrbench.pipeline.runner import Runner, Workspaces
 from lrbench.recipe.schema import Recipe, Runtime
 from lrbench.results.text import shown
@@ -135,10 +135,6 @@ class _Counted(Silent):
 
     def __init__(self, told: IO[bytes]) -> None:
         self._told = told
-
-    def begin(self, label: str, units: int) -> Progress:
-        """Nothing is shown."""
-        return Silent()
 
     def end(self, label: str, seconds: float, note: str = "") -> None:
         """Tell of one more."""

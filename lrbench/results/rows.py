@@ -6,10 +6,10 @@ Intervals, tests and averages are derived when they are read, so that thousands 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,7 @@ from lrbench.results.uses import UNKNOWN, Uses
 from lrbench.store.keys import canonical_json
 
 AVERAGE = "average"
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -215,21 +216,21 @@ class Row:
 
     def votes(self, column: str) -> Confidences | None:
         """The share of votes in `column` as a confidence; under the average, of all benchmarks together."""
-        if column == AVERAGE:
-            return None if self.missing else votes_in(tuple(self.cells.values()))
-        return votes_in((self.cells[column],)) if column in self.cells else None
+        return self._of_answers(votes_in, column)
 
     def stated(self, column: str) -> Confidences | None:
         """How sure answers in `column` say they are; under the average, of all benchmarks together."""
-        if column == AVERAGE:
-            return None if self.missing else stated_in(tuple(self.cells.values()))
-        return stated_in((self.cells[column],)) if column in self.cells else None
+        return self._of_answers(stated_in, column)
 
     def traced(self, column: str) -> Traced | None:
         """What the tokens of answers in `column` say; under the average, of all benchmarks together."""
+        return self._of_answers(traced_in, column)
+
+    def _of_answers(self, read: Callable[[Sequence[Cell]], Found | None], column: str) -> Found | None:
+        """What `read` finds in the cell of `column`, or under the average in those of every benchmark."""
         if column == AVERAGE:
-            return None if self.missing else traced_in(tuple(self.cells.values()))
-        return traced_in((self.cells[column],)) if column in self.cells else None
+            return None if self.missing else read(tuple(self.cells.values()))
+        return read((self.cells[column],)) if column in self.cells else None
 
     @property
     def group(self) -> tuple[str, ...]:

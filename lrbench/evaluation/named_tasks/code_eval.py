@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from lrbench.errors import ProgramsError
+from lrbench.evaluation.named_tasks.replacing import replaced
 from lrbench.evaluation.programs.running import Ended, missing_sandbox, run_program
 from lrbench.suites.declaration import TasksDeclaration
 
@@ -89,11 +90,8 @@ def supplying_code_eval(declared: TasksDeclaration, name: str) -> Iterator[None]
         check_programs(declared, name)
         return CodeEval()
 
-    evaluate.load = load
-    try:
+    with replaced(evaluate, "load", load):
         yield
-    finally:
-        evaluate.load = real
 
 
 def check_programs(declared: TasksDeclaration, name: str) -> None:

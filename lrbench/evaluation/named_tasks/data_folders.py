@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lrbench.evaluation.named_tasks.replacing import replaced
 from lrbench.store.keys import hash_file
 
 OWN_CACHE = "lrbench"
@@ -31,11 +32,8 @@ def folders_as_they_are() -> Iterator[None]:
             named = {"cache_dir": str(kept)} | named
         return real(path, *arguments, **named)
 
-    datasets.load_dataset = load_dataset
-    try:
+    with replaced(datasets, "load_dataset", load_dataset):
         yield
-    finally:
-        datasets.load_dataset = real
 
 
 def _content_of(folder: Path) -> str:

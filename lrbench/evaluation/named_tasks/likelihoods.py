@@ -31,11 +31,10 @@ def likelihoods(
     """
     import torch
 
-    from lrbench.models.forward import hidden_states, length_batches, pad_right
+    from lrbench.models.forward import hidden_states, length_batches, pad_right, unwrapped
     from lrbench.models.pieces import TOKENS_PER_FORWARD
 
-    # PEFT's wrapper has no hidden states; the model in it is adapted all the same.
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain = unwrapped(model)
     asked: dict[tuple[int, ...], list[int]] = {}
     for place, (before, after) in enumerate(pairs):
         whole = (*before, *after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from lrbench.evaluation.named_tasks.code_eval import check_programs, code_eval_o
 from lrbench.evaluation.named_tasks.data_folders import folders_as_they_are
 from lrbench.evaluation.named_tasks.finding import folders_of
 from lrbench.evaluation.named_tasks.named_task import GENERATE, LOGLIKELIHOOD, WHERE, NamedTask
+from lrbench.evaluation.named_tasks.replacing import replaced
 from lrbench.recipe.references import local_path
 from lrbench.suites.declaration import TasksDeclaration
 
@@ -172,11 +173,7 @@ def _fetching(allowed: bool) -> Iterator[None]:
     places: list[tuple[Any, str]] = [(evaluate.config, "HF_EVALUATE_OFFLINE")]
     if not allowed:
         places += [(datasets.config, "HF_HUB_OFFLINE"), (huggingface_hub.constants, "HF_HUB_OFFLINE")]
-    before = [getattr(module, name) for module, name in places]
-    try:
+    with ExitStack() as stack:
         for module, name in places:
-            setattr(module, name, True)
+            stack.enter_context(replaced(module, name, True))
         yield
-    finally:
-        for (module, name), value in zip(places, before, strict=True):
-            setattr(module, name, value)

@@ -134,10 +134,10 @@ class Engine(ABC):
         It is that of the model alone, at temperature 1, whatever has chosen the token. An engine that asks
         for another token whenever it reads a text leaves out the last one of a full context.
         """
-        return [
-            self.log_probabilities([*prompt, *completion])[len(prompt) - 1 :] if completion else []
-            for prompt, completion in self._askable(prompts, completions)
-        ]
+        return [self._after(*asked) for asked in self._askable(prompts, completions)]
+
+    def _after(self, prompt: Sequence[int], completion: Sequence[int]) -> list[float]:
+        return self.log_probabilities([*prompt, *completion])[len(prompt) - 1 :] if completion else []
 
     def _askable(
         self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]

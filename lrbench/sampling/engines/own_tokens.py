@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from lrbench.models.forward import hidden_states, length_batches, pad_right
+from lrbench.models.forward import hidden_states, length_batches, pad_right, unwrapped
 from lrbench.models.loading import Model
 from lrbench.models.pieces import TOKENS_PER_FORWARD, chunk_positions
 
@@ -26,8 +26,7 @@ def token_log_probabilities(
     At most `rows` rows of similar length go forward together. The output layer sees positions of completions
     alone, in chunks, so that no distributions of a long answer are in memory at once.
     """
-    # PEFT's wrapper has no hidden states; the model in it is adapted all the same.
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain = unwrapped(model)
     layer = plain.get_output_embeddings()
     chunk = chunk_positions(layer.weight.shape[0])
     found: list[list[float]] = [[] for _ in prompts]

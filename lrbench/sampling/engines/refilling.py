@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from lrbench.models.forward import unwrapped
 from lrbench.models.loading import Model
 from lrbench.models.memory import out_of_memory
 from lrbench.sampling.engines.base import GREEDY, Request
@@ -34,7 +35,7 @@ def can_refill(model: Model) -> bool:
 
     Raises what a forward raises when memory runs out.
     """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = unwrapped(model)
     if base not in _tried:
         _tried[base] = _is_plain(base) and _trial(base)
     return _tried[base]

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lrbench.models.forward import unwrapped
 from lrbench.models.loading import Model
 from lrbench.sampling.engines.base import Request
 from lrbench.sampling.engines.choosing import Chooser
@@ -28,7 +29,7 @@ class Reader:
     """One model that reads rows as they grow; one without a cache reads all of them again."""
 
     def __init__(self, model: Model) -> None:
-        self._model = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._model = unwrapped(model)
         self._taken = inspect.signature(type(self._model).forward).parameters
         self._cache: dict[str, Any] = {}
 

@@ -156,11 +156,7 @@ class ServerEngine(Engine):
     ) -> list[list[float]]:
         """As every engine's, one HTTP request per completion."""
         asked = self._askable(prompts, completions)
-        return _in_parallel(
-            lambda pair: self.log_probabilities([*pair[0], *pair[1]])[len(pair[0]) - 1 :] if pair[1] else [],
-            asked,
-            self.endpoint.connections,
-        )
+        return _in_parallel(lambda pair: self._after(*pair), asked, self.endpoint.connections)
 
     def _complete(self, request: Request, decoding: Decoding) -> tuple[int, ...]:
         choice = self._choice(
