@@ -35,7 +35,10 @@ LEDGER = {f"ledger: {name}": f"ledger/{name}.jsonl" for name in ("recipes", "arm
 # what can be made again from them,
 CACHES = {
     name: name
-    for name in ("file-hashes.json", "estimates.jsonl", "mirrored.json", "mlflow.db", "ledger/.lock")
+    for name in (
+        *("file-hashes.json", "estimates.jsonl", "mirrored.json", "mlflow.db"),
+        *("ledger/.lock", "ledger/index.sqlite"),
+    )
 } | {"a lock": "store/locks/train-*.lock"}
 MIRROR = ("mirrored.json", "mlflow.db")
 # and what a killed run leaves.

@@ -3,27 +3,35 @@
 `recipes.jsonl`, `arms.jsonl` and `scores.jsonl` hold lines of the form
 `{"sha256": "...", "record": {...}}`; the hash is over the bytes of the record as they stand in the line. A
 line that does not read is reported with its number and the rest is served. MLflow and every table can be
-made again from these files.
+made again from these files. An index beside them, which may be deleted, spares an append to read them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import threading
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from lrbench.errors import LedgerError, StoreError
+from lrbench.results.ledger_lines import (
+    DAMAGES,
+    AnyRecord,
+    BrokenLine,
+    line_of,
+    mended,
+    parse_lines,
+    unfinished,
+)
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.store.files import read_regular, storage_errors, sync_directory, write_atomically
 from lrbench.store.locks import hold
+
+if TYPE_CHECKING:
+    from lrbench.results.ledger_index import LedgerIndex
 
 RECIPES = "recipes.jsonl"
 ARMS = "arms.jsonl"
@@ -34,32 +42,8 @@ LOCK = ".lock"
 # Far more than was ever measured, and less than a machine's memory.
 LARGEST = 4 * 2**30
 
-AnyRecord = TypeVar("AnyRecord", RecipeRecord, ArmRecord, ScoreRecord)
-
-CUT = "not a whole ledger line (cut short or overwritten)"
-CHANGED = "the record differs from its checksum"
-DAMAGES = (CUT, CHANGED)
-
-_LINE = re.compile(rb'\{"sha256": "([0-9a-f]{64})", "record": (\{.*\})\}')
-
 # The file lock is between processes; within one, threads wait for each other here.
 _one_thread = threading.Lock()
-
-
-@dataclass(frozen=True)
-class BrokenLine:
-    """A line of the ledger that does not read; `number` counts from 1.
-
-    `damaged` where its bytes are not what was written, and not only more than this version understands.
-    """
-
-    path: Path
-    number: int
-    reason: str
-    damaged: bool
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.number}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -83,7 +67,9 @@ class Ledger:
 
         Raises `LedgerError` as `append` does.
         """
-        meant = [record for record in self.read().recipes if record.recipe == recipe.recipe]
+        with _ledger_errors(self.folder):
+            declared, _ = _parse(self.folder / RECIPES, RecipeRecord, _read(self.folder / RECIPES))
+        meant = [record for record in declared if record.recipe == recipe.recipe]
         return 0 if meant and meant[-1].meaning == recipe.meaning else self.append([recipe])
 
     def append(self, records: Iterable[RecipeRecord | ArmRecord | ScoreRecord]) -> int:
@@ -99,15 +85,22 @@ class Ledger:
         recipes = [record for record in records if isinstance(record, RecipeRecord)]
         arms = [record for record in records if isinstance(record, ArmRecord)]
         scores = [record for record in records if isinstance(record, ScoreRecord)]
-        added = 0
+        with self.held():
+            # Imported here: readers have no use for it.
+            from lrbench.results.ledger_index import LedgerIndex
+
+            with closing(LedgerIndex(self.folder)) as index:
+                return (
+                    _append(index, self.folder / RECIPES, RecipeRecord, recipes)
+                    + _append(index, self.folder / ARMS, ArmRecord, arms)
+                    + _append(index, self.folder / SCORES, ScoreRecord, scores)
+                )
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the only one who writes the ledger; raises `LedgerError` where its lock cannot be made."""
         with _ledger_errors(self.folder), _one_thread, hold(self.folder / LOCK):
-            if recipes:
-                added += _append(self.folder / RECIPES, RecipeRecord, recipes)
-            if arms:
-                added += _append(self.folder / ARMS, ArmRecord, arms)
-            if scores:
-                added += _append(self.folder / SCORES, ScoreRecord, scores)
-        return added
+            yield
 
     @property
     def damage_file(self) -> Path:
@@ -122,7 +115,7 @@ class Ledger:
         if not self.folder.is_dir():
             return 0
         unwanted = {record.identity for record in wrong}
-        with _ledger_errors(self.folder), _one_thread, hold(self.folder / LOCK):
+        with self.held():
             return (
                 self._put_aside(self.folder / RECIPES, RecipeRecord, unwanted)
                 + self._put_aside(self.folder / ARMS, ArmRecord, unwanted)
@@ -149,11 +142,10 @@ class Ledger:
         lines = list(enumerate(data.removesuffix(b"\n").split(b"\n"), start=1))
         numbers = {line.number for line in _parse(path, kind, data)[1] if line.damaged}
         if unwanted:
-            parsed = ((number, _parse_line(line, kind)) for number, line in lines)
             numbers |= {
-                number
-                for number, found in parsed
-                if not isinstance(found, str) and found.identity in unwanted
+                line.number
+                for line in parse_lines(data, kind)
+                if not isinstance(line.found, str) and line.found.identity in unwanted
             }
         if numbers:
             damaged = [line for number, line in lines if number in numbers]
@@ -167,41 +159,21 @@ def _joined(lines: list[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-def _append(path: Path, kind: type[AnyRecord], records: list[AnyRecord]) -> int:
-    data = _read(path)
-    known = {record.identity for record in _parse(path, kind, data)[0]}
-    lines = []
-    for record in records:
-        if record.identity not in known:
-            known.add(record.identity)
-            lines.append(_line(record))
-    if lines:
-        whole, mended = _mend_tail(data, kind)
-        with storage_errors(path):
-            _write_at_end(path, whole, mended + b"".join(lines))
-    return len(lines)
+def _append(index: LedgerIndex, path: Path, kind: type[AnyRecord], records: list[AnyRecord]) -> int:
+    if not records:
+        return 0
+    with storage_errors(path):
+        new, generation, known = index.unrecorded(path, kind, records)
+        if new:
+            end, tail = unfinished(path, known)
+            kept, first = mended(tail, kind)
+            lines = [line_of(record) for record in new]
+            status = _write_at_end(path, end + kept, first + b"".join(lines))
+            index.note(path, generation, end + kept + len(first), zip(new, lines, strict=True), status)
+    return len(new)
 
 
-def _line(record: RecipeRecord | ArmRecord | ScoreRecord) -> bytes:
-    body = record.model_dump_json().encode()
-    return b'{"sha256": "%s", "record": %s}\n' % (hashlib.sha256(body).hexdigest().encode(), body)
-
-
-def _mend_tail(data: bytes, kind: type[AnyRecord]) -> tuple[int, bytes]:
-    """How many bytes of `data` stay, and what to write first so that the next line starts afresh.
-
-    A last line without its line feed was never reported as recorded. Complete but for the line feed,
-    it stays; otherwise it is cut off.
-    """
-    whole = data.rfind(b"\n") + 1
-    if whole == len(data):
-        return whole, b""
-    if isinstance(_parse_line(data[whole:], kind), str):
-        return whole, b""
-    return len(data), b"\n"
-
-
-def _write_at_end(path: Path, whole: int, addition: bytes) -> None:
+def _write_at_end(path: Path, whole: int, addition: bytes) -> os.stat_result:
     """Keep the first `whole` bytes of `path` and add `addition`: all of it on the disk, or none."""
     new = not path.exists()
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -216,10 +188,12 @@ def _write_at_end(path: Path, whole: int, addition: bytes) -> None:
             with suppress(OSError):
                 os.ftruncate(descriptor, whole)
             raise
+        status = os.fstat(descriptor)
     finally:
         os.close(descriptor)
     if new:
         sync_directory(path.parent)
+    return status
 
 
 def _read(path: Path) -> bytes:
@@ -233,31 +207,12 @@ def _read(path: Path) -> bytes:
 def _parse(path: Path, kind: type[AnyRecord], data: bytes) -> tuple[list[AnyRecord], list[BrokenLine]]:
     records: dict[tuple[str, ...], AnyRecord] = {}
     broken = []
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        record = _parse_line(line, kind)
-        if isinstance(record, str):
-            broken.append(BrokenLine(path, number, record, record in DAMAGES))
+    for line in parse_lines(data, kind):
+        if isinstance(line.found, str):
+            broken.append(BrokenLine(path, line.number, line.found, line.found in DAMAGES))
         else:
-            records.setdefault(record.identity, record)
+            records.setdefault(line.found.identity, line.found)
     return list(records.values()), broken
-
-
-def _parse_line(line: bytes, kind: type[AnyRecord]) -> AnyRecord | str:
-    """The record in `line`, or why there is none."""
-    match = _LINE.fullmatch(line)
-    if match is None:
-        return CUT
-    digest, body = match.groups()
-    if hashlib.sha256(body).hexdigest().encode() != digest:
-        return CHANGED
-    try:
-        return kind.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "record"
-        return f"not a record this version of lrbench reads: {place}: {first['msg']}"
 
 
 @contextmanager
