@@ -15,14 +15,13 @@ from typing import Any
 
 from lrbench.data.access import open_set, row_line
 from lrbench.data.rules import Row
-from lrbench.data.sets import DATA_SETS, DataSet
 from lrbench.embedded.assets import problems
 from lrbench.errors import DataError
 from lrbench.evaluation.own_items import own_rows
 from lrbench.evaluation.prompts import worked_examples
 from lrbench.recipe.messages import did_you_mean
 from lrbench.store.canonical import stable_hash
-from lrbench.suites.data_names import EMBEDDED
+from lrbench.suites.data_names import EMBEDDED, public_set
 from lrbench.suites.suite import Benchmark
 
 
@@ -59,16 +58,12 @@ def benchmark_rows(benchmark: Benchmark, data_root: str | None) -> Iterable[Row]
 
     Raises `DataError` when its data are missing, have another content, or are no items.
     """
+    published = public_set(benchmark.data)
+    if published is not None:
+        return open_set(published, data_root)
     if benchmark.data is None:
         return own_rows(benchmark)
-    if benchmark.data.startswith(EMBEDDED):
-        return _embedded_rows(benchmark.data.removeprefix(EMBEDDED))
-    return open_set(public_set(benchmark.data), data_root)
-
-
-def public_set(data: str) -> DataSet:
-    """The published set that a suite calls `data`, such as `gsm8k/test`."""
-    return DATA_SETS[data.replace("/", "_")]
+    return _embedded_rows(benchmark.data.removeprefix(EMBEDDED))
 
 
 @lru_cache

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrbench.data.access import AnySet, open_examples, require
-from lrbench.data.sets import MMLU_STEM_EXAMPLES, TRAINING_SETS, DataSet
-from lrbench.evaluation.items import ItemSet, check_listed, public_set
+from lrbench.data.sets import MMLU_STEM_EXAMPLES, TRAINING_SETS
+from lrbench.evaluation.items import ItemSet, check_listed
 from lrbench.evaluation.named_tasks.items import chosen_items
 from lrbench.recipe.arms import resolve_arms
 from lrbench.recipe.schema import Evaluation, Recipe
 from lrbench.recipe.training_sources import as_source
-from lrbench.suites.data_names import TEST
+from lrbench.suites.data_names import public_set
 from lrbench.suites.suite import Benchmark, measured_benchmarks
 
 
@@ -43,15 +43,9 @@ def public_sets(recipe: Recipe) -> Iterator[AnySet]:
         names = (as_source(each).data if isinstance(each, str) else each.data for each in recipe.data.sources)
         yield from (TRAINING_SETS[name] for name in names if name in TRAINING_SETS)
     benchmarks = [one for evaluation in recipe.evaluations for one in measured_benchmarks(evaluation)]
-    yield from filter(None, map(public_items, benchmarks))
+    yield from filter(None, (public_set(benchmark.data) for benchmark in benchmarks))
     if any(map(_has_public_examples, benchmarks)):
         yield MMLU_STEM_EXAMPLES
-
-
-def public_items(benchmark: Benchmark) -> DataSet | None:
-    """The public data set that the items of a benchmark are, where they are one."""
-    data = benchmark.data or ""
-    return public_set(data) if data.endswith(TEST) else None
 
 
 def _has_public_examples(benchmark: Benchmark) -> bool:

@@ -12,13 +12,14 @@ from lrbench.data.access import AnySet, is_here
 from lrbench.data.sets import TRAINING_SETS
 from lrbench.evaluation.items import ItemSet, check_listed
 from lrbench.evaluation.named_tasks.items import chosen_items
-from lrbench.pipeline.data import public_items, public_sets
+from lrbench.pipeline.data import public_sets
 from lrbench.recipe.arms import resolve_arms
 from lrbench.recipe.references import HUB
 from lrbench.recipe.schema import Data, Evaluation, Recipe
 from lrbench.recipe.training_sources import as_source, without_folders
 from lrbench.sampling.problem_sources import OWN_BENCHMARK, is_absent
 from lrbench.sampling.problems import Problems, check_size
+from lrbench.suites.data_names import public_set
 from lrbench.suites.suite import Benchmark, measured_benchmarks
 
 UNKNOWN = "not here yet"
@@ -92,7 +93,7 @@ def expected_items(wanted: Evaluation, data_root: str | None) -> tuple[ItemSet, 
     """
     found = []
     for benchmark in measured_benchmarks(wanted):
-        data_set = public_items(benchmark)
+        data_set = public_set(benchmark.data)
         if data_set is None or is_here(data_set, data_root):
             found.append(_here_or_unknown(benchmark, wanted, data_root))
             continue

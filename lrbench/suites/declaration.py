@@ -12,7 +12,7 @@ from pydantic_core import core_schema
 
 from lrbench.methods.families import CLASS_MARK
 from lrbench.methods.section import Section
-from lrbench.suites.data_names import EXAMPLE_SETS, test_sets
+from lrbench.suites.data_names import EXAMPLE_SETS, item_sets
 from lrbench.suites.graders import AnyGrader
 from lrbench.suites.shipped import SHIPPED
 
@@ -86,7 +86,7 @@ class BenchmarkDeclaration(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        _check_source(self.file, self.data, test_sets())
+        _check_source(self.file, self.data, item_sets())
         _check_prompt(self.prompt)
         return self
 

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from lrbench.data.access import open_set
+from lrbench.data.sets import TRAINING_SETS
 from lrbench.embedded.assets import problems
 from lrbench.errors import DataError
 from lrbench.evaluation.items import ItemSet, check_listed, choose_items
-from lrbench.suites.suite import shipped_suite
+from lrbench.suites.declaration import SuiteDeclaration
+from lrbench.suites.suite import named_suite, shipped_suite
 
 EMBEDDED7, MATH7 = shipped_suite("embedded7"), shipped_suite("math7")
 IDS = [row["id"] for row in problems("hard", "test")]
@@ -77,6 +80,15 @@ def test_rows_are_read_while_they_are_measured_and_not_kept(shared: Path) -> Non
 def test_the_published_benchmarks_have_their_sizes(shared: Path, suite: str) -> None:
     sizes = [len(choose_items(each, str(shared / "data"))) for each in shipped_suite(suite).benchmarks]
     assert sizes == {"math7": [1319, 5000, 1000, 2215, 272, 675, 3018], "mmlu_stem_5shot": [3018]}[suite]
+
+
+def test_settings_can_be_chosen_on_training_problems(shared: Path) -> None:
+    declared = {"benchmarks": {"later": {"data": "gsm8k/train", "grader": {"use": "maths", "like": "gsm8k"}}}}
+    (benchmark,) = named_suite(SuiteDeclaration.model_validate(declared)).benchmarks
+    items = choose_items(benchmark, str(shared / "data"), None, ["gsm8k-train-7470", "gsm8k-train-7472"])
+    published = open_set(TRAINING_SETS["gsm8k/train"], str(shared / "data"))
+    assert list(items) == [row for row in published if row["id"] in items.ids]
+    assert len(items) == 2
 
 
 def test_a_benchmark_of_another_content_is_refused(tmp_path: Path) -> None:

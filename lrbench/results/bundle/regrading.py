@@ -16,7 +16,7 @@ from lrbench.data.access import is_here, row_line
 from lrbench.data.rules import Row
 from lrbench.embedded.assets import EARLIER_ITEMS
 from lrbench.evaluation.graded_items import DRAW, VOTE
-from lrbench.evaluation.items import ItemSet, choose_items, public_set
+from lrbench.evaluation.items import ItemSet, choose_items
 from lrbench.evaluation.protocol import Recorded, recorded_benchmark
 from lrbench.evaluation.traces import first_right
 from lrbench.grading import Reason, Verdict
@@ -24,7 +24,7 @@ from lrbench.methods.answers import OWN
 from lrbench.results.answers import Answers
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.records import items_hash
-from lrbench.suites.data_names import TEST
+from lrbench.suites.data_names import public_set
 from lrbench.suites.grader import Answered, Grader
 from lrbench.suites.graders import TaskMetric
 
@@ -259,7 +259,7 @@ class BenchmarkData:
         if protocol["data"] in EARLIER_ITEMS.get(benchmark, ()):
             self.absent.add(f"{benchmark} of an earlier version")
             return None
-        if known.data and known.data.endswith(TEST) and not is_here(public_set(known.data), None):
+        if (published := public_set(known.data)) is not None and not is_here(published, None):
             self.absent.add(benchmark)
             return None
         self.compared.add(benchmark)

@@ -11,7 +11,6 @@ from typing import Any
 
 from lrbench.data.access import is_here
 from lrbench.errors import DataError
-from lrbench.evaluation.items import public_set
 from lrbench.evaluation.named_tasks.items import chosen_items
 from lrbench.methods.component import AMATEUR
 from lrbench.methods.fidelity import FIELD
@@ -28,7 +27,7 @@ from lrbench.results.rows import Row
 from lrbench.results.studies.content import Missing
 from lrbench.results.uses import ArmsInUse
 from lrbench.store.keys import canonical_json
-from lrbench.suites.data_names import TEST
+from lrbench.suites.data_names import public_set
 from lrbench.suites.suite import Benchmark, measured_benchmarks
 
 DEFAULT_RUNS = Path("runs")
@@ -292,8 +291,8 @@ class _Fitting:
 
     def _hash_of_listed(self, benchmark: Benchmark) -> str | None:
         """The identity of the listed items of `benchmark`; None where its data are not here to tell."""
-        data = benchmark.data or ""
-        if data.endswith(TEST) and not is_here(public_set(data), self._data_root):
+        published = public_set(benchmark.data)
+        if published is not None and not is_here(published, self._data_root):
             return None
         try:
             return items_hash(list(chosen_items(benchmark, self._evaluation, self._data_root, False).ids))
