@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lrbench.errors import UserError
 from lrbench.models.source import LocatedModel
-from lrbench.pipeline.estimating import devices
+from lrbench.pipeline.estimating import devices, processors, showing
 from lrbench.pipeline.estimating.costs import BASE_BYTES, Loaded, training, writing
 from lrbench.pipeline.estimating.devices import device_here, device_names, named_device
 from lrbench.pipeline.estimating.history import FILE, RunEstimate, Work, read_history, record
@@ -107,12 +107,46 @@ def test_a_config_that_says_too_little_makes_a_model_unknown(tmp_path: Path, con
 # Devices
 
 
-def test_a_cpu_has_as_many_peaks_as_threads() -> None:
-    one, four = device_here(ONE_CORE), device_here(Runtime(device="cpu", threads=4))
+def test_a_cpu_has_as_many_peaks_as_threads(tmp_path: Path) -> None:
+    one, four = device_here(ONE_CORE, tmp_path), device_here(Runtime(device="cpu", threads=4), tmp_path)
     assert one is not None
     assert four is not None
     assert four.operations["float32"] == 4 * one.operations["float32"]
     assert (one.name, one.title, four.title) == ("cpu-1", "1 CPU core", "4 CPU cores")
+
+
+def test_bfloat16_is_slow_where_the_processor_has_no_instructions_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = tmp_path / "cpuinfo"
+    monkeypatch.setattr(processors, "FACTS", facts)
+    slow = [device_here(ONE_CORE, tmp_path)]
+    for lines in ("flags\t\t: fpu avx2", "processor: 0\nflags: fpu avx512_bf16", "Features : fp bf16\nx"):
+        facts.write_text(f"model name\t: Some\n{lines}\n")
+        slow.append(device_here(ONE_CORE, tmp_path))
+    ratios = [one.operations["bfloat16"] / one.operations["float32"] for one in slow if one is not None]
+    assert ratios == [pytest.approx(ratio, abs=0.01) for ratio in (0.21, 0.21, 2.0, 2.0)]
+
+
+def test_a_processor_is_what_was_measured_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = device_here(ONE_CORE, tmp_path)
+    measured = processors.measure(tmp_path, 1)
+    assert set(measured.operations) == {"float32", "bfloat16", "float16"}
+    assert min(measured.bandwidth, *measured.operations.values()) > 1e7
+    here = device_here(ONE_CORE, tmp_path)
+    assert here is not None
+    assert before is not None
+    assert here.operations == measured.operations
+    assert here.name != before.name, "corrections of other figures are not of these"
+    # Nothing was measured with two cores at work, with another torch, or where the file cannot be read.
+    assert device_here(Runtime(device="cpu", threads=2), tmp_path) == replace(
+        named_device(before.name.removesuffix("-1"), Runtime(threads=2)), name=before.name[:-1] + "2"
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(processors, "version", lambda _: "9.0")
+        assert device_here(ONE_CORE, tmp_path) == before
+    (tmp_path / processors.FILE).write_text('{"x": 1')
+    assert device_here(ONE_CORE, tmp_path) == before
 
 
 def test_the_gpu_here_is_the_one_that_its_driver_names(
@@ -124,13 +158,30 @@ def test_the_gpu_here_is_the_one_that_its_driver_names(
     monkeypatch.setattr(devices, "version", lambda _: "2.0.0+cu130")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     information.write_text("Model: \t\t NVIDIA L4\nIRQ: 3\n")
-    assert device_here(Runtime()) == named_device("l4", Runtime())
+    assert device_here(Runtime(), tmp_path) == named_device("l4", Runtime())
     information.write_text("Model: \t\t Something else\n")
-    assert device_here(Runtime()) is None
+    assert device_here(Runtime(), tmp_path) is None
     assert "name the nearest with --device" in next(cost_lines(None))
     for hidden in (Runtime(device="cpu", threads=1), Runtime(threads=1)):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-        assert device_here(hidden) == device_here(ONE_CORE)
+        assert device_here(hidden, tmp_path) == device_here(ONE_CORE, tmp_path)
+
+
+def test_too_little_memory_is_said_before_anything_is_loaded(
+    quickstart: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimate = expected(quickstart, tmp_path)
+    assert not any("free on this machine" in line for line in cost_lines(estimate))
+    monkeypatch.setattr(showing, "free_on_machine", lambda: 2**28)
+    (line,) = [line for line in cost_lines(estimate) if "free on this machine" in line]
+    assert line == (
+        "Only 0.2 GiB are free on this machine: the run may be killed for memory. In bfloat16 half is held "
+        "of embedded/expert, embedded/amateur."
+    )
+    assert estimate is not None
+    halved = "\n".join(cost_lines(replace(estimate, float32=())))
+    assert "killed for memory." in halved
+    assert "bfloat16" not in halved
 
 
 def test_a_device_nobody_knows_is_refused_with_the_nearest() -> None:
@@ -192,7 +243,7 @@ def test_batches_are_those_of_shards_cut_one_by_one(rows: int, per_shard: int, s
 
 
 def expected(plan: Plan, runs: Path, device: str | None = None) -> PlanEstimate:
-    found = device_here(ONE_CORE) if device is None else named_device(device, ONE_CORE)
+    found = device_here(ONE_CORE, runs) if device is None else named_device(device, ONE_CORE)
     assert found is not None
     return estimate_plan(plan, runs, found)
 
@@ -326,7 +377,10 @@ def test_a_run_is_recorded_beside_its_prediction(quickstart: Plan, tmp_path: Pat
     rollouts = stage_called(quickstart, "rollouts")
     finish(rollouts, tmp_path, rollouts=256, tokens=4112)
     measuring.record({rollouts.key: artifact(rollouts, 5.0, tmp_path)}, pytest.fail)
-    (run,) = read_history(tmp_path, "cpu-1", 870528).runs
+    device = device_here(ONE_CORE, tmp_path)
+    assert device is not None
+    assert processors.kept(tmp_path, 1) is not None, "the first run measures the processor"
+    (run,) = read_history(tmp_path, device.name, 870528).runs
     work = run.work["rollouts hf"]
     assert (work.seconds, work.rows, work.tokens) == (5.0, 256, 4112)
     assert run.predicted_seconds > 0

@@ -18,9 +18,6 @@ from lrbench.models.fitting import Widths
 from lrbench.pipeline.estimating.devices import Device
 from lrbench.pipeline.estimating.shapes import DTYPE_BYTES, Shape
 
-# Shares of the published peaks that matrix products and memory reads reach.
-OPERATIONS_REACHED = 0.3
-BANDWIDTH_REACHED = 0.5
 # What transformers spends on one layer and on one forward before anything is computed; vLLM spends less.
 SECONDS_PER_LAYER = {"hf": 0.8e-3, "vllm": 0.4e-3}
 SECONDS_PER_FORWARD = 2e-3
@@ -87,8 +84,9 @@ class Loaded:
     def seconds(self, forwards: float, multiplications: float, moved: float, engine: str = "hf") -> float:
         """Time of `forwards` with so many multiplications in all, which move so many bytes."""
         overhead = self.shape.layers * SECONDS_PER_LAYER[engine] + SECONDS_PER_FORWARD
-        computing = 2 * multiplications / (self.device.operations[self.dtype] * OPERATIONS_REACHED)
-        return forwards * overhead + computing + moved / (self.device.bandwidth * BANDWIDTH_REACHED)
+        device = self.device
+        computing = 2 * multiplications / (device.operations[self.dtype] * device.operations_reached)
+        return forwards * overhead + computing + moved / (device.bandwidth * device.bandwidth_reached)
 
 
 def chunk_bytes(vocabulary: int, positions: int) -> float:

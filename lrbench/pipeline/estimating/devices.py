@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import takewhile
@@ -13,18 +13,22 @@ import yaml
 from pydantic import BaseModel
 
 from lrbench.errors import UserError
+from lrbench.pipeline.estimating.processors import Reached, kept, knows_bfloat16, processor
 from lrbench.recipe.messages import did_you_mean
 from lrbench.recipe.schema import Runtime
 
 GPUS = Path("/proc/driver/nvidia/gpus")
+# The share of what was measured of bare products and reads that work reaches.
+OF_MEASURED = 0.8
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device at its peak: operations a second by dtype, bytes a second, and bytes of memory where fixed.
+    """A device: operations a second by dtype, bytes a second, and bytes of memory where fixed.
 
     `name` is how plans and the history of runs call it; a CPU is another device with another number of
-    `cores`.
+    `cores`. `operations_reached` and `bandwidth_reached` are the shares of these figures that work is taken
+    to reach: of published peaks it is little.
     """
 
     name: str
@@ -33,6 +37,8 @@ class Device:
     bandwidth: float
     memory: int | None
     source: str
+    operations_reached: float = 0.3
+    bandwidth_reached: float = 0.5
 
     @property
     def is_cpu(self) -> bool:
@@ -52,14 +58,20 @@ def named_device(name: str, runtime: Runtime) -> Device:
         raise UserError(
             f"--device: no device is known as {name!r}{did_you_mean(name, _table())}; known: {known}"
         )
-    return _device(name.lower(), _cores(runtime))
+    return _device(name.lower(), cores_of(runtime))
 
 
-def device_here(runtime: Runtime) -> Device | None:
-    """The device that a run with `runtime` would use here; None for a GPU that is not in the table."""
+def device_here(runtime: Runtime, runs: Path) -> Device | None:
+    """The device that a run with `runtime` would use here; None for a GPU that is not in the table.
+
+    Of a CPU it is what an earlier run has measured, as kept under `runs`, or else what is usual.
+    """
     gpus = () if runtime.device == "cpu" else visible_gpus()
     if not gpus:
-        return _device("cpu", _cores(runtime))
+        cores = cores_of(runtime)
+        usual = _device("cpu-bfloat16" if knows_bfloat16() else "cpu", cores)
+        reached = kept(runs, cores)
+        return usual if reached is None else _measured(usual, reached)
     return next((_device(name, 1) for name, known in _table().items() if gpus[0] in known.names), None)
 
 
@@ -92,7 +104,21 @@ def _device(name: str, cores: int) -> Device:
     )
 
 
-def _cores(runtime: Runtime) -> int:
+def _measured(usual: Device, reached: Reached) -> Device:
+    """A CPU with what was measured; it has a history of its own, since corrections are of these figures."""
+    return replace(
+        usual,
+        name=f"{usual.name}-{processor()}",
+        operations={dtype: peak * reached.cores for dtype, peak in reached.operations.items()},
+        bandwidth=reached.bandwidth * reached.cores,
+        source="the speed of its arithmetic was measured here",
+        operations_reached=OF_MEASURED,
+        bandwidth_reached=OF_MEASURED,
+    )
+
+
+def cores_of(runtime: Runtime) -> int:
+    """How many cores a process of a run on a CPU works with."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if (threads := threads_of(runtime)) is not None:
         return threads

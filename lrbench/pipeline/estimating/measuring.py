@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lrbench.errors import StoreError
 from lrbench.pipeline.estimating.costs import BASE_BYTES
-from lrbench.pipeline.estimating.devices import Device, device_here
+from lrbench.pipeline.estimating.devices import Device, cores_of, device_here, threads_of, visible_gpus
 from lrbench.pipeline.estimating.history import History, RunEstimate, Work, record
+from lrbench.pipeline.estimating.processors import kept, measure
 from lrbench.pipeline.estimating.resident import most_resident
 from lrbench.pipeline.estimating.shapes import Shape, shape_of
 from lrbench.pipeline.estimating.stages import START, Estimator, PlanEstimate, estimate_plan
 from lrbench.pipeline.plan import Plan
+from lrbench.recipe.schema import Runtime
 from lrbench.store.artifact import Artifact
 from lrbench.store.store import Store
 
@@ -29,9 +32,13 @@ class Measuring:
         self._plan = plan
         self._runs = runs
         self._started, self._worked = time.monotonic(), time.process_time()
-        self._device = device_here(plan.recipe.runtime)
+        self._device = device_here(plan.recipe.runtime, runs)
         self._expert = shape_of(plan.arms[0].expert)
         self._expected = None if self._device is None else estimate_plan(plan, runs, self._device)
+        if self._expected is not None and self._expected.waiting and _measured_now(plan.recipe.runtime, runs):
+            self._device = device_here(plan.recipe.runtime, runs)
+            assert self._device is not None
+            self._expected = estimate_plan(plan, runs, self._device)
         self._bytes = 0 if self._device is None else _most_bytes(self._device, begin=True)
 
     def record(self, artifacts: Mapping[str, Artifact], say: Callable[[str], None]) -> None:
@@ -91,6 +98,23 @@ class Measuring:
             modelled_bytes=max(expected.stages[key].modelled_bytes or 0.0 for key in made),
             work=work,
         )
+
+
+def _measured_now(runtime: Runtime, runs: Path) -> bool:
+    """Measure the processor that a run with `runtime` works on, unless that was done; whether it was now."""
+    cores = cores_of(runtime)
+    if (visible_gpus() and runtime.device != "cpu") or kept(runs, cores) is not None:
+        return False
+    import torch
+
+    if (threads := threads_of(runtime)) is not None:
+        torch.set_num_threads(threads)
+    try:
+        measure(runs, cores)
+    except StoreError:
+        # The run itself says soon enough that nothing can be written.
+        return False
+    return True
 
 
 def _most_bytes(device: Device, begin: bool = False) -> int:

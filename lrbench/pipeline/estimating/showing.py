@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lrbench.models.fitting import free_on_machine
 from lrbench.pipeline.estimating.devices import device_here, device_names, named_device
 from lrbench.pipeline.estimating.stages import START, PlanEstimate, StageEstimate, estimate_plan
 from lrbench.pipeline.plan import Plan
@@ -19,7 +20,7 @@ def expected_cost(plan: Plan, runs: Path, device: str | None) -> PlanEstimate | 
     None where that one is a GPU nothing is known of. Raises `UserError` for a name that is not known.
     """
     runtime = plan.recipe.runtime
-    found = device_here(runtime) if device is None else named_device(device, runtime)
+    found = device_here(runtime, runs) if device is None else named_device(device, runtime)
     return None if found is None else estimate_plan(plan, runs, found)
 
 
@@ -69,6 +70,10 @@ def cost_lines(estimate: PlanEstimate | None) -> Iterator[str]:
     if together:
         chain = duration(estimate.longest_chain)
         yield f"More workers would not make it shorter than {chain}: some stages wait for others."
+    free = free_on_machine() if device.is_cpu else None
+    if free is not None and estimate.bytes * estimate.workers > free:
+        halved = f" In bfloat16 half is held of {', '.join(estimate.float32)}." if estimate.float32 else ""
+        yield f"Only {size(free)} are free on this machine: the run may be killed for memory.{halved}"
     if device.memory and estimate.bytes > device.memory:
         yield "That is more than it has: work is cut into smaller pieces as far as that helps, and slower."
     checked = {stage.kind for stage in estimate.waiting} & estimate.corrected

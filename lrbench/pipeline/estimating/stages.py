@@ -29,7 +29,7 @@ from lrbench.pipeline.estimating.shapes import Shape, shape_of
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.tasks import FirstLayers, Learning, Scoring, Task, Writing
-from lrbench.recipe.references import EMBEDDED
+from lrbench.recipe.references import EMBEDDED, model_name
 from lrbench.recipe.schema import Runtime
 from lrbench.store.artifact import DamageError, read_manifest
 from lrbench.store.store import Store
@@ -69,14 +69,15 @@ class PlanEstimate:
     """What a plan will take on `device`, by the keys of its stages.
 
     `inputs` are the keys of what each stage needs, and `workers` share the work. `unknown` names the models
-    nothing is known of, `runs` is the number of runs that corrections come from, and `corrected` the kinds of
-    stages they tell of.
+    nothing is known of, `float32` those that are loaded in it. `runs` is the number of runs that corrections
+    come from, and `corrected` the kinds of stages they tell of.
     """
 
     device: Device
     stages: dict[str, StageEstimate]
     start: StageEstimate
     unknown: tuple[str, ...]
+    float32: tuple[str, ...]
     runs: int
     corrected: frozenset[str]
     inputs: Mapping[str, tuple[str, ...]]
@@ -138,6 +139,7 @@ class Estimator:
             stages,
             self._start(waiting),
             tuple(unknown),
+            tuple(model_name(model.name) for model in self._models if model.dtype == "float32"),
             len(runs),
             corrected,
             {stage.key: tuple(needed.key for needed in stage.inputs.values()) for stage in self.plan.stages},
