@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from lrbench.errors import LedgerError, StoreError
 from lrbench.results.ledger_lines import (
-    DAMAGES,
     AnyRecord,
     BrokenLine,
     line_of,
@@ -209,7 +208,7 @@ def _parse(path: Path, kind: type[AnyRecord], data: bytes) -> tuple[list[AnyReco
     broken = []
     for line in parse_lines(data, kind):
         if isinstance(line.found, str):
-            broken.append(BrokenLine(path, line.number, line.found, line.found in DAMAGES))
+            broken.append(BrokenLine.of(path, line))
         else:
             records.setdefault(line.found.identity, line.found)
     return list(records.values()), broken

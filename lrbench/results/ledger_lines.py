@@ -24,6 +24,16 @@ _LINE = re.compile(rb'\{"sha256": "([0-9a-f]{64})", "record": (\{.*\})\}')
 
 
 @dataclass(frozen=True)
+class ReadLine(Generic[AnyRecord]):
+    """A line: its number from 1, where it stands in bytes, and its record or what is wrong with it."""
+
+    number: int
+    offset: int
+    length: int
+    found: AnyRecord | str
+
+
+@dataclass(frozen=True)
 class BrokenLine:
     """A line of the ledger that does not read; `number` counts from 1.
 
@@ -34,6 +44,12 @@ class BrokenLine:
     number: int
     reason: str
     damaged: bool
+
+    @classmethod
+    def of(cls, path: Path, line: ReadLine[AnyRecord]) -> BrokenLine:
+        """What is wrong with a line of the file at `path` in which no record was found."""
+        assert isinstance(line.found, str)
+        return cls(path, line.number, line.found, line.found in DAMAGES)
 
     def __str__(self) -> str:
         return f"{self.path}:{self.number}: {self.reason}"
@@ -61,16 +77,6 @@ def parse_line(line: bytes, kind: type[AnyRecord]) -> AnyRecord | str:
         return f"not a record this version of lrbench reads: {place}: {first['msg']}"
 
 
-@dataclass(frozen=True)
-class ReadLine(Generic[AnyRecord]):
-    """A line: its number from 1, where it stands in bytes, and its record or what is wrong with it."""
-
-    number: int
-    offset: int
-    length: int
-    found: AnyRecord | str
-
-
 def parse_lines(
     data: bytes, kind: type[AnyRecord], first: int = 1, offset: int = 0
 ) -> Iterator[ReadLine[AnyRecord]]:
@@ -92,6 +98,20 @@ def line_at(path: Path, offset: int, length: int) -> bytes:
         return file.read(length)
 
 
+def bytes_from(path: Path, offset: int) -> bytes:
+    """What the file at `path` holds from `offset` on; of no file, nothing.
+
+    Raises:
+        OSError: the system refused.
+    """
+    try:
+        with open_regular(path) as file:
+            file.seek(offset)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
 def unfinished(path: Path, known: int) -> tuple[int, bytes]:
     """Where in the file at `path` its last line feed ends, and what stands after it; of no file, nothing.
 
@@ -100,15 +120,10 @@ def unfinished(path: Path, known: int) -> tuple[int, bytes]:
     Raises:
         OSError: the file cannot be read.
     """
-    try:
-        with open_regular(path) as file:
-            for start in (max(0, known - 1), 0):
-                file.seek(start)
-                data = file.read()
-                if b"\n" in data or not start:
-                    break
-    except FileNotFoundError:
-        return 0, b""
+    start = max(0, known - 1)
+    data = bytes_from(path, start)
+    if start and b"\n" not in data:
+        start, data = 0, bytes_from(path, 0)
     end = data.rfind(b"\n") + 1
     return start + end, data[end:]
 

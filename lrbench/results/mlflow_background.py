@@ -15,12 +15,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from select import select
+from typing import TYPE_CHECKING
 
 from lrbench.errors import LrbenchError
 from lrbench.recipe.secrets import without_secrets
 from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored
 from lrbench.results.mlflow_store import LOCK, prepare
 from lrbench.store.locks import hold
+
+if TYPE_CHECKING:
+    from lrbench.results.mlflow_mirror import Mirroring
 
 SWITCH = "LRBENCH_MLFLOW"
 OFF = "off"
@@ -32,6 +37,8 @@ END = b"e"
 SECONDS_AT_END = 15.0
 # A store that failed is tried again at the next arm, but not while it has most likely not changed.
 SECONDS_BETWEEN_TRIES = 60.0
+# Mirroring takes at most this share of the time between the first arm and the end of a run.
+LARGEST_SHARE = 0.05
 # Of 19. On one core it gets a quarter of the time, so that most is done before the run's end.
 NICENESS = 5
 
@@ -151,29 +158,52 @@ def serve(runs: Path, messages: int) -> str:
         prepare(uri, runs)
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401 - drawing would import it when the run waits for it
+    mirror = _Mirror(runs, uri)
     ended = False
     while not ended:
-        received = os.read(messages, 1024)
-        ended = not received or END in received
+        ended = _is_ended(messages, mirror.idle_until)
         if is_mirrored(runs):
             failure = ""
         elif time.monotonic() - failed_at >= SECONDS_BETWEEN_TRIES:
-            failure = _mirror(runs, uri)
+            failure = mirror.bring_up_to_date()
             if failure:
                 failed_at = time.monotonic()
     return failure
 
 
-def _mirror(runs: Path, uri: str) -> str:
-    from lrbench.results.mlflow_mirror import mirror
+def _is_ended(messages: int, not_before: float) -> bool:
+    """Wait for a message, and then until `not_before` for more, unless it is the end."""
+    received = os.read(messages, 1024)
+    while received and END not in received and (left := not_before - time.monotonic()) > 0:
+        if select([messages], [], [], left)[0]:
+            received = os.read(messages, 1024)
+    return not received or END in received
 
-    try:
-        mirror(runs, uri)
-    except LrbenchError as error:
-        return str(error)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
+
+class _Mirror:
+    """The mirror, and until when it rests."""
+
+    def __init__(self, runs: Path, uri: str) -> None:
+        self._runs, self._uri = runs, uri
+        self._mirroring: Mirroring | None = None
+        self.idle_until = 0.0
+
+    def bring_up_to_date(self) -> str:
+        """Why it failed; empty where it did not."""
+        from lrbench.results.mlflow_mirror import Mirroring
+
+        started = time.monotonic()
+        try:
+            self._mirroring = self._mirroring or Mirroring(self._runs, self._uri)
+            self._mirroring.bring_up_to_date()
+        except LrbenchError as error:
+            return str(error)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        finally:
+            ended = time.monotonic()
+            self.idle_until = ended + (ended - started) * (1 / LARGEST_SHARE - 1)
+        return ""
 
 
 def main() -> None:

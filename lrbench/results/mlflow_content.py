@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -236,16 +236,23 @@ class ArmRun(RunContent):
         return dict(found)
 
 
-def recipe_runs(contents: LedgerContents) -> list[RecipeRun]:
-    """Every measured recipe, with its arms' runs, in the order recorded."""
+def recipe_runs(contents: LedgerContents, of: Collection[str] | None = None) -> list[RecipeRun]:
+    """Every measured recipe, or those `of` these names, with its arms' runs, in the order recorded.
+
+    A recipe's runs say nothing that depends on other recipes.
+    """
     declared = standing(contents.recipes)
-    varied = variations(contents.arms, {score.arm_id: score.expert_weights for score in contents.scores})
-    in_use = ArmsInUse(contents.arms)
+    arms = [arm for arm in contents.arms if of is None or arm.recipe in of]
+    wanted = {arm.arm_id for arm in arms}
     scores: dict[str, list[ScoreRecord]] = defaultdict(list)
     for score in contents.scores:
-        scores[score.arm_id].append(score)
+        if score.arm_id in wanted:
+            scores[score.arm_id].append(score)
+    weights = {arm_id: found[-1].expert_weights for arm_id, found in scores.items()}
+    varied = variations(arms, weights)
+    in_use = ArmsInUse(arms)
     by_recipe: dict[str, list[ArmRecord]] = defaultdict(list)
-    for arm in contents.arms:
+    for arm in arms:
         if arm.arm_id in scores:
             by_recipe[arm.recipe].append(arm)
     return [_recipe_run(declared.get(name), arms, scores, varied, in_use) for name, arms in by_recipe.items()]

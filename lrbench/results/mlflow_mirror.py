@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import LedgerError, RunError
 from lrbench.recipe.secrets import without_secrets
-from lrbench.results.ledger import Ledger
+from lrbench.results.ledger import Ledger, LedgerContents
+from lrbench.results.ledger_following import FollowedLedger
 from lrbench.results.mlflow_content import ArmRun, RecipeRun, RunContent, recipe_runs
 from lrbench.results.mlflow_place import (
     DIGEST,
     artifact_folder,
+    database_file,
     default_tracking_uri,
     is_server,
     ledger_state,
@@ -76,31 +78,9 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
         RunError: MLflow cannot be written, or a record cannot be shown in it; the message says why.
     """
     uri = tracking_uri or default_tracking_uri(runs)
-    ledger = Ledger(runs / "ledger")
-    try:
-        state = ledger_state(runs, uri)
-        contents = ledger.read()
-        recipes = recipe_runs(contents)
-    except LedgerError:
-        raise
-    except Exception as error:
-        raise RunError(
-            f"{ledger.folder}: what it holds cannot be shown in MLflow: {_reason(error)}. "
-            f"`lrbench doctor --runs {shlex.quote(str(runs))}` looks it over"
-        ) from error
-    outcomes: Counter[str] = Counter()
-    # Without a result there is nothing to show, and no store is made.
-    if recipes:
-        try:
-            with hold(runs / "ledger" / LOCK):
-                prepare(uri, runs)
-                store = _Store(uri, runs)
-                for recipe in recipes:
-                    outcomes.update(store.bring_up_to_date(recipe))
-            note_mirrored(runs, state)
-        except Exception as error:
-            raise RunError(explanation(uri, error)) from error
-    measured = {child.arm.arm_id for recipe in recipes for child in recipe.children}
+    mirroring = Mirroring(runs, uri)
+    contents, outcomes = mirroring.bring_up_to_date()
+    measured = {score.arm_id for score in contents.scores}
     return MirrorReport(
         tracking_uri=without_secrets(uri),
         added=outcomes["added"],
@@ -110,33 +90,102 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
     )
 
 
+class Mirroring:
+    """The mirror of a runs folder at `uri`, brought up to date again and again.
+
+    The first time all of the ledger and of the store is looked at, later what is new in the ledger and the
+    runs that it is about. What somebody deletes in MLflow meanwhile is made again by the next first time.
+    """
+
+    def __init__(self, runs: Path, uri: str) -> None:
+        self._runs = runs
+        self._uri = uri
+        self._ledger = FollowedLedger(Ledger(runs / "ledger"))
+        self._store: _Store | None = None
+
+    def bring_up_to_date(self) -> tuple[LedgerContents, Counter[str]]:
+        """Mirror what is new; returns the ledger's contents, and how many arms' runs came to what.
+
+        Raises `LedgerError` and `RunError` as `mirror` does; then the next time is a first one again.
+        """
+        try:
+            return self._bring_up_to_date()
+        except BaseException:
+            self._ledger, self._store = FollowedLedger(Ledger(self._runs / "ledger")), None
+            raise
+
+    def _bring_up_to_date(self) -> tuple[LedgerContents, Counter[str]]:
+        try:
+            if self._store is not None and not self._store.stands(self._uri):
+                self._store = None
+            state = ledger_state(self._runs, self._uri)
+            contents, changed = self._ledger.look()
+            recipes = recipe_runs(contents, None if self._store is None else changed)
+        except LedgerError:
+            raise
+        except Exception as error:
+            raise RunError(
+                f"{self._runs / 'ledger'}: what it holds cannot be shown in MLflow: {_reason(error)}. "
+                f"`lrbench doctor --runs {shlex.quote(str(self._runs))}` looks it over"
+            ) from error
+        outcomes: Counter[str] = Counter()
+        # Without a result there is nothing to show, and no store is made.
+        if recipes:
+            try:
+                with hold(self._runs / "ledger" / LOCK):
+                    prepare(self._uri, self._runs)
+                    self._store = self._store or _Store(self._uri, self._runs)
+                    outcomes.update(self._store.bring_up_to_date(recipes))
+                note_mirrored(self._runs, state)
+            except Exception as error:
+                raise RunError(explanation(self._uri, error)) from error
+        return contents, outcomes
+
+
 class _Store:
     """An MLflow store, its experiment made where absent, and what it holds of ours."""
 
     def __init__(self, uri: str, runs: Path) -> None:
         self.client = connect(uri)
         self.experiment = self._experiment(uri, runs)
-        self.present = {run.data.tags[KEY]: run for run in self._runs() if KEY in run.data.tags}
+        self.present: dict[str, Run] | None = {
+            run.data.tags[KEY]: run for run in self._runs() if KEY in run.data.tags
+        }
+        # What was made or seen whole here: digest and parent, by key.
+        self._whole: dict[str, tuple[str, str]] = {}
+        self._database = _database(uri)
 
-    def bring_up_to_date(self, recipe: RecipeRun) -> list[str]:
-        """See to it that the recipe's runs are as they should be: `added`, `renewed` or `unchanged` each.
+    def stands(self, uri: str) -> bool:
+        """Whether it is still the store that was looked at, as far as its file says."""
+        return self._database == _database(uri)
+
+    def bring_up_to_date(self, recipes: Iterable[RecipeRun]) -> list[str]:
+        """See to it that the recipes' runs are as they should be: `added`, `renewed` or `unchanged` each."""
+        outcomes = [outcome for recipe in recipes for outcome in self._recipe(recipe)]
+        self.present = None
+        return outcomes
+
+    def _recipe(self, recipe: RecipeRun) -> list[str]:
+        """What each of the recipe's runs came to.
 
         The parent is completed in place, since children refer to it, and after them: it tells of them all.
         """
-        parent = self.present.get(recipe.key)
-        if parent is None:
-            parent = self._create(recipe, {})
+        parent = self._found(recipe.key) or self._create(recipe, {})
         outcomes = [self._child(child, str(parent.info.run_id)) for child in recipe.children]
         if parent.data.tags.get(DIGEST) != recipe.digest:
             self._finish(parent, recipe)
         return outcomes
 
     def _child(self, child: ArmRun, parent: str) -> str:
-        old = self.present.get(child.key)
+        wanted = (child.digest, parent)
+        if self._whole.get(child.key) == wanted:
+            return "unchanged"
+        old = self._found(child.key)
         if old is not None:
             tags = old.data.tags
             # One that was nested in a parent since deleted would be shown nowhere.
-            if (tags.get(DIGEST), tags.get(PARENT)) == (child.digest, parent):
+            if (tags.get(DIGEST), tags.get(PARENT)) == wanted:
+                self._whole[child.key] = wanted
                 return "unchanged"
             self.client.delete_run(old.info.run_id)
         run = self._create(child, {PARENT: parent})
@@ -146,7 +195,19 @@ class _Store:
             self.client.log_batch(run.info.run_id, metrics=_metrics(metrics, child.moment))
         self.client.log_inputs(run.info.run_id, datasets=_datasets(child))
         self._finish(run, child)
+        self._whole[child.key] = wanted
         return "added" if old is None else "renewed"
+
+    def _found(self, key: str) -> Run | None:
+        """The run of this key: one of those `present` at first, later asked for, since others mirror too."""
+        if self.present is not None:
+            return self.present.get(key)
+        quote = next((mark for mark in "'\"" if mark not in key), None)
+        if quote is None or "\\" in key:
+            runs = list(self._runs())
+        else:
+            runs = self.client.search_runs([self.experiment], f"tags.`{KEY}` = {quote}{key}{quote}")
+        return next((run for run in runs if run.data.tags.get(KEY) == key), None)
 
     def _create(self, content: RunContent, more_tags: dict[str, str]) -> Run:
         return self.client.create_run(
@@ -184,6 +245,12 @@ class _Store:
             token = page.token
             if not token:
                 return
+
+
+def _database(uri: str) -> int | None:
+    """What tells the database of a sqlite address from one that was made anew in its place."""
+    file = database_file(uri)
+    return None if file is None or not file.exists() else file.stat().st_ino
 
 
 def _tags(tags: dict[str, str]) -> list[Any]:

@@ -10,9 +10,10 @@ from contextlib import closing
 
 import pytest
 
-from lrbench.errors import LrbenchError
+from lrbench.errors import LrbenchError, RunError
+from lrbench.results import mlflow_mirror
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_mirror import mirror
+from lrbench.results.mlflow_mirror import Mirroring, mirror
 from lrbench.results.mlflow_place import DIGEST, default_tracking_uri, is_mirrored
 from tests.commands import said_by
 from tests.results.mlflow_contents import contents_of
@@ -146,6 +147,35 @@ def test_a_deleted_store_is_rebuilt_equal_even_after_the_ledger_has_grown_in_ste
     said = dict(line.split(" ", 1) for line in output if line.startswith(("REPORT", "CONTENT")))
     assert json.loads(said["REPORT"]) == [3, 0, 0]
     assert json.loads(said["CONTENT"]) == json.loads(json.dumps(before))
+
+
+@pytest.mark.slow
+def test_what_is_new_is_mirrored_without_asking_for_all_and_beside_another_mirror(
+    tmp_path, arm_record, score_record, monkeypatch
+):
+    ledger, uri = Ledger(tmp_path / "ledger"), default_tracking_uri(tmp_path)
+    names = ("base", 'it\'s "odd"', "sft", "lightr")
+    for name in names[:2]:
+        ledger.append([arm_record(name), score_record(arm=name)])
+    first, second = Mirroring(tmp_path, uri), Mirroring(tmp_path, uri)
+    for mirroring, outcome in ((first, "added"), (second, "unchanged")):
+        assert mirroring.bring_up_to_date()[1] == {outcome: 2}
+    with monkeypatch.context() as patched:
+        patched.setattr(mlflow_mirror._Store, "_runs", lambda _: pytest.fail("all runs were asked for"))
+        ledger.append([arm_record("sft"), score_record(arm="sft")])
+        assert first.bring_up_to_date()[1] == {"added": 1, "unchanged": 2}
+        assert second.bring_up_to_date()[1] == {"unchanged": 3}
+    ledger.append([arm_record("lightr"), score_record(arm="lightr")])
+    with monkeypatch.context() as patched:
+        patched.setattr(mlflow_mirror._Store, "_finish", lambda *_: 1 / 0)
+        with pytest.raises(RunError):
+            second.bring_up_to_date()
+    # What the second left half-made is made anew by whoever comes next.
+    assert first.bring_up_to_date()[1] == {"renewed": 1, "unchanged": 3}
+    assert second.bring_up_to_date()[1] == {"unchanged": 4}
+    assert sorted(run["name"] for run in contents_of(uri)) == sorted(
+        ["quickstart", *(f"{name} seed 0" for name in names)]
+    )
 
 
 @pytest.mark.slow
