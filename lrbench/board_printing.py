@@ -34,21 +34,24 @@ def print_results(
     as_run_last: bool = False,
     recipe: str | None = None,
     to: Path | None = None,
+    everything: bool = True,
 ) -> None:
     """Print the wanted results; `as_run_last`, a recipe means what it was run as last, overrides included.
 
-    What is no text is written `to` a file or folder. Raises `UserError` when there are none of `recipe`.
+    Where not `everything` is wanted, a table of many rows shows what was measured last. What is no text is
+    written `to` a file or folder. Raises `UserError` when there are none of `recipe`.
     """
     if (to is None) == (format_ in (TableFormat.PARQUET, TableFormat.EVERY_EVAL_EVER)):
         raise UserError(
             "--to PATH belongs to --format parquet and every-eval-ever, which are no text to print"
         )
     from lrbench.results.board import build_boards
+    from lrbench.results.computed import computed_once
     from lrbench.results.console import Screen
     from lrbench.results.latex import boards_to_latex
     from lrbench.results.ledger import Ledger
     from lrbench.results.tables import boards_to_csv, boards_to_markdown
-    from lrbench.results.terminal import show_boards
+    from lrbench.results.terminal import MOST_ROWS, show_boards
 
     contents = Ledger(runs / "ledger").read()
     for broken in contents.broken:
@@ -64,20 +67,21 @@ def print_results(
     if as_run_last:
         recipes = list({record.recipe: record for record in recipes}.values())
     boards = build_boards(contents.arms, filter(wanted, contents.scores), recipes)
-    if format_ is TableFormat.TABLE:
-        show_boards(boards, Screen(), recipes)
-    elif format_ is TableFormat.MARKDOWN:
-        tell(boards_to_markdown(boards, recipes), nl=False)
-    elif format_ is TableFormat.LATEX:
-        tell(boards_to_latex(boards), nl=False)
-    elif format_ is TableFormat.CSV:
-        tell(boards_to_csv(boards), nl=False)
-    elif format_ is TableFormat.JSON:
-        from lrbench.results.number_files import boards_to_json
+    with computed_once(runs / "ledger"):
+        if format_ is TableFormat.TABLE:
+            show_boards(boards, Screen(), recipes, None if everything else MOST_ROWS)
+        elif format_ is TableFormat.MARKDOWN:
+            tell(boards_to_markdown(boards, recipes), nl=False)
+        elif format_ is TableFormat.LATEX:
+            tell(boards_to_latex(boards), nl=False)
+        elif format_ is TableFormat.CSV:
+            tell(boards_to_csv(boards), nl=False)
+        elif format_ is TableFormat.JSON:
+            from lrbench.results.number_files import boards_to_json
 
-        tell(boards_to_json(boards))
-    elif to is not None:
-        _write_results(boards, format_, runs, to)
+            tell(boards_to_json(boards))
+        elif to is not None:
+            _write_results(boards, format_, runs, to)
 
 
 def _write_results(boards: Sequence[Board], format_: TableFormat, runs: Path, to: Path) -> None:

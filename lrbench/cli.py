@@ -204,10 +204,20 @@ def results(
         Path | None,
         typer.Option("--to", metavar="PATH", help="Where parquet (a file) or every-eval-ever (a folder) go."),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every recipe, where a table would otherwise show the latest.")
+    ] = False,
     runs: Runs = RUNS,
 ) -> None:
     """Print the leaderboard: arms x benchmarks with intervals and paired tests."""
-    print_results(runs, lambda record: recipe in (None, record.recipe), format_, recipe=recipe, to=to)
+    print_results(
+        runs,
+        lambda record: recipe in (None, record.recipe),
+        format_,
+        recipe=recipe,
+        to=to,
+        everything=everything or recipe is not None,
+    )
 
 
 add_to(app)

@@ -94,6 +94,11 @@ class Board:
             found[row.expert_weights].append(row)
         return {expert: tuple(rows) for expert, rows in found.items()}
 
+    @cached_property
+    def experts(self) -> dict[str, str]:
+        """The name of every expert, by its weights."""
+        return {row.expert_weights: row.expert for row in self.rows}
+
     def best_of(self, expert_weights: str) -> frozenset[tuple[str, str]]:
         """`best` of one expert."""
         races = self.races_of(expert_weights)
@@ -122,18 +127,19 @@ class Board:
 
     def pool(self, expert_weights: str, column: str) -> Pool | None:
         """How far the runs of one arm of an expert lie apart, from all its arms that have several seeds."""
+        if (expert_weights, column) not in self._pools:
+            several = [
+                group
+                for group in self.groups
+                if len(group.rows) > 1 and group.rows[0].expert_weights == expert_weights
+            ]
+            self._pools[expert_weights, column] = pooled_spread(several, column)
         return self._pools[expert_weights, column]
 
     @cached_property
     def _pools(self) -> dict[tuple[str, str], Pool | None]:
-        several = [group for group in self.groups if len(group.rows) > 1]
-        return {
-            (expert, column): pooled_spread(
-                [group for group in several if group.rows[0].expert_weights == expert], column
-            )
-            for expert in self.by_expert
-            for column in self.columns
-        }
+        """The pools found so far, by expert and column."""
+        return {}
 
     def against(self, group: Group, other: Group) -> dict[str, Comparison]:
         """By column, an arm against another of its expert over all seeds of both, where they share items."""

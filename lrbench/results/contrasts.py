@@ -16,7 +16,9 @@ from lrbench.evaluation.statistics import (
     SeedDifference,
     adjust,
     compare_average,
+    compare_seeds,
     count_flips,
+    once,
     pool_runs,
     variance_of,
 )
@@ -37,13 +39,15 @@ def compare_arms(
     if not ours:
         return None
     if max(len(ours), len(theirs)) > 1:
-        return SeedDifference(
+        return once(
+            Comparison,
+            compare_seeds,
             outcomes(ours, benchmarks),
             outcomes(theirs, benchmarks),
             pool,
             (is_fixed(first), is_fixed(second)),
             groups_of(ours[0], benchmarks),
-        ).compared()
+        )
     return compare_average([paired(ours[0].cells[name], theirs[0].cells[name]) for name in benchmarks])
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from lrbench.results.ledger_lines import AnyRecord, line_at, parse_line, parse_lines
+from lrbench.results.side_files import in_memory, open_beside
 from lrbench.store.canonical import canonical_json
 from lrbench.store.files import UnusableFileError, open_regular
 
@@ -39,7 +39,7 @@ class LedgerIndex:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / INDEX
-        self._database = self._opened()
+        self._database = open_beside(self._path, _SCHEMA)
 
     def unrecorded(
         self, path: Path, kind: type[AnyRecord], records: Sequence[AnyRecord]
@@ -135,36 +135,10 @@ class LedgerIndex:
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (path.name, stamp, generation, whole)
         )
 
-    def _opened(self) -> sqlite3.Connection:
-        try:
-            with suppress(FileNotFoundError):
-                if not stat.S_ISREG(self._path.lstat().st_mode):
-                    raise UnusableFileError(self._path, "it is no regular file")
-            database = sqlite3.connect(self._path, timeout=1.0)
-        except (OSError, sqlite3.Error):
-            return self._in_memory()
-        try:
-            # What a failing machine loses of it is read anew.
-            database.execute("PRAGMA synchronous = OFF")
-            database.executescript(_SCHEMA)
-        except sqlite3.Error:
-            database.close()
-            return self._in_memory()
-        return database
-
     def _start_anew(self) -> None:
         with suppress(sqlite3.Error):
             self._database.close()
-        self._database = self._in_memory()
-
-    def _in_memory(self) -> sqlite3.Connection:
-        """An empty index; what stands in the place of the one on disk goes, if it can."""
-        for name in (INDEX, f"{INDEX}-journal"):
-            with suppress(OSError):
-                self._path.with_name(name).unlink()
-        database = sqlite3.connect(":memory:")
-        database.executescript(_SCHEMA)
-        return database
+        self._database = in_memory(self._path, _SCHEMA)
 
 
 def read_stamped(path: Path) -> tuple[bytes, str]:

@@ -28,6 +28,7 @@ from lrbench.evaluation.statistics import (
     macro_average,
     mean_of_benchmarks,
     mean_over_seeds,
+    once,
     pass_at_k_of_items,
     wilson_interval,
 )
@@ -67,7 +68,7 @@ class Cell:
         """How many answers were sampled to every item; 1 where none were."""
         return len(self.score.outcomes)
 
-    @property
+    @cached_property
     def share(self) -> float:
         """Share of answers right."""
         return sum(outcomes.count("1") for outcomes in self.score.outcomes) / (self.n * self.draws)
@@ -115,7 +116,7 @@ class Cell:
 def average_of(cells: Sequence[Cell]) -> Estimate:
     """The mean of the accuracies on several benchmarks, of one at least."""
     if all(cell.plain for cell in cells):
-        return macro_average(tuple((cell.correct, cell.n) for cell in cells))
+        return once(Estimate, macro_average, tuple((cell.correct, cell.n) for cell in cells))
     return mean_of_benchmarks([cell.accuracy for cell in cells])
 
 
@@ -281,7 +282,9 @@ class Group:
         items = {tuple(row.cells[name].score.items_hash for name in benchmarks) for row in rows}
         if len(items) > 1:
             return None
-        return mean_over_seeds(
+        return once(
+            SeedMean,
+            mean_over_seeds,
             [[list(row.cells[name].score.outcomes) for row in rows] for name in benchmarks],
             [rows[0].cells[name].groups for name in benchmarks],
         )

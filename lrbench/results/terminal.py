@@ -6,7 +6,8 @@ per benchmark with a line per arm. Names are shown as text whatever they hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Literal
 
 from rich.box import SIMPLE_HEAD
@@ -63,30 +64,42 @@ _SCRIPT = Script(text=lambda text: plain(text, LONGEST_NAME), number=str, best=s
 # Of one line per arm: what its columns mostly need, and how many baselines stand side by side in any window.
 LABEL_WIDTH, ACCURACY_WIDTH, DIFFERENCE_WIDTH = 22, 20, 20
 FEWEST_BASELINES = 2
+# `[8.2, 9.3]` with what stands between columns.
+LEAST_CELL = 12
+# More rows than anybody reads in a terminal, where no recipe is asked for.
+MOST_ROWS = 100
 # Of how many recipes it is said in words what their rows show.
 MOST_TOLD = 3
 
 
-def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[RecipeRecord] = ()) -> None:
+def show_boards(
+    boards: Sequence[Board],
+    console: Console,
+    recipes: Iterable[RecipeRecord] = (),
+    most_rows: int | None = None,
+) -> None:
     """Print the boards to fit `console`, with the claims of `recipes`; plain text where it is no terminal.
 
-    Of several records of one recipe the one counts that its name stands for.
+    Of several records of one recipe the one counts that its name stands for. Of more than `most_rows` those
+    measured last are shown, by whole recipes, and the others are named.
     """
     recipes = list(recipes)
     declared = standing(recipes)
+    shown = _shown(boards, most_rows)
     if not boards:
         console.print(Text(NOTHING))
         return
     for position, board in enumerate(boards):
         console.print(_title(board))
         for section in sections(board):
+            if section[0].arm_id not in shown:
+                continue
             console.print()
             console.print(_section_title(board, section))
             console.print()
-            matrix = _matrix(board, section)
-            wanted = Measurement.get(console, console.options.update(max_width=UNBOUNDED), matrix)
-            fits = wanted.maximum <= console.width
-            console.print(matrix if fits else _blocks(board, section, console.width))
+            matrix = _fitting_matrix(board, section, console)
+            fits = matrix is not None
+            console.print(_blocks(board, section, console.width) if matrix is None else matrix)
             if any(row.uses.notable for row in section):
                 console.print()
                 console.print(Text(TOOK, style="bold"))
@@ -103,9 +116,9 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
                 console.print()
                 console.print(Text(title, style="bold"))
                 console.print()
-                shown = len(cells.header) - cells.is_wide
-                lines = [line[:shown] for line in cells.lines]
-                console.print(_lines(Cells(cells.header[:shown], lines), 1))
+                narrow = len(cells.header) - cells.is_wide
+                lines = [line[:narrow] for line in cells.lines]
+                console.print(_lines(Cells(cells.header[:narrow], lines), 1))
             means = seed_means(board, section)
             if means:
                 console.print()
@@ -119,6 +132,7 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
                 console.print(Text(line))
             if section[0].recipe in declared:
                 _show_claims(declared[section[0].recipe], board, section, console)
+        _name_others(board, shown, console)
         console.print()
         notes = [
             *notes_on(board, boards[0] if position else None),
@@ -132,6 +146,36 @@ def show_boards(boards: Sequence[Board], console: Console, recipes: Iterable[Rec
     for line in LEGEND:
         console.print(Text(line, style="dim"))
     _tell(boards, declared, console)
+
+
+def _shown(boards: Sequence[Board], most_rows: int | None) -> frozenset[str]:
+    """The arms of the sections that are shown: those measured last, and one at least."""
+    found = [section for board in boards for section in sections(board)]
+    found.sort(key=lambda section: max(row.recorded_at for row in section), reverse=True)
+    totals = accumulate(map(len, found))
+    return frozenset(
+        row.arm_id
+        for place, (section, total) in enumerate(zip(found, totals, strict=True))
+        if most_rows is None or not place or total <= most_rows
+        for row in section
+    )
+
+
+def _name_others(board: Board, shown: Collection[str], console: Console) -> None:
+    """A line for each section that is not shown, and how to see it."""
+    others = [section for section in sections(board) if section[0].arm_id not in shown]
+    if not others:
+        return
+    console.print()
+    console.print(Text("Measured before these and not shown", style="bold"))
+    console.print()
+    for section in others:
+        latest = max(row.recorded_at for row in section)[:10]
+        line = _section_title(board, section)
+        line.append(f"  {len(section)} {'result' if len(section) == 1 else 'results'}, {latest}", style="dim")
+        console.print(line)
+    console.print()
+    console.print(Text("`lrbench results --recipe NAME` shows those of a recipe, `--all` everything."))
 
 
 def _tell(boards: Sequence[Board], declared: Mapping[str, RecipeRecord], console: Console) -> None:
@@ -195,6 +239,16 @@ def _section_title(board: Board, section: list[Row]) -> Text:
     )
     seed = only_seed(section)
     return title.append(f"  {seed}") if seed else title
+
+
+def _fitting_matrix(board: Board, section: list[Row], console: Console) -> Table | None:
+    """The matrix, where the console is wide enough for it."""
+    # An interval is wider than anything above or below it; to lay out what cannot fit takes longest.
+    if len(board.columns) * LEAST_CELL > console.width:
+        return None
+    matrix = _matrix(board, section)
+    wanted = Measurement.get(console, console.options.update(max_width=UNBOUNDED), matrix)
+    return matrix if wanted.maximum <= console.width else None
 
 
 def _matrix(board: Board, section: list[Row]) -> Table:
@@ -407,10 +461,10 @@ def _second_heading(lost: Forgetting, between: str) -> Text:
 
 
 def _marked(board: Board, row: Row, column: str, text: str) -> Text:
-    place = (row.arm_id, column)
-    if place not in board.best:
+    if (row.arm_id, column) not in board.best_of(row.expert_weights):
         return Text(text)
-    return Text(f"{text} {'(*)' if place in board.best_of_runs else '*'}", style="bold green")
+    of_runs = board.races_of(row.expert_weights)[column].of_runs
+    return Text(f"{text} {'(*)' if of_runs else '*'}", style="bold green")
 
 
 def _comparison(row: Row, baseline: str, column: str) -> Text:

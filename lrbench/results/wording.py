@@ -196,8 +196,7 @@ def sections(board: Board) -> Iterator[list[Row]]:
 def expert_label(row: Row, board: Board, called: Callable[[str], str] = str) -> str:
     """The expert as it is `called`, with its weights where others go by the same name."""
     name = plain(called(row.expert), LONGEST_NAME)
-    alike = {other.expert_weights for other in board.rows if called(other.expert) == called(row.expert)}
-    if len(alike) == 1:
+    if sum(called(other) == called(row.expert) for other in board.experts.values()) == 1:
         return name
     digest = row.expert_weights.rpartition(":")[2].rpartition("@")[2]
     return f"{name} (weights {plain(digest[:8])})"

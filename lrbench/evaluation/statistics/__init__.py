@@ -43,6 +43,7 @@ from lrbench.evaluation.statistics.margins import (
     equivalence,
 )
 from lrbench.evaluation.statistics.mcnemar import mcnemar_p
+from lrbench.evaluation.statistics.once import Memory, once, remembering
 from lrbench.evaluation.statistics.paired import (
     adjust,
     bootstrap_difference,
@@ -67,7 +68,12 @@ from lrbench.evaluation.statistics.power import (
     optimism_of_best,
     smallest_detectable_difference,
 )
-from lrbench.evaluation.statistics.seed_differences import Pool, SeedDifference, pool_runs
+from lrbench.evaluation.statistics.seed_differences import (
+    Pool,
+    SeedDifference,
+    compare_seeds,
+    pool_runs,
+)
 from lrbench.evaluation.statistics.seeds import Outcomes, SeedMean, Spread, mean_over_seeds
 from lrbench.evaluation.statistics.sign_flips import sign_flip_p
 from lrbench.evaluation.statistics.values import (
@@ -110,6 +116,7 @@ __all__ = [
     "Flips",
     "Groups",
     "Interval",
+    "Memory",
     "Outcomes",
     "Paired",
     "PairedDraws",
@@ -130,6 +137,7 @@ __all__ = [
     "compare_benchmarks",
     "compare_independent",
     "compare_pairs",
+    "compare_seeds",
     "count_flips",
     "design_of",
     "difference_of",
@@ -147,12 +155,14 @@ __all__ = [
     "mean_of_benchmarks",
     "mean_over_seeds",
     "mean_share",
+    "once",
     "optimism_of_best",
     "pass_at_k",
     "pass_at_k_of_items",
     "pool_runs",
     "published_correct",
     "ratio",
+    "remembering",
     "share_of",
     "sign_flip_p",
     "smallest_detectable_difference",

@@ -12,6 +12,7 @@ import numpy as np
 
 from lrbench.evaluation.statistics.item_differences import DrawsDifference, PairedDraws
 from lrbench.evaluation.statistics.margins import AverageDifference, BenchmarkDifference, DifferenceTest
+from lrbench.evaluation.statistics.once import once
 from lrbench.evaluation.statistics.paired import adjust, compare_averages, compare_benchmark
 from lrbench.evaluation.statistics.values import (
     EQUIVALENCE_MARGIN,
@@ -37,7 +38,9 @@ def compare_average(pairs: Sequence[Paired]) -> Comparison:
     """
     flips = _flips(pairs)
     if flips is not None:
-        return compare_benchmark(flips[0]) if len(flips) == 1 else compare_averages(flips)
+        if len(flips) == 1:
+            return once(Comparison, compare_benchmark, flips[0])
+        return once(Comparison, compare_averages, flips)
     test = DrawsDifference(tuple(map(_drawn, pairs)))
     return Comparison(
         difference=test.difference,

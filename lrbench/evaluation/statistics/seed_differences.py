@@ -215,7 +215,8 @@ class SeedDifference:
             p_adjusted=p,
             p_equivalent=self._tail((gap - margin) / error),
         )
-        p = min(1.0, 2 * min(self.p_above(0), self.p_below(0)))
+        below = self.p_below(0)
+        p = min(1.0, 2 * min(1 - below, below))
         return Comparison(
             difference=self.difference,
             interval=self.interval(),
@@ -261,6 +262,17 @@ class SeedDifference:
         first, second = self._arms
         pooled = 0.0 if self.pool is None else self.pool.variance
         return float(random_part((first.variance, second.variance), self.seeds, self.fixed, pooled))
+
+
+def compare_seeds(
+    first: Sequence[Outcomes],
+    second: Sequence[Outcomes],
+    pool: Pool | None,
+    fixed: tuple[bool, bool],
+    groups: Sequence[Groups],
+) -> Comparison:
+    """`SeedDifference.compared` of these."""
+    return SeedDifference(first, second, pool, fixed, groups).compared()
 
 
 class _Arm:
