@@ -74,7 +74,12 @@ def output_logits(
         logits_NR = torch.mm(hidden_ND, layer.weight.T, out=out_NR[: len(hidden_ND)])
     else:
         logits_NR = layer(hidden_ND)
-    logits_NV: Tensor = logits_NR[:, : vocabulary.size]
+    return shared_logits(logits_NR, vocabulary)
+
+
+def shared_logits(logits_NR: Tensor, vocabulary: SharedVocabulary) -> Tensor:
+    """The (N, V) of an output layer's (N, R), in the same memory; what stands for no token has the lowest."""
+    logits_NV = logits_NR[:, : vocabulary.size]
     if vocabulary.unused:
         unused_U = torch.tensor(vocabulary.unused, device=logits_NV.device)
         lowest = max(UNUSED_LOGIT, torch.finfo(logits_NV.dtype).min)

@@ -7,19 +7,19 @@ chunk, V shared vocabulary, M target tokens.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
-from lrbench.models.forward import log_probabilities
 from lrbench.models.loading import Model
 from lrbench.models.pieces import Pieces
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.samples import Samples
 from lrbench.training.dropout import TokenDropout
+from lrbench.training.output_gradient import Chunk, mean_divergence
 from lrbench.training.packing import Forward, forwards_of, packed_hidden_states
 
 
@@ -52,9 +52,8 @@ def batch_losses(
     The parts sum to the mean over all steps of the batch; each is one forward over rollouts of similar
     length, or with `pack` over rows that several rollouts share, to be sent backward before the next is
     made, so that memory holds one at a time. One forward per rollout serves all of its kept steps, and
-    log-probabilities exist for one chunk of positions at a time, in the backward pass too. Equal to one row
-    per (prefix, token) with dropout off. `share` picks the rollouts of one process of several; the parts of
-    all processes sum to the mean.
+    logits exist for one chunk of positions at a time. Equal to one row per (prefix, token) with dropout off.
+    `share` picks the rollouts of one process of several; the parts of all processes sum to the mean.
     """
     needed = needed_tokens(samples, batch)
     # Longest first, so that the shares of several processes are about equal.
@@ -64,7 +63,7 @@ def batch_losses(
     for forward in forwards_of([needed[rollout] for rollout in mine], pieces.tokens, pack):
         part = _Part(samples, [[mine[index] for index in row] for row in forward], needed)
         steps_P = steps_N[np.isin(samples.rollout[steps_N], list(part.places))]
-        yield part.divergence(model, vocabulary, steps_P, pieces.positions, dropout) / len(steps_N)
+        yield part.divergence(model, vocabulary, steps_P, pieces.positions, dropout, len(steps_N))
 
 
 class _Part:
@@ -88,8 +87,9 @@ class _Part:
         steps_P: NDArray[np.int64],
         positions_per_chunk: int,
         dropout: TokenDropout | None,
+        steps: int,
     ) -> Tensor:
-        """Sum of KL(target || model) over the kept steps P."""
+        """Sum of KL(target || model) over the kept steps P, divided by all `steps` of the update."""
         samples = self.samples
         rollout_P = samples.rollout[steps_P].astype(np.int64)
         prompts = [len(samples.rollouts[rollout].prompt_ids) for rollout in rollout_P]
@@ -106,23 +106,12 @@ class _Part:
             torch.as_tensor(rows_P, device=model.device),
             torch.as_tensor(starts_P + position_P, device=model.device),
         ]
-        total = torch.zeros((), device=model.device)
+        chunks = []
         for start in range(0, len(steps_P), positions_per_chunk):
             chunk = slice(start, start + positions_per_chunk)
-            keys_C = None
-            if dropout is not None:
-                keys_C = dropout.keys(rollout_P[chunk], position_P[chunk], model.device)
-            total = total + checkpoint(
-                _chunk_divergence,
-                model,
-                vocabulary,
-                dropout,
-                keys_C,
-                hidden_PD[chunk],
-                *_targets(samples, steps_P[chunk], model.device),
-                use_reentrant=False,
-            )
-        return total
+            begin = partial(_tell, dropout, rollout_P[chunk], position_P[chunk], model.device)
+            chunks.append(Chunk(chunk, *_targets(samples, steps_P[chunk], model.device), begin))
+        return mean_divergence(model, vocabulary, hidden_PD, chunks, steps)
 
     def _keys(self, dropout: TokenDropout, device: torch.device) -> Tensor:
         """(B, T) the key of every token; padding has those of a rollout that there is not."""
@@ -136,35 +125,26 @@ class _Part:
         return dropout.keys(rollouts_BT, columns_BT, device)
 
 
-def _chunk_divergence(
-    model: Model,
-    vocabulary: SharedVocabulary,
+def _tell(
     dropout: TokenDropout | None,
-    keys_C: Tensor | None,
-    hidden_CD: Tensor,
-    rows_M: Tensor,
-    ids_M: Tensor,
-    weights_M: Tensor,
-) -> Tensor:
+    rollout_C: NDArray[np.int64],
+    position_C: NDArray[np.int64],
+    device: torch.device,
+) -> None:
+    """Tell dropout, where there is any, which tokens the output layer sees next."""
     if dropout is not None:
-        # Set here, since the backward pass computes every chunk again.
-        dropout.chunk_C = keys_C
-    log_p_CV = log_probabilities(model, hidden_CD, vocabulary)
-    # A weight can underflow to 0, where w log w is 0 by continuity.
-    log_weights_M = weights_M.clamp_min(torch.finfo(torch.float32).tiny).log()
-    return (weights_M * (log_weights_M - log_p_CV[rows_M, ids_M])).sum()
+        dropout.chunk_C = dropout.keys(rollout_C, position_C, device)
 
 
 def _targets(
-    samples: Samples, steps: NDArray[np.int64], device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Row within the chunk, token id and weight of every target token of `steps`, each (M,)."""
+    samples: Samples, steps_C: NDArray[np.int64], device: torch.device
+) -> tuple[NDArray[np.int64], Tensor, Tensor]:
+    """How many target tokens each of the steps has, (C,), and their ids and weights, each (M,)."""
     targets = samples.targets
-    spans = [np.arange(targets.offsets[step], targets.offsets[step + 1]) for step in steps]
-    tokens = np.concatenate(spans)
-    rows = np.repeat(np.arange(len(steps)), [len(span) for span in spans])
+    spans = [np.arange(targets.offsets[step], targets.offsets[step + 1]) for step in steps_C]
+    tokens_M = np.concatenate(spans)
     return (
-        torch.as_tensor(rows, device=device),
-        torch.as_tensor(targets.ids[tokens].astype(np.int64), device=device),
-        torch.as_tensor(targets.weights[tokens], device=device),
+        np.array([len(span) for span in spans], dtype=np.int64),
+        torch.as_tensor(targets.ids[tokens_M].astype(np.int64), device=device),
+        torch.as_tensor(targets.weights[tokens_M], device=device),
     )
