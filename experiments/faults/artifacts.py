@@ -37,9 +37,9 @@ CACHES = {
     name: name
     for name in (
         *("file-hashes.json", "estimates.jsonl", "mirrored.json", "mlflow.db"),
-        *("ledger/.lock", "ledger/index.sqlite"),
+        *("ledger/.lock", "ledger/index.sqlite", "ledger/computed.sqlite"),
     )
-} | {"a lock": "store/locks/train-*.lock"}
+}
 MIRROR = ("mirrored.json", "mlflow.db")
 # and what a killed run leaves.
 DRAFT = {

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import LedgerError, RunError
 from lrbench.recipe.secrets import without_secrets
+from lrbench.results.computed import computed_once
 from lrbench.results.ledger import Ledger, LedgerContents
 from lrbench.results.ledger_following import FollowedLedger
 from lrbench.results.mlflow_content import ArmRun, RecipeRun, RunContent, recipe_runs
@@ -132,7 +133,7 @@ class Mirroring:
         # Without a result there is nothing to show, and no store is made.
         if recipes:
             try:
-                with hold(self._runs / "ledger" / LOCK):
+                with hold(self._runs / "ledger" / LOCK), computed_once(self._runs / "ledger"):
                     prepare(self._uri, self._runs)
                     self._store = self._store or _Store(self._uri, self._runs)
                     outcomes.update(self._store.bring_up_to_date(recipes))

@@ -2,7 +2,7 @@
 
 <root>/<stage>/<key>/             a finished artifact
 <root>/<stage>/<key>.draft/       work in progress
-<root>/locks/<stage>-<key>.lock   held by the one process that works on it
+<root>/locks/<stage>-<key>.lock   held by the one process that works on it, and there no longer than that
 <root>/damaged/<stage>-<key>.N/   what was found damaged: moved here, never served, never deleted
 """
 
@@ -77,7 +77,7 @@ class Store:
                 # Only the lock's holder moves things. Without it, the artifact may be damaged because
                 # somebody is moving it right now, or be whole again by the time it would be moved.
                 pass
-            guard = nullcontext(True) if self._is_held(stage, key) else try_hold(self._lock_file(stage, key))
+            guard = nullcontext(True) if self._is_held(stage, key) else self._try_hold(stage, key)
             with guard as held:
                 return self._read_or_put_aside(stage, key) if held else None
 
@@ -159,7 +159,7 @@ class Store:
             RuntimeError: this process holds the lock already.
             StoreError: the lock file cannot be made.
         """
-        return try_hold(self._lock_file(stage, key))
+        return self._try_hold(stage, key)
 
     def draft(
         self, stage: str, version: int, key: str, identity: Mapping[str, Any], inputs: Mapping[str, str]
@@ -280,6 +280,9 @@ class Store:
     def _lock_file(self, stage: str, key: str) -> Path:
         _check_address(stage, key)
         return self.root / LOCKS / f"{stage}-{key}.lock"
+
+    def _try_hold(self, stage: str, key: str) -> AbstractContextManager[bool]:
+        return try_hold(self._lock_file(stage, key), removed=True)
 
     def _is_held(self, stage: str, key: str) -> bool:
         return is_held(self._lock_file(stage, key))

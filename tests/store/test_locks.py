@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 
 import pytest
 
@@ -105,3 +106,57 @@ def test_a_place_where_no_lock_can_be_made_is_named(tmp_path):
     (tmp_path / "blocked").write_text("a file where the folder should be")
     with pytest.raises(StoreError, match=r"cannot use .*blocked"), hold(tmp_path / "blocked" / "scores.lock"):
         pass
+
+
+def work_alone(path, claims, rounds) -> None:
+    """Takes the lock again and again, and claims a file that nobody else may have then."""
+    for _ in range(rounds):
+        with try_hold(path, removed=True) as held:
+            if held:
+                os.close(os.open(claims / "claimed", os.O_CREAT | os.O_EXCL))
+                (claims / "claimed").unlink()
+                (claims / f"{os.getpid()}-{time.monotonic_ns()}").touch()
+
+
+def test_a_lock_that_is_removed_whenever_it_is_free_is_never_held_twice(path, tmp_path):
+    claims = tmp_path / "claims"
+    claims.mkdir()
+    workers = [processes.Process(target=work_alone, args=(path, claims, 200)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert len(list(claims.iterdir())) > 20
+    assert not path.exists()
+
+
+def test_a_lock_whose_file_was_replaced_after_it_was_opened_is_not_taken_for_it(path, monkeypatch):
+    """What a network file system does to a file that is removed while somebody has it open: it stays."""
+    import fcntl
+
+    lock = fcntl.flock
+    replaced = []
+
+    def replace_first(descriptor, operation):
+        if not replaced:
+            replaced.append(path.rename(path.with_name("removed")))
+            path.touch()
+        return lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", replace_first)
+    with try_hold(path, removed=True) as held:
+        assert held
+        assert path.exists()
+        with path.open() as other, pytest.raises(BlockingIOError):
+            lock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert not path.exists()
+
+
+def test_a_lock_file_that_a_killed_process_left_goes_with_the_next_holder(path, holder):
+    holder.kill()
+    holder.join()
+    assert path.exists()
+    with try_hold(path, removed=True) as held:
+        assert held
+    assert not path.exists()
