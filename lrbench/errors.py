@@ -7,12 +7,17 @@ exception is a bug of ours. A message says what was found, where, and what to do
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class LrbenchError(Exception):
     """Base of all errors below; never raised itself."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Otherwise another process would call the class with the message, whatever its parameters are.
+        return _again, (type(self), self.args), vars(self)
 
 
 class UserError(LrbenchError):
@@ -109,6 +114,10 @@ class OutputError(LrbenchError):
 
 class OutputClosedError(OutputError):
     """The reader of the output, such as `head`, has seen enough."""
+
+
+def _again(kind: type[LrbenchError], args: tuple[Any, ...]) -> LrbenchError:
+    return kind.__new__(kind, *args)
 
 
 def first_line(error: BaseException) -> str:

@@ -31,6 +31,9 @@ class UnusableFileError(OSError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(errno.EINVAL, reason, str(path))
 
+    def __reduce__(self) -> tuple[type[UnusableFileError], tuple[Path, str]]:
+        return type(self), (Path(self.filename), str(self.strerror))
+
 
 @contextmanager
 def open_regular(path: Path) -> Iterator[BufferedReader]:
