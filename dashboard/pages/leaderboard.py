@@ -29,7 +29,7 @@ from lrbench.results.board import Board
 from lrbench.results.latex import boards_to_latex
 from lrbench.results.rows import Row
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
-from lrbench.results.wording import chosen_texts, notes_on, sections
+from lrbench.results.wording import chosen_texts, noise_texts, notes_on, sections
 
 # Few enough that a page of rows never seen before is estimated in half a second.
 ROWS_PER_PAGE = 10
@@ -101,8 +101,12 @@ def _answers(
 def _notes_html(board: Board, rows: Sequence[Row]) -> str:
     """What a reader has to know of the rows shown: what they lack, and baselines that are not their own."""
     shown = replace(board, rows=tuple(rows))
-    chosen = [line for section in sections(shown) for line in chosen_texts(board, section)]
-    lines = "".join(f"<li>{name_html(note, 400)}</li>" for note in (*notes_on(shown), *chosen))
+    known = [
+        line
+        for section in sections(shown)
+        for line in (*noise_texts(board, section), *chosen_texts(board, section))
+    ]
+    lines = "".join(f"<li>{name_html(note, 600)}</li>" for note in (*notes_on(shown), *known))
     return f'<ul class="lr-notes">{lines}</ul>' if lines else ""
 
 

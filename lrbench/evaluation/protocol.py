@@ -8,12 +8,18 @@ from typing import Any
 
 from lrbench.evaluation.items import ItemSet
 from lrbench.methods.plugins import plugins_of
+from lrbench.recipe.schema import EXACT
 from lrbench.suites.declaration import TasksDeclaration
 from lrbench.suites.grader import Grader
 from lrbench.suites.graders import GRADER, TaskMetric
 from lrbench.suites.shipped import SHIPPED
 from lrbench.suites.suite import LM_EVAL, Benchmark, shipped_suite
 
+BATCH_SIZE = "batch_size"
+# What of an identity counts that did not at first, and why.
+NEW_FIELDS = {
+    BATCH_SIZE: "how many rows are written at once is part of how bfloat16 and float16 are measured"
+}
 # What of an identity is decided here and by no recipe, and why work is done again where it has changed.
 OWN_FIELDS = {
     "grader_version": "answers are judged by other rules",
@@ -23,15 +29,19 @@ OWN_FIELDS = {
 GRADER_FIELD = "grader"
 
 
-def protocol(benchmark: Benchmark, items: ItemSet, *, engine: str, dtype: str) -> dict[str, Any]:
+def protocol(
+    benchmark: Benchmark, items: ItemSet, *, engine: str, dtype: str, batch_size: int | str
+) -> dict[str, Any]:
     """Everything that defines how a score was measured (law 5), as JSON values.
 
     `limit` and `items` say how the items were chosen from `data`: the first ones, or a list of ids. What a
     shipped suite says of prompt, stops and grader is known by its name and `task_version`; any other is
-    written out, with the content of its files and not their paths.
+    written out, with the content of its files and not their paths. `batch_size` counts where the `dtype`
+    rounds so much that the rows beside it decide what a row says.
     """
+    rounding = {} if dtype == EXACT else {BATCH_SIZE: batch_size}
     if benchmark.tasks is not None:
-        return _of_tasks(benchmark, benchmark.tasks, items, engine, dtype)
+        return _of_tasks(benchmark, benchmark.tasks, items, engine, dtype) | rounding
     measured = {
         "suite": benchmark.suite,
         "task": benchmark.task,
@@ -47,7 +57,7 @@ def protocol(benchmark: Benchmark, items: ItemSet, *, engine: str, dtype: str) -
         "limit": items.limit,
         "items": items.items_hash if items.listed else None,
     }
-    return measured if benchmark.shipped else measured | _written_out(benchmark, items)
+    return measured | rounding | ({} if benchmark.shipped else _written_out(benchmark, items))
 
 
 def _of_tasks(

@@ -26,6 +26,8 @@ SEED_BYTES = 6
 
 ModelName = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, le=10**15)]
+# Of the rows that are written at once, as a recipe writes it.
+Share = Literal["1/2", "1/3", "1/4"]
 
 
 class Gate(Section):
@@ -75,11 +77,13 @@ class Answer(Component):
 
     `here` says whether the engine has to compute in this process: a server or vLLM gives tokens away that
     only the model it serves has chosen. `drawn` says whether the same answer can be sampled several times,
-    at a temperature that is not its own.
+    at a temperature that is not its own. `repeats` says that it is a plain answer written once more, so that
+    whatever differs from the first is noise.
     """
 
     here: ClassVar[bool] = True
     drawn: ClassVar[bool] = False
+    repeats: ClassVar[bool] = False
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -95,6 +99,10 @@ class Answer(Component):
     def samples(self) -> int:
         """How many completions are written for each question."""
         return 1
+
+    def rows_at_once(self, own: int) -> int:
+        """How many rows are written at once where an engine would write its `own` number."""
+        return own
 
     @property
     def sampled_at(self) -> float:
@@ -142,6 +150,32 @@ class Plain(Answer):
     def identity(self) -> Mapping[str, Any]:
         """Nothing: scores were of plain answers before there were others."""
         return {}
+
+
+class Again(Answer):
+    """The arm's own model alone, once more, with fewer rows at once, so that rounding falls otherwise.
+
+    At most `again` rows are written at once, or that share of the rows that are otherwise. A number that is
+    not below those, as where fewer items are asked, stands for half of them.
+    """
+
+    word: ClassVar[str] = "again"
+    drawn: ClassVar[bool] = True
+    here: ClassVar[bool] = False
+    repeats: ClassVar[bool] = True
+
+    again: Count | Share
+
+    def rows_at_once(self, own: int) -> int:
+        """A number below `own`; of a single row nothing is below."""
+        wanted = self.again if isinstance(self.again, int) else own // int(self.again.removeprefix("1/"))
+        return max(1, wanted if wanted < own else own // 2)
+
+    @property
+    def label(self) -> str:
+        """For people: `again, 1/2 of the rows at once`."""
+        rows = f"{self.again} rows" if isinstance(self.again, int) else f"{self.again} of the rows"
+        return f"again, {rows} at once"
 
 
 class Mix(Answer):
@@ -409,7 +443,18 @@ class Vote(Answer):
         return f"majority of {self.vote} samples at temperature {self.temperature:g}"
 
 
-ANSWERS: tuple[type[Answer], ...] = (Plain, Mix, Prefill, Route, Lead, StopBias, TokenBudget, Force, Vote)
+ANSWERS: tuple[type[Answer], ...] = (
+    Plain,
+    Mix,
+    Prefill,
+    Route,
+    Lead,
+    StopBias,
+    TokenBudget,
+    Force,
+    Vote,
+    Again,
+)
 
 ANSWER = Family(ANSWERS, base=Answer)
 AnyAnswer = Annotated[Answer, ANSWER]

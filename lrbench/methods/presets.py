@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrbench.methods.answers import Answer, Mix, Plain, Vote
+from lrbench.methods.answers import Again, Answer, Mix, Plain, Vote
 from lrbench.methods.component import AMATEUR, EXPERT
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.selectors import All, Kl
@@ -110,10 +110,19 @@ CONTROLS = (
     ),
     Preset("vote", Colour("#475569", "#cbd5e1", "#aa4499"), answer=Vote(vote=8), against=("base",)),
 )
-BY_NAME = {preset.name: preset for preset in (*PRESETS, *CONTROLS)}
+# The expert measured once more: what rounding alone does to a score.
+NOISE = Preset("again", Colour("#3f3f46", "#e4e4e7", "#bbbbbb"), answer=Again(again="1/2"), against=("base",))
+BY_NAME = {preset.name: preset for preset in (*PRESETS, *CONTROLS, NOISE)}
+# At most so many measurements of an arm differ in how many rows are written at once.
+MOST_REPEATS = 4
 # The expert as it is, and the arm that a recipe is about where it does not say.
 UNTRAINED = next(preset for preset in PRESETS if not preset.against)
 LEADER = next(preset for preset in PRESETS if preset.leads)
+
+
+def once_more(share: int) -> dict[str, str]:
+    """The answer, as a recipe writes it, of a further measurement with 1/`share` of the rows at once."""
+    return {Again.word: f"1/{share}"}
 
 
 def place_of(name: str) -> int:

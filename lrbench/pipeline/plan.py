@@ -382,6 +382,7 @@ class _Builder:
         answered_by = AnsweredBy(arm.answer, readers, arm.fidelity.at(BenchmarkScore.name))
         measure = self.recipe.measure or Measure()
         drawn, traced = measure.draws, measure.traces
+        rows = self.recipe.runtime.batch_size
 
         def scores(measured: _Measured) -> tuple[BenchmarkScore, ...]:
             benchmarks = measured_benchmarks(measured.evaluation)
@@ -389,7 +390,17 @@ class _Builder:
             repeats = measured.repeats if adapter is not None else [None] * len(benchmarks)
             return tuple(
                 (BenchmarkScore if benchmark.tasks is None else TaskScore)(
-                    arm.name, self.expert, adapter, benchmark, items, engine, answered_by, seen, drawn, traced
+                    arm.name,
+                    self.expert,
+                    adapter,
+                    benchmark,
+                    items,
+                    engine,
+                    answered_by,
+                    seen,
+                    drawn,
+                    traced,
+                    rows,
                 )
                 for benchmark, items, seen in zip(benchmarks, measured.items, repeats, strict=True)
             )

@@ -115,6 +115,7 @@ def score_records(
                 confidence=pattern,
                 stated=None if pattern is None else answers.stated(pattern),
                 traces=answers.traces,
+                answers_hash=answers.texts_hash,
                 evaluation_key=score.key,
                 seconds=artifact.seconds,
                 tokens=artifact.statistics["tokens"],

@@ -16,6 +16,7 @@ from lrbench.recipe.arms import Arm, resolve_arm, resolve_arms
 from lrbench.recipe.comparing import compared, presets_of
 from lrbench.recipe.hazards import hazard_problems
 from lrbench.recipe.measuring import measure_problems, second_suite_problems
+from lrbench.recipe.measuring_again import repeats_problems
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
 from lrbench.recipe.naming import circle, reference_problems, unused_models
 from lrbench.recipe.references import Origin, origin_of_model
@@ -90,6 +91,7 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _matched_arms(recipe, arms)
         yield from reference_problems(recipe, arms, sections)
         yield from hazard_problems(recipe, arms, sections)
+        yield from repeats_problems(recipe, arms, sections)
         yield from _second_suite(sections, arms)
         if "pair" in sections and sections["pair"].amateur is None:
             yield from _missing_amateur(arms)

@@ -22,10 +22,10 @@ def with_controls(written: Mapping[str, Any]) -> Mapping[str, Any]:
     declared = {"of": controls} if isinstance(controls, str) else controls
     if not isinstance(declared, Mapping) or not isinstance(arms, list | tuple):
         return written
-    subject = next((entry for entry in map(_entry, arms) if entry.get("name") == declared.get("of")), None)
+    subject = next((entry for entry in map(entry_of, arms) if entry.get("name") == declared.get("of")), None)
     if subject is None or (subject.get("like") or subject["name"]) not in BY_NAME:
         return written
-    names = {entry.get("name") for entry in map(_entry, arms)}
+    names = {entry.get("name") for entry in map(entry_of, arms)}
     found = entries(subject, _given(declared))
     engine, drawn = _engine(written.get("evaluation")), is_sampled(written.get("measure"))
     added = [entry for name, entry in found.items() if name not in names and not _unfit(name, engine, drawn)]
@@ -65,7 +65,7 @@ def _given(declared: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _entry(arm: Any) -> Mapping[str, Any]:
+def entry_of(arm: Any) -> Mapping[str, Any]:
     """An arm as a mapping, however it is written; empty for what is no arm."""
     if isinstance(arm, str):
         return {"name": arm}

@@ -12,7 +12,7 @@ from lrbench.methods.section import Section
 from lrbench.recipe.interpolating import escaped
 from lrbench.recipe.kinds import Kind, fields_of_kind
 from lrbench.recipe.measuring import is_sampled
-from lrbench.recipe.schema import Recipe
+from lrbench.recipe.schema import EXACT, Recipe
 from lrbench.recipe.yaml_nodes import plain_scalar
 from lrbench.store.keys import stable_hash
 
@@ -46,7 +46,8 @@ def recipe_hash(recipe: Recipe) -> str:
 
     What is null or empty is left out, so that a field a later version adds, null where it is not used,
     leaves the hashes of earlier recipes as they were. So is a word that says as much as null, and a fidelity
-    that is no deviation; and what null means for an aligned pair is written out.
+    that is no deviation; and what null means for an aligned pair is written out. How many rows are written at
+    once counts where the expert's arithmetic rounds so much that it decides what is measured.
     """
     fields = output_fields(recipe)
     if fields["measure"] is not None:
@@ -56,6 +57,8 @@ def recipe_hash(recipe: Recipe) -> str:
     pair = {name: value for name, value in fields["pair"].items() if (name, value) != ("align", "ids")}
     if recipe.pair.align == "tokens":
         pair["least_mass"] = recipe.pair.needed_mass
+    if recipe.pair.expert.dtype != EXACT:
+        fields["batch_size"] = recipe.runtime.batch_size
     return stable_hash(_without_nulls(fields | {"pair": pair}))
 
 
@@ -64,7 +67,8 @@ def _deciding(measure: dict[str, Any]) -> dict[str, Any]:
 
     Traces that are not asked for are left out, as recipes had no such field once.
     """
-    asked = measure if is_sampled(measure) else {name: measure[name] for name in ("forgetting", "traces")}
+    always = ("forgetting", "traces", "repeats")
+    asked = measure if is_sampled(measure) else {name: measure[name] for name in always}
     return {name: value for name, value in asked.items() if (name, value) != ("traces", False)}
 
 

@@ -1,7 +1,7 @@
 """What is measured beyond whether one answer is right: samples, confidences, traces, what is forgotten.
 
 `measure: {samples: 8, temperature: 0.6, top_p: 0.95}`, `measure: {confidence: "I am (\\d+)% sure"}`,
-`measure: {traces: true}`, `measure: {forgetting: SUITE}`, or several of them.
+`measure: {traces: true}`, `measure: {repeats: 2}`, `measure: {forgetting: SUITE}`, or several of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from lrbench.methods.presets import UNTRAINED
+from lrbench.methods.presets import MOST_REPEATS, UNTRAINED
 from lrbench.methods.section import Section
 from lrbench.recipe.claims import AVERAGE
 from lrbench.recipe.kinds import Kind
@@ -65,6 +65,8 @@ class Measure(Section):
     way and set against the untrained expert: what training costs elsewhere.
     `traces` also keeps of every answer how likely its tokens are to the arm's model, and after how many of
     them it was first right; it changes no answer, and takes an evaluation of its own.
+    `repeats` is how often every arm with a plain answer is measured, each time with fewer rows at once, so
+    that rounding falls otherwise: what then differs is noise. null is once. Nothing is trained again.
     """
 
     samples: Annotated[int, Field(ge=1, le=1024)] | None = None
@@ -74,6 +76,7 @@ class Measure(Section):
     confidence: Annotated[str | None, Field(min_length=1, max_length=1000), Kind.LABEL] = None
     forgetting: AnySuite | None = None
     traces: bool = False
+    repeats: Annotated[int, Field(ge=2, le=MOST_REPEATS)] | None = None
 
     @field_validator("confidence")
     @classmethod
@@ -109,8 +112,12 @@ def measure_problems(measure: Measure, *, of_tasks: bool) -> Iterator[tuple[tupl
         if of_tasks:
             yield ("measure",), "does not go with `evaluation.lm_eval`, whose tasks are answered once each"
         return
-    if measure.confidence is None and measure.forgetting is None and not measure.traces:
-        yield ("measure",), "measures nothing; give `samples`, `confidence`, `traces` or `forgetting`"
+    asked = (measure.confidence, measure.forgetting, measure.repeats)
+    if not measure.traces and all(one is None for one in asked):
+        yield (
+            ("measure",),
+            "measures nothing; give `samples`, `confidence`, `traces`, `repeats` or `forgetting`",
+        )
         return
     for name in ("temperature", "top_p", "seed"):
         # A recipe that says everything has the defaults.

@@ -24,12 +24,15 @@ from lrbench.methods.targets import AnyTarget
 from lrbench.recipe.controlling import with_controls
 from lrbench.recipe.kinds import Kind
 from lrbench.recipe.measuring import Measure
+from lrbench.recipe.measuring_again import with_repeats
 from lrbench.recipe.training_sources import AnyTraining, TrainingSource, train_label
 from lrbench.suites.declaration import AnySuite, NamedTasks
 
 SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 # What no `pair.least_mass` means: below it, the tokens that are not shared hold too much to be left out.
 LEAST_MASS = 0.9
+# Arithmetic that rounds so little that the rows written beside a row change nothing of it.
+EXACT = "float32"
 # No count means more, and sizes and times that are worked out from one stay numbers.
 LARGEST_COUNT = 10**15
 
@@ -302,7 +305,8 @@ class Evaluation(Section):
 
 
 class Runtime(Section):
-    """How the work is done on this machine; nothing here can change what a stage produces.
+    """How the work is done on this machine; nothing here can change what a stage produces, but for
+    `batch_size` where the expert is of bfloat16 or float16: scores of such a model are of one batch size.
 
     `data_root` is a folder of the public data sets, whose content is verified (null: LRBENCH_DATA, or
     fetched once). At most `batch_size` prompts are completed at once (auto: as many as memory has room for).
@@ -396,8 +400,8 @@ class Recipe(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_controls(cls, value: Any) -> Any:
-        return with_controls(value) if isinstance(value, Mapping) else value
+    def _with_added_arms(cls, value: Any) -> Any:
+        return with_repeats(with_controls(value)) if isinstance(value, Mapping) else value
 
     @property
     def second(self) -> Evaluation | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +31,7 @@ class Answers:
     _stated: dict[str, list[list[float | None]]] = field(default_factory=dict)
     _traces: list[list[tuple[Any, ...]]] = field(default_factory=list)
     _sampled: bool = False
+    _texts: Any = field(default_factory=hashlib.sha256)
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]], *patterns: str) -> Answers:
@@ -56,12 +59,18 @@ class Answers:
                 self._stated.setdefault(pattern, []).append([])
         self._draws[draw] += "01"[bool(row["paper"])]
         self._votes[-1].append(row.get(VOTE))
+        self._texts.update(json.dumps(row["completion"]).encode())
         if TRACE in row:
             trace = row[TRACE]
             counts = (row["tokens"], trace["first_right"], "01"[bool(row["truncated"])])
             self._traces[draw].append((trace["nll"], trace["scored"], *counts))
         for pattern in self.patterns:
             self._stated[pattern][draw].append(stated_confidence(pattern, row["completion"]))
+
+    @property
+    def texts_hash(self) -> str:
+        """Identity of all texts, in their order."""
+        return str(self._texts.hexdigest())
 
     @property
     def paper(self) -> str:

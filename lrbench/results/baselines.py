@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from lrbench.recipe.comparing import Comparisons, board_place
 from lrbench.results.contrasts import paired_cells
 from lrbench.results.records import ArmRecord
-from lrbench.results.rows import Delta, Row
+from lrbench.results.rows import Delta, Repeat, Row
 from lrbench.results.variations import PLAIN, Variation, made_of
 
 
@@ -26,14 +26,35 @@ def set_against(
     named: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         named[row.expert_weights, row.arm].append(row)
+    rows = [_with_noise(row, rows, width) for row in rows]
+    repeats: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.repeats is not None and row.noise is not None:
+            repeats[row.repeats].append(row)
     for row in rows:
         near = _Likeness(arm_records.get(row.arm_id), varied)
         found = {}
         for baseline in _baselines_for(row, comparisons[row.recipe], named):
             delta = _delta(row, named[row.expert_weights, baseline], width, near)
             if delta is not None:
-                found[baseline] = delta
+                further = (again for again in repeats[delta.baseline] if again.arm_id != row.arm_id)
+                found[baseline] = replace(delta, repeats=tuple(_repeats(row, further, width)))
         yield replace(row, against=found)
+
+
+def _with_noise(row: Row, rows: Iterable[Row], width: int) -> Row:
+    """The row, set against the one that it measures once more, where it does."""
+    if row.repeats is None:
+        return row
+    return replace(row, noise=nearest(row, [other for other in rows if other.arm_id == row.repeats], width))
+
+
+def _repeats(row: Row, measured: Iterable[Row], width: int) -> Iterator[Repeat]:
+    """A baseline's further measurements, as `row` is set against them."""
+    for again in measured:
+        delta = nearest(row, [again], width)
+        if delta is not None and again.noise is not None:
+            yield Repeat(again.noise, delta)
 
 
 def _baselines_for(

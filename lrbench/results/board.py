@@ -18,6 +18,7 @@ from typing import Any
 from lrbench.evaluation.statistics import (
     Comparison,
     Pool,
+    weaker,
 )
 from lrbench.methods.presets import UNTRAINED
 from lrbench.recipe.comparing import Comparisons, board_place
@@ -26,6 +27,7 @@ from lrbench.results.compared import Compared
 from lrbench.results.contrasts import compare_arms, compare_columns, pooled_spread
 from lrbench.results.races import Race, find_race, won
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
+from lrbench.results.repeats import with_repeats
 from lrbench.results.rows import AVERAGE, Cell, Delta, Group, Row, grouped
 from lrbench.results.uses import ArmsInUse
 from lrbench.results.variations import ID_LENGTH, PLAIN, Variation, variations
@@ -128,10 +130,13 @@ class Board:
     def pool(self, expert_weights: str, column: str) -> Pool | None:
         """How far the runs of one arm of an expert lie apart, from all its arms that have several seeds."""
         if (expert_weights, column) not in self._pools:
+            # A second measurement of a run is no run of its own.
             several = [
                 group
                 for group in self.groups
-                if len(group.rows) > 1 and group.rows[0].expert_weights == expert_weights
+                if len(group.rows) > 1
+                and not group.is_repeat
+                and group.rows[0].expert_weights == expert_weights
             ]
             self._pools[expert_weights, column] = pooled_spread(several, column)
         return self._pools[expert_weights, column]
@@ -142,7 +147,20 @@ class Board:
         return {}
 
     def against(self, group: Group, other: Group) -> dict[str, Comparison]:
-        """By column, an arm against another of its expert over all seeds of both, where they share items."""
+        """By column, an arm against another of its expert over all seeds of both, where they share items.
+
+        Where the other was measured once more and differs, the weaker of both comparisons holds.
+        """
+        found = self._against(group, other)
+        ids = {row.arm_id for row in other.rows}
+        for again in self.groups:
+            leaning = [column for column in found if again.leans(column)]
+            if leaning and again is not group and any(row.repeats in ids for row in again.rows):
+                further = self._against(group, again)
+                found |= {name: weaker(found[name], further[name]) for name in leaning if name in further}
+        return found
+
+    def _against(self, group: Group, other: Group) -> dict[str, Comparison]:
         expert = group.rows[0].expert_weights
         found = {
             column: compare_arms(
@@ -330,7 +348,15 @@ def _build_board(
                 uses=in_use.of(record, by_benchmark.values()),
             )
         )
-    rows.sort(key=lambda row: _row_order(row, comparisons[row.recipe]))
+    rows = with_repeats(rows, arm_records)
+    by_id = {row.arm_id: row for row in rows}
+
+    def place(row: Row) -> tuple[object, ...]:
+        # A second measurement stands beside the first.
+        first = row if row.repeats is None else by_id[row.repeats]
+        return (*_row_order(first, comparisons[first.recipe]), row is not first, row.arm, row.arm_id)
+
+    rows.sort(key=place)
     rows = list(set_against(rows, len(benchmarks), arm_records, varied, comparisons))
     presets = {row.arm: row.preset for row in reversed(rows)}
     return Board(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -38,7 +38,9 @@ def by_point(rows: Sequence[Row]) -> list[tuple[Mapping[str, Any], list[Row]]]:
 class Match:
     """Two arms' rows over their seeds (one where nothing is random), and the benchmarks a claim is about.
 
-    `pool` says how far the runs of one arm lie apart; `dropped` are seeds without a complete result.
+    `pool` says how far the runs of one arm lie apart; `dropped` are seeds without a complete result. `others`
+    are the same with an arm measured once more in its place, where that is separated from the first time: a
+    claim has to hold in each.
     """
 
     first: tuple[Row, ...]
@@ -47,6 +49,7 @@ class Match:
     seeds: tuple[int, ...]
     dropped: tuple[int, ...]
     pool: Pool | None
+    others: tuple[Match, ...] = ()
 
     @cached_property
     def test(self) -> DifferenceTest:
@@ -80,6 +83,12 @@ class Match:
             notes.append(f"{first} has {seeds_text(ours)}, {second} {seeds_text(theirs)}")
         if self.dropped:
             notes.append(f"left out, since not measured on all of it: {seeds_text(self.dropped)}")
+        own = {row.arm_id for row in (*self.first, *self.second)}
+        further = (row for other in self.others for row in (*other.first, *other.second))
+        for arm in dict.fromkeys(row.arm for row in further if row.arm_id not in own):
+            notes.append(
+                f"{arm} differs from the arm that it measures once more: the claim has to hold of both"
+            )
         return tuple(notes)
 
     @cached_property
@@ -145,7 +154,31 @@ def match_rows(claim: Claim, rows: list[Row], pool: Pool | None) -> Match | tupl
         {row.seed for own in found for row in own if row.seed is not None and not is_fixed(own)}
         for found in (arms.values(), complete.values())
     )
-    return Match(ours, theirs, benchmarks, tuple(sorted(measured)), tuple(sorted(known - measured)), pool)
+    match = Match(ours, theirs, benchmarks, tuple(sorted(measured)), tuple(sorted(known - measured)), pool)
+    return replace(match, others=tuple(_measured_again(match, rows, claim.where)))
+
+
+def _measured_again(match: Match, rows: list[Row], where: str) -> Iterator[Match]:
+    """The match with one arm's second measurement in its place, where it differs from the first."""
+    for first in (True, False):
+        own = match.first if first else match.second
+        again = [
+            row
+            for row in rows
+            for measured in own
+            if row.repeats == measured.arm_id and _on_same_items(row, measured, match.benchmarks)
+        ]
+        for arm in dict.fromkeys(row.arm for row in again if row.leans(where)):
+            in_place = {row.repeats: row for row in again if row.arm == arm}
+            changed = tuple(in_place.get(row.arm_id, row) for row in own)
+            yield replace(match, first=changed) if first else replace(match, second=changed)
+
+
+def _on_same_items(row: Row, other: Row, benchmarks: Sequence[str]) -> bool:
+    return all(
+        name in row.cells and row.cells[name].score.items_hash == other.cells[name].score.items_hash
+        for name in benchmarks
+    )
 
 
 def _of_seeds(rows: tuple[Row, ...]) -> str:

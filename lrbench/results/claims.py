@@ -127,15 +127,15 @@ def judge_claims(
         groups = grouped(rows)
         pools = {claim.where: pooled_spread(groups, claim.where) for claim in claims}
     matches = [match_rows(claim, rows, pools.get(claim.where)) for claim in claims]
-    tests = [match.test if isinstance(match, Match) else None for match in matches]
     supporting, refuting = [], []
-    for claim, test in zip(claims, tests, strict=True):
-        supported, refuted = (1.0, 1.0) if test is None else _p_values(claim, test)
-        supporting.append(supported)
-        refuting.append(refuted)
+    for claim, match in zip(claims, matches, strict=True):
+        measured = (match, *match.others) if isinstance(match, Match) else ()
+        found = [_p_values(claim, one.test) for one in measured]
+        supporting.append(max((supported for supported, _ in found), default=1.0))
+        refuting.append(max((refuted for _, refuted in found), default=1.0))
     family = len(claims) + unread
     supporting, refuting = (
-        holm([*found, *[1.0] * unread])[: len(claims)] for found in (supporting, refuting)
+        holm([*values, *[1.0] * unread])[: len(claims)] for values in (supporting, refuting)
     )
     judgements = []
     for claim, match, p_supported, p_refuted in zip(claims, matches, supporting, refuting, strict=True):

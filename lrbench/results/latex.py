@@ -28,6 +28,7 @@ from lrbench.results.wording import (
     chosen_texts,
     draws_text,
     expert_label,
+    noise_texts,
     notes_on,
     pool_text,
     reported_beside,
@@ -132,7 +133,8 @@ def boards_to_latex(boards: Sequence[Board]) -> str:
             for baseline in baselines_of(board, section):
                 parts.append(_differences(board, section, baseline, where))
             parts += _over_seeds(board, section, where)
-            parts += [rf"\noindent {latex(line, 1000)}\par" for line in chosen_texts(board, section)]
+            lines = (*noise_texts(board, section), *chosen_texts(board, section))
+            parts += [rf"\noindent {latex(line, 1000)}\par" for line in lines]
         parts += [_reported(board, expert, rows) for expert, rows in reported_beside(board).items()]
         notes = list(notes_on(board, boards[0] if position else None))
         parts += [rf"\noindent {latex(note.strip(), 1000)}\par" for note in notes]

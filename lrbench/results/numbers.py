@@ -17,6 +17,7 @@ from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
 from lrbench.results.confidences import Confidences
+from lrbench.results.repeats import noises
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.uses import UNKNOWN
 from lrbench.results.wording import reported_beside, reported_on
@@ -56,6 +57,17 @@ _COST = ("tuned_tokens", "sampled_problems", "sampled_tokens", "seconds")
 _USES = tuple(UNKNOWN.fields)
 # The share of answers cut at the length limit, where that was recorded.
 _TRUNCATED = ("truncated", "truncated_low", "truncated_high")
+# Of an arm measured once more: which one it is, and how many verdicts are others; shares in percent.
+_NOISE = (
+    "repeats",
+    "same_answers",
+    "flipped_of",
+    "flipped_first",
+    "flipped_again",
+    "flipped",
+    "flipped_low",
+    "flipped_high",
+)
 # Of recipes with a second suite: the difference from the untrained expert there, in points.
 _FORGETTING = tuple(f"forgetting_{name}" for name in ("suite", "difference", "low", "high", "p", "verdict"))
 # Of boards whose answers were sampled: how many to every item, pass@k and maj@k, k that many.
@@ -113,6 +125,7 @@ def number_fields(boards: Sequence[Board]) -> list[str]:
         *_USES,
         *(_FORGETTING if any(board.forgetting for board in boards) else ()),
         *(_TRUNCATED if any(cell.truncated for row in rows for cell in row.cells.values()) else ()),
+        *(_NOISE if any(row.noise for row in rows) else ()),
         *((*_DRAWS, *_CALIBRATION) if any(row.draws > 1 for row in rows) else ()),
         *(_STATED if any(cell.score.stated for row in rows for cell in row.cells.values()) else ()),
         *(_TRACED if any(cell.score.traces for row in rows for cell in row.cells.values()) else ()),
@@ -162,6 +175,7 @@ def _lines(board: Board, row: Row) -> Iterator[Line]:
                 "sampled_tokens": row.costs.sampled_tokens,
                 "seconds": row.seconds,
             }
+        line |= _noise(board, row, column)
         line |= row.uses.fields | forgotten | _truncated(row, column) | _draws(row, column)
         yield line | _stated(row, column) | _traced(row, column)
 
@@ -178,6 +192,16 @@ def _truncated(row: Row, column: str) -> Line:
     """The share of answers cut at the length limit, in percent; nothing of the average."""
     found = row.cells[column].truncated if column in row.cells else None
     return {} if found is None else dict(zip(_TRUNCATED, _percent(found), strict=True))
+
+
+def _noise(board: Board, row: Row, column: str) -> Line:
+    """What a second measurement says of noise; nothing of any other row."""
+    for noise in noises([row], board.rows):
+        if column in (AVERAGE, *noise.benchmarks):
+            found = noise.flipped(column)
+            counts = (noise.first.arm, noise.same, found.answers, found.first, found.again)
+            return dict(zip(_NOISE, (*counts, *_percent(found.share)), strict=True))
+    return {}
 
 
 def _percent(found: Estimate) -> tuple[float, float, float]:

@@ -37,18 +37,24 @@ def find_race(
 ) -> Race | None:
     """The race among `groups` in `column`, which is made of `benchmarks`; `pool` says how far runs lie apart.
 
-    A model does not compete with itself under another name. None where the leader has no rival, or one that
-    answered other items: what cannot be tested separates nothing.
+    A model does not compete with itself under another name. What measures an arm once more is a rival of all
+    others where it is separated from the first measurement, and leads nowhere. None where the leader has no
+    rival, or one that answered other items: what cannot be tested separates nothing.
     """
     ranked = sorted(
-        ((value, group) for group in groups if (value := group.value(column)) is not None),
+        (
+            (value, group)
+            for group in groups
+            if (value := group.value(column)) is not None and (not group.is_repeat or group.leans(column))
+        ),
         key=lambda ranked_group: -ranked_group[0],
     )
-    if len(ranked) < 2:
+    leader = next((group for _, group in ranked if not group.is_repeat), None)
+    if leader is None:
         return None
-    leader, race = ranked[0][1], None
-    for _, rival in ranked[1:]:
-        if share_a_model(leader, rival):
+    race = None
+    for _, rival in ranked:
+        if rival is leader or share_a_model(leader, rival):
             continue
         found = _tested(leader, rival, benchmarks, pool, 0.0 if race is None else race.p)
         if found is None:
@@ -93,10 +99,16 @@ def share_a_model(group: Group, other: Group) -> bool:
 
 def _is_same_model(row: Row, other: Row) -> bool:
     shared = row.cells.keys() & other.cells.keys()
-    return row is other or (
-        bool(shared)
-        and all(
-            row.cells[name].score.evaluation_key == other.cells[name].score.evaluation_key for name in shared
+    return (
+        row is other
+        or row.repeats == other.arm_id
+        or other.repeats == row.arm_id
+        or (
+            bool(shared)
+            and all(
+                row.cells[name].score.evaluation_key == other.cells[name].score.evaluation_key
+                for name in shared
+            )
         )
     )
 

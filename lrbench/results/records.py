@@ -190,6 +190,8 @@ class ScoreRecord(Record):
     `stated` holds, draw by draw, how sure the answer to every item says it is (None where it does not), as
     the pattern `confidence` finds it. Read by another pattern, the same answers are recorded anew.
     `traces` is what the answers' tokens say, where that was measured.
+    `answers_hash` is equal for the same answers, all texts in the order of items and draws; earlier versions
+    recorded none.
     """
 
     kind: Literal["score"] = "score"
@@ -222,6 +224,7 @@ class ScoreRecord(Record):
     confidence: str | None = None
     stated: tuple[tuple[Share | None, ...], ...] | None = None
     traces: Traces | None = None
+    answers_hash: str | None = None
     recorded_at: Moment
 
     @model_validator(mode="after")

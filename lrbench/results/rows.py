@@ -30,6 +30,7 @@ from lrbench.evaluation.statistics import (
     mean_over_seeds,
     once,
     pass_at_k_of_items,
+    weaker,
     wilson_interval,
 )
 from lrbench.results.confidences import Confidences, stated_in, votes_in
@@ -125,6 +126,8 @@ class Delta:
     """A row set against a baseline row, over the benchmarks both answered on the same items.
 
     `baseline_variant` says what sets the baseline apart from its namesakes where the row was made otherwise.
+    `repeats` are further measurements of the baseline. Where one is separated from the first, rounding alone
+    moves that column, and the weaker of the comparisons with both holds.
     """
 
     baseline: str
@@ -134,16 +137,31 @@ class Delta:
     baseline_variant: str
     pairs: dict[str, Paired]
     complete: bool
+    repeats: tuple[Repeat, ...] = ()
 
     @cached_property
     def benchmarks(self) -> dict[str, Comparison]:
         """Per benchmark: McNemar's mid-p, or sign flips; Holm over the benchmarks of this pair of rows."""
-        return compare_pairs(self.pairs)
+        return {column: self._held(column, found) for column, found in compare_pairs(self.pairs).items()}
 
     @cached_property
     def average(self) -> Comparison | None:
         """The difference of the averages; None unless every benchmark is paired."""
-        return compare_average(tuple(self.pairs.values())) if self.complete else None
+        if not self.complete:
+            return None
+        return self._held(AVERAGE, compare_average(tuple(self.pairs.values())))
+
+    def _held(self, column: str, found: Comparison) -> Comparison:
+        """What holds against every measurement of the baseline that is not the same as the first."""
+        for repeat in self.repeats:
+            other = repeat.delta.on(column) if repeat.noise.separates(column) else None
+            found = found if other is None else weaker(found, other)
+        return found
+
+    def separates(self, column: str) -> bool:
+        """Whether the two rows are separated in `column`."""
+        found = self.on(column)
+        return found is not None and found.separated
 
     @property
     def value(self) -> float:
@@ -153,6 +171,14 @@ class Delta:
     def on(self, column: str) -> Comparison | None:
         """The comparison shown in `column`, a benchmark or `average`; None where there is none."""
         return self.average if column == AVERAGE else self.benchmarks.get(column)
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A baseline measured once more: `noise` sets that against the first time, `delta` a row against it."""
+
+    noise: Delta
+    delta: Delta
 
 
 @dataclass(frozen=True)
@@ -169,6 +195,8 @@ class Row:
     `made_alike` is equal for rows that were made with the same settings but for the seed. `preset` is the
     known arm that the arm is like; `untrained` says that it is the expert as it is. `against` holds a delta
     for every baseline that the row is set against, by the baseline's arm and in the order of a board.
+    `repeats` is the id of the arm that the row measures once more, with fewer rows written at once, and
+    `noise` sets the row against that one.
     """
 
     arm_id: str
@@ -188,6 +216,12 @@ class Row:
     untrained: bool
     uses: Uses = UNKNOWN
     against: Mapping[str, Delta] = field(default_factory=dict)
+    repeats: str | None = None
+    noise: Delta | None = None
+
+    def leans(self, column: str) -> bool:
+        """Whether the row, a second measurement, is separated from the first in `column`."""
+        return self.noise is not None and self.noise.separates(column)
 
     @cached_property
     def average(self) -> Estimate | None:
@@ -263,6 +297,15 @@ class Group:
     """The rows of one arm that differ by their seeds alone, ordered by seed."""
 
     rows: tuple[Row, ...]
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether it measures another arm once more."""
+        return self.rows[0].repeats is not None
+
+    def leans(self, column: str) -> bool:
+        """Whether one of its rows, a second measurement, is separated from the first in `column`."""
+        return any(row.leans(column) for row in self.rows)
 
     def having(self, column: str) -> list[Row]:
         """The rows with a result in `column`."""

@@ -37,6 +37,7 @@ from lrbench.results.wording import (
     chosen_texts,
     draws_text,
     expert_label,
+    noise_texts,
     notes_on,
     only_seed,
     pool_text,
@@ -80,6 +81,7 @@ def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] 
                 parts += [f"{draws_text(section)}:", _table(sampled)]
             for title, cells in answers_cells(section, _SCRIPT):
                 parts += [f"{title}:", _table(cells)]
+            parts += [markdown(line, LONGEST_LINE) for line in noise_texts(board, section)]
             parts += chosen_texts(board, section)
             for baseline in baselines_of(board, section):
                 parts.append(f"Difference from `{markdown(baseline)}`, these runs:")

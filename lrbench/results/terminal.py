@@ -49,6 +49,7 @@ from lrbench.results.wording import (
     expert_label,
     forgetting_text,
     interval_text,
+    noise_texts,
     notes_on,
     only_seed,
     pool_text,
@@ -127,7 +128,7 @@ def show_boards(
                 console.print(
                     _means_matrix(board, means) if fits else _means_blocks(board, means, console.width)
                 )
-            for line in chosen_texts(board, section):
+            for line in (*noise_texts(board, section), *chosen_texts(board, section)):
                 console.print()
                 console.print(Text(line))
             if section[0].recipe in declared:

@@ -128,7 +128,7 @@ class ArmsInUse:
         tokens = sum(score.tokens or 0 for score in scores)
         answers = sum(score.n * len(score.outcomes) for score in scores)
         passes = sum(_passes(score) for score in scores)
-        answer = None if arm is None else _answer(arm)
+        answer = None if arm is None else answer_of(arm)
         read = None if arm is None else self._read_by(arm)
         plain = answer is not None and not answer.identity
         return Uses(
@@ -155,7 +155,7 @@ class ArmsInUse:
         return self._read_by(arm).arms
 
     def _read_by(self, arm: ArmRecord) -> _Read:
-        answer, ingredients = _answer(arm), _ingredients(arm)
+        answer, ingredients = answer_of(arm), _ingredients(arm)
         if answer is None or (ingredients is None and "source" in arm.settings):
             return _Read()
         learnt = [] if ingredients is None else [ingredients]
@@ -221,7 +221,7 @@ def _passes(score: ScoreRecord) -> int:
     return (score.tokens or 0) if score.passes is None else sum(score.passes.values())
 
 
-def _answer(arm: ArmRecord) -> Answer | None:
+def answer_of(arm: ArmRecord) -> Answer | None:
     """What writes the arm's answers; None where that is of a kind that is not known here."""
     return _read_answer(json.dumps(arm.settings.get("answer", PLAIN.word)))
 

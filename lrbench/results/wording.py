@@ -11,6 +11,7 @@ from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
 from lrbench.results.choosing import chosen_points
 from lrbench.results.protocols import differing_suites
+from lrbench.results.repeats import Noise, noises
 from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.text import plain
@@ -244,6 +245,34 @@ def chosen_texts(board: Board, section: list[Row]) -> list[str]:
     ]
 
 
+def noise_texts(board: Board, section: list[Row]) -> list[str]:
+    """Of every arm that was measured once more: how many verdicts rounding flips, and which way."""
+    return [_noise_text(noise, section) for noise in noises(section, board.rows)]
+
+
+def _noise_text(noise: Noise, section: list[Row]) -> str:
+    first, again = row_label(noise.first, section), row_label(noise.again, section)
+    found = noise.flipped(AVERAGE)
+    what = f"Noise: {again} is {first} measured once more, with fewer rows written at once."
+    if noise.same:
+        return f"{what} Every answer is the same, all {found.answers:,} of them."
+    share = (
+        f"{100 * found.share.value:.1f}% {interval_text(found.share)} of {found.answers:,} verdicts flipped"
+    )
+    ways = f"{found.first:,} right in {first} alone, {found.again:,} in {again} alone"
+    parts = [f"{what} {share} ({ways})"]
+    if len(noise.benchmarks) > 1 and found.first + found.again:
+        each = ((name, noise.flipped(name)) for name in noise.benchmarks)
+        flips = (
+            f"{plain(name, LONGEST_NAME)} {one.first + one.again} of {one.answers:,}" for name, one in each
+        )
+        parts.append(f"; {', '.join(flips)}")
+    compared = None if noise.again.noise is None else noise.again.noise.average
+    if compared is not None:
+        parts.append(f". On average {comparison_text(compared)}")
+    return f"{''.join(parts)}."
+
+
 def reported_beside(board: Board) -> dict[str, tuple[ReportedResult, ...]]:
     """Expert -> what the paper reports for it, where that has all of the board's benchmarks."""
     found = {
@@ -285,6 +314,8 @@ def notes_on(board: Board, other: Board | None = None) -> Iterator[str]:
             f"{FORGETTING}: difference from the untrained expert on {plain(suite, LONGEST_NAME)}, in points "
             "with its 95% interval; below 0 is lost."
         )
+    for noise in noises(board.rows, board.rows):
+        yield from _notes_on_noise(noise)
     for row in board.rows:
         yield from _notes_on_row(row)
     if other is not None and other.suite == board.suite:
@@ -309,6 +340,18 @@ def _notes_on_outcomes(board: Board) -> Iterator[str]:
     if grouped:
         names = ", ".join(plain(name, LONGEST_NAME) for name in grouped)
         yield (f"{names}: items come in groups, which intervals and tests count instead of items.")
+
+
+def _notes_on_noise(noise: Noise) -> Iterator[str]:
+    """Where rounding leans one way, and what that means for verdicts."""
+    if noise.leaning:
+        first, again = _arm_label(noise.first), _arm_label(noise.again)
+        where = ", ".join(plain(column, LONGEST_NAME) for column in noise.leaning)
+        name = f"{again} of {plain(noise.again.recipe, LONGEST_NAME)}{_of_seed(noise.again.seed)}"
+        yield (
+            f"{name} is separated from {first}, the same measured before, in {where}: verdicts there against "
+            f"{first} are the weaker of those against {first} and against {again}."
+        )
 
 
 def _notes_on_row(row: Row) -> Iterator[str]:

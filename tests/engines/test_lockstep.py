@@ -13,6 +13,7 @@ from lrbench.errors import RunError
 from lrbench.methods.answers import (
     ANSWERS,
     OWN,
+    Again,
     Answer,
     Force,
     Plain,
@@ -59,6 +60,7 @@ KNOWN: list[Answer] = [
     Plain(),
     Prefill(prefill=""),
     Vote(vote=1),
+    Again(again="1/2"),
     mix(alpha=0.2, expert=1, amateur=-1),
     mix({"signal": "kl", "above": 2.5}, expert=1, amateur=-1),
     mix({"signal": "step", "below": 3}, expert=1, amateur=-1),

@@ -108,17 +108,22 @@ def test_a_protocol_names_everything_that_defines_a_score() -> None:
     first = described(items)
     others = [
         described(items, dtype="bfloat16"),
+        described(items, dtype="bfloat16", batch_size=32),
         described(items, engine="vllm"),
         described(choose_items(SUITE["hard"], None, limit=100)),
         described(choose_items(SUITE["hard"], None, listed=items.ids)),
         described(choose_items(SUITE["hard"], None, listed=items.ids[:100])),
         described(choose_items(SUITE["formal"], None)),
     ]
-    assert len({str(one) for one in [first, *others]}) == 7
+    assert len({str(one) for one in [first, *others]}) == 8
+    # What rounds so little that it decides nothing says nothing.
+    assert described(items, batch_size=32) == first
 
 
-def described(items: ItemSet, engine: str = "hf", dtype: str = "float32") -> dict[str, Any]:
-    return protocol(SUITE[items.benchmark], items, engine=engine, dtype=dtype)
+def described(
+    items: ItemSet, engine: str = "hf", dtype: str = "float32", batch_size: int | str = 64
+) -> dict[str, Any]:
+    return protocol(SUITE[items.benchmark], items, engine=engine, dtype=dtype, batch_size=batch_size)
 
 
 def test_canary_prompts_tell_templates_and_system_prompts_apart(tokenizer: Any) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lrbench.methods.answers import ANSWERS, OWN, Lead, Mix, Plain, Vote, majority
+from lrbench.methods.answers import ANSWERS, OWN, Again, Lead, Mix, Plain, Vote, majority
 from lrbench.store.canonical import stable_hash
 
 WRITTEN: dict[str, Any] = {
@@ -26,6 +26,8 @@ WRITTEN: dict[str, Any] = {
     "force": {"force": {"It": "We", " it": " we"}, "first": 2},
     "force_all": {"force": {"It": "We"}},
     "vote": {"vote": 8, "temperature": 1},
+    "again": {"again": "1/2"},
+    "again_16": {"again": 16},
 }
 
 
@@ -36,7 +38,8 @@ def read(written: dict[str, Any]) -> Any:
 
 def test_the_field_that_gives_an_answer_away_is_required_and_of_no_other() -> None:
     telling = [next(iter(answer.model_fields), None) for answer in ANSWERS]
-    assert telling == [None, "mix", "prefill", "route", "lead", "stop_bias", "budget", "force", "vote"]
+    known = ["mix", "prefill", "route", "lead", "stop_bias", "budget", "force", "vote", "again"]
+    assert telling == [None, *known]
     first = [next(iter(answer.model_fields.values())) for answer in ANSWERS[1:]]
     assert all(field.is_required() for field in first)
 
@@ -102,6 +105,8 @@ def test_a_model_without_weight_is_read_only_where_it_is_compared() -> None:
         ("force", '"We" for "It", " we" for " it" at the first 2 places'),
         ("force_all", '"We" for "It" everywhere'),
         ("vote", "majority of 8 samples at temperature 1"),
+        ("again", "again, 1/2 of the rows at once"),
+        ("again_16", "again, 16 rows at once"),
     ],
 )
 def test_labels_say_what_an_answer_is(name: str, label: str) -> None:
@@ -128,6 +133,8 @@ def test_labels_say_what_an_answer_is(name: str, label: str) -> None:
         ({"force": {"a": "b"}, "first": 0}, "greater than or equal to 1"),
         ({"vote": 0}, "greater than or equal to 1"),
         ({"vote": 3, "temperature": 0}, "greater than 0"),
+        ({"again": "half"}, "Input should be '1/2', '1/3' or '1/4'"),
+        ({"again": 0}, "greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_is_refused(written: dict[str, Any], said: str) -> None:
@@ -135,7 +142,7 @@ def test_what_cannot_be_is_refused(written: dict[str, Any], said: str) -> None:
         read(written)
 
 
-@pytest.mark.parametrize("name", ["prefill", "vote"])
+@pytest.mark.parametrize("name", ["prefill", "vote", "again"])
 @pytest.mark.parametrize("engine", ["hf", "vllm", "server"])
 def test_any_engine_writes_what_one_model_writes_by_itself(name: str, engine: str) -> None:
     assert read(WRITTEN[name]).unservable(engine) is None
@@ -180,6 +187,13 @@ def test_samples_of_a_vote_have_seeds_of_their_own() -> None:
     assert seeds[:3] == Vote(vote=3).seeds((5, 6))
     assert set(seeds).isdisjoint(Vote(vote=8).seeds((5, 7)))
     assert set(seeds).isdisjoint(Vote(vote=8, seed=1).seeds((5, 6)))
+
+
+@given(st.integers(1, 400), st.sampled_from(["1/2", "1/3", "1/4", 1, 5, 64, 300]))
+def test_once_more_is_always_with_fewer_rows_at_once(own: int, share: Any) -> None:
+    rows = Again(again=share).rows_at_once(own)
+    assert 1 <= rows < own or rows == own == 1
+    assert Plain().rows_at_once(own) == own
 
 
 def test_the_majority_is_the_first_of_the_answers_with_most_votes() -> None:

@@ -66,7 +66,7 @@ class TestProtocol:
         plain = make_measured(measure=None)
         (arm, *_) = plan_recipe(plain, runs).arms
         for score in arm.scores:
-            before = protocol(score.measured, score.items, engine="hf", dtype="float32")
+            before = protocol(score.measured, score.items, engine="hf", dtype="float32", batch_size=64)
             assert score.protocol == before
             assert before["decoding"] == "greedy"
             assert before.keys().isdisjoint(MEASURE)

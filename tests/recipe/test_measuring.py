@@ -17,7 +17,10 @@ from lrbench.recipe.loading import load_recipe
         ('{confidence: "(("}', "23: measure.confidence: the pattern is none: missing ), unterminated"),
         ('{confidence: "sure"}', "23: measure.confidence: the pattern has no group; put parentheses around"),
         ("{confidence: 5}", "23: measure.confidence: found 5, allowed is text"),
-        ("{}", "1: measure: measures nothing; give `samples`, `confidence`, `traces` or `forgetting`"),
+        (
+            "{}",
+            "1: measure: measures nothing; give `samples`, `confidence`, `traces`, `repeats` or `forgetting`",
+        ),
         ("{temperature: 0.5}", "1: measure: measures nothing"),
         (
             "{forgetting: embedded_tolk}",

@@ -157,7 +157,7 @@ evaluation:
   engine: {name: hf, url: null, served_as: null}
 measure:
   {samples: 4, temperature: 0.6, top_p: 0.95, seed: 0, confidence: (\\d+)%, forgetting: embedded_talk,
-   traces: true}
+   traces: true, repeats: 2}
 controls: {of: mine, prefill: First, forced: {force: {"It": "We"}, first: 2}}
 compare: {subject: mine, against: null}
 claims: []

@@ -239,7 +239,7 @@ def recorded_arm(
     ]
     chosen = {benchmark: choose_items(EMBEDDED7[benchmark], None, ITEMS) for benchmark in BENCHMARKS}
     protocols = {
-        benchmark: protocol(EMBEDDED7[benchmark], items, engine="hf", dtype="float32")
+        benchmark: protocol(EMBEDDED7[benchmark], items, engine="hf", dtype="float32", batch_size=64)
         for benchmark, items in chosen.items()
     }
     for benchmark, count in zip(BENCHMARKS, right, strict=True):

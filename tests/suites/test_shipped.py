@@ -52,7 +52,9 @@ def test_protocols_are_what_they_were(name: str) -> None:
     found = {}
     for benchmark in shipped_suite(name).benchmarks:
         items = ItemSet(benchmark.name, (), ("a",), "d" * 64, "e" * 64, limit=5, listed=True)
-        found[benchmark.name] = stable_hash(protocol(benchmark, items, engine="hf", dtype="float32"))[:16]
+        found[benchmark.name] = stable_hash(
+            protocol(benchmark, items, engine="hf", dtype="float32", batch_size=64)
+        )[:16]
     assert found == PROTOCOLS[name]
     assert list(found) == list(PROTOCOLS[name])
 
@@ -72,7 +74,7 @@ def test_every_folder_is_a_suite_that_is_known() -> None:
 def test_a_protocol_leads_back_to_its_benchmark_and_grader(name: str) -> None:
     for benchmark in shipped_suite(name).benchmarks:
         items = ItemSet(benchmark.name, (), (), "", "")
-        recorded = recorded_benchmark(protocol(benchmark, items, engine="hf", dtype="float32"))
+        recorded = recorded_benchmark(protocol(benchmark, items, engine="hf", dtype="float32", batch_size=64))
         assert (recorded.name, recorded.grader) == (benchmark.name, benchmark.grader)
         assert recorded.shipped is not None
         assert recorded.shipped.data == benchmark.data

@@ -91,6 +91,7 @@ from lrbench.evaluation.statistics.values import (
     Verdict,
     count_flips,
 )
+from lrbench.evaluation.statistics.weaker import weaker
 
 __all__ = [
     "BINS",
@@ -169,5 +170,6 @@ __all__ = [
     "table_of",
     "tokens_after_first_right",
     "variance_of",
+    "weaker",
     "wilson_interval",
 ]

@@ -205,11 +205,12 @@ class Estimator:
         if model is None:
             return None
         prompt = _usual(task.model)[0]
+        at_once = min(self._batch_size(model, prompt + task.most), task.per_shard, max(1, task.rows))
         return writing(
             model,
             rows=task.rows,
             shards=ceil(task.rows / task.per_shard),
-            batches=batches(task.rows, task.per_shard, self._batch_size(model, prompt + task.most)),
+            batches=batches(task.rows, task.per_shard, task.narrowed(at_once)),
             prompt=prompt,
             written=task.mean,
             most=task.most,

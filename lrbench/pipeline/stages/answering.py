@@ -111,12 +111,15 @@ class AnsweredBy:
         from lrbench.models.prompt import render_answer
         from lrbench.sampling.engines.base import GREEDY
         from lrbench.sampling.engines.given import GivenEngine
+        from lrbench.sampling.engines.narrowed import NarrowedEngine
         from lrbench.sampling.engines.voting import write_answers
 
         tokenizer = workspace.expert.tokenizer
         with self._engine(workspace, choice, inputs) as engine:
             given = render_answer(tokenizer, self.answer.given) if self.answer.given else []
             writing = GivenEngine(engine, given) if given else engine
+            if self.answer.repeats:
+                writing = NarrowedEngine(writing, self.answer.rows_at_once)
             stops = frozenset(engine.rules.stop_ids)
 
             def reads(completion: tuple[int, ...]) -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lrbench.data.rules import Row
 from lrbench.evaluation.graded_items import DRAW, VOTE, read_draws, read_item_rows, write_item_rows
 from lrbench.evaluation.items import ItemSet
-from lrbench.evaluation.protocol import OWN_FIELDS, protocol
+from lrbench.evaluation.protocol import NEW_FIELDS, OWN_FIELDS, protocol
 from lrbench.evaluation.repeats import Repeats
 from lrbench.methods.answers import OWN, Plain
 from lrbench.methods.plugins import CHANGED
@@ -29,7 +29,7 @@ from lrbench.pipeline.stages.tasks import Known, Task, Writing, mean_written
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.measuring import Draws
-from lrbench.recipe.schema import EngineChoice
+from lrbench.recipe.schema import BatchSize, EngineChoice, Runtime
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 from lrbench.store.keys import stage_key
@@ -54,12 +54,13 @@ class BenchmarkScore(Stage):
     `repeats` says how many items the adapter has learnt from, where that was counted; it decides nothing.
     `drawn` says how answers are sampled; None has the likeliest tokens, once. `traced` keeps how likely the
     answers are to the arm's model and when they were first right; what was written before does not say.
+    At most `batch_size` rows are written at once.
     """
 
     name: ClassVar[str] = "evaluate"
     version: ClassVar[int] = 3
     own_fields: ClassVar[Mapping[str, str]] = {**OWN_FIELDS, **CHANGED}
-    new_fields: ClassVar[Mapping[str, str]] = MARKS
+    new_fields: ClassVar[Mapping[str, str]] = {**MARKS, **NEW_FIELDS}
 
     arm: str
     expert: LocatedModel
@@ -71,6 +72,7 @@ class BenchmarkScore(Stage):
     repeats: Repeats | None = None
     drawn: Draws | None = None
     traced: bool = False
+    batch_size: BatchSize = Runtime().batch_size
 
     @property
     def benchmark(self) -> str:
@@ -90,7 +92,13 @@ class BenchmarkScore(Stage):
     @property
     def protocol(self) -> dict[str, Any]:
         """How the score is measured."""
-        greedy = protocol(self.measured, self.items, engine=self.engine.name, dtype=self.expert.dtype)
+        greedy = protocol(
+            self.measured,
+            self.items,
+            engine=self.engine.name,
+            dtype=self.expert.dtype,
+            batch_size=self.batch_size,
+        )
         return greedy if self.drawn is None else greedy | self.drawn.protocol
 
     @property
@@ -177,7 +185,8 @@ class BenchmarkScore(Stage):
         # Every model that is read besides the arm's own takes about as long as that.
         read = 1 + len(self.answered_by.readers)
         rows = self.size * self.samples * self.answered_by.answer.samples * read
-        return Writing(self.expert, self.engine, rows, ITEMS_PER_SHARD, mean, most)
+        narrowed = self.answered_by.answer.rows_at_once
+        return Writing(self.expert, self.engine, rows, ITEMS_PER_SHARD, mean, most, narrowed)
 
     def completions(self, statistics: Mapping[str, Any]) -> int:
         """Items, as often as each was answered."""

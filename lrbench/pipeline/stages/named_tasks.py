@@ -15,7 +15,7 @@ from lrbench.data.rules import Row
 from lrbench.errors import UserError
 from lrbench.evaluation.graded_items import read_item_rows, write_item_rows
 from lrbench.evaluation.named_tasks.named_task import TOO_LONG
-from lrbench.methods.answers import HERE, Plain
+from lrbench.methods.answers import HERE, Again, Plain
 from lrbench.models.source import LocatedModel
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.checking import About, Check
@@ -99,7 +99,7 @@ class TaskScore(BenchmarkScore):
                 f"`{self.benchmark}` asks how likely answers are, which the engine {self.engine.name} does "
                 f"not say; evaluate with `{HERE}`"
             )
-        if not isinstance(self.answered_by.answer, Plain):
+        if not isinstance(self.answered_by.answer, Plain | Again):
             raise UserError(
                 f"`{self.benchmark}` asks how likely answers are, which is said of one model alone, and the "
                 f"arm {self.arm} answers by {self.answered_by.answer.label}; leave the task or the arm out"
@@ -110,7 +110,8 @@ class TaskScore(BenchmarkScore):
         most = max(1, self.most_new_tokens)
         mean = mean_written(self, known, self.expert, most)
         rows = self.size * self.answered_by.answer.samples * (1 + len(self.answered_by.readers))
-        return Writing(self.expert, self.engine, rows, ITEMS_PER_SHARD, mean, most)
+        narrowed = self.answered_by.answer.rows_at_once
+        return Writing(self.expert, self.engine, rows, ITEMS_PER_SHARD, mean, most, narrowed)
 
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
@@ -179,7 +180,8 @@ class _Answering:
         merged = stage.answered_by.fidelity.merged_in_bfloat16
         model = self._at("likely", lambda: expert.with_adapter(own, merged))
         size = self._workspace.runtime.batch_size
-        rows = size if isinstance(size, int) else DEFAULT_ROWS
+        rows = min(size if isinstance(size, int) else DEFAULT_ROWS, len(pairs))
+        rows = stage.answered_by.answer.rows_at_once(max(1, rows))
         return likelihoods(model, pairs, rows, expert.token_rules.context)
 
     def _at(self, kind: str, open_: Callable[[], AbstractContextManager[Any]]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Writing:
     """A model writes `rows` completions, `per_shard` of them at a time, with on average `mean` tokens each.
 
-    `most` is the most tokens that one may have.
+    `most` is the most tokens that one may have. Of the rows that are usually written at once it writes as
+    many as `narrowed` says.
     """
 
     model: LocatedModel
@@ -26,6 +27,7 @@ class Writing:
     per_shard: int
     mean: float
     most: int
+    narrowed: Callable[[int], int] = int
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ class GivenEngine(Engine):
         """That of the engine that goes on."""
         return self.engine.title
 
+    def rows_at_once(self, requests: Sequence[Request]) -> int:
+        """As many as the engine that goes on."""
+        return self.engine.rows_at_once(requests)
+
     def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """One completion per request, in the given order."""
         return [answered.completion for answered in self.answer_requests(requests, decoding)]

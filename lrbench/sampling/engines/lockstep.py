@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from lrbench.errors import RunError
 from lrbench.methods.answers import (
     OWN,
+    Again,
     Answer,
     Force,
     Lead,
@@ -177,7 +178,7 @@ def phases_of(answer: Answer, token_of: TokenOf | None = None) -> tuple[Phase, .
         assert token_of is not None
         changes = {token_of(unwanted): token_of(wanted) for unwanted, wanted in answer.force.items()}
         return (Phase((OWN,), partial(Forcing, changes, answer.first, OWN)),)
-    if isinstance(answer, Plain | Prefill | Vote):
+    if isinstance(answer, Plain | Prefill | Vote | Again):
         return (alone(OWN),)
     if isinstance(answer, Phased):
         return answer.phases()

@@ -123,6 +123,10 @@ class ServerEngine(Engine):
         """What messages call it."""
         return f"the engine {self.name} at {self.endpoint.url}"
 
+    def rows_at_once(self, requests: Sequence[Request]) -> int:
+        """As many as it has connections; the server batches them as it sees fit."""
+        return min(self.endpoint.connections, len(requests))
+
     def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """One HTTP request per prompt; the first failure calls off those that have not begun."""
         return _in_parallel(

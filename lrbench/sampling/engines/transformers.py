@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -53,6 +54,18 @@ class TransformersEngine(Engine):
     def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """One completion per request, in the given order."""
         return self._all(requests, partial(self._completed, decoding))
+
+    def rows_at_once(self, requests: Sequence[Request]) -> int:
+        """As declared, or as many as fit."""
+        return min(self._at_once(requests), len(requests))
+
+    def complete_narrowly(
+        self, requests: Sequence[Request], decoding: Decoding, rows: int
+    ) -> list[tuple[int, ...]]:
+        """Rows that are done make place for others here too."""
+        narrow = copy(self)
+        narrow.batch_size = rows
+        return narrow.complete_requests(requests, decoding)
 
     def log_probabilities_of(
         self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]

@@ -61,6 +61,7 @@ class VllmModel:
         if not ranks:
             raise ModelError(f"vLLM runs adapters up to rank {LORA_RANKS[-1]}, not {largest_rank}")
         self.rules = rules
+        self.most_rows = MOST_ROWS if batch_size == "auto" else batch_size
         self._adapters: dict[Path, int] = {}
         try:
             self.llm = LLM(
@@ -68,7 +69,7 @@ class VllmModel:
                 dtype=model.dtype,
                 # -1: the model's own context, or as much of it as the KV cache holds.
                 max_model_len=-1,
-                max_num_seqs=MOST_ROWS if batch_size == "auto" else batch_size,
+                max_num_seqs=self.most_rows,
                 seed=0,
                 enforce_eager=True,
                 generation_config="vllm",
@@ -89,7 +90,8 @@ class VllmModel:
 
     def engine(self, adapter: Path | None) -> VllmEngine:
         """The model with the adapter of a folder, or as it is for None."""
-        return VllmEngine(self.llm, self.rules, None if adapter is None else self._request(adapter))
+        request = None if adapter is None else self._request(adapter)
+        return VllmEngine(self.llm, self.rules, request, self.most_rows)
 
     def _request(self, adapter: Path) -> Any:
         from vllm.lora.request import LoRARequest
@@ -104,10 +106,16 @@ class VllmEngine(Engine):
 
     name = "vllm"
 
-    def __init__(self, llm: Any, rules: TokenRules, adapter: Any) -> None:
+    def __init__(self, llm: Any, rules: TokenRules, adapter: Any, most_rows: int = MOST_ROWS) -> None:
+        """`most_rows` run at a time."""
         self.llm = llm
+        self.most_rows = most_rows
         self.rules = rules
         self.adapter = adapter
+
+    def rows_at_once(self, requests: Sequence[Request]) -> int:
+        """As many as vLLM was started for."""
+        return min(self.most_rows, len(requests))
 
     def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """All requests at once: vLLM batches them itself."""
