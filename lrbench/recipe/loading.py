@@ -22,7 +22,13 @@ from lrbench.recipe.placing import placed_paths
 from lrbench.recipe.schema import Recipe
 from lrbench.recipe.spelling import correct_names
 from lrbench.recipe.suites import with_suites
-from lrbench.recipe.sweeping import WrittenVariant, check_choices, correct_swept_names, written_variants
+from lrbench.recipe.sweeping import (
+    WrittenVariant,
+    check_choices,
+    correct_swept_names,
+    remark_on_size,
+    written_variants,
+)
 from lrbench.recipe.validating import is_valid, valid_sections, validated
 
 logger = logging.getLogger(__name__)
@@ -57,8 +63,8 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
     if not is_valid(written):
         written = correct_names(written, problems)
     written = correct_swept_names(written, problems)
-    misplaced: list[Problem] = []
-    written = placed_paths(written, misplaced)
+    remarks: list[Problem] = []
+    written = placed_paths(written, remarks)
     recipe = _checked(written, problems)
     check_choices(written, problems)
     variants = written_variants(written, problems)
@@ -68,7 +74,8 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
         raise recipe_error(problems, source)
     warnings = _ignored([variant.recipe for variant in variants] or [written], checked or [recipe])
     # What an extended file sets is meant for all that extend it, and may well be nothing to this one.
-    own = [*misplaced, *(found for found in warnings if _is_own(found, source))]
+    remarks += filter(None, [remark_on_size(written)])
+    own = [*remarks, *(found for found in warnings if _is_own(found, source))]
     return recipe, [str(warning) for warning in in_reading_order(own, source)]
 
 

@@ -6,7 +6,7 @@ so that a swept value is held to exactly what a fixed one is held to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -16,7 +16,9 @@ from lrbench.recipe.messages import Path, Problem, excerpt, nearest
 from lrbench.recipe.nodes import Entry, Fields, Items, Leaf, Node, find, plain, replaced, value_position
 from lrbench.recipe.suites import SECOND
 
-MAX_VARIANTS = 1000
+# Beyond these a plan takes seconds, and beyond those its recipes do not fit into a small machine's memory.
+MANY_VARIANTS = 1000
+MAX_VARIANTS = 100_000
 ANY_FIELD = (
     "swept is any field that can change a result, such as `divergence.alpha` or "
     "`arms.lightr.training.updates`"
@@ -89,17 +91,8 @@ def written_variants(recipe: Fields, problems: list[Problem]) -> list[WrittenVar
     sweep = _given(recipe, "sweep")
     if not isinstance(sweep, Fields):
         return []
-    grid, points = _given(sweep, "grid"), _given(sweep, "points")
     fields = sweepable_fields(_arm_names(recipe))
-    sizes = {
-        field: len(entry.node.items)
-        for field, entry in (grid.entries if isinstance(grid, Fields) else {}).items()
-        if field in fields and isinstance(entry.node, Items) and entry.node.items
-    }
-    listed = [
-        [field for field in point.entries if field in fields] if isinstance(point, Fields) else []
-        for point in (points.items if isinstance(points, Items) else ())
-    ]
+    sizes, listed = _swept(sweep, fields)
     count = _count(recipe, sizes, len(listed))
     if count > MAX_VARIANTS:
         message = f"with its seeds it stands for {count:,} recipes, allowed are at most {MAX_VARIANTS:,}"
@@ -116,6 +109,37 @@ def written_variants(recipe: Fields, problems: list[Problem]) -> list[WrittenVar
             variant = _fields(replaced(variant, fields[field], Entry(value.position, value)))
         variants.append(WrittenVariant(("sweep", *choice[0][1][:2]), variant))
     return variants
+
+
+def remark_on_size(recipe: Fields) -> Problem | None:
+    """What to know before a sweep that stands for very many recipes; None of every other."""
+    sweep = _given(recipe, "sweep")
+    if not isinstance(sweep, Fields):
+        return None
+    sizes, listed = _swept(sweep, sweepable_fields(_arm_names(recipe)))
+    count = _count(recipe, sizes, len(listed))
+    if count <= MANY_VARIANTS:
+        return None
+    message = (
+        f"with its seeds it stands for {count:,} recipes; planning them takes about {count / 200:.0f} s, and "
+        "`lrbench plan` says what making them takes"
+    )
+    return Problem(recipe.entries["sweep"].key, ("sweep",), message)
+
+
+def _swept(sweep: Fields, fields: Mapping[str, Path]) -> tuple[dict[str, int], list[list[str]]]:
+    """How many values every field of the grid has, and which fields every listed point sets."""
+    grid, points = _given(sweep, "grid"), _given(sweep, "points")
+    sizes = {
+        field: len(entry.node.items)
+        for field, entry in (grid.entries if isinstance(grid, Fields) else {}).items()
+        if field in fields and isinstance(entry.node, Items) and entry.node.items
+    }
+    listed = [
+        [field for field in point.entries if field in fields] if isinstance(point, Fields) else []
+        for point in (points.items if isinstance(points, Items) else ())
+    ]
+    return sizes, listed
 
 
 def _count(recipe: Fields, sizes: dict[str, int], points: int) -> int:

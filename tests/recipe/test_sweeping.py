@@ -9,7 +9,8 @@ import pytest
 
 from lrbench.embedded.assets import available_models
 from lrbench.errors import RecipeError
-from lrbench.recipe.loading import load_recipe
+from lrbench.recipe import sweeping
+from lrbench.recipe.loading import load_recipe, load_with_warnings
 from tests.commands import QUICKSTART
 
 Refusal = Callable[..., list[str]]
@@ -133,8 +134,10 @@ def test_wrong_seeds_are_told(refusal: Refusal, changed: Changed, seeds: str, to
         (
             "{grid: {data.problems: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],"
             " data.seed: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],"
-            " training.updates: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], evaluation.limit: [1, 2]}}",
-            "19:1: sweep: with its seeds it stands for 2,000 recipes, allowed are at most 1,000",
+            " training.updates: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],"
+            " evaluation.limit: [1, 2, 3, 4, 5, 6, 7, 8, 9],"
+            " data.held_out: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}}",
+            "19:1: sweep: with its seeds it stands for 108,000 recipes, allowed are at most 100,000",
         ),
     ],
 )
@@ -193,3 +196,15 @@ def test_a_section_of_the_wrong_type_is_told_though_the_sweep_leads_through_it(
         load_recipe(tmp_path / "wrong.yaml", [f"sweep.grid.{field}" for field in SWEPT])
     assert section in str(refused.value)
     assert "`arms.." not in str(refused.value)
+
+
+def test_a_sweep_of_very_many_recipes_is_a_warning(
+    small: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sweeping, "MANY_VARIANTS", 3)
+    sweep = "{grid: {divergence.beta: [0.1, 0.2, 0.3], training.learning_rate: [0.001, 0.002]}}"
+    Path("r.yaml").write_text(f"{small}sweep: {sweep}\n")
+    recipe, (warning,) = load_with_warnings("r.yaml")
+    assert recipe.sweep is not None
+    assert warning.startswith("r.yaml:19:1: sweep: with its seeds it stands for 6 recipes; planning them")
