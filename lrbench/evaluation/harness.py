@@ -86,10 +86,18 @@ class BenchmarkTask:
             )
         ]
 
+    def asked(self, row: Row) -> str:
+        """The user's turn that asks an item."""
+        return user_turn(row["problem"], self.examples, self.benchmark.prompt)
+
     def _document(self, row: Row) -> dict[str, str]:
         """One item as lm-eval passes it around."""
-        asked = user_turn(row["problem"], self.examples, self.benchmark.prompt)
-        return {"id": row["id"], "problem": row["problem"], "answer": row["answer"], PROMPT: asked}
+        return {
+            "id": row["id"],
+            "problem": row["problem"],
+            "answer": row["answer"],
+            PROMPT: self.asked(row),
+        }
 
 
 def _config(benchmark: Benchmark) -> dict[str, Any]:

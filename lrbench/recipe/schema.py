@@ -312,7 +312,8 @@ class Runtime(Section):
     fetched once). At most `batch_size` prompts are completed at once (auto: as many as memory has room for).
     Training takes `tokens_per_forward` at once (null: by device), may keep fewer activations
     (`gradient_checkpointing`), may be compiled by torch, and may be done by several `processes`. Stages that
-    do not need each other may be made by several `workers` at once.
+    do not need each other may be made by several `workers` at once. With a `queue` free rows take prompts of
+    the next shard (null: by device).
     """
 
     data_root: Annotated[str, Field(min_length=1)] | None = None
@@ -325,6 +326,7 @@ class Runtime(Section):
     compile: bool = False
     processes: Count = 1
     workers: Count = 1
+    queue: bool | None = None
 
 
 class Sweep(Section):

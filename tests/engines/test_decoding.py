@@ -132,7 +132,7 @@ def test_a_row_is_the_same_whatever_comes_and_goes_beside_it(
     }
     choice = Choice(NO_TOKENS, Decoding(temperature), torch.device("cpu"))
     decoder = Decoder([model_of(tiny_model)], STOPS, choice, at_once, Padding())
-    found = dict(decoder.complete(requests))
+    found = dict(decoder.complete(requests.items()))
     for index, (prompt, (_, seed, room)) in enumerate(zip(prompts, rows, strict=True)):
         assert found[index] == alone(tiny_model, prompt, temperature, seed)[:room]
 
@@ -157,7 +157,7 @@ def rooms(*new_tokens: int, prompt: int = 3) -> dict[int, Request]:
 
 def watched(model: Any, requests: dict[int, Request], at_once: int) -> Watched:
     decoder = Watched(model, at_once)
-    found = dict(decoder.complete(requests))
+    found = dict(decoder.complete(requests.items()))
     assert {index: len(ids) for index, ids in found.items()} == {
         index: request.max_new_tokens for index, request in requests.items()
     }
@@ -206,7 +206,7 @@ def counted(model: Any, prompts: Sequence[int], rooms: Sequence[int]) -> Padding
         index: Request((9,) * length, room, 0)
         for index, (length, room) in enumerate(zip(prompts, rooms, strict=True))
     }
-    dict(Decoder([model], (), choice, 8, padding).complete(requests))
+    dict(Decoder([model], (), choice, 8, padding).complete(requests.items()))
     return padding
 
 

@@ -57,6 +57,7 @@ RUNTIME = {
     ("runtime", "compile"),
     ("runtime", "processes"),
     ("runtime", "workers"),
+    ("runtime", "queue"),
 }
 
 # Another valid value for the fields where none follows from the type alone.

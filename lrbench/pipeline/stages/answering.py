@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from lrbench.evaluation.language_model import Write
     from lrbench.evaluation.traces import LogProbabilities
     from lrbench.sampling.engines.answered import Answered
-    from lrbench.sampling.engines.base import Decoding, Engine
+    from lrbench.sampling.engines.base import Decoding, Engine, Request
+
+
+# A prompt that will be asked, how many tokens it may be completed with, and the seed of that.
+Upcoming = tuple[Sequence[int], int, int]
 
 
 @dataclass(frozen=True)
@@ -103,20 +107,25 @@ class AnsweredBy:
         inputs: Mapping[str, Artifact],
         read: Callable[[str], str | None],
         decoding: Decoding | None = None,
+        upcoming: Iterable[Upcoming] = (),
     ) -> Iterator[Answering]:
         """What answers; `read` says what answer a text gives, for those that are put to a vote.
 
-        They are greedy, or sampled as `decoding` says.
+        They are greedy, or sampled as `decoding` says. `upcoming` is what will be asked, in about this order.
         """
         from lrbench.models.prompt import render_answer
         from lrbench.sampling.engines.base import GREEDY
         from lrbench.sampling.engines.given import GivenEngine
         from lrbench.sampling.engines.narrowed import NarrowedEngine
-        from lrbench.sampling.engines.voting import write_answers
+        from lrbench.sampling.engines.queue import QueuedEngine
+        from lrbench.sampling.engines.voting import how_asked, write_answers
 
         tokenizer = workspace.expert.tokenizer
         with self._engine(workspace, choice, inputs) as engine:
             given = render_answer(tokenizer, self.answer.given) if self.answer.given else []
+            if workspace.engines.in_a_queue(choice) and not self.answer.repeats:
+                requests = self._requests(engine, upcoming, given)
+                engine = QueuedEngine(engine, how_asked(self.answer, decoding or GREEDY), requests)
             writing = GivenEngine(engine, given) if given else engine
             if self.answer.repeats:
                 writing = NarrowedEngine(writing, self.answer.rows_at_once)
@@ -132,6 +141,21 @@ class AnsweredBy:
                 return write_answers(writing, self.answer, prompts, max_new_tokens, reads, chosen, seeds)
 
             yield Answering(answers, writing.log_probabilities_of)
+
+    def _requests(
+        self, engine: Engine, upcoming: Iterable[Upcoming], given: Sequence[int]
+    ) -> Iterator[Request]:
+        """What the engine will be asked for the answers to `upcoming` prompts."""
+        from lrbench.sampling.engines.given import after
+        from lrbench.sampling.engines.voting import seeds_asked
+
+        for prompt, max_new_tokens, seed in upcoming:
+            for own in seeds_asked(self.answer, prompt, seed):
+                request = engine.request(prompt, max_new_tokens, own)
+                if request is not None and given:
+                    request = after(request, given)
+                if request is not None:
+                    yield request
 
     @contextmanager
     def _engine(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +21,7 @@ from lrbench.methods.plugins import CHANGED
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
-from lrbench.pipeline.stages.answering import AnsweredBy
+from lrbench.pipeline.stages.answering import AnsweredBy, Upcoming
 from lrbench.pipeline.stages.base import EARLIER, Stage
 from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.sharding import Shard, Shards
@@ -36,7 +36,7 @@ from lrbench.store.keys import stage_key
 from lrbench.suites.suite import Benchmark
 
 if TYPE_CHECKING:
-    from lrbench.evaluation.harness import Item
+    from lrbench.evaluation.harness import BenchmarkTask, Item
     from lrbench.evaluation.language_model import AnsweringModel
 
 ITEMS_PER_SHARD = 100
@@ -203,7 +203,9 @@ class BenchmarkScore(Stage):
         from lrbench.evaluation.harness import BenchmarkTask
 
         task = BenchmarkTask(self.measured, workspace.runtime.data_root)
-        with self._model(inputs, workspace) as model:
+        shards = Shards(self.size, max(1, ITEMS_PER_SHARD // self.samples), ".jsonl")
+        upcoming = self._upcoming(task, shards.left(self.items, draft), workspace)
+        with self._model(inputs, workspace, upcoming) as model:
 
             def measure(shard: Shard[Row]) -> Callable[[Path], object]:
                 # An item that is asked several times is drawn as often, each time by its own seed.
@@ -212,7 +214,6 @@ class BenchmarkScore(Stage):
                 traced = [row | trace for row, trace in zip(rows, model.traces(items), strict=True)]
                 return partial(write_item_rows, rows=traced)
 
-            shards = Shards(self.size, max(1, ITEMS_PER_SHARD // self.samples), ".jsonl")
             shards.finish(self.items, draft, progress, measure)
         return self._statistics([draft.path(name) for name in draft.names])
 
@@ -222,8 +223,26 @@ class BenchmarkScore(Stage):
             return item.as_row()
         return {**item.as_row(), DRAW: draw, VOTE: self.measured.grader.read(item.completion)}
 
+    def _upcoming(
+        self, task: BenchmarkTask, portions: Iterable[list[Row]], workspace: Workspace
+    ) -> Iterator[Upcoming]:
+        """What will be asked, shard by shard, of each the longest prompts first."""
+        from lrbench.models.prompt import render_prompt
+
+        tokenizer, measured = workspace.expert.tokenizer, self.measured
+        for rows in portions:
+            prompts = [
+                (row, render_prompt(tokenizer, task.asked(row), measured.system_prompt)) for row in rows
+            ]
+            for row, prompt in sorted(prompts, key=lambda pair: -len(pair[1])):
+                for draw in range(self.samples):
+                    seed = 0 if self.drawn is None else self.drawn.seed_of(row["id"], draw)
+                    yield prompt, measured.max_new_tokens, seed
+
     @contextmanager
-    def _model(self, inputs: Mapping[str, Artifact], workspace: Workspace) -> Iterator[AnsweringModel]:
+    def _model(
+        self, inputs: Mapping[str, Artifact], workspace: Workspace, upcoming: Iterable[Upcoming]
+    ) -> Iterator[AnsweringModel]:
         """What answers: the model, or what it wrote for an earlier grader."""
         from lrbench.evaluation.language_model import RecordedModel, RenderedModel
         from lrbench.evaluation.traces import Tracing
@@ -238,7 +257,9 @@ class BenchmarkScore(Stage):
             seed_of = self.drawn.seed_of
         grader, tokenizer = self.measured.grader, workspace.expert.tokenizer
         stops = frozenset(workspace.expert.turn_marks.stops)
-        with self.answered_by.open(workspace, self.engine, inputs, grader.read, decoding) as answering:
+        with self.answered_by.open(
+            workspace, self.engine, inputs, grader.read, decoding, upcoming
+        ) as answering:
             yield RenderedModel(
                 write=answering.write,
                 tokenizer=tokenizer,

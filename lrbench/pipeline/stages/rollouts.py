@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
 if TYPE_CHECKING:
-    from lrbench.sampling.engines.base import Engine
+    from lrbench.sampling.engines.base import Decoding, Engine, Request
     from lrbench.sampling.rollouts import Rollout
 
 PROBLEMS_PER_SHARD = 64
@@ -137,7 +137,7 @@ class RolloutSource(Stage):
         from lrbench.sampling.rollouts import iterate_rollouts, write_rollouts
 
         # One engine for all shards: the number of rows that it found to fit holds for the next.
-        with self._engine(workspace, self.shards.are_in(draft)) as engine:
+        with self._engine(workspace, draft) as engine:
 
             def make(shard: Shard[int]) -> Callable[[Path], object]:
                 rollouts = self.make(shard.name, shard.span, draft, workspace, engine)
@@ -157,12 +157,40 @@ class RolloutSource(Stage):
         """How the problems are cut."""
         return Shards(self.size, PROBLEMS_PER_SHARD, ".parquet")
 
-    def _engine(self, workspace: Workspace, finished: bool) -> AbstractContextManager[Engine | None]:
+    @contextmanager
+    def _engine(self, workspace: Workspace, draft: Draft) -> Iterator[Engine | None]:
         """What writes, where the source writes and something is left to write."""
         choice = self.engine_choice
-        return (
-            nullcontext() if choice is None or finished else workspace.engines.open(choice, stops=self.stops)
-        )
+        if choice is None or self.shards.are_in(draft):
+            yield None
+            return
+        from lrbench.sampling.engines.queue import QueuedEngine
+
+        with workspace.engines.open(choice, stops=self.stops) as engine:
+            if workspace.engines.in_a_queue(choice):
+                engine = QueuedEngine(engine, self.decoding, self._upcoming(engine, draft, workspace))
+            yield engine
+
+    def _upcoming(self, engine: Engine, draft: Draft, workspace: Workspace) -> Iterator[Request]:
+        """What the engine will be asked, shard by shard, of each the longest prompts first."""
+        assert self.longest is not None
+        for indexes in self.shards.left(range(self.size), draft):
+            asked = [pair for index in indexes for pair in self.requests(index, workspace)]
+            for prompt, seed in sorted(asked, key=lambda pair: -len(pair[0])):
+                request = engine.request(prompt, self.longest, seed)
+                if request is not None:
+                    yield request
+
+    @property
+    def decoding(self) -> Decoding:
+        """How the source writes, where it does."""
+        from lrbench.sampling.engines.base import GREEDY
+
+        return GREEDY
+
+    def requests(self, index: int, workspace: Workspace) -> list[tuple[tuple[int, ...], int]]:
+        """Every prompt that asks problem `index`, each with the seed of its completion."""
+        return [(self.prompt(index, workspace), 0)]
 
     @abstractmethod
     def make(

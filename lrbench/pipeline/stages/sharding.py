@@ -51,6 +51,14 @@ class Shards:
         """Whether every shard is committed."""
         return all(draft.has(file) for file in self.files)
 
+    def left(self, units: Iterable[Unit], draft: Draft) -> Iterator[list[Unit]]:
+        """The units of every shard that is not committed."""
+        ordered = iter(units)
+        for name, span in self.spans.items():
+            portion = list(islice(ordered, len(span)))
+            if not draft.has(f"{name}{self.ending}"):
+                yield portion
+
     def work(
         self,
         units: Iterable[Unit],

@@ -26,7 +26,7 @@ from lrbench.suites.grader import Answered
 from lrbench.suites.graders import checker_of
 
 if TYPE_CHECKING:
-    from lrbench.sampling.engines.base import Engine
+    from lrbench.sampling.engines.base import Decoding, Engine
     from lrbench.sampling.rollouts import Rollout
 
 REJECTED = ".rejected"
@@ -151,19 +151,25 @@ class CheckedSolutions(RolloutSource):
         """The right solutions and the counts; why none of a shard was right is of no use once others are."""
         return tuple(f"{name}{ending}" for name in self.shards.spans for ending in (".json", ".parquet"))
 
-    def _sample(self, span: range, workspace: Workspace, engine: Engine) -> list[tuple[Rollout, bool]]:
+    @property
+    def decoding(self) -> Decoding:
+        """Sampled at the temperature of solutions."""
         from lrbench.sampling.engines.base import Decoding
+
+        return Decoding(self.sampling.solutions.temperature)
+
+    def requests(self, index: int, workspace: Workspace) -> list[tuple[tuple[int, ...], int]]:
+        """As often as a solution is sampled, each with a seed of its own."""
+        prompt, problem = self.prompt(index, workspace), self.problems.ids[index]
+        return [(prompt, row_seed(self.seed, problem, sample)) for sample in range(self.samples_per_problem)]
+
+    def _sample(self, span: range, workspace: Workspace, engine: Engine) -> list[tuple[Rollout, bool]]:
         from lrbench.sampling.rollouts import Rollout
 
-        solutions = self.sampling.solutions
-        wanted = [(index, sample) for index in span for sample in range(solutions.samples_per_problem)]
-        prompts = [self.prompt(index, workspace) for index, _ in wanted]
-        completions = engine.complete(
-            prompts,
-            solutions.max_new_tokens,
-            Decoding(solutions.temperature),
-            seeds=[row_seed(self.seed, self.problems.ids[index], sample) for index, sample in wanted],
-        )
+        wanted = [(index, sample) for index in span for sample in range(self.samples_per_problem)]
+        asked = [pair for index in span for pair in self.requests(index, workspace)]
+        prompts = [prompt for prompt, _ in asked]
+        completions = engine.complete(prompts, self.longest, self.decoding, seeds=[seed for _, seed in asked])
         return [
             (
                 Rollout(self.problems.ids[index], sample, prompt, completion),

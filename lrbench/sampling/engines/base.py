@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from lrbench.errors import RunError
 from lrbench.methods.answers import OWN
@@ -21,6 +22,8 @@ from lrbench.sampling.engines.answered import Answered
 NEVER = -100.0
 # A logarithm of a probability is at most 0; a softmax in float32 may round to a little more.
 LEAST, ROUNDING = -sys.float_info.max, 1e-3
+# An engine that cannot take requests while it writes is given so many at a time.
+PORTION = 256
 OWN_SETTINGS = (
     "A server has to be started with the model's whole context, and without generation settings of its own: "
     "vllm serve --generation-config vllm"
@@ -136,6 +139,17 @@ class Engine(ABC):
         """As `complete_requests`, with the origin of every token; an engine of one model knows it."""
         return [Answered.alone(OWN, completion) for completion in self.complete_requests(requests, decoding)]
 
+    def stream_requests(
+        self, requests: Iterable[tuple[int, Request]], decoding: Decoding
+    ) -> Iterator[tuple[int, Answered]]:
+        """An answer per request, by its number, each as soon as it is done.
+
+        Requests are taken when there is room to write them, about in their order.
+        """
+        waiting = iter(requests)
+        while portion := dict(islice(waiting, PORTION)):
+            yield from zip(portion, self.answer_requests(list(portion.values()), decoding), strict=True)
+
     def log_probabilities(self, ids: Sequence[int]) -> list[float]:
         """The log-probability, nats, of every id but the first, given those before it."""
         raise NotImplementedError
@@ -166,18 +180,26 @@ class Engine(ABC):
         self, prompts: Sequence[Sequence[int]], max_new_tokens: int, seeds: Sequence[int]
     ) -> dict[int, Request]:
         """A request for every prompt that has room left in the context, by the prompt's place."""
-        highest = max((max(prompt, default=0) for prompt in prompts), default=0)
+        row_seeds = seeds or [0] * len(prompts)
+        requests = (
+            self.request(prompt, max_new_tokens, seed)
+            for prompt, seed in zip(prompts, row_seeds, strict=True)
+        )
+        return {index: request for index, request in enumerate(requests) if request is not None}
+
+    def request(self, prompt: Sequence[int], max_new_tokens: int, seed: int = 0) -> Request | None:
+        """What is asked of the engine; None where the prompt leaves no room in the context.
+
+        Raises `RunError` for a token that the model has no row for.
+        """
+        highest = max(prompt, default=0)
         if highest >= self.rules.rows:
             raise RunError(
                 f"a prompt holds the token {highest}, and the model has rows for tokens up to "
                 f"{self.rules.rows - 1}: its chat template writes a token that it was not made with"
             )
-        row_seeds = seeds or [0] * len(prompts)
-        return {
-            index: Request(tuple(prompt), room, seed)
-            for index, (prompt, seed) in enumerate(zip(prompts, row_seeds, strict=True))
-            if (room := min(max_new_tokens, self.rules.context - len(prompt))) > 0
-        }
+        room = min(max_new_tokens, self.rules.context - len(prompt))
+        return Request(tuple(prompt), room, seed) if room > 0 else None
 
     def _check(self, request: Request, completion: tuple[int, ...]) -> None:
         for place, token in enumerate(completion):

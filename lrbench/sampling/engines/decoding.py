@@ -8,8 +8,9 @@ W columns of the cache, V vocabulary, H heads, D head dimension.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -59,20 +60,27 @@ class Decoder:
         self.at_once = at_once
         self.padding = padding
 
-    def complete(self, requests: Mapping[int, Request]) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """The completions by index, each as soon as it is done; prompts are read in the given order."""
+    def complete(self, requests: Iterable[tuple[int, Request]]) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """The completions by index, as `rows` gives them."""
         for row in self.rows(requests):
             yield row.index, tuple(row.written)
 
     @torch.no_grad()
-    def rows(self, requests: Mapping[int, Request]) -> Iterator[Row]:
-        """The row of every request, by index, as soon as it is done."""
-        waiting = deque(requests.items())
+    def rows(self, requests: Iterable[tuple[int, Request]]) -> Iterator[Row]:
+        """The row of every request, by index, as soon as it is done; prompts are read in the given order.
+
+        Never are more than twice `at_once` of them taken that are not done.
+        """
+        coming = iter(requests)
+        waiting = deque(islice(coming, self.at_once))
         running: Group | None = None
         while waiting or running:
             free = min(self.at_once - (len(running.rows) if running else 0), len(waiting))
+            # As many are waiting as may run, as long as there are any.
             if free and (free >= self.at_once * REFILL or free == len(waiting) or not running):
                 joining = [self._row(*waiting.popleft()) for _ in range(free)]
+                joining.sort(key=lambda row: -len(row.request.prompt))
+                waiting.extend(islice(coming, free))
                 new = [self.read(piece) for piece in self._pieces(joining)]
                 running = merged([running, *new] if running else new)
             elif running:

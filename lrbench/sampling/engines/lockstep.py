@@ -5,7 +5,7 @@ What begins otherwise than it goes on has phases: each writes on from what the o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -29,7 +29,7 @@ from lrbench.methods.answers import (
 from lrbench.models.loading import Model
 from lrbench.recipe.schema import BatchSize
 from lrbench.sampling.engines.answered import Answered
-from lrbench.sampling.engines.base import Decoding, Request, TokenRules
+from lrbench.sampling.engines.base import PORTION, Decoding, Request, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit
 from lrbench.sampling.engines.decoding import Decoder
 from lrbench.sampling.engines.padding import Padding
@@ -103,16 +103,21 @@ class LockstepEngine(TransformersEngine):
         """The arm's own model, which need not be one that writes; else the first that does."""
         return self.model if self._own is None else self._own
 
-    def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
-        """One completion per request, in the given order."""
-        return [answered.completion for answered in self.answer_requests(requests, decoding)]
+    def write(
+        self, requests: Iterable[tuple[int, Request]], decoding: Decoding, at_once: int
+    ) -> Iterator[tuple[int, Answered]]:
+        """Requests are taken as rows become free; where there are several phases, a portion at a time."""
+        if len(self.phases) == 1:
+            (phase,) = self.phases
+            for row in self._rows(phase, decoding, requests, at_once):
+                yield row.index, _answered(row, phase.names)
+            return
+        coming = iter(requests)
+        while portion := dict(islice(coming, max(PORTION, at_once))):
+            yield from self._by_phases(portion, decoding, at_once)
 
-    def answer_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[Answered]:
-        """One answer per request, in the given order; rows that do not fit into memory are halved."""
-        return self._all(requests, partial(self._answered, decoding))
-
-    def _answered(
-        self, decoding: Decoding, waiting: Mapping[int, Request], at_once: int
+    def _by_phases(
+        self, waiting: Mapping[int, Request], decoding: Decoding, at_once: int
     ) -> Iterator[tuple[int, Answered]]:
         stops = self.rules.stop_ids
         begun = dict.fromkeys(waiting, Answered())
@@ -122,7 +127,8 @@ class LockstepEngine(TransformersEngine):
                 for index, answered in begun.items()
                 if phase.takes(waiting[index].prompt)
             }
-            for row in self._rows(phase, decoding, asked, at_once):
+            ordered = sorted(asked.items(), key=lambda item: -len(item[1].prompt))
+            for row in self._rows(phase, decoding, ordered, at_once):
                 whole = begun[row.index].then(_answered(row, phase.names))
                 full = len(whole.completion) == waiting[row.index].max_new_tokens
                 if full or whole.completion[-1] in stops:
@@ -132,25 +138,23 @@ class LockstepEngine(TransformersEngine):
                     begun[row.index] = whole
 
     def _rows(
-        self, phase: Phase, decoding: Decoding, asked: Mapping[int, Request], at_once: int
+        self, phase: Phase, decoding: Decoding, asked: Iterable[tuple[int, Request]], at_once: int
     ) -> Iterator[Row]:
-        """The rows of one phase, each as soon as it is done; the longest prompts are read first."""
+        """The rows of one phase, each as soon as it is done."""
         models = [self.models[name] for name in phase.names]
         rules = self.rules
         policy = phase.policy(
             Setting(rules.rows, rules.no_tokens, rules.stop_ids, decoding, self.model.device)
         )
-        ordered = dict(sorted(asked.items(), key=lambda item: -len(item[1].prompt)))
         if all(can_refill(model) for model in models):
-            yield from Decoder(models, rules.stop_ids, policy, at_once, self.padding).rows(ordered)
+            yield from Decoder(models, rules.stop_ids, policy, at_once, self.padding).rows(asked)
             return
-        requests = iter(ordered.items())
-        while batch := dict(islice(requests, at_once)):
+        coming = iter(asked)
+        while batch := dict(islice(coming, at_once)):
             yield from batch_rows(models, batch, frozenset(rules.stop_ids), policy, self.padding)
 
-    def _at_once(self, requests: Sequence[Request]) -> int:
-        if self.batch_size != "auto":
-            return self.batch_size
+    def rows_that_fit(self, requests: Sequence[Request]) -> int:
+        """How many of `requests` memory has room for at once, at least 1."""
         # Of each model so many rows would fit by themselves; together they share the memory.
         each = [rows_that_fit(model, requests) for model in self.models.values()]
         return max(1, int(1 / sum(1 / rows for rows in each)))

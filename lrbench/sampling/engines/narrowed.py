@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lrbench.sampling.engines.base import Decoding, Engine, Request
+from lrbench.sampling.engines.wrapping import WrappingEngine
 
 
-class NarrowedEngine(Engine):
+class NarrowedEngine(WrappingEngine):
     """Another engine, which writes at once only as many rows as `rows` makes of those that it would write."""
 
     def __init__(self, engine: Engine, rows: Callable[[int], int]) -> None:
-        self.engine = engine
+        super().__init__(engine)
         self.rows = rows
-        self.name = engine.name
-        self.rules = engine.rules
-
-    @property
-    def title(self) -> str:
-        """That of the engine that writes."""
-        return self.engine.title
 
     def rows_at_once(self, requests: Sequence[Request]) -> int:
         """Fewer than the engine would write."""
@@ -30,9 +24,3 @@ class NarrowedEngine(Engine):
         if not requests:
             return []
         return self.engine.complete_narrowly(requests, decoding, self.rows_at_once(requests))
-
-    def log_probabilities_of(
-        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
-    ) -> list[list[float]]:
-        """Those of the engine that writes."""
-        return self.engine.log_probabilities_of(prompts, completions)

@@ -7,18 +7,18 @@ is sampled.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
-from functools import partial
-from itertools import islice
-from typing import TypeVar
+from itertools import chain, islice
 
 import torch
 
 from lrbench.errors import RunError
+from lrbench.methods.answers import OWN
 from lrbench.models.loading import Model
 from lrbench.models.memory import out_of_memory, size_of
 from lrbench.recipe.schema import BatchSize
+from lrbench.sampling.engines.answered import Answered
 from lrbench.sampling.engines.base import Decoding, Engine, Request, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit
 from lrbench.sampling.engines.choosing import Choice
@@ -30,9 +30,8 @@ from lrbench.sampling.engines.whole_batches import complete_batch
 
 logger = logging.getLogger(__name__)
 
-Written = TypeVar("Written")
-# Writes waiting requests, so many at once, and gives what it wrote by their index as soon as it is done.
-Write = Callable[[Mapping[int, Request], int], Iterator[tuple[int, Written]]]
+# Of so many requests the longest says how many rows fit.
+LOOKED_AT = 1024
 
 
 class TransformersEngine(Engine):
@@ -53,11 +52,59 @@ class TransformersEngine(Engine):
 
     def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """One completion per request, in the given order."""
-        return self._all(requests, partial(self._completed, decoding))
+        return [answered.completion for answered in self.answer_requests(requests, decoding)]
+
+    def answer_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[Answered]:
+        """One answer per request, in the given order; the longest prompts are read first."""
+        longest_first = sorted(enumerate(requests), key=lambda numbered: -len(numbered[1].prompt))
+        answers = dict(self.stream_requests(longest_first, decoding))
+        return [answers[index] for index in range(len(requests))]
+
+    def stream_requests(
+        self, requests: Iterable[tuple[int, Request]], decoding: Decoding
+    ) -> Iterator[tuple[int, Answered]]:
+        """An answer per request, by its number, each as soon as it is done; free rows take the next requests.
+
+        Rows that do not fit into memory are halved, and so is the batch size from there on; what was done is
+        kept. Raises `RunError` when one row alone does not fit.
+        """
+        coming = iter(requests)
+        while True:
+            at_once, coming = self._at_once(coming)
+            taking = Taking(coming)
+            try:
+                for index, answered in self.write(taking, decoding, at_once):
+                    taking.done(index)
+                    yield index, answered
+                return
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                # Its frames hold all that filled the memory.
+                failure = error.with_traceback(None)
+            self._take_less(min(at_once, taking.most), taking, failure)
+            coming = chain(taking.under_way.items(), coming)
+
+    def write(
+        self, requests: Iterable[tuple[int, Request]], decoding: Decoding, at_once: int
+    ) -> Iterator[tuple[int, Answered]]:
+        """As `stream_requests`, with `at_once` rows, for which there has to be memory."""
+        choice = Choice(self.rules.no_tokens, decoding, self.model.device)
+        stops = self.rules.stop_ids
+        if can_refill(self.model):
+            decoder = Decoder([self.model], stops, choice, at_once, self.padding)
+            for index, completion in decoder.complete(requests):
+                yield index, Answered.alone(OWN, completion)
+            return
+        coming = iter(requests)
+        while batch := dict(islice(coming, at_once)):
+            rows = complete_batch(self.model, list(batch.values()), stops, choice, self.padding)
+            yield from zip(batch, (Answered.alone(OWN, row) for row in rows), strict=True)
 
     def rows_at_once(self, requests: Sequence[Request]) -> int:
         """As declared, or as many as fit."""
-        return min(self._at_once(requests), len(requests))
+        rows = self.rows_that_fit(requests) if self.batch_size == "auto" else self.batch_size
+        return min(rows, len(requests))
 
     def complete_narrowly(
         self, requests: Sequence[Request], decoding: Decoding, rows: int
@@ -79,61 +126,49 @@ class TransformersEngine(Engine):
         """The arm's own model."""
         return self.model
 
-    def _all(self, requests: Sequence[Request], write: Write[Written]) -> list[Written]:
-        """What `write` gives for each request: the longest prompts first, and similar lengths together.
+    def _at_once(self, coming: Iterator[tuple[int, Request]]) -> tuple[int, Iterator[tuple[int, Request]]]:
+        """How many rows to write at once, and the requests, of which the first may have been looked at."""
+        if self.batch_size != "auto":
+            return self.batch_size, coming
+        looked_at = list(islice(coming, LOOKED_AT))
+        return self.rows_that_fit([request for _, request in looked_at]), chain(looked_at, coming)
 
-        Rows that do not fit into memory are halved, and so is the batch size from there on: what follows is
-        shorter, so the first rows find the size that fits. Completions that were done are kept. Raises
-        `RunError` when one row alone does not fit.
-        """
-        order = sorted(range(len(requests)), key=lambda index: -len(requests[index].prompt))
-        waiting = {index: requests[index] for index in order}
-        completions: dict[int, Written] = {}
-        while waiting:
-            at_once = min(self._at_once(list(waiting.values())), len(waiting))
-            failure = _add(write(waiting, at_once), completions)
-            waiting = {index: request for index, request in waiting.items() if index not in completions}
-            if failure is None:
-                continue
-            if at_once == 1:
-                request = next(iter(waiting.values()))
-                raise RunError(
-                    f"out of memory: {size_of(self.model)} cannot complete one prompt of "
-                    f"{len(request.prompt)} tokens with up to {request.max_new_tokens} new ones. Lower "
-                    "max_new_tokens, use a smaller expert or a smaller dtype, or free memory."
-                ) from failure
-            self.batch_size = at_once // 2
-            logger.warning("out of memory while writing: going on with %d rows at once", self.batch_size)
-            if self.model.device.type == "cuda":
-                torch.cuda.empty_cache()
-        return [completions[index] for index in range(len(requests))]
+    def rows_that_fit(self, requests: Sequence[Request]) -> int:
+        """How many of `requests` memory has room for at once, at least 1."""
+        return rows_that_fit(self.model, requests)
 
-    def _at_once(self, requests: Sequence[Request]) -> int:
-        return rows_that_fit(self.model, requests) if self.batch_size == "auto" else self.batch_size
-
-    def _completed(
-        self, decoding: Decoding, waiting: Mapping[int, Request], at_once: int
-    ) -> Iterator[tuple[int, tuple[int, ...]]]:
-        choice = Choice(self.rules.no_tokens, decoding, self.model.device)
-        stops = self.rules.stop_ids
-        if can_refill(self.model):
-            decoder = Decoder([self.model], stops, choice, at_once, self.padding)
-            yield from decoder.complete(waiting)
-            return
-        requests = iter(waiting.items())
-        while batch := dict(islice(requests, at_once)):
-            rows = complete_batch(self.model, list(batch.values()), stops, choice, self.padding)
-            yield from zip(batch, rows, strict=True)
+    def _take_less(self, at_once: int, taking: Taking, failure: RuntimeError) -> None:
+        """Halve the rows from here on, after `at_once` did not fit."""
+        if at_once == 1:
+            request = next(iter(taking.under_way.values()))
+            raise RunError(
+                f"out of memory: {size_of(self.model)} cannot complete one prompt of "
+                f"{len(request.prompt)} tokens with up to {request.max_new_tokens} new ones. Lower "
+                "max_new_tokens, use a smaller expert or a smaller dtype, or free memory."
+            ) from failure
+        self.batch_size = at_once // 2
+        logger.warning("out of memory while writing: going on with %d rows at once", self.batch_size)
+        if self.model.device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
-def _add(written: Iterable[tuple[int, Written]], completions: dict[int, Written]) -> RuntimeError | None:
-    """Add completions until all are done or memory has run out; the error that said so."""
-    try:
-        for index, completion in written:
-            completions[index] = completion
-    except RuntimeError as error:
-        if not out_of_memory(error):
-            raise
-        # Its frames hold all that filled the memory.
-        return error.with_traceback(None)
-    return None
+class Taking:
+    """Requests as they are taken, with those that are not done: iterating takes them.
+
+    `most` is how many were under way together at most.
+    """
+
+    def __init__(self, coming: Iterator[tuple[int, Request]]) -> None:
+        self.under_way: dict[int, Request] = {}
+        self.most = 0
+        self._coming = coming
+
+    def __iter__(self) -> Iterator[tuple[int, Request]]:
+        for index, request in self._coming:
+            self.under_way[index] = request
+            self.most = max(self.most, len(self.under_way))
+            yield index, request
+
+    def done(self, index: int) -> None:
+        """The request with this number has its answer."""
+        del self.under_way[index]

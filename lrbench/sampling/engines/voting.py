@@ -13,6 +13,16 @@ from lrbench.sampling.engines.base import GREEDY, Decoding, Engine
 Read = Callable[[tuple[int, ...]], str | None]
 
 
+def how_asked(answer: Answer, decoding: Decoding) -> Decoding:
+    """How the engine is asked to write: as `decoding` says, but for a vote, which samples by itself."""
+    return Decoding(answer.temperature) if isinstance(answer, Vote) else decoding
+
+
+def seeds_asked(answer: Answer, prompt: Sequence[int], seed: int) -> Sequence[int]:
+    """With which seeds the engine is asked for the `answer` to a prompt, once with each."""
+    return answer.seeds(prompt) if isinstance(answer, Vote) else (seed,)
+
+
 def write_answers(
     engine: Engine,
     answer: Answer,
@@ -42,8 +52,8 @@ def vote(
     written = engine.answer(
         [prompt for prompt in prompts for _ in range(count)],
         max_new_tokens,
-        Decoding(answer.temperature),
-        [seed for prompt in prompts for seed in answer.seeds(prompt)],
+        how_asked(answer, GREEDY),
+        [seed for prompt in prompts for seed in seeds_asked(answer, prompt, 0)],
     )
     return [_elected(written[start : start + count], read) for start in range(0, len(written), count)]
 
