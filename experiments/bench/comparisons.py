@@ -67,11 +67,11 @@ def training(name: str, subject: Subject, samples: Samples, batch: Sequence[int]
     def packed() -> None:
         for part in batch_losses(model, subject.pair.vocabulary, samples, batch):
             part.backward()
-        _wait()
+        wait()
 
     def plain() -> None:
         loss_per_token(model, subject.pair.vocabulary, samples, batch)
-        _wait()
+        wait()
 
     found = in_turn(f"{name}: {len(batch)} steps, against {rows} rows", packed, plain, "at least 8", runs)
     adapted.unload()
@@ -148,7 +148,7 @@ def whole_work(subject: Subject, updates: int) -> Iterator[Figure]:
     yield Figure("the whole recipe, s", [sum(parts)], "under 120")
 
 
-def _wait() -> None:
+def wait() -> None:
     """A GPU works on after a call has returned; a backward pass gives nothing that would be waited for."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

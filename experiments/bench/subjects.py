@@ -47,6 +47,7 @@ class Shape:
     layers: int
     heads: int
     key_value_heads: int
+    tied: bool = True
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def random_model(shape: Shape, declared: RandomPair, seed: int) -> Model:
         num_attention_heads=shape.heads,
         num_key_value_heads=shape.key_value_heads,
         max_position_embeddings=PROMPT_LENGTHS[1] + declared.new_tokens,
-        tie_word_embeddings=True,
+        tie_word_embeddings=shape.tied,
         initializer_range=INITIALIZER,
     )
     with torch.device(declared.device):
