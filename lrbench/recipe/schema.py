@@ -313,7 +313,7 @@ class Runtime(Section):
     Training takes `tokens_per_forward` at once (null: by device), may keep fewer activations
     (`gradient_checkpointing`), may be compiled by torch, and may be done by several `processes`. Stages that
     do not need each other may be made by several `workers` at once. With a `queue` free rows take prompts of
-    the next shard (null: by device).
+    the next shard (null: by device). vLLM captures its forwards as `cuda_graphs` where it runs on CUDA.
     """
 
     data_root: Annotated[str, Field(min_length=1)] | None = None
@@ -327,6 +327,7 @@ class Runtime(Section):
     processes: Count = 1
     workers: Count = 1
     queue: bool | None = None
+    cuda_graphs: bool = True
 
 
 class Sweep(Section):

@@ -16,7 +16,8 @@ from lrbench.errors import ModelError, RunError
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice, Recipe
-from lrbench.sampling.engines.base import Decoding
+from lrbench.sampling.engines.base import GREEDY, Decoding
+from lrbench.sampling.engines.queue import QueuedEngine
 from lrbench.sampling.engines.server import ServedModel
 from lrbench.sampling.engines.vllm import VllmModel
 
@@ -35,6 +36,25 @@ def margin(workspace: Workspace, adapter: Path | None, ids: list[int]) -> float:
     with workspace.expert.with_adapter(adapter) as model:
         first, second = model(input_ids=torch.tensor([ids])).logits[0, -1].topk(2).values.tolist()
     return float(first - second)
+
+
+def test_a_queue_goes_on_while_its_answers_are_looked_at(
+    workspace: Workspace, prompts: list[list[int]], choice: EngineChoice
+) -> None:
+    with workspace.engines.open(choice) as engine:
+        expected = engine.complete(prompts[:12], LENGTH)
+        upcoming = (request for prompt in prompts if (request := engine.request(prompt, LENGTH)) is not None)
+        queued = QueuedEngine(engine, GREEDY, upcoming)
+        found = []
+        for start in (0, 4, 8):
+            portion = prompts[start : start + 4]
+            found += queued.complete(portion, LENGTH)
+            read = queued.log_probabilities_of(portion, found[-4:])
+            assert [len(one) for one in read] == [len(one) for one in found[-4:]]
+        # The rest is called off, and nothing of it is left.
+        del queued
+        again = engine.complete(prompts[:12], LENGTH)
+    assert found == expected == again
 
 
 @pytest.mark.parametrize("with_adapter", [False, True], ids=["base", "adapter"])

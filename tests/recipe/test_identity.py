@@ -58,6 +58,7 @@ RUNTIME = {
     ("runtime", "processes"),
     ("runtime", "workers"),
     ("runtime", "queue"),
+    ("runtime", "cuda_graphs"),
 }
 
 # Another valid value for the fields where none follows from the type alone.

@@ -96,7 +96,13 @@ class Engines:
     def _vllm(self) -> VllmModel:
         from lrbench.sampling.engines.vllm import VllmModel
 
-        return VllmModel(self.model.source, self.model.token_rules, self._batch_size, self.largest_rank)
+        return VllmModel(
+            self.model.source,
+            self.model.token_rules,
+            self._batch_size,
+            self.largest_rank,
+            self.model.machine.runtime.cuda_graphs,
+        )
 
     def _server(self, choice: EngineChoice) -> ServedModel:
         from lrbench.sampling.engines.server import ServedModel

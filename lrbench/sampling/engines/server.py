@@ -7,15 +7,18 @@ again is not the same, since one text has many spellings in tokens.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lrbench.errors import LrbenchError, RunError, UserError
+from lrbench.errors import RunError, UserError
+from lrbench.methods.answers import OWN
 from lrbench.recipe.messages import excerpt
 from lrbench.recipe.schema import BatchSize, EngineChoice
+from lrbench.sampling.engines.answered import Answered
 from lrbench.sampling.engines.answers import Card, Cards, Choice, Completion, read_answer
 from lrbench.sampling.engines.base import NEVER, Decoding, Engine, Request, TokenRules
 from lrbench.sampling.engines.endpoint import Endpoint
@@ -129,9 +132,17 @@ class ServerEngine(Engine):
 
     def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """One HTTP request per prompt; the first failure calls off those that have not begun."""
-        return _in_parallel(
+        answers = dict(self.stream_requests(enumerate(requests), decoding))
+        return [answers[index].completion for index in range(len(requests))]
+
+    def stream_requests(
+        self, requests: Iterable[tuple[int, Request]], decoding: Decoding
+    ) -> Iterator[tuple[int, Answered]]:
+        """An answer per request, by its number, each as soon as it is here; all connections are kept busy."""
+        for index, completion in _as_they_come(
             lambda request: self._complete(request, decoding), requests, self.endpoint.connections
-        )
+        ):
+            yield index, Answered.alone(OWN, completion)
 
     def log_probabilities(self, ids: Sequence[int]) -> list[float]:
         """The log-probability of every id but the first, given those before it; nothing is left out."""
@@ -160,7 +171,10 @@ class ServerEngine(Engine):
     ) -> list[list[float]]:
         """As every engine's, one HTTP request per completion."""
         asked = self._askable(prompts, completions)
-        return _in_parallel(lambda pair: self._after(*pair), asked, self.endpoint.connections)
+        found = dict(
+            _as_they_come(lambda pair: self._after(*pair), enumerate(asked), self.endpoint.connections)
+        )
+        return [found[index] for index in range(len(asked))]
 
     def _complete(self, request: Request, decoding: Decoding) -> tuple[int, ...]:
         choice = self._choice(
@@ -206,12 +220,21 @@ class ServerEngine(Engine):
         return choice
 
 
-def _in_parallel(work: Callable[[Given], Found], given: Sequence[Given], at_once: int) -> list[Found]:
-    """`work` of each, in order; at most `at_once` run at a time."""
-    with ThreadPoolExecutor(at_once) as executor:
-        futures = [executor.submit(work, item) for item in given]
-        try:
-            return [future.result() for future in futures]
-        except (LrbenchError, KeyboardInterrupt):
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
+def _as_they_come(
+    work: Callable[[Given], Found], given: Iterable[tuple[int, Given]], at_once: int
+) -> Iterator[tuple[int, Found]]:
+    """`work` of each, by its number, as soon as it is done; at most `at_once` run at a time."""
+    coming = iter(given)
+    running: dict[Future[Found], int] = {}
+    executor = ThreadPoolExecutor(at_once)
+    try:
+        while True:
+            for index, one in islice(coming, at_once - len(running)):
+                running[executor.submit(work, one)] = index
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    finally:
+        # Nobody waits for what is still under way.
+        executor.shutdown(wait=not running, cancel_futures=True)

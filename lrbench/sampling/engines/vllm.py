@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 from lrbench.errors import ModelError, RunError, UserError
+from lrbench.methods.answers import OWN
 from lrbench.models.fitting import MOST_ROWS
 from lrbench.models.source import LocatedModel
 from lrbench.recipe.schema import BatchSize
+from lrbench.sampling.engines.answered import Answered
 from lrbench.sampling.engines.base import GREEDY, NEVER, Decoding, Engine, Request, TokenRules
 
 # Given only where the user has not: KV-cache space is the user's to raise, everything else is quiet.
@@ -28,6 +32,8 @@ DEFAULTS = {
 }
 # The ranks that vLLM can make room for.
 LORA_RANKS = (16, 32, 64, 128, 256, 320, 512)
+# Requests that vLLM holds at once, for every row that it runs.
+AHEAD = 2
 # Share of the GPU memory that is free at the start; the rest is for what PyTorch needs beside it.
 FREE_MEMORY_SHARE = 0.9
 
@@ -45,9 +51,16 @@ class VllmModel:
     """A model loaded by vLLM. `engine` gives it as it is or with an adapter."""
 
     def __init__(
-        self, model: LocatedModel, rules: TokenRules, batch_size: BatchSize, largest_rank: int
+        self,
+        model: LocatedModel,
+        rules: TokenRules,
+        batch_size: BatchSize,
+        largest_rank: int,
+        cuda_graphs: bool = True,
     ) -> None:
         """Start vLLM, with room for adapters of `largest_rank`; at most `batch_size` rows run at a time.
+
+        On CUDA its forwards are captured as `cuda_graphs`, which takes time once and saves it in every step.
 
         For `auto` as many as lrbench ever writes at once: vLLM itself holds back what its memory has no room
         for. Raises `UserError` without vLLM, `ModelError` when it cannot run the model.
@@ -71,7 +84,6 @@ class VllmModel:
                 max_model_len=-1,
                 max_num_seqs=self.most_rows,
                 seed=0,
-                enforce_eager=True,
                 generation_config="vllm",
                 # A cached prefix is computed in other pieces than a new one: it would make results
                 # depend on what was asked before.
@@ -83,15 +95,16 @@ class VllmModel:
                 trust_remote_code=False,
                 disable_log_stats=True,
                 use_tqdm_on_load=False,
-                **_device_settings(),
+                **_device_settings(cuda_graphs),
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(f"{model.name}: vLLM cannot run it: {_last_line(error)}") from error
+        self.running = Running(self.llm)
 
     def engine(self, adapter: Path | None) -> VllmEngine:
         """The model with the adapter of a folder, or as it is for None."""
         request = None if adapter is None else self._request(adapter)
-        return VllmEngine(self.llm, self.rules, request, self.most_rows)
+        return VllmEngine(self.running, self.rules, request, self.most_rows)
 
     def _request(self, adapter: Path) -> Any:
         from vllm.lora.request import LoRARequest
@@ -101,14 +114,61 @@ class VllmModel:
         return LoRARequest(f"{adapter.name}-{number}", number, str(adapter))
 
 
+class Running:
+    """What one vLLM engine has been asked, whoever asked it: each is given only what is its own."""
+
+    def __init__(self, llm: Any) -> None:
+        self._engine = llm.llm_engine
+        self._numbers = count()
+        self._done: dict[str, Any] = {}
+
+    @property
+    def room(self) -> int:
+        """Tokens that a row can have, its prompt included."""
+        return int(self._engine.model_config.max_model_len)
+
+    def ask(self, prompt: Sequence[int], parameters: Any, adapter: Any) -> str:
+        """Have a prompt completed; the number that its output will have."""
+        number = f"lrbench-{next(self._numbers)}"
+        with _told():
+            self._engine.add_request(
+                number, {"prompt_token_ids": list(prompt)}, parameters, lora_request=adapter
+            )
+        return number
+
+    def finished(self, wanted: Collection[str]) -> Iterator[tuple[str, Any]]:
+        """Those of the `wanted` outputs that are done, at least one; goes on writing until there is one."""
+        while not (found := [number for number in wanted if number in self._done]):
+            with _told():
+                outputs = self._engine.step()
+            self._done |= {output.request_id: output for output in outputs if output.finished}
+        for number in found:
+            yield number, self._done.pop(number)
+
+    def call_off(self, numbers: Collection[str]) -> None:
+        """Forget what nobody waits for any more."""
+        self._engine.abort_request([number for number in numbers if number not in self._done])
+        for number in numbers:
+            self._done.pop(number, None)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What vLLM raises, as an error of the run."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        raise RunError(f"vLLM stopped: {_last_line(error)}") from error
+
+
 class VllmEngine(Engine):
     """A model that vLLM has loaded, with or without an adapter."""
 
     name = "vllm"
 
-    def __init__(self, llm: Any, rules: TokenRules, adapter: Any, most_rows: int = MOST_ROWS) -> None:
+    def __init__(self, running: Running, rules: TokenRules, adapter: Any, most_rows: int) -> None:
         """`most_rows` run at a time."""
-        self.llm = llm
+        self.running = running
         self.most_rows = most_rows
         self.rules = rules
         self.adapter = adapter
@@ -119,21 +179,38 @@ class VllmEngine(Engine):
 
     def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
         """All requests at once: vLLM batches them itself."""
-        longest = max((len(request.prompt) + request.max_new_tokens for request in requests), default=0)
-        room = self.llm.llm_engine.model_config.max_model_len
-        if longest > room:
+        answers = dict(self.stream_requests(enumerate(requests), decoding))
+        return [answers[index].completion for index in range(len(requests))]
+
+    def stream_requests(
+        self, requests: Iterable[tuple[int, Request]], decoding: Decoding
+    ) -> Iterator[tuple[int, Answered]]:
+        """An answer per request, by its number, each as soon as it is done; vLLM always has some waiting."""
+        coming = iter(requests)
+        asked: dict[str, tuple[int, Request]] = {}
+        try:
+            while True:
+                for index, request in islice(coming, AHEAD * self.most_rows - len(asked)):
+                    self._check_room(request)
+                    parameters = self._parameters(decoding, request.max_new_tokens, seed=request.seed)
+                    asked[self.running.ask(request.prompt, parameters, self.adapter)] = index, request
+                if not asked:
+                    return
+                for number, output in self.running.finished(asked.keys()):
+                    index, request = asked.pop(number)
+                    completion = tuple(output.outputs[0].token_ids)
+                    self._check_reason(output.outputs[0].finish_reason, request, completion)
+                    yield index, Answered.alone(OWN, completion)
+        finally:
+            self.running.call_off(asked.keys())
+
+    def _check_room(self, request: Request) -> None:
+        needed, room = len(request.prompt) + request.max_new_tokens, self.running.room
+        if needed > room:
             raise RunError(
-                f"vLLM's KV cache holds {room} tokens of one row, and {longest} are needed: set "
+                f"vLLM's KV cache holds {room} tokens of one row, and {needed} are needed: set "
                 "VLLM_CPU_KVCACHE_SPACE to more GiB, or free memory of the GPU"
             )
-        outputs = self._generate(
-            [request.prompt for request in requests],
-            [self._parameters(decoding, request.max_new_tokens, seed=request.seed) for request in requests],
-        )
-        completions = [tuple(output.outputs[0].token_ids) for output in outputs]
-        for request, output, completion in zip(requests, outputs, completions, strict=True):
-            self._check_reason(output.outputs[0].finish_reason, request, completion)
-        return completions
 
     def log_probabilities(self, ids: Sequence[int]) -> list[float]:
         """The log-probability of every id but the first, given those before it; nothing is left out."""
@@ -150,7 +227,14 @@ class VllmEngine(Engine):
 
     def _read(self, texts: Sequence[Sequence[int]]) -> list[list[float]]:
         """The log-probability of every id but the first of each text."""
-        outputs = self._generate(texts, [self._parameters(GREEDY, 1, prompt_logprobs=0)] * len(texts))
+        numbers = [
+            self.running.ask(ids, self._parameters(GREEDY, 1, prompt_logprobs=0), self.adapter)
+            for ids in texts
+        ]
+        done: dict[str, Any] = {}
+        while len(done) < len(numbers):
+            done.update(self.running.finished(set(numbers) - done.keys()))
+        outputs = [done[number] for number in numbers]
         read = [
             [output.prompt_logprobs[place][token].logprob for place, token in enumerate(ids) if place]
             for ids, output in zip(texts, outputs, strict=True)
@@ -159,8 +243,10 @@ class VllmEngine(Engine):
 
     def _parameters(self, decoding: Decoding, max_new_tokens: int, **further: Any) -> Any:
         from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
         return SamplingParams(
+            output_kind=RequestOutputKind.FINAL_ONLY,
             temperature=decoding.temperature,
             top_p=decoding.top_p,
             max_tokens=max_new_tokens,
@@ -172,28 +258,17 @@ class VllmEngine(Engine):
             **further,
         )
 
-    def _generate(self, prompts: Sequence[Sequence[int]], parameters: Sequence[Any]) -> list[Any]:
-        try:
-            outputs: list[Any] = self.llm.generate(
-                [{"prompt_token_ids": list(prompt)} for prompt in prompts],
-                list(parameters),
-                lora_request=self.adapter,
-                use_tqdm=False,
-            )
-        except (ValueError, RuntimeError) as error:
-            raise RunError(f"vLLM stopped: {_last_line(error)}") from error
-        return outputs
 
-
-def _device_settings() -> dict[str, Any]:
+def _device_settings(cuda_graphs: bool) -> dict[str, Any]:
     import torch
 
     if not torch.cuda.is_available():
         # A prompt that is read in pieces makes vLLM wind a row's random stream back, which streams on the
         # CPU cannot: vLLM 0.32 then stops.
-        return {"enable_chunked_prefill": False}
+        return {"enable_chunked_prefill": False, "enforce_eager": True}
     free, total = torch.cuda.mem_get_info()
-    return {"gpu_memory_utilization": round(FREE_MEMORY_SHARE * free / total, 3)}
+    share = round(FREE_MEMORY_SHARE * free / total, 3)
+    return {"gpu_memory_utilization": share, "enforce_eager": not cuda_graphs}
 
 
 def _last_line(error: Exception) -> str:
