@@ -23,9 +23,10 @@ def preflight(
     What fails for an arm at every point and seed is a mistake of the recipe, and is raised.
     """
     waiting: dict[Workspace, dict[str, Stage]] = {}
+    finished = {stage.key for stage in plan.stages if store.exists(stage.name, stage.key)}
     for arm in plan.arms:
         for stage in arm.stages():
-            if not store.exists(stage.name, stage.key):
+            if stage.key not in finished:
                 waiting.setdefault(workspace_of(arm), {})[stage.key] = stage
     failed: dict[str, Cause] = {}
     for workspace, found in waiting.items():

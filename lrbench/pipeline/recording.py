@@ -48,8 +48,13 @@ def protocol_of(evaluation: Sequence[BenchmarkScore]) -> str:
     return stable_hash({score.benchmark: stable_hash(score.protocol) for score in evaluation})
 
 
-def arm_record(recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], now: str) -> ArmRecord:
-    """How the arm was made, from the artifacts of its stages."""
+def arm_record(
+    recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], now: str, written: str | None = None
+) -> ArmRecord:
+    """How the arm was made, from the artifacts of its stages; `written` is the recipe's `resolved_yaml`.
+
+    To write a recipe takes longer than all else here, and a sweep has one for all its arms.
+    """
     named = {} if arm.adapter is None else dict(_making(arm.adapter))
     making = list(named.values())
     statistics: dict[str, Any] = {}
@@ -63,7 +68,7 @@ def arm_record(recipe: Recipe, arm: ArmPlan, artifacts: Mapping[str, Artifact], 
         arm_id=arm_identity(recipe, arm),
         recipe=recipe.name,
         recipe_hash=recipe_hash(recipe),
-        recipe_yaml=resolved_yaml(recipe),
+        recipe_yaml=resolved_yaml(recipe) if written is None else written,
         arm=arm.arm.name,
         seed=arm.seed,
         point=dict(arm.point),

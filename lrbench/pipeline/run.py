@@ -68,7 +68,8 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
         for line in _remarks(plan, waiting, store):
             reporter.say(line)
         ledger = Ledger(runs / "ledger")
-        new = ledger.declare(recipe_record(plan, command, _now()))
+        declared = recipe_record(plan, command, _now())
+        new = ledger.declare(declared)
         for failure in gathered([*plan.failed, *runner.causes(plan.arms)]):
             reporter.say(f"cannot  {failure}")
         arm_ids, score_ids = [], set()
@@ -76,7 +77,7 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
             for arm in runner.settle(plan.arms):
                 if not runner.is_made(arm):
                     continue
-                record = arm_record(recipe, arm, runner.artifacts, _now())
+                record = arm_record(recipe, arm, runner.artifacts, _now(), declared.recipe_yaml)
                 scores = list(score_records(recipe, arm, runner.artifacts, _now()))
                 new += ledger.append([record, *scores])
                 arm_ids.append(record.arm_id)

@@ -243,11 +243,11 @@ class Row:
         if column == AVERAGE and self.missing:
             return None
         cells = self.cells.values() if column == AVERAGE else filter(None, [self.cells.get(column)])
-        found = [(cell.passed(cell.draws), cell.majority) for cell in cells]
-        majorities = [majority for _, majority in found if majority is not None]
-        if not found or len(majorities) < len(found):
+        found = [(cell, majority) for cell in cells if (majority := cell.majority) is not None]
+        if not found or len(found) < (len(self.cells) if column == AVERAGE else 1):
             return None
-        return mean_of_benchmarks([passed for passed, _ in found]), mean_of_benchmarks(majorities)
+        passed = [cell.passed(cell.draws) for cell, _ in found]
+        return mean_of_benchmarks(passed), mean_of_benchmarks([majority for _, majority in found])
 
     def votes(self, column: str) -> Confidences | None:
         """The share of votes in `column` as a confidence; under the average, of all benchmarks together."""

@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lrbench.store.canonical import canonical_json, seal, stable_hash, unseal
 from lrbench.store.files import UnusableFileError, read_regular, write_atomically
-from lrbench.store.keys import FileHashes, hash_file, stage_key
+from lrbench.store.keys import FileHashes, file_stamp, hash_file, is_settled, stage_key
 
 MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
 MANIFEST_FORMAT = 1
 INDENT = 1
 LINK = -1
+# As many as the largest sweeps have stages; about 4 KB each.
+MOST_MANIFESTS = 8192
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 
@@ -144,7 +148,7 @@ def read_manifest(directory: Path, stage: str, key: str) -> dict[str, Any]:
         OSError: the system refused to read.
     """
     try:
-        manifest = unseal(read_regular(directory / MANIFEST), INDENT)
+        manifest = _unsealed(directory / MANIFEST)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise DamageError(f"{MANIFEST} is missing") from error
     except UnusableFileError as error:
@@ -157,6 +161,20 @@ def read_manifest(directory: Path, stage: str, key: str) -> dict[str, Any]:
         raise DamageError(f"{MANIFEST} belongs to {manifest['stage']}/{manifest['key']}")
     _compare_sizes(directory, _records(manifest))
     return manifest
+
+
+@lru_cache(MOST_MANIFESTS)
+def _unsealed_once(path: Path, _stamp: tuple[int, ...]) -> dict[str, Any]:
+    return unseal(read_regular(path), INDENT)
+
+
+def _unsealed(path: Path) -> dict[str, Any]:
+    """The manifest at `path`, read once while the file stays as it is; one just written may change unseen."""
+    started = time.time_ns()
+    stamp = file_stamp(path)
+    if is_settled(stamp, started):
+        return _unsealed_once(path.absolute(), tuple(stamp))
+    return unseal(read_regular(path), INDENT)
 
 
 def read_artifact(directory: Path, stage: str, key: str, hashes: FileHashes) -> Artifact:

@@ -65,13 +65,12 @@ class FileHashes:
         """The hash of `path`'s content, as `hash_file` gives it and with its errors."""
         name = str(path.absolute())
         started = time.time_ns()
-        before = _stamp(path)
+        before = file_stamp(path)
         known = self._known.get(name)
         if known is not None and known[:-1] == before:
             return str(known[-1])
         digest = hash_file(path)
-        _, modified_ns, changed_ns, _ = before
-        if max(modified_ns, changed_ns) + CLOCK_TICK_NS < started and _stamp(path) == before:
+        if is_settled(before, started) and file_stamp(path) == before:
             self._known[name] = [*before, digest]
             self._save()
         return digest
@@ -87,7 +86,14 @@ class FileHashes:
             return
 
 
-def _stamp(path: Path) -> list[int]:
+def is_settled(stamp: list[int], now_ns: int) -> bool:
+    """Whether the file was last touched so long ago that another change would be seen in its times."""
+    _, modified_ns, changed_ns, _ = stamp
+    return max(modified_ns, changed_ns) + CLOCK_TICK_NS < now_ns
+
+
+def file_stamp(path: Path) -> list[int]:
+    """Size, modification time, change time and inode of the file at `path`."""
     status = path.stat()
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 

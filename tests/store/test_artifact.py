@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrbench.store import artifact, keys
 from lrbench.store.artifact import DamageError, check_file_name, read_artifact, read_manifest
 from lrbench.store.canonical import seal, unseal
 from lrbench.store.keys import FileHashes
@@ -247,3 +249,21 @@ def test_a_plain_name_can_name_a_file(name):
 def test_a_name_that_could_escape_hide_or_collide_is_refused(name):
     with pytest.raises(ValueError, match="cannot name a file of an artifact"):
         check_file_name(name)
+
+
+def test_a_manifest_is_read_once_while_its_file_stays_as_it_is(sound_directory, tmp_path, monkeypatch):
+    directory = shutil.copytree(sound_directory, tmp_path / sound_directory.name)
+    time.sleep(0.05)
+    reads = []
+    read = artifact.read_regular
+    monkeypatch.setattr(artifact, "read_regular", lambda path: reads.append(path) or read(path))
+    monkeypatch.setattr(keys, "CLOCK_TICK_NS", 0)
+    manifest = directory / "manifest.json"
+    first = read_manifest(directory, "scores", directory.name)
+    assert read_manifest(directory, "scores", directory.name) == first
+    assert reads == [manifest]
+    before = manifest.stat()
+    manifest.write_bytes(manifest.read_bytes().replace(b'"version": ', b'"version":\t'))
+    os.utime(manifest, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DamageError, match=r"manifest\.json is damaged"):
+        read_manifest(directory, "scores", directory.name)
