@@ -96,6 +96,30 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
 
 
 @app.command()
+def worker(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> None:
+    """Make stages of a recipe beside others on the same --runs; `lrbench run` records and shows results."""
+    from lrbench.pipeline.bars import TerminalReporter
+    from lrbench.pipeline.workers import work_from_anywhere
+    from lrbench.recipe.loading import telling_where
+    from lrbench.results.console import Screen
+
+    loaded = _load(recipe, overrides)
+    elsewhere = [] if runs == RUNS else ["--runs", str(runs)]
+    words = [str(recipe), *(overrides or []), *elsewhere]
+    console = Screen()
+    try:
+        with telling_where(recipe, overrides or ()), TerminalReporter(console) as reporter:
+            report = work_from_anywhere(loaded, runs, reporter)
+    except (KeyboardInterrupt, OutputError) as stop:
+        raise _stopped(stop, runs, shlex.join(["lrbench", "worker", *words])) from None
+    console.print(
+        f"Made {report.worked} of {report.stages} stages here; nothing is left to make. "
+        f"`{shlex.join(['lrbench', 'run', *words])}` records and shows the results."
+    )
+    _tell_failures(report.failures, shlex.join(["lrbench", "worker", *words]))
+
+
+@app.command()
 def plan(
     recipe: RecipePath,
     overrides: Overrides = None,

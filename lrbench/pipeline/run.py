@@ -18,6 +18,7 @@ from lrbench.pipeline.recording import arm_record, recipe_record, score_records
 from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.requirements import check_requirements
 from lrbench.pipeline.runner import Runner, Workspaces
+from lrbench.pipeline.sharing import announced
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.workers import working_beside
 from lrbench.recipe.schema import Recipe
@@ -62,7 +63,7 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
     waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
     workspaces = Workspaces(plan)
     # Workers import libraries while this process does.
-    with working_beside(recipe, runs, len(waiting)) as workers:
+    with announced(runs, recipe.name), working_beside(recipe, runs, len(waiting)) as workers:
         work, failed = preflight(plan, store, workspaces.of)
         runner = Runner(store, workspaces, reporter, {stage.key for stage in waiting}, failed)
         for line in _remarks(plan, waiting, store):

@@ -16,15 +16,20 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from lrbench.errors import LrbenchError, RunError
 from lrbench.pipeline.estimating.devices import visible_gpus
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.failures import Failure, gathered
+from lrbench.pipeline.hazards import inert_hazard
+from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.pipeline.preflight import preflight
-from lrbench.pipeline.progress import Silent
+from lrbench.pipeline.progress import Reporter, Silent
+from lrbench.pipeline.requirements import check_requirements
 from lrbench.pipeline.runner import Runner, Workspaces
+from lrbench.pipeline.sharing import announced, check_locks
 from lrbench.recipe.schema import Recipe, Runtime
 from lrbench.results.text import shown
 from lrbench.store.store import Store
@@ -141,18 +146,41 @@ class _Counted(Silent):
         self._told.write(b".")
 
 
-def work(recipe: Recipe, runs: Path, told: IO[bytes]) -> None:
-    """Make what can be made until nothing is left; `told` gets a byte for every stage made here.
+@dataclass(frozen=True)
+class WorkReport:
+    """What a worker made: stages of its own, out of all; `failures` say what could not be done, by reason."""
 
-    Raises `LrbenchError` for what ends every run. What fails for some arms alone fails in the process that
-    started this one too, which says so.
+    worked: int
+    stages: int
+    failures: tuple[Failure, ...]
+
+
+def work_from_anywhere(recipe: Recipe, runs: Path, reporter: Reporter) -> WorkReport:
+    """Make stages of `recipe` beside whoever else does on the same `runs`, on this machine or another.
+
+    Raises `UserError` where locks or libraries do not allow that, and other `LrbenchError` for what ends
+    every run.
     """
-    plan = plan_recipe(recipe, runs, fetch=False)
-    store, workspaces = Store(runs / "store"), Workspaces(plan)
+    check_locks(runs)
+    store = Store(runs / "store", on_damage=reporter.say)
+    check_requirements(plan_recipe(recipe, runs, fetch=False), store)
+    plan = plan_recipe(recipe, runs)
+    inert = inert_hazard(plan.arms)
+    if inert is not None:
+        raise inert
+    with announced(runs, recipe.name, alike=True):
+        return _work(plan, store, reporter)
+
+
+def _work(plan: Plan, store: Store, reporter: Reporter) -> WorkReport:
+    """Make what can be made until nothing is left."""
+    workspaces = Workspaces(plan)
     _, failed = preflight(plan, store, workspaces.of)
-    runner = Runner(store, workspaces, _Counted(told), frozenset(), failed)
+    runner = Runner(store, workspaces, reporter, frozenset(), failed)
     for _ in runner.settle(plan.arms):
         pass
+    failures = gathered([*plan.failed, *runner.causes(plan.arms)])
+    return WorkReport(runner.worked, len(plan.stages), tuple(failures))
 
 
 def _end_with(parent: IO[Any]) -> None:
@@ -169,8 +197,11 @@ def main() -> None:
     os.dup2(2, 1)
     recipe = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    runs = Path(sys.argv[1])
     try:
-        work(recipe, Path(sys.argv[1]), told)
+        # The process that started this one has fetched all. What fails for some arms fails there too, and it
+        # says so.
+        _work(plan_recipe(recipe, runs, fetch=False), Store(runs / "store"), _Counted(told))
     except LrbenchError as error:
         sys.exit(str(error))
     # The other process waits for this: taking thousands of modules apart would be for nothing.
