@@ -24,7 +24,7 @@ STORED = {
         "solutions": ("part-00000.parquet", "part-00000.json"),
         "reference": ("part-00000.parquet",),
         "scores": ("part-00000.parquet", "tokens.json"),
-        "samples": ("rollouts.parquet", "steps.parquet"),
+        "samples": ("steps.parquet",),
         "train": ("adapter_model.safetensors", "adapter_config.json", "curves.json", "manifest.json"),
         "evaluate": ("part-00000.jsonl", "manifest.json", "provenance.json"),
     }.items()

@@ -104,11 +104,11 @@ class Runner:
         for stage in arm.stages():
             if stage.key in self.artifacts or stage.key in self.failed:
                 continue
-            behind = [self.failed[key] for key in _keys(stage.inputs) if key in self.failed]
+            behind = [self.failed[key] for key in _needed(stage) if key in self.failed]
             if behind:
                 self.failed[stage.key] = behind[0]
                 continue
-            if stage.key in held or any(key not in self.artifacts for key in _keys(stage.inputs)):
+            if stage.key in held or any(key not in self.artifacts for key in _needed(stage)):
                 is_settled = False
                 continue
             worked = self.worked
@@ -157,7 +157,8 @@ class Runner:
     def _make(self, stage: Stage, arm: ArmPlan) -> Artifact:
         stage.check(self.artifacts)
         workspace = self.workspaces.of(arm)
-        inputs = {name: self.artifacts[needed.key] for name, needed in stage.inputs.items()}
+        read = {**stage.behind, **stage.inputs}
+        inputs = {name: self.artifacts[needed.key] for name, needed in read.items()}
         keys = {name: needed.key for name, needed in stage.inputs.items()}
         earlier = next(filter(None, (self.store.find(stage.name, key) for key in stage.earlier_keys)), None)
         if earlier is not None:
@@ -200,5 +201,6 @@ class Runner:
         self.reporter.say(f"failed  {Failure((arm.title,), (cause.stage,), cause.reason)}")
 
 
-def _keys(stages: Mapping[str, Stage]) -> Iterator[str]:
-    return (stage.key for stage in stages.values())
+def _needed(stage: Stage) -> Iterator[str]:
+    """The keys of all that the stage reads."""
+    return (needed.key for needed in (*stage.inputs.values(), *stage.behind.values()))

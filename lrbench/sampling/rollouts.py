@@ -16,9 +16,9 @@ from typing import Any, overload
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# Rollouts that are read together, and how many such groups stay in memory: about 60 MB of the paper's.
+# Rollouts that are read together, and how many stay in memory: about 60 MB of the paper's.
 ROLLOUTS_PER_GROUP = 256
-GROUPS_KEPT = 32
+ROLLOUTS_KEPT = 8192
 
 SCHEMA = pa.schema(
     [
@@ -92,18 +92,31 @@ def groups_of(rollouts: Iterable[Rollout], size: int) -> Iterator[list[Rollout]]
 
 
 class StoredRollouts(Sequence[Rollout]):
-    """The rollouts of one file, read when they are asked for; the groups used last stay in memory."""
+    """The rollouts of files, read when they are asked for; the groups used last stay in memory."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = tuple(paths)
         self._kept: dict[int, list[Rollout]] = {}
+
+    @cached_property
+    def _groups(self) -> list[tuple[Path, int]]:
+        """The file of each group, and its number there."""
+        return [(path, group) for path, sizes in self._sizes for group in range(len(sizes))]
 
     @cached_property
     def _starts(self) -> list[int]:
         """The index of each group's first rollout, and the number of all at the end."""
-        metadata = pq.read_metadata(self.path)
-        sizes = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
-        return list(accumulate(sizes, initial=0))
+        return list(accumulate((size for _, sizes in self._sizes for size in sizes), initial=0))
+
+    @cached_property
+    def _sizes(self) -> list[tuple[Path, list[int]]]:
+        """How many rollouts each group of each file has."""
+        found = []
+        for path in self.paths:
+            metadata = pq.read_metadata(path)
+            sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+            found.append((path, sizes))
+        return found
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -123,15 +136,16 @@ class StoredRollouts(Sequence[Rollout]):
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process reads for itself.
-        return {"path": self.path, "_kept": {}}
+        return {"paths": self.paths, "_kept": {}}
 
     def _group(self, group: int) -> list[Rollout]:
         rows = self._kept.pop(group, None)
         if rows is None:
-            with pq.ParquetFile(self.path) as file:
-                rows = _read_group(file, group)
+            path, number = self._groups[group]
+            with pq.ParquetFile(path) as file:
+                rows = _read_group(file, number)
         self._kept[group] = rows
-        if len(self._kept) > GROUPS_KEPT:
+        while len(self._kept) > 1 and sum(map(len, self._kept.values())) > ROLLOUTS_KEPT:
             del self._kept[next(iter(self._kept))]
         return rows
 

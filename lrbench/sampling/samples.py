@@ -1,6 +1,6 @@
 """Samples: rollouts with their kept steps and targets; all that training reads.
 
-On disk they are two files: `rollouts.parquet`, and `steps.parquet` with one row per kept step.
+On disk they are `steps.parquet` with one row per kept step, and the files of the rollouts that these are of.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from lrbench.sampling.scores import Scores, keep_covered
 if TYPE_CHECKING:
     from lrbench.models.loading import Tokenizer
 
+# Where earlier versions have a copy of the rollouts beside the steps.
 ROLLOUTS_FILE = "rollouts.parquet"
 STEPS_FILE = "steps.parquet"
 STEPS_PER_GROUP = 2**16
@@ -148,8 +149,8 @@ def _steps_table(samples: Samples, first_rollout: int) -> pa.Table:
     )
 
 
-def read_samples(rollouts_path: Path, steps_path: Path) -> Samples:
-    """Read samples back, exactly as they were built.
+def read_samples(rollouts_paths: Sequence[Path], steps_path: Path) -> Samples:
+    """Read samples back, exactly as they were built; rollouts are numbered through all their files.
 
     The kept steps are in memory, at about 40 bytes each; rollouts are read as they are asked for.
     """
@@ -158,7 +159,7 @@ def read_samples(rollouts_path: Path, steps_path: Path) -> Samples:
     offsets = ids.offsets.to_numpy().astype(np.int64)
     targets = Targets(offsets - offsets[0], ids.flatten().to_numpy(), weights.flatten().to_numpy())
     columns = {name: table[name].to_numpy() for name in ("rollout", "step", "kl")}
-    return Samples(rollouts=StoredRollouts(rollouts_path), targets=targets, **columns)
+    return Samples(rollouts=StoredRollouts(rollouts_paths), targets=targets, **columns)
 
 
 def export_rows(samples: Samples, tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:

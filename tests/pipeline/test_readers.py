@@ -12,6 +12,7 @@ import pytest
 from lrbench.pipeline.doctor import examine
 from lrbench.pipeline.plan import ArmPlan
 from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.stages.samples import kept_samples
 from lrbench.recipe.schema import Recipe
 from lrbench.results.bundle.arms import check_adapter
 from lrbench.results.bundle.contents import write_bundle
@@ -20,7 +21,6 @@ from lrbench.results.bundle.verifying import verify_bundle
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger
 from lrbench.results.microscope import open_microscope
-from lrbench.sampling.samples import read_samples
 from tests.pipeline.running import artifact_of
 
 PICKED = {"signal": "kl", "top": 0.5, "of": "arm:own"}
@@ -56,7 +56,7 @@ def recipe(make_recipe: Callable[..., Recipe], local_pair: tuple[Path, Path]) ->
 def targets(runs: Path, arm: ArmPlan) -> list[tuple[list[int], list[float]]]:
     assert arm.adapter is not None
     artifact = artifact_of(runs, arm.adapter.samples)
-    found = read_samples(artifact.file("rollouts.parquet"), artifact.file("steps.parquet")).targets
+    found = kept_samples(artifact, artifact_of(runs, arm.adapter.samples.rollouts)).targets
     spans = zip(found.offsets[:-1], found.offsets[1:], strict=True)
     return [(found.ids[a:b].tolist(), found.weights[a:b].tolist()) for a, b in spans]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,17 @@ from lrbench.embedded import assets
 from lrbench.errors import DataError, FieldError
 from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
 from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.stages.rollouts import parquet_files
+from lrbench.pipeline.stages.samples import kept_samples
 from lrbench.pipeline.stages.training import ADAPTER_FILES
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import ArmRecord
+from lrbench.sampling.rollouts import read_rollouts, write_rollouts
+from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE
 from lrbench.store.artifact import Artifact
 from lrbench.store.store import Store
+from tests.pipeline.running import artifact_of
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -181,3 +187,36 @@ def test_more_processes_than_devices_are_told_before_any_work(
     with pytest.raises(FieldError, match=r"runtime\.processes: found 2, but 1 CUDA device is visible here"):
         run_recipe(recipe, tmp_path)
     assert not list((tmp_path / "store").glob("*/*/manifest.json"))
+
+
+def test_samples_hold_no_rollouts_and_those_of_earlier_versions_that_do_teach_the_same(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    recipe = make_recipe(arms=["lightr"], training={"updates": 3, **UNITS}, evaluation=ONE_ITEM)
+    runs, earlier = tmp_path / "runs", tmp_path / "earlier"
+    run_recipe(recipe, runs)
+    stage = arm_of(plan_recipe(recipe, runs), "lightr").adapter
+    assert stage is not None
+    made = artifact_of(runs, stage.samples)
+    assert [record.name for record in made.files] == [STEPS_FILE]
+    source = artifact_of(runs, stage.samples.rollouts)
+
+    shutil.copytree(runs, earlier)
+    store = Store(earlier / "store")
+    shutil.rmtree(store.root / "samples")
+    shutil.rmtree(store.root / "train")
+    with store.lock("samples", made.key):
+        draft = store.draft("samples", made.version, made.key, made.identity, made.inputs)
+        draft.commit(STEPS_FILE, lambda path: path.write_bytes(made.file(STEPS_FILE).read_bytes()))
+        rollouts = read_rollouts(parquet_files(source))
+        draft.commit(ROLLOUTS_FILE, lambda path: write_rollouts(path, rollouts))
+        draft.finish(made.statistics)
+    run_recipe(recipe, earlier)
+    assert adapter(recipe, earlier, "lightr").content_hash == adapter(recipe, runs, "lightr").content_hash
+    # The copy is what is read, as it was.
+    assert kept_samples(store.look("samples", made.key), source).rollouts.paths[0].name == ROLLOUTS_FILE
+    # What samples refer to is made again where it is gone.
+    shutil.rmtree(Store(runs / "store").root / "rollouts")
+    shutil.rmtree(Store(runs / "store").root / "train")
+    assert run_recipe(recipe, runs).worked == 2
+    assert adapter(recipe, earlier, "lightr").content_hash == adapter(recipe, runs, "lightr").content_hash

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lrbench.errors import StoreError
 from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.stages.samples import kept_samples
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.schema import Divergence
 from lrbench.results.inspection import Inspector, ScoredRollouts
@@ -21,7 +22,7 @@ from lrbench.results.ledger import Ledger
 from lrbench.results.microscope import HISTOGRAM_EDGES, Microscope, open_microscope
 from lrbench.results.records import ArmRecord
 from lrbench.sampling.rollouts import Rollout
-from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE, Samples, read_samples
+from lrbench.sampling.samples import Samples
 from lrbench.sampling.scores import NO_SCORES, Scores
 
 QUICKSTART = Path(__file__).parents[2] / "recipes" / "quickstart.yaml"
@@ -70,7 +71,7 @@ def test_at_its_own_thresholds_an_arm_shows_exactly_the_steps_and_targets_it_was
     arm = arm_of(finished, name)
     inspector = Inspector(finished)
     artifact = inspector.artifact("samples", arm.stages["samples"])
-    samples = read_samples(artifact.file(ROLLOUTS_FILE), artifact.file(STEPS_FILE))
+    samples = kept_samples(artifact, inspector.artifact(*arm.addresses["rollouts"]))
     microscope = open_microscope(inspector, arm)
     assert microscope is not None
     assert (microscope.alpha_min, microscope.trained.alpha, microscope.trained.beta) == (ALPHA_MIN, 0.1, 0.3)

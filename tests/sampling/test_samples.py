@@ -82,7 +82,7 @@ def test_arms_without_selection_keep_every_step_and_need_no_scores(rollouts: lis
 def test_samples_survive_the_disk(lightr: Samples, tmp_path: Path) -> None:
     write_rollouts(tmp_path / "rollouts.parquet", lightr.rollouts)
     assert write_steps(tmp_path / "steps.parquet", [lightr]) == len(lightr)
-    found = read_samples(tmp_path / "rollouts.parquet", tmp_path / "steps.parquet")
+    found = read_samples([tmp_path / "rollouts.parquet"], tmp_path / "steps.parquet")
     assert list(found.rollouts) == lightr.rollouts
     for name in ("rollout", "step", "kl"):
         np.testing.assert_array_equal(getattr(found, name), getattr(lightr, name))

@@ -106,7 +106,7 @@ def many(tmp_path: Path) -> tuple[list[Rollout], Path]:
 
 def test_stored_rollouts_are_a_sequence_of_the_same(many: tuple[list[Rollout], Path]) -> None:
     rollouts, path = many
-    stored = StoredRollouts(path)
+    stored = StoredRollouts([path])
     assert len(stored) == count_rollouts([path]) == len(rollouts)
     assert list(stored) == list(iterate_rollouts([path])) == rollouts
     for index in np.random.default_rng(0).permutation(len(rollouts)):
@@ -122,8 +122,8 @@ def test_stored_rollouts_hold_the_groups_used_last(
     many: tuple[list[Rollout], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rollouts, path = many
-    monkeypatch.setattr("lrbench.sampling.rollouts.GROUPS_KEPT", 1)
-    stored = StoredRollouts(path)
+    monkeypatch.setattr("lrbench.sampling.rollouts.ROLLOUTS_KEPT", 1)
+    stored = StoredRollouts([path])
     assert [stored[0], stored[-1], stored[1]] == [rollouts[0], rollouts[-1], rollouts[1]]
     assert len(pickle.dumps(stored)) < 1000
     assert list(pickle.loads(pickle.dumps(stored))) == rollouts
@@ -131,7 +131,7 @@ def test_stored_rollouts_hold_the_groups_used_last(
 
 def test_a_file_of_no_rollouts_is_read(tmp_path: Path) -> None:
     write_rollouts(tmp_path / "none.parquet", [])
-    assert list(StoredRollouts(tmp_path / "none.parquet")) == []
+    assert list(StoredRollouts([tmp_path / "none.parquet"])) == []
     assert list(iterate_rollouts([tmp_path / "none.parquet"])) == []
 
 
@@ -153,7 +153,7 @@ def test_samples_in_parts_are_those_of_the_whole(
             tmp_path / "steps.parquet",
             (build_samples(part, {PAIR: scores} if scored else {}, completed) for part, scores in parts),
         )
-        found = read_samples(tmp_path / "rollouts.parquet", tmp_path / "steps.parquet")
+        found = read_samples([tmp_path / "rollouts.parquet"], tmp_path / "steps.parquet")
         assert written == len(found) == len(expected)
         assert list(found.rollouts) == rollouts
         for name in ("rollout", "step", "kl"):

@@ -77,13 +77,17 @@ def _kept(recipe: Recipe, arm: str, runs: Path) -> tuple[Samples, Tokenizer, dic
     adapter = named[0].adapter
     if adapter is None:
         raise UserError(f"the arm {arm!r} is not trained, so it has no samples")
-    artifact = Store(runs / "store").find(adapter.samples.name, adapter.samples.key)
+    store = Store(runs / "store")
+    artifact = store.find(adapter.samples.name, adapter.samples.key)
     if artifact is None:
         raise UserError(f"the samples of {arm!r} are not made yet; run the recipe first")
+    rollouts = store.find(adapter.samples.rollouts.name, adapter.samples.rollouts.key)
+    if rollouts is None:
+        raise UserError(f"the rollouts that {arm!r} has samples of are not there; run the recipe again")
     from lrbench.models.loading import load_tokenizer
-    from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE, read_samples
+    from lrbench.pipeline.stages.samples import kept_samples
 
-    samples = read_samples(artifact.file(ROLLOUTS_FILE), artifact.file(STEPS_FILE))
+    samples = kept_samples(artifact, rollouts)
     problems = adapter.samples.rollouts.problems
     texts = dict(zip(problems.ids, problems.texts, strict=True))
     return samples, load_tokenizer(named[0].expert), texts

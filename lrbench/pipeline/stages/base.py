@@ -58,6 +58,11 @@ class Stage(ABC):
         """The stages whose artifacts this one reads, by the name it reads them under."""
         return {}
 
+    @property
+    def behind(self) -> Mapping[str, Stage]:
+        """Stages behind the inputs whose artifacts this one reads too, by name; the inputs decide which."""
+        return {}
+
     @cached_property
     def key(self) -> str:
         """The address of the artifact in the store."""

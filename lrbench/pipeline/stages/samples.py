@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from lrbench.pipeline.stages.training import TrainedAdapter
     from lrbench.sampling.coverage import CoveredMass
     from lrbench.sampling.rollouts import Rollout
+    from lrbench.sampling.samples import Samples
     from lrbench.sampling.scores import Scores
 
 logger = logging.getLogger(__name__)
@@ -332,21 +332,12 @@ class ArmSamples(Stage):
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
-        """Commit the rollouts and their kept steps, a shard's worth of which is in memory at a time."""
+        """Commit the kept steps of the rollouts, a shard's worth of which is in memory at a time."""
         import numpy as np
 
         from lrbench.sampling.divergence import DivergenceSums
-        from lrbench.sampling.rollouts import write_rollouts
-        from lrbench.sampling.samples import (
-            ROLLOUTS_FILE,
-            STEPS_FILE,
-            Samples,
-            build_samples,
-            keeper,
-            write_steps,
-        )
+        from lrbench.sampling.samples import STEPS_FILE, build_samples, keeper, write_steps
 
-        started = time.monotonic()
         least_mass = None if self.scores is None else self.scores.least_mass
         sums = DivergenceSums(least_mass)
         counts: list[int] = []
@@ -367,10 +358,7 @@ class ArmSamples(Stage):
                     part.rollouts, part.views, self.ingredients, least_mass, kept, part.first_rollout
                 )
 
-        written = (rollout for part in self._parts(inputs, workspace) for rollout in part.rollouts)
         draft.commit(STEPS_FILE, lambda path: counts.append(write_steps(path, samples())))
-        seconds = time.monotonic() - started
-        draft.commit(ROLLOUTS_FILE, lambda path: write_rollouts(path, written), seconds)
         progress.advance(1)
         missing = np.concatenate(lost)
         if refusal := target.refusal(missing):
@@ -420,6 +408,15 @@ class Part:
         return self.views or {
             PAIR: unscored([rollout.steps for rollout in self.rollouts], self.first_rollout)
         }
+
+
+def kept_samples(samples: Artifact, rollouts: Artifact) -> Samples:
+    """What an arm learns from: the kept steps in `samples`, of the `rollouts` that they were made from."""
+    from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE, read_samples
+
+    # Earlier versions copied the rollouts into every artifact of samples.
+    copied = [samples.file(ROLLOUTS_FILE)] if any(f.name == ROLLOUTS_FILE for f in samples.files) else None
+    return read_samples(copied or parquet_files(rollouts), samples.file(STEPS_FILE))
 
 
 def input_name(reading: Reading) -> str:

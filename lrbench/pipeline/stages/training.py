@@ -15,7 +15,7 @@ from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.rollouts import ReferenceRollouts, read_artifact_rollouts
-from lrbench.pipeline.stages.samples import ArmSamples
+from lrbench.pipeline.stages.samples import ArmSamples, kept_samples
 from lrbench.pipeline.stages.saving import Saves
 from lrbench.pipeline.stages.tasks import Known, Learning, Task
 from lrbench.pipeline.workspace import Workspace
@@ -75,6 +75,11 @@ class TrainedAdapter(Stage):
         """The samples learnt from, the solutions measured, and the adapter whose budget is taken."""
         others: dict[str, Stage | None] = {"held_out": self.held_out, "matched": self.matched}
         return {"samples": self.samples} | {name: stage for name, stage in others.items() if stage}
+
+    @property
+    def behind(self) -> Mapping[str, Stage]:
+        """The rollouts whose steps the samples are."""
+        return {"rollouts": self.samples.rollouts}
 
     @property
     def size(self) -> int:
@@ -156,7 +161,6 @@ class TrainedAdapter(Stage):
         """
         import numpy as np
 
-        from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE, read_samples
         from lrbench.training.adapters import write_adapter_config, write_adapter_weights
         from lrbench.training.batches import update_batches
         from lrbench.training.budget import first_samples, learnt_problems
@@ -167,7 +171,7 @@ class TrainedAdapter(Stage):
         limits = self._limits(inputs)
         training = self.training.model_copy(update={"updates": limits.pop("updates", self.training.updates)})
         samples = first_samples(
-            read_samples(inputs["samples"].file(ROLLOUTS_FILE), inputs["samples"].file(STEPS_FILE)),
+            kept_samples(inputs["samples"], inputs["rollouts"]),
             tuned_tokens=limits.get("tuned_tokens"),
             problems=limits.get("problems"),
         )
