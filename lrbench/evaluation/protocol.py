@@ -13,9 +13,10 @@ from lrbench.suites.declaration import TasksDeclaration
 from lrbench.suites.grader import Grader
 from lrbench.suites.graders import GRADER, TaskMetric
 from lrbench.suites.shipped import SHIPPED
-from lrbench.suites.suite import LM_EVAL, Benchmark, shipped_suite
+from lrbench.suites.suite import LM_EVAL, REPEATED_TOKENS, REPEATS_VERSION, Benchmark, shipped_suite
 
 BATCH_SIZE = "batch_size"
+STOP_REPEATS = "stop_repeats"
 # What of an identity counts that did not at first, and why.
 NEW_FIELDS = {
     BATCH_SIZE: "how many rows are written at once is part of how bfloat16 and float16 are measured"
@@ -83,6 +84,7 @@ def _of_tasks(
 
 def _written_out(benchmark: Benchmark, items: ItemSet) -> dict[str, Any]:
     examples = {} if items.examples_hash is None else {"examples": items.examples_hash}
+    repeats = {} if benchmark.stop_repeats is None else {STOP_REPEATS: _stop_repeats(benchmark.stop_repeats)}
     return {
         "benchmark": benchmark.name,
         "set": benchmark.data,
@@ -91,7 +93,13 @@ def _written_out(benchmark: Benchmark, items: ItemSet) -> dict[str, Any]:
         **benchmark.grader.identity,
         **plugins_of(benchmark.grader),
         **examples,
+        **repeats,
     }
+
+
+def _stop_repeats(times: int) -> dict[str, int]:
+    """How often the same tokens are written before an answer is cut, and by which rule."""
+    return {"times": times, "tokens": REPEATED_TOKENS, "version": REPEATS_VERSION}
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ LARGEST_COUNT = 10**15
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Words = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
+# Once is no repetition.
+Times = Annotated[int, Field(ge=2, le=1000)]
 
 
 class FieldNames(Section):
@@ -70,7 +72,8 @@ class BenchmarkDeclaration(Section):
 
     Items are those of a `file` (JSON lines, a JSON array, CSV or Parquet, with rows of these `fields`) or of
     a set that lrbench knows (`data`). What is left out of `prompt`, `system_prompt`, `examples`,
-    `max_new_tokens` and `stop` is the suite's. `task` is what protocols call the benchmark (null: its name).
+    `max_new_tokens`, `stop` and `stop_repeats` is the suite's. `task` is what protocols call the benchmark
+    (null: its name).
     """
 
     file: Words | None = None
@@ -82,6 +85,7 @@ class BenchmarkDeclaration(Section):
     examples: ExamplesDeclaration | None = None
     max_new_tokens: Count | None = None
     stop: Annotated[tuple[Words, ...], Field(strict=False)] | None = None
+    stop_repeats: Times | None = None
     task: Name | None = None
 
     @model_validator(mode="after")
@@ -97,7 +101,8 @@ class SuiteDeclaration(Section):
     `name` is what boards and the ledger call the suite. `prompt` is the text of a user's turn, in which
     `{problem}` stands for the problem (null: the problem alone), `examples` come before it in the same
     turn, and `system_prompt` stands before all. An answer has at most `max_new_tokens` (null: 512), and ends
-    before any text of `stop`.
+    before any text of `stop`. It is cut where it has written the same tokens `stop_repeats` times in a row
+    (null: never; `lrbench.sampling.engines.repetition`).
     """
 
     name: Name = OWN
@@ -107,6 +112,7 @@ class SuiteDeclaration(Section):
     examples: ExamplesDeclaration | None = None
     max_new_tokens: Count | None = None
     stop: Annotated[tuple[Words, ...], Field(strict=False)] = ()
+    stop_repeats: Times | None = None
     task_version: Count = 1
 
     def __hash__(self) -> int:

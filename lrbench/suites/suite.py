@@ -21,6 +21,8 @@ from lrbench.suites.graders import TaskMetric
 from lrbench.suites.shipped import FILE, FOLDER, SHIPPED
 
 DEFAULT_LENGTH = 512
+# Of answers that `stop_repeats` ends: the fewest tokens that repeat, and which version of that rule it is.
+REPEATED_TOKENS, REPEATS_VERSION = 16, 1
 # What boards call the tasks of lm-eval that a recipe names.
 LM_EVAL = "lm_eval"
 
@@ -49,6 +51,7 @@ class Benchmark:
     stop: tuple[str, ...]
     shipped: bool
     tasks: TasksDeclaration | None = None
+    stop_repeats: int | None = None
 
     @property
     def shots(self) -> int:
@@ -171,6 +174,7 @@ def _completed(declared: SuiteDeclaration, shipped: bool = False) -> Suite:
             max_new_tokens=own.max_new_tokens or declared.max_new_tokens or DEFAULT_LENGTH,
             stop=declared.stop if own.stop is None else own.stop,
             shipped=shipped,
+            stop_repeats=own.stop_repeats or declared.stop_repeats,
         )
 
     benchmarks = tuple(completed(name, own) for name, own in declared.benchmarks.items())

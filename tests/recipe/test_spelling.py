@@ -172,6 +172,8 @@ runtime:
   compile: false
   processes: 1
   workers: 1
+  queue: true
+  cuda_graphs: true
 """
     written = {path for path, _ in keys_of(text)}
     apart = {path for path in leaf_paths() if path[:3] == DERIVE or is_in_component(path)}

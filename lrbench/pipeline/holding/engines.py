@@ -69,27 +69,32 @@ class Engines:
         *,
         stops: tuple[int, ...] | None = None,
         merged: bool = False,
+        stop_repeats: int | None = None,
     ) -> Iterator[Engine]:
         """What completes prompts with the model, or with the model and the adapter of a folder.
 
         In this process, `stops` may end completions in place of what ends a turn of the model, and an adapter
-        may be `merged` into weights of bfloat16. Raises `RunError` when the adapter turns out to change
-        nothing, `ModelError` when a server runs another model.
+        may be `merged` into weights of bfloat16. `stop_repeats` ends completions as rules have it. Raises
+        `RunError` when the adapter turns out to change nothing, `ModelError` when a server runs another
+        model.
         """
         if choice.name == "hf":
             from lrbench.sampling.engines.transformers import TransformersEngine
 
             rules = self.model.token_rules
             rules = rules if stops is None else replace(rules, stop_ids=stops)
+            rules = replace(rules, stop_repeats=stop_repeats)
             with self.model.with_adapter(adapter, merged) as model:
                 yield TransformersEngine(model, rules, self._batch_size, self._padding)
         elif choice.name == "vllm":
             engine = self._vllm.engine(adapter)
             if adapter is not None:
                 self._prove_adapter(self._vllm.engine(None), engine, adapter)
+            engine.rules = replace(engine.rules, stop_repeats=stop_repeats)
             yield engine
         else:
             with self._served(choice, adapter) as served:
+                served.rules = replace(served.rules, stop_repeats=stop_repeats)
                 yield served
 
     @cached_property

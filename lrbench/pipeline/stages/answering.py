@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -108,10 +108,12 @@ class AnsweredBy:
         read: Callable[[str], str | None],
         decoding: Decoding | None = None,
         upcoming: Iterable[Upcoming] = (),
+        stop_repeats: int | None = None,
     ) -> Iterator[Answering]:
         """What answers; `read` says what answer a text gives, for those that are put to a vote.
 
-        They are greedy, or sampled as `decoding` says. `upcoming` is what will be asked, in about this order.
+        They are greedy, or sampled as `decoding` says, and cut where they repeat themselves `stop_repeats`
+        times. `upcoming` is what will be asked, in about this order.
         """
         from lrbench.models.prompt import render_answer
         from lrbench.sampling.engines.base import GREEDY
@@ -121,7 +123,7 @@ class AnsweredBy:
         from lrbench.sampling.engines.voting import how_asked, write_answers
 
         tokenizer = workspace.expert.tokenizer
-        with self._engine(workspace, choice, inputs) as engine:
+        with self._engine(workspace, choice, inputs, stop_repeats) as engine:
             given = render_answer(tokenizer, self.answer.given) if self.answer.given else []
             if workspace.engines.in_a_queue(choice) and not self.answer.repeats:
                 requests = self._requests(engine, upcoming, given)
@@ -159,11 +161,16 @@ class AnsweredBy:
 
     @contextmanager
     def _engine(
-        self, workspace: Workspace, choice: EngineChoice, inputs: Mapping[str, Artifact]
+        self,
+        workspace: Workspace,
+        choice: EngineChoice,
+        inputs: Mapping[str, Artifact],
+        stop_repeats: int | None,
     ) -> Iterator[Engine]:
         own = inputs["adapter"].directory if "adapter" in inputs else None
         if not self.answer.here:
-            with workspace.engines.open(choice, own, merged=self.fidelity.merged_in_bfloat16) as engine:
+            merged = self.fidelity.merged_in_bfloat16
+            with workspace.engines.open(choice, own, merged=merged, stop_repeats=stop_repeats) as engine:
                 yield engine
             return
         from lrbench.models.prompt import single_token
@@ -178,6 +185,7 @@ class AnsweredBy:
                 else:
                     models[reader.name] = workspace.weights_beside(reader.model, _folder(reader, inputs))
             rules, size = workspace.expert.token_rules, workspace.runtime.batch_size
+            rules = replace(rules, stop_repeats=stop_repeats)
             token_of = partial(single_token, workspace.expert.tokenizer, name=workspace.expert.source.name)
             yield LockstepEngine(models, self.answer, rules, size, workspace.engines.padding, token_of)
 

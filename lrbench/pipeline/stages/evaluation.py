@@ -258,7 +258,7 @@ class BenchmarkScore(Stage):
         grader, tokenizer = self.measured.grader, workspace.expert.tokenizer
         stops = frozenset(workspace.expert.turn_marks.stops)
         with self.answered_by.open(
-            workspace, self.engine, inputs, grader.read, decoding, upcoming
+            workspace, self.engine, inputs, grader.read, decoding, upcoming, self.measured.stop_repeats
         ) as answering:
             yield RenderedModel(
                 write=answering.write,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 # Origins of tokens that no model has chosen: given with the question, or because a rule overruled the model.
 GIVEN, FORCED = "given", "forced"
@@ -29,6 +29,12 @@ class Answered:
         """What one model wrote by itself."""
         count = len(completion)
         return cls(completion, (name,) * count, {name: count} if count else {}, count)
+
+    def cut(self, length: int) -> Answered:
+        """The first `length` tokens of it; it took what it took."""
+        if length == len(self.completion):
+            return self
+        return replace(self, completion=self.completion[:length], origins=self.origins[:length])
 
     def then(self, other: Answered) -> Answered:
         """This answer, continued by another."""

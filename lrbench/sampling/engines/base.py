@@ -16,6 +16,7 @@ from lrbench.errors import RunError
 from lrbench.methods.answers import OWN
 from lrbench.recipe.messages import found
 from lrbench.sampling.engines.answered import Answered
+from lrbench.sampling.engines.repetition import Repetition, ended_length
 
 # The strongest bias that vLLM and OpenAI's protocol have, for ids that stand for no token: it divides
 # their odds by e^100, and one that is written all the same is found out by `Engine.complete`.
@@ -36,13 +37,15 @@ class TokenRules:
 
     `stop_ids` end a completion, `no_tokens` are rows of the output layer that stand for no token, prompt and
     completion together hold at most `context` tokens, and `rows` is how many the output layer has: every id
-    is below it.
+    is below it. With `stop_repeats` a completion also ends where it has written the same tokens so many times
+    in a row (`repetition`): an engine that does not see that is cut there.
     """
 
     stop_ids: tuple[int, ...]
     no_tokens: tuple[int, ...]
     context: int
     rows: int
+    stop_repeats: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,15 @@ GREEDY = Decoding()
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt to complete with 1 to `max_new_tokens` tokens; `seed` counts only above temperature 0."""
+    """One prompt to complete with 1 to `max_new_tokens` tokens; `seed` counts only above temperature 0.
+
+    `stop_repeats` is as the engine's rules have it.
+    """
 
     prompt: tuple[int, ...]
     max_new_tokens: int
     seed: int
+    stop_repeats: int | None = None
 
 
 class Engine(ABC):
@@ -97,8 +104,7 @@ class Engine(ABC):
         written = self.complete_requests(list(requests.values()), decoding)
         completions: list[tuple[int, ...]] = [()] * len(prompts)
         for (index, request), completion in zip(requests.items(), written, strict=True):
-            self._check(request, completion)
-            completions[index] = completion
+            completions[index] = completion[: self._checked_length(request, completion)]
         return completions
 
     def answer(
@@ -113,8 +119,7 @@ class Engine(ABC):
         written = self.answer_requests(list(requests.values()), decoding)
         answers = [Answered()] * len(prompts)
         for (index, request), answered in zip(requests.items(), written, strict=True):
-            self._check(request, answered.completion)
-            answers[index] = answered
+            answers[index] = answered.cut(self._checked_length(request, answered.completion))
         return answers
 
     @abstractmethod
@@ -199,7 +204,13 @@ class Engine(ABC):
                 f"{self.rules.rows - 1}: its chat template writes a token that it was not made with"
             )
         room = min(max_new_tokens, self.rules.context - len(prompt))
-        return Request(tuple(prompt), room, seed) if room > 0 else None
+        return Request(tuple(prompt), room, seed, self.rules.stop_repeats) if room > 0 else None
+
+    def _checked_length(self, request: Request, completion: tuple[int, ...]) -> int:
+        """How much of a completion counts; raises `RunError` where that breaks a promise."""
+        length = ended_length(completion, self.rules.stop_repeats)
+        self._check(request, completion)
+        return length
 
     def _check(self, request: Request, completion: tuple[int, ...]) -> None:
         for place, token in enumerate(completion):
@@ -215,7 +226,9 @@ class Engine(ABC):
         if len(completion) > request.max_new_tokens:
             wanted = request.max_new_tokens
             raise RunError(f"{self.title} wrote {len(completion)} tokens where {wanted} were asked")
-        if not stops and len(completion) < request.max_new_tokens:
+        times = self.rules.stop_repeats
+        repeated = times is not None and Repetition(times).ends(completion)
+        if not stops and not repeated and len(completion) < request.max_new_tokens:
             raise RunError(
                 f"{self.title} stopped after {len(completion)} of {request.max_new_tokens} tokens "
                 f"without a stop token of the model ({_tail(completion)}). {OWN_SETTINGS}"

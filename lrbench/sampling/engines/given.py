@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lrbench.sampling.engines.answered import GIVEN, Answered
 from lrbench.sampling.engines.base import Decoding, Engine, Request
@@ -40,4 +41,4 @@ class GivenEngine(WrappingEngine):
 def after(request: Request, given: Sequence[int]) -> Request | None:
     """What is left to ask once `given` tokens begin the completion; None where they fill it."""
     room = request.max_new_tokens - len(given)
-    return Request((*request.prompt, *given), room, request.seed) if room > 0 else None
+    return replace(request, prompt=(*request.prompt, *given), max_new_tokens=room) if room > 0 else None

@@ -131,7 +131,7 @@ class LockstepEngine(TransformersEngine):
             for row in self._rows(phase, decoding, ordered, at_once):
                 whole = begun[row.index].then(_answered(row, phase.names))
                 full = len(whole.completion) == waiting[row.index].max_new_tokens
-                if full or whole.completion[-1] in stops:
+                if full or row.is_repeated or whole.completion[-1] in stops:
                     del begun[row.index]
                     yield row.index, whole
                 else:
@@ -201,6 +201,7 @@ def _continued(request: Request, begun: Answered, tokens: int | None) -> Request
         request.prompt + begun.completion,
         left if tokens is None else min(left, tokens),
         request.seed + (GOING_ON if begun.completion else 0),
+        request.stop_repeats,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from lrbench.sampling.engines.base import Request
+from lrbench.sampling.engines.repetition import Repetition
 
 
 @dataclass
@@ -21,6 +22,11 @@ class Row:
     stream: torch.Generator | None
     written: list[int] = field(default_factory=list)
     origins: list[str] = field(default_factory=list)
+    _repetition: Repetition | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        times = self.request.stop_repeats
+        self._repetition = None if times is None else Repetition(times)
 
     @property
     def length(self) -> int:
@@ -28,5 +34,11 @@ class Row:
         return len(self.request.prompt) + len(self.written) - 1
 
     def is_done(self, stop_ids: frozenset[int]) -> bool:
-        """Whether its last token ends it, or its room is full."""
-        return self.written[-1] in stop_ids or len(self.written) == self.request.max_new_tokens
+        """Whether its last token ends it, its room is full, or it goes round in a circle."""
+        full = len(self.written) == self.request.max_new_tokens
+        return self.written[-1] in stop_ids or full or self.is_repeated
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it has written the same tokens too many times in a row."""
+        return self._repetition is not None and self._repetition.ends(self.written)

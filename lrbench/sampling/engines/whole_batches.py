@@ -10,13 +10,30 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from lrbench.models.loading import Model
 from lrbench.sampling.engines.base import Request
 from lrbench.sampling.engines.choosing import Choice
 from lrbench.sampling.engines.decoding import PADDING_ID
 from lrbench.sampling.engines.padding import Padding
+from lrbench.sampling.engines.repetition import Repetition, ended_length
+
+
+class Repeated(StoppingCriteria):  # type: ignore[misc]
+    """Tells `generate` which rows go round in a circle."""
+
+    def __init__(self, requests: Sequence[Request], prompt: int) -> None:
+        """`prompt` is how many columns the prompts have."""
+        self.watches = [
+            None if request.stop_repeats is None else Repetition(request.stop_repeats) for request in requests
+        ]
+        self.prompt = prompt
+
+    def __call__(self, input_ids: Tensor, _scores: Tensor, **_further: object) -> Tensor:
+        rows = input_ids[:, self.prompt :].tolist()
+        ended = [watch is not None and watch.ends(row) for watch, row in zip(self.watches, rows, strict=True)]
+        return torch.tensor(ended, device=input_ids.device)
 
 
 class Chosen(LogitsProcessor):  # type: ignore[misc]
@@ -51,21 +68,24 @@ def complete_batch(
         eos_token_id=list(stop_ids),
         pad_token_id=PADDING_ID,
         logits_processor=LogitsProcessorList([Chosen(choice, batch)]),
+        stopping_criteria=StoppingCriteriaList([Repeated(batch, longest)]),
     )
     rows = cast(Tensor, output_BT)[:, longest:].tolist()
     padding.forward(len(batch), longest, columns=longest)
     for step in range(1, len(rows[0])):
         padding.forward(len(batch), 1, columns=longest + step)
     completions = [
-        until_stop(row[: request.max_new_tokens], stop_ids) for row, request in zip(rows, batch, strict=True)
+        until_end(row[: request.max_new_tokens], stop_ids, request.stop_repeats)
+        for row, request in zip(rows, batch, strict=True)
     ]
     for request, completion in zip(batch, completions, strict=True):
         padding.completion(len(request.prompt), len(completion))
     return completions
 
 
-def until_stop(ids: Sequence[int], stop_ids: Sequence[int]) -> tuple[int, ...]:
-    """The row up to and including its first stop token; what follows is padding."""
+def until_end(ids: Sequence[int], stop_ids: Sequence[int], stop_repeats: int | None) -> tuple[int, ...]:
+    """The row up to and including its first stop token or the end of a circle; what follows is padding."""
+    ids = ids[: ended_length(ids, stop_repeats)]
     for position, token in enumerate(ids):
         if token in stop_ids:
             return tuple(ids[: position + 1])
