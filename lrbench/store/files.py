@@ -72,6 +72,16 @@ def _refuse_irregular(path: Path, mode: int) -> None:
         raise UnusableFileError(path, "it is no file but a pipe, a socket or a device; move it away")
 
 
+def give_usual_mode(path: Path) -> None:
+    """Let others read a file as far as they may read what the user makes: some writers keep it from them."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.mode")
+    beside.touch()
+    try:
+        path.chmod(stat.S_IMODE(beside.stat().st_mode))
+    finally:
+        beside.unlink()
+
+
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Make `path` hold `data`: after a crash at any moment it holds either all of it or what it held before.
 

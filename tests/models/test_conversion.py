@@ -87,6 +87,8 @@ def test_the_same_file_makes_the_same_bytes_and_the_card_says_of_which(file: Pat
     made = contents(tmp_path / "first")
     assert made == contents(tmp_path / "second")
     assert made.keys() >= {"config.json", "model.safetensors", "tokenizer.json", "generation_config.json"}
+    modes = {(tmp_path / "first" / name).stat().st_mode for name in made}
+    assert len(modes) == 1, "all files can be read by whoever can read one"
     card = (tmp_path / "first" / "README.md").read_text()
     assert hashlib.sha256(file.read_bytes()).hexdigest() in card
     assert all(f"| {name} | {digest} |" in card for name, digest in made.items() if name != "README.md")

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lrbench.store.files import give_usual_mode
+
 SHARD_BYTES = 500_000_000
 INDEX = "model.safetensors.index.json"
 
@@ -27,6 +29,7 @@ def write_shards(
     split = split_torch_state_dict_into_shards(planned, max_shard_size=SHARD_BYTES)
     for file, names in split.filename_to_tensors.items():
         save_file({name: read(name) for name in names}, folder / file, metadata={"format": "pt"})
+        give_usual_mode(folder / file)
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
         (folder / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -32,7 +32,7 @@ from lrbench.pipeline.exporting.gate import (
     require,
     weight_hashes,
 )
-from lrbench.store.files import writing_errors
+from lrbench.store.files import give_usual_mode, writing_errors
 from lrbench.training.adapters import load_adapter
 
 MERGED_IN = "float32"
@@ -107,6 +107,8 @@ def write_model(
     )
     with writing_errors(folder):
         merged.save_pretrained(folder)
+        for weights in folder.glob("*.safetensors"):
+            give_usual_mode(weights)
         for path in sorted({path for pattern in TOKENIZER_FILES for path in source.glob(pattern)}):
             if path.is_file():
                 shutil.copyfile(path, folder / path.name)
