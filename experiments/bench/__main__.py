@@ -27,10 +27,13 @@ from experiments.bench.comparisons import (
     whole_work,
 )
 from experiments.bench.evaluation import grading, overhead
+from experiments.bench.fine_tuning import against_bare
 from experiments.bench.leaderboard import leaderboard
 from experiments.bench.measuring import Line, print_table
 from experiments.bench.memory import memory
 from experiments.bench.microscope import microscope
+from experiments.bench.one_queue import queueing
+from experiments.bench.others import against_continuous, against_trl
 from experiments.bench.selection import stored_size, sweep
 from experiments.bench.subjects import H200, SMALL, RandomPair, Subject, embedded, random_pair, to_the_end
 from lrbench.errors import UserError
@@ -43,6 +46,10 @@ EMBEDDED_RUNS = 5
 RANDOM_RUNS = 3
 COMPARED_ROLLOUTS = 1
 ROLLOUTS_PER_UPDATE = 16
+FINE_TUNED_ROLLOUTS = 4
+TRL_UPDATES = 8
+QUEUED_PROMPTS = 400
+QUEUED_AT_ONCE = (64, 256)
 EVALUATED_ITEMS = 16
 CHOSEN_ITEMS = 200
 RANDOM_PAIRS = {"small": SMALL, "h200": H200}
@@ -76,6 +83,13 @@ def tiny() -> Iterator[Line]:
             batch = [index for index in range(len(samples)) if samples.rollout[index] < ROLLOUTS_PER_UPDATE]
             yield training(f"{arm}, {name}", part, samples, batch, EMBEDDED_RUNS)
         yield sampling(name, part, EMBEDDED_RUNS)
+        yield against_continuous(name, part, EMBEDDED_RUNS)
+        rollouts = part.rollouts[:ROLLOUTS_PER_UPDATE]
+        yield against_bare(name, part, rollouts, EMBEDDED_RUNS)
+        yield against_trl(name, part, workspace.expert.tokenizer, rollouts, TRL_UPDATES, EMBEDDED_RUNS)
+    many = embedded(QUEUED_PROMPTS)[1]
+    for at_once in QUEUED_AT_ONCE:
+        yield from queueing("embedded", many, at_once, runs=1)
     yield overhead(subject, workspace.expert.tokenizer, limit=None, runs=EMBEDDED_RUNS)
     yield choosing(subject, workspace.expert.tokenizer, CHOSEN_ITEMS, EMBEDDED_RUNS)
     for name, part in lengths.items():
@@ -108,6 +122,9 @@ def _of_random(declared: RandomPair, subject: Subject, runs: int, updates: int) 
     yield contrasting(name, few, runs)
     # The prompts of a benchmark are those of the embedded tokenizer, which has fewer ids than these models.
     workspace, small = embedded(EMBEDDED_PROBLEMS)
+    rollouts = few.rollouts[:FINE_TUNED_ROLLOUTS]
+    yield against_bare(name, few, rollouts, runs)
+    yield against_trl(name, few, workspace.expert.tokenizer, rollouts, updates=1, runs=runs)
     yield overhead(subject, workspace.expert.tokenizer, EVALUATED_ITEMS, runs)
     yield from memory(declared, subject, runs)
     yield stored_size("embedded pair", small)

@@ -14,11 +14,14 @@ from experiments.bench.__main__ import main, real_sizes
 from experiments.bench.bare import complete_bare
 from experiments.bench.choosing import both_ways
 from experiments.bench.comparisons import samples_of, score
+from experiments.bench.fine_tuning import our_update
 from experiments.bench.measuring import Comparison, Figure, Line, in_turn, print_table
 from experiments.bench.memory import of_scoring, of_training
 from experiments.bench.microscope import microscope
+from experiments.bench.others import continuous_batching, trl_updates
 from experiments.bench.reference import loss_per_token, score_per_prefix
 from experiments.bench.subjects import RandomPair, Shape, Subject, embedded, random_pair, to_the_end
+from lrbench.recipe.schema import Lora
 from lrbench.training.adapters import attach_adapter
 from lrbench.training.loss import batch_losses
 
@@ -38,6 +41,8 @@ LINES = [
     ("lightr, 20 tokens: 16 steps, against", "at least 8"),
     ("sampling, 20 tokens: bare, against with scores", "at most 1.4"),
     ("answers, 20 tokens: expert alone, against contrasted", "at most 2.3"),
+    ("SFT, 20 tokens, 4 rollouts, 80 steps: ours, against a bare loop", "at least 1"),
+    ("SFT, 20 tokens, 1 updates of 4 rollouts: ours, against TRL (pip install --no-deps 'trl==", ""),
     ("evaluation of 16 items: bare, against measured", "at most 1.05"),
     ("scoring 32 x 20 steps, V 720: GB beyond weights and activations", "under 0.5"),
     ("an update of 16 kept steps, V 720: GB beyond weights", ""),
@@ -57,16 +62,20 @@ def quickstart() -> Subject:
 
 
 @pytest.mark.slow
-def test_one_table_has_every_figure_of_the_real_sizes() -> None:
+def test_one_table_has_every_figure_of_the_real_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.bench.others.find_spec", lambda _name: None)
     lines = list(real_sizes(TOY, runs=1))
     assert [line.wanted for line in lines] == [wanted for _, wanted in LINES]
     for line, (name, _) in zip(lines, LINES, strict=True):
         assert line.name.startswith(name)
         measured = [line.ours, line.other] if isinstance(line, Comparison) else [line.values]
+        assert len(cells(line)) == 5
+        if "TRL" in line.name:
+            assert measured == [[]]
+            continue
         assert all(len(values) == 1 for values in measured)
         # What models this small need is lost in what allocators keep.
         assert "GB" in name or all(values[0] > 0 for values in measured)
-        assert len(cells(line)) == 5
 
 
 @pytest.mark.slow
@@ -168,6 +177,21 @@ def test_bare_generation_writes_what_the_engine_writes(quickstart: Subject, toy:
         assert len(completions) == len(subject.prompts)
     assert len({len(completion) for completion in complete_bare(quickstart)}) > 1
     assert {len(completion) for completion in complete_bare(toy)} == {TOY.new_tokens}
+
+
+def test_continuous_batching_writes_what_the_engine_writes(quickstart: Subject) -> None:
+    completions = continuous_batching(quickstart)()
+    assert completions == quickstart.complete()
+    assert len({len(completion) for completion in completions}) > 1
+
+
+def test_trl_learns_what_we_learn() -> None:
+    pytest.importorskip("trl", reason="TRL is in none of our environments; see experiments/bench/others.py")
+    workspace, subject = embedded(problems=4)
+    exact = replace(subject, lora=Lora(dropout=0.0))
+    ours = our_update(exact, exact.rollouts)()
+    theirs = trl_updates(exact, workspace.expert.tokenizer, exact.rollouts, updates=1)()
+    assert theirs == pytest.approx(ours, abs=1e-4)
 
 
 def test_memory_that_is_needed_for_a_moment_is_seen(toy: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
