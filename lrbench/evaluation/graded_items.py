@@ -14,6 +14,8 @@ from typing import Any
 from lrbench.store.artifact import Artifact
 
 DRAW, VOTE = "draw", "vote"
+# The share of answers that were cut at the length limit above which it is said.
+MUCH_CUT = 0.05
 # What an answer's own tokens say, where that was asked for: `evaluation.traces`.
 TRACE = "trace"
 

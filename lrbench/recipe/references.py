@@ -43,6 +43,11 @@ def model_name(reference: str) -> str:
     return Path(reference).name if origin_of_model(reference) is Origin.LOCAL else reference
 
 
+def recorded_name(reference: str) -> str:
+    """As `model_name`, from the text alone: the same records are told the same on every machine."""
+    return reference if HUB_ID.fullmatch(reference) else Path(reference).name or reference
+
+
 def origin_of_problems(reference: str) -> Origin:
     """`embedded/FAMILY` ships with lrbench, `gsm8k/train` and `math/train` are public, `hub:OWNER/NAME` is of
     the hub; anything else is a file, relative like a folder.

@@ -20,7 +20,6 @@ from rich.text import Text
 
 from lrbench.evaluation.statistics import Comparison
 from lrbench.recipe.expanding import point_text
-from lrbench.recipe.references import model_name
 from lrbench.results.board import Board, Forgetting
 from lrbench.results.claim_words import claim_lines, unheld_line, unread_lines
 from lrbench.results.claims import judge_recipe
@@ -235,9 +234,7 @@ def _title(board: Board) -> Text:
 
 def _section_title(board: Board, section: list[Row]) -> Text:
     first = section[0]
-    title = Text.assemble(
-        (expert_label(first, board, model_name), "bold cyan"), f"  {plain(first.recipe, LONGEST_NAME)}"
-    )
+    title = Text.assemble((expert_label(first, board), "bold cyan"), f"  {plain(first.recipe, LONGEST_NAME)}")
     seed = only_seed(section)
     return title.append(f"  {seed}") if seed else title
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from math import isfinite
 
+from lrbench.evaluation.graded_items import MUCH_CUT
 from lrbench.evaluation.statistics import EQUIVALENCE_MARGIN, Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
+from lrbench.recipe.references import recorded_name
 from lrbench.results.board import Board
 from lrbench.results.choosing import chosen_points
 from lrbench.results.protocols import differing_suites
@@ -32,14 +34,14 @@ LEGEND = (
 MEANS = "Means over seeds, of training like this, with 95% intervals for other items and seeds like these."
 REPORTED = "another protocol, so nothing is paired and nothing is ranked; intervals from published rate and n"
 UNKNOWN = "-"
-# The share of answers cut at the length limit from which on it is said.
-MUCH_TRUNCATED = 0.05
 FORGETTING = "forgetting"
 COSTS = ("tuned tokens", "sampled problems", "time")
 TOOK = "What answers took, and what their arms use besides the pair"
 TOOK_WITHIN = f"{TOOK[0].lower()}{TOOK[1:]}"
 USES = ("models at test", "passes per token", "tokens per answer", "labels", "other models")
 LONGEST_NAME = 60
+# Of how many results one note says that answers were cut.
+MOST_CUT = 6
 
 
 def accuracy_text(estimate: Estimate | SeedMean) -> str:
@@ -194,10 +196,11 @@ def sections(board: Board) -> Iterator[list[Row]]:
         yield list(rows)
 
 
-def expert_label(row: Row, board: Board, called: Callable[[str], str] = str) -> str:
-    """The expert as it is `called`, with its weights where others go by the same name."""
-    name = plain(called(row.expert), LONGEST_NAME)
-    if sum(called(other) == called(row.expert) for other in board.experts.values()) == 1:
+def expert_label(row: Row, board: Board) -> str:
+    """The expert, a folder by its last name, with its weights where others go by the same name."""
+    called = recorded_name(row.expert)
+    name = plain(called, LONGEST_NAME)
+    if sum(recorded_name(other) == called for other in board.experts.values()) == 1:
         return name
     digest = row.expert_weights.rpartition(":")[2].rpartition("@")[2]
     return f"{name} (weights {plain(digest[:8])})"
@@ -314,6 +317,7 @@ def notes_on(board: Board, other: Board | None = None) -> Iterator[str]:
             f"{FORGETTING}: difference from the untrained expert on {plain(suite, LONGEST_NAME)}, in points "
             "with its 95% interval; below 0 is lost."
         )
+    yield from _note_on_cut_answers(board)
     for noise in noises(board.rows, board.rows):
         yield from _notes_on_noise(noise)
     for row in board.rows:
@@ -342,28 +346,47 @@ def _notes_on_outcomes(board: Board) -> Iterator[str]:
         yield (f"{names}: items come in groups, which intervals and tests count instead of items.")
 
 
+def _note_on_cut_answers(board: Board) -> Iterator[str]:
+    """Of which rows many answers were cut, the most cut first: one note of all."""
+    found = [
+        (cut, f"{_row_text(row)} on {plain(benchmark, LONGEST_NAME)}")
+        for row in board.rows
+        for benchmark, cell in row.cells.items()
+        if (cut := cell.truncated) is not None and cut.value > MUCH_CUT
+    ]
+    if not found:
+        return
+    found.sort(key=lambda one: -one[0].value)
+    listed = [f"{100 * cut.value:.1f}% {interval_text(cut)} of {where}" for cut, where in found[:MOST_CUT]]
+    more = f", and {len(found) - MOST_CUT:,} more above {MUCH_CUT:.0%}" if len(found) > MOST_CUT else ""
+    yield (
+        "Many answers were cut at the length limit (`max_new_tokens` of the suite): "
+        f"{'; '.join(listed)}{more}. "
+        "An answer that was cut is mostly wrong."
+    )
+
+
+def _row_text(row: Row) -> str:
+    """`lightr of quickstart, seed 0`."""
+    return f"{_arm_label(row)} of {plain(row.recipe, LONGEST_NAME)}{_of_seed(row.seed)}"
+
+
 def _notes_on_noise(noise: Noise) -> Iterator[str]:
     """Where rounding leans one way, and what that means for verdicts."""
     if noise.leaning:
         first, again = _arm_label(noise.first), _arm_label(noise.again)
         where = ", ".join(plain(column, LONGEST_NAME) for column in noise.leaning)
-        name = f"{again} of {plain(noise.again.recipe, LONGEST_NAME)}{_of_seed(noise.again.seed)}"
         yield (
-            f"{name} is separated from {first}, the same measured before, in {where}: verdicts there against "
-            f"{first} are the weaker of those against {first} and against {again}."
+            f"{_row_text(noise.again)} is separated from {first}, the same measured before, in {where}: "
+            f"verdicts there against {first} are the weaker of those against {first} and against {again}."
         )
 
 
 def _notes_on_row(row: Row) -> Iterator[str]:
-    name = f"{_arm_label(row)} of {plain(row.recipe, LONGEST_NAME)}{_of_seed(row.seed)}"
+    name = _row_text(row)
     if row.missing:
         absent = ", ".join(plain(benchmark, LONGEST_NAME) for benchmark in row.missing)
         yield f"{name}: no result on {absent}, so no average."
-    for benchmark, cell in row.cells.items():
-        if cell.truncated is not None and cell.truncated.value > MUCH_TRUNCATED:
-            share = f"{100 * cell.truncated.value:.1f}% {interval_text(cell.truncated)}"
-            where = plain(benchmark, LONGEST_NAME)
-            yield f"{name}: {share} of its answers on {where} were cut at the length limit."
     if row.uses.arms and row.costs is not None:
         arms = ", ".join(plain(arm, LONGEST_NAME) for arm in row.uses.arms)
         yield f"{name}: its costs hold those of {arms}, whose adapter it reads."

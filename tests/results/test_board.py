@@ -6,6 +6,7 @@ import cProfile
 import csv
 import io
 import random
+import re
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ from lrbench.results.latex import boards_to_latex
 from lrbench.results.rows import AVERAGE
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.terminal import show_boards
-from lrbench.results.wording import comparison_text
+from lrbench.results.wording import comparison_text, notes_on
 
 TWO = ("chain", "vary")
 
@@ -603,6 +604,28 @@ class TestDrawsAndGroups:
         assert found[0] == found[1]
 
 
+def test_a_model_folder_is_told_by_its_name_in_every_table(score_record):
+    folders = {
+        "one": "/home/somebody/models/coder",
+        "two": "/scratch/other/coder",
+        "three": "Qwen/Coder-1.5B",
+    }
+    records = [
+        score_record("chain", "10" * 20, arm=arm, benchmarks=("chain",), expert=expert)
+        for arm, expert in folders.items()
+    ]
+    (board,) = build_boards([], records)
+    console = Console(width=200, file=io.StringIO())
+    show_boards([board], console)
+    for text in (boards_to_markdown([board]), boards_to_latex([board]), console.file.getvalue()):
+        assert "somebody" not in text
+        assert "scratch" not in text
+        # Of two folders of one name the weights tell which.
+        assert text.count("coder (weights") == 2
+        assert "Coder" in text
+    assert "/home/somebody/models/coder" in boards_to_csv([board])
+
+
 class TestTruncated:
     """Answers that were cut at the length limit have a share, which is said where it is large."""
 
@@ -629,5 +652,18 @@ class TestTruncated:
 
     def test_is_said_where_it_is_large(self, board):
         said = boards_to_markdown([board]).replace("\\", "")
-        assert "lightr of quickstart, seed 0: 30.0% [18.1, 45.4] of its answers on chain were cut" in said
-        assert said.count("were cut at the length limit") == 1
+        assert (
+            "Many answers were cut at the length limit (`max_new_tokens` of the suite): 30.0% [18.1, 45.4] "
+            "of lightr of quickstart, seed 0 on chain. An answer that was cut is mostly wrong."
+        ) in said
+        assert "base of quickstart, seed 0 on chain" not in said
+
+    def test_one_note_says_it_of_all_with_the_most_cut_first(self, score_record):
+        records = [
+            score_record("chain", "10" * 20, arm=f"a{count}", benchmarks=("chain",), truncated=count)
+            for count in range(3, 13)
+        ]
+        (note,) = [note for note in notes_on(*build_boards([], records)) if "were cut at" in note]
+        found = re.findall(r"([0-9.]+)% \[[^]]*\] of (a\d+)", note)
+        assert found == [(f"{count / 0.4:.1f}", f"a{count}") for count in range(12, 6, -1)]
+        assert ", and 4 more above 5%." in note

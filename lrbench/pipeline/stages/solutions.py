@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lrbench.evaluation.graded_items import MUCH_CUT
 from lrbench.evaluation.protocol import OWN_FIELDS
 from lrbench.models.turn_marks import turn_marks
 from lrbench.pipeline.progress import Progress
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from lrbench.sampling.rollouts import Rollout
 
 REJECTED = ".rejected"
-# The share of solutions cut at the length limit from which on it is said.
-MUCH_CUT = 0.05
 RAISE_LIMIT = "raise sampling.solutions.max_new_tokens"
 logger = logging.getLogger(__name__)
 
