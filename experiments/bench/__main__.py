@@ -28,6 +28,7 @@ from experiments.bench.comparisons import (
 )
 from experiments.bench.evaluation import grading, overhead
 from experiments.bench.fine_tuning import against_bare
+from experiments.bench.growing import growing
 from experiments.bench.leaderboard import leaderboard
 from experiments.bench.measuring import Line, print_table
 from experiments.bench.memory import memory
@@ -98,6 +99,7 @@ def tiny() -> Iterator[Line]:
     yield from grading()
     yield from commands()
     yield from leaderboard()
+    yield from growing()
     yield microscope()
 
 

@@ -110,7 +110,8 @@ class Mirroring:
         Raises `LedgerError` and `RunError` as `mirror` does; then the next time is a first one again.
         """
         try:
-            return self._bring_up_to_date()
+            with computed_once(self._runs / "ledger"):
+                return self._bring_up_to_date()
         except BaseException:
             self._ledger, self._store = FollowedLedger(Ledger(self._runs / "ledger")), None
             raise
@@ -133,7 +134,7 @@ class Mirroring:
         # Without a result there is nothing to show, and no store is made.
         if recipes:
             try:
-                with hold(self._runs / "ledger" / LOCK), computed_once(self._runs / "ledger"):
+                with hold(self._runs / "ledger" / LOCK):
                     prepare(self._uri, self._runs)
                     self._store = self._store or _Store(self._uri, self._runs)
                     outcomes.update(self._store.bring_up_to_date(recipes))

@@ -104,11 +104,17 @@ def count_flips(first: str, second: str) -> Flips:
         raise ValueError(f"outcomes of {len(first)} and {len(second)} items cannot be paired")
     if not first:
         return Flips(0, 0, 0, 0)
-    first_bits, second_bits = int(first, 2), int(second, 2)
+    first_bits, second_bits = _bits(first), _bits(second)
     won = (first_bits & ~second_bits).bit_count()
     lost = (second_bits & ~first_bits).bit_count()
     both = (first_bits & second_bits).bit_count()
     return Flips(won=won, lost=lost, both=both, neither=len(first) - won - lost - both)
+
+
+# Every row of a board is set against the same few baselines.
+@lru_cache(maxsize=16384)
+def _bits(outcomes: str) -> int:
+    return int(outcomes, 2)
 
 
 @lru_cache
