@@ -199,7 +199,7 @@ def _noise(board: Board, row: Row, column: str) -> Line:
     for noise in noises([row], board.rows):
         if column in (AVERAGE, *noise.benchmarks):
             found = noise.flipped(column)
-            counts = (noise.first.arm, noise.same, found.answers, found.first, found.again)
+            counts = (noise.first.arm, noise.same(column), found.answers, found.first, found.again)
             return dict(zip(_NOISE, (*counts, *_percent(found.share)), strict=True))
     return {}
 

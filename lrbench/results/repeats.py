@@ -59,18 +59,14 @@ class Flipped:
 
 @dataclass(frozen=True)
 class Noise:
-    """How the row `again` differs from the row `first` that it measures once more.
-
-    `same` says whether every answer is the same text; None where one of the records does not say.
-    """
+    """How the row `again` differs from the row `first` that it measures once more."""
 
     first: Row
     again: Row
 
     def flipped(self, column: str) -> Flipped:
         """Of one benchmark, or for the average of all that both have."""
-        names = self.benchmarks if column == AVERAGE else [column]
-        return _flipped([(self.first.cells[name], self.again.cells[name]) for name in names])
+        return _flipped(self._cells(column))
 
     @property
     def benchmarks(self) -> list[str]:
@@ -78,14 +74,14 @@ class Noise:
         assert self.again.noise is not None
         return list(self.again.noise.pairs)
 
-    @property
-    def same(self) -> bool | None:
-        """Whether all texts are equal."""
-        hashes = [
-            (self.first.cells[name].score.answers_hash, self.again.cells[name].score.answers_hash)
-            for name in self.benchmarks
-        ]
-        return None if any(None in pair for pair in hashes) else all(one == other for one, other in hashes)
+    def same(self, column: str) -> bool | None:
+        """Whether every answer is the same text; None where one of the records does not say."""
+        hashes = [tuple(cell.score.answers_hash for cell in pair) for pair in self._cells(column)]
+        return None if any(None in pair for pair in hashes) else all(len(set(pair)) == 1 for pair in hashes)
+
+    def _cells(self, column: str) -> list[tuple[Cell, Cell]]:
+        names = self.benchmarks if column == AVERAGE else [column]
+        return [(self.first.cells[name], self.again.cells[name]) for name in names]
 
     @property
     def leaning(self) -> list[str]:

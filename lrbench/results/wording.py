@@ -257,7 +257,7 @@ def _noise_text(noise: Noise, section: list[Row]) -> str:
     first, again = row_label(noise.first, section), row_label(noise.again, section)
     found = noise.flipped(AVERAGE)
     what = f"Noise: {again} is {first} measured once more, with fewer rows written at once."
-    if noise.same:
+    if noise.same(AVERAGE):
         return f"{what} Every answer is the same, all {found.answers:,} of them."
     share = (
         f"{100 * found.share.value:.1f}% {interval_text(found.share)} of {found.answers:,} verdicts flipped"

@@ -102,6 +102,8 @@ def test_where_every_answer_is_the_same_the_line_says_so(board_of):
     board = board_of(BASE, same="equal")
     (line,) = noise_texts(board, next(sections(board)))
     assert line.endswith("Every answer is the same, all 400 of them.")
+    lines = {one["arm"]: one for one in csv.DictReader(io.StringIO(boards_to_csv([board])))}
+    assert lines["again"]["same_answers"] == "True"
     # Verdicts may agree where texts do not.
     (other,) = noise_texts(board_of(BASE), next(sections(board_of(BASE))))
     assert "0.0% [0.0, 1.0] of 400 verdicts flipped" in other
