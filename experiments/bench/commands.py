@@ -9,18 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from experiments.bench.measuring import Comparison, Figure, Line, seconds
+from experiments.bench.running import LRBENCH, ROOT, run
 from experiments.bench.subjects import QUICKSTART
 
-ROOT = QUICKSTART.parent.parent
-LRBENCH = [sys.executable, "-c", "from lrbench.cli import main; main()"]
 # A process begins with the largest size of the one that started it, so a small one stands between.
 MEASURED = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20)
 """
-
-
 # As little as a point can be, at nine points.
 SWEEP = f"""
 extends: {QUICKSTART}
@@ -57,11 +54,6 @@ def commands() -> Iterator[Line]:
         run("run", str(recipe), "--runs", runs)
         again = [seconds(lambda: run("run", str(recipe), "--runs", runs)) for _ in range(3)]
         yield Figure("sweep of 9 points, run again when finished, s", again)
-
-
-def run(*arguments: str) -> None:
-    """Run a command, to its end."""
-    subprocess.run([*LRBENCH, *arguments], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
 
 
 def _largest(*arguments: str) -> float:

@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.bench.commands import run
 from experiments.bench.measuring import Figure, print_table, seconds
+from experiments.bench.running import ROOT, run
 from experiments.bench.synthetic_ledger import write_synthetic_ledger
 from lrbench.pipeline.estimating.resident import most_resident
 
-ROOT = Path(__file__).parents[2]
 SCORES = 10_000
 QUERIES = 5
 # What a reader does one after the other: every one shows rows that were not shown before.

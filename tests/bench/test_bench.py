@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +202,11 @@ def test_memory_that_is_needed_for_a_moment_is_seen(toy: Subject, monkeypatch: p
     assert of_training(random_pair(wide)) > 500_000_000
     monkeypatch.setattr("experiments.bench.memory.score", lambda *_: torch.ones(200_000_000))
     assert of_scoring(toy) > 700_000_000
+
+
+def test_the_memory_of_boards_is_measured_without_torch() -> None:
+    loaded = "import sys, experiments.bench.leaderboard; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], cwd=Path(__file__).parents[2]).returncode == 0
 
 
 def test_the_microscope_is_a_line_of_the_table() -> None:
