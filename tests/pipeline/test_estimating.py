@@ -167,6 +167,24 @@ def test_the_gpu_here_is_the_one_that_its_driver_names(
         assert device_here(hidden, tmp_path) == device_here(ONE_CORE, tmp_path)
 
 
+def test_one_queue_saves_the_ends_of_shards_where_there_is_one(tmp_path: Path) -> None:
+    plans = {
+        queue: plan_of(
+            RECIPES / "quickstart.yaml", tmp_path, f"runtime.queue={queue}", "evaluation.limit=500"
+        )
+        for queue in ("null", "true", "false")
+    }
+
+    def seconds(queue: str, device: str | None) -> float:
+        estimate = expected(plans[queue], tmp_path, device)
+        assert estimate is not None
+        return sum(stage.seconds or 0.0 for stage in estimate.stages.values() if stage.kind == "evaluate hf")
+
+    assert seconds("true", "h200") < seconds("false", "h200") / 1.5
+    assert seconds("null", "h200") == seconds("true", "h200")
+    assert seconds("null", None) == seconds("false", None)
+
+
 def test_too_little_memory_is_said_before_anything_is_loaded(
     quickstart: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -205,17 +205,25 @@ class Estimator:
         if model is None:
             return None
         prompt = _usual(task.model)[0]
-        at_once = min(self._batch_size(model, prompt + task.most), task.per_shard, max(1, task.rows))
+        together = max(1, task.rows) if self._in_a_queue(task) else task.per_shard
+        at_once = min(self._batch_size(model, prompt + task.most), together, max(1, task.rows))
         return writing(
             model,
             rows=task.rows,
-            shards=ceil(task.rows / task.per_shard),
-            batches=batches(task.rows, task.per_shard, task.narrowed(at_once)),
+            shards=ceil(task.rows / together),
+            batches=batches(task.rows, together, task.narrowed(at_once)),
             prompt=prompt,
             written=task.mean,
             most=task.most,
             engine="hf" if task.engine.name == "hf" else "vllm",
         )
+
+    def _in_a_queue(self, task: Writing) -> bool:
+        """Whether the shards of a task are written as one, as `Engines.in_a_queue` decides it."""
+        wanted = self.plan.recipe.runtime.queue
+        if wanted is None:
+            wanted = task.engine.name != "hf" or not self.device.is_cpu
+        return task.queueing and wanted
 
     def _batch_size(self, model: Loaded, tokens: int) -> int:
         """Rows of `tokens` that are written at once."""

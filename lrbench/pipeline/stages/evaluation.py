@@ -186,7 +186,8 @@ class BenchmarkScore(Stage):
         read = 1 + len(self.answered_by.readers)
         rows = self.size * self.samples * self.answered_by.answer.samples * read
         narrowed = self.answered_by.answer.rows_at_once
-        return Writing(self.expert, self.engine, rows, ITEMS_PER_SHARD, mean, most, narrowed)
+        queueing = not self.answered_by.answer.repeats
+        return Writing(self.expert, self.engine, rows, ITEMS_PER_SHARD, mean, most, narrowed, queueing)
 
     def completions(self, statistics: Mapping[str, Any]) -> int:
         """Items, as often as each was answered."""

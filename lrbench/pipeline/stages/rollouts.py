@@ -82,7 +82,7 @@ class RolloutSource(Stage):
             return None
         mean, each = self.mean_steps(known), self.samples_per_problem
         rows, per_shard = self.size * each, PROBLEMS_PER_SHARD * each
-        return Writing(self.expert, self.engine_choice, rows, per_shard, mean, self.longest)
+        return Writing(self.expert, self.engine_choice, rows, per_shard, mean, self.longest, queueing=True)
 
     @property
     def stops(self) -> tuple[int, ...] | None:

@@ -18,7 +18,7 @@ class Writing:
     """A model writes `rows` completions, `per_shard` of them at a time, with on average `mean` tokens each.
 
     `most` is the most tokens that one may have. Of the rows that are usually written at once it writes as
-    many as `narrowed` says.
+    many as `narrowed` says. Shards may be one queue where that is `queueing`.
     """
 
     model: LocatedModel
@@ -28,6 +28,7 @@ class Writing:
     mean: float
     most: int
     narrowed: Callable[[int], int] = int
+    queueing: bool = False
 
 
 @dataclass(frozen=True)
