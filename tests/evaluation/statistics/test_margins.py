@@ -137,10 +137,11 @@ class TestBenchmarkDifference:
         test = BenchmarkDifference(flips)
         interval = test.interval(0.9)
         assert test.difference in interval
+        # The largest p over all rates of flips is not quite monotone: past the end it may rise a little.
         if interval.low > -100:
-            assert test.p_above(interval.low - 0.01) <= 0.05 + 1e-6
+            assert test.p_above(interval.low - 0.01) <= 0.05 + 0.002
         if interval.high < 100:
-            assert test.p_below(interval.high + 0.01) <= 0.05 + 1e-6
+            assert test.p_below(interval.high + 0.01) <= 0.05 + 0.002
 
     @given(tables)
     def test_is_at_nought_the_mcnemar_test_of_the_boards(self, flips):
