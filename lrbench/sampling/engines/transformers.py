@@ -7,7 +7,7 @@ is sampled.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from itertools import chain, islice
 
@@ -82,8 +82,12 @@ class TransformersEngine(Engine):
                     raise
                 # Its frames hold all that filled the memory.
                 failure = error.with_traceback(None)
-            self._take_less(min(at_once, taking.most), taking, failure)
-            coming = chain(taking.under_way.items(), coming)
+            # Memory may run out in the model's trial, before anything was taken.
+            left = taking.under_way or dict(islice(coming, 1))
+            if not left:
+                return
+            self._take_less(min(at_once, taking.most or at_once), left, failure)
+            coming = chain(left.items(), coming)
 
     def write(
         self, requests: Iterable[tuple[int, Request]], decoding: Decoding, at_once: int
@@ -137,10 +141,10 @@ class TransformersEngine(Engine):
         """How many of `requests` memory has room for at once, at least 1."""
         return rows_that_fit(self.model, requests)
 
-    def _take_less(self, at_once: int, taking: Taking, failure: RuntimeError) -> None:
-        """Halve the rows from here on, after `at_once` did not fit."""
+    def _take_less(self, at_once: int, left: Mapping[int, Request], failure: RuntimeError) -> None:
+        """Halve the rows from here on, after `at_once` of what is `left` did not fit."""
         if at_once == 1:
-            request = next(iter(taking.under_way.values()))
+            request = next(iter(left.values()))
             raise RunError(
                 f"out of memory: {size_of(self.model)} cannot complete one prompt of "
                 f"{len(request.prompt)} tokens with up to {request.max_new_tokens} new ones. Lower "
