@@ -63,6 +63,7 @@ OTHERS: dict[str, Any] = {
     "evaluation.engine.url": "http://127.0.0.1:8000",
     "evaluation.engine.served_as": "other",
     "evaluation.suite": None,
+    "runtime.queue": True,
     "runtime.device": "cpu",
     "arms.4.name": "other",
     "arms.4.like": "no_contrast",

@@ -179,7 +179,7 @@ def test_all_problems_of_a_recipe_are_told_at_once(refusal: Refusal, changed: Ch
         "r.yaml:14:21: training.steps_per_update: given beside `rollouts_per_update`, "
         "allowed is one of the two (null switches the other off)",
         'r.yaml:17:14: arms.1: found the text "stf", known arms are base, sft, lightr, no_selection, '
-        "no_contrast, neither, ground_truth, cd, flat, sharpen, vote; did you mean `sft`?",
+        "no_contrast, neither, ground_truth, cd, flat, sharpen, vote, again; did you mean `sft`?",
         "r.yaml:17:27: arms.3.name: the name `lightr` is also that of arms.2; "
         "give each arm a `name` of its own",
         'r.yaml:19:10: evaluation.suite: found the text "embeded7", known suites are '
