@@ -106,17 +106,18 @@ def worker(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -
     loaded = _load(recipe, overrides)
     elsewhere = [] if runs == RUNS else ["--runs", str(runs)]
     words = [str(recipe), *(overrides or []), *elsewhere]
+    again = shlex.join(["lrbench", "worker", *words])
     console = Screen()
     try:
         with telling_where(recipe, overrides or ()), TerminalReporter(console) as reporter:
             report = work_from_anywhere(loaded, runs, reporter)
     except (KeyboardInterrupt, OutputError) as stop:
-        raise _stopped(stop, runs, shlex.join(["lrbench", "worker", *words])) from None
+        raise _stopped(stop, runs, again) from None
     console.print(
         f"Made {report.worked} of {report.stages} stages here; nothing is left to make. "
         f"`{shlex.join(['lrbench', 'run', *words])}` records and shows the results."
     )
-    _tell_failures(report.failures, shlex.join(["lrbench", "worker", *words]))
+    _tell_failures(report.failures, again)
 
 
 @app.command()

@@ -21,6 +21,19 @@ def checked_plan(recipe: Recipe, runs: Path, store: Store, elsewhere: bool = Fal
     return plan
 
 
+def fetched_plan(recipe: Recipe, runs: Path, store: Store) -> Plan:
+    """The work of `recipe` with its models and data here; what can be said before they are fetched, is.
+
+    Raises `UserError` as `checked_plan` and `plan_recipe` do.
+    """
+    checked_plan(recipe, runs, store)
+    plan = plan_recipe(recipe, runs)
+    inert = inert_hazard(plan.arms)
+    if inert is not None:
+        raise inert
+    return plan
+
+
 def check_requirements(plan: Plan, store: Store, elsewhere: bool = False) -> None:
     """Raise `FieldError` when what is not finished of `plan` cannot be made here.
 

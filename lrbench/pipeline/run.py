@@ -9,14 +9,14 @@ from pathlib import Path
 
 from lrbench.pipeline.estimating.measuring import Measuring
 from lrbench.pipeline.failures import Failure, gathered
-from lrbench.pipeline.hazards import inert_hazard, remarks_on_fidelity
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.hazards import remarks_on_fidelity
+from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.preflight import preflight
 from lrbench.pipeline.progress import Reporter, Silent
 from lrbench.pipeline.prompting import remarks_on_prompts
 from lrbench.pipeline.recording import arm_record, recipe_record, score_records
 from lrbench.pipeline.redoing import redone
-from lrbench.pipeline.requirements import check_requirements
+from lrbench.pipeline.requirements import fetched_plan
 from lrbench.pipeline.runner import Runner, Workspaces
 from lrbench.pipeline.sharing import announced
 from lrbench.pipeline.stages.base import Stage
@@ -53,12 +53,7 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
     """
     reporter = reporter or Silent()
     store = Store(runs / "store", on_damage=reporter.say)
-    # What cannot be done here is said before models and data are fetched for it.
-    check_requirements(plan_recipe(recipe, runs, fetch=False), store)
-    plan = plan_recipe(recipe, runs)
-    inert = inert_hazard(plan.arms)
-    if inert is not None:
-        raise inert
+    plan = fetched_plan(recipe, runs, store)
     measuring = Measuring(plan, runs)
     waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
     workspaces = Workspaces(plan)

@@ -23,11 +23,10 @@ from typing import IO, Any
 from lrbench.errors import LrbenchError, RunError
 from lrbench.pipeline.estimating.devices import visible_gpus
 from lrbench.pipeline.failures import Failure, gathered
-from lrbench.pipeline.hazards import inert_hazard
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.pipeline.preflight import preflight
 from lrbench.pipeline.progress import Reporter, Silent
-from lrbench.pipeline.requirements import check_requirements
+from lrbench.pipeline.requirements import fetched_plan
 from lrbench.pipeline.runner import Runner, Workspaces
 from lrbench.pipeline.sharing import announced, check_locks
 from lrbench.recipe.schema import Recipe, Runtime
@@ -163,11 +162,7 @@ def work_from_anywhere(recipe: Recipe, runs: Path, reporter: Reporter) -> WorkRe
     """
     check_locks(runs)
     store = Store(runs / "store", on_damage=reporter.say)
-    check_requirements(plan_recipe(recipe, runs, fetch=False), store)
-    plan = plan_recipe(recipe, runs)
-    inert = inert_hazard(plan.arms)
-    if inert is not None:
-        raise inert
+    plan = fetched_plan(recipe, runs, store)
     with announced(runs, recipe.name, alike=True):
         return _work(plan, store, reporter)
 

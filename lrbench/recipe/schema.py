@@ -329,6 +329,14 @@ class Runtime(Section):
     queue: bool | None = None
     cuda_graphs: bool = True
 
+    def in_a_queue(self, engine: EngineChoice, on_cpu: bool) -> bool:
+        """Whether prompts of the next shard take the places that become free.
+
+        On a CPU a row costs as much in a small batch as in a large one, and shards that are batches of their
+        own are written the same, bit for bit, whatever a kill has left of them.
+        """
+        return self.queue if self.queue is not None else engine.name != "hf" or not on_cpu
+
 
 class Sweep(Section):
     """Settings to try one after the other: every combination of a `grid`, or the `points` listed.

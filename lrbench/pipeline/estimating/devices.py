@@ -135,6 +135,14 @@ def threads_of(runtime: Runtime) -> int | None:
     return max(1, len(os.sched_getaffinity(0)) // runtime.workers)
 
 
+def use_threads(runtime: Runtime) -> None:
+    """Have torch work with as many threads as `threads_of` says."""
+    import torch
+
+    if (threads := threads_of(runtime)) is not None:
+        torch.set_num_threads(threads)
+
+
 def torch_knows_cuda() -> bool:
     """Whether the installed torch is a build that can use a GPU at all."""
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lrbench.errors import StoreError
 from lrbench.pipeline.estimating.costs import BASE_BYTES
-from lrbench.pipeline.estimating.devices import Device, cores_of, device_here, threads_of, visible_gpus
+from lrbench.pipeline.estimating.devices import Device, cores_of, device_here, use_threads
 from lrbench.pipeline.estimating.history import History, RunEstimate, Work, record
 from lrbench.pipeline.estimating.processors import kept, measure
 from lrbench.pipeline.estimating.resident import most_resident
@@ -35,7 +35,8 @@ class Measuring:
         self._device = device_here(plan.recipe.runtime, runs)
         self._expert = shape_of(plan.arms[0].expert)
         self._expected = None if self._device is None else estimate_plan(plan, runs, self._device)
-        if self._expected is not None and self._expected.waiting and _measured_now(plan.recipe.runtime, runs):
+        is_waiting = self._expected is not None and self._expected.device.is_cpu and self._expected.waiting
+        if is_waiting and _measured_now(plan.recipe.runtime, runs):
             self._device = device_here(plan.recipe.runtime, runs)
             assert self._device is not None
             self._expected = estimate_plan(plan, runs, self._device)
@@ -103,12 +104,9 @@ class Measuring:
 def _measured_now(runtime: Runtime, runs: Path) -> bool:
     """Measure the processor that a run with `runtime` works on, unless that was done; whether it was now."""
     cores = cores_of(runtime)
-    if (visible_gpus() and runtime.device != "cpu") or kept(runs, cores) is not None:
+    if kept(runs, cores) is not None:
         return False
-    import torch
-
-    if (threads := threads_of(runtime)) is not None:
-        torch.set_num_threads(threads)
+    use_threads(runtime)
     try:
         measure(runs, cores)
     except StoreError:

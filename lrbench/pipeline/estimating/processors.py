@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -103,10 +104,11 @@ def _read(runs: Path) -> dict[str, Reached]:
 def _facts() -> tuple[str, frozenset[str]]:
     """The processor's name and its instructions; empty where the kernel does not tell."""
     try:
-        lines = FACTS.read_text(errors="replace").splitlines()
+        with FACTS.open(errors="replace") as listed:
+            # All processors are listed, each with the same lines; the first one's are enough.
+            lines = list(takewhile(str.strip, listed))
     except OSError:
         return "", frozenset()
-    # All processors are listed, each with the same lines.
     facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     flags = facts.get("flags") or facts.get("Features") or ""
     return facts.get("model name", ""), frozenset(flags.split())

@@ -205,7 +205,8 @@ class Estimator:
         if model is None:
             return None
         prompt = _usual(task.model)[0]
-        together = max(1, task.rows) if self._in_a_queue(task) else task.per_shard
+        queued = task.queueing and self.plan.recipe.runtime.in_a_queue(task.engine, self.device.is_cpu)
+        together = max(1, task.rows) if queued else task.per_shard
         at_once = min(self._batch_size(model, prompt + task.most), together, max(1, task.rows))
         return writing(
             model,
@@ -217,13 +218,6 @@ class Estimator:
             most=task.most,
             engine="hf" if task.engine.name == "hf" else "vllm",
         )
-
-    def _in_a_queue(self, task: Writing) -> bool:
-        """Whether the shards of a task are written as one, as `Engines.in_a_queue` decides it."""
-        wanted = self.plan.recipe.runtime.queue
-        if wanted is None:
-            wanted = task.engine.name != "hf" or not self.device.is_cpu
-        return task.queueing and wanted
 
     def _batch_size(self, model: Loaded, tokens: int) -> int:
         """Rows of `tokens` that are written at once."""

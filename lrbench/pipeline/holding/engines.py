@@ -42,15 +42,9 @@ class Engines:
         return self._padding
 
     def in_a_queue(self, choice: EngineChoice) -> bool:
-        """Whether prompts of the next shard take the places that become free.
-
-        On a CPU a row costs as much in a small batch as in a large one, and shards that are batches of their
-        own are written the same, bit for bit, whatever a kill has left of them.
-        """
-        wanted = self.model.machine.runtime.queue
-        if wanted is not None:
-            return wanted
-        return choice.name != "hf" or bool(self.model.machine.device.type == "cuda")
+        """Whether prompts of the next shard take the places that become free."""
+        machine = self.model.machine
+        return machine.runtime.in_a_queue(choice, on_cpu=machine.device.type != "cuda")
 
     def check(self, choice: EngineChoice) -> None:
         """Find out before any work whether an engine is there. Raises `UserError` when it is not."""

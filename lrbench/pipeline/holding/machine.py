@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from lrbench.pipeline.estimating.devices import threads_of
+from lrbench.pipeline.estimating.devices import use_threads
 from lrbench.recipe.schema import Runtime
 
 
@@ -27,8 +27,7 @@ class Machine:
         from lrbench.pipeline.cuda import beyond, usable_devices
 
         torch.use_deterministic_algorithms(True, warn_only=True)
-        if (threads := threads_of(self.runtime)) is not None:
-            torch.set_num_threads(threads)
+        use_threads(self.runtime)
         device = choose_device(self.runtime.device)
         missing = beyond(self.runtime, usable_devices()) if device.type == "cuda" else None
         if missing is not None:

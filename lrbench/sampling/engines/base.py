@@ -277,5 +277,28 @@ class Engine(ABC):
         return checked
 
 
+class StreamingEngine(Engine):
+    """An engine that takes requests while it writes: its `stream_requests` is all that it needs."""
+
+    @abstractmethod
+    def stream_requests(
+        self, requests: Iterable[tuple[int, Request]], decoding: Decoding
+    ) -> Iterator[tuple[int, Answered]]:
+        """An answer per request, by its number, each as soon as it is done."""
+
+    def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
+        """One completion per request, in the given order."""
+        return [answered.completion for answered in self.answer_requests(requests, decoding)]
+
+    def answer_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[Answered]:
+        """One answer per request, in the given order."""
+        answers = dict(self.stream_requests(self.ordered(requests), decoding))
+        return [answers[index] for index in range(len(requests))]
+
+    def ordered(self, requests: Sequence[Request]) -> Iterable[tuple[int, Request]]:
+        """The requests with their numbers, in the order in which they are best written."""
+        return enumerate(requests)
+
+
 def _tail(completion: tuple[int, ...]) -> str:
     return f"its last ids are {', '.join(map(str, completion[-5:]))}" if completion else "it is empty"

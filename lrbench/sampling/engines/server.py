@@ -20,7 +20,7 @@ from lrbench.recipe.messages import excerpt
 from lrbench.recipe.schema import BatchSize, EngineChoice
 from lrbench.sampling.engines.answered import Answered
 from lrbench.sampling.engines.answers import Card, Cards, Choice, Completion, read_answer
-from lrbench.sampling.engines.base import NEVER, Decoding, Engine, Request, TokenRules
+from lrbench.sampling.engines.base import NEVER, Decoding, Request, StreamingEngine, TokenRules
 from lrbench.sampling.engines.endpoint import Endpoint
 
 # Said with every request, or a server would fill the gaps from the model's own generation settings.
@@ -107,7 +107,7 @@ class ServedModel:
         return model, frozenset({model, *same})
 
 
-class ServerEngine(Engine):
+class ServerEngine(StreamingEngine):
     """A model of a server, with or without an adapter, as many requests at a time as it has connections."""
 
     name = "server"
@@ -130,15 +130,10 @@ class ServerEngine(Engine):
         """As many as it has connections; the server batches them as it sees fit."""
         return min(self.endpoint.connections, len(requests))
 
-    def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
-        """One HTTP request per prompt; the first failure calls off those that have not begun."""
-        answers = dict(self.stream_requests(enumerate(requests), decoding))
-        return [answers[index].completion for index in range(len(requests))]
-
     def stream_requests(
         self, requests: Iterable[tuple[int, Request]], decoding: Decoding
     ) -> Iterator[tuple[int, Answered]]:
-        """An answer per request, by its number, each as soon as it is here; all connections are kept busy."""
+        """One HTTP request per prompt on all connections; a failure calls off those that have not begun."""
         for index, completion in _as_they_come(
             lambda request: self._complete(request, decoding), requests, self.endpoint.connections
         ):

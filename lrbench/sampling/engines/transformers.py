@@ -19,7 +19,7 @@ from lrbench.models.loading import Model
 from lrbench.models.memory import out_of_memory, size_of
 from lrbench.recipe.schema import BatchSize
 from lrbench.sampling.engines.answered import Answered
-from lrbench.sampling.engines.base import Decoding, Engine, Request, TokenRules
+from lrbench.sampling.engines.base import Decoding, Request, StreamingEngine, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit
 from lrbench.sampling.engines.choosing import Choice
 from lrbench.sampling.engines.decoding import Decoder
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 LOOKED_AT = 1024
 
 
-class TransformersEngine(Engine):
+class TransformersEngine(StreamingEngine):
     """A loaded model that completes at most `batch_size` rows at a time, or as many as fit for `auto`.
 
     `padding` counts what is computed, over all calls.
@@ -50,15 +50,9 @@ class TransformersEngine(Engine):
         self.batch_size = batch_size
         self.padding = Padding() if padding is None else padding
 
-    def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
-        """One completion per request, in the given order."""
-        return [answered.completion for answered in self.answer_requests(requests, decoding)]
-
-    def answer_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[Answered]:
-        """One answer per request, in the given order; the longest prompts are read first."""
-        longest_first = sorted(enumerate(requests), key=lambda numbered: -len(numbered[1].prompt))
-        answers = dict(self.stream_requests(longest_first, decoding))
-        return [answers[index] for index in range(len(requests))]
+    def ordered(self, requests: Sequence[Request]) -> list[tuple[int, Request]]:
+        """The longest prompts first, and similar lengths together."""
+        return sorted(enumerate(requests), key=lambda numbered: -len(numbered[1].prompt))
 
     def stream_requests(
         self, requests: Iterable[tuple[int, Request]], decoding: Decoding

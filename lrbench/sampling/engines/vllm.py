@@ -19,7 +19,7 @@ from lrbench.models.fitting import MOST_ROWS
 from lrbench.models.source import LocatedModel
 from lrbench.recipe.schema import BatchSize
 from lrbench.sampling.engines.answered import Answered
-from lrbench.sampling.engines.base import GREEDY, NEVER, Decoding, Engine, Request, TokenRules
+from lrbench.sampling.engines.base import GREEDY, NEVER, Decoding, Request, StreamingEngine, TokenRules
 
 # Given only where the user has not: KV-cache space is the user's to raise, everything else is quiet.
 # Without a process of its own, vLLM schedules the same requests in the same way every time.
@@ -161,7 +161,7 @@ def _told() -> Iterator[None]:
         raise RunError(f"vLLM stopped: {_last_line(error)}") from error
 
 
-class VllmEngine(Engine):
+class VllmEngine(StreamingEngine):
     """A model that vLLM has loaded, with or without an adapter."""
 
     name = "vllm"
@@ -176,11 +176,6 @@ class VllmEngine(Engine):
     def rows_at_once(self, requests: Sequence[Request]) -> int:
         """As many as vLLM was started for."""
         return min(self.most_rows, len(requests))
-
-    def complete_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[tuple[int, ...]]:
-        """All requests at once: vLLM batches them itself."""
-        answers = dict(self.stream_requests(enumerate(requests), decoding))
-        return [answers[index].completion for index in range(len(requests))]
 
     def stream_requests(
         self, requests: Iterable[tuple[int, Request]], decoding: Decoding
