@@ -13,7 +13,7 @@ import torch
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
 from lrbench.errors import UserError
-from lrbench.models.loading import Model
+from lrbench.models.loading import Model, reading_rows_at_once
 from lrbench.models.prompt import render_prompt
 from lrbench.models.source import locate
 from lrbench.models.vocabulary import SharedVocabulary
@@ -191,4 +191,5 @@ def random_model(shape: Shape, declared: RandomPair, seed: int) -> Model:
         model: Any = Qwen2ForCausalLM(config)
     torch.nn.init.constant_(model.model.norm.weight, LOGIT_SPREAD / (INITIALIZER * shape.hidden**0.5))
     model.generation_config = GenerationConfig()
-    return model.to(getattr(torch, declared.dtype)).requires_grad_(False).eval()
+    model = model.to(getattr(torch, declared.dtype)).requires_grad_(False).eval()
+    return reading_rows_at_once(model)

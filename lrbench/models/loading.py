@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import transformers
+from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from lrbench.errors import LrbenchError, ModelError
@@ -88,7 +89,25 @@ def load_model(model: LocatedModel, device: torch.device) -> Model:
     check_unchanged(model)
     loaded.generation_config = GenerationConfig()
     loaded.requires_grad_(False)
-    return loaded.to(device).eval()
+    return reading_rows_at_once(loaded.to(device).eval())
+
+
+def reading_rows_at_once(model: Model) -> Model:
+    """The model, whose output layer takes the last positions of many rows as one matrix.
+
+    They lie apart in memory, and torch would multiply each row for itself. In half precision on a processor it
+    copies the layer's weights for every row to do so, and where memory has no room for that it leaves the
+    processor's instructions for such numbers unused until the process ends.
+    """
+    layer = model.get_output_embeddings()
+    if layer is not None and model.device.type == "cpu" and model.dtype != torch.float32:
+        layer.register_forward_pre_hook(_side_by_side)
+    return model
+
+
+def _side_by_side(_: torch.nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    hidden, *others = given
+    return hidden.contiguous(), *others
 
 
 def output_rows(model: LocatedModel) -> int:

@@ -217,3 +217,19 @@ def test_an_unknown_architecture_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "nonesuch"}))
     with pytest.raises(ModelError, match=r"its config\.json cannot be used"):
         check_target_modules(located(folder), ["q_proj"])
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_the_last_positions_of_many_rows_reach_the_output_layer_as_one_matrix(
+    folder: Path, dtype: str
+) -> None:
+    model = load_model(locate(ModelReference(model=str(folder), dtype=dtype), FileHashes()), CPU)
+    seen: list[bool] = []
+    model.get_output_embeddings().register_forward_pre_hook(
+        lambda _, given: seen.append(given[0].is_contiguous())
+    )
+    ids = torch.arange(12).reshape(3, 4)
+    last = model(input_ids=ids, logits_to_keep=1).logits
+    # In float32 each row is multiplied for itself, as it always was: the other way rounds otherwise.
+    assert seen == [dtype == "bfloat16"]
+    assert torch.allclose(last, model(input_ids=ids).logits[:, -1:], atol=1e-2)
