@@ -67,6 +67,10 @@ class RunError(LrbenchError):
     """A run that had begun cannot go on. Finished stages stay; running again continues from them."""
 
 
+class ServerGoneError(RunError):
+    """A server of completions cannot be reached any more. Start it again; finished shards stay."""
+
+
 class NonFiniteLossError(RunError):
     """The training loss became NaN or infinite. The message names the batch that caused it."""
 

@@ -95,8 +95,8 @@ def load_model(model: LocatedModel, device: torch.device) -> Model:
 def reading_rows_at_once(model: Model) -> Model:
     """The model, whose output layer takes the last positions of many rows as one matrix.
 
-    They lie apart in memory, and torch would multiply each row for itself. In half precision on a processor it
-    copies the layer's weights for every row to do so, and where memory has no room for that it leaves the
+    They lie apart in memory, and torch would multiply each row for itself. In half precision on a processor
+    it copies the layer's weights for every row to do so, and where memory has no room for that it leaves the
     processor's instructions for such numbers unused until the process ends.
     """
     layer = model.get_output_embeddings()

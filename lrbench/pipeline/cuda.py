@@ -28,9 +28,13 @@ def beyond(runtime: Runtime, devices: int) -> FieldError | None:
         )
     if runtime.processes > devices:
         return _too_many("processes", runtime.processes, devices, "process needs one", devices)
-    if runtime.processes * runtime.workers > devices:
-        each = "one" if runtime.processes == 1 else f"{runtime.processes}, as runtime.processes says"
-        most = devices // runtime.processes
+    if runtime.tensor_parallel > devices:
+        need = "part of the model needs one"
+        return _too_many("tensor_parallel", runtime.tensor_parallel, devices, need, devices)
+    if runtime.devices * runtime.workers > devices:
+        field = "processes" if runtime.processes == runtime.devices else "tensor_parallel"
+        each = "one" if runtime.devices == 1 else f"{runtime.devices}, as runtime.{field} says"
+        most = devices // runtime.devices
         return _too_many("workers", runtime.workers, devices, f"worker needs {each}", most)
     return None
 

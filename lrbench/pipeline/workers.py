@@ -131,7 +131,7 @@ def _devices_of(runtime: Runtime, number: int) -> dict[str, str]:
         return {}
     named = os.environ.get(VISIBLE)
     devices = named.split(",") if named else [str(place) for place in range(len(visible_gpus()))]
-    return {VISIBLE: ",".join(devices[number * runtime.processes : (number + 1) * runtime.processes])}
+    return {VISIBLE: ",".join(devices[number * runtime.devices : (number + 1) * runtime.devices])}
 
 
 class _Counted(Silent):

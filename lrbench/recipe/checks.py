@@ -198,8 +198,12 @@ def _address(engine: EngineChoice, section: str) -> Iterator[Finding]:
     if engine.name == "server" and engine.url is None:
         yield path, "missing; the engine `server` needs its address, such as http://127.0.0.1:8000"
     # Recorded whichever engine is chosen.
-    if engine.url is not None and (problem := unusable_address(engine.url)):
-        yield path, problem
+    for number, address in enumerate(engine.addresses):
+        place = path if isinstance(engine.url, str) else (*path, number)
+        if problem := unusable_address(address):
+            yield place, problem
+        elif address in engine.addresses[:number]:
+            yield place, f"{excerpt(address)} stands twice in the list; name every server once"
 
 
 def _repeated_names(arms: tuple[ArmDeclaration, ...]) -> Iterator[Finding]:

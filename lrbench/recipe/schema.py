@@ -158,13 +158,23 @@ class Divergence(Section):
 class EngineChoice(Section):
     """What completes prompts: `hf` and `vllm` in this process, or a `server` that speaks OpenAI's protocol.
 
-    `url` is the server's address and `served_as` its name for the expert (null: the only model it
-    serves); neither can change an output, since the server has to prove that it runs the expert.
+    `url` is the server's address, or a list of those of several, and `served_as` its name for the expert
+    (null: the only model it serves); neither can change an output, since every server has to prove that it
+    runs the expert.
     """
 
     name: Literal["hf", "vllm", "server"] = "hf"
-    url: Annotated[Text | None, Kind.RUNTIME] = None
+    url: Annotated[
+        Text | Annotated[tuple[Text, ...], Field(min_length=1, strict=False)] | None, Kind.RUNTIME
+    ] = None
     served_as: Annotated[Text | None, Kind.RUNTIME] = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Those of all servers."""
+        if self.url is None:
+            return ()
+        return (self.url,) if isinstance(self.url, str) else self.url
 
 
 class Solutions(Section):
@@ -313,7 +323,8 @@ class Runtime(Section):
     Training takes `tokens_per_forward` at once (null: by device), may keep fewer activations
     (`gradient_checkpointing`), may be compiled by torch, and may be done by several `processes`. Stages that
     do not need each other may be made by several `workers` at once. With a `queue` free rows take prompts of
-    the next shard (null: by device). vLLM captures its forwards as `cuda_graphs` where it runs on CUDA.
+    the next shard (null: by device). vLLM captures its forwards as `cuda_graphs` where it runs on CUDA, and
+    splits the model's layers over `tensor_parallel` devices.
     """
 
     data_root: Annotated[str, Field(min_length=1)] | None = None
@@ -328,6 +339,12 @@ class Runtime(Section):
     workers: Count = 1
     queue: bool | None = None
     cuda_graphs: bool = True
+    tensor_parallel: Count = 1
+
+    @property
+    def devices(self) -> int:
+        """How many CUDA devices a worker takes."""
+        return max(self.processes, self.tensor_parallel)
 
     def in_a_queue(self, engine: EngineChoice, on_cpu: bool) -> bool:
         """Whether prompts of the next shard take the places that become free.

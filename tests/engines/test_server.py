@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from lrbench.errors import RunError, UserError
-from lrbench.recipe.schema import EngineChoice
 from lrbench.sampling.engines import endpoint
 from lrbench.sampling.engines.base import Decoding, TokenRules
 from lrbench.sampling.engines.endpoint import Endpoint
@@ -35,8 +34,8 @@ def echo(path: str, body: dict[str, Any]) -> Answer:
     return 200, "Success"
 
 
-def served(loopback: Loopback, connections: int = 4, **fields: Any) -> ServedModel:
-    return ServedModel(EngineChoice(name="server", url=loopback.url, **fields), connections)
+def served(loopback: Loopback, connections: int = 4, served_as: str | None = None) -> ServedModel:
+    return ServedModel(loopback.url, served_as, connections)
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +157,7 @@ def test_a_server_that_is_not_there_is_a_message() -> None:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(UserError) as error:
-            ServedModel(EngineChoice(name="server", url=url), 1)
+            ServedModel(url, None, 1)
     assert str(error.value) == (
         f"{url} cannot be reached (NewConnectionError): is the server started, and is the engine's `url` its "
         "address?"
@@ -269,7 +268,7 @@ def test_a_server_that_never_begins_to_answer_is_waited_for_once(monkeypatch: py
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         start = time.monotonic()
         with pytest.raises(UserError, match="did not answer within"):
-            ServedModel(EngineChoice(name="server", url=url), 1)
+            ServedModel(url, None, 1)
         assert time.monotonic() - start < 60
 
 
@@ -294,7 +293,7 @@ def test_what_drips_before_the_answer_is_cut_off_too(begun: bytes, monkeypatch: 
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         start = time.monotonic()
         with pytest.raises(UserError, match="did not answer within"):
-            ServedModel(EngineChoice(name="server", url=url), 1)
+            ServedModel(url, None, 1)
         assert time.monotonic() - start < 60
 
 

@@ -80,6 +80,16 @@ def recipe(tmp_path: Path) -> Path:
             4,
             r"workers: found 3, .* each worker needs 2, as runtime.processes says; set it to 2 or fewer$",
         ),
+        (
+            {"tensor_parallel": 3},
+            2,
+            r"tensor_parallel: found 3, but 2 .*, and each part of the model needs one",
+        ),
+        (
+            {"workers": 2, "processes": 2, "tensor_parallel": 4},
+            4,
+            r"workers: found 2, .* each worker needs 4, as runtime.tensor_parallel says; set it to 1$",
+        ),
     ],
     ids=str,
 )
@@ -100,6 +110,7 @@ def test_more_than_there_is_of_cuda_is_refused(
         ({"device": "auto", "processes": 2}, 0),
         ({"device": "cpu", "processes": 3}, 1),
         ({"workers": 2, "processes": 2}, 4),
+        ({"workers": 2, "tensor_parallel": 2}, 4),
     ],
     ids=str,
 )

@@ -59,6 +59,7 @@ RUNTIME = {
     ("runtime", "workers"),
     ("runtime", "queue"),
     ("runtime", "cuda_graphs"),
+    ("runtime", "tensor_parallel"),
 }
 
 # Another valid value for the fields where none follows from the type alone.

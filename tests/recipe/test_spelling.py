@@ -174,6 +174,7 @@ runtime:
   workers: 1
   queue: true
   cuda_graphs: true
+  tensor_parallel: 2
 """
     written = {path for path, _ in keys_of(text)}
     apart = {path for path in leaf_paths() if path[:3] == DERIVE or is_in_component(path)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from lrbench.sampling.engines.padding import Padding
 if TYPE_CHECKING:
     from lrbench.sampling.engines.base import Engine
     from lrbench.sampling.engines.canary import Scoring
-    from lrbench.sampling.engines.server import ServedModel
+    from lrbench.sampling.engines.server import ServedModel, ServerEngine
     from lrbench.sampling.engines.vllm import VllmModel
 
 
@@ -29,7 +29,7 @@ class Engines:
         self.largest_rank = largest_rank
         self._batch_size = model.machine.runtime.batch_size
         self._padding = Padding()
-        self._servers: dict[EngineChoice, ServedModel] = {}
+        self._servers: dict[tuple[str, str | None], ServedModel] = {}
 
     @property
     def padding(self) -> Padding:
@@ -53,7 +53,8 @@ class Engines:
 
             require_vllm()
         elif choice.name == "server":
-            self._server(choice)
+            for address in choice.addresses:
+                self._served_at(address, choice.served_as)
 
     @contextmanager
     def open(
@@ -101,27 +102,39 @@ class Engines:
             self._batch_size,
             self.largest_rank,
             self.model.machine.runtime.cuda_graphs,
+            self.model.machine.runtime.tensor_parallel,
         )
 
-    def _server(self, choice: EngineChoice) -> ServedModel:
+    def _served_at(self, address: str, served_as: str | None) -> ServedModel:
         from lrbench.sampling.engines.server import ServedModel
 
-        if choice not in self._servers:
-            self._servers[choice] = ServedModel(choice, self._batch_size)
-        return self._servers[choice]
+        if (address, served_as) not in self._servers:
+            self._servers[address, served_as] = ServedModel(address, served_as, self._batch_size)
+        return self._servers[address, served_as]
 
     @contextmanager
     def _served(self, choice: EngineChoice, adapter: Path | None) -> Iterator[Engine]:
-        """A server's model, once it has proven that it computes what this process computes."""
+        """The model of all servers together, once each has proven that it computes what this process does."""
+        from lrbench.sampling.engines.several_servers import SeveralServers
+
+        with ExitStack() as stack:
+            engines = [
+                stack.enter_context(self._proven(self._served_at(address, choice.served_as), adapter))
+                for address in choice.addresses
+            ]
+            yield engines[0] if len(engines) == 1 else SeveralServers(engines, self.model.token_rules)
+
+    @contextmanager
+    def _proven(self, server: ServedModel, adapter: Path | None) -> Iterator[ServerEngine]:
         from lrbench.sampling.engines.canary import prove_same_model
 
-        server, rules = self._server(choice), self.model.token_rules
+        rules = self.model.token_rules
         base = server.engine(rules)
         with nullcontext(base) if adapter is None else server.adapted(rules, adapter) as engine:
             if adapter is not None:
                 self._prove_adapter(base, engine, adapter)
             with self.model.with_adapter(adapter) as model:
-                prove_same_model(engine, model, self._probe, str(choice.url), self.model.source.dtype)
+                prove_same_model(engine, model, self._probe, server.endpoint.url, self.model.source.dtype)
             yield engine
 
     def _prove_adapter(self, base: Scoring, adapted: Scoring, adapter: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import urllib3
 
-from lrbench.errors import RunError, UserError
+from lrbench.errors import RunError, ServerGoneError, UserError
 from lrbench.recipe.addresses import unusable_address
 from lrbench.recipe.messages import printable
 from lrbench.sampling.engines.time_limit import TimeLimit, limited_pool
@@ -101,7 +101,7 @@ class Endpoint:
             except urllib3.exceptions.HTTPError as error:
                 limit.check()
                 if pause is None:
-                    raise RunError(self._failure(path, error)) from error
+                    raise ServerGoneError(self._failure(path, error)) from error
             else:
                 if status not in BUSY or pause is None:
                     return status, content

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from lrbench.errors import RunError, UserError
 from lrbench.methods.answers import OWN
 from lrbench.recipe.messages import excerpt
-from lrbench.recipe.schema import BatchSize, EngineChoice
+from lrbench.recipe.schema import BatchSize
 from lrbench.sampling.engines.answered import Answered
 from lrbench.sampling.engines.answers import Card, Cards, Choice, Completion, read_answer
 from lrbench.sampling.engines.base import NEVER, Decoding, Request, StreamingEngine, TokenRules
@@ -42,15 +42,13 @@ Found = TypeVar("Found")
 class ServedModel:
     """The expert as a server runs it. Adapters are loaded into the server for as long as they are used."""
 
-    def __init__(self, choice: EngineChoice, batch_size: BatchSize) -> None:
+    def __init__(self, url: str, served_as: str | None, batch_size: BatchSize) -> None:
         """Find the server and the model; it is asked for at most `batch_size` completions at a time.
 
         Raises `UserError` when either is not there."""
-        if choice.url is None:
-            raise UserError("the engine `server` needs its address: set the engine's `url`")
-        self.endpoint = Endpoint(choice.url, CONNECTIONS if batch_size == "auto" else batch_size)
+        self.endpoint = Endpoint(url, CONNECTIONS if batch_size == "auto" else batch_size)
         try:
-            self.model, self._names = self._find(choice.served_as)
+            self.model, self._names = self._find(served_as)
         except RunError as error:
             raise UserError(str(error)) from error
 
@@ -134,8 +132,8 @@ class ServerEngine(StreamingEngine):
         self, requests: Iterable[tuple[int, Request]], decoding: Decoding
     ) -> Iterator[tuple[int, Answered]]:
         """One HTTP request per prompt on all connections; a failure calls off those that have not begun."""
-        for index, completion in _as_they_come(
-            lambda request: self._complete(request, decoding), requests, self.endpoint.connections
+        for index, completion in as_they_come(
+            lambda request: self.written(request, decoding), requests, self.endpoint.connections
         ):
             yield index, Answered.alone(OWN, completion)
 
@@ -167,11 +165,12 @@ class ServerEngine(StreamingEngine):
         """As every engine's, one HTTP request per completion."""
         asked = self._askable(prompts, completions)
         found = dict(
-            _as_they_come(lambda pair: self._after(*pair), enumerate(asked), self.endpoint.connections)
+            as_they_come(lambda pair: self._after(*pair), enumerate(asked), self.endpoint.connections)
         )
         return [found[index] for index in range(len(asked))]
 
-    def _complete(self, request: Request, decoding: Decoding) -> tuple[int, ...]:
+    def written(self, request: Request, decoding: Decoding) -> tuple[int, ...]:
+        """What the server writes for one request. Raises `RunError` for what is no whole completion."""
         choice = self._choice(
             request.prompt,
             {
@@ -215,7 +214,7 @@ class ServerEngine(StreamingEngine):
         return choice
 
 
-def _as_they_come(
+def as_they_come(
     work: Callable[[Given], Found], given: Iterable[tuple[int, Given]], at_once: int
 ) -> Iterator[tuple[int, Found]]:
     """`work` of each, by its number, as soon as it is done; at most `at_once` run at a time."""

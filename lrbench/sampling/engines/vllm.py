@@ -57,10 +57,12 @@ class VllmModel:
         batch_size: BatchSize,
         largest_rank: int,
         cuda_graphs: bool = True,
+        tensor_parallel: int = 1,
     ) -> None:
         """Start vLLM, with room for adapters of `largest_rank`; at most `batch_size` rows run at a time.
 
         On CUDA its forwards are captured as `cuda_graphs`, which takes time once and saves it in every step.
+        The layers are split over `tensor_parallel` devices.
 
         For `auto` as many as lrbench ever writes at once: vLLM itself holds back what its memory has no room
         for. Raises `UserError` without vLLM, `ModelError` when it cannot run the model.
@@ -95,6 +97,7 @@ class VllmModel:
                 trust_remote_code=False,
                 disable_log_stats=True,
                 use_tqdm_on_load=False,
+                tensor_parallel_size=tensor_parallel,
                 **_device_settings(cuda_graphs),
             )
         except (OSError, ValueError, RuntimeError) as error:
