@@ -23,6 +23,7 @@ from experiments.faults.places import Places
 from experiments.faults.process import import_heavy
 from experiments.faults.recipes import Recipes
 from experiments.faults.together import Together
+from experiments.faults.workers import Workers
 
 ROOT = Path(__file__).parents[2]
 KINDS: tuple[Kind, ...] = (
@@ -35,6 +36,7 @@ KINDS: tuple[Kind, ...] = (
     HostileData(),
     HostileBundles(),
     Together(),
+    Workers(),
     Kills(),
 )
 
