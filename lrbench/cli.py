@@ -22,6 +22,7 @@ from lrbench.file_commands import add_to
 from lrbench.options import RUNS, Overrides, RecipePath, Runs
 from lrbench.output import complain, tell
 from lrbench.pipeline.probing import ITEMS
+from lrbench.status_command import status
 
 if TYPE_CHECKING:
     from lrbench.pipeline.failures import Failure
@@ -67,7 +68,14 @@ class SamplesFormat(StrEnum):
 
 
 @app.command()
-def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> None:
+def run(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Say what needs saying and the results, nothing of progress.")
+    ] = False,
+    runs: Runs = RUNS,
+) -> None:
     """Make and measure every arm of a recipe; what is finished already is not done again."""
     from lrbench.pipeline.bars import TerminalReporter
     from lrbench.pipeline.run import run_recipe
@@ -79,7 +87,7 @@ def run(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -> N
     again = command if runs == RUNS else f"{command} --runs {shlex.quote(str(runs))}"
     console = Screen()
     try:
-        with telling_where(recipe, overrides or ()), TerminalReporter(console) as reporter:
+        with telling_where(recipe, overrides or ()), TerminalReporter(console, quiet) as reporter:
             report = run_recipe(loaded, runs, reporter, command)
     except (KeyboardInterrupt, OutputError) as stop:
         raise _stopped(stop, runs, again) from None
@@ -246,6 +254,7 @@ def results(
 
 
 add_to(app)
+app.command()(status)
 
 
 @app.command()

@@ -8,8 +8,8 @@ from typing import Protocol
 class Progress(Protocol):
     """What a stage may report while it works."""
 
-    def advance(self, units: int, note: str = "") -> None:
-        """`units` more of the stage's units are done."""
+    def advance(self, units: int, note: str = "", **measured: float) -> None:
+        """`units` more of the stage's units are done; what was `measured` of them goes into curves."""
 
 
 class Reporter(Protocol):
@@ -24,6 +24,12 @@ class Reporter(Protocol):
     def say(self, message: str) -> None:
         """One line for the user."""
 
+    def fail(self, failure: str) -> None:
+        """Something could not be done, and the rest goes on."""
+
+    def stand(self, text: str) -> None:
+        """Where the whole run stands, every few seconds."""
+
 
 class Silent:
     """Reports nothing; for use as a library."""
@@ -32,11 +38,17 @@ class Silent:
         """Nothing is shown."""
         return self
 
-    def advance(self, units: int, note: str = "") -> None:
+    def advance(self, units: int, note: str = "", **measured: float) -> None:
         """Nothing is shown."""
 
     def end(self, label: str, seconds: float, note: str = "") -> None:
         """Nothing is shown."""
 
     def say(self, message: str) -> None:
+        """Nothing is shown."""
+
+    def fail(self, failure: str) -> None:
+        """Nothing is shown."""
+
+    def stand(self, text: str) -> None:
         """Nothing is shown."""

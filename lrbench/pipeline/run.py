@@ -20,6 +20,7 @@ from lrbench.pipeline.requirements import fetched_plan
 from lrbench.pipeline.runner import Runner, Workspaces
 from lrbench.pipeline.sharing import announced
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.watching import Watcher, place_of, watched
 from lrbench.pipeline.workers import working_beside
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
@@ -58,9 +59,23 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
     waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
     workspaces = Workspaces(plan)
     # Workers import libraries while this process does.
-    with announced(runs, recipe.name), working_beside(recipe, runs, len(waiting)) as workers:
+    watcher = Watcher(
+        reporter,
+        place_of(runs, recipe.name),
+        recipe.name,
+        waiting,
+        len(plan.stages),
+        expected=measuring.seconds,
+        inputs=measuring.inputs,
+        workers=recipe.runtime.workers,
+    )
+    with (
+        announced(runs, recipe.name),
+        watched(watcher, runs),
+        working_beside(recipe, runs, len(waiting)) as workers,
+    ):
         work, failed = preflight(plan, store, workspaces.of)
-        runner = Runner(store, workspaces, reporter, {stage.key for stage in waiting}, failed)
+        runner = Runner(store, workspaces, watcher, {stage.key for stage in waiting}, failed)
         for line in _remarks(plan, waiting, store):
             reporter.say(line)
         ledger = Ledger(runs / "ledger")

@@ -198,7 +198,7 @@ class Runner:
         cause = self.failed[stage.key] = Cause.of(words_of(stage), error)
         if not isinstance(error, NothingKeptError):
             self.workspaces.forget()
-        self.reporter.say(f"failed  {Failure((arm.title,), (cause.stage,), cause.reason)}")
+        self.reporter.fail(str(Failure((arm.title,), (cause.stage,), cause.reason)))
 
 
 def _needed(stage: Stage) -> Iterator[str]:

@@ -29,6 +29,7 @@ from lrbench.pipeline.progress import Reporter, Silent
 from lrbench.pipeline.requirements import fetched_plan
 from lrbench.pipeline.runner import Runner, Workspaces
 from lrbench.pipeline.sharing import announced, check_locks
+from lrbench.pipeline.watching import Watcher, place_of, watched
 from lrbench.recipe.schema import Recipe, Runtime
 from lrbench.results.text import shown
 from lrbench.store.store import Store
@@ -61,6 +62,7 @@ class Worker:
             start_new_session=True,
         )
         assert self._process.stdin is not None
+        self._watched = place_of(runs, recipe.name, self._process.pid)
         with suppress(BrokenPipeError):
             pickle.dump(recipe, self._process.stdin)
             self._process.stdin.flush()
@@ -97,6 +99,9 @@ class Worker:
             self._process.stdin.close()
         self._made.close()
         self._errors.close()
+        # It has no time to say that it has ended.
+        with suppress(OSError):
+            self._watched.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -164,16 +169,20 @@ def work_from_anywhere(recipe: Recipe, runs: Path, reporter: Reporter) -> WorkRe
     store = Store(runs / "store", on_damage=reporter.say)
     plan = fetched_plan(recipe, runs, store)
     with announced(runs, recipe.name, alike=True):
-        return _work(plan, store, reporter)
+        return _work(plan, store, runs, reporter)
 
 
-def _work(plan: Plan, store: Store, reporter: Reporter) -> WorkReport:
+def _work(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> WorkReport:
     """Make what can be made until nothing is left."""
     workspaces = Workspaces(plan)
     _, failed = preflight(plan, store, workspaces.of)
-    runner = Runner(store, workspaces, reporter, frozenset(), failed)
-    for _ in runner.settle(plan.arms):
-        pass
+    waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
+    place, name = place_of(runs, plan.recipe.name), plan.recipe.name
+    watcher = Watcher(reporter, place, name, waiting, len(plan.stages), is_worker=True)
+    with watched(watcher, runs):
+        runner = Runner(store, workspaces, watcher, frozenset(), failed)
+        for _ in runner.settle(plan.arms):
+            pass
     failures = gathered([*plan.failed, *runner.causes(plan.arms)])
     return WorkReport(runner.worked, len(plan.stages), tuple(failures))
 
@@ -196,7 +205,7 @@ def main() -> None:
     try:
         # The process that started this one has fetched all. What fails for some arms fails there too, and it
         # says so.
-        _work(plan_recipe(recipe, runs, fetch=False), Store(runs / "store"), _Counted(told))
+        _work(plan_recipe(recipe, runs, fetch=False), Store(runs / "store"), runs, _Counted(told))
     except LrbenchError as error:
         sys.exit(str(error))
     # The other process waits for this: taking thousands of modules apart would be for nothing.

@@ -32,7 +32,7 @@ class AfterOneShardOfScores(Silent):
         self.scoring = label.startswith("scores of")
         return self
 
-    def advance(self, units: int, note: str = "") -> None:
+    def advance(self, units: int, note: str = "", **measured: float) -> None:
         if self.scoring:
             self.scoring = False
             self.act()

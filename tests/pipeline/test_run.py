@@ -24,7 +24,7 @@ from lrbench.store.store import Store
 EVERY_KIND = ["base", "sft", "lightr", "ground_truth"]
 
 
-class Lines:
+class Lines(Silent):
     """A reporter that keeps what is said."""
 
     def __init__(self) -> None:
@@ -34,9 +34,6 @@ class Lines:
 
     def begin(self, label: str, units: int) -> Lines:
         return self
-
-    def advance(self, units: int, note: str = "") -> None:
-        pass
 
     def end(self, label: str, seconds: float, note: str = "") -> None:
         self.ended.append(label)

@@ -174,7 +174,7 @@ def test_what_fails_in_a_worker_is_left_to_the_others_to_say(recipe: Recipe, tmp
     never = recipe.divergence.model_copy(update={"beta": 500.0})
     recipe = recipe.model_copy(update={"divergence": never})
     plan = plan_recipe(recipe, tmp_path, fetch=False)
-    workers._work(plan, Store(tmp_path / "store"), workers._Counted(told := BytesIO()))
+    workers._work(plan, Store(tmp_path / "store"), tmp_path, workers._Counted(told := BytesIO()))
     made = [stage for stage in plan_recipe(recipe, tmp_path).stages if stage.name != "samples"]
     assert 0 < len(told.getvalue()) < len(made)
 

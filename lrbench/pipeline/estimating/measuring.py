@@ -42,6 +42,20 @@ class Measuring:
             self._expected = estimate_plan(plan, runs, self._device)
         self._bytes = 0 if self._device is None else _most_bytes(self._device, begin=True)
 
+    @property
+    def seconds(self) -> dict[str, float] | None:
+        """What each stage that waits is expected to take, by its key; None where nothing is known."""
+        if self._expected is None or self._expected.seconds is None:
+            return None
+        return {
+            key: stage.seconds or 0.0 for key, stage in self._expected.stages.items() if not stage.finished
+        }
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys of what each stage needs."""
+        return {} if self._expected is None else self._expected.inputs
+
     def record(self, artifacts: Mapping[str, Artifact], say: Callable[[str], None]) -> None:
         """Append what the run took; one that cannot be written is told of through `say`."""
         if self._device is None or self._expert is None or self._expected is None:

@@ -9,6 +9,7 @@ from lrbench.models.fitting import free_on_machine
 from lrbench.pipeline.estimating.devices import device_here, device_names, named_device
 from lrbench.pipeline.estimating.stages import START, PlanEstimate, StageEstimate, estimate_plan
 from lrbench.pipeline.plan import Plan
+from lrbench.results.text import duration
 
 UNKNOWN = "unknown"
 ROUGH = "from the data sheet, unchecked: no earlier run here says otherwise, so it may be several times off"
@@ -84,15 +85,6 @@ def cost_lines(estimate: PlanEstimate | None) -> Iterator[str]:
         rest = f"; unchecked for {', '.join(others)}" if others else ""
         plural = "s" * (estimate.runs > 1)
         yield f"This is corrected by {estimate.runs} earlier run{plural} here on this device{rest}."
-
-
-def duration(seconds: float) -> str:
-    """`8 s`, `12 min`, `5.5 h`."""
-    if seconds < 1:
-        return "< 1 s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def size(count: float) -> str:

@@ -127,7 +127,9 @@ class DerivedAmateur(Stage):
             updates_between_saves=workspace.runtime.updates_between_saves,
             save=saves.save,
             resume=saves.resume(progress),
-            progress=lambda _update, divergence: progress.advance(1, note=f"KL {divergence:.3f}"),
+            progress=lambda _update, divergence: progress.advance(
+                1, note=f"KL {divergence:.3f}", divergence=divergence
+            ),
         )
         curve = json.dumps(distilled.divergence)
         draft.commit(CURVE_FILE, lambda path: path.write_text(curve), saves.unaccounted(distilled.seconds))

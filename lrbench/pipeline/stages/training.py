@@ -197,7 +197,7 @@ class TrainedAdapter(Stage):
                 runtime=runtime,
                 save=saves.save,
                 resume=saves.resume(progress),
-                progress=lambda _update, loss: progress.advance(1, note=f"loss {loss:.3f}"),
+                progress=lambda _update, loss: progress.advance(1, note=f"loss {loss:.3f}", loss=loss),
                 seconds=seconds,
                 held_out=read_artifact_rollouts(inputs["held_out"]) if "held_out" in inputs else (),
                 team=team,

@@ -1,0 +1,267 @@
+"""A run that can be watched: what it reports goes on to the user, and to a file that others read."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lrbench.pipeline.estimating.scheduling import seconds_together
+from lrbench.pipeline.progress import Progress, Reporter
+from lrbench.pipeline.stages.base import Stage
+from lrbench.results.run_status import (
+    FOLDER,
+    SECONDS_BETWEEN_SIGNS,
+    STATUS,
+    RunStatus,
+    StageNow,
+    State,
+    now,
+    statuses,
+)
+from lrbench.results.status_words import stage_text, standing
+
+SECONDS_BETWEEN_WRITES = 1.0
+# At most so many points of a curve are kept: every second one goes where there would be more.
+MOST_POINTS = 200
+# What is expected counts as so much of a run having passed as expected, until more has passed.
+PRIOR_SHARE = 0.05
+
+
+@dataclass
+class Watched:
+    """The stage that is worked on now, as far as it is."""
+
+    label: str
+    units: int
+    began: float
+    expected: float | None
+    done: int = 0
+    note: str = ""
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
+    every: int = 1
+
+    def add(self, units: int, note: str, measured: Mapping[str, float]) -> None:
+        """So much more is done, with what was measured."""
+        self.done, self.note = self.done + units, note
+        for name, value in measured.items():
+            if self.done % self.every == 0 or self.done >= self.units:
+                self.curves[name].append((self.done, value))
+        if any(len(points) > MOST_POINTS for points in self.curves.values()):
+            self.every *= 2
+            for points in self.curves.values():
+                points[:] = points[1::2]
+
+    def remaining(self, factor: float) -> float | None:
+        """Seconds that are left of it, where times so far were `factor` of those expected."""
+        passed = time.monotonic() - self.began
+        share = min(1.0, self.done / self.units) if self.units else 0.0
+        if share >= 0.1:
+            return passed * (1 - share) / share
+        return None if self.expected is None else max(self.expected * factor - passed, 0.0)
+
+
+class Watcher(Reporter):
+    """Passes on what a process reports, and writes down where it stands."""
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        place: Path,
+        recipe: str,
+        waiting: Sequence[Stage],
+        stages: int,
+        *,
+        expected: Mapping[str, float] | None = None,
+        inputs: Mapping[str, Sequence[str]] | None = None,
+        workers: int = 1,
+        is_worker: bool = False,
+    ) -> None:
+        """Of all `stages` those `waiting` are to be made; `expected` has their seconds by key, if known."""
+        self._reporter = reporter
+        self._place = place
+        self._left = list(waiting)
+        self._expected = expected
+        self._inputs = inputs or {}
+        self._workers = workers
+        self._passed = self._passed_as_expected = 0.0
+        self._now: Watched | None = None
+        self._lock = threading.Lock()
+        self._written = 0.0
+        began = now()
+        self._status = RunStatus(
+            recipe,
+            platform.node(),
+            os.getpid(),
+            is_worker,
+            "running",
+            began_at=began,
+            seen_at=began,
+            stages=stages,
+            finished=stages - len(waiting),
+        )
+
+    def begin(self, label: str, units: int) -> Progress:
+        """A stage starts to work."""
+        with self._lock:
+            key = next((stage.key for stage in self._left if stage.label == label), None)
+            expected = None if self._expected is None or key is None else self._expected.get(key)
+            self._now = Watched(label, units, time.monotonic(), expected)
+        self.write()
+        return _Watched(self, self._reporter.begin(label, units), self._now)
+
+    def end(self, label: str, seconds: float, note: str = "") -> None:
+        """The stage's artifact is finished."""
+        with self._lock:
+            place = next((place for place, stage in enumerate(self._left) if stage.label == label), None)
+            if place is not None:
+                key = self._left.pop(place).key
+                self._status = replace(self._status, finished=self._status.finished + 1)
+                if self._expected is not None and key in self._expected:
+                    self._passed += seconds
+                    self._passed_as_expected += self._expected[key]
+            if self._now is not None and self._now.label == label:
+                self._now = None
+        self._reporter.end(label, seconds, note)
+        self.write()
+
+    def say(self, message: str) -> None:
+        """One line for the user."""
+        self._reporter.say(message)
+
+    def fail(self, failure: str) -> None:
+        """Something could not be done, and the rest goes on."""
+        with self._lock:
+            self._status = replace(self._status, failures=(*self._status.failures, failure))
+        self._reporter.fail(failure)
+        self.write()
+
+    def stand(self, text: str) -> None:
+        """Where the run stands."""
+        self._reporter.stand(text)
+
+    def close(self, state: State) -> None:
+        """Write down how it ended."""
+        with self._lock:
+            self._now = None
+            self._status = replace(self._status, state=state)
+        self.write()
+
+    def write(self, soon: bool = True) -> None:
+        """Write down where the run stands; not `soon`: unless that was done a moment ago."""
+        if not soon and time.monotonic() - self._written < SECONDS_BETWEEN_WRITES:
+            return
+        with self._lock:
+            self._written = time.monotonic()
+            content = STATUS.dump_json(self.status())
+            # A sign of life is no result: it is not forced to the disk, and none stops a run.
+            with suppress(OSError):
+                self._place.parent.mkdir(parents=True, exist_ok=True)
+                beside = self._place.with_suffix(".tmp")
+                beside.write_bytes(content)
+                beside.replace(self._place)
+
+    def sign(self) -> None:
+        """Say that the process is alive, and to the user where it stands."""
+        self.write()
+        with self._lock:
+            status = self.status()
+        if status.now is not None:
+            self.stand(f"{standing(status)}; {stage_text(status.now)}")
+
+    def status(self) -> RunStatus:
+        """Where the run stands now."""
+        factor = self._factor
+        stage = None
+        if self._now is not None:
+            stage = StageNow(
+                self._now.label,
+                self._now.units,
+                self._now.done,
+                time.monotonic() - self._now.began,
+                self._now.remaining(factor),
+                self._now.note,
+                {name: tuple(points) for name, points in self._now.curves.items()},
+            )
+        return replace(
+            self._status, seen_at=now(), now=stage, remaining_seconds=self._remaining(factor, stage)
+        )
+
+    @property
+    def _factor(self) -> float:
+        """What stages took so far, of what was expected of them."""
+        if self._expected is None:
+            return 1.0
+        prior = PRIOR_SHARE * sum(self._expected.values())
+        return (self._passed + prior) / (self._passed_as_expected + prior) if prior else 1.0
+
+    def _remaining(self, factor: float, stage: StageNow | None) -> float | None:
+        if self._expected is None:
+            return None
+        seconds = {item.key: self._expected.get(item.key, 0.0) * factor for item in self._left}
+        if stage is not None and stage.remaining_seconds is not None:
+            key = next((item.key for item in self._left if item.label == stage.label), None)
+            if key is not None:
+                seconds[key] = stage.remaining_seconds
+        inputs = {key: self._inputs.get(key, ()) for key in seconds}
+        return seconds_together(seconds, inputs, self._workers)
+
+
+class _Watched:
+    """What a stage reports, for the user and for the file."""
+
+    def __init__(self, watcher: Watcher, progress: Progress, watched: Watched) -> None:
+        self._watcher, self._progress, self._watched = watcher, progress, watched
+
+    def advance(self, units: int, note: str = "", **measured: float) -> None:
+        """`units` more are done."""
+        self._watched.add(units, note, measured)
+        self._progress.advance(units, note, **measured)
+        self._watcher.write(soon=False)
+
+
+@contextmanager
+def watched(watcher: Watcher, runs: Path, seconds: float = SECONDS_BETWEEN_SIGNS) -> Iterator[Watcher]:
+    """While the block runs there is a sign of life every few seconds; how it ended is written down."""
+    _forget(runs, watcher)
+    over = threading.Event()
+
+    def signs() -> None:
+        while not over.wait(seconds):
+            watcher.sign()
+
+    thread = threading.Thread(target=signs, daemon=True)
+    thread.start()
+    watcher.write()
+    try:
+        yield watcher
+    except BaseException:
+        watcher.close("stopped")
+        raise
+    else:
+        watcher.close("failed" if watcher.status().failures else "finished")
+    finally:
+        over.set()
+        thread.join()
+
+
+def place_of(runs: Path, recipe: str, process: int | None = None) -> Path:
+    """The file of a process on this machine, of this one where none is named."""
+    return runs / FOLDER / f"{recipe}.{platform.node()}-{process or os.getpid()}.json"
+
+
+def _forget(runs: Path, watcher: Watcher) -> None:
+    """Remove what processes that are gone have left of the same recipe."""
+    at = now()
+    for status in statuses(runs):
+        own = watcher.status()
+        if status.recipe == own.recipe and (status.state != "running" or status.is_silent(at)):
+            place = runs / FOLDER / f"{status.recipe}.{status.machine}-{status.process}.json"
+            with suppress(OSError):
+                place.unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+"""How runs are going, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from lrbench.results.run_status import RunStatus, StageNow
+from lrbench.results.text import duration
+
+MOST_FAILURES = 5
+
+
+def standing(status: RunStatus) -> str:
+    """`3 of 18 stages, about 1 h 20 min left`."""
+    left = "" if status.remaining_seconds is None else f", about {duration(status.remaining_seconds)} left"
+    return f"{status.finished} of {status.stages} stages{left if status.state == 'running' else ''}"
+
+
+def stage_text(stage: StageNow) -> str:
+    """`lightr on gsm8k: 64 of 100, 12 min so far`, with what it says of itself."""
+    share = f"{stage.done:,} of {stage.units:,}, " if stage.units > 1 else ""
+    note = f", {stage.note}" if stage.note else ""
+    return f"{stage.label}: {share}{duration(stage.seconds)} so far{note}"
+
+
+def state_text(status: RunStatus, at: datetime) -> str:
+    """What became of the process."""
+    if status.is_silent(at):
+        silent = duration((at - status.seen_at).total_seconds())
+        return f"not heard of for {silent}: killed, or its machine is gone. Running it again goes on"
+    took = duration((status.seen_at - status.began_at).total_seconds())
+    return {
+        "running": f"running for {duration((at - status.began_at).total_seconds())}",
+        "finished": f"finished after {took}",
+        "failed": f"ended after {took}, not all could be done",
+        "stopped": f"stopped after {took}. Running it again goes on",
+    }[status.state]
+
+
+def status_lines(status: RunStatus, at: datetime) -> Iterator[str]:
+    """All there is to say of one process."""
+    kind = "worker on " if status.worker else ""
+    yield f"{kind}{status.recipe} ({status.machine}, process {status.process}): {state_text(status, at)}"
+    yield f"  {standing(status)}"
+    if status.now is not None and status.state == "running" and not status.is_silent(at):
+        yield f"  {stage_text(status.now)}"
+    for failure in status.failures[:MOST_FAILURES]:
+        yield f"  failed: {failure}"
+    if len(status.failures) > MOST_FAILURES:
+        yield f"  and {len(status.failures) - MOST_FAILURES} more"
