@@ -10,6 +10,7 @@ from lrbench.errors import LrbenchError
 
 PAGES = {
     "leaderboard": "Leaderboard",
+    "runs": "Runs",
     "compare": "Compare two",
     "microscope": "Divergence microscope",
     "cost": "Cost and quality",

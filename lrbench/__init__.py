@@ -23,10 +23,17 @@ for _name, _value in {
 if TYPE_CHECKING:
     from lrbench.api import compare, grade, load_recipe, plan, run
 
-__all__ = ["compare", "grade", "load_recipe", "plan", "run"]
+    __version__: str
+
+__all__ = ["__version__", "compare", "grade", "load_recipe", "plan", "run"]
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        # Imported when it is asked for, since it takes longer than all else here.
+        from importlib.metadata import version
+
+        return version("lrbench")
     if name not in __all__:
         raise AttributeError(f"module 'lrbench' has no attribute {name!r}")
     from lrbench import api

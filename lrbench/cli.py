@@ -67,6 +67,23 @@ class SamplesFormat(StrEnum):
     REFERENCE = "reference"
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from lrbench import __version__
+
+        tell(f"lrbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which this is.")
+    ] = False,
+) -> None:
+    """Did this fine-tuning trick really help? Declared experiments, measured side by side."""
+
+
 @app.command()
 def run(
     recipe: RecipePath,

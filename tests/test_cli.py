@@ -270,3 +270,13 @@ def test_an_unknown_recipe_has_no_results_and_is_an_error(tmp_path: Path) -> Non
     assert found.stderr == (
         "there are no results of a recipe named 'oldr'; did you mean `older`?\nThere are results of: older\n"
     )
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    from importlib.metadata import version
+
+    import lrbench as package
+
+    found = version("lrbench")
+    assert lrbench("--version").stdout == f"lrbench {found}\n"
+    assert package.__version__ == found

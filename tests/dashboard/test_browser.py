@@ -22,6 +22,7 @@ PAGES = {
         "",
         ("Leaderboard", "on average in these runs", "multi_step", "tuned tokens", "Markdown"),
     ),
+    "runs": ("runs", ("Runs", "quickstart", "finished after", "45 of 45 stages")),
     "compare": ("compare", ("Compare two", "Items by who is right", "gold answer", "paper: ")),
     "microscope": ("microscope", ("Divergence microscope",)),
     "cost": ("cost", ("Cost and quality",)),
