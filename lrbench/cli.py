@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from lrbench import file_commands, keeping_commands
 from lrbench.board_printing import TableFormat, print_results
 from lrbench.ending import run_to_end, write_crash_report
 from lrbench.errors import InterruptedRunError, LrbenchError, OutputError, UserError
-from lrbench.file_commands import add_to
 from lrbench.options import RUNS, Overrides, RecipePath, Runs
 from lrbench.output import complain, tell
 from lrbench.pipeline.probing import ITEMS
@@ -270,7 +270,8 @@ def results(
     )
 
 
-add_to(app)
+file_commands.add_to(app)
+keeping_commands.add_to(app)
 app.command()(status)
 
 

@@ -66,6 +66,11 @@ def announced(runs: Path, recipe: str, alike: bool = False) -> Iterator[None]:
             place.unlink(missing_ok=True)
 
 
+def at_work(runs: Path) -> list[tuple[str, str]]:
+    """The processes at work in a runs folder, each with the name of its recipe."""
+    return [(name, other.recipe) for name, other in _at_work(runs / FOLDER, "")]
+
+
 @dataclass(frozen=True)
 class Announcement:
     """What a process works on, and with which versions."""

@@ -36,6 +36,7 @@ RECIPES = "recipes.jsonl"
 ARMS = "arms.jsonl"
 SCORES = "scores.jsonl"
 DAMAGED = "damaged.jsonl"
+REMOVED = "removed.jsonl"
 LOCK = ".lock"
 
 # Far more than was ever measured, and less than a machine's memory.
@@ -113,12 +114,22 @@ class Ledger:
         """
         if not self.folder.is_dir():
             return 0
-        unwanted = {record.identity for record in wrong}
+        return self._move({record.identity for record in wrong}, self.damage_file, with_damaged=True)
+
+    def remove(self, records: Iterable[RecipeRecord | ArmRecord | ScoreRecord]) -> int:
+        """Move the lines of `records` into `removed.jsonl` beside; the others stay.
+
+        Returns how many lines were moved. Raises `LedgerError` as `append` does.
+        """
+        unwanted = {record.identity for record in records}
+        return self._move(unwanted, self.folder / REMOVED, with_damaged=False) if unwanted else 0
+
+    def _move(self, unwanted: Collection[tuple[str, ...]], to: Path, with_damaged: bool) -> int:
         with self.held():
             return (
-                self._put_aside(self.folder / RECIPES, RecipeRecord, unwanted)
-                + self._put_aside(self.folder / ARMS, ArmRecord, unwanted)
-                + self._put_aside(self.folder / SCORES, ScoreRecord, unwanted)
+                self._put_aside(self.folder / RECIPES, RecipeRecord, unwanted, to, with_damaged)
+                + self._put_aside(self.folder / ARMS, ArmRecord, unwanted, to, with_damaged)
+                + self._put_aside(self.folder / SCORES, ScoreRecord, unwanted, to, with_damaged)
             )
 
     def read(self) -> LedgerContents:
@@ -136,10 +147,17 @@ class Ledger:
         broken = (*broken_recipes, *broken_arms, *broken_scores)
         return LedgerContents(tuple(arms), tuple(scores), broken, tuple(recipes))
 
-    def _put_aside(self, path: Path, kind: type[AnyRecord], unwanted: Collection[tuple[str, ...]]) -> int:
+    def _put_aside(
+        self,
+        path: Path,
+        kind: type[AnyRecord],
+        unwanted: Collection[tuple[str, ...]],
+        to: Path,
+        with_damaged: bool,
+    ) -> int:
         data = _read(path)
         lines = list(enumerate(data.removesuffix(b"\n").split(b"\n"), start=1))
-        numbers = {line.number for line in _parse(path, kind, data)[1] if line.damaged}
+        numbers = {line.number for line in _parse(path, kind, data)[1] if line.damaged and with_damaged}
         if unwanted:
             numbers |= {
                 line.number
@@ -147,9 +165,9 @@ class Ledger:
                 if not isinstance(line.found, str) and line.found.identity in unwanted
             }
         if numbers:
-            damaged = [line for number, line in lines if number in numbers]
+            moved = [line for number, line in lines if number in numbers]
             # Beside first: a crash in between leaves a line in both places, and none in neither.
-            write_atomically(self.damage_file, _read(self.damage_file) + _joined(damaged))
+            write_atomically(to, _read(to) + _joined(moved))
             write_atomically(path, _joined([line for number, line in lines if number not in numbers]))
         return len(numbers)
 

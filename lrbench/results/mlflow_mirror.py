@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -89,6 +89,32 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
         unchanged=outcomes["unchanged"],
         without_scores=tuple(arm.arm_id for arm in contents.arms if arm.arm_id not in measured),
     )
+
+
+def forget(runs: Path, arm_ids: Collection[str], recipes: Collection[str]) -> int:
+    """Delete in MLflow the runs of these arms and recipes; how many there were. None where there is no store.
+
+    Raises `RunError` when MLflow cannot be written.
+    """
+    uri = default_tracking_uri(runs)
+    file = database_file(uri)
+    if not is_server(uri) and (file is None or not file.exists()):
+        return 0
+    unwanted = {f"recipe/{recipe}" for recipe in recipes}
+    try:
+        with hold(runs / "ledger" / LOCK):
+            prepare(uri, runs)
+            store = _Store(uri, runs)
+            found = [
+                run
+                for key, run in (store.present or {}).items()
+                if key in unwanted or key.partition("/")[0] in arm_ids
+            ]
+            for run in found:
+                store.client.delete_run(run.info.run_id)
+    except Exception as error:
+        raise RunError(explanation(uri, error)) from error
+    return len(found)
 
 
 class Mirroring:

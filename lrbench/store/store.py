@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from lrbench.store.locks import is_held, try_hold
 LOCKS = "locks"
 DAMAGED = "damaged"
 DRAFT_SUFFIX = ".draft"
+GOING_SUFFIX = ".going"
 
 _LOGGER = logging.getLogger(__name__)
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -148,6 +150,26 @@ class Store:
         """
         with storage_errors(path):
             return self._shelve(path, path.parent.name)
+
+    def remove(self, stage: str, key: str) -> bool:
+        """Delete the finished artifact, or what was begun of it; False where a process works on it.
+
+        It stops being one before its first file goes: a crash leaves a stray, which `doctor` finds.
+
+        Raises:
+            StoreError: the system refused.
+        """
+        final = self._directory(stage, key)
+        with self._try_hold(stage, key) as held:
+            for directory in (final, final.with_name(key + DRAFT_SUFFIX)):
+                if held and directory.exists():
+                    with storage_errors(directory):
+                        going = directory.with_name(f"{key}{GOING_SUFFIX}")
+                        if going.exists():
+                            shutil.rmtree(going)
+                        directory.rename(going)
+                        shutil.rmtree(going)
+        return held
 
     def lock(self, stage: str, key: str) -> AbstractContextManager[bool]:
         """Be the only process that works on this artifact; False, at once, where another one does.

@@ -13,7 +13,7 @@ import pytest
 from lrbench.errors import LrbenchError, RunError
 from lrbench.results import mlflow_mirror
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_mirror import Mirroring, mirror
+from lrbench.results.mlflow_mirror import Mirroring, forget, mirror
 from lrbench.results.mlflow_place import DIGEST, default_tracking_uri, is_mirrored
 from tests.commands import said_by
 from tests.results.mlflow_contents import contents_of
@@ -296,3 +296,17 @@ class TestFailures:
     def test_a_ledger_that_cannot_be_read_is_a_message_too(self, tmp_path):
         (tmp_path / "ledger" / "scores.jsonl").mkdir(parents=True)
         assert "the ledger: cannot use" in failure(tmp_path)
+
+
+@pytest.mark.slow
+def test_what_is_removed_from_the_ledger_is_deleted_there_and_nothing_else(tmp_path, mirrored):
+    runs = tmp_path / "runs"
+    shutil.copytree(mirrored[0], runs)
+    arms = {arm.arm: arm.arm_id for arm in Ledger(runs / "ledger").read().arms}
+    assert forget(runs, {arms["lightr"]}, ()) == 1
+    left = [run["name"] for run in contents_of(default_tracking_uri(runs))]
+    assert left == ["base seed 0", "quickstart"]
+    assert forget(runs, arms.values(), {"quickstart", "another"}) == 2
+    assert contents_of(default_tracking_uri(runs)) == []
+    assert forget(tmp_path / "nothing", arms.values(), {"quickstart"}) == 0
+    assert not (tmp_path / "nothing").exists()

@@ -1,0 +1,101 @@
+"""The commands on what a runs folder keeps: each parses, calls one function and prints."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lrbench.options import RUNS, Runs
+from lrbench.output import tell
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only what would be done is said.")]
+MOST_LINES = 20
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command("list")(list_)
+    app.command("rm")(remove)
+    app.command()(gc)
+
+
+def list_(runs: Runs = RUNS) -> None:
+    """List the recipes with results: when recorded, how many arms, and the disk they take."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    from lrbench.pipeline.clearing import holdings
+    from lrbench.results.console import Screen
+
+    found = holdings(runs)
+    if not found:
+        tell(f"{runs} holds no results; `lrbench run RECIPE` makes some.")
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name, justify in {
+        "recipe": "left",
+        "recorded": "left",
+        "arms": "right",
+        "disk": "right",
+        "alone": "right",
+    }.items():
+        table.add_column(name, justify=justify, no_wrap=name != "recipe")  # type: ignore[arg-type]
+    for holding in found:
+        arms = f"{holding.arms - holding.begun} of {holding.arms}" if holding.begun else str(holding.arms)
+        moment = holding.recorded_at[:16].replace("T", " ")
+        table.add_row(Text(holding.recipe), moment, arms, size(holding.size), size(holding.alone))
+    screen = Screen()
+    screen.print(table)
+    screen.print("\ndisk: of all that its results were made with; alone: what no other recipe needs.")
+
+
+def remove(
+    names: Annotated[
+        list[str], typer.Argument(metavar="RECIPE...", help="Recipes with results, by their names.")
+    ],
+    yes: Yes = False,
+    runs: Runs = RUNS,
+) -> None:
+    """Take the results of recipes from the ledger, the board and MLflow; `gc` then frees their disk."""
+    from lrbench.pipeline import clearing
+
+    removal = clearing.removal_of(names, runs)
+    what = f"{len(removal.arms)} arms and {len(removal.scores)} scores of {', '.join(dict.fromkeys(names))}"
+    if not yes:
+        tell(f"Would remove {what}. `--yes` does it.")
+        return
+    clearing.remove(runs, removal)
+    kept = runs / "ledger" / "removed.jsonl"
+    tell(f"Removed {what}; their lines are in {kept}. `lrbench gc` frees the disk.")
+
+
+def gc(yes: Yes = False, runs: Runs = RUNS) -> None:
+    """Delete artifacts that no result, and no recipe that was begun, needs."""
+    from lrbench.pipeline import clearing
+
+    found = clearing.unneeded(runs)
+    if not found.sizes:
+        tell("Nothing to delete: all artifacts are needed.")
+        return
+    if yes:
+        count, gone = clearing.clear(runs, found)
+        tell(f"Deleted {count} artifacts, {size(gone)}.")
+        return
+    largest = sorted(found.sizes.items(), key=lambda item: -item[1])
+    for (stage, key), count in largest[:MOST_LINES]:
+        tell(f"{size(count):>10}  {stage} {key[:8]}")
+    if len(largest) > MOST_LINES:
+        tell(f"{'':>10}  and {len(largest) - MOST_LINES} more")
+    tell(f"Would delete {len(largest)} artifacts that nothing needs, {size(found.size)}. `--yes` does it.")
+
+
+def size(count: int) -> str:
+    """Bytes for people, in powers of 1000 as disks are sold."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
