@@ -2,7 +2,8 @@
 
 `load_recipe(path, overrides)` reads a recipe, `plan(recipe)` says what it takes, `run(recipe)` does it,
 `grade(benchmark=, completion=, gold=)` judges one answer, `compare(first, second)` sets result files of any
-harness against each other.
+harness against each other. `leaderboard()`, `scores()`, `items()`, `rollouts()`, `steps()` and `curves()`
+give what was recorded as Arrow tables.
 """
 
 from __future__ import annotations
@@ -21,11 +22,36 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 if TYPE_CHECKING:
-    from lrbench.api import compare, grade, load_recipe, plan, run
+    from lrbench.api import (
+        compare,
+        curves,
+        grade,
+        items,
+        leaderboard,
+        load_recipe,
+        plan,
+        rollouts,
+        run,
+        scores,
+        steps,
+    )
 
     __version__: str
 
-__all__ = ["__version__", "compare", "grade", "load_recipe", "plan", "run"]
+__all__ = [
+    "__version__",
+    "compare",
+    "curves",
+    "grade",
+    "items",
+    "leaderboard",
+    "load_recipe",
+    "plan",
+    "rollouts",
+    "run",
+    "scores",
+    "steps",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.errors import StoreError
-from lrbench.evaluation.graded_items import read_items
+from lrbench.evaluation.graded_items import read_draws, read_items
 from lrbench.methods.readings import Reading
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.sampling.rollouts import Rollout, read_rollouts
@@ -56,6 +56,10 @@ class Inspector:
                 "file that they come from"
             )
         return list(read_items(self.artifact(EVALUATION, score.evaluation_key)))
+
+    def answers(self, score: ScoreRecord) -> Iterator[dict[str, Any]]:
+        """Every graded answer of a score that was measured here, of sampled ones all draws of an item."""
+        return read_draws(self.artifact(EVALUATION, score.evaluation_key))
 
     def scored_rollouts(self, arm: ArmRecord) -> ScoredRollouts | None:
         """The scored rollouts of an arm; None for an arm that no amateur had a part in."""

@@ -6,10 +6,14 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lrbench.results.board import Board
 from lrbench.results.numbers import Value, board_numbers, number_fields
 from lrbench.store.files import write_atomically
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def boards_to_json(boards: Sequence[Board]) -> str:
@@ -29,16 +33,26 @@ def write_parquet(boards: Sequence[Board], path: Path) -> int:
 
     Raises `StoreError` where the file cannot be written.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    lines = list(board_numbers(boards))
-    fields = number_fields(boards)
-    columns = {name: pa.array([line.get(name) for line in lines], _type(name, lines)) for name in fields}
+    table = numbers_table(boards)
     content = io.BytesIO()
-    pq.write_table(pa.table(columns), content)
+    pq.write_table(table, content)
     write_atomically(path, content.getvalue())
-    return len(lines)
+    return int(table.num_rows)
+
+
+def numbers_table(boards: Sequence[Board]) -> pa.Table:
+    """The lines of `board_numbers` as an Arrow table with a column for every field."""
+    import pyarrow as pa
+
+    lines = list(board_numbers(boards))
+    return pa.table(
+        {
+            name: pa.array([line.get(name) for line in lines], _type(name, lines))
+            for name in number_fields(boards)
+        }
+    )
 
 
 def _type(name: str, lines: Sequence[dict[str, Value]]) -> object:
