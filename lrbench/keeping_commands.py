@@ -10,12 +10,20 @@ from lrbench.options import RUNS, Runs
 from lrbench.output import tell
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only what would be done is said.")]
+Result = Annotated[
+    str, typer.Argument(metavar="RESULT", help="Its id, the start of its id, RECIPE/ARM or RECIPE/ARM/SEED.")
+]
 MOST_LINES = 20
+TESTS = (
+    "Scores in percent with 95% intervals. Differences in points on the same items, each tested by\n"
+    "itself: p is not corrected for their number. McNemar's mid-p; for the average, sign-flip permutation."
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("list")(list_)
+    app.command()(diff)
     app.command("rm")(remove)
     app.command()(gc)
 
@@ -49,6 +57,39 @@ def list_(runs: Runs = RUNS) -> None:
     screen = Screen()
     screen.print(table)
     screen.print("\ndisk: of all that its results were made with; alone: what no other recipe needs.")
+
+
+def diff(first: Result, second: Result, runs: Runs = RUNS) -> None:
+    """Say what differs between two results: fields, commit and stages, costs, scores with their verdict."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    from lrbench.pipeline.exporting.naming import find_result, full_name
+    from lrbench.results.console import Screen
+    from lrbench.results.differing import difference
+    from lrbench.results.ledger import Ledger
+
+    contents = Ledger(runs / "ledger").read()
+    one, other = (find_result(name, contents.arms) for name in (first, second))
+    found, screen = difference(one, other, contents), Screen()
+    names = full_name(one), full_name(other)
+    sections = {"declared": found.declared, "made": found.made, "costs": found.costs, "scores": found.scores}
+    for title, lines in sections.items():
+        if not lines:
+            why = found.incomparable if title == "scores" else "no difference"
+            screen.print(Text(f"{title}: {why}\n"))
+            continue
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for head in (title, *names, *(["second against first"] if title == "scores" else [])):
+            table.add_column(Text(head))
+        for line in lines:
+            cells = (line.what, line.first, line.second, *([line.verdict] if title == "scores" else []))
+            table.add_row(*map(Text, cells))
+        screen.print(table)
+        screen.print()
+    if found.scores:
+        screen.print(TESTS)
 
 
 def remove(

@@ -32,8 +32,8 @@ def find_result(name: str, arms: Sequence[ArmRecord]) -> ArmRecord:
     what = f"is the name of no result{nearest}" if not found else f"is the name of {len(found)} results"
     varied = variations(arms, {})
     raise UserError(
-        f"{plain(name)!r} {what}. A result is named by its id, the start of its id, RECIPE/ARM or "
-        "RECIPE/ARM/SEED; there are\n" + "\n".join(_listed(found or arms, varied))
+        f"{plain(name)!r} {what}{'' if nearest else '.'} A result is named by its id, the start of its id, "
+        "RECIPE/ARM or RECIPE/ARM/SEED; there are\n" + "\n".join(_listed(found or arms, varied))
     )
 
 

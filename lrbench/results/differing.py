@@ -1,0 +1,129 @@
+"""What differs between two results: how they were declared and made, what they cost, and what they scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lrbench.results.board import Board, build_boards
+from lrbench.results.frontier import gain
+from lrbench.results.ledger import LedgerContents
+from lrbench.results.records import ArmRecord
+from lrbench.results.rows import Row
+from lrbench.results.text import plain
+from lrbench.results.wording import accuracy_text, comparison_text
+
+NOTHING = "–"
+# Of how an evaluation went, which says nothing of what was made.
+PASSING = frozenset({"padding", "padding_of_cache"})
+COSTS = ("updates", "tuned_tokens", "trained_steps", "learnt_problems", "sampled_problems", "sampled_tokens")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that differs, and what it is in both; empty where one has none."""
+
+    what: str
+    first: str
+    second: str
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs, in sections: as declared, as made, in costs; and scores, which are given where equal too.
+
+    `incomparable` says why there are no scores side by side, where there are none.
+    """
+
+    declared: tuple[Line, ...]
+    made: tuple[Line, ...]
+    costs: tuple[Line, ...]
+    scores: tuple[Line, ...]
+    incomparable: str = ""
+
+
+def difference(first: ArmRecord, second: ArmRecord, contents: LedgerContents) -> Difference:
+    """Hold two results of a ledger against each other; `verdict` is of the second against the first."""
+    board, incomparable = _common_board(first, second, contents)
+    scores = () if board is None else tuple(_scores(board, first, second))
+    return Difference(
+        declared=tuple(_differing(_declared(first), _declared(second))),
+        made=tuple(_differing(_made(first), _made(second))),
+        costs=tuple(_differing(_costs(first), _costs(second))),
+        scores=scores,
+        incomparable=incomparable,
+    )
+
+
+def _declared(arm: ArmRecord) -> dict[str, Any]:
+    fields = {"recipe": arm.recipe, "arm": arm.arm, "seed": arm.seed, "expert": Path(arm.expert).name}
+    return {
+        **fields,
+        **dict(_leaves(arm.settings)),
+        **{f"point.{name}": at for name, at in arm.point.items()},
+    }
+
+
+def _made(arm: ArmRecord) -> dict[str, Any]:
+    kept = {name: value for name, value in arm.environment.items() if name not in PASSING}
+    return {
+        "recorded": arm.recorded_at[:16].replace("T", " "),
+        **{f"stage {name}": key[:8] for name, key in arm.stages.items()},
+        **kept,
+    }
+
+
+def _costs(arm: ArmRecord) -> dict[str, Any]:
+    found: dict[str, Any] = {name: getattr(arm.costs, name) for name in COSTS}
+    return found | {"seconds": round(sum(arm.costs.seconds.values()), 1)}
+
+
+def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Line]:
+    for name in dict.fromkeys([*first, *second]):
+        if first.get(name) != second.get(name):
+            yield Line(name, _shown(first.get(name)), _shown(second.get(name)))
+
+
+def _leaves(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            yield from _leaves(item, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", item
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return NOTHING
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else plain(str(value), 60)
+
+
+def _common_board(first: ArmRecord, second: ArmRecord, contents: LedgerContents) -> tuple[Board | None, str]:
+    """The board both are on, of several the one with most columns; or why there is none."""
+    names = {first.arm_id, second.arm_id}
+    scores = [score for score in contents.scores if score.arm_id in names]
+    unmeasured = [arm.arm for arm in (first, second) if all(score.arm_id != arm.arm_id for score in scores)]
+    if unmeasured:
+        return None, f"not measured: {', '.join(map(plain, unmeasured))}"
+    boards = build_boards([first, second], scores, contents.recipes)
+    common = [board for board in boards if {row.arm_id for row in board.rows} >= names]
+    if not common:
+        return None, "they were measured under different protocols"
+    return max(common, key=lambda board: len(board.columns)), ""
+
+
+def _scores(board: Board, first: ArmRecord, second: ArmRecord) -> Iterator[Line]:
+    rows: dict[str, Row] = {row.arm_id: row for row in board.rows}
+    before, after = rows[first.arm_id], rows[second.arm_id]
+    for column in board.columns:
+        earlier, later = before.on(column), after.on(column)
+        tested = None if earlier is None or later is None else gain(after, before, column)
+        yield Line(
+            plain(column),
+            NOTHING if earlier is None else accuracy_text(earlier),
+            NOTHING if later is None else accuracy_text(later),
+            comparison_text(tested) or "other items",
+        )
