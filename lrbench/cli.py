@@ -19,7 +19,7 @@ from lrbench import file_commands, keeping_commands
 from lrbench.board_printing import TableFormat, print_results
 from lrbench.ending import run_to_end, write_crash_report
 from lrbench.errors import InterruptedRunError, LrbenchError, OutputError, UserError
-from lrbench.options import RUNS, Overrides, RecipePath, Runs
+from lrbench.options import RUNS, On, Overrides, RecipePath, Runs
 from lrbench.output import complain, tell
 from lrbench.pipeline.probing import ITEMS
 from lrbench.status_command import status
@@ -91,6 +91,7 @@ def run(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Say what needs saying and the results, nothing of progress.")
     ] = False,
+    on: On = None,
     runs: Runs = RUNS,
 ) -> None:
     """Make and measure every arm of a recipe; what is finished already is not done again."""
@@ -101,11 +102,12 @@ def run(
 
     loaded = _load(recipe, overrides)
     command = shlex.join(["lrbench", "run", str(recipe), *(overrides or [])])
-    again = command if runs == RUNS else f"{command} --runs {shlex.quote(str(runs))}"
+    where = [] if on is None else ["--on", on]
+    again = shlex.join([*shlex.split(command), *where, *([] if runs == RUNS else ["--runs", str(runs)])])
     console = Screen()
     try:
         with telling_where(recipe, overrides or ()), TerminalReporter(console, quiet) as reporter:
-            report = run_recipe(loaded, runs, reporter, command)
+            report = run_recipe(loaded, runs, reporter, command, on)
     except (KeyboardInterrupt, OutputError) as stop:
         raise _stopped(stop, runs, again) from None
     if report.worked == 0 and not report.failures:
@@ -280,6 +282,7 @@ def study(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study in experiments/, or its file.")],
     edition: Annotated[EditionName, typer.Option("--edition", help="Which models.")] = EditionName.EMBEDDED,
     out: Tables = TABLES,
+    on: On = None,
     runs: Runs = RUNS,
 ) -> None:
     """Run what is missing of a study, then make its tables."""
@@ -289,11 +292,12 @@ def study(
     from lrbench.results.console import Screen
 
     loaded = load_study(find_study(study, EXPERIMENTS), (edition.value,))[edition.value]
-    elsewhere = [] if runs == RUNS else ["--runs", str(runs)]
+    where = [] if on is None else ["--on", on]
+    elsewhere = [*where, *([] if runs == RUNS else ["--runs", str(runs)])]
     again = shlex.join(["lrbench", "study", study, "--edition", edition.value, *elsewhere])
     try:
         with TerminalReporter(Screen()) as reporter:
-            failures = run_edition(loaded, runs, reporter)
+            failures = run_edition(loaded, runs, reporter, on)
     except (KeyboardInterrupt, OutputError) as stop:
         raise _stopped(stop, runs, again) from None
     _print_tables([loaded], runs, out)

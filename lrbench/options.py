@@ -22,4 +22,12 @@ Runs = Annotated[
         help="Folder of artifacts, ledger and MLflow store.",
     ),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="ray[=ADDRESS]",
+        help="Have workers on a Ray cluster make the stages; without an address on one started here.",
+    ),
+]
 RUNS = Path("runs")

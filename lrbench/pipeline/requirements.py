@@ -21,12 +21,12 @@ def checked_plan(recipe: Recipe, runs: Path, store: Store, elsewhere: bool = Fal
     return plan
 
 
-def fetched_plan(recipe: Recipe, runs: Path, store: Store) -> Plan:
+def fetched_plan(recipe: Recipe, runs: Path, store: Store, elsewhere: bool = False) -> Plan:
     """The work of `recipe` with its models and data here; what can be said before they are fetched, is.
 
     Raises `UserError` as `checked_plan` and `plan_recipe` do.
     """
-    checked_plan(recipe, runs, store)
+    checked_plan(recipe, runs, store, elsewhere)
     plan = plan_recipe(recipe, runs)
     inert = inert_hazard(plan.arms)
     if inert is not None:

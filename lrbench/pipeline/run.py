@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lrbench.pipeline.estimating.measuring import Measuring
-from lrbench.pipeline.failures import Failure, gathered
+from lrbench.pipeline.failures import Cause, Failure, gathered
 from lrbench.pipeline.hazards import remarks_on_fidelity
+from lrbench.pipeline.helpers import NOBODY, Helpers
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.preflight import preflight
 from lrbench.pipeline.progress import Reporter, Silent
 from lrbench.pipeline.prompting import remarks_on_prompts
+from lrbench.pipeline.ray_cluster import Cluster, cluster_of
+from lrbench.pipeline.ray_workers import alone, working_on_ray
 from lrbench.pipeline.recording import arm_record, recipe_record, score_records
 from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.requirements import fetched_plan
@@ -44,20 +48,23 @@ class RunReport:
     failures: tuple[Failure, ...] = ()
 
 
-def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, command: str = "") -> RunReport:
+def run_recipe(
+    recipe: Recipe, runs: Path, reporter: Reporter | None = None, command: str = "", on: str | None = None
+) -> RunReport:
     """Make and measure every arm of `recipe`, doing only what no earlier run has done.
 
     What fails for some arms, points or seeds alone is in the report, and the others are done. What is wrong
     with the recipe as a whole is found before any work and raised, as is what ends every run: a full disk,
-    a store or ledger that cannot be used. `command` is recorded as what a user types to do the same. Raises
-    `LrbenchError` subclasses; finished shards stay either way.
+    a store or ledger that cannot be used. `command` is recorded as what a user types to do the same. `on` is
+    `ray` or `ray=ADDRESS`, where workers of a Ray cluster make the stages (`lrbench.pipeline.ray_workers`).
+    Raises `LrbenchError` subclasses; finished shards stay either way.
     """
     reporter = reporter or Silent()
+    cluster = None if on is None else cluster_of(on)
     store = Store(runs / "store", on_damage=reporter.say)
-    plan = fetched_plan(recipe, runs, store)
+    plan = fetched_plan(recipe, runs, store, elsewhere=cluster is not None)
     measuring = Measuring(plan, runs)
     waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
-    workspaces = Workspaces(plan)
     # Workers import libraries while this process does.
     watcher = Watcher(
         reporter,
@@ -70,12 +77,16 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
         workers=recipe.runtime.workers,
     )
     with (
-        announced(runs, recipe.name),
+        announced(runs, recipe.name) as note,
         watched(watcher, runs),
-        working_beside(recipe, runs, len(waiting)) as workers,
+        _helpers(recipe, runs, len(waiting), cluster, note, reporter) as helpers,
     ):
-        work, failed = preflight(plan, store, workspaces.of)
-        runner = Runner(store, workspaces, watcher, {stage.key for stage in waiting}, failed)
+        workspaces = Workspaces(plan, None if cluster is None else alone(recipe).runtime)
+        work = bool(waiting)
+        failed: dict[str, Cause] = {}
+        if not helpers.is_elsewhere:
+            work, failed = preflight(plan, store, workspaces.of)
+        runner = Runner(store, workspaces, watcher, {stage.key for stage in waiting}, failed, helpers)
         for line in _remarks(plan, waiting, store):
             reporter.say(line)
         ledger = Ledger(runs / "ledger")
@@ -94,16 +105,22 @@ def run_recipe(recipe: Recipe, runs: Path, reporter: Reporter | None = None, com
                 arm_ids.append(record.arm_id)
                 score_ids |= {score.identity for score in scores}
                 recorded()
-        for worker in workers:
-            if worker.failure is not None:
-                reporter.say(
-                    f"warning: a worker ended early, and its work was done without it: {worker.failure}"
-                )
-        worked = runner.worked + sum(worker.worked for worker in workers)
+        for reason in helpers.ended_early:
+            reporter.say(f"warning: a worker ended early, and its work was done without it: {reason}")
+        worked = runner.worked + helpers.made(runner.elsewhere)
     measuring.record(runner.artifacts, reporter.say)
     cached = sum(stage.key in runner.artifacts for stage in plan.stages) - worked
     failures = gathered([*plan.failed, *runner.causes(plan.arms)])
     return RunReport(worked, cached, tuple(arm_ids), new, frozenset(score_ids), failures)
+
+
+def _helpers(
+    recipe: Recipe, runs: Path, waiting: int, cluster: Cluster | None, note: Path, reporter: Reporter
+) -> AbstractContextManager[Helpers]:
+    """The processes that make some or all of the `waiting` stages while the block works."""
+    if cluster is None:
+        return working_beside(recipe, runs, waiting)
+    return working_on_ray(cluster, recipe, note, waiting, reporter.say) if waiting else nullcontext(NOBODY)
 
 
 def _remarks(plan: Plan, waiting: list[Stage], store: Store) -> Iterator[str]:

@@ -14,10 +14,12 @@ from lrbench.errors import LrbenchError, NothingKeptError, RunError
 from lrbench.pipeline.canary import PromptCanary
 from lrbench.pipeline.environment import environment
 from lrbench.pipeline.failures import Cause, Failure, ends_run, words_of
+from lrbench.pipeline.helpers import NOBODY, Helpers
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.progress import Reporter
 from lrbench.pipeline.stages.base import EARLIER, Stage
 from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.schema import Runtime
 from lrbench.store.artifact import Artifact
 from lrbench.store.files import storage_error
 from lrbench.store.limits import limit_reached
@@ -30,8 +32,9 @@ SECONDS_BETWEEN_LOOKS = 0.1
 class Workspaces:
     """The workspace of each pair of models in a plan; only the models of one pair are held at a time."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._runtime = plan.recipe.runtime
+    def __init__(self, plan: Plan, runtime: Runtime | None = None) -> None:
+        """`runtime` is how the work is done, where that is not as the recipe says."""
+        self._runtime = runtime or plan.recipe.runtime
         ranks = [arm.adapter.training.lora.r for arm in plan.arms if arm.adapter is not None]
         self._largest_rank = max(ranks, default=0)
         self._current: Workspace | None = None
@@ -61,17 +64,23 @@ class Runner:
         reporter: Reporter,
         waiting: Collection[str],
         failed: dict[str, Cause],
+        helpers: Helpers = NOBODY,
     ) -> None:
-        """`waiting` has the keys of what is not finished yet; `failed` says what cannot be, and grows."""
+        """`waiting` has the keys of what is not finished yet; `failed` says what cannot be, and grows.
+
+        What `helpers` take is left to them, and what they could not make is not tried again.
+        """
         self.store = store
         self.workspaces = workspaces
         self.reporter = reporter
         self.waiting = waiting
         self.failed = failed
+        self.helpers = helpers
+        self.elsewhere = 0
         self.artifacts: dict[str, Artifact] = {}
         self.canaries: dict[str, PromptCanary] = defaultdict(PromptCanary)
         self.worked = 0
-        self._elsewhere: set[str] = set()
+        self._told: set[str] = set()
 
     def settle(self, arms: Sequence[ArmPlan]) -> Iterator[ArmPlan]:
         """Finish every stage that can be; gives each arm once none of its stages is left.
@@ -124,8 +133,9 @@ class Runner:
 
     def _wait_for(self, held: Mapping[str, Stage]) -> None:
         for key, stage in held.items():
-            if key not in self._elsewhere:
-                self._elsewhere.add(key)
+            # Of those that helpers take nobody knows which they are at work on.
+            if key not in self._told and not self.helpers.takes_all:
+                self._told.add(key)
                 self.reporter.say(f"waiting for another process that works on {stage.label}")
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
@@ -141,11 +151,19 @@ class Runner:
                     yield arm.title, self.failed[stage.key]
 
     def _finish(self, stage: Stage, arm: ArmPlan) -> bool:
-        """Find or make the stage's artifact for the arm; False where another process works on it."""
+        """Find or make the stage's artifact for the arm; False where that is left to another process."""
+        # Asked before looking: what they finish between the two is found.
+        is_theirs = self.helpers.takes_all
         artifact = self.store.find(stage.name, stage.key)
         if artifact is not None and stage.key in self.waiting:
+            self.elsewhere += 1
             self.reporter.end(stage.label, artifact.seconds, "another process")
         if artifact is None:
+            if is_theirs:
+                return False
+            if stage.key in self.helpers.failed:
+                self._fail(stage, arm, self.helpers.failed[stage.key])
+                return True
             with self.store.lock(stage.name, stage.key) as held:
                 if not held:
                     return False
@@ -195,9 +213,12 @@ class Runner:
             raise RunError(limit) from error
         if ends_run(error):
             raise error
-        cause = self.failed[stage.key] = Cause.of(words_of(stage), error)
         if not isinstance(error, NothingKeptError):
             self.workspaces.forget()
+        self._fail(stage, arm, Cause.of(words_of(stage), error))
+
+    def _fail(self, stage: Stage, arm: ArmPlan, cause: Cause) -> None:
+        self.failed[stage.key] = cause
         self.reporter.fail(str(Failure((arm.title,), (cause.stage,), cause.reason)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,10 +48,11 @@ def check_locks(runs: Path) -> None:
 
 
 @contextmanager
-def announced(runs: Path, recipe: str, alike: bool = False) -> Iterator[None]:
+def announced(runs: Path, recipe: str, alike: bool = False) -> Iterator[Path]:
     """Tell other processes, while the block runs, that this one works on `recipe`, and with which versions.
 
-    Where all have to be `alike`, raises `UserError` for one at work on the same recipe with other versions.
+    Gives the note that tells it. Where all have to be `alike`, raises `UserError` for one at work on the same
+    recipe with other versions.
     """
     folder = runs / FOLDER
     name = f"{platform.node()}-{os.getpid()}-{os.urandom(2).hex()}"
@@ -61,7 +62,7 @@ def announced(runs: Path, recipe: str, alike: bool = False) -> Iterator[None]:
         try:
             if alike:
                 _check_alike(_at_work(folder, name), recipe)
-            yield
+            yield place
         finally:
             place.unlink(missing_ok=True)
 
@@ -98,17 +99,23 @@ def _at_work(folder: Path, own: str) -> Iterator[tuple[str, Announcement]]:
 
 
 def _check_alike(others: Iterable[tuple[str, Announcement]], recipe: str) -> None:
-    here = environment()
     for name, other in others:
-        if other.recipe != recipe:
-            continue
-        for what in (*PACKAGES, "commit"):
-            there, own = other.environment.get(what, "none"), here.get(what, "none")
-            if there != own:
-                raise UserError(
-                    f"{name} works on {recipe} with {what} {there}, and here is {own}: work that is shared "
-                    "has to be done alike. Install the same here, or wait until it has ended"
-                )
+        if other.recipe == recipe and (found := difference(other.environment)) is not None:
+            what, there, own = found
+            raise UserError(
+                f"{name} works on {recipe} with {what} {there}, and here is {own}: work that is shared "
+                "has to be done alike. Install the same here, or wait until it has ended"
+            )
+
+
+def difference(there: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """The first of what decides results that is otherwise `there`: its name, what is there, what is here."""
+    here = environment()
+    for what in (*PACKAGES, "commit"):
+        other, own = there.get(what, "none"), here.get(what, "none")
+        if other != own:
+            return what, other, own
+    return None
 
 
 def _mount_of(folder: Path) -> tuple[str, str, tuple[str, ...]]:

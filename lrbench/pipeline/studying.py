@@ -18,7 +18,9 @@ from lrbench.results.studies.report import build_report
 from lrbench.results.studies.writing import write_report
 
 
-def run_edition(edition: LoadedEdition, runs: Path, reporter: Reporter) -> tuple[Failure, ...]:
+def run_edition(
+    edition: LoadedEdition, runs: Path, reporter: Reporter, on: str | None = None
+) -> tuple[Failure, ...]:
     """Run every recipe of `edition`, doing only what no earlier run has done; returns what could not be done.
 
     A recipe that cannot be run at all is one failure, and the others are run. Raises `LrbenchError`
@@ -30,7 +32,7 @@ def run_edition(edition: LoadedEdition, runs: Path, reporter: Reporter) -> tuple
         reporter.say(f"{edition.study}: {command}")
         try:
             with telling_where(source.path, source.overrides):
-                own = run_recipe(source.recipe, runs, reporter, command).failures
+                own = run_recipe(source.recipe, runs, reporter, command, on).failures
         except LrbenchError as error:
             if ends_run(error):
                 raise

@@ -251,9 +251,9 @@ def watched(watcher: Watcher, runs: Path, seconds: float = SECONDS_BETWEEN_SIGNS
         thread.join()
 
 
-def place_of(runs: Path, recipe: str, process: int | None = None) -> Path:
-    """The file of a process on this machine, of this one where none is named."""
-    return runs / FOLDER / f"{recipe}.{platform.node()}-{process or os.getpid()}.json"
+def place_of(runs: Path, recipe: str, process: int | None = None, machine: str | None = None) -> Path:
+    """The file of a process, of this one on this machine where none is named."""
+    return runs / FOLDER / f"{recipe}.{machine or platform.node()}-{process or os.getpid()}.json"
 
 
 def _forget(runs: Path, watcher: Watcher) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from lrbench.errors import LrbenchError, RunError
 from lrbench.pipeline.estimating.devices import visible_gpus
-from lrbench.pipeline.failures import Failure, gathered
+from lrbench.pipeline.failures import Cause, Failure, gathered
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.pipeline.preflight import preflight
 from lrbench.pipeline.progress import Reporter, Silent
@@ -104,8 +104,28 @@ class Worker:
             self._watched.unlink(missing_ok=True)
 
 
+class WorkersHere:
+    """The processes beside this one, which works as they do. See `lrbench.pipeline.helpers`."""
+
+    takes_all = False
+    is_elsewhere = False
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        self._workers = workers
+        self.failed: dict[str, Cause] = {}
+
+    def made(self, elsewhere: int) -> int:
+        """How many stages they made."""
+        return sum(worker.worked for worker in self._workers)
+
+    @property
+    def ended_early(self) -> list[str]:
+        """Why each of those ended that should not have."""
+        return [worker.failure for worker in self._workers if worker.failure is not None]
+
+
 @contextmanager
-def working_beside(recipe: Recipe, runs: Path, waiting: int) -> Iterator[list[Worker]]:
+def working_beside(recipe: Recipe, runs: Path, waiting: int) -> Iterator[WorkersHere]:
     """The recipe's workers but this process, while the block works too; they are ended with it.
 
     There are no more than can have one of the `waiting` stages each. Raises `RunError` where a process cannot
@@ -115,7 +135,7 @@ def working_beside(recipe: Recipe, runs: Path, waiting: int) -> Iterator[list[Wo
     try:
         for number in range(1, min(recipe.runtime.workers, waiting)):
             workers.append(_started(recipe, runs, number))
-        yield workers
+        yield WorkersHere(workers)
         for worker in workers:
             worker.leave()
     finally:
@@ -172,8 +192,8 @@ def work_from_anywhere(recipe: Recipe, runs: Path, reporter: Reporter) -> WorkRe
         return _work(plan, store, runs, reporter)
 
 
-def _work(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> WorkReport:
-    """Make what can be made until nothing is left."""
+def settled(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> Runner:
+    """Make what can be made until nothing is left; the runner knows what was made, and what could not be."""
     workspaces = Workspaces(plan)
     _, failed = preflight(plan, store, workspaces.of)
     waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
@@ -183,6 +203,11 @@ def _work(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> WorkRepor
         runner = Runner(store, workspaces, watcher, frozenset(), failed)
         for _ in runner.settle(plan.arms):
             pass
+    return runner
+
+
+def _work(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> WorkReport:
+    runner = settled(plan, store, runs, reporter)
     failures = gathered([*plan.failed, *runner.causes(plan.arms)])
     return WorkReport(runner.worked, len(plan.stages), tuple(failures))
 

@@ -1,0 +1,391 @@
+"""Workers on a Ray cluster: the bytes of a run alone, whoever of them is killed, and what stops them at once.
+
+The cluster is two nodes of one CPU each on this machine, started as a user would, and shared by the tests.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.errors import FieldError, UserError
+from lrbench.pipeline import ray_cluster, ray_workers
+from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.progress import Silent
+from lrbench.pipeline.ray_cluster import Cluster, cluster_of
+from lrbench.pipeline.ray_workers import Order, RayWorker
+from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.sharing import announced
+from lrbench.recipe.identity import resolved_yaml
+from lrbench.recipe.schema import Recipe
+from lrbench.results.run_status import statuses
+from tests.commands import started
+from tests.pipeline.test_workers import contents, recorded, until, with_workers
+
+pytestmark = pytest.mark.skipif(
+    find_spec("ray") is None, reason="Ray is not installed; `make environment` installs it"
+)
+RAY = [sys.executable, "-P", "-m", "ray.scripts.scripts"]
+STORE = ["--num-cpus=1", "--object-store-memory=80000000", "--disable-usage-stats"]
+
+
+class Watching(Silent):
+    """Keeps what is said, and does something once the first artifact is finished."""
+
+    def __init__(self, then: Callable[[], object] = lambda: None) -> None:
+        self.then = then
+        self.said: list[str] = []
+        self.elsewhere = 0
+
+    def end(self, label: str, seconds: float, note: str = "") -> None:
+        self.elsewhere += note == "another process"
+        if self.elsewhere == 1:
+            self.then()
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+@pytest.fixture(scope="module")
+def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
+    return with_workers(make_recipe(), 2)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.2", 0))
+        return int(found.getsockname()[1])
+
+
+@dataclass
+class Nodes:
+    """A cluster that a user has started."""
+
+    address: str
+    environment: Mapping[str, str]
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def add(self, host: str, *options: str) -> subprocess.Popen[bytes]:
+        command = [*RAY, "start", "--block", f"--node-ip-address={host}", *STORE, *options]
+        process = subprocess.Popen(
+            command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def end(self, process: subprocess.Popen[bytes], number: int = signal.SIGKILL) -> None:
+        """End a node with all that it started."""
+        os.killpg(process.pid, number)
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    folder = Path(tempfile.mkdtemp(prefix="ray-nodes-"))
+    port = free_port()
+    found = Nodes(
+        f"127.0.0.2:{port}", os.environ | {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        head = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}"]
+        found.add("127.0.0.2", *head, "--min-worker-port=0", "--max-worker-port=0")
+        until(lambda: answers(found.address))
+        found.add("127.0.0.3", f"--address={found.address}")
+        yield found
+        for process in found.processes:
+            if process.poll() is None:
+                found.end(process)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def answers(address: str) -> bool:
+    host, _, port = address.partition(":")
+    with socket.socket() as tried:
+        return tried.connect_ex((host, int(port))) == 0
+
+
+def places(address: str) -> int:
+    code = (
+        "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); "
+        "print(int(ray.cluster_resources()['CPU']))"
+    )
+    found = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True)
+    return int(found.stdout) if found.returncode == 0 else 0
+
+
+def test_where_to_work_is_said_by_name_and_address() -> None:
+    assert cluster_of("ray") == Cluster(None)
+    assert cluster_of("ray=10.0.0.1:6379") == Cluster("10.0.0.1:6379")
+    assert cluster_of("ray=auto") == Cluster("auto")
+
+
+@pytest.mark.parametrize(
+    ("on", "message"),
+    [
+        ("Rya", "--on: nothing is known as 'Rya'; did you mean `ray`?; known: ray, ray=ADDRESS"),
+        ("slurm", "--on: nothing is known as 'slurm'; known: ray, ray=ADDRESS"),
+        ("ray=", "--on: '' is no address of a Ray cluster; give HOST:PORT"),
+        ("ray=ray://10.0.0.1:10001", "is no address of a Ray cluster; give HOST:PORT"),
+    ],
+)
+def test_what_is_no_place_to_work_is_refused(recipe: Recipe, tmp_path: Path, on: str, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        run_recipe(recipe, tmp_path / "runs", on=on)
+    assert message in str(refused.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_ray_it_is_said_how_to_install_it(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(name: str) -> str:
+        raise ray_cluster.PackageNotFoundError(name)
+
+    monkeypatch.setattr(ray_cluster, "version", nowhere)
+    with pytest.raises(UserError, match=r"Ray is not installed here; .* `pip install 'lrbench\[ray\]'`"):
+        run_recipe(recipe, tmp_path, on="ray")
+
+
+def test_a_dead_address_is_told_at_once(recipe: Recipe, tmp_path: Path) -> None:
+    address = f"127.0.0.2:{free_port()}"
+    with pytest.raises(UserError, match=rf"no Ray cluster answers at {address} \(Connection refused\)"):
+        run_recipe(recipe, tmp_path, on=f"ray={address}")
+
+
+def test_a_folder_for_sockets_has_a_short_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("long" * 10)))
+    folder = ray_cluster._scratch()
+    assert folder.parent == Path("/tmp")
+    folder.rmdir()
+
+
+def test_what_listens_and_is_no_cluster_is_told_soon(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_cluster, "SECONDS_TO_ANSWER", 1.0)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.2", 0))
+        silent.listen()
+        address = f"127.0.0.2:{silent.getsockname()[1]}"
+        with pytest.raises(UserError, match="something listens there, and does not answer within 1 s"):
+            run_recipe(recipe, tmp_path, on=f"ray={address}")
+
+
+@pytest.fixture
+def order(recipe: Recipe, tmp_path: Path) -> Iterator[Order]:
+    """What a worker on the machine of the run is told."""
+    with announced(tmp_path / "runs", recipe.name) as note:
+        yield Order(tmp_path / "runs", note, tmp_path, ray_workers.environment())
+
+
+def changed(order: Order, **fields: Any) -> Order:
+    return Order(**{name: getattr(order, name) for name in Order.__dataclass_fields__} | fields)
+
+
+@pytest.mark.parametrize("what", ["lrbench", "torch", "transformers", "commit"])
+def test_a_worker_with_another_version_is_unfit(order: Order, what: str) -> None:
+    other = order.environment | {what: "0.0.1"}
+    with pytest.raises(
+        UserError, match=rf"has {what} \S+, and this run has 0\.0\.1: work that is shared has"
+    ):
+        RayWorker().check(changed(order, environment=other))
+
+
+def test_a_worker_that_does_not_see_the_store_is_unfit(
+    order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_workers, "SECONDS_TO_SEE", 0.2)
+    RayWorker().check(order)
+    elsewhere = tmp_path / "elsewhere" / "note.json"
+    with pytest.raises(
+        UserError, match=r"does not see what is in .*runs: choose a folder with --runs that all"
+    ):
+        RayWorker().check(changed(order, note=elsewhere))
+    with pytest.raises(UserError, match=r"does not see .*nowhere, which paths of the recipe start from"):
+        RayWorker().check(changed(order, folder=tmp_path / "nowhere"))
+
+
+class Room:
+    """A cluster as Ray tells of it."""
+
+    def __init__(self, *nodes: dict[str, float]) -> None:
+        self._nodes = nodes
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "Resources": resources} for resources in self._nodes]
+
+
+def at(recipe: Recipe, **runtime: Any) -> Recipe:
+    return recipe.model_copy(update={"runtime": recipe.runtime.__class__(**runtime)})
+
+
+def test_there_is_a_worker_for_every_gpu_or_as_many_as_are_asked_for(recipe: Recipe) -> None:
+    here = Cluster("10.0.0.1:6379")
+    gpus = Room({"CPU": 64.0, "GPU": 8.0}, {"CPU": 64.0, "GPU": 4.0}, {"CPU": 8.0})
+    cpus = Room({"CPU": 2.0}, {"CPU": 1.0})
+    places = ray_workers._places
+    assert places(gpus, here, at(recipe)) == ({"num_gpus": 1, "num_cpus": 0}, 12, True)
+    assert places(gpus, here, at(recipe, processes=8)) == ({"num_gpus": 8, "num_cpus": 0}, 1, True)
+    assert places(gpus, here, at(recipe, workers=3)) == ({"num_gpus": 1, "num_cpus": 0}, 3, True)
+    assert places(gpus, here, at(recipe, device="cpu", workers=4)) == ({"num_cpus": 1}, 4, False)
+    assert places(cpus, here, at(recipe, workers=3)) == ({"num_cpus": 1}, 3, False)
+    with pytest.raises(
+        FieldError, match=r"workers: found 4, but the Ray cluster at 10\.0\.0\.1:6379 has room for 3"
+    ):
+        places(cpus, here, at(recipe, workers=4))
+    with pytest.raises(
+        FieldError, match=r"workers: found 13, but .* has room for 12, at 1 GPU on one machine"
+    ):
+        places(gpus, here, at(recipe, workers=13))
+    with pytest.raises(FieldError, match=r"processes: .* has room for 0, at 9 GPUs on one machine each"):
+        places(gpus, here, at(recipe, processes=9))
+    with pytest.raises(FieldError, match=r"device: found cuda, but .* has no GPU; set it to auto or cpu"):
+        places(cpus, here, at(recipe, device="cuda"))
+
+
+@pytest.mark.slow
+def test_a_cluster_of_two_nodes_makes_the_bytes_and_records_of_one_process(
+    recipe: Recipe, runs: Path, tmp_path: Path, nodes: Nodes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    until(lambda: places(nodes.address) == 2)
+    watching = Watching()
+    report = run_recipe(recipe, tmp_path, watching, on=f"ray={nodes.address}")
+    stages = plan_recipe(recipe, tmp_path).stages
+    assert not report.failures, [failure.details for failure in report.failures]
+    assert (report.worked, report.cached) == (len(stages), 0)
+    assert watching.elsewhere == len(stages)
+    assert [line for line in watching.said if "Ray" in line] == [
+        f"workers on Ray: 2 on {os.uname().nodename}"
+    ]
+    assert capfd.readouterr() == ("", "")
+    assert contents(recipe, tmp_path) == contents(recipe, runs)
+    assert recorded(tmp_path) == recorded(runs)
+    (status,) = statuses(tmp_path)
+    assert (status.state, status.finished) == ("finished", len(stages))
+    again = run_recipe(recipe, tmp_path, on=f"ray={nodes.address}")
+    assert (again.worked, again.cached) == (0, len(stages))
+
+
+def actors() -> list[int]:
+    """The processes that are actors at work."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = place.read_bytes()
+        except OSError:
+            continue
+        if command.startswith(b"ray::RayWorker"):
+            found.append(int(place.parent.name))
+    return sorted(found)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_told_of_and_another_goes_on_with_its_work(
+    recipe: Recipe, runs: Path, tmp_path: Path, nodes: Nodes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    watching = Watching(lambda: os.kill(actors()[0], signal.SIGKILL))
+    assert not run_recipe(recipe, tmp_path, watching, on=f"ray={nodes.address}").failures
+    (warning,) = [line for line in watching.said if line.startswith("warning")]
+    assert "ended early (its worker process has died); 1 other goes on with its work" in warning
+    assert capfd.readouterr() == ("", "")
+    assert contents(recipe, tmp_path) == contents(recipe, runs)
+
+
+@pytest.mark.slow
+def test_where_all_workers_are_killed_the_run_goes_on_alone_and_says_so(
+    recipe: Recipe, runs: Path, tmp_path: Path, nodes: Nodes
+) -> None:
+    watching = Watching(lambda: [os.kill(process, signal.SIGKILL) for process in actors()])
+    assert not run_recipe(recipe, tmp_path, watching, on=f"ray={nodes.address}").failures
+    assert "warning: every worker on Ray has ended early; this process goes on alone" in watching.said
+    assert contents(recipe, tmp_path) == contents(recipe, runs)
+    assert recorded(tmp_path) == recorded(runs)
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_the_recipe_for_all_is_raised_as_it_is_alone(
+    make_recipe: Callable[..., Recipe], tmp_path: Path, nodes: Nodes
+) -> None:
+    recipe = with_workers(make_recipe(arms=["base", "lightr"], divergence={"beta": 500.0}), 2)
+    report = run_recipe(recipe, tmp_path, on=f"ray={nodes.address}")
+    alone = run_recipe(with_workers(recipe, 1), tmp_path / "alone")
+    assert [str(failure) for failure in report.failures] == [str(failure) for failure in alone.failures]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_takes_its_workers_along_and_goes_on_when_typed_again(
+    recipe: Recipe, runs: Path, tmp_path: Path, nodes: Nodes
+) -> None:
+    path, shared = tmp_path / "tiny.yaml", tmp_path / "shared"
+    path.write_text(resolved_yaml(recipe))
+    words = ["run", path, "--runs", shared, "--on", f"ray={nodes.address}"]
+    with started(*words, LRBENCH_MLFLOW="off") as command:
+        until(lambda: list(shared.glob("store/*/*/manifest.json")))
+        command.process.kill()
+        command.process.join()
+    until(lambda: not actors())
+    report = run_recipe(recipe, shared, on=f"ray={nodes.address}")
+    assert report.cached
+    assert contents(recipe, shared) == contents(recipe, runs)
+    assert recorded(shared) == recorded(runs)
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder of a short name, as sockets need it."""
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.slow
+def test_an_interruption_ends_workers_and_the_cluster_that_was_started_for_them(
+    recipe: Recipe, tmp_path: Path, scratch: Path
+) -> None:
+    path, shared, place = tmp_path / "tiny.yaml", tmp_path / "shared", scratch
+    data = recipe.data.model_copy(update={"problems": 400})
+    path.write_text(resolved_yaml(recipe.model_copy(update={"data": data})))
+    words = ["run", path, "--runs", shared, "--on", "ray"]
+    with started(*words, LRBENCH_MLFLOW="off", TMPDIR=str(place)) as command:
+        until(lambda: list(shared.glob("store/*/*/manifest.json")))
+        assert command.process.pid is not None
+        assert list(place.glob("lrbench-ray-*"))
+        # The one of the two that Ray would take for itself.
+        os.kill(command.process.pid, signal.SIGTERM)
+        ended = command.end()
+    assert ended.returncode == 130, ended.stderr
+    assert "Stopped. Everything finished is kept in" in ended.stderr
+    assert "--on ray" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    until(lambda: not actors())
+    assert not list(place.glob("lrbench-ray-*"))
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_is_told_of_and_the_other_goes_on_with_its_work(
+    recipe: Recipe, runs: Path, tmp_path: Path, nodes: Nodes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # Last: the cluster has one node from here on.
+    watching = Watching(lambda: nodes.end(nodes.processes[-1]))
+    assert not run_recipe(recipe, tmp_path, watching, on=f"ray={nodes.address}").failures
+    (warning,) = [line for line in watching.said if line.startswith("warning")]
+    assert "1 other goes on with its work" in warning
+    assert capfd.readouterr() == ("", "")
+    assert contents(recipe, tmp_path) == contents(recipe, runs)
