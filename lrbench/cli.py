@@ -225,6 +225,17 @@ def check(
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of recipes, with which an editor completes fields and underlines mistakes."""
+    import json
+
+    from lrbench.recipe.editor_schema import editor_schema
+
+    # Data for a program, in ASCII alone.
+    print(json.dumps(editor_schema(), indent=1))
+
+
+@app.command()
 def probe(
     recipe: RecipePath,
     overrides: Overrides = None,
