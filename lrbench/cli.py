@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import shlex
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -15,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from lrbench import file_commands, keeping_commands
+from lrbench import file_commands, handing_on_commands, keeping_commands, mlflow_commands
 from lrbench.board_printing import TableFormat, print_results
 from lrbench.ending import run_to_end, write_crash_report
 from lrbench.errors import InterruptedRunError, LrbenchError, OutputError, UserError
-from lrbench.options import RUNS, On, Overrides, RecipePath, Runs
+from lrbench.options import EXPERIMENTS, RUNS, EditionName, On, Overrides, RecipePath, Runs
 from lrbench.output import complain, tell
 from lrbench.pipeline.probing import ITEMS
 from lrbench.status_command import status
@@ -34,7 +33,7 @@ app = typer.Typer(
     name="lrbench",
     help="Did this fine-tuning trick really help? Declared experiments, measured side by side.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -42,22 +41,6 @@ app = typer.Typer(
 Tables = Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of tables and figures.")]
 TABLES = Path("tables")
 BETWEEN_COLLECTIONS = 100_000
-EXPERIMENTS = Path("experiments")
-
-
-class ModelDtype(StrEnum):
-    """What `export --merge` and `convert` write."""
-
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-    FLOAT32 = "float32"
-
-
-class EditionName(StrEnum):
-    """The editions of a study."""
-
-    PAPER = "paper"
-    EMBEDDED = "embedded"
 
 
 class SamplesFormat(StrEnum):
@@ -371,75 +354,6 @@ def samples(
 
 
 @app.command()
-def export(
-    result: Annotated[
-        str,
-        typer.Argument(metavar="RESULT", help="Its id, the start of its id, RECIPE/ARM or RECIPE/ARM/SEED."),
-    ],
-    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder to write into.")],
-    merge: Annotated[
-        bool, typer.Option("--merge", help="A whole model, checked against expert and adapter.")
-    ] = False,
-    dtype: Annotated[
-        ModelDtype | None, typer.Option("--dtype", help="Of the merged model; else as it was measured.")
-    ] = None,
-    runs: Runs = RUNS,
-) -> None:
-    """Write a trained arm as an adapter or, with --merge, as a standalone model, with its model card."""
-    from lrbench.pipeline.exporting.publishing import export_result
-
-    tell(str(export_result(result, runs, to, merge=merge, dtype=dtype, say=tell)))
-
-
-@app.command()
-def convert(
-    file: Annotated[Path, typer.Argument(metavar="FILE.gguf", help="A model in the GGUF format.")],
-    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder to write into.")],
-    dtype: Annotated[
-        ModelDtype, typer.Option("--dtype", help="Of the weights that are written.")
-    ] = ModelDtype.BFLOAT16,
-) -> None:
-    """Write the model of a GGUF file, dequantised, as a folder that a recipe can name."""
-    from lrbench.models.conversion.converting import convert_file
-
-    tell(str(convert_file(file, to, dtype.value, say=tell)))
-
-
-@app.command()
-def bundle(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="NAME... [KEY=VALUE]...",
-            help="A study in experiments/, or recipes with results; with overrides, one run with them.",
-        ),
-    ],
-    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file, such as results.tar.gz.")],
-    edition: Annotated[EditionName, typer.Option("--edition", help="Of a study.")] = EditionName.EMBEDDED,
-    runs: Runs = RUNS,
-) -> None:
-    """Pack everything behind the tables of a study, or of recipes, into one file for `verify`."""
-    from lrbench.results.bundle.contents import bundle_by_name
-
-    tell(str(bundle_by_name(names, edition.value, EXPERIMENTS, runs, to)))
-
-
-@app.command()
-def verify(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file that `bundle` wrote.")],
-) -> None:
-    """Check a bundle without models or network: every hash, verdict, key and table is derived again."""
-    from lrbench.results.bundle.verifying import verify_bundle
-
-    verification = verify_bundle(bundle)
-    for finding in verification.findings:
-        tell(finding)
-    tell(str(verification))
-    if verification.findings:
-        raise typer.Exit(1)
-
-
-@app.command()
 def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Compare names and sizes, read no content.")] = False,
     repair: Annotated[
@@ -458,40 +372,8 @@ def doctor(
         raise typer.Exit(1)
 
 
-@app.command()
-def rebuild(runs: Runs = RUNS) -> None:
-    """Bring MLflow up to date with the ledger, or make it anew after it was deleted."""
-    from lrbench.results.mlflow_mirror import mirror
-
-    tell(mirror(runs).sentence)
-
-
-@app.command()
-def register(
-    result: Annotated[
-        str,
-        typer.Argument(metavar="RESULT", help="Its id, the start of its id, RECIPE/ARM or RECIPE/ARM/SEED."),
-    ],
-    runs: Runs = RUNS,
-) -> None:
-    """Register a trained arm's adapter as a model in MLflow, with its model card and signature."""
-    from lrbench.pipeline.exporting.registering import register_result
-
-    tell(str(register_result(result, runs)))
-
-
-@app.command()
-def mlflow(
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where, on this machine.")] = 5000,
-    runs: Runs = RUNS,
-) -> None:
-    """Open MLflow's pages on the store of the runs folder, for this machine alone."""
-    from lrbench.results.mlflow_server import HOST, check_servable, serve
-
-    check_servable(runs, port)
-    tell(f"MLflow will answer at http://{HOST}:{port} in some ten seconds; Ctrl-C stops it.")
-    sys.stdout.flush()
-    serve(runs, port)
+handing_on_commands.add_to(app)
+mlflow_commands.add_to(app)
 
 
 def main() -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -31,3 +32,11 @@ On = Annotated[
     ),
 ]
 RUNS = Path("runs")
+EXPERIMENTS = Path("experiments")
+
+
+class EditionName(StrEnum):
+    """The editions of a study."""
+
+    PAPER = "paper"
+    EMBEDDED = "embedded"

@@ -280,3 +280,8 @@ def test_the_version_is_that_of_the_package() -> None:
     found = version("lrbench")
     assert lrbench("--version").stdout == f"lrbench {found}\n"
     assert package.__version__ == found
+
+
+def test_a_shell_can_complete_commands() -> None:
+    completed = lrbench(cwd=ROOT, _LRBENCH_COMPLETE="complete_bash", COMP_WORDS="lrbench ver", COMP_CWORD="1")
+    assert completed.stdout.split() == ["verify"]

@@ -35,7 +35,7 @@ LAYERS = [
     ["api"],
     ["options"],
     ["board_printing"],
-    ["file_commands", "keeping_commands", "status_command"],
+    ["file_commands", "handing_on_commands", "keeping_commands", "mlflow_commands", "status_command"],
     ["cli"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -1,0 +1,91 @@
+"""The commands that hand on what was made: each parses, calls one function and prints."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrbench.options import EXPERIMENTS, RUNS, EditionName, Runs
+from lrbench.output import tell
+
+
+class ModelDtype(StrEnum):
+    """What `export --merge` and `convert` write."""
+
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+    FLOAT32 = "float32"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (export, convert, bundle, verify):
+        app.command()(command)
+
+
+def export(
+    result: Annotated[
+        str,
+        typer.Argument(metavar="RESULT", help="Its id, the start of its id, RECIPE/ARM or RECIPE/ARM/SEED."),
+    ],
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder to write into.")],
+    merge: Annotated[
+        bool, typer.Option("--merge", help="A whole model, checked against expert and adapter.")
+    ] = False,
+    dtype: Annotated[
+        ModelDtype | None, typer.Option("--dtype", help="Of the merged model; else as it was measured.")
+    ] = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Write a trained arm as an adapter or, with --merge, as a standalone model, with its model card."""
+    from lrbench.pipeline.exporting.publishing import export_result
+
+    tell(str(export_result(result, runs, to, merge=merge, dtype=dtype, say=tell)))
+
+
+def convert(
+    file: Annotated[Path, typer.Argument(metavar="FILE.gguf", help="A model in the GGUF format.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder to write into.")],
+    dtype: Annotated[
+        ModelDtype, typer.Option("--dtype", help="Of the weights that are written.")
+    ] = ModelDtype.BFLOAT16,
+) -> None:
+    """Write the model of a GGUF file, dequantised, as a folder that a recipe can name."""
+    from lrbench.models.conversion.converting import convert_file
+
+    tell(str(convert_file(file, to, dtype.value, say=tell)))
+
+
+def bundle(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME... [KEY=VALUE]...",
+            help="A study in experiments/, or recipes with results; with overrides, one run with them.",
+        ),
+    ],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file, such as results.tar.gz.")],
+    edition: Annotated[EditionName, typer.Option("--edition", help="Of a study.")] = EditionName.EMBEDDED,
+    runs: Runs = RUNS,
+) -> None:
+    """Pack everything behind the tables of a study, or of recipes, into one file for `verify`."""
+    from lrbench.results.bundle.contents import bundle_by_name
+
+    tell(str(bundle_by_name(names, edition.value, EXPERIMENTS, runs, to)))
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file that `bundle` wrote.")],
+) -> None:
+    """Check a bundle without models or network: every hash, verdict, key and table is derived again."""
+    from lrbench.results.bundle.verifying import verify_bundle
+
+    verification = verify_bundle(bundle)
+    for finding in verification.findings:
+        tell(finding)
+    tell(str(verification))
+    if verification.findings:
+        raise typer.Exit(1)
