@@ -90,7 +90,10 @@ class Command:
 
 @contextmanager
 def spawned_quickly() -> Iterator[None]:
-    """Processes that would be spawned are forked from the one that has imported what takes long."""
+    """Processes that would be spawned are forked from the one that has imported what takes long.
+
+    So are those that code under test would have forked from one that imports less.
+    """
     get_context = multiprocessing.get_context
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -98,6 +101,7 @@ def spawned_quickly() -> Iterator[None]:
             "get_context",
             lambda method: processes if method == "spawn" else get_context(method),
         )
+        patch.setattr(type(processes), "set_forkserver_preload", lambda *_: None)
         yield
 
 

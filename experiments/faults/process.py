@@ -50,7 +50,9 @@ HEAVY = (
     "lrbench.sampling.scoring",
     "lrbench.sampling.samples",
     "lrbench.training.adapters",
-    "lrbench.training.helper",
+    "lrbench.training.lesson",
+    "lrbench.training.loop",
+    "lrbench.training.supervision",
     "matplotlib.backends.backend_agg",
     "transformers.models.qwen2.modeling_qwen2",
 )

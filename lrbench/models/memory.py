@@ -30,6 +30,12 @@ def free_bytes(device: torch.device) -> int:
     return free_on_machine()
 
 
+def release_cached(device: torch.device) -> None:
+    """Give back what torch keeps of a GPU's memory for later, so that other processes can have it."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
 def held_on_gpu(device: torch.device, models: Iterable[Model]) -> dict[str, str]:
     """What torch holds on a GPU and what of it is the weights of `models`, in GiB; nothing on a CPU.
 

@@ -1,28 +1,32 @@
-"""Processes that train one adapter together, each on its share of every update's rollouts.
+"""A process among those that train one adapter together, each on its share of every update's rollouts.
 
 All of them hold the whole model and the whole adapter. Gradients are summed once an update, so every process
-makes the same step; the first one alone measures, saves and reports.
+makes the same step; the first one alone measures, saves and tells.
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
-import signal
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing.context import SpawnProcess
+import shutil
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
 
 from lrbench.errors import LrbenchError, RunError
 
-# Training ends in all processes at once; a helper that has not gone after that long never will.
-SECONDS_TO_LEAVE = 30
+# Whose connection to a lost process broke waits for so long to be ended: what is said is of the lost one.
+SECONDS_TO_BE_ENDED = 1.0
+SECONDS_BETWEEN_LOOKS = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,86 +61,94 @@ class Team:
         return told.item()
 
 
-@contextmanager
-def team_of(
-    size: int, device: torch.device, help_train: Callable[[Team, torch.device], object]
-) -> Iterator[Team]:
-    """This process as the first of `size`, the others of which do `help_train(team, device)` meanwhile.
-
-    `help_train` is pickled; it has to make the same calls of the team as this process does. On CUDA each
-    process has a device of its own. Raises `RunError` with a helper's message when one fails.
-    """
-    if size == 1:
-        yield Team()
-        return
-    context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory(prefix="lrbench-team-") as folder:
-        arguments = (size, device.type, torch.get_num_threads(), folder, help_train)
-        helpers = [
-            context.Process(target=_help, args=(rank, *arguments), daemon=True) for rank in range(1, size)
-        ]
-        for helper in helpers:
-            helper.start()
-        try:
-            _join(0, size, device, folder)
-            yield Team(0, size)
-            for helper in helpers:
-                helper.join(SECONDS_TO_LEAVE)
-        except RuntimeError as error:
-            # What a broken connection raises; the reason is with the helper that is gone.
-            for helper in helpers:
-                helper.join(1)
-            reason = _reason(helpers, Path(folder))
-            if reason is None:
-                raise
-            raise RunError(f"a process of runtime.processes failed: {reason}") from error
-        finally:
-            for helper in helpers:
-                helper.kill()
-                helper.join()
-            if distributed.is_initialized():
-                distributed.destroy_process_group()
+# What each process does: told its team, its device, and how the first one tells whoever asked for the work.
+Work = Callable[[Team, torch.device, Callable[[Any], None]], Any]
 
 
-def _join(rank: int, size: int, device: torch.device, folder: str) -> None:
-    # All processes are on this machine, and nobody else shall be able to take part.
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    distributed.init_process_group(
-        backend, init_method=f"file://{folder}/meeting", rank=rank, world_size=size
+@dataclass(frozen=True)
+class Failure:
+    """Why a process ended. A `final` one would end so again; `details` are where, for what is a bug."""
+
+    reason: str
+    is_final: bool
+    details: str = ""
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Only a `RuntimeError` may be another process's fault: torch raises it for broken connections."""
+        if isinstance(error, LrbenchError):
+            return cls(str(error), is_final=True)
+        if isinstance(error, RuntimeError):
+            from lrbench.models.memory import out_of_memory
+
+            return cls(str(error), is_final=out_of_memory(error))
+        return cls(f"unexpected: {error!r}", is_final=True, details=traceback.format_exc())
+
+    @classmethod
+    def read(cls, path: Path) -> Failure:
+        """The failure that another process has written."""
+        return cls(**json.loads(path.read_text()))
+
+    def write(self, path: Path) -> None:
+        """Tell the process that asked for the work."""
+        path.write_text(json.dumps(asdict(self)))
+
+    @property
+    def error(self) -> RunError:
+        """What is raised by the process that asked for the work."""
+        error = RunError(f"a process of runtime.processes failed: {self.reason}")
+        if self.details:
+            error.add_note(self.details)
+        return error
+
+
+def failure_file(folder: Path, attempt: int, rank: int) -> Path:
+    """Where a process says why it ended."""
+    return folder / f"failed-{attempt}-{rank}"
+
+
+def take_part(device_type: str, threads: int, folder: Path, telling: Connection, work: Work) -> Any:
+    """What `work` gives in the first process of a team that torch's agent has started; None in the others."""
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
+    attempt, rank, size, place = (
+        int(os.environ[name]) for name in ("TORCHELASTIC_RESTART_COUNT", "RANK", "WORLD_SIZE", "LOCAL_RANK")
     )
-
-
-def _help(
-    rank: int,
-    size: int,
-    device_type: str,
-    threads: int,
-    folder: str,
-    help_train: Callable[[Team, torch.device], object],
-) -> None:
-    # An interruption is the first process's to handle.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    device = torch.device(device_type, rank) if device_type == "cuda" else torch.device(device_type)
+    device = torch.device(device_type, place) if device_type == "cuda" else torch.device(device_type)
     if device_type == "cuda":
         torch.cuda.set_device(device)
+    # All processes are on this machine, and nobody else shall be able to take part.
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    backend = "nccl" if device_type == "cuda" else "gloo"
     try:
-        _join(rank, size, device, folder)
-        help_train(Team(rank, size), device)
+        distributed.init_process_group(
+            backend, init_method=f"file://{folder}/meeting-{attempt}", rank=rank, world_size=size
+        )
+        given = work(Team(rank, size), device, telling.send if rank == 0 else _unheard)
         distributed.destroy_process_group()
-    except (LrbenchError, RuntimeError) as error:
-        (Path(folder) / f"failed-{rank}").write_text(str(error))
+    except Exception as error:
+        failure = Failure.of(error)
+        failure.write(failure_file(folder, attempt, rank))
+        if not failure.is_final:
+            time.sleep(SECONDS_TO_BE_ENDED)
         raise SystemExit(1) from None
+    return given if rank == 0 else None
 
 
-def _reason(helpers: Sequence[SpawnProcess], folder: Path) -> str | None:
-    """Why a helper is gone; None where none is."""
-    for rank, helper in enumerate(helpers, start=1):
-        told = folder / f"failed-{rank}"
-        if told.exists():
-            return told.read_text()
-        if helper.exitcode:
-            return f"it ended with exit code {helper.exitcode}"
-    return None
+def _unheard(_told: Any) -> None:
+    """What the others tell: the first one speaks for all."""
+
+
+def _end_with_parent(folder: Path) -> None:
+    """End this process with the one that asked for the work, or the one it was forked from, however they end.
+
+    Without the latter nobody would know any more that this one is there.
+    """
+    asked, forked = multiprocessing.parent_process(), os.getppid()
+    assert asked is not None
+    while asked.is_alive() and os.getppid() == forked:
+        asked.join(SECONDS_BETWEEN_LOOKS)
+    if not asked.is_alive():
+        shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)

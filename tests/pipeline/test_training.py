@@ -14,9 +14,9 @@ from lrbench.embedded import assets
 from lrbench.errors import DataError, FieldError
 from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
 from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.stages.lessons import ADAPTER_FILES
 from lrbench.pipeline.stages.rollouts import parquet_files
 from lrbench.pipeline.stages.samples import kept_samples
-from lrbench.pipeline.stages.training import ADAPTER_FILES
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import ArmRecord

@@ -1,4 +1,4 @@
-"""Two processes train the adapter that one does; one that fails is told."""
+"""Two processes train the adapter that one does."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from lrbench.errors import RunError
 from lrbench.models.loading import load_model
-from lrbench.models.source import locate
+from lrbench.models.source import LocatedModel, locate
 from lrbench.recipe.schema import Lora, ModelReference, Runtime, Training
 from lrbench.sampling.samples import Samples
 from lrbench.store.keys import FileHashes
-from lrbench.training.adapters import adapter_state
-from lrbench.training.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from lrbench.training.helper import Helper
-from lrbench.training.loop import Trained, train
-from lrbench.training.team import Team, team_of
+from lrbench.training.adapters import CONFIG_FILE, WEIGHTS_FILE, adapter_state
+from lrbench.training.lesson import SAVE_FILE, Course, Lesson, Member
+from lrbench.training.supervision import work_together
 from tests.training.conftest import VOCABULARY
-from tests.training.helping import refuse, sleep, vanish
 
 CPU = torch.device("cpu")
 TRAINING = Training(updates=12, rollouts_per_update=5, learning_rate=1e-3, lora=Lora(r=4, dropout=0.1))
@@ -29,67 +26,41 @@ TRAINING = Training(updates=12, rollouts_per_update=5, learning_rate=1e-3, lora=
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_processes")]
 
 
-def trained_by(
-    size: int, folder: Path, samples: Samples, save: Callable[[Checkpoint], None], resume: Path | None = None
-) -> Trained:
-    expert = locate(ModelReference(model=str(folder)), FileHashes())
-    runtime = Runtime(updates_between_saves=5, processes=size)
-    helper = Helper(expert, VOCABULARY, samples, TRAINING, 0, runtime, 1e9, resume)
-    with team_of(size, CPU, helper) as team:
-        return train(
-            load_model(expert, CPU),
-            VOCABULARY,
-            samples,
-            TRAINING,
-            seed=0,
-            runtime=runtime,
-            save=save,
-            resume=None if resume is None else read_checkpoint(resume),
-            seconds=1e9,
-            held_out=samples.rollouts[:3],
-            team=team,
-        )
+def lesson(samples: Samples) -> Lesson:
+    runtime = Runtime(updates_between_saves=5)
+    return Lesson(VOCABULARY, samples, TRAINING, 0, runtime, 1e9, samples.rollouts[:3])
 
 
 def test_two_processes_train_the_adapter_that_one_does(
     tiny_model: Callable[..., Any], samples: Samples, tmp_path: Path
 ) -> None:
     tiny_model(seed=1).save_pretrained(tmp_path / "expert")
-    saved: list[Path] = []
-
-    def save(checkpoint: Checkpoint) -> None:
-        saved.append(tmp_path / f"{checkpoint.update}.safetensors")
-        write_checkpoint(saved[-1], checkpoint)
-
-    one = trained_by(1, tmp_path / "expert", samples, lambda _: None)
-    two = trained_by(2, tmp_path / "expert", samples, save)
-    resumed = trained_by(2, tmp_path / "expert", samples, lambda _: None, saved[0])
-    states = [adapter_state(run.adapted) for run in (one, two, resumed)]
-    for name, weight in states[0].items():
-        assert (states[1][name] - weight).abs().max() <= 1e-5
-        assert torch.equal(states[1][name], states[2][name])
-    for (_, alone), (_, together) in zip(one.curves.loss, two.curves.loss, strict=True):
-        assert together == pytest.approx(alone, abs=1e-5)
-    assert len(two.curves.held_out_perplexity) == 13
-
-
-def sum_until_it_fails(does: Callable[[Team, torch.device], None]) -> None:
-    with team_of(2, CPU, does) as team:
-        for _ in range(100):
-            team.sum([torch.ones(3)])
+    expert = locate(ModelReference(model=str(tmp_path / "expert")), FileHashes())
+    alone = lesson(samples).train(load_model(expert, CPU), save=lambda _: None, resume=None)
+    together, told = trained_together(expert, samples, tmp_path / "together")
+    assert [update for update, _ in filter(None, told)] == list(range(1, 13))
+    assert [place for place, found in enumerate(told) if found is None] == [5, 11]
+    weights = load_file(tmp_path / "together" / WEIGHTS_FILE)
+    for name, weight in adapter_state(alone.adapted).items():
+        assert (weights[name] - weight).abs().max() <= 1e-5
+    for (_, one), (_, two) in zip(alone.curves.loss, together.curves["loss"], strict=True):
+        assert two == pytest.approx(one, abs=1e-5)
+    assert len(together.curves["held_out_perplexity"]) == 13
+    assert (together.updates, together.stopped_by) == (12, "updates")
+    # The last save is of the tenth update: going on from it gives the same bytes.
+    (tmp_path / "resumed").mkdir()
+    (tmp_path / "together" / SAVE_FILE).rename(tmp_path / "resumed" / SAVE_FILE)
+    resumed, told = trained_together(expert, samples, tmp_path / "resumed")
+    assert [update for update, _ in filter(None, told)] == [11, 12]
+    assert resumed.curves == together.curves
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "together" / name).read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("does", "message"),
-    [(refuse, "there is no more room"), (vanish, "it ended with exit code 7")],
-)
-def test_a_process_that_fails_stops_the_training_with_its_reason(
-    does: Callable[[Team, torch.device], None], message: str
-) -> None:
-    with pytest.raises(RunError, match=f"a process of runtime.processes failed: {message}"):
-        sum_until_it_fails(does)
-
-
-def test_an_error_of_the_first_process_ends_the_others() -> None:
-    with pytest.raises(ValueError, match="mine"), team_of(2, CPU, sleep):
-        raise ValueError("mine")
+def trained_together(
+    expert: LocatedModel, samples: Samples, folder: Path
+) -> tuple[Course, list[tuple[int, float] | None]]:
+    folder.mkdir(exist_ok=True)
+    told: list[tuple[int, float] | None] = []
+    member = Member(expert, "the expert", lesson(samples), folder)
+    return work_together(2, CPU, member, folder, told.append), told

@@ -18,7 +18,8 @@ from lrbench.pipeline.exporting.licences import licence_files, licence_of
 from lrbench.pipeline.exporting.model_card import CardFacts, MergeCheck, model_card
 from lrbench.pipeline.exporting.naming import find_result, full_name
 from lrbench.pipeline.plan import HASH_CACHE
-from lrbench.pipeline.stages.training import ADAPTER_FILES, TrainedAdapter
+from lrbench.pipeline.stages.lessons import ADAPTER_FILES
+from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.recorded import recorded_recipe
 from lrbench.recipe.references import model_name
 from lrbench.recipe.schema import ModelReference, Recipe

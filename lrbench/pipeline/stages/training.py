@@ -14,9 +14,9 @@ from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.checking import About, Check
+from lrbench.pipeline.stages.lessons import ADAPTER_FILES, trained_alone, trained_together
 from lrbench.pipeline.stages.rollouts import ReferenceRollouts, read_artifact_rollouts
 from lrbench.pipeline.stages.samples import ArmSamples, kept_samples
-from lrbench.pipeline.stages.saving import Saves
 from lrbench.pipeline.stages.tasks import Known, Learning, Task
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Training
@@ -25,7 +25,6 @@ from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
 CURVES_FILE = "curves.json"
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -161,12 +160,9 @@ class TrainedAdapter(Stage):
         """
         import numpy as np
 
-        from lrbench.training.adapters import write_adapter_config, write_adapter_weights
         from lrbench.training.batches import update_batches
         from lrbench.training.budget import first_samples, learnt_problems
-        from lrbench.training.helper import Helper
-        from lrbench.training.loop import train
-        from lrbench.training.team import team_of
+        from lrbench.training.lesson import Lesson
 
         limits = self._limits(inputs)
         training = self.training.model_copy(update={"updates": limits.pop("updates", self.training.updates)})
@@ -180,54 +176,30 @@ class TrainedAdapter(Stage):
             from lrbench.training.reference_loss import row_form
 
             rows = row_form(self.fidelity, samples, workspace.expert.tokenizer)
-        saves = Saves(draft)
-        expert, vocabulary = workspace.expert.weights, workspace.expert.vocabulary
-        runtime = workspace.runtime
-        seconds = limits.get("seconds")
-        helper = Helper(
-            self.expert, vocabulary, samples, training, self.seed, runtime, seconds, saves.path, rows
+        lesson = Lesson(
+            workspace.expert.vocabulary,
+            samples,
+            training,
+            self.seed,
+            workspace.runtime,
+            limits.get("seconds"),
+            read_artifact_rollouts(inputs["held_out"]) if "held_out" in inputs else (),
+            rows,
         )
-        with team_of(runtime.processes, workspace.machine.device, helper) as team:
-            trained = train(
-                expert,
-                vocabulary,
-                samples,
-                training,
-                seed=self.seed,
-                runtime=runtime,
-                save=saves.save,
-                resume=saves.resume(progress),
-                progress=lambda _update, loss: progress.advance(1, note=f"loss {loss:.3f}", loss=loss),
-                seconds=seconds,
-                held_out=read_artifact_rollouts(inputs["held_out"]) if "held_out" in inputs else (),
-                team=team,
-                rows=rows,
-            )
-        draft.commit(
-            ADAPTER_FILES[0],
-            lambda path: write_adapter_config(
-                path, self.training.lora, self.expert.identity, trained.adapted
-            ),
-        )
-        draft.commit(
-            ADAPTER_FILES[1],
-            lambda path: write_adapter_weights(path, trained.adapted),
-            saves.unaccounted(trained.seconds),
-        )
-        curves = trained.curves.measured
-        draft.commit(CURVES_FILE, lambda path: path.write_text(json.dumps(curves)))
-        workspace.expert.detach(trained.adapted)
+        train = trained_alone if workspace.runtime.processes == 1 else trained_together
+        course = train(lesson, self.expert.identity, workspace.expert, draft, progress)
+        draft.commit(CURVES_FILE, lambda path: path.write_text(json.dumps(course.curves)))
         learnt, steps, at_padding = np.zeros(len(samples), dtype=bool), 0, 0
         shuffled = self.fidelity.rows_shuffled
-        for batch in islice(update_batches(samples, training, self.seed, shuffled), trained.updates):
+        for batch in islice(update_batches(samples, training, self.seed, shuffled), course.updates):
             learnt[batch] = True
             steps += len(batch)
             at_padding += rows.at_padding(samples, batch) if rows is not None else 0
         return {
-            "updates": trained.updates,
-            "stopped_by": trained.stopped_by,
+            "updates": course.updates,
+            "stopped_by": course.stopped_by,
             "budget": limits,
-            "final_loss": trained.curves.loss[-1][1],
+            "final_loss": course.curves["loss"][-1][1],
             "tuned_tokens": int(learnt.sum()),
             "trained_steps": steps,
             "problems": learnt_problems(samples, learnt),
