@@ -34,8 +34,13 @@ SECONDS_BETWEEN_LOOKS = 0.1
 HERE = "127.0.0.1"
 # Imported once, by the process that all others of a run are forked from: they begin within moments.
 FORKED_WITH = ["lrbench.training.lesson", "lrbench.training.loop"]
-# This process's signals stay its own; and what CUDA looks at before a fork, it cannot use after it.
-VARIABLES = {"TORCHELASTIC_SIGNALS_TO_HANDLE": "", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+# This process's signals stay its own. A file called torch.py where the user stands is not what is imported.
+# Who looks for CUDA before a fork must not begin to use it.
+VARIABLES = {
+    "TORCHELASTIC_SIGNALS_TO_HANDLE": "",
+    "PYTHONSAFEPATH": "1",
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+}
 # All that they log `work_together` says.
 LOGGERS = ("torch.distributed.elastic", "torch.multiprocessing", "torchelastic-events-null")
 
@@ -46,9 +51,10 @@ def work_together(
     """What `work` gives in the first of `size` processes, each of which does its share of it.
 
     `work` is pickled, and begins anew in all of them when one is lost: what it has to go on from it keeps in
-    `folder`, an empty one that is theirs alone. What the first process tells, a little at a time, `hear` is
+    `folder`, which is theirs alone. What the first process tells, a little at a time, `hear` is
     called with here, in order. On CUDA each process has a device of its own. Raises `RunError` with the
-    reason when a process fails of itself, or is lost once more than `RESTARTS` times.
+    reason when a process fails of itself, or is lost once more than `RESTARTS` times, and `RuntimeError` with
+    the traceback for a bug in it.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(FORKED_WITH)

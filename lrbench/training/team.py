@@ -82,7 +82,7 @@ class Failure:
             from lrbench.models.memory import out_of_memory
 
             return cls(str(error), is_final=out_of_memory(error))
-        return cls(f"unexpected: {error!r}", is_final=True, details=traceback.format_exc())
+        return cls(repr(error), is_final=True, details=traceback.format_exc())
 
     @classmethod
     def read(cls, path: Path) -> Failure:
@@ -94,12 +94,14 @@ class Failure:
         path.write_text(json.dumps(asdict(self)))
 
     @property
-    def error(self) -> RunError:
+    def error(self) -> Exception:
         """What is raised by the process that asked for the work."""
-        error = RunError(f"a process of runtime.processes failed: {self.reason}")
-        if self.details:
-            error.add_note(self.details)
-        return error
+        said = f"a process of runtime.processes failed: {self.reason}"
+        if not self.details:
+            return RunError(said)
+        bug = RuntimeError(said)
+        bug.add_note(self.details)
+        return bug
 
 
 def failure_file(folder: Path, attempt: int, rank: int) -> Path:

@@ -18,7 +18,7 @@ from lrbench.training.team import Team
 Tell = Callable[[Any], None]
 
 
-def refuse(team: Team, device: torch.device, tell: Tell) -> None:
+def refuse(team: Team, _device: torch.device, tell: Tell) -> None:
     """The second process fails of itself, while the first waits for it."""
     tell("begun")
     if team.rank == 1:
@@ -26,14 +26,14 @@ def refuse(team: Team, device: torch.device, tell: Tell) -> None:
     team.sum([torch.ones(3)])
 
 
-def err(team: Team, device: torch.device, tell: Tell) -> None:
+def err(team: Team, _device: torch.device, _tell: Tell) -> None:
     """A bug in the second process."""
     if team.rank == 1:
         raise KeyError("a bug")
     team.sum([torch.ones(3)])
 
 
-def vanish(team: Team, device: torch.device, tell: Tell) -> None:
+def vanish(team: Team, _device: torch.device, tell: Tell) -> None:
     """The second process is gone each time."""
     tell("begun")
     if team.rank == 1:
@@ -41,7 +41,7 @@ def vanish(team: Team, device: torch.device, tell: Tell) -> None:
     team.sum([torch.ones(3)])
 
 
-def sleep(team: Team, device: torch.device, tell: Tell) -> None:
+def sleep(_team: Team, _device: torch.device, tell: Tell) -> None:
     """Say which process this is, and stay."""
     tell(os.getpid())
     time.sleep(1000)
