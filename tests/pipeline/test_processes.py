@@ -69,7 +69,7 @@ class Killing(Silent):
         self.is_training = label.startswith("adapter of")
         return self
 
-    def advance(self, units: int, note: str = "") -> None:
+    def advance(self, units: int, note: str = "", **measured: float) -> None:
         if not self.is_training:
             return
         before, self.done = self.done, self.done + units
