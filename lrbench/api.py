@@ -55,15 +55,20 @@ def plan(recipe: AnyRecipe, runs: Path | str | None = None) -> Plan:
     return plan_recipe(recipe_of(recipe), _folder(runs), fetch=False)
 
 
-def run(recipe: AnyRecipe, runs: Path | str | None = None, reporter: Reporter | None = None) -> RunReport:
+def run(
+    recipe: AnyRecipe,
+    runs: Path | str | None = None,
+    reporter: Reporter | None = None,
+    on: str | None = None,
+) -> RunReport:
     """Make and measure every arm of a recipe, given as such, as its file or as its fields.
 
-    See `lrbench.pipeline.run.run_recipe`.
+    `on` is where: `ray` or `ray=ADDRESS`. See `lrbench.pipeline.run.run_recipe`.
 
     What could not be done for some arms, seeds or points is in the report's `failures`, and logged as
     warnings; running again tries it once more. An exception says why nothing more could be done at all.
     """
-    report = run_recipe(recipe_of(recipe), _folder(runs), reporter)
+    report = run_recipe(recipe_of(recipe), _folder(runs), reporter, on=on)
     for failure in report.failures:
         logger.warning("not done: %s", failure)
     return report

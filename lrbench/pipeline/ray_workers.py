@@ -185,6 +185,8 @@ class RayWorkers:
                 "every worker on Ray has ended early, and there is no GPU here to go on with. What they "
                 f"finished is kept, and running again goes on from there. The last one: {self._ended[-1]}"
             )
+        # Where the head of the cluster is lost, Ray ends this process a minute later, unless it is let go of.
+        self._ray.shutdown()
         self._say("warning: every worker on Ray has ended early; this process goes on alone")
 
     def made(self, elsewhere: int) -> int:
@@ -283,6 +285,8 @@ def _as_ours(error: Any) -> Exception:
         return cause
     if isinstance(cause, Exception):
         return LostError(shown(repr(cause)))
+    if type(error).__name__ == "ActorUnavailableError":
+        return LostError("it cannot be reached any more")
     lines = [line.strip() for line in str(error).splitlines()]
     said = next((line for line in lines if line.startswith("The actor is dead because ")), None)
     if said is None:

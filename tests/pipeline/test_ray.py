@@ -5,6 +5,7 @@ The cluster is two nodes of one CPU each on this machine, started as a user woul
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -20,12 +21,12 @@ from typing import Any
 
 import pytest
 
-from lrbench.errors import FieldError, UserError
+from lrbench.errors import FieldError, RunError, UserError
 from lrbench.pipeline import ray_cluster, ray_workers
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.progress import Silent
 from lrbench.pipeline.ray_cluster import Cluster, cluster_of
-from lrbench.pipeline.ray_workers import Order, RayWorker
+from lrbench.pipeline.ray_workers import Order, RayWorker, RayWorkers
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.sharing import announced
 from lrbench.recipe.identity import resolved_yaml
@@ -109,6 +110,7 @@ def nodes() -> Iterator[Nodes]:
         found.add("127.0.0.2", *head, "--min-worker-port=0", "--max-worker-port=0")
         until(lambda: answers(found.address))
         found.add("127.0.0.3", f"--address={found.address}")
+        until(lambda: places(found.address) == 2)
         yield found
         for process in found.processes:
             if process.poll() is None:
@@ -261,11 +263,51 @@ def test_there_is_a_worker_for_every_gpu_or_as_many_as_are_asked_for(recipe: Rec
         places(cpus, here, at(recipe, device="cuda"))
 
 
+class Lost(Room):
+    """A cluster whose workers cannot be reached any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.exceptions = importlib.import_module("ray").exceptions
+        self.is_left = False
+
+    def wait(self, tasks: list[Any], **_: object) -> tuple[list[Any], list[Any]]:
+        return tasks, []
+
+    def get(self, task: Any) -> None:
+        raise self.exceptions.ActorUnavailableError("Socket closed", None)
+
+    def shutdown(self) -> None:
+        self.is_left = True
+
+
+@pytest.mark.parametrize("on_gpus", [False, True])
+def test_where_all_are_lost_a_run_lets_go_of_ray_and_goes_on_unless_it_cannot_do_the_work(
+    on_gpus: bool,
+) -> None:
+    said: list[str] = []
+    ray = Lost()
+    workers = RayWorkers(ray, [object(), object()], on_gpus, said.append)
+    workers._at_work = {"first": "one", "second": "two"}
+    if on_gpus:
+        with pytest.raises(
+            RunError, match=r"no GPU here to go on with\. What .* it cannot be reached any more"
+        ):
+            _ = workers.takes_all
+        return
+    assert not workers.takes_all
+    assert ray.is_left
+    assert said == [
+        "warning: a worker on one ended early (it cannot be reached any more); 1 other goes on with its work",
+        "warning: a worker on two ended early (it cannot be reached any more); it was the last",
+        "warning: every worker on Ray has ended early; this process goes on alone",
+    ]
+
+
 @pytest.mark.slow
 def test_a_cluster_of_two_nodes_makes_the_bytes_and_records_of_one_process(
     recipe: Recipe, runs: Path, tmp_path: Path, nodes: Nodes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    until(lambda: places(nodes.address) == 2)
     watching = Watching()
     report = run_recipe(recipe, tmp_path, watching, on=f"ray={nodes.address}")
     stages = plan_recipe(recipe, tmp_path).stages
@@ -284,24 +326,21 @@ def test_a_cluster_of_two_nodes_makes_the_bytes_and_records_of_one_process(
     assert (again.worked, again.cached) == (0, len(stages))
 
 
-def actors() -> list[int]:
-    """The processes that are actors at work."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = place.read_bytes()
-        except OSError:
-            continue
-        if command.startswith(b"ray::RayWorker"):
-            found.append(int(place.parent.name))
-    return sorted(found)
+def actors(runs: Path) -> list[int]:
+    """The processes of the workers that are at work there, by the notes that they leave."""
+    found = [int(note.stem.split("-")[-2]) for note in (runs / "workers").glob("*.json")]
+    return sorted(process for process in found if process != os.getpid())
+
+
+def are_gone(processes: list[int]) -> bool:
+    return not any(Path(f"/proc/{process}").exists() for process in processes)
 
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_told_of_and_another_goes_on_with_its_work(
     recipe: Recipe, runs: Path, tmp_path: Path, nodes: Nodes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    watching = Watching(lambda: os.kill(actors()[0], signal.SIGKILL))
+    watching = Watching(lambda: os.kill(actors(tmp_path)[0], signal.SIGKILL))
     assert not run_recipe(recipe, tmp_path, watching, on=f"ray={nodes.address}").failures
     (warning,) = [line for line in watching.said if line.startswith("warning")]
     assert "ended early (its worker process has died); 1 other goes on with its work" in warning
@@ -313,7 +352,7 @@ def test_a_worker_that_is_killed_is_told_of_and_another_goes_on_with_its_work(
 def test_where_all_workers_are_killed_the_run_goes_on_alone_and_says_so(
     recipe: Recipe, runs: Path, tmp_path: Path, nodes: Nodes
 ) -> None:
-    watching = Watching(lambda: [os.kill(process, signal.SIGKILL) for process in actors()])
+    watching = Watching(lambda: [os.kill(process, signal.SIGKILL) for process in actors(tmp_path)])
     assert not run_recipe(recipe, tmp_path, watching, on=f"ray={nodes.address}").failures
     assert "warning: every worker on Ray has ended early; this process goes on alone" in watching.said
     assert contents(recipe, tmp_path) == contents(recipe, runs)
@@ -339,9 +378,10 @@ def test_a_run_that_is_killed_takes_its_workers_along_and_goes_on_when_typed_aga
     words = ["run", path, "--runs", shared, "--on", f"ray={nodes.address}"]
     with started(*words, LRBENCH_MLFLOW="off") as command:
         until(lambda: list(shared.glob("store/*/*/manifest.json")))
+        at_work = actors(shared)
         command.process.kill()
         command.process.join()
-    until(lambda: not actors())
+    until(lambda: are_gone(at_work))
     report = run_recipe(recipe, shared, on=f"ray={nodes.address}")
     assert report.cached
     assert contents(recipe, shared) == contents(recipe, runs)
@@ -367,6 +407,7 @@ def test_an_interruption_ends_workers_and_the_cluster_that_was_started_for_them(
         until(lambda: list(shared.glob("store/*/*/manifest.json")))
         assert command.process.pid is not None
         assert list(place.glob("lrbench-ray-*"))
+        at_work = actors(shared)
         # The one of the two that Ray would take for itself.
         os.kill(command.process.pid, signal.SIGTERM)
         ended = command.end()
@@ -374,7 +415,7 @@ def test_an_interruption_ends_workers_and_the_cluster_that_was_started_for_them(
     assert "Stopped. Everything finished is kept in" in ended.stderr
     assert "--on ray" in ended.stderr
     assert "Traceback" not in ended.stderr
-    until(lambda: not actors())
+    until(lambda: are_gone(at_work))
     assert not list(place.glob("lrbench-ray-*"))
 
 
@@ -382,10 +423,32 @@ def test_an_interruption_ends_workers_and_the_cluster_that_was_started_for_them(
 def test_a_node_that_is_lost_is_told_of_and_the_other_goes_on_with_its_work(
     recipe: Recipe, runs: Path, tmp_path: Path, nodes: Nodes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # Last: the cluster has one node from here on.
     watching = Watching(lambda: nodes.end(nodes.processes[-1]))
     assert not run_recipe(recipe, tmp_path, watching, on=f"ray={nodes.address}").failures
     (warning,) = [line for line in watching.said if line.startswith("warning")]
     assert "1 other goes on with its work" in warning
     assert capfd.readouterr() == ("", "")
     assert contents(recipe, tmp_path) == contents(recipe, runs)
+    # As the other tests of the module, in whatever order, need it.
+    nodes.add("127.0.0.3", f"--address={nodes.address}")
+    until(lambda: places(nodes.address) == 2)
+
+
+@pytest.mark.slow
+def test_a_cluster_of_another_version_is_told_before_any_work(
+    recipe: Recipe, tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray._private.utils.compute_version_info", lambda: ("2.59.0", "3.11.7"))
+    with pytest.raises(UserError, match=r"127\.0\.0\.2:\d+ is of another version: .*2\.60\.0.*2\.59\.0"):
+        run_recipe(recipe, tmp_path, on=f"ray={nodes.address}")
+    assert not list((tmp_path / "store").glob("*/*/manifest.json"))
+
+
+@pytest.mark.slow
+def test_more_workers_than_the_cluster_has_room_for_are_refused_before_any_work(
+    recipe: Recipe, tmp_path: Path, nodes: Nodes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(FieldError, match=r"runtime\.workers: found 5, but .* has room for 2"):
+        run_recipe(with_workers(recipe, 5), tmp_path, on=f"ray={nodes.address}")
+    assert not list((tmp_path / "store").glob("*/*/manifest.json"))
+    assert capfd.readouterr() == ("", "")
