@@ -14,11 +14,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from lrbench.errors import FieldError, RunError, UserError
@@ -90,6 +92,11 @@ class Nodes:
         )
         self.processes.append(process)
         return process
+
+    @property
+    def actors(self) -> list[int]:
+        """The processes of workers that are on it."""
+        return actors(*(process.pid for process in self.processes))
 
     def end(self, process: subprocess.Popen[bytes], number: int = signal.SIGKILL) -> None:
         """End a node with all that it started."""
@@ -326,10 +333,16 @@ def test_a_cluster_of_two_nodes_makes_the_bytes_and_records_of_one_process(
     assert (again.worked, again.cached) == (0, len(stages))
 
 
-def actors(runs: Path) -> list[int]:
-    """The processes of the workers that are at work there, by the notes that they leave."""
-    found = [int(note.stem.split("-")[-2]) for note in (runs / "workers").glob("*.json")]
-    return sorted(process for process in found if process != os.getpid())
+def actors(*roots: int) -> list[int]:
+    """The processes of workers among those that came of others."""
+    found = []
+    for root in roots:
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(root).children(recursive=True):
+                with suppress(psutil.NoSuchProcess, IndexError):
+                    if process.cmdline()[0].startswith("ray::RayWorker"):
+                        found.append(process.pid)
+    return sorted(found)
 
 
 def are_gone(processes: list[int]) -> bool:
@@ -340,7 +353,7 @@ def are_gone(processes: list[int]) -> bool:
 def test_a_worker_that_is_killed_is_told_of_and_another_goes_on_with_its_work(
     recipe: Recipe, runs: Path, tmp_path: Path, nodes: Nodes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    watching = Watching(lambda: os.kill(actors(tmp_path)[0], signal.SIGKILL))
+    watching = Watching(lambda: os.kill(nodes.actors[0], signal.SIGKILL))
     assert not run_recipe(recipe, tmp_path, watching, on=f"ray={nodes.address}").failures
     (warning,) = [line for line in watching.said if line.startswith("warning")]
     assert "ended early (its worker process has died); 1 other goes on with its work" in warning
@@ -352,7 +365,7 @@ def test_a_worker_that_is_killed_is_told_of_and_another_goes_on_with_its_work(
 def test_where_all_workers_are_killed_the_run_goes_on_alone_and_says_so(
     recipe: Recipe, runs: Path, tmp_path: Path, nodes: Nodes
 ) -> None:
-    watching = Watching(lambda: [os.kill(process, signal.SIGKILL) for process in actors(tmp_path)])
+    watching = Watching(lambda: [os.kill(process, signal.SIGKILL) for process in nodes.actors])
     assert not run_recipe(recipe, tmp_path, watching, on=f"ray={nodes.address}").failures
     assert "warning: every worker on Ray has ended early; this process goes on alone" in watching.said
     assert contents(recipe, tmp_path) == contents(recipe, runs)
@@ -378,9 +391,10 @@ def test_a_run_that_is_killed_takes_its_workers_along_and_goes_on_when_typed_aga
     words = ["run", path, "--runs", shared, "--on", f"ray={nodes.address}"]
     with started(*words, LRBENCH_MLFLOW="off") as command:
         until(lambda: list(shared.glob("store/*/*/manifest.json")))
-        at_work = actors(shared)
+        at_work = nodes.actors
         command.process.kill()
         command.process.join()
+    assert at_work
     until(lambda: are_gone(at_work))
     report = run_recipe(recipe, shared, on=f"ray={nodes.address}")
     assert report.cached
@@ -407,7 +421,7 @@ def test_an_interruption_ends_workers_and_the_cluster_that_was_started_for_them(
         until(lambda: list(shared.glob("store/*/*/manifest.json")))
         assert command.process.pid is not None
         assert list(place.glob("lrbench-ray-*"))
-        at_work = actors(shared)
+        at_work = actors(command.process.pid)
         # The one of the two that Ray would take for itself.
         os.kill(command.process.pid, signal.SIGTERM)
         ended = command.end()
@@ -415,6 +429,7 @@ def test_an_interruption_ends_workers_and_the_cluster_that_was_started_for_them(
     assert "Stopped. Everything finished is kept in" in ended.stderr
     assert "--on ray" in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert at_work
     until(lambda: are_gone(at_work))
     assert not list(place.glob("lrbench-ray-*"))
 
