@@ -107,7 +107,7 @@ def test_what_libraries_log_and_warn_is_shown_as_text(monkeypatch: pytest.Monkey
 
 
 def test_every_line_of_lrbench_goes_through_the_edge() -> None:
-    data = {("cli.py", "print(json.dumps(row))")}
+    data = {("cli.py", "print(json.dumps(row))"), ("cli.py", "print(json.dumps(editor_schema(), indent=1))")}
     builders = {"embedded/build.py", "models/packaged.py", "grading/worker.py"}
     for path in sorted((ROOT / "lrbench").rglob("*.py")):
         name = str(path.relative_to(ROOT / "lrbench"))

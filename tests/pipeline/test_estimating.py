@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,16 @@ from lrbench.store.store import Store
 RECIPES = Path(__file__).parents[2] / "recipes"
 ONE_CORE = Runtime(device="cpu", threads=1)
 SHAPE = Shape(1000, 2, 8, 16, 4, 50, tied=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_plain_processor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever processor tests run on, it has no instructions for bfloat16."""
+    facts = tmp_path_factory.mktemp("processor") / "cpuinfo"
+    facts.write_text("flags : fpu avx2\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processors, "FACTS", facts)
+        yield
 
 
 @pytest.fixture

@@ -81,12 +81,13 @@ def test_a_killed_process_changes_no_byte_and_no_update_is_counted_twice(
     recipe: Recipe, undisturbed: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     reporter = Killing(at=12)
+    others = {process.pid for process in taking_part(os.getpid())}
     report = run_recipe(recipe, tmp_path, reporter)
     assert not report.failures
     assert adapter(recipe, tmp_path) == undisturbed
     assert reporter.done == UPDATES
     assert any("it ended with exit code -9; all of them begin again" in line for line in caplog.messages)
-    assert not taking_part(os.getpid())
+    assert {process.pid for process in taking_part(os.getpid())} <= others
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

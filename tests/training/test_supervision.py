@@ -23,6 +23,12 @@ CPU = torch.device("cpu")
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_processes")]
 
 
+def heard_as_in_a_terminal(request: pytest.FixtureRequest, number: signal.Signals) -> None:
+    """Have the signal do for one test what it does in a terminal."""
+    earlier = signal.signal(number, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(number, earlier))
+
+
 def told_by(work: Work, folder: Path) -> list[Any]:
     told: list[Any] = []
     work_together(2, CPU, work, folder, told.append)
@@ -78,8 +84,12 @@ def test_an_error_of_whoever_listens_ends_them_all(tmp_path: Path) -> None:
     assert not any(map(psutil.pid_exists, found))
 
 
-def test_an_interruption_ends_them_all_and_is_what_it_was(tmp_path: Path) -> None:
+def test_an_interruption_ends_them_all_and_is_what_it_was(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     found: list[int] = []
+    # Where tests run in the background of a shell, they ignore it.
+    heard_as_in_a_terminal(request, signal.SIGINT)
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), dict(os.environ)
 
     def interrupt(process: int) -> None:
