@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dashboard.look import table_html
 from dashboard.text import name_html
 from lrbench.results.provenance import StageFound, State
-from lrbench.results.text import plain
+from lrbench.results.text import plain, size_text
 from lrbench.results.wording import duration_text
 
 LONGEST_CODE = 60_000
@@ -61,16 +61,6 @@ def hash_html(digest: str) -> str:
     if not digest:
         return NOTHING
     return f'<code class="lv-hash" title="{name_html(digest, 200)}">{name_html(digest[:12])}</code>'
-
-
-def size_text(size: int) -> str:
-    """Bytes for people: `812 B`, `58.0 kB`, `1.2 GB`."""
-    value = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"
-        value /= 1000
-    return f"{value:,.1f} TB"
 
 
 def code_text(text: str, longest: int = LONGEST_CODE) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from lrbench.options import RUNS, Runs
 from lrbench.output import tell
+from lrbench.results.text import size_text
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only what would be done is said.")]
 Result = Annotated[
@@ -53,7 +54,7 @@ def list_(runs: Runs = RUNS) -> None:
     for holding in found:
         arms = f"{holding.arms - holding.begun} of {holding.arms}" if holding.begun else str(holding.arms)
         moment = holding.recorded_at[:16].replace("T", " ")
-        table.add_row(Text(holding.recipe), moment, arms, size(holding.size), size(holding.alone))
+        table.add_row(Text(holding.recipe), moment, arms, size_text(holding.size), size_text(holding.alone))
     screen = Screen()
     screen.print(table)
     screen.print("\ndisk: of all that its results were made with; alone: what no other recipe needs.")
@@ -122,21 +123,13 @@ def gc(yes: Yes = False, runs: Runs = RUNS) -> None:
         return
     if yes:
         count, gone = clearing.clear(runs, found)
-        tell(f"Deleted {count} artifacts, {size(gone)}.")
+        tell(f"Deleted {count} artifacts, {size_text(gone)}.")
         return
     largest = sorted(found.sizes.items(), key=lambda item: -item[1])
     for (stage, key), count in largest[:MOST_LINES]:
-        tell(f"{size(count):>10}  {stage} {key[:8]}")
+        tell(f"{size_text(count):>10}  {stage} {key[:8]}")
     if len(largest) > MOST_LINES:
         tell(f"{'':>10}  and {len(largest) - MOST_LINES} more")
-    tell(f"Would delete {len(largest)} artifacts that nothing needs, {size(found.size)}. `--yes` does it.")
-
-
-def size(count: int) -> str:
-    """Bytes for people, in powers of 1000 as disks are sold."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+    tell(
+        f"Would delete {len(largest)} artifacts that nothing needs, {size_text(found.size)}. `--yes` does it."
+    )

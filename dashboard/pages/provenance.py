@@ -17,7 +17,6 @@ from dashboard.provenance_view import (
     difference,
     facts_html,
     hash_html,
-    size_text,
     stages_html,
 )
 from dashboard.result_names import result_names
@@ -27,7 +26,7 @@ from lrbench.results.inspection import Inspector
 from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored, is_server
 from lrbench.results.provenance import StageFound, State, hashes_read, look, stages_behind, verified
 from lrbench.results.records import IMPORTED, ArmRecord, ScoreRecord
-from lrbench.results.text import plain
+from lrbench.results.text import plain, size_text
 
 NONE = "none"
 # Another result has other stages.

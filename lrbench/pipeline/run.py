@@ -65,7 +65,6 @@ def run_recipe(
     plan = fetched_plan(recipe, runs, store, elsewhere=cluster is not None)
     measuring = Measuring(plan, runs)
     waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
-    # Workers import libraries while this process does.
     watcher = Watcher(
         reporter,
         place_of(runs, recipe.name),
@@ -76,6 +75,7 @@ def run_recipe(
         inputs=measuring.inputs,
         workers=recipe.runtime.workers,
     )
+    # Workers import libraries while this process does.
     with (
         announced(runs, recipe.name) as note,
         watched(watcher, runs),

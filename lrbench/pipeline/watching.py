@@ -258,10 +258,8 @@ def place_of(runs: Path, recipe: str, process: int | None = None, machine: str |
 
 def _forget(runs: Path, watcher: Watcher) -> None:
     """Remove what processes that are gone have left of the same recipe."""
-    at = now()
+    at, recipe = now(), watcher.status().recipe
     for status in statuses(runs):
-        own = watcher.status()
-        if status.recipe == own.recipe and (status.state != "running" or status.is_silent(at)):
-            place = runs / FOLDER / f"{status.recipe}.{status.machine}-{status.process}.json"
+        if status.recipe == recipe and (status.state != "running" or status.is_silent(at)):
             with suppress(OSError):
-                place.unlink(missing_ok=True)
+                place_of(runs, recipe, status.process, status.machine).unlink(missing_ok=True)
