@@ -50,7 +50,7 @@ tables: environment ## Tables and figures of every study from what was measured,
 
 .PHONY: leaderboard
 leaderboard: environment ## Open the leaderboard in a browser: make leaderboard [RUNS=runs] [PORT=8501]
-	@$(BIN)/python -m dashboard $(if $(RUNS),--runs $(RUNS)) $(if $(PORT),--port $(PORT))
+	@$(BIN)/lrbench dashboard $(if $(RUNS),--runs $(RUNS)) $(if $(PORT),--port $(PORT))
 
 .PHONY: test
 test: check ## Check the code and run every test

@@ -16,6 +16,7 @@ import typer
 
 from lrbench import file_commands, handing_on_commands, keeping_commands, mlflow_commands
 from lrbench.board_printing import TableFormat, print_results
+from lrbench.dashboard_command import dashboard
 from lrbench.ending import run_to_end, write_crash_report
 from lrbench.errors import InterruptedRunError, LrbenchError, OutputError, UserError
 from lrbench.options import EXPERIMENTS, RUNS, EditionName, On, Overrides, RecipePath, Runs
@@ -374,6 +375,7 @@ def doctor(
 
 handing_on_commands.add_to(app)
 mlflow_commands.add_to(app)
+app.command()(dashboard)
 
 
 def main() -> NoReturn:

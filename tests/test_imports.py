@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lrbench"
-DASHBOARD = sorted((ROOT / "dashboard").rglob("*.py"))
+DASHBOARD = sorted((ROOT / "dashboard" / "lrbench_dashboard").rglob("*.py"))
 LAYERS = [
     ["errors"],
     ["store"],
@@ -35,7 +35,14 @@ LAYERS = [
     ["api"],
     ["options"],
     ["board_printing"],
-    ["file_commands", "handing_on_commands", "keeping_commands", "mlflow_commands", "status_command"],
+    [
+        "dashboard_command",
+        "file_commands",
+        "handing_on_commands",
+        "keeping_commands",
+        "mlflow_commands",
+        "status_command",
+    ],
     ["cli"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -115,7 +122,7 @@ def test_the_dashboard_knows_results_recipes_and_methods_alone(module: Path) -> 
     packages = {name.split(".")[0] for name in imported_modules(module)}
     assert packages - set(sys.stdlib_module_names) <= {
         "lrbench",
-        "dashboard",
+        "lrbench_dashboard",
         "streamlit",
         "starlette",
         "numpy",
@@ -132,7 +139,7 @@ from tests.dashboard.made_up import write_runs
 from streamlit.testing.v1 import AppTest
 write_runs(Path({str(tmp_path)!r}))
 for page in ("leaderboard", "compare", "microscope", "cost", "provenance"):
-    app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
+    app = AppTest.from_file("dashboard/lrbench_dashboard/app.py", default_timeout=60).run()
     app = app if page == "leaderboard" else app.switch_page(f"pages/{{page}}.py").run()
     assert not app.exception, (page, app.exception)
 print(*[name for name in ("torch", "transformers", "mlflow", "lm_eval") if name in sys.modules])

@@ -68,7 +68,7 @@ def measure(runs: Path) -> dict[str, Any]:
 
     from streamlit.testing.v1 import AppTest
 
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "dashboard" / "lrbench_dashboard" / "app.py"), default_timeout=60)
     opened = seconds(app.run)
     assert not app.exception
     return {

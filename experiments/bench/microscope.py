@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from lrbench_dashboard.rollout_view import content
 
-from dashboard.rollout_view import content
 from experiments.bench.measuring import Figure, print_table, seconds
 from lrbench.results.inspection import ScoredRollouts
 from lrbench.results.microscope import Microscope

@@ -14,7 +14,7 @@ TRACEBACK = "Traceback (most recent call last)"
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 PLACE = re.compile(r"\S+:\d+:\d+: ")
 REPORT = re.compile(r"details in (\S+);")
-FRAME = re.compile(r'File "\S*/((?:lrbench|dashboard)/\S+)", line (\d+)')
+FRAME = re.compile(r'File "\S*/((?:lrbench|lrbench_dashboard)/\S+)", line (\d+)')
 MOST_BYTES = 3 * 2**30
 
 

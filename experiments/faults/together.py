@@ -15,7 +15,6 @@ from pathlib import Path
 from random import Random
 
 from experiments.faults.campaign import Kind, Outcome
-from experiments.faults.hostile import ROOT
 from experiments.faults.kills import STATES_BEGUN, begin_runs, made_again
 from experiments.faults.oracle import misbehaved
 from experiments.faults.process import Moment, command, start
@@ -101,14 +100,12 @@ def _kill_server(which: str, runs: Path, contents: Contents) -> Outcome:
         ended = command(["rebuild"], folder)
         if ended.code:
             return Outcome(which, f"rebuild: {ended.said}")
-        words = ["-c", "from lrbench.cli import main; main()", "mlflow", "--port", str(port)]
+        words = ["mlflow", "--port", str(port)]
     else:
-        words = ["-m", "dashboard", "--runs", str(runs), "--port", str(port)]
+        words = ["dashboard", "--runs", str(runs), "--port", str(port)]
     server = subprocess.Popen(
-        [sys.executable, *words],
+        [sys.executable, "-c", "from lrbench.cli import main; main()", *words],
         cwd=folder,
-        # The leaderboard is part of a checkout and not of the package.
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lrbench_dashboard.loading import RUNS_VARIABLE
 from streamlit.testing.v1 import AppTest
 
-from dashboard.loading import RUNS_VARIABLE
+from tests.commands import LRBENCH
 
 ROOT = Path(__file__).parents[2]
-APP = ROOT / "dashboard" / "app.py"
+APP = ROOT / "dashboard" / "lrbench_dashboard" / "app.py"
 START_SECONDS = 60
 
 CHROMIUM_ARGUMENTS = (
@@ -46,7 +47,7 @@ def same_main_module() -> Iterator[None]:
 
 FRAMED = """
 import runpy
-from dashboard import state
+from lrbench_dashboard import state
 
 state.begin()
 runpy.run_path({page!r}, run_name="__main__")
@@ -78,7 +79,7 @@ def served(runs: Path, log: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "dashboard", "--runs", str(runs), "--port", str(port)]
+    command = [*LRBENCH, "dashboard", "--runs", str(runs), "--port", str(port)]
     address = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
         server = subprocess.Popen(

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lrbench_dashboard.charts import palette_of
+from lrbench_dashboard.reliability import LOWEST, TALLEST_BAR, reliability_spec
 from streamlit.testing.v1 import AppTest
 
-from dashboard.charts import palette_of
-from dashboard.reliability import LOWEST, TALLEST_BAR, reliability_spec
 from lrbench.results.board import Board, build_boards
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import ScoreRecord

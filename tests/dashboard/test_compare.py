@@ -6,9 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
-
-from dashboard.items import (
+from lrbench_dashboard.items import (
     BOTH,
     EXTRACTION,
     LOST,
@@ -20,6 +18,8 @@ from dashboard.items import (
     chosen,
     paired,
 )
+from streamlit.testing.v1 import AppTest
+
 from tests.dashboard.made_up import write_runs
 
 OpenPage = Callable[..., AppTest]

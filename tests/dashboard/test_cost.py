@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lrbench_dashboard.charts import palette_of
+from lrbench_dashboard.cost_chart import cost_spec, log_ticks
+from lrbench_dashboard.curves import MOST_POINTS, curve_spec, lines_of, thinned
 from streamlit.testing.v1 import AppTest
 
-from dashboard.charts import palette_of
-from dashboard.cost_chart import cost_spec, log_ticks
-from dashboard.curves import MOST_POINTS, curve_spec, lines_of, thinned
 from lrbench.results.board import Board, build_boards
 from lrbench.results.frontier import ANSWERING, COSTS, points_of
 from lrbench.results.ledger import Ledger

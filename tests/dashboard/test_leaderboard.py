@@ -8,11 +8,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from lrbench_dashboard.answers import answers_html
+from lrbench_dashboard.leaderboard_rows import Filters, draw_averages, filtered, in_order, marks, sort_columns
+from lrbench_dashboard.numbers import UNDECIDED
 from streamlit.testing.v1 import AppTest
 
-from dashboard.answers import answers_html
-from dashboard.leaderboard_rows import Filters, draw_averages, filtered, in_order, marks, sort_columns
-from dashboard.numbers import UNDECIDED
 from experiments.bench.synthetic_ledger import write_synthetic_ledger
 from lrbench.evaluation.statistics import compare_averages, macro_average
 from lrbench.results.board import Board, build_boards

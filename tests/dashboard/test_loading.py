@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lrbench_dashboard.loading import ledger_stamp, read_results
 from streamlit.testing.v1 import AppTest
 
-from dashboard.loading import ledger_stamp, read_results
 from lrbench.results.ledger import Ledger
 from tests.dashboard.made_up import write_runs
 

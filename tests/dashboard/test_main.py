@@ -1,15 +1,18 @@
-"""`python -m dashboard`: what cannot be served is said, and what is served is served to this machine."""
+"""`lrbench dashboard`: what cannot be served is said, and what is served is served to this machine."""
 
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from lrbench_dashboard.__main__ import main
 
-from dashboard.__main__ import main
+from lrbench.dashboard_command import dashboard
+from lrbench.errors import UserError
 from tests.dashboard.conftest import served
 
 
@@ -49,6 +52,12 @@ def test_a_runs_folder_that_the_system_refuses_to_look_for(capsys: pytest.Captur
         main(["--runs", name])
     assert stopped.value.code == 2
     assert "cannot be read: File name too long. --runs takes a folder" in capsys.readouterr().err
+
+
+def test_an_installation_without_streamlit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match=r"needs Streamlit: pip install 'lrbench\[dashboard\]'$"):
+        dashboard(runs=tmp_path)
 
 
 SOCKET = {

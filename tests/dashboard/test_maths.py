@@ -7,8 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from dashboard.maths import LONGEST_TEXT, code_span, is_safe_formula, pieces, with_maths
+from lrbench_dashboard.maths import LONGEST_TEXT, code_span, is_safe_formula, pieces, with_maths
 
 MARKUP = [*"ab1 $\\()[]{}`<>&%#_^*:!|-\n=~\"'.@/", "\\frac", "\\boxed{", "\\(", "\\)", "$$", "$x$"]
 TRICKY = st.lists(st.sampled_from(MARKUP)).map("".join)

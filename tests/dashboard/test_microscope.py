@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lrbench_dashboard import rollout_view
+from lrbench_dashboard.microscope_view import statistics_html
+from lrbench_dashboard.rollout_choice import labels, rollouts_in
+from lrbench_dashboard.rollout_view import DEEP, DEEPEST, HOTTEST, content, heat
+from lrbench_dashboard.step_view import step_html
+from lrbench_dashboard.tokens import token_name, token_text
 from streamlit.testing.v1 import AppTest
 
-from dashboard import rollout_view
-from dashboard.microscope_view import statistics_html
-from dashboard.rollout_choice import labels, rollouts_in
-from dashboard.rollout_view import DEEP, DEEPEST, HOTTEST, content, heat
-from dashboard.step_view import step_html
-from dashboard.tokens import token_name, token_text
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger
 from lrbench.results.microscope import Microscope, RolloutView, open_microscope

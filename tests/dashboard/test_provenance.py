@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lrbench_dashboard.provenance_view import LONGEST_CODE, code_text, difference, size_text
 from streamlit.testing.v1 import AppTest
 
-from dashboard.provenance_view import LONGEST_CODE, code_text, difference, size_text
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import ArmRecord, RecipeRecord
 from lrbench.store.keys import FileHashes

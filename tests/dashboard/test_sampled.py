@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lrbench_dashboard.comparing import Duel, benchmarks_html
 from streamlit.testing.v1 import AppTest
 
-from dashboard.comparing import Duel, benchmarks_html
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.results.board import build_boards

@@ -10,8 +10,7 @@ from streamlit.testing.v1 import AppTest
 def page() -> None:
     """A page with one widget of each kind; runs inside the app's own process."""
     import streamlit as st
-
-    from dashboard import state
+    from lrbench_dashboard import state
 
     state.begin()
     fruit = state.choice("Fruit", {"apple": "Apples", "pear": "Pears"}, key="fruit", default="pear")
@@ -130,7 +129,7 @@ def test_numbers_keep_all_their_digits() -> None:
 
 
 def pages() -> None:
-    from dashboard import state
+    from lrbench_dashboard import state
 
     state.begin()
     state.page_number(3, key="page")
@@ -149,8 +148,7 @@ def test_a_page_that_is_not_there(asked: str) -> None:
 
 def forgetful() -> None:
     import streamlit as st
-
-    from dashboard import state
+    from lrbench_dashboard import state
 
     state.begin()
     fruit = state.choice("Fruit", {"apple": "", "pear": ""}, key="fruit")
@@ -170,7 +168,7 @@ def test_what_is_forgotten_begins_anew_whatever_the_address_holds() -> None:
 
 
 def interrupted() -> None:
-    from dashboard import state
+    from lrbench_dashboard import state
 
     state.begin()
     state.choice("Fruit", {"apple": "", "pear": ""}, key="fruit")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from lrbench_dashboard import theme
 
-from dashboard import theme
 from lrbench.methods.presets import BY_NAME
 
 PAGES = {

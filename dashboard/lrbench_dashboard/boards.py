@@ -1,0 +1,151 @@
+"""What several pages share: choosing a suite and protocol, and how a result is called."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from lrbench.recipe.expanding import point_text
+from lrbench.results.board import Board
+from lrbench.results.protocols import Difference, differing_suites
+from lrbench.results.rows import Row
+from lrbench.results.text import plain
+from lrbench.results.wording import LONGEST_NAME, expert_label
+from lrbench_dashboard import state
+from lrbench_dashboard.loading import Results
+from lrbench_dashboard.text import name_html, names_shown
+
+NOT_BESIDE = "none"
+# Widths in pixels of select boxes: two narrow ones stand side by side on a phone.
+NARROW, WIDE = 180, 380
+
+
+def choose_board(results: Results) -> Board:
+    """The board that the reader picks: results of one suite under one protocol, never more.
+
+    Draws two select boxes where it is called, best in a horizontal container.
+    """
+    if not results.boards:
+        st.html('<p class="lr-note" role="status">Models were made, but none is evaluated yet.</p>')
+        st.stop()
+    suites = {board.suite: plain(board.suite, LONGEST_NAME) for board in results.boards}
+    suite = state.choice("Suite", suites, key="suite", default=_latest(results.boards).suite, width=NARROW)
+    boards = {board.protocol_hash[:12]: board for board in results.boards if board.suite == suite}
+    labels = {token: _protocol_label(board) for token, board in boards.items()}
+    return boards[state.choice("Protocol", labels, key="protocol", width=WIDE)]
+
+
+def choose_rows(board: Board) -> list[Row]:
+    """The rows of one expert, of the arms and recipes chosen; that there is none is said."""
+    experts = {rows[0].expert_weights: rows for rows in board.by_expert.values()}
+    chosen = max(experts, key=lambda weights: len(experts[weights]))
+    with st.expander("Filter by expert, arm, recipe", expanded=state.is_given("arm", "recipe")):
+        if len(experts) > 1:
+            names = {
+                weights: f"{plain(rows[0].expert, 60)} ({len(rows):,} results)"
+                for weights, rows in experts.items()
+            }
+            chosen = state.choice("Expert", names, key="expert", default=chosen)
+        rows = experts[chosen]
+        arms = state.choices("Arms", names_shown(row.arm for row in rows), key="arm")
+        recipes = state.choices("Recipes", names_shown(row.recipe for row in rows), key="recipe")
+    passing = [
+        row for row in rows if (not arms or row.arm in arms) and (not recipes or row.recipe in recipes)
+    ]
+    if not passing:
+        st.html('<p class="lr-note" role="status">No result passes these filters.</p>')
+    return passing
+
+
+def board_of_suite(results: Results, board: Board) -> list[Board]:
+    """The other boards of this board's suite: measured in another way."""
+    return [other for other in results.boards if other.suite == board.suite and other is not board]
+
+
+def show_differing(results: Results, board: Board) -> None:
+    """Where the suite was measured under several protocols: what sets another one apart from this."""
+    others = {other.protocol_hash[:12]: other for other in board_of_suite(results, board)}
+    if not others:
+        return
+    labels = {
+        NOT_BESIDE: "choose a protocol",
+        **{token: _protocol_label(other) for token, other in others.items()},
+    }
+    chosen = state.choice(
+        f"This suite was also measured under {len(others)} other protocol{'s' * (len(others) > 1)}: "
+        "show what differs from",
+        labels,
+        key="differs",
+        default=NOT_BESIDE,
+    )
+    if chosen != NOT_BESIDE:
+        other = others[chosen]
+        st.html(differing_html(differing_suites(board.protocols, other.protocols), board, other))
+
+
+def differing_html(differences: list[Difference], board: Board, other: Board) -> str:
+    """The differing fields of two boards' protocols as a table."""
+    lines = "".join(
+        f'<tr><th scope="row">{name_html(found.field)}</th><td>{name_html(found.first, 200)}</td>'
+        f"<td>{name_html(found.second, 200)}</td><td>{_where(found, board)}</td></tr>"
+        for found in differences
+    )
+    return (
+        '<div class="lr-scroll"><table class="lr-plain"><caption>Results under these protocols are not '
+        'comparable. What differs:</caption><thead><tr><th scope="col">field</th>'
+        f'<th scope="col">{board.protocol_hash[:8]} (shown)</th>'
+        f'<th scope="col">{other.protocol_hash[:8]}</th>'
+        f'<th scope="col">benchmarks</th></tr></thead><tbody>{lines}</tbody></table></div>'
+    )
+
+
+def result_labels(board: Board) -> dict[str, str]:
+    """arm_id -> what a result is called among all of a board: arm, seed, recipe, expert."""
+    experts = {row.expert_weights: expert_label(row, board) for row in _one_per_expert(board)}
+    return {row.arm_id: ", ".join([*row_parts(row), experts[row.expert_weights]]) for row in board.rows}
+
+
+def row_parts(row: Row) -> list[str]:
+    """Arm, recipe, seed and variant of a row, as plain text."""
+    parts = [plain(row.arm, LONGEST_NAME), plain(row.recipe, LONGEST_NAME), *setting_parts(row)]
+    return [*parts, plain(row.variant, LONGEST_NAME)] if row.variant else parts
+
+
+def row_name_html(row: Row) -> str:
+    """What a row is called, as HTML."""
+    return name_html(", ".join(row_parts(row)), 160)
+
+
+def row_link_html(row: Row) -> str:
+    """What a row is called, leading to where it comes from."""
+    where = html.escape(state.link("provenance", arm=row.arm_id))
+    return f'<a href="{where}" target="_self">{row_name_html(row)}</a>'
+
+
+def setting_parts(row: Row) -> list[str]:
+    """The point of a sweep and the seed of a row, as far as it has them, as plain text."""
+    seed = [] if row.seed is None else [f"seed {row.seed}"]
+    return [plain(point_text(row.point), LONGEST_NAME), *seed] if row.point else seed
+
+
+def _one_per_expert(board: Board) -> list[Row]:
+    return [rows[0] for rows in board.by_expert.values()]
+
+
+def _latest(boards: tuple[Board, ...]) -> Board:
+    return max(boards, key=_latest_moment)
+
+
+def _latest_moment(board: Board) -> str:
+    return max(row.recorded_at for row in board.rows)
+
+
+def _protocol_label(board: Board) -> str:
+    count = "1 result" if len(board.rows) == 1 else f"{len(board.rows):,} results"
+    return f"{board.protocol_hash[:8]}, {count}, {_latest_moment(board)[:10]}"
+
+
+def _where(found: Difference, board: Board) -> str:
+    everywhere = set(found.benchmarks) in (set(), set(board.benchmarks))
+    return "all" if everywhere else ", ".join(name_html(name) for name in found.benchmarks)

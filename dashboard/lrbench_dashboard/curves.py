@@ -1,0 +1,177 @@
+"""Training curves: arms over each other by update, seeds thin and their mean thick."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from lrbench.results.records import ArmRecord
+from lrbench.results.rows import Row
+from lrbench.results.text import plain
+from lrbench_dashboard.boards import row_parts
+from lrbench_dashboard.charts import DASHES, Palette
+
+# Name in the ledger -> what the axis says, and whether it spans decades.
+CURVES = {
+    "loss": ("loss, nats per kept step", False),
+    "held_out_perplexity": ("perplexity of held-out solutions", False),
+    "gradient_norm": ("gradient norm", True),
+    "learning_rate": ("learning rate", False),
+}
+# Of one curve; a longer one is shown by the means of as many equal stretches.
+MOST_POINTS = 300
+FEW_POINTS = 20
+# In the text that stands for a chart.
+MOST_NAMED = 6
+HEIGHT = 260
+
+Curve = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve of one row, or the mean over a group's seeds. Values are finite; gaps are left out."""
+
+    row: Row
+    points: Curve
+    mean: bool
+
+
+def lines_of(rows: Iterable[Row], arms: dict[str, ArmRecord], name: str) -> list[Line]:
+    """The curves called `name`, a line per row; a group of several seeds has its mean besides."""
+    groups: dict[tuple[str, ...], list[tuple[Row, Curve]]] = defaultdict(list)
+    for row in rows:
+        curve = arms[row.arm_id].curves.get(name) if row.arm_id in arms else None
+        if curve:
+            groups[row.group].append((row, thinned(curve)))
+    lines = []
+    for members in groups.values():
+        lines += [Line(row, curve, mean=False) for row, curve in members]
+        if len(members) > 1:
+            lines.append(Line(members[0][0], _mean([curve for _, curve in members]), mean=True))
+    return lines
+
+
+def thinned(curve: Curve, most: int = MOST_POINTS) -> Curve:
+    """The curve without its non-finite values, by means of equal stretches where it has over `most`."""
+    finite = [(update, value) for update, value in curve if math.isfinite(value)]
+    if len(finite) <= most:
+        return finite
+    width = -(-len(finite) // most)
+    stretches = [finite[start : start + width] for start in range(0, len(finite), width)]
+    return [
+        (sum(update for update, _ in part) / len(part), sum(value for _, value in part) / len(part))
+        for part in stretches
+    ]
+
+
+def without_numbers(rows: Iterable[Row], arms: dict[str, ArmRecord]) -> list[str]:
+    """One sentence per curve that holds values which are no numbers."""
+    found = []
+    for row in rows:
+        for name, curve in arms[row.arm_id].curves.items() if row.arm_id in arms else ():
+            count = sum(not math.isfinite(value) for _, value in curve)
+            if name in CURVES and count:
+                found.append(
+                    f"{', '.join(row_parts(row))}: {name} is not finite at {count} of {len(curve)} updates."
+                )
+    return found
+
+
+def show_curve(lines: Sequence[Line], name: str, palette: Palette) -> None:
+    """Draw one chart."""
+    named = dict.fromkeys(_name(line) for line in lines)
+    alt = f"{CURVES[name][0]} by update, of {'; '.join(list(named)[:MOST_NAMED])}"
+    st.vega_lite_chart(curve_spec(lines, name, palette), width="stretch", theme="streamlit", alt=alt)
+
+
+def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, Any]:
+    """The chart as a Vega-Lite specification."""
+    title, decades = CURVES[name]
+    averaged = {line.row.group for line in lines if line.mean}
+    values: list[dict[str, Any]] = []
+    for line in lines:
+        thin = not line.mean and line.row.group in averaged
+        same = {
+            "line": f"{line.row.arm_id}{'/mean' if line.mean else ''}",
+            "name": _name(line),
+            "color": palette.color(line.row.arm),
+            "width": 1 if thin else 2,
+            "opacity": 0.45 if thin else 1,
+            "dash": palette.place(line.row.recipe) % len(DASHES),
+        }
+        values += [
+            {"update": update, "value": value, **same}
+            for update, value in line.points
+            if value > 0 or not decades
+        ]
+    updates = [value["update"] for value in values]
+    smallest = min((value["value"] for value in values), default=0.0)
+    largest = max((value["value"] for value in values), default=1.0)
+    spread = largest > 20 * smallest > 0
+    scale: dict[str, Any] = {"type": "log"} if decades and spread else {"zero": False}
+    return {
+        "data": {"values": values},
+        "height": HEIGHT,
+        "mark": {"type": "line", "interpolate": "linear", "tooltip": True, "point": _sparse(lines)},
+        "encoding": {
+            "x": {
+                "field": "update",
+                "type": "quantitative",
+                "title": "update",
+                "axis": {"grid": False},
+                "scale": {"domain": [min(updates, default=0), max(updates, default=1)], "nice": False},
+            },
+            "y": {
+                "field": "value",
+                "type": "quantitative",
+                "title": title,
+                "scale": {**scale, "domain": [smallest, largest]},
+            },
+            "color": {"field": "color", "type": "nominal", "scale": None},
+            "detail": {"field": "line", "type": "nominal"},
+            "strokeWidth": {"field": "width", "type": "quantitative", "scale": None},
+            "strokeDash": {
+                "field": "dash",
+                "type": "ordinal",
+                "scale": {"domain": list(range(len(DASHES))), "range": [*DASHES]},
+                "legend": None,
+            },
+            "opacity": {"field": "opacity", "type": "quantitative", "scale": None},
+            "tooltip": [
+                {"field": "name", "type": "nominal", "title": "result"},
+                {"field": "update", "type": "quantitative"},
+                {"field": "value", "type": "quantitative", "format": ".4~g", "title": title},
+            ],
+        },
+    }
+
+
+def _sparse(lines: Sequence[Line]) -> bool:
+    """Whether the values are so few that each is seen better with a dot."""
+    return max((len(line.points) for line in lines), default=0) <= FEW_POINTS
+
+
+def _name(line: Line) -> str:
+    parts = row_parts(line.row)
+    if line.mean:
+        parts = [*parts[:2], *filter(None, [plain(line.row.variant)]), "mean over seeds"]
+    return ", ".join(parts)
+
+
+def _mean(curves: Sequence[Curve]) -> Curve:
+    """The mean where all have a value at the same update."""
+    at: dict[float, list[float]] = defaultdict(list)
+    for curve in curves:
+        for update, value in curve:
+            at[update].append(value)
+    return [
+        (update, sum(values) / len(values))
+        for update, values in sorted(at.items())
+        if len(values) == len(curves)
+    ]

@@ -1,0 +1,80 @@
+"""Stages, hashes and facts of a result as HTML, and its texts made fit for a block of code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from lrbench.results.provenance import StageFound, State
+from lrbench.results.text import plain, size_text
+from lrbench.results.wording import duration_text
+from lrbench_dashboard.look import table_html
+from lrbench_dashboard.text import name_html
+
+LONGEST_CODE = 60_000
+MOST_DIFF_LINES = 4_000
+NOTHING = "–"
+STATES = {
+    State.WHOLE: ("●", "whole: every byte verified"),
+    State.THERE: ("◐", "there: names and sizes are right, content not read"),
+    State.DAMAGED: ("▲", "damaged"),
+    State.MISSING: ("○", "missing"),
+}
+
+
+def stages_html(stages: Sequence[StageFound]) -> str:
+    """The chain of stages with what the store says of each."""
+    lines = []
+    for stage in stages:
+        mark, words = STATES[stage.state]
+        shown = f"{mark} {stage.state}"
+        reason = f'<div class="lv-reason">{name_html(stage.reason, 300)}</div>' if stage.reason else ""
+        lines.append(
+            [
+                f"{name_html(stage.label)}",
+                f'<span class="lv-state lv-{stage.state}" title="{words}">{shown}</span>{reason}',
+                hash_html(stage.key),
+                NOTHING if stage.version is None else f"{stage.version}",
+                hash_html(stage.content_hash),
+                NOTHING if stage.seconds is None else duration_text(stage.seconds),
+                NOTHING if stage.size is None else size_text(stage.size),
+                name_html(stage.created_at[:16].replace("T", " ")) or NOTHING,
+            ]
+        )
+    head = ["stage", "state", "key", "version", "content", "time", "size", "finished, UTC"]
+    seen = {stage.state for stage in stages}
+    legend = "; ".join(f"{mark} {words}" for state, (mark, words) in STATES.items() if state in seen)
+    return (
+        table_html(head, lines, "The stages behind this result", "lv-stages")
+        + f'<p class="lv-caption">{legend}.</p>'
+    )
+
+
+def facts_html(facts: Mapping[str, str], label: str) -> str:
+    """Names and values, whatever they hold."""
+    lines = [[name_html(name, 200), f"<code>{name_html(value, 400)}</code>"] for name, value in facts.items()]
+    return table_html([], lines, label, "lv-facts")
+
+
+def hash_html(digest: str) -> str:
+    """The first characters of a hash; the whole of it when pointed at."""
+    if not digest:
+        return NOTHING
+    return f'<code class="lv-hash" title="{name_html(digest, 200)}">{name_html(digest[:12])}</code>'
+
+
+def code_text(text: str, longest: int = LONGEST_CODE) -> str:
+    """A text for a block of code: invisible characters spelt out, cut with a last line that says so."""
+    lines = text[:longest].split("\n")
+    shown = "\n".join(plain(line, len(line) * 10 + 1).replace("\\x09", "\t") for line in lines)
+    left = len(text) - longest
+    return shown if left <= 0 else f"{shown}\n… {left:,} more characters: download the whole"
+
+
+def difference(first: str, second: str, names: tuple[str, str]) -> str:
+    """How two recipes differ, as a unified diff of few lines; empty where they are equal."""
+    before, after = first.splitlines(), second.splitlines()
+    if len(before) + len(after) > MOST_DIFF_LINES:
+        return f"The recipes have {len(before):,} and {len(after):,} lines: too many to compare here."
+    lines = difflib.unified_diff(before, after, *names, n=2, lineterm="")
+    return "\n".join(plain(line, 400) for line in lines)

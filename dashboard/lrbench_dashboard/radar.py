@@ -1,0 +1,47 @@
+"""Two results over the benchmarks as a radar, from 0 to 100 percent on every axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lrbench.results.board import Board
+from lrbench.results.rows import Row
+from lrbench.results.text import plain
+from lrbench_dashboard.theme import arm_color
+
+
+def radar_options(
+    board: Board, first: Row, second: Row, names: tuple[str, str], dark: bool
+) -> dict[str, Any]:
+    """The chart as ECharts takes it; benchmarks that one of them lacks are left out."""
+    shared = [name for name in board.benchmarks if name in first.cells and name in second.cells]
+    ink, line = ("#a8a29e", "#2e323a") if dark else ("#57534e", "#e7e5e4")
+    series = []
+    for row, name, dash in ((first, names[0], "solid"), (second, names[1], [4, 3])):
+        color = arm_color(row.arm, dark)
+        series.append(
+            {
+                "name": name,
+                "value": [round(100 * row.cells[benchmark].accuracy.value, 1) for benchmark in shared],
+                "lineStyle": {"color": color, "type": dash, "width": 2},
+                "itemStyle": {"color": color},
+                "areaStyle": {"color": color, "opacity": 0.08},
+                "symbolSize": 5,
+            }
+        )
+    return {
+        "animation": False,
+        "legend": {"bottom": 0, "textStyle": {"color": ink}, "itemWidth": 22},
+        "tooltip": {"show": False},
+        "radar": {
+            "indicator": [{"name": plain(name, 24), "min": 0, "max": 100} for name in shared],
+            "radius": "62%",
+            "center": ["50%", "46%"],
+            "splitNumber": 4,
+            "axisName": {"color": ink},
+            "splitLine": {"lineStyle": {"color": line}},
+            "axisLine": {"lineStyle": {"color": line}},
+            "splitArea": {"show": False},
+        },
+        "series": [{"type": "radar", "data": series}],
+    }

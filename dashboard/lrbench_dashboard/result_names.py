@@ -1,0 +1,43 @@
+"""What results are called where any of the ledger can be chosen, measured or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.text import plain
+from lrbench.results.variations import PLAIN, variations
+from lrbench_dashboard.loading import Results
+
+LONGEST = 40
+
+
+def name_of(record: ArmRecord | ScoreRecord, variant: str = "") -> str:
+    """`lightr, quickstart, seed 0, 2026-11-21`, with where it stands in a sweep and what sets it apart.
+
+    On one line, as text.
+    """
+    parts = [plain(record.arm, LONGEST), plain(record.recipe, LONGEST)]
+    parts += [] if record.seed is None else [f"seed {record.seed}"]
+    parts += [
+        f"{plain(str(name), LONGEST)} {plain(str(value), LONGEST)}" for name, value in record.point.items()
+    ]
+    parts += [plain(variant, LONGEST)] if variant else []
+    return ", ".join([*parts, record.recorded_at[:10]])
+
+
+def result_names(results: Results) -> dict[str, str]:
+    """arm_id -> name of everything made or measured, the latest first."""
+    return _names(results.stamp, results)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _names(stamp: Any, _results: Results) -> dict[str, str]:  # noqa: ARG001 - the key of the cache
+    contents = _results.contents
+    named: dict[str, ArmRecord | ScoreRecord] = {score.arm_id: score for score in contents.scores}
+    named |= {arm.arm_id: arm for arm in contents.arms}
+    varied = variations(contents.arms, {score.arm_id: score.expert_weights for score in contents.scores})
+    latest_first = sorted(named.items(), key=lambda item: item[1].recorded_at, reverse=True)
+    return {arm_id: name_of(record, varied.get(arm_id, PLAIN).words) for arm_id, record in latest_first}
