@@ -19,6 +19,7 @@ from lrbench.board_printing import TableFormat, print_results
 from lrbench.dashboard_command import dashboard
 from lrbench.ending import run_to_end, write_crash_report
 from lrbench.errors import InterruptedRunError, LrbenchError, OutputError, UserError
+from lrbench.init_command import init
 from lrbench.options import EXPERIMENTS, RUNS, EditionName, On, Overrides, RecipePath, Runs
 from lrbench.output import complain, tell
 from lrbench.pipeline.probing import ITEMS
@@ -66,6 +67,9 @@ def options(
     ] = False,
 ) -> None:
     """Did this fine-tuning trick really help? Declared experiments, measured side by side."""
+
+
+app.command()(init)
 
 
 @app.command()
@@ -274,7 +278,9 @@ app.command()(status)
 
 @app.command()
 def study(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study in experiments/, or its file.")],
+    study: Annotated[
+        str | None, typer.Argument(metavar="STUDY", help="A study's name or file; lists them if not given.")
+    ] = None,
     edition: Annotated[EditionName, typer.Option("--edition", help="Which models.")] = EditionName.EMBEDDED,
     out: Tables = TABLES,
     on: On = None,
@@ -283,9 +289,13 @@ def study(
     """Run what is missing of a study, then make its tables."""
     from lrbench.pipeline.bars import TerminalReporter
     from lrbench.pipeline.studying import run_edition
-    from lrbench.recipe.study import find_study, load_study
+    from lrbench.recipe.study import find_study, known_studies, load_study
     from lrbench.results.console import Screen
 
+    if study is None:
+        for name, file in sorted(known_studies(EXPERIMENTS).items()):
+            tell(f"{name}: {load_study(file, (edition.value,))[edition.value].title}")
+        return
     loaded = load_study(find_study(study, EXPERIMENTS), (edition.value,))[edition.value]
     where = [] if on is None else ["--on", on]
     elsewhere = [*where, *([] if runs == RUNS else ["--runs", str(runs)])]
@@ -302,7 +312,7 @@ def study(
 @app.command()
 def tables(
     studies: Annotated[
-        list[str] | None, typer.Argument(metavar="[STUDY]...", help="Studies in experiments/; all of them.")
+        list[str] | None, typer.Argument(metavar="[STUDY]...", help="Studies; else all in experiments/.")
     ] = None,
     edition: Annotated[
         EditionName | None, typer.Option("--edition", help="Which models; both if not given.")
@@ -316,7 +326,10 @@ def tables(
     names = (edition.value,) if edition else EDITIONS
     files = [find_study(name, EXPERIMENTS) for name in studies or ()] or study_files(EXPERIMENTS)
     if not files:
-        raise UserError(f"no study in {EXPERIMENTS}/; change to the project's folder, or name a study's file")
+        raise UserError(
+            f"no study in {EXPERIMENTS}/; name one, such as `lrbench tables main_results`, or change to a "
+            "folder that `lrbench init` has laid out"
+        )
     loaded = [load_study(file, names) for file in files]
     _print_tables([editions[name] for name in names for editions in loaded], runs, out)
 

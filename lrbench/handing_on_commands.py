@@ -64,7 +64,7 @@ def bundle(
         list[str],
         typer.Argument(
             metavar="NAME... [KEY=VALUE]...",
-            help="A study in experiments/, or recipes with results; with overrides, one run with them.",
+            help="A study, or recipes with results; with overrides, one run with them.",
         ),
     ],
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file, such as results.tar.gz.")],

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 RecipePath = Annotated[
-    Path, typer.Argument(metavar="RECIPE", help="A recipe, for example recipes/quickstart.yaml.")
+    Path, typer.Argument(metavar="RECIPE", help="A recipe's file, or the name of one that ships: quickstart.")
 ]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Fields to set, such as seed=1.")

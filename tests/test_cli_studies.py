@@ -76,7 +76,10 @@ def test_tables_of_an_empty_ledger_name_the_commands_and_leave_the_runs_folder_a
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("study", "smal"), "no study `smal` in experiments/; known are small; did you mean `small`?"),
+        (
+            ("study", "smal"),
+            "no study `smal` in experiments/, and none that ships; known are ablations, ",
+        ),
         (("tables", "absent.yaml"), "absent.yaml: no such file"),
     ],
 )
@@ -93,10 +96,16 @@ def test_a_study_that_is_not_there_is_one_message(
 def test_without_any_study_it_says_where_it_looked(tmp_path: Path) -> None:
     found = lrbench("tables", cwd=tmp_path)
     assert found.returncode == 2
-    assert (
-        found.stderr.strip()
-        == "no study in experiments/; change to the project's folder, or name a study's file"
+    assert found.stderr.strip() == (
+        "no study in experiments/; name one, such as `lrbench tables main_results`, or change to a folder "
+        "that `lrbench init` has laid out"
     )
+
+
+def test_without_a_name_studies_are_listed(project: Path) -> None:
+    lines = lrbench("study", cwd=project).stdout.splitlines()
+    assert lines == sorted(lines)
+    assert {"small: Small", "ablations: Ablations"} <= set(lines)
 
 
 @pytest.mark.parametrize("study", STUDIES)

@@ -18,6 +18,7 @@ DASHBOARD = sorted((ROOT / "dashboard" / "lrbench_dashboard").rglob("*.py"))
 LAYERS = [
     ["errors"],
     ["store"],
+    ["shipped"],
     ["embedded"],
     ["data"],
     ["grading"],
@@ -39,6 +40,7 @@ LAYERS = [
         "dashboard_command",
         "file_commands",
         "handing_on_commands",
+        "init_command",
         "keeping_commands",
         "mlflow_commands",
         "status_command",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from lrbench.errors import RecipeError
 from lrbench.methods.sources import Greedy
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.recipe.arms import Arm, resolve_arms
+from lrbench.recipe.editor_schema import editor_schema
 from lrbench.recipe.loading import load_with_warnings
 from lrbench.recipe.schema import Recipe
 from lrbench.recipe.study import load_study
@@ -55,8 +58,9 @@ def planned(tmp_path: Path) -> Any:
 def test_a_shipped_recipe_is_planned(path: Path, planned: Any) -> None:
     plan = planned(path)
     assert plan.stages
+    text = path.read_text()
     # The command in its first comment is the one that runs it.
-    assert f"#   make experiment RECIPE={path.relative_to(REPOSITORY)}\n" in path.read_text()
+    assert f"#   make experiment RECIPE={path.relative_to(REPOSITORY)}\n" in text
 
 
 def test_the_recipe_of_a_model_that_is_yet_to_be_made_says_how(
@@ -66,6 +70,16 @@ def test_the_recipe_of_a_model_that_is_yet_to_be_made_says_how(
     with pytest.raises(RecipeError, match=r"smollm2-135m-instruct.*; `make smollm2` makes it") as told:
         load_with_warnings(SMOLLM2)
     assert len(str(told.value).splitlines()) <= 2
+
+
+def test_the_first_line_of_every_recipe_leads_editors_to_the_schema_which_is_that_of_now() -> None:
+    recipes = REPOSITORY / "recipes"
+    schema = recipes / "recipe.schema.json"
+    remedy = "`.venv/bin/lrbench schema > recipes/recipe.schema.json` writes it"
+    assert json.loads(schema.read_text()) == json.loads(json.dumps(editor_schema())), remedy
+    for path in recipes.rglob("*.yaml"):
+        place = os.path.relpath(schema, path.parent)
+        assert path.read_text().partition("\n")[0] == f"# yaml-language-server: $schema={place}", path
 
 
 def test_names_of_recipes_are_their_own() -> None:

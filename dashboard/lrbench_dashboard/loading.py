@@ -114,7 +114,7 @@ def _tell_empty(runs: Path) -> None:
         '<section class="lr-empty"><h2>No results yet</h2>'
         f"<p>Nothing is recorded in <code>{text_html(str(runs))}</code>. This makes the first results, in "
         "about a minute, with models that ship inside the package:</p>"
-        f"<pre>lrbench run recipes/quickstart.yaml --runs {text_html(shlex.quote(str(runs)))}</pre>"
+        f"<pre>lrbench run quickstart --runs {text_html(shlex.quote(str(runs)))}</pre>"
         "<p><code>lrbench plan RECIPE</code> says what a recipe would do before it does it. "
         "This page shows results as soon as they are recorded: reload it then.</p></section>"
     )

@@ -12,6 +12,7 @@ from lrbench.errors import FieldError
 from lrbench.recipe.checks import Finding, ignored_settings, misfits
 from lrbench.recipe.claims import wrong_claims
 from lrbench.recipe.extending import Extending
+from lrbench.recipe.finding import found_recipe
 from lrbench.recipe.identity import recipe_hash
 from lrbench.recipe.interpolating import interpolate
 from lrbench.recipe.known import unknown_things
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe in the file `path` with everything it extends, and `overrides` (`key.path=value`) applied.
 
+    `path` may also be the name of a recipe that ships (`recipe.finding`).
+
     Settings of this file or of an override that have no effect are logged as warnings. Nothing is read but
     the recipe files; models and problem files are only looked for.
 
@@ -50,7 +53,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe, list[str]]:
     """`load_recipe`, with the warnings returned for a caller who shows them itself."""
-    source = os.fspath(path)
+    source = found_recipe(os.fspath(path))
     problems: list[Problem] = []
     written = _read(source, overrides, problems)
     if written is None:
@@ -88,13 +91,14 @@ def telling_where(path: str | Path, overrides: Sequence[str] = ()) -> Iterator[N
     try:
         yield
     except FieldError as error:
-        written = _read(os.fspath(path), overrides, [])
+        source = found_recipe(os.fspath(path))
+        written = _read(source, overrides, [])
         if written is None:
             raise
         # A swept field has its value in one of the variants, and may have another outside the sweep.
         recipes = [variant.recipe for variant in written_variants(written, [])]
         asking = next((recipe for recipe in recipes if _asks(recipe, error)), written)
-        raise recipe_error(_placed([(error.path, error.reason)], asking), os.fspath(path)) from error
+        raise recipe_error(_placed([(error.path, error.reason)], asking), source) from error
 
 
 def _asks(written: Fields, error: FieldError) -> bool:

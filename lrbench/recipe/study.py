@@ -22,6 +22,7 @@ from lrbench.recipe.arms import resolve_arms
 from lrbench.recipe.claims import parse_claim
 from lrbench.recipe.expanding import expand
 from lrbench.recipe.files import UnreadableFileError, read_file
+from lrbench.recipe.finding import spoken_recipe
 from lrbench.recipe.identity import recipe_hash
 from lrbench.recipe.loading import load_with_warnings
 from lrbench.recipe.messages import Path as FieldPath
@@ -36,6 +37,7 @@ from lrbench.recipe.messages import (
 )
 from lrbench.recipe.nodes import Fields, find, key_position, plain, value_position
 from lrbench.recipe.schema import Recipe
+from lrbench.shipped.places import STUDIES
 from lrbench.suites.suite import suite_of
 
 EDITIONS = ("paper", "embedded")
@@ -114,7 +116,7 @@ class Study(Section):
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A recipe as a study declares it. `path` is from the working directory, for commands.
+    """A recipe as a study declares it. `path` is for commands: from the working directory, or a name.
 
     `arms` are those of its arms that the study shows, in the study's order.
     """
@@ -165,19 +167,24 @@ def study_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.yaml"))
 
 
+def known_studies(folder: Path) -> dict[str, Path]:
+    """Every study by its name: those in `folder`, and those that ship and have another name."""
+    return {file.stem: file for place in (STUDIES, folder) for file in study_files(place)}
+
+
 def find_study(name: str, folder: Path) -> Path:
-    """The file of the study `name`, or of one given by its path.
+    """The file of the study `name`, in `folder` or among those that ship, or of one given by its path.
 
     Raises `RecipeError` where there is none.
     """
     if name.endswith((".yaml", ".yml")) or os.sep in name:
         return Path(name)
-    known = [file.stem for file in study_files(folder)]
+    known = known_studies(folder)
     if name in known:
-        return folder / f"{name}.yaml"
-    there = f"known are {', '.join(map(printable, known))}" if known else "there are none"
+        return known[name]
     raise RecipeError(
-        f"no study `{excerpt(name)}` in {printable(str(folder))}/; {there}{did_you_mean(name, known)}"
+        f"no study `{excerpt(name)}` in {printable(str(folder))}/, and none that ships; "
+        f"known are {', '.join(map(printable, sorted(known)))}{did_you_mean(name, sorted(known))}"
     )
 
 
@@ -290,7 +297,7 @@ class _Loading:
                     self._add((*at, "recipes", place), message)
                     break
             earlier.append((what, set(arms)))
-            yield LoadedRecipe(path, named.overrides, recipe, arms)
+            yield LoadedRecipe(spoken_recipe(path), named.overrides, recipe, arms)
 
     def _check_amateurs(self, recipes: tuple[LoadedRecipe, ...], at: FieldPath) -> None:
         """Refuse a gap between an expert and no amateur."""

@@ -50,7 +50,7 @@ def check_servable(runs: Path, port: int) -> None:
         advice = (
             f"make it from the ledger with `lrbench rebuild --runs {shlex.quote(str(runs))}`"
             if ledger.exists()
-            else "run a recipe first, for example `lrbench run recipes/quickstart.yaml`"
+            else "run a recipe first, for example `lrbench run quickstart`"
         )
         raise UserError(f"{without_secrets(str(file))}: there is no MLflow store yet; {advice}")
     if file is not None:

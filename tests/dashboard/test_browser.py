@@ -187,6 +187,6 @@ def test_without_results_the_page_says_what_to_run(tmp_path: Path, chromium: Any
         view.go(address)
         view.keep_picture("empty-420-light")
         assert "No results yet" in view.text
-        assert f"lrbench run recipes/quickstart.yaml --runs {tmp_path / 'absent'}" in view.text
+        assert f"lrbench run quickstart --runs {tmp_path / 'absent'}" in view.text
         assert view.complaints == []
         assert view.width_used <= 420

@@ -27,7 +27,7 @@ def test_without_results_every_page_says_what_to_run(tmp_path: Path, open_page: 
         for page in PAGES:
             app = open_page(runs, page)
             assert not app.exception
-            assert f"lrbench run recipes/quickstart.yaml --runs {runs}</pre>" in bodies(app)
+            assert f"lrbench run quickstart --runs {runs}</pre>" in bodies(app)
             assert "lrbench plan" in bodies(app)
     assert not (tmp_path / "absent").exists()
 

@@ -55,7 +55,7 @@ def texts(open_page: Callable[..., AppTest], tmp_path: Path) -> Callable[[], str
 
 
 def test_where_nothing_ran_the_page_says_what_to_type(texts: Callable[[], str]) -> None:
-    assert "make experiment RECIPE=recipes/quickstart.yaml" in texts()
+    assert "lrbench run quickstart" in texts()
 
 
 def test_a_run_under_way_says_how_far_it_is(

@@ -187,10 +187,20 @@ def test_a_study_is_found_by_its_name_or_its_file(written, tmp_path):
     assert find_study("elsewhere/x.yaml", tmp_path) == Path("elsewhere/x.yaml")
     with pytest.raises(RecipeError, match=r"no study `studdy` in .*did you mean `study`"):
         find_study("studdy", tmp_path)
-    with pytest.raises(RecipeError, match="there are none"):
+    with pytest.raises(RecipeError, match=r"nowhere/, and none that ships; known are ablations, "):
         find_study("study", tmp_path / "nowhere")
     with pytest.raises(RecipeError, match="no such file"):
         load_study(find_study("absent.yaml", tmp_path))
+
+
+def test_a_study_that_ships_is_found_from_anywhere_and_its_recipes_are_named_shortly(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    loaded = load_study(find_study("ablations", Path("experiments")))
+    assert [source.path for source in loaded["embedded"].recipes] == ["embedded_ablations"]
+    own = tmp_path / "experiments" / "ablations.yaml"
+    own.parent.mkdir()
+    own.write_text("")
+    assert find_study("ablations", Path("experiments")) == Path("experiments/ablations.yaml")
 
 
 def test_every_study_that_is_shipped_loads_with_its_recipes(monkeypatch):

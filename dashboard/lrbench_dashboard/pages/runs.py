@@ -44,7 +44,7 @@ def show_runs() -> None:
     if not found:
         st.html(
             '<div class="lr-empty"><p>No run has left a word here yet. Start one, and watch it:</p>'
-            "<pre>make experiment RECIPE=recipes/quickstart.yaml</pre></div>"
+            "<pre>lrbench run quickstart</pre></div>"
         )
     for number, status in enumerate(found):
         st.html(status_html(status, at))

@@ -157,16 +157,16 @@ def write_study_bundle(edition: LoadedEdition, runs: Path, to: Path) -> Bundled:
 
 
 def bundle_by_name(names: Sequence[str], edition: str, studies: Path, runs: Path, to: Path) -> Bundled:
-    """Bundle the study in the folder `studies` that is called so, or recipes by their names.
+    """Bundle the study in the folder `studies`, or that ships, that is called so, or recipes by their names.
 
     Among the names may be overrides, `KEY=VALUE`, of one recipe.
     """
-    from lrbench.recipe.study import find_study, load_study, study_files
+    from lrbench.recipe.study import known_studies, load_study
 
     overrides = [name for name in names if "=" in name]
     names = [name for name in names if "=" not in name]
-    if len(names) == 1 and not overrides and names[0] in {file.stem for file in study_files(studies)}:
-        loaded = load_study(find_study(names[0], studies), (edition,))[edition]
+    if len(names) == 1 and not overrides and (study := known_studies(studies).get(names[0])):
+        loaded = load_study(study, (edition,))[edition]
         return write_study_bundle(loaded, runs, to)
     return write_bundle(names, runs, to, overrides)
 
