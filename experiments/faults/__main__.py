@@ -15,6 +15,7 @@ from typing import Any
 
 from experiments.faults.artifacts import Artifacts
 from experiments.faults.campaign import Kind, attempt_one, campaign
+from experiments.faults.clusters import Clusters
 from experiments.faults.hostile import HostileModels, HostileServers
 from experiments.faults.hostile_files import HostileBundles, HostileData
 from experiments.faults.kills import Kills
@@ -37,6 +38,7 @@ KINDS: tuple[Kind, ...] = (
     HostileBundles(),
     Together(),
     Workers(),
+    Clusters(),
     Kills(),
 )
 

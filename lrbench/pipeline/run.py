@@ -86,7 +86,10 @@ def run_recipe(
         failed: dict[str, Cause] = {}
         if not helpers.is_elsewhere:
             work, failed = preflight(plan, store, workspaces.of)
-        runner = Runner(store, workspaces, watcher, {stage.key for stage in waiting}, failed, helpers)
+        is_alone = recipe.runtime.workers == 1
+        runner = Runner(
+            store, workspaces, watcher, {stage.key for stage in waiting}, failed, helpers, is_alone
+        )
         for line in _remarks(plan, waiting, store):
             reporter.say(line)
         ledger = Ledger(runs / "ledger")

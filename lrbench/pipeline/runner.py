@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from lrbench.errors import LrbenchError, NothingKeptError, RunError
 from lrbench.pipeline.canary import PromptCanary
 from lrbench.pipeline.environment import environment
 from lrbench.pipeline.failures import Cause, Failure, ends_run, words_of
+from lrbench.pipeline.following import Following
 from lrbench.pipeline.helpers import NOBODY, Helpers
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.progress import Reporter
@@ -49,8 +51,14 @@ class Workspaces:
         assert self._current is not None
         return self._current
 
+    def stop_answering(self) -> None:
+        """Have nothing written ahead any more."""
+        if self._current is not None:
+            self._current.answering.close()
+
     def forget(self) -> None:
         """Let go of the models held: a stage that failed may have left its adapter on one."""
+        self.stop_answering()
         self._current = None
 
 
@@ -65,10 +73,12 @@ class Runner:
         waiting: Collection[str],
         failed: dict[str, Cause],
         helpers: Helpers = NOBODY,
+        is_alone: bool = True,
     ) -> None:
         """`waiting` has the keys of what is not finished yet; `failed` says what cannot be, and grows.
 
-        What `helpers` take is left to them, and what they could not make is not tried again.
+        What `helpers` take is left to them, and what they could not make is not tried again. Where it is not
+        alone, this process takes little ahead of its turn.
         """
         self.store = store
         self.workspaces = workspaces
@@ -80,6 +90,7 @@ class Runner:
         self.artifacts: dict[str, Artifact] = {}
         self.canaries: dict[str, PromptCanary] = defaultdict(PromptCanary)
         self.worked = 0
+        self._following = Following(store, is_alone)
         self._told: set[str] = set()
 
     def settle(self, arms: Sequence[ArmPlan]) -> Iterator[ArmPlan]:
@@ -89,6 +100,12 @@ class Runner:
         works on are waited for when nothing else can be done.
         """
         left = list(arms)
+        try:
+            yield from self._settle(left)
+        finally:
+            self._let_go()
+
+    def _settle(self, left: list[ArmPlan]) -> Iterator[ArmPlan]:
         while left:
             held: dict[str, Stage] = {}
             for arm in left:
@@ -117,7 +134,9 @@ class Runner:
             if behind:
                 self.failed[stage.key] = behind[0]
                 continue
-            if stage.key in held or any(key not in self.artifacts for key in _needed(stage)):
+            # What answers those that were taken ahead is of use for nothing else.
+            is_due = not self._following or stage.key in self._following
+            if not is_due or stage.key in held or not self._has_inputs(stage):
                 is_settled = False
                 continue
             worked = self.worked
@@ -164,15 +183,25 @@ class Runner:
             if stage.key in self.helpers.failed:
                 self._fail(stage, arm, self.helpers.failed[stage.key])
                 return True
-            with self.store.lock(stage.name, stage.key) as held:
+            is_ahead = stage.key in self._following
+            with self._following.lock(stage) as held:
                 if not held:
                     return False
-                artifact = self.store.find(stage.name, stage.key) or self._make(stage, arm)
+                artifact = self.store.find(stage.name, stage.key) or self._make(stage, arm, is_ahead)
         self.canaries[arm.expert.identity].after(stage, artifact)
         self.artifacts[stage.key] = artifact
         return True
 
-    def _make(self, stage: Stage, arm: ArmPlan) -> Artifact:
+    def _has_inputs(self, stage: Stage) -> bool:
+        return all(key in self.artifacts for key in _needed(stage))
+
+    def _can_follow(self, stage: Stage) -> bool:
+        """Whether the stage can be made now, from the beginning."""
+        is_open = stage.key not in self.artifacts and stage.key not in self.failed
+        earlier = any(self.store.exists(stage.name, key) for key in stage.earlier_keys)
+        return is_open and stage.key not in self.helpers.failed and self._has_inputs(stage) and not earlier
+
+    def _make(self, stage: Stage, arm: ArmPlan, is_ahead: bool) -> Artifact:
         stage.check(self.artifacts)
         workspace = self.workspaces.of(arm)
         read = {**stage.behind, **stage.inputs}
@@ -184,7 +213,10 @@ class Runner:
         canary = self.canaries[arm.expert.identity].before(stage, workspace)
         draft = self.store.draft(stage.name, stage.version, stage.key, stage.identity, keys)
         progress = self.reporter.begin(stage.label, stage.size)
-        padding = workspace.engines.count_padding()
+        # Of stages in one queue what was computed is told of all together.
+        padding = workspace.engines.padding if is_ahead else workspace.engines.count_padding()
+        others = {other.key: other for other in arm.stages() if other.key != stage.key}
+        workspace.answering.follow = partial(self._following.after, stage, others.values(), self._can_follow)
         try:
             statistics = stage.work(draft, inputs, workspace, progress)
         except (RuntimeError, MemoryError) as error:
@@ -207,6 +239,7 @@ class Runner:
 
     def _note(self, stage: Stage, arm: ArmPlan, error: Exception) -> None:
         """Remember that the stage failed. Raises `error` where nothing else can be done either."""
+        self._let_go()
         if isinstance(error, OSError) and ends_run(error):
             raise storage_error(error, self.store.root) from error
         if not isinstance(error, LrbenchError) and (limit := limit_reached(error)):
@@ -216,6 +249,10 @@ class Runner:
         if not isinstance(error, NothingKeptError):
             self.workspaces.forget()
         self._fail(stage, arm, Cause.of(words_of(stage), error))
+
+    def _let_go(self) -> None:
+        self._following.let_go()
+        self.workspaces.stop_answering()
 
     def _fail(self, stage: Stage, arm: ArmPlan, cause: Cause) -> None:
         self.failed[stage.key] = cause

@@ -200,7 +200,7 @@ def settled(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> Runner:
     place, name = place_of(runs, plan.recipe.name), plan.recipe.name
     watcher = Watcher(reporter, place, name, waiting, len(plan.stages), is_worker=True)
     with watched(watcher, runs):
-        runner = Runner(store, workspaces, watcher, frozenset(), failed)
+        runner = Runner(store, workspaces, watcher, frozenset(), failed, is_alone=False)
         for _ in runner.settle(plan.arms):
             pass
     return runner

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.models.source import LocatedModel
+from lrbench.pipeline.holding.answering import KeptAnswering
 from lrbench.pipeline.holding.engines import Engines
 from lrbench.pipeline.holding.machine import Machine
 from lrbench.pipeline.holding.model import HeldModel
@@ -32,6 +33,7 @@ class Workspace:
         self.machine = Machine(runtime)
         self.expert = HeldModel(expert, self.machine)
         self.engines = Engines(self.expert, largest_rank)
+        self.answering = KeptAnswering()
         self._beside: dict[tuple[LocatedModel, Path | None], HeldModel] = {}
         self._read: dict[str, tuple[str, Any]] = {}
 

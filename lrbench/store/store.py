@@ -111,6 +111,16 @@ class Store:
                 return False
             return True
 
+    def is_begun(self, stage: str, key: str) -> bool:
+        """Whether something of the artifact is there, finished or not; reads no content.
+
+        Raises:
+            StoreError: the system refused to read.
+        """
+        final = self._directory(stage, key)
+        with storage_errors(final):
+            return final.exists() or final.with_name(key + DRAFT_SUFFIX).exists()
+
     def glance(self, stage: str, key: str) -> Origin:
         """What the finished artifact is made from, with all names and sizes right; reads no content.
 

@@ -194,6 +194,11 @@ def test_one_queue_saves_the_ends_of_shards_where_there_is_one(tmp_path: Path) -
     assert seconds("true", "h200") < seconds("false", "h200") / 1.5
     assert seconds("null", "h200") == seconds("true", "h200")
     assert seconds("null", None) == seconds("false", None)
+    # What comes after the first benchmark of an arm takes rows that are free, and waits for no last answer.
+    estimate = expected(plans["true"], tmp_path, "h200")
+    assert estimate is not None
+    first, second, *_ = (estimate.stages[score.key].seconds or 0.0 for score in plans["true"].arms[0].scores)
+    assert second < first / 1.5
 
 
 def test_too_little_memory_is_said_before_anything_is_loaded(

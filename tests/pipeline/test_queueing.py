@@ -8,17 +8,22 @@ from typing import Any
 
 import pytest
 
+from lrbench.errors import RunError
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.runner import Runner
 from lrbench.pipeline.stages import evaluation, rollouts
+from lrbench.pipeline.stages.answering import AnsweredBy
+from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.solutions import CheckedSolutions
 from lrbench.recipe.schema import Recipe
+from lrbench.sampling.engines.padding import Padding
 from lrbench.sampling.engines.queue import QueuedEngine
 from lrbench.store.store import Store
 
 
-def with_queue(recipe: Recipe, queue: bool) -> Recipe:
-    runtime = recipe.runtime.model_copy(update={"queue": queue, "batch_size": 3})
+def with_queue(recipe: Recipe, queue: bool, batch_size: int = 3) -> Recipe:
+    runtime = recipe.runtime.model_copy(update={"queue": queue, "batch_size": batch_size})
     return recipe.model_copy(update={"runtime": runtime})
 
 
@@ -61,8 +66,81 @@ def test_shards_of_a_queue_are_those_of_batches_and_outlive_an_interruption(
                 run_recipe(with_queue(recipe, True), tmp_path / "queue")
         # Nothing is asked that was not announced.
         patch.setattr("lrbench.sampling.engines.transformers.TransformersEngine.answer_requests", None)
-        run_recipe(with_queue(recipe, True), tmp_path / "queue")
+        report = run_recipe(with_queue(recipe, True), tmp_path / "queue")
+    assert not report.failures, [failure.details for failure in report.failures]
     assert len(portions) > 20
     expected = files(recipe, tmp_path / "batches")
     assert len(expected) > 20
     assert files(recipe, tmp_path / "queue") == expected
+
+
+def forwards(recipe: Recipe, runs: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[str]]:
+    """How many forward passes a run takes, and whatever was opened to answer evaluations."""
+    counted: list[int] = []
+    opened: list[str] = []
+    forward, open_ = Padding.forward, AnsweredBy.open
+
+    def counting(self: Padding, rows: int, tokens: int, columns: int) -> None:
+        counted.append(rows)
+        forward(self, rows, tokens, columns)
+
+    def opening(self: AnsweredBy, *arguments: Any) -> Any:
+        opened.append(self.answer.label)
+        return open_(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setenv("LRBENCH_MLFLOW", "off")
+        patch.setattr(Padding, "forward", counting)
+        patch.setattr(AnsweredBy, "open", opening)
+        report = run_recipe(recipe, runs)
+    assert not report.failures, [failure.details for failure in report.failures]
+    return len(counted), opened
+
+
+def test_the_benchmarks_of_an_arm_are_one_queue_for_a_process_alone_and_two_by_two_beside_others(
+    make_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = with_queue(make_recipe(), True, batch_size=8)
+    arms = len(recipe.arms)
+    together, opened = forwards(recipe, tmp_path / "together", monkeypatch)
+    assert len(opened) == arms
+    benchmarks = len(plan_recipe(recipe, tmp_path).arms[0].scores)
+    with monkeypatch.context() as patch:
+        patch.setattr(BenchmarkScore, "follows", lambda *_: False)
+        apart, opened = forwards(recipe, tmp_path / "apart", monkeypatch)
+    assert len(opened) == arms * benchmarks
+    assert together < apart / 1.3
+    assert files(recipe, tmp_path / "together") == files(recipe, tmp_path / "apart")
+    with monkeypatch.context() as patch:
+        patch.setattr("lrbench.pipeline.run.Runner", lambda *given: Runner(*given[:-1], is_alone=False))
+        shared = recipe.model_copy(update={"arms": recipe.arms[:1]})
+        _, opened = forwards(shared, tmp_path / "shared", monkeypatch)
+    assert len(opened) == -(-benchmarks // 2)
+    assert not list((tmp_path / "together" / "store" / "locks").iterdir())
+
+
+def test_a_benchmark_that_fails_leaves_the_others_of_its_queue_to_be_made_and_no_lock(
+    make_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LRBENCH_MLFLOW", "off")
+    recipe = with_queue(make_recipe(), True)
+    first, *_, last = plan_recipe(recipe, tmp_path).arms[0].scores
+    row = BenchmarkScore._row
+
+    def failing(self: BenchmarkScore, *arguments: Any) -> Any:
+        if self.key in (first.key, last.key):
+            raise RunError("no verdict")
+        return row(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BenchmarkScore, "_row", failing)
+        report = run_recipe(recipe, tmp_path)
+    (failure,) = report.failures
+    assert failure.reason == "no verdict"
+    assert len(failure.stages) == 2
+    assert not list((tmp_path / "store" / "locks").iterdir())
+    again = run_recipe(recipe, tmp_path)
+    assert not again.failures
+    assert again.worked == 2
+    run_recipe(with_queue(recipe, False), tmp_path / "batches")
+    assert files(recipe, tmp_path) == files(recipe, tmp_path / "batches")

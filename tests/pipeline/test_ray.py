@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
+from experiments.faults.nodes import Nodes, actors, free_port, two_nodes
 from lrbench.errors import FieldError, RunError, UserError
 from lrbench.pipeline import ray_cluster, ray_workers
 from lrbench.pipeline.plan import plan_recipe
@@ -40,8 +35,6 @@ from tests.pipeline.test_workers import contents, recorded, until, with_workers
 pytestmark = pytest.mark.skipif(
     find_spec("ray") is None, reason="Ray is not installed; `make environment` installs it"
 )
-RAY = [sys.executable, "-P", "-m", "ray.scripts.scripts"]
-STORE = ["--num-cpus=1", "--object-store-memory=80000000", "--disable-usage-stats"]
 
 
 class Watching(Silent):
@@ -66,78 +59,12 @@ def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
     return with_workers(make_recipe(), 2)
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.2", 0))
-        return int(found.getsockname()[1])
-
-
-@dataclass
-class Nodes:
-    """A cluster that a user has started."""
-
-    address: str
-    environment: Mapping[str, str]
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def add(self, host: str, *options: str) -> subprocess.Popen[bytes]:
-        command = [*RAY, "start", "--block", f"--node-ip-address={host}", *STORE, *options]
-        process = subprocess.Popen(
-            command,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self.processes.append(process)
-        return process
-
-    @property
-    def actors(self) -> list[int]:
-        """The processes of workers that are on it."""
-        return actors(*(process.pid for process in self.processes))
-
-    def end(self, process: subprocess.Popen[bytes], number: int = signal.SIGKILL) -> None:
-        """End a node with all that it started."""
-        os.killpg(process.pid, number)
-        process.wait()
-
-
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
-    folder = Path(tempfile.mkdtemp(prefix="ray-nodes-"))
-    port = free_port()
-    found = Nodes(
-        f"127.0.0.2:{port}", os.environ | {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
-    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
-        head = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}"]
-        found.add("127.0.0.2", *head, "--min-worker-port=0", "--max-worker-port=0")
-        until(lambda: answers(found.address))
-        found.add("127.0.0.3", f"--address={found.address}")
-        until(lambda: places(found.address) == 2)
-        yield found
-        for process in found.processes:
-            if process.poll() is None:
-                found.end(process)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def answers(address: str) -> bool:
-    host, _, port = address.partition(":")
-    with socket.socket() as tried:
-        return tried.connect_ex((host, int(port))) == 0
-
-
-def places(address: str) -> int:
-    code = (
-        "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); "
-        "print(int(ray.cluster_resources()['CPU']))"
-    )
-    found = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True)
-    return int(found.stdout) if found.returncode == 0 else 0
+        with two_nodes() as found:
+            yield found
 
 
 def test_where_to_work_is_said_by_name_and_address() -> None:
@@ -334,18 +261,6 @@ def test_a_cluster_of_two_nodes_makes_the_bytes_and_records_of_one_process(
     assert (again.worked, again.cached) == (0, len(stages))
 
 
-def actors(*roots: int) -> list[int]:
-    """The processes of workers among those that came of others."""
-    found = []
-    for root in roots:
-        with suppress(psutil.NoSuchProcess):
-            for process in psutil.Process(root).children(recursive=True):
-                with suppress(psutil.NoSuchProcess, IndexError):
-                    if process.cmdline()[0].startswith("ray::RayWorker"):
-                        found.append(process.pid)
-    return sorted(found)
-
-
 def are_gone(processes: list[int]) -> bool:
     return not any(Path(f"/proc/{process}").exists() for process in processes)
 
@@ -448,8 +363,7 @@ def test_a_node_that_is_lost_is_told_of_and_the_other_goes_on_with_its_work(
     assert capfd.readouterr() == ("", "")
     assert contents(recipe, tmp_path) == contents(recipe, runs)
     # As the other tests of the module, in whatever order, need it.
-    nodes.add("127.0.0.3", f"--address={nodes.address}")
-    until(lambda: places(nodes.address) == 2)
+    nodes.join()
 
 
 @pytest.mark.slow

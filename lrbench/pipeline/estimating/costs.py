@@ -99,7 +99,7 @@ def writing(
     *,
     rows: int,
     shards: int,
-    batches: int,
+    batches: float,
     prompt: float,
     written: float,
     most: int,
@@ -107,7 +107,8 @@ def writing(
 ) -> Cost:
     """`rows` completions of on average `written` tokens, at most `most` each, in `shards` of full `batches`.
 
-    Rows that are done leave and others take their place; a shard ends with its longest completion.
+    Rows that are done leave and others take their place; a shard ends with its longest completion. Without a
+    shard of its own it fills rows that other work leaves free, and a part of a batch counts as such.
     """
     shape = model.shape
     if not rows:

@@ -147,6 +147,20 @@ class Estimator:
         )
 
     @cached_property
+    def _continuing(self) -> frozenset[str]:
+        """The stages that go on in the queue of one before them."""
+        found: set[str] = set()
+        for arm in self.plan.arms:
+            waiting: list[Stage] = []
+            for stage in arm.stages():
+                if self.statistics(stage) is not None or stage.key in {other.key for other in waiting}:
+                    continue
+                if any(stage.follows(other) for other in waiting):
+                    found.add(stage.key)
+                waiting.append(stage)
+        return frozenset(found)
+
+    @cached_property
     def _models(self) -> tuple[LocatedModel, ...]:
         found = [model for arm in self.plan.arms for model in (arm.expert, arm.amateur) if model is not None]
         return tuple(dict.fromkeys(found))
@@ -160,7 +174,10 @@ class Estimator:
     def _stage(self, stage: Stage) -> StageEstimate:
         statistics = self.statistics(stage)
         tokens, exact = stage.tokens(self)
-        cost = self._cost(stage.task(self))
+        task = stage.task(self)
+        if isinstance(task, Writing) and stage.key in self._continuing:
+            task = replace(task, continues=True)
+        cost = self._cost(task)
         if statistics is not None:
             modelled = None if cost is None else cost.seconds
             rows = stage.completions(statistics)
@@ -207,12 +224,17 @@ class Estimator:
         prompt = _usual(task.model)[0]
         queued = task.queueing and self.plan.recipe.runtime.in_a_queue(task.engine, self.device.is_cpu)
         together = max(1, task.rows) if queued else task.per_shard
-        at_once = min(self._batch_size(model, prompt + task.most), together, max(1, task.rows))
+        most_at_once = self._batch_size(model, prompt + task.most)
+        at_once = min(most_at_once, together, max(1, task.rows))
+        is_continued = queued and task.continues
         return writing(
             model,
             rows=task.rows,
-            shards=ceil(task.rows / together),
-            batches=batches(task.rows, together, task.narrowed(at_once)),
+            # Rows that the stage before has left free take its prompts, and there is no end to wait for.
+            shards=0 if is_continued else ceil(task.rows / together),
+            batches=task.rows / most_at_once
+            if is_continued
+            else batches(task.rows, together, task.narrowed(at_once)),
             prompt=prompt,
             written=task.mean,
             most=task.most,

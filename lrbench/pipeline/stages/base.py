@@ -75,6 +75,10 @@ class Stage(ABC):
         """Keys of artifacts that this one can be made from with less work; `work` gets one as `EARLIER`."""
         return ()
 
+    def follows(self, other: Stage) -> bool:
+        """Whether what answers `other` answers this one too, so that its prompts can be in the same queue."""
+        return False
+
     @property
     def engine_choice(self) -> EngineChoice | None:
         """The engine the stage writes with, where it does."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import cycle
+from itertools import chain, cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -150,6 +150,17 @@ class BenchmarkScore(Stage):
         """Every completion at its full length, those that are outvoted included."""
         return self.size * self.samples * self.measured.max_new_tokens * self.answered_by.answer.samples
 
+    def follows(self, other: Stage) -> bool:
+        """An evaluation of the same model, which is asked in the same way."""
+        return type(other) is BenchmarkScore and self._answers_alike == other._answers_alike
+
+    @property
+    def _answers_alike(self) -> tuple[object, ...]:
+        """All that what answers depends on; what is asked of it comes with every prompt."""
+        adapter = None if self.adapter is None else self.adapter.key
+        rows = self.answered_by, self.engine, self.batch_size
+        return self.expert, adapter, *rows, self.drawn, self.measured.stop_repeats
+
     @property
     def engine_choice(self) -> EngineChoice:
         """As the recipe says for evaluation."""
@@ -204,8 +215,9 @@ class BenchmarkScore(Stage):
         from lrbench.evaluation.harness import BenchmarkTask
 
         task = BenchmarkTask(self.measured, workspace.runtime.data_root)
-        shards = Shards(self.size, max(1, ITEMS_PER_SHARD // self.samples), ".jsonl")
-        upcoming = self._upcoming(task, shards.left(self.items, draft), workspace)
+        shards = self._shards
+        own = self._upcoming(task, shards.left(self.items, draft), workspace)
+        upcoming = chain(own, self._ahead(workspace))
         with self._model(inputs, workspace, upcoming) as model:
 
             def measure(shard: Shard[Row]) -> Callable[[Path], object]:
@@ -217,6 +229,10 @@ class BenchmarkScore(Stage):
 
             shards.finish(self.items, draft, progress, measure)
         return self._statistics([draft.path(name) for name in draft.names])
+
+    @property
+    def _shards(self) -> Shards:
+        return Shards(self.size, max(1, ITEMS_PER_SHARD // self.samples), ".jsonl")
 
     def _row(self, item: Item, draw: int) -> dict[str, Any]:
         """A graded answer as it is kept."""
@@ -240,6 +256,15 @@ class BenchmarkScore(Stage):
                     seed = 0 if self.drawn is None else self.drawn.seed_of(row["id"], draw)
                     yield prompt, measured.max_new_tokens, seed
 
+    def _ahead(self, workspace: Workspace) -> Iterator[Upcoming]:
+        """What the stages will ask that follow this one, of which nothing is written yet."""
+        from lrbench.evaluation.harness import BenchmarkTask
+
+        for stage in workspace.answering.ahead():
+            assert isinstance(stage, BenchmarkScore)
+            task = BenchmarkTask(stage.measured, workspace.runtime.data_root)
+            yield from stage._upcoming(task, stage._shards.of(stage.items), workspace)
+
     @contextmanager
     def _model(
         self, inputs: Mapping[str, Artifact], workspace: Workspace, upcoming: Iterable[Upcoming]
@@ -258,9 +283,17 @@ class BenchmarkScore(Stage):
             seed_of = self.drawn.seed_of
         grader, tokenizer = self.measured.grader, workspace.expert.tokenizer
         stops = frozenset(workspace.expert.turn_marks.stops)
-        with self.answered_by.open(
-            workspace, self.engine, inputs, grader.read, decoding, upcoming, self.measured.stop_repeats
-        ) as answering:
+        open_ = partial(
+            self.answered_by.open,
+            workspace,
+            self.engine,
+            inputs,
+            grader.read,
+            decoding,
+            upcoming,
+            self.measured.stop_repeats,
+        )
+        with workspace.answering.of(self.key, open_) as answering:
             yield RenderedModel(
                 write=answering.write,
                 tokenizer=tokenizer,

@@ -18,6 +18,7 @@ from lrbench.evaluation.named_tasks.named_task import TOO_LONG
 from lrbench.methods.answers import HERE, Again, Plain
 from lrbench.models.source import LocatedModel
 from lrbench.pipeline.progress import Progress
+from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.evaluation import ITEMS_PER_SHARD, BenchmarkScore
 from lrbench.pipeline.stages.sharding import Shard, Shards
@@ -60,6 +61,10 @@ class TaskScore(BenchmarkScore):
     def most_new_tokens(self) -> int:
         """Of one answer; 0 where likelihoods decide, or where the tasks are not here to tell."""
         return int((self.items.facts or {}).get("max_new_tokens", 0))
+
+    def follows(self, other: Stage) -> bool:
+        """No: tasks are asked by lm-eval, shard by shard."""
+        return False
 
     @property
     def earlier_keys(self) -> tuple[str, ...]:

@@ -51,11 +51,14 @@ class Shards:
         """Whether every shard is committed."""
         return all(draft.has(file) for file in self.files)
 
+    def of(self, units: Iterable[Unit]) -> Iterator[list[Unit]]:
+        """The units of every shard."""
+        ordered = iter(units)
+        return (list(islice(ordered, len(span))) for span in self.spans.values())
+
     def left(self, units: Iterable[Unit], draft: Draft) -> Iterator[list[Unit]]:
         """The units of every shard that is not committed."""
-        ordered = iter(units)
-        for name, span in self.spans.items():
-            portion = list(islice(ordered, len(span)))
+        for name, portion in zip(self.spans, self.of(units), strict=True):
             if not draft.has(f"{name}{self.ending}"):
                 yield portion
 

@@ -18,7 +18,8 @@ class Writing:
     """A model writes `rows` completions, `per_shard` of them at a time, with on average `mean` tokens each.
 
     `most` is the most tokens that one may have. Of the rows that are usually written at once it writes as
-    many as `narrowed` says. Shards may be one queue where that is `queueing`.
+    many as `narrowed` says. Shards may be one queue where that is `queueing`, and one with what another
+    stage writes where that `continues` its queue.
     """
 
     model: LocatedModel
@@ -29,6 +30,7 @@ class Writing:
     most: int
     narrowed: Callable[[int], int] = int
     queueing: bool = False
+    continues: bool = False
 
 
 @dataclass(frozen=True)
