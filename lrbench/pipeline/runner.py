@@ -6,6 +6,7 @@ and finds in the store what others have made meanwhile.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from lrbench.store.files import storage_error
 from lrbench.store.limits import limit_reached
 from lrbench.store.store import Store
 
+logger = logging.getLogger(__name__)
 # Between two looks at what other processes work on, while there is nothing else to do.
 SECONDS_BETWEEN_LOOKS = 0.1
 
@@ -92,6 +94,8 @@ class Runner:
         self.worked = 0
         self._following = Following(store, is_alone)
         self._told: set[str] = set()
+        # Stages of which this process could not make a part.
+        self._unable: set[str] = set()
 
     def settle(self, arms: Sequence[ArmPlan]) -> Iterator[ArmPlan]:
         """Finish every stage that can be; gives each arm once none of its stages is left.
@@ -107,7 +111,7 @@ class Runner:
 
     def _settle(self, left: list[ArmPlan]) -> Iterator[ArmPlan]:
         while left:
-            held: dict[str, Stage] = {}
+            held: dict[str, tuple[Stage, ArmPlan]] = {}
             for arm in left:
                 worked = self.worked
                 is_settled = self._work_on(arm, held)
@@ -120,7 +124,7 @@ class Runner:
             else:
                 self._wait_for(held)
 
-    def _work_on(self, arm: ArmPlan, held: dict[str, Stage]) -> bool:
+    def _work_on(self, arm: ArmPlan, held: dict[str, tuple[Stage, ArmPlan]]) -> bool:
         """Make the next stage of the arm that can be made; whether none of them is left.
 
         Those that another process works on are added to `held`. A stage that fails takes along those that
@@ -142,7 +146,7 @@ class Runner:
             worked = self.worked
             try:
                 if not self._finish(stage, arm):
-                    held[stage.key] = stage
+                    held[stage.key] = stage, arm
                     is_settled = False
             except Exception as error:
                 self._note(stage, arm, error)
@@ -150,13 +154,47 @@ class Runner:
                 return False
         return is_settled
 
-    def _wait_for(self, held: Mapping[str, Stage]) -> None:
-        for key, stage in held.items():
+    def _wait_for(self, held: Mapping[str, tuple[Stage, ArmPlan]]) -> None:
+        """Make parts of what other processes are at work on; where there are none, look again in a moment."""
+        if not self.helpers.takes_all and any(self._help(*work) for work in held.values()):
+            return
+        for key, (stage, _) in held.items():
             # Of those that helpers take nobody knows which they are at work on.
             if key not in self._told and not self.helpers.takes_all:
                 self._told.add(key)
                 self.reporter.say(f"waiting for another process that works on {stage.label}")
         time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _help(self, stage: Stage, arm: ArmPlan) -> bool:
+        """Make shards of a stage that another process makes; whether there were any left to make."""
+        if stage.key in self._unable:
+            return False
+        keys = {name: needed.key for name, needed in stage.inputs.items()}
+        helping = self.store.help(stage.name, stage.version, stage.key, stage.identity, keys)
+        # What was written for an earlier version is graded again within moments.
+        if helping is None or any(self.store.exists(stage.name, key) for key in stage.earlier_keys):
+            return False
+        try:
+            if not stage.take_part(helping):
+                return False
+            workspace = self.workspaces.of(arm)
+            workspace.answering.follow = lambda: iter(())
+            label, started = f"part of {stage.label}", time.monotonic()
+            progress = self.reporter.begin(label, stage.size)
+            stage.help(helping, self._inputs(stage), workspace, progress)
+            self.reporter.end(label, time.monotonic() - started)
+        except Exception as error:
+            # Whoever makes the stage meets it too, and tells it as the stage's.
+            self._unable.add(stage.key)
+            self.workspaces.forget()
+            logger.info("could not help with %s: %s", stage.label, error)
+        finally:
+            helping.let_go()
+        return True
+
+    def _inputs(self, stage: Stage) -> dict[str, Artifact]:
+        read = {**stage.behind, **stage.inputs}
+        return {name: self.artifacts[needed.key] for name, needed in read.items()}
 
     def is_made(self, arm: ArmPlan) -> bool:
         """Whether there is something to record of the arm: its model, and a benchmark measured on it."""
@@ -204,8 +242,7 @@ class Runner:
     def _make(self, stage: Stage, arm: ArmPlan, is_ahead: bool) -> Artifact:
         stage.check(self.artifacts)
         workspace = self.workspaces.of(arm)
-        read = {**stage.behind, **stage.inputs}
-        inputs = {name: self.artifacts[needed.key] for name, needed in read.items()}
+        inputs = self._inputs(stage)
         keys = {name: needed.key for name, needed in stage.inputs.items()}
         earlier = next(filter(None, (self.store.find(stage.name, key) for key in stage.earlier_keys)), None)
         if earlier is not None:
@@ -228,6 +265,8 @@ class Runner:
                 f"out of memory on {workspace.machine.device}. Lower runtime.batch_size, "
                 "training.rollouts_per_update or the number of new tokens, or use smaller models."
             ) from error
+        finally:
+            draft.let_go()
         artifact = draft.finish(
             statistics | canary,
             keep=stage.keep,

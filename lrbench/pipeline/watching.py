@@ -210,7 +210,8 @@ class Watcher(Reporter):
             if key is not None:
                 seconds[key] = stage.remaining_seconds
         inputs = {key: self._inputs.get(key, ()) for key in seconds}
-        return seconds_together(seconds, inputs, self._workers)
+        parts = {item.key: item.parts for item in self._left}
+        return seconds_together(seconds, inputs, self._workers, parts)
 
 
 class _Watched:

@@ -11,14 +11,18 @@ from lrbench.store.artifact import Artifact, FileRecord, Origin, check_file_name
 from lrbench.store.canonical import canonical_json
 from lrbench.store.draft_folder import DraftFolder
 from lrbench.store.files import disk_full_error, storage_errors, writing_errors
+from lrbench.store.parts import Parts
 
 
 class Draft:
     """The unfinished artifact of one stage. `Store.draft` opens it; one thread at a time uses it."""
 
+    is_own = True
+
     def __init__(
         self,
         folder: DraftFolder,
+        parts: Parts,
         origin: Origin,
         records: dict[str, FileRecord],
         spent_seconds: float,
@@ -26,6 +30,7 @@ class Draft:
         publish: Callable[[Path, Origin], Artifact],
     ) -> None:
         self._folder = folder
+        self._parts = parts
         self._origin = origin
         self._records = records
         self._spent_seconds = spent_seconds
@@ -93,7 +98,36 @@ class Draft:
                 raise disk_full_error(error.path, self._needed(name, written)) from error
             raise
         self._spent_seconds += seconds
+        if name.endswith(self._suffix):
+            self._parts.let_go(name.removesuffix(self._suffix))
         return self.path(name)
+
+    def take(self, part: str) -> bool:
+        """Be the one that makes the part; False where another process does, or has handed it over."""
+        return self._parts.take(part)
+
+    def receive(self, part: str) -> bool:
+        """Commit what another process has made of the part; False where nothing whole was handed over.
+
+        Raises:
+            StoreError: the system refused.
+        """
+        handed = self._parts.handed(part)
+        if handed is None:
+            return False
+        *beside, last = handed[0]
+        for path in beside:
+            self.commit(path.name, path.replace)
+        self.commit(last.name, last.replace, handed[1])
+        self._parts.remove(part)
+        # What a process left that was killed when it had handed the part over.
+        self._parts.take(part)
+        self._parts.let_go(part)
+        return True
+
+    def let_go(self) -> None:
+        """Leave every part that was taken to whoever comes next."""
+        self._parts.let_go_of_all()
 
     def expect(self, files: int, suffix: str) -> None:
         """Say how many files with this `suffix` there will be, so that a full disk is told what it lacks."""

@@ -3,6 +3,7 @@
 <root>/<stage>/<key>/             a finished artifact
 <root>/<stage>/<key>.draft/       work in progress
 <root>/locks/<stage>-<key>.lock   held by the one process that works on it, and there no longer than that
+<root>/locks/<stage>-<key>-<part>.lock   the same for a part of it that several processes may make
 <root>/damaged/<stage>-<key>.N/   what was found damaged: moved here, never served, never deleted
 """
 
@@ -20,13 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.errors import StoreError
-from lrbench.store.artifact import Artifact, DamageError, FileRecord, Origin, read_artifact, read_manifest
+from lrbench.store.artifact import (
+    Artifact,
+    DamageError,
+    FileRecord,
+    Origin,
+    read_artifact,
+    read_manifest,
+)
 from lrbench.store.canonical import canonical_json
 from lrbench.store.draft import Draft
 from lrbench.store.draft_folder import DraftFolder, committed_versions, journalled_seconds
 from lrbench.store.files import storage_errors, sync_directory
 from lrbench.store.keys import FileHashes
 from lrbench.store.locks import is_held, try_hold
+from lrbench.store.parts import Helping, Parts
 
 LOCKS = "locks"
 DAMAGED = "damaged"
@@ -216,7 +225,29 @@ class Store:
         folder = DraftFolder(final.with_name(key + DRAFT_SUFFIX))
         with storage_errors(folder.directory):
             records, seconds = self._open_folder(folder, origin)
-        return Draft(folder, origin, records, seconds, lambda: self._is_held(stage, key), self._publish)
+        parts = self._parts(stage, key)
+        return Draft(
+            folder, parts, origin, records, seconds, lambda: self._is_held(stage, key), self._publish
+        )
+
+    def help(
+        self, stage: str, version: int, key: str, identity: Mapping[str, Any], inputs: Mapping[str, str]
+    ) -> Helping | None:
+        """The draft that another process works on, to make parts of it; None where there is none.
+
+        Raises:
+            StoreError: the system refused.
+        """
+        folder = DraftFolder(self._directory(stage, key).with_name(key + DRAFT_SUFFIX))
+        with storage_errors(folder.directory):
+            if not folder.belongs_to(Origin(stage, version, _as_read_back(identity), _as_read_back(inputs))):
+                return None
+        return Helping(folder, self._parts(stage, key))
+
+    def _parts(self, stage: str, key: str) -> Parts:
+        directory = self._directory(stage, key).with_name(key + DRAFT_SUFFIX)
+        locks = self.root / LOCKS
+        return Parts(directory, lambda part: locks / f"{stage}-{key}-{part}.lock")
 
     def drafts(self) -> list[DraftSummary]:
         """All unfinished artifacts, by stage and key.

@@ -50,7 +50,7 @@ class StageEstimate:
     where nothing bounds them yet.
 
     `modelled_seconds` and `modelled_bytes` are those before correction. `seconds` and `bytes` are None where
-    a model is unknown; a finished stage takes none.
+    a model is unknown; a finished stage takes none. So many `parts` of it can be made at once.
     """
 
     kind: str
@@ -62,6 +62,7 @@ class StageEstimate:
     modelled_bytes: float | None
     bytes: float | None
     rows: int = 0
+    parts: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,18 @@ class PlanEstimate:
         work = _sum([self.start.seconds, *(stage.seconds for stage in self.waiting)])
         if work is None or self.workers == 1:
             return work
-        return (self.start.seconds or 0.0) + seconds_together(self._each, self.inputs, self.workers)
+        together = seconds_together(self._each, self.inputs, self.workers, self.parts)
+        return (self.start.seconds or 0.0) + together
 
     @property
     def longest_chain(self) -> float:
         """Seconds, start included, that more workers would not save; of stages that something is known of."""
-        return (self.start.seconds or 0.0) + longest_chain(self._each, self.inputs)
+        return (self.start.seconds or 0.0) + longest_chain(self._each, self.inputs, self.parts)
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """In how many parts each stage can be made, by key."""
+        return {key: stage.parts for key, stage in self.stages.items()}
 
     @property
     def _each(self) -> dict[str, float]:
@@ -146,6 +153,17 @@ class Estimator:
             self.plan.recipe.runtime.workers,
         )
 
+    def _parts(self, stage: Stage, task: Task | None) -> int:
+        """As many as the stage has; in a queue none of those that would be under way at once."""
+        model = self._loaded(task.model) if isinstance(task, Writing) else None
+        if not isinstance(task, Writing) or model is None or not self._is_queued(task):
+            return stage.parts
+        at_once = self._batch_size(model, _usual(task.model)[0] + task.most)
+        return max(1, min(stage.parts, task.rows // at_once))
+
+    def _is_queued(self, task: Writing) -> bool:
+        return task.queueing and self.plan.recipe.runtime.in_a_queue(task.engine, self.device.is_cpu)
+
     @cached_property
     def _continuing(self) -> frozenset[str]:
         """The stages that go on in the queue of one before them."""
@@ -155,7 +173,9 @@ class Estimator:
             for stage in arm.stages():
                 if self.statistics(stage) is not None or stage.key in {other.key for other in waiting}:
                     continue
-                if any(stage.follows(other) for other in waiting):
+                before = [other.key for other in waiting if stage.follows(other)]
+                # Beside other workers a stage has one that follows it.
+                if before and (self.plan.recipe.runtime.workers == 1 or len(before) % 2):
                     found.add(stage.key)
                 waiting.append(stage)
         return frozenset(found)
@@ -182,7 +202,8 @@ class Estimator:
             modelled = None if cost is None else cost.seconds
             rows = stage.completions(statistics)
             return StageEstimate(kind_of(stage), tokens, True, True, modelled, 0.0, 0.0, 0.0, rows)
-        return self._corrected(kind_of(stage), tokens, exact, cost)
+        corrected = self._corrected(kind_of(stage), tokens, exact, cost)
+        return replace(corrected, parts=self._parts(stage, task))
 
     def _corrected(self, kind: str, tokens: int | None, exact: bool, cost: Cost | None) -> StageEstimate:
         if cost is None:
@@ -222,7 +243,7 @@ class Estimator:
         if model is None:
             return None
         prompt = _usual(task.model)[0]
-        queued = task.queueing and self.plan.recipe.runtime.in_a_queue(task.engine, self.device.is_cpu)
+        queued = self._is_queued(task)
         together = max(1, task.rows) if queued else task.per_shard
         most_at_once = self._batch_size(model, prompt + task.most)
         at_once = min(most_at_once, together, max(1, task.rows))

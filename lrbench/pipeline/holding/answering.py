@@ -26,6 +26,10 @@ class KeptAnswering:
             self._announced.add(stage.key)
             yield stage
 
+    def is_ahead(self, key: str) -> bool:
+        """Whether the stage's prompts were announced before its turn came."""
+        return key in self._announced
+
     @contextmanager
     def of(self, key: str, open_: Callable[[], AbstractContextManager[Answering]]) -> Iterator[Answering]:
         """What answers the stage with this key: what is open, where that was announced, else a new one."""

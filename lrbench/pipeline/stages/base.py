@@ -17,6 +17,7 @@ from lrbench.recipe.schema import EngineChoice
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 from lrbench.store.keys import stage_key
+from lrbench.store.parts import Helping
 
 # The name under which a stage reads the artifact of one of its `earlier_keys`.
 EARLIER = "earlier"
@@ -188,6 +189,20 @@ class Stage(ABC):
 
         Files committed by an earlier, interrupted attempt are in the draft already.
         """
+
+    @property
+    def parts(self) -> int:
+        """In how many parts several processes may make it at once."""
+        return 1
+
+    def take_part(self, helping: Helping) -> bool:
+        """Take a part to `help` the process with that is at work on it; False where none is left."""
+        return False
+
+    def help(  # noqa: B027 - of most stages nothing can be taken
+        self, helping: Helping, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
+    ) -> None:
+        """Make what was taken, and more as long as there is some, and hand it over."""
 
     @property
     def keep(self) -> tuple[str, ...] | None:

@@ -24,7 +24,7 @@ from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.answering import AnsweredBy, Upcoming
 from lrbench.pipeline.stages.base import EARLIER, Stage
 from lrbench.pipeline.stages.checking import About, Check
-from lrbench.pipeline.stages.sharding import Shard, Shards
+from lrbench.pipeline.stages.sharding import Place, Shard, Sharded, Shards
 from lrbench.pipeline.stages.tasks import Known, Task, Writing, mean_written
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
@@ -48,7 +48,7 @@ PLAINLY = AnsweredBy(Plain())
 
 
 @dataclass(frozen=True)
-class BenchmarkScore(Stage):
+class BenchmarkScore(Sharded):
     """One model's graded completions of one benchmark; `adapter` None measures the expert itself.
 
     `repeats` says how many items the adapter has learnt from, where that was counted; it decides nothing.
@@ -208,15 +208,22 @@ class BenchmarkScore(Stage):
         """Tokens of all completions."""
         return int(statistics.get("written", statistics["tokens"]))
 
-    def work(
-        self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
-    ) -> dict[str, Any]:
-        """Commit one JSONL file of graded items per shard; all draws of an item are in one."""
+    @property
+    def shards(self) -> Shards:
+        """Of so many items that a kill costs little; all draws of an item are in one."""
+        return Shards(self.size, max(1, ITEMS_PER_SHARD // self.samples), ".jsonl")
+
+    def make_shards(
+        self, place: Place, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
+    ) -> None:
+        """Commit one JSONL file of graded items per shard."""
         from lrbench.evaluation.harness import BenchmarkTask
 
         task = BenchmarkTask(self.measured, workspace.runtime.data_root)
-        shards = self._shards
-        own = self._upcoming(task, shards.left(self.items, draft), workspace)
+        if workspace.answering.is_ahead(self.key):
+            # Their answers are on the way.
+            self.shards.take_all(place)
+        own = self._upcoming(task, self.shards.left(self.items, place), workspace)
         upcoming = chain(own, self._ahead(workspace))
         with self._model(inputs, workspace, upcoming) as model:
 
@@ -227,12 +234,11 @@ class BenchmarkScore(Stage):
                 traced = [row | trace for row, trace in zip(rows, model.traces(items), strict=True)]
                 return partial(write_item_rows, rows=traced)
 
-            shards.finish(self.items, draft, progress, measure)
-        return self._statistics([draft.path(name) for name in draft.names])
+            self.shards.finish(self.items, place, progress, measure)
 
-    @property
-    def _shards(self) -> Shards:
-        return Shards(self.size, max(1, ITEMS_PER_SHARD // self.samples), ".jsonl")
+    def summary(self, draft: Draft) -> dict[str, Any]:
+        """Counts of what was graded."""
+        return self._statistics([draft.path(name) for name in draft.names])
 
     def _row(self, item: Item, draw: int) -> dict[str, Any]:
         """A graded answer as it is kept."""
@@ -263,7 +269,7 @@ class BenchmarkScore(Stage):
         for stage in workspace.answering.ahead():
             assert isinstance(stage, BenchmarkScore)
             task = BenchmarkTask(stage.measured, workspace.runtime.data_root)
-            yield from stage._upcoming(task, stage._shards.of(stage.items), workspace)
+            yield from stage._upcoming(task, stage.shards.of(stage.items), workspace)
 
     @contextmanager
     def _model(

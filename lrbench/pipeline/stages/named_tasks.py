@@ -21,7 +21,7 @@ from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.evaluation import ITEMS_PER_SHARD, BenchmarkScore
-from lrbench.pipeline.stages.sharding import Shard, Shards
+from lrbench.pipeline.stages.sharding import Place, Shard
 from lrbench.pipeline.stages.tasks import Known, Writing, mean_written
 from lrbench.pipeline.workspace import Workspace
 from lrbench.store.artifact import Artifact
@@ -118,9 +118,9 @@ class TaskScore(BenchmarkScore):
         narrowed = self.answered_by.answer.rows_at_once
         return Writing(self.expert, self.engine, rows, ITEMS_PER_SHARD, mean, most, narrowed)
 
-    def work(
-        self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
-    ) -> dict[str, Any]:
+    def make_shards(
+        self, place: Place, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
+    ) -> None:
         """Commit one JSONL file of judged items per shard."""
         from lrbench.evaluation.named_tasks.measuring import NamedTasksMeasuring
         from lrbench.evaluation.named_tasks.texts import TaskTexts
@@ -136,17 +136,21 @@ class TaskScore(BenchmarkScore):
                 items = tasks.measure(shard.units, answering.write, answering.likely)
                 return partial(write_item_rows, rows=[item.as_row() for item in items])
 
-            shards = Shards(self.size, ITEMS_PER_SHARD, ".jsonl")
-            shards.finish(self.items, draft, progress, measure)
+            self.shards.finish(self.items, place, progress, measure)
+
+    def summary(self, draft: Draft) -> dict[str, Any]:
+        """Also the means of the tasks' own numbers, and how many prompts lost their beginning."""
         files = [draft.path(name) for name in draft.names]
         statistics = self._statistics(files) | {"measures": _means(files)}
         dropped = sum("dropped" in row for row in read_item_rows(files))
         if not dropped:
             return statistics
+        from lrbench.models.loading import context_length
+
         logger.warning(
             "%s: %d of %d prompts are too long for the model's context of %d tokens and lost their "
             "beginning; with fewer worked examples (evaluation.lm_eval.num_fewshot) they are shorter",
-            *(self.label, dropped, self.size, context),
+            *(self.label, dropped, self.size, context_length(self.expert)),
         )
         return statistics | {"dropped": dropped}
 

@@ -16,9 +16,8 @@ from lrbench.models.checkpoint import added_beginning, checkpoint_ends
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, end_of_turn, turn_marks
 from lrbench.pipeline.progress import Progress
-from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.checking import About, Check
-from lrbench.pipeline.stages.sharding import Shard, Shards
+from lrbench.pipeline.stages.sharding import Place, Shard, Sharded, Shards
 from lrbench.pipeline.stages.tasks import Known, Task, Writing, mean_written
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.references import model_name
@@ -35,7 +34,7 @@ PROBLEMS_PER_SHARD = 64
 
 
 @dataclass(frozen=True)
-class RolloutSource(Stage):
+class RolloutSource(Sharded):
     """What the three sources have in common: problems in, shards of rollouts out."""
 
     new_fields: ClassVar[Mapping[str, str]] = MARKS
@@ -130,20 +129,25 @@ class RolloutSource(Stage):
             "in the expert's context"
         )
 
-    def work(
-        self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
-    ) -> dict[str, Any]:
+    def make_shards(
+        self, place: Place, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
+    ) -> None:
         """Commit one Parquet file of rollouts per shard of problems."""
-        from lrbench.sampling.rollouts import iterate_rollouts, write_rollouts
+        from lrbench.sampling.rollouts import write_rollouts
 
         # One engine for all shards: the number of rows that it found to fit holds for the next.
-        with self._engine(workspace, draft) as engine:
+        with self._engine(workspace, place) as engine:
 
             def make(shard: Shard[int]) -> Callable[[Path], object]:
-                rollouts = self.make(shard.name, shard.span, draft, workspace, engine)
+                rollouts = self.make(shard.name, shard.span, place, workspace, engine)
                 return partial(write_rollouts, rollouts=rollouts)
 
-            self.shards.finish(range(self.size), draft, progress, make)
+            self.shards.finish(range(self.size), place, progress, make)
+
+    def summary(self, draft: Draft) -> dict[str, Any]:
+        """Counts of rollouts and their tokens."""
+        from lrbench.sampling.rollouts import iterate_rollouts
+
         count = tokens = 0
         for rollout in iterate_rollouts(
             draft.path(name) for name in draft.names if name.endswith(".parquet")
@@ -158,23 +162,23 @@ class RolloutSource(Stage):
         return Shards(self.size, PROBLEMS_PER_SHARD, ".parquet")
 
     @contextmanager
-    def _engine(self, workspace: Workspace, draft: Draft) -> Iterator[Engine | None]:
+    def _engine(self, workspace: Workspace, place: Place) -> Iterator[Engine | None]:
         """What writes, where the source writes and something is left to write."""
         choice = self.engine_choice
-        if choice is None or self.shards.are_in(draft):
+        if choice is None or self.shards.are_in(place):
             yield None
             return
         from lrbench.sampling.engines.queue import QueuedEngine
 
         with workspace.engines.open(choice, stops=self.stops) as engine:
             if workspace.engines.in_a_queue(choice):
-                engine = QueuedEngine(engine, self.decoding, self._upcoming(engine, draft, workspace))
+                engine = QueuedEngine(engine, self.decoding, self._upcoming(engine, place, workspace))
             yield engine
 
-    def _upcoming(self, engine: Engine, draft: Draft, workspace: Workspace) -> Iterator[Request]:
+    def _upcoming(self, engine: Engine, place: Place, workspace: Workspace) -> Iterator[Request]:
         """What the engine will be asked, shard by shard, of each the longest prompts first."""
         assert self.longest is not None
-        for indexes in self.shards.left(range(self.size), draft):
+        for indexes in self.shards.left(range(self.size), place):
             asked = [pair for index in indexes for pair in self.requests(index, workspace)]
             for prompt, seed in sorted(asked, key=lambda pair: -len(pair[0])):
                 request = engine.request(prompt, self.longest, seed)
@@ -194,7 +198,7 @@ class RolloutSource(Stage):
 
     @abstractmethod
     def make(
-        self, name: str, span: range, draft: Draft, workspace: Workspace, engine: Engine | None
+        self, name: str, span: range, place: Place, workspace: Workspace, engine: Engine | None
     ) -> list[Rollout]:
         """The rollouts of the problems in `span`; `name` is the shard's, for files beside it.
 
@@ -287,7 +291,7 @@ class GreedyRollouts(RolloutSource):
         return self.sampling.engine
 
     def make(
-        self, name: str, span: range, draft: Draft, workspace: Workspace, engine: Engine | None
+        self, name: str, span: range, place: Place, workspace: Workspace, engine: Engine | None
     ) -> list[Rollout]:
         """One greedy rollout per problem that leaves room for one in the model's context."""
         from lrbench.sampling.rollouts import Rollout
@@ -327,7 +331,7 @@ class ReferenceRollouts(RolloutSource):
         }
 
     def make(
-        self, name: str, span: range, draft: Draft, workspace: Workspace, engine: Engine | None
+        self, name: str, span: range, place: Place, workspace: Workspace, engine: Engine | None
     ) -> list[Rollout]:
         """One rollout per problem that has a solution, ended like a turn."""
         from lrbench.sampling.rollouts import Rollout

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lrbench.evaluation.graded_items import MUCH_CUT
 from lrbench.evaluation.protocol import OWN_FIELDS
 from lrbench.models.turn_marks import turn_marks
-from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.rollouts import RolloutSource
+from lrbench.pipeline.stages.sharding import Place
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.references import model_name
 from lrbench.recipe.schema import EngineChoice
@@ -99,11 +99,9 @@ class CheckedSolutions(RolloutSource):
         """As the recipe says for sampling."""
         return self.sampling.engine
 
-    def work(
-        self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
-    ) -> dict[str, Any]:
-        """Commit the right solutions, and counts of all that were sampled; also of why, if none is right."""
-        statistics = super().work(draft, inputs, workspace, progress)
+    def summary(self, draft: Draft) -> dict[str, Any]:
+        """Also counts of all that were sampled, and of why, if none is right."""
+        statistics = super().summary(draft)
         counts = [json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(".json")]
         if statistics["rollouts"] == 0:
             statistics |= {"rejected": dict(self._rejected(draft))}
@@ -126,7 +124,7 @@ class CheckedSolutions(RolloutSource):
         }
 
     def make(
-        self, name: str, span: range, draft: Draft, workspace: Workspace, engine: Engine | None
+        self, name: str, span: range, place: Place, workspace: Workspace, engine: Engine | None
     ) -> list[Rollout]:
         """The right ones among several sampled solutions per problem; their counts are committed beside."""
         assert engine is not None
@@ -135,14 +133,14 @@ class CheckedSolutions(RolloutSource):
         tokens = sum(rollout.steps for rollout, _ in sampled)
         cut = sum(self._is_cut(rollout.completion_ids, workspace) for rollout, _ in sampled)
         counts = json.dumps({"samples": len(sampled), "tokens": tokens, "right": len(right), "cut": cut})
-        draft.commit(f"{name}.json", partial(Path.write_text, data=counts))
+        place.commit(f"{name}.json", partial(Path.write_text, data=counts))
         if not right:
             each = self.samples_per_problem
             rejected = Counter(
                 self._rejection(span[place // each], rollout.completion_ids, workspace)
                 for place, (rollout, _) in enumerate(sampled)
             )
-            draft.commit(f"{name}{REJECTED}", partial(Path.write_text, data=json.dumps(rejected)))
+            place.commit(f"{name}{REJECTED}", partial(Path.write_text, data=json.dumps(rejected)))
         return right
 
     @property
