@@ -54,7 +54,7 @@ class Told(Silent):
 
 
 def stage(label: str) -> Any:
-    return SimpleNamespace(key=label, label=label)
+    return SimpleNamespace(key=label, label=label, parts=1)
 
 
 def watcher_of(tmp_path: Path, reporter: Silent, **settings: Any) -> Watcher:
