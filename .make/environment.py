@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TORCH = "torch==2.13.0"
+PINS = ROOT / "requirements"
+TORCH = (PINS / "torch.txt").read_text().strip()
 UV = "uv==0.13.8"
 # Used only on a machine without a GPU where pip's own choice would be a GPU build.
 CPU_INDEX = os.environ.get("LRBENCH_TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
@@ -46,15 +47,15 @@ class Environment:
 
 def wanted(vllm: bool) -> Environment:
     if not vllm:
-        return Environment(ROOT / ".venv", ROOT / "requirements.lock", torch_by_pip=True)
+        return Environment(ROOT / ".venv", PINS / "lrbench.lock", torch_by_pip=True)
     # vLLM for a GPU comes with CUDA packages that fit its torch, so all of it is locked together.
-    name = "requirements-vllm-gpu.lock" if has_gpu() else "requirements-vllm.lock"
-    return Environment(ROOT / ".venv-vllm", ROOT / name, torch_by_pip=not has_gpu())
+    name = "vllm-gpu.lock" if has_gpu() else "vllm-cpu.lock"
+    return Environment(ROOT / ".venv-vllm", PINS / name, torch_by_pip=not has_gpu())
 
 
 def inputs_hash(environment: Environment) -> str:
     digest = hashlib.sha256(f"{sys.version_info[:3]} {ROOT} {has_gpu()}".encode())
-    for path in (ROOT / "pyproject.toml", environment.lock, Path(__file__)):
+    for path in (ROOT / "pyproject.toml", environment.lock, PINS / "torch.txt", Path(__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -116,14 +117,17 @@ def main(arguments: list[str]) -> int:
     if arguments not in ([], ["--vllm"]):
         print("usage: environment.py [--vllm]", file=sys.stderr)
         return 2
-    if sys.version_info[:2] not in ((3, 11), (3, 12)):
+    vllm = bool(arguments)
+    # A package of vLLM's for a GPU has no wheels for 3.13.
+    newest = 12 if vllm and has_gpu() else 13
+    if not (3, 11) <= sys.version_info[:2] <= (3, newest):
         print(
-            f"lrbench needs Python 3.11 or 3.12, this is {sys.version.split()[0]}: "
-            "try 'make PYTHON=python3.11 ...'",
+            f"lrbench{' beside vLLM' if vllm else ''} needs Python 3.11 to 3.{newest}, this is "
+            f"{sys.version.split()[0]}: leave PYTHON out, or try 'make PYTHON=python3.11 ...'",
             file=sys.stderr,
         )
         return 2
-    environment = wanted(vllm=bool(arguments))
+    environment = wanted(vllm)
     with (ROOT / f"{environment.folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stamp = inputs_hash(environment)

@@ -6,6 +6,7 @@ import ast
 import io
 import json
 import logging
+import sys
 import warnings
 from pathlib import Path
 
@@ -95,10 +96,19 @@ def test_what_libraries_log_and_warn_is_shown_as_text(monkeypatch: pytest.Monkey
         except ValueError:
             logger.exception("it failed")
         drawn.write(warnings.formatwarning(HOSTILE + TOKEN, UserWarning, "a.py", 1, "a line"))
+        with warnings.catch_warnings(record=True) as warned:
+            monkeypatch.setattr(sys, "warnoptions", [])
+            guard_logs()
+            warnings.warn("an argument will be called otherwise", FutureWarning, stacklevel=1)
+            monkeypatch.setattr(sys, "warnoptions", ["default"])
+            warnings.simplefilter("default")
+            guard_logs()
+            warnings.warn("a developer asks", FutureWarning, stacklevel=1)
     finally:
         logger.removeHandler(handler)
         logging.setLogRecordFactory(factory)
         warnings.formatwarning = format_warning
+    assert [str(warning.message) for warning in warned] == ["a developer asks"]
     text = drawn.getvalue()
     assert harmless(text)
     assert TOKEN not in text

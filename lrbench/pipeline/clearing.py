@@ -139,11 +139,15 @@ def removal_of(names: Collection[str], runs: Path) -> Removal:
 def remove(runs: Path, removal: Removal) -> None:
     """Move the records out of the ledger, and delete their runs in MLflow. Artifacts stay until cleared.
 
-    Raises `UserError` while a process is at work, `LedgerError` and `RunError` where it cannot be written.
+    Raises `UserError` while a process is at work, or where MLflow has a store and is not installed,
+    `LedgerError` and `RunError` where it cannot be written.
     """
     from lrbench.results.mlflow_mirror import forget
+    from lrbench.results.mlflow_place import has_store, require_mlflow
 
     _check_idle(runs)
+    if has_store(runs):
+        require_mlflow("deleting what MLflow holds of them")
     Ledger(runs / "ledger").remove([*removal.recipes, *removal.arms, *removal.scores])
     recipes = {record.recipe for record in removal.recipes} | {arm.recipe for arm in removal.arms}
     forget(runs, {arm.arm_id for arm in removal.arms}, recipes)

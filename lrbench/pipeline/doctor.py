@@ -73,7 +73,8 @@ def _machine(quick: bool) -> Iterator[Finding]:
     found = environment()
     missing = [name for name, version in found.items() if version == "not installed"]
     versions = ", ".join(f"{name} {version}" for name, version in found.items())
-    yield Finding(not missing, versions if not missing else f"{', '.join(missing)}: run `make environment`")
+    remedy = "install lrbench anew, in a checkout with `make environment`"
+    yield Finding(not missing, versions if not missing else f"{', '.join(missing)} not installed: {remedy}")
     if quick:
         return
     import torch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
 import warnings
 from typing import Any
@@ -11,9 +12,15 @@ from lrbench.results.text import shown
 
 
 def guard_logs() -> None:
-    """Have every line that is logged from now on, every warning and traceback, go through `shown`."""
+    """Have every line that is logged from now on, every warning and traceback, go through `shown`.
+
+    What a later version of a library will do otherwise is left out, unless warnings are asked for
+    (`python -W`, PYTHONWARNINGS): nobody who runs a recipe can do anything about it.
+    """
     logging.setLogRecordFactory(_Record)
     warnings.formatwarning = _formatted
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore", FutureWarning)
 
 
 class _Record(logging.LogRecord):

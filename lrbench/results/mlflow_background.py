@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from lrbench.errors import LrbenchError
 from lrbench.recipe.secrets import without_secrets
-from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored
+from lrbench.results.mlflow_place import INSTALLATION, default_tracking_uri, is_installed, is_mirrored
 from lrbench.results.mlflow_store import LOCK, prepare
 from lrbench.store.locks import hold
 
@@ -44,6 +44,16 @@ NICENESS = 5
 
 LATER = "Every result is safe in the ledger; `lrbench rebuild` brings MLflow up to date."
 
+NOT_INSTALLED = (
+    f"Nothing is mirrored to MLflow, which is not installed. `{INSTALLATION}` and `lrbench rebuild` bring it "
+    f"what the ledger holds; {SWITCH}={OFF} leaves this line out."
+)
+
+
+def is_off() -> bool:
+    """Whether the user wants no mirroring."""
+    return os.environ.get(SWITCH) == OFF
+
 
 @contextmanager
 def mirrored(runs: Path, say: Callable[[str], None], work: bool) -> Iterator[Callable[[], None]]:
@@ -52,7 +62,7 @@ def mirrored(runs: Path, say: Callable[[str], None], work: bool) -> Iterator[Cal
     At the end of the block `say` gets at most one warning, whatever the mirroring came to; a block that
     fails ends the mirroring too.
     Without `work` in the block no process is started before it turns out that something is missing.
-    Where the variable LRBENCH_MLFLOW is `off`, nothing is mirrored.
+    Where the variable LRBENCH_MLFLOW is `off`, or MLflow is not installed, nothing is mirrored.
     """
     mirror = BackgroundMirror(runs)
     try:
@@ -77,7 +87,7 @@ class BackgroundMirror:
 
     def start(self) -> None:
         """Begin to import MLflow and to make its store, while there is other work to wait for."""
-        if self._process is not None or os.environ.get(SWITCH) == OFF:
+        if self._process is not None or is_off() or not is_installed():
             return
         # -P: a file called mlflow.py where the user stands is not what is meant.
         command = [sys.executable, "-P", "-m", "lrbench.results.mlflow_background", str(self._runs)]
@@ -103,6 +113,8 @@ class BackgroundMirror:
         """Have what is missing mirrored and end the process; returns the warning where that failed."""
         try:
             if not is_mirrored(self._runs):
+                if not is_off() and not is_installed():
+                    return NOT_INSTALLED
                 self.start()
             if self._process is not None:
                 self._send(END)

@@ -26,9 +26,11 @@ from lrbench.results.mlflow_place import (
     artifact_folder,
     database_file,
     default_tracking_uri,
+    has_store,
     is_server,
     ledger_state,
     note_mirrored,
+    require_mlflow,
 )
 from lrbench.results.mlflow_store import LOCK, connect, prepare
 from lrbench.store.locks import hold
@@ -77,7 +79,9 @@ def mirror(runs: Path, tracking_uri: str | None = None) -> MirrorReport:
     Raises:
         LedgerError: the ledger cannot be read.
         RunError: MLflow cannot be written, or a record cannot be shown in it; the message says why.
+        UserError: MLflow is not installed.
     """
+    require_mlflow("mirroring the ledger")
     uri = tracking_uri or default_tracking_uri(runs)
     mirroring = Mirroring(runs, uri)
     contents, outcomes = mirroring.bring_up_to_date()
@@ -96,10 +100,9 @@ def forget(runs: Path, arm_ids: Collection[str], recipes: Collection[str]) -> in
 
     Raises `RunError` when MLflow cannot be written.
     """
-    uri = default_tracking_uri(runs)
-    file = database_file(uri)
-    if not is_server(uri) and (file is None or not file.exists()):
+    if not has_store(runs):
         return 0
+    uri = default_tracking_uri(runs)
     unwanted = {f"recipe/{recipe}" for recipe in recipes}
     try:
         with hold(runs / "ledger" / LOCK):

@@ -1,11 +1,16 @@
-"""Where MLflow's store of a runs folder is, and whether it says what the ledger says. Imports no MLflow."""
+"""Where MLflow's store of a runs folder is, and whether it says what the ledger says. Imports no MLflow.
+
+MLflow is an extra: without it all that it would show is in the ledger, and can be brought into it later.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from lrbench.errors import UserError
 from lrbench.store.canonical import canonical_json, stable_hash
 from lrbench.store.files import read_regular, write_atomically
 
@@ -17,6 +22,18 @@ SQLITE = "sqlite:///"
 SQLITE_QUOTED = "sqlite+pysqlite:///"
 # The tag that says that a run is whole, and of which records.
 DIGEST = "lrbench.digest"
+INSTALLATION = "pip install 'lrbench[mlflow]'"
+
+
+def is_installed() -> bool:
+    """Whether MLflow is; asked without the seconds that importing it takes."""
+    return importlib.util.find_spec("mlflow") is not None
+
+
+def require_mlflow(why: str) -> None:
+    """Raise `UserError` where MLflow is not installed, which `why` needs."""
+    if not is_installed():
+        raise UserError(f"{why} needs MLflow, which is not installed: {INSTALLATION}")
 
 
 def default_tracking_uri(runs: Path) -> str:
@@ -40,6 +57,13 @@ def database_file(uri: str) -> Path | None:
 def is_server(uri: str) -> bool:
     """Whether the store is behind a server, which then decides where files go."""
     return urlsplit(uri).scheme in ("http", "https", "databricks")
+
+
+def has_store(runs: Path) -> bool:
+    """Whether there is a store that could hold anything of the folder."""
+    uri = default_tracking_uri(runs)
+    file = database_file(uri)
+    return is_server(uri) or (file is not None and file.exists())
 
 
 def own_artifacts(runs: Path) -> Path:

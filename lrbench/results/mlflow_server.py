@@ -21,6 +21,7 @@ from lrbench.results.mlflow_place import (
     default_tracking_uri,
     is_server,
     own_artifacts,
+    require_mlflow,
 )
 
 HOST = "127.0.0.1"
@@ -39,6 +40,7 @@ def check_servable(runs: Path, port: int) -> None:
 
     A store that was moved or copied here shows the files that are here from now on.
     """
+    require_mlflow("`lrbench mlflow`")
     uri = default_tracking_uri(runs)
     if is_server(uri):
         raise UserError(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,16 +74,22 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
 
 
 @contextmanager
-def served(runs: Path, log: Path) -> Iterator[str]:
+def served(
+    runs: Path,
+    log: Path,
+    lrbench: Sequence[str] = LRBENCH,
+    cwd: Path = ROOT,
+    variables: Mapping[str, str] = os.environ,
+) -> Iterator[str]:
     """The dashboard of `runs`, served as `make leaderboard` does; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [*LRBENCH, "dashboard", "--runs", str(runs), "--port", str(port)]
+    command = [*lrbench, "dashboard", "--runs", str(runs), "--port", str(port)]
     address = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
         server = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=output, env=os.environ | {"OMP_NUM_THREADS": "1"}
+            command, cwd=cwd, stdout=output, stderr=output, env={**variables, "OMP_NUM_THREADS": "1"}
         )
         try:
             _wait_until_healthy(address, server, log)

@@ -24,7 +24,7 @@ def test_without_vllm_the_run_stops_before_its_first_stage(
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "vllm" else real(name))
     recipe = make_recipe(evaluation=EVALUATION | {"engine": {"name": "vllm"}})
-    with pytest.raises(UserError, match="Install it beside the project with `make vllm`"):
+    with pytest.raises(UserError, match=r"pip install .lrbench\[vllm\].*`make vllm`"):
         run_recipe(recipe, tmp_path)
     assert not list(tmp_path.glob("store/*/*"))
 

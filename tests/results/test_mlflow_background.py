@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import resource
 import signal
@@ -130,6 +131,18 @@ def test_mirroring_can_be_switched_off(tmp_path, record, monkeypatch):
     monkeypatch.setenv("LRBENCH_MLFLOW", "off")
     assert run(tmp_path, record) == []
     assert {path.name for path in tmp_path.iterdir()} == {"ledger"}
+
+
+def test_without_mlflow_a_run_says_in_one_line_how_to_get_it(tmp_path, record, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
+    (line,) = run(tmp_path, record)
+    assert line.startswith(
+        "Nothing is mirrored to MLflow, which is not installed. `pip install 'lrbench[mlflow]'`"
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"ledger"}
+    monkeypatch.setenv("LRBENCH_MLFLOW", "off")
+    assert run(tmp_path, record, arms=["again"]) == []
 
 
 @pytest.mark.slow

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 from pathlib import Path
 
 import pytest
 
 from lrbench.errors import UserError
+from lrbench.pipeline.clearing import Removal, remove
 from lrbench.recipe.secrets import without_secrets
+from lrbench.results.mlflow_mirror import mirror
 from lrbench.results.mlflow_place import (
     artifact_folder,
     default_tracking_uri,
@@ -35,6 +38,18 @@ def refusal(runs, port):
     with pytest.raises(UserError) as caught:
         check_servable(runs, port)
     return str(caught.value)
+
+
+def test_without_mlflow_it_says_what_to_install(tmp_path, port, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    missing = "needs MLflow, which is not installed: pip install 'lrbench[mlflow]'"
+    assert refusal(tmp_path, port) == f"`lrbench mlflow` {missing}"
+    with pytest.raises(UserError, match="mirroring the ledger needs MLflow"):
+        mirror(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mlflow.db").touch()
+    with pytest.raises(UserError, match="deleting what MLflow holds of them needs MLflow"):
+        remove(tmp_path, Removal((), (), ()))
 
 
 def test_without_a_store_it_says_what_to_run(tmp_path, port):

@@ -51,7 +51,7 @@ TRAIN = "train"
 CURVES = "curves.json"
 INDENT = 1
 # What decides how a table is rendered.
-PACKAGES = ("lrbench", "numpy", "scipy", "statsmodels")
+PACKAGES = ("lrbench", "numpy", "scipy")
 SHOWN = 20
 
 

@@ -42,8 +42,9 @@ def require_vllm() -> None:
     """Raise `UserError` where vLLM is not installed."""
     if importlib.util.find_spec("vllm") is None:
         raise UserError(
-            "the engine `vllm` needs vLLM, which is not installed in this environment. Install it beside the "
-            "project with `make vllm` and run .venv-vllm/bin/lrbench, or choose the engine `hf`."
+            "the engine `vllm` needs vLLM, which is not installed in this environment: "
+            "pip install 'lrbench[vllm]', in a checkout `make vllm` and .venv-vllm/bin/lrbench, or choose "
+            "the engine `hf`."
         )
 
 
