@@ -344,7 +344,7 @@ def test_a_folder_that_leaves_open_what_is_read_is_refused(
 
 def test_a_folder_that_links_to_itself_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "model").symlink_to(tmp_path / "model")
-    with pytest.raises(ModelError, match="no folder can be there"):
+    with pytest.raises(ModelError, match=r"no folder can be there|no model folder there"):
         located(tmp_path / "model")
 
 

@@ -320,7 +320,7 @@ class TestExpertiseGap:
         edition = declared("expertise_gap", recipes=self.RECIPES)
         scatter = build_report(edition, ledger_of(edition, self.correct), RUNS).figures["gap"]
         ((_, points, base),) = scatter.panels
-        assert [(point.label, round(point.across, 6), point.up) for point in points] == [
+        assert [(point.label, round(point.across, 6), round(point.up, 6)) for point in points] == [
             ("amateur", 35.0, 90.0),
             ("peer", -3.0, 40.0),
         ]
