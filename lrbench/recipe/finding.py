@@ -24,12 +24,12 @@ def found_recipe(written: str) -> str:
     Raises `RecipeError` where a recipe that ships was most likely meant.
     """
     path = Path(written)
-    if written.endswith(SUFFIXES) or path.is_absolute() or ".." in path.parts or is_there(path):
+    if written.endswith(SUFFIXES) or path.is_absolute() or ".." in path.parts or is_file(path):
         return written
     for folder in (HERE, RECIPES):
         if is_file(file := folder / f"{written}.yaml"):
             return str(file)
-    if meant := nearest(written, recipe_names()):
+    if not is_there(path) and (meant := nearest(written, recipe_names())):
         raise RecipeError(
             f"{printable(written)}: neither a file nor a recipe that ships; did you mean `{meant}`?"
         )

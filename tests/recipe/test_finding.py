@@ -29,6 +29,10 @@ def test_what_lies_here_comes_first(folder: Path, small: str) -> None:
     assert found_recipe("quickstart") == "recipes/quickstart.yaml"
     # The name would lead to another file, so the path stands.
     assert spoken_recipe(str(RECIPES / "quickstart.yaml")) == str(RECIPES / "quickstart.yaml")
+    (folder / "controls").mkdir()
+    assert found_recipe("controls") == str(RECIPES / "controls.yaml")
+    (folder / "control").mkdir()
+    assert found_recipe("control") == "control"
     (folder / "quickstart").write_text(small)
     assert found_recipe("quickstart") == "quickstart"
 
