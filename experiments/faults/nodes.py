@@ -46,10 +46,11 @@ class Nodes:
         return process
 
     def join(self, host: str = HOSTS[1]) -> None:
-        """One more node of this cluster; returns when it has joined."""
-        self.add(host, f"--address={self.address}")
+        """One more node of this cluster; returns when it has joined, and those that are lost are missed."""
         alive = sum(process.poll() is None for process in self.processes)
         wait_until(lambda: places(self.address) == alive)
+        self.add(host, f"--address={self.address}")
+        wait_until(lambda: places(self.address) == alive + 1)
 
     @property
     def actors(self) -> list[int]:
