@@ -16,7 +16,7 @@ from lrbench.recipe.messages import did_you_mean
 from lrbench.recipe.schema import Recipe
 from lrbench.results.board import build_boards
 from lrbench.results.claim_rows import by_point
-from lrbench.results.claims import judge_claims
+from lrbench.results.claims import judge_claims, judge_points
 from lrbench.results.gating import Asked, Gate
 from lrbench.results.ledger import Ledger
 
@@ -27,7 +27,7 @@ def gate_recipe(
     """Whether the results of `recipe`, as it stands now, support its claims, or what is `asked` of `arm`.
 
     Runs nothing: what is not measured is not decided, and `command` is said to measure it. `arm` is None for
-    the arm that the recipe is about. Every point of a sweep is judged, each a family of claims of its own.
+    the arm that the recipe is about. Every point of a sweep is judged, the claims of all being one family.
     Raises `UserError` for a recipe without claims of which nothing is asked, and for an arm it does not have.
     """
     plan = plan_recipe(recipe, runs, fetch=False)
@@ -42,9 +42,13 @@ def gate_recipe(
         own = [row for row in board.rows if row.arm_id in record.arm_ids]
         if board.protocol_hash in protocols and own:
             pools = {column: board.pool(own[0].expert_weights, column) for column in board.columns}
-            for point, rows in by_point(own):
-                found = judge_claims(claims, rows, command, pools=pools)
-                judged += [(point_text(point), judgement) for judgement in found]
+            points = by_point(own)
+            found = judge_points(claims, [rows for _, rows in points], command, pools=pools)
+            judged += [
+                (point_text(point), judgement)
+                for (point, _), judgements in zip(points, found, strict=True)
+                for judgement in judgements
+            ]
     judged = judged or [("", judgement) for judgement in judge_claims(claims, [], command)]
     return Gate(tuple(judged), tuple(str(broken) for broken in contents.broken))
 

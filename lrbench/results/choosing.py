@@ -1,13 +1,16 @@
-"""What choosing the best of several points adds to its accuracy: the luck of having been chosen."""
+"""Sweeps: an arm at several points, and what choosing the best of them adds to its accuracy by luck alone."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from lrbench.evaluation.statistics import optimism_of_best
 from lrbench.results.board import Board
+from lrbench.results.board_arms import sweep_of
 from lrbench.results.contrasts import difference_variance
 from lrbench.results.rows import AVERAGE, Group, Row
 
@@ -21,26 +24,63 @@ class Chosen:
     optimism: float
 
 
-def chosen_points(board: Board, section: list[Row]) -> Iterator[Chosen]:
-    """The best point of every arm of the section that was measured at several points of a sweep."""
-    own = {_sweep(row) for row in section}
-    sweeps: dict[tuple[str, ...], list[Group]] = defaultdict(list)
+@dataclass(frozen=True)
+class Sweep:
+    """One arm of a recipe at several points, a group of runs each, the one made last of a point."""
+
+    board: Board
+    groups: tuple[Group, ...]
+
+    @property
+    def first(self) -> Row:
+        """A row that says whose and which arm this is."""
+        return self.groups[0].rows[0]
+
+    @cached_property
+    def fields(self) -> dict[str, list[Any]]:
+        """The swept fields that decide the arm's model, each with its values in the order of the points."""
+        found: dict[str, list[Any]] = {}
+        for group in self.groups:
+            for name, value in group.rows[0].point.items():
+                values = found.setdefault(name, [])
+                if value not in values:
+                    values.append(value)
+        return found
+
+    @cached_property
+    def chosen(self) -> Chosen | None:
+        """Its best point; None where fewer than two have an average, or none share their items."""
+        ranked = sorted(
+            (group for group in self.groups if group.value(AVERAGE) is not None),
+            key=lambda group: -(group.value(AVERAGE) or 0.0),
+        )
+        if len(ranked) < 2:
+            return None
+        best, *others = ranked
+        pool = self.board.pool(self.first.expert_weights, AVERAGE)
+        found = [
+            difference_variance(best.rows, other.rows, self.board.benchmarks, pool) for other in others
+        ]
+        known = [variance for variance in found if variance is not None]
+        if not known:
+            return None
+        points = 1 + len(others)
+        return Chosen(best, points, optimism_of_best(points, sum(known) / len(known)))
+
+
+def sweeps_of(board: Board, section: Sequence[Row]) -> list[Sweep]:
+    """The arms of the section that were measured at several points of a sweep."""
+    own = {sweep_of(row) for row in section}
+    found: dict[tuple[str, ...], dict[str, Group]] = defaultdict(dict)
     for group in board.groups:
         first = group.rows[0]
-        if first.point and _sweep(first) in own and group.value(AVERAGE) is not None:
-            sweeps[_sweep(first)].append(group)
-    for groups in sweeps.values():
-        points = {str(sorted(group.rows[0].point.items())): group for group in groups}
-        if len(points) < 2:
-            continue
-        best, *others = sorted(points.values(), key=lambda group: -(group.value(AVERAGE) or 0.0))
-        pool = board.pool(best.rows[0].expert_weights, AVERAGE)
-        found = [difference_variance(best.rows, other.rows, board.benchmarks, pool) for other in others]
-        known = [variance for variance in found if variance is not None]
-        if known:
-            variance = sum(known) / len(known)
-            yield Chosen(best, len(points), optimism_of_best(len(points), variance))
+        if first.point and sweep_of(first) in own:
+            found[sweep_of(first)][str(sorted(first.point.items()))] = group
+    return [Sweep(board, tuple(points.values())) for points in found.values() if len(points) > 1]
 
 
-def _sweep(row: Row) -> tuple[str, ...]:
-    return row.expert_weights, row.recipe, row.arm
+def chosen_points(board: Board, section: Sequence[Row]) -> Iterator[Chosen]:
+    """The best point of every arm of the section that was measured at several points of a sweep."""
+    for sweep in sweeps_of(board, section):
+        if sweep.chosen is not None:
+            yield sweep.chosen

@@ -111,14 +111,57 @@ def judge_claims(
 ) -> tuple[Judgement, ...]:
     """Verdicts on `claims`, in their order, from one board's rows of one expert and recipe, all its seeds.
 
-    Of a sweep, pass what `by_point` gives for one point. Where an arm was made in several ways (an edited
+    Of a sweep, `judge_points` judges all points. Where an arm was made in several ways (an edited
     recipe), rows made as its latest count, and the latest of each seed. `run` is the command that fills
     what is missing; `unread` claims of the family cannot be read, and count as not measured. `pools` say by
     column how far the runs of one arm lie apart; without them the arms among `rows` do.
 
     Raises `ValueError` for rows of several experts, recipes or points.
     """
-    rows = list(rows)
+    return judge_points(claims, [list(rows)], run, unread, pools)[0]
+
+
+def judge_points(
+    claims: Sequence[Claim],
+    points: Sequence[Sequence[Row]],
+    run: str = RUN,
+    unread: int = 0,
+    pools: Mapping[str, Pool | None] | None = None,
+) -> list[tuple[Judgement, ...]]:
+    """`judge_claims` of every point of a sweep, whose rows `by_point` gives; all of it is one family.
+
+    Who looks at every point and speaks of one has chosen among all of them.
+    """
+    matches = [
+        (claim, match)
+        for rows in points
+        for claim, match in zip(claims, _matches(claims, rows, pools), strict=True)
+    ]
+    supporting, refuting = [], []
+    for claim, match in matches:
+        measured = (match, *match.others) if isinstance(match, Match) else ()
+        found = [_p_values(claim, one.test) for one in measured]
+        supporting.append(max((supported for supported, _ in found), default=1.0))
+        refuting.append(max((refuted for _, refuted in found), default=1.0))
+    absent = [1.0] * (unread * len(points))
+    family = len(matches) + len(absent)
+    supporting, refuting = (
+        holm([*values, *absent])[: len(matches)] for values in (supporting, refuting)
+    )
+    judgements = []
+    for (claim, match), p_supported, p_refuted in zip(matches, supporting, refuting, strict=True):
+        if isinstance(match, Match):
+            judgements.append(_judgement(claim, match, p_supported, p_refuted, family))
+        else:
+            judgements.append(Judgement(claim, "unmeasured", family, missing=match, run=run))
+    width = len(claims)
+    return [tuple(judgements[width * place : width * (place + 1)]) for place in range(len(points))]
+
+
+def _matches(
+    claims: Sequence[Claim], rows: Sequence[Row], pools: Mapping[str, Pool | None] | None
+) -> list[Match | tuple[str, ...]]:
+    """The rows that every claim is about at one point, or what is missing of them."""
     if len({(row.expert_weights, row.recipe) for row in rows}) > 1:
         raise ValueError("claims are judged on rows of one expert and one recipe")
     if len(by_point(rows)) > 1:
@@ -126,24 +169,7 @@ def judge_claims(
     if pools is None:
         groups = grouped(rows)
         pools = {claim.where: pooled_spread(groups, claim.where) for claim in claims}
-    matches = [match_rows(claim, rows, pools.get(claim.where)) for claim in claims]
-    supporting, refuting = [], []
-    for claim, match in zip(claims, matches, strict=True):
-        measured = (match, *match.others) if isinstance(match, Match) else ()
-        found = [_p_values(claim, one.test) for one in measured]
-        supporting.append(max((supported for supported, _ in found), default=1.0))
-        refuting.append(max((refuted for _, refuted in found), default=1.0))
-    family = len(claims) + unread
-    supporting, refuting = (
-        holm([*values, *[1.0] * unread])[: len(claims)] for values in (supporting, refuting)
-    )
-    judgements = []
-    for claim, match, p_supported, p_refuted in zip(claims, matches, supporting, refuting, strict=True):
-        if isinstance(match, Match):
-            judgements.append(_judgement(claim, match, p_supported, p_refuted, family))
-        else:
-            judgements.append(Judgement(claim, "unmeasured", family, missing=match, run=run))
-    return tuple(judgements)
+    return [match_rows(claim, list(rows), pools.get(claim.where)) for claim in claims]
 
 
 def claims_of(recipe: RecipeRecord) -> tuple[list[Claim], list[str]]:
@@ -162,7 +188,7 @@ def judge_recipe(
 ) -> list[tuple[Mapping[str, Any], tuple[Judgement, ...]]]:
     """Verdicts on the claims of a recipe as it was declared, for every point of its sweep, by `rows`.
 
-    Each point's claims are a family of their own. Only rows of the arms that the recipe means now count.
+    The claims of all points are one family. Only rows of the arms that the recipe means now count.
     A recipe without claims, or none of whose arms is on the board, gives nothing.
     """
     claims, unread = claims_of(recipe)
@@ -172,9 +198,9 @@ def judge_recipe(
         return []
     run = recipe.command or RUN
     pools = {column: board.pool(own[0].expert_weights, column) for column in board.columns}
-    return [
-        (point, judge_claims(claims, of_point, run, len(unread), pools)) for point, of_point in by_point(own)
-    ]
+    points = by_point(own)
+    judged = judge_points(claims, [of_point for _, of_point in points], run, len(unread), pools)
+    return [(point, judgements) for (point, _), judgements in zip(points, judged, strict=True)]
 
 
 def _judgement(claim: Claim, match: Match, p_supported: float, p_refuted: float, family: int) -> Judgement:

@@ -48,8 +48,11 @@ def asked_about(board: Board, section: Sequence[Row]) -> list[Row]:
 
 
 def spoken_of(board: Board, rows: Sequence[Row], meant: Collection[str] = ()) -> list[Row]:
-    """The last measured subject, of the arms `meant` before others, and what differs from it by the seed."""
-    candidates = [row for row in rows if board.is_subject(row)]
+    """The last measured subject, of the arms `meant` before others, and what differs from it by the seed.
+
+    A point of a sweep is none: whoever spoke of one would have chosen it.
+    """
+    candidates = [row for row in rows if board.is_subject(row) and not row.point]
     if not candidates:
         return []
     latest = max(candidates, key=lambda row: (board.is_meant(row), row.arm_id in meant, row.recorded_at))

@@ -453,6 +453,7 @@ class TestRecipe:
         assert [point for point, _ in judged] == [{"alpha": 0.1}, {"alpha": 0.2}]
         differences = [judgement.evidence.difference for _, (judgement,) in judged]
         assert differences == pytest.approx([25.0, 50.0])
+        assert [judgement.family for _, (judgement,) in judged] == [2, 2], "all points are one family"
 
     def test_arms_that_it_no_longer_means_do_not_count(self, board):
         ((_, (judgement,)),) = judge_recipe(self.declared(["lightr0.1"]), board)
@@ -466,7 +467,7 @@ class TestRecipe:
         later = "lightr >> sft on chain, \x1b[31mwhatever"
         recipe = self.declared(["sft", "lightr0.1", "lightr0.2"], claims=(later, "lightr > sft on chain"))
         judged = judge_recipe(recipe, board)
-        assert [judgement.family for _, (judgement,) in judged] == [2, 2]
+        assert [judgement.family for _, (judgement,) in judged] == [4, 4]
         told = "not judged: lightr >> sft on chain, \\x1b[31mwhatever, a claim of quickstart that this"
         console = Console(width=400, file=io.StringIO())
         show_boards([board], console, [recipe])

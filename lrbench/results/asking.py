@@ -1,0 +1,94 @@
+"""What a recipe asked of an expert, and what was found: its claims, else what it compares, beside its controls.
+
+A point of a sweep answers nothing: it was chosen, or stands for none of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lrbench.evaluation.statistics import Comparison
+from lrbench.methods.controls import CONTROLS
+from lrbench.results.board import Board
+from lrbench.results.board_arms import compared_with
+from lrbench.results.choosing import Sweep, sweeps_of
+from lrbench.results.claim_words import unheld_line
+from lrbench.results.claims import Judgement, judge_recipe
+from lrbench.results.records import RecipeRecord
+from lrbench.results.rows import AVERAGE, Group, Row
+from lrbench.results.telling import spoken_of
+from lrbench.results.wording import sections
+
+_CONTROLS = frozenset(control.name for control in CONTROLS)
+
+
+@dataclass(frozen=True)
+class Held:
+    """The subject set against one of its baselines, on average; `control` where that is a control."""
+
+    baseline: str
+    compared: Comparison
+    control: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A recipe with one expert, its `rows`, and what they answer.
+
+    `subject` is None where nothing that the recipe asks of was measured, or stands at points alone. `judged`
+    are the verdicts on its claims where it is no sweep; `held` are its baselines and controls, that which
+    matters most first. `unheld` says which controls its claims lack.
+    """
+
+    rows: tuple[Row, ...]
+    subject: Group | None
+    judged: tuple[Judgement, ...]
+    held: tuple[Held, ...]
+    sweeps: tuple[Sweep, ...]
+    unheld: str | None
+
+    @property
+    def first(self) -> Row:
+        """A row that says which recipe and expert this is."""
+        return self.rows[0]
+
+
+def asked_of(board: Board, declared: Mapping[str, RecipeRecord]) -> Iterator[list[Row]]:
+    """The rows of every recipe and expert of a board, the latest measured first.
+
+    What a recipe measures on a second suite answers nothing there.
+    """
+    found = [section for section in sections(board) if section[0].recipe not in board.second_of]
+    yield from sorted(
+        found,
+        key=lambda rows: (rows[0].recipe in declared, max(row.recorded_at for row in rows)),
+        reverse=True,
+    )
+
+
+def answer_to(board: Board, rows: Sequence[Row], declared: Mapping[str, RecipeRecord]) -> Asked:
+    """What the rows of one recipe and expert, all of the board's, answer."""
+    record = declared.get(rows[0].recipe)
+    meant = frozenset() if record is None else frozenset(record.arm_ids)
+    spoken = spoken_of(board, rows, meant)
+    subject = None
+    if spoken:
+        own = {row.arm_id for row in spoken}
+        subject = next(group for group in reversed(board.groups) if own >= {row.arm_id for row in group.rows})
+    judged = [] if record is None else judge_recipe(record, board, list(rows))
+    return Asked(
+        rows=tuple(rows),
+        subject=subject,
+        judged=judged[0][1] if len(judged) == 1 and not judged[0][0] else (),
+        held=tuple(_held(board, subject)) if subject is not None else (),
+        sweeps=tuple(sweeps_of(board, rows)),
+        unheld=None if record is None or not record.claims else unheld_line(record),
+    )
+
+
+def _held(board: Board, subject: Group) -> Iterator[Held]:
+    for baseline in board.foremost(subject.rows[-1]):
+        compared = compared_with(board, subject, baseline).get(AVERAGE)
+        if compared is not None:
+            yield Held(baseline, compared, baseline in _CONTROLS)

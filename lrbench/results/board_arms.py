@@ -1,0 +1,117 @@
+"""A board's arms: each with its seeds and the points of its sweep inside, and every model once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from lrbench.evaluation.statistics import Comparison, Estimate
+from lrbench.results.board import Board
+from lrbench.results.rows import AVERAGE, Group, Row
+
+
+@dataclass(frozen=True)
+class BoardArm:
+    """One arm of a recipe, which is one line of a board.
+
+    `groups` are its runs, by seed; where it is swept, those of every point. `same` are arms of other names or
+    recipes whose measurements are these, one by one.
+    """
+
+    groups: tuple[Group, ...]
+    same: tuple[Group, ...] = ()
+
+    @property
+    def first(self) -> Row:
+        """A row that says whose and which arm this is."""
+        return self.groups[0].rows[0]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All its runs."""
+        return tuple(row for group in self.groups for row in group.rows)
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether it stands at points of a sweep: then no single number is its own."""
+        return bool(self.first.point)
+
+    @property
+    def group(self) -> Group | None:
+        """Its runs; None of a swept arm, which has some at every point."""
+        return None if self.is_swept else self.groups[0]
+
+    @cached_property
+    def measured(self) -> frozenset[str]:
+        """The keys of all its measurements: equal for one model under two names."""
+        return frozenset(cell.score.evaluation_key for row in self.rows for cell in row.cells.values())
+
+    def value(self, column: str) -> float | None:
+        """What it is ordered by: its mean share, of a swept arm that of its highest point."""
+        values = [value for group in self.groups if (value := group.value(column)) is not None]
+        return max(values, default=None)
+
+
+def arms_of(board: Board) -> tuple[BoardArm, ...]:
+    """The arms of a board in the order of its rows, models under several names several times."""
+    found: dict[tuple[object, ...], list[Group]] = defaultdict(list)
+    for group in board.groups:
+        row = group.rows[0]
+        # All points of a sweep are one arm; else what was made otherwise is another one.
+        own = (*sweep_of(row), True) if row.point else (group.rows[0].arm_id, False)
+        found[own].append(group)
+    return tuple(BoardArm(tuple(groups)) for groups in found.values())
+
+
+def once_each(arms: Iterable[BoardArm]) -> list[BoardArm]:
+    """The arms, each model once, where it stands first, with what else it is called."""
+    kept: dict[tuple[str, frozenset[str]], BoardArm] = {}
+    for arm in arms:
+        name = (arm.first.expert_weights, arm.measured)
+        if name in kept:
+            kept[name] = replace(kept[name], same=(*kept[name].same, arm.groups[0]))
+        else:
+            kept[name] = arm
+    return list(kept.values())
+
+
+def estimate_of(group: Group, column: str) -> Estimate | None:
+    """An arm's accuracy: over seeds the mean with the interval for other seeds, else that of its one run."""
+    mean = group.on(column)
+    if mean is not None:
+        return Estimate(mean.value, mean.interval)
+    return group.rows[-1].on(column) if len(group.rows) == 1 else None
+
+
+def compared_with(board: Board, group: Group, baseline: str) -> dict[str, Comparison]:
+    """By column, an arm against its baseline of that name: over seeds where either has several, else runs.
+
+    What `board.over_seeds` says, or the one run's own difference.
+    """
+    if several := board.over_seeds(group, baseline):
+        return several
+    delta = group.rows[-1].against.get(baseline)
+    if delta is None or len(group.rows) > 1:
+        return {}
+    found = dict(delta.benchmarks)
+    return found if delta.average is None else {AVERAGE: delta.average} | found
+
+
+def declared_baseline(board: Board, group: Group) -> str | None:
+    """The baseline that matters most to the recipe, of those the arm is set against; None without any."""
+    return next(iter(board.foremost(group.rows[-1])), None)
+
+
+def sweep_of(row: Row) -> tuple[str, ...]:
+    """The same for all points of one arm's sweep."""
+    return row.expert_weights, row.recipe, row.arm
+
+
+def sections_of(arms: Sequence[BoardArm]) -> Iterator[list[BoardArm]]:
+    """The arms by experiment, a recipe with one expert, in their order."""
+    found: dict[tuple[str, str], list[BoardArm]] = defaultdict(list)
+    for arm in arms:
+        found[arm.first.expert_weights, arm.first.recipe].append(arm)
+    yield from found.values()
