@@ -1,51 +1,155 @@
-"""Did it help? One sentence per expert, from the same tests as the table below it."""
+"""Did it help? What a recipe claims or else compares, with its controls beside it, by the board's numbers."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from lrbench.recipe.expanding import point_text
+from lrbench.results.asking import CONTROLS_BEYOND, Asked, Held, answer_to, asked_of
 from lrbench.results.board import Board
+from lrbench.results.claim_words import claim_sentence, needed_text
+from lrbench.results.claims import Judgement, Verdict
 from lrbench.results.contrasts import is_fixed
-from lrbench.results.rows import AVERAGE, Delta, Row, grouped
+from lrbench.results.records import RecipeRecord
+from lrbench.results.rows import Delta, Group, Row
 from lrbench.results.statistics import EQUIVALENCE_MARGIN, Comparison
-from lrbench.results.telling import spoken_of
 from lrbench.results.wording import expert_label, p_text
-from lrbench_dashboard.numbers import points_text
+from lrbench_dashboard import state
+from lrbench_dashboard.numbers import NONE, points_text, verdict_of, verdict_word_html
 from lrbench_dashboard.text import name_html
 
-MOST_EXPERTS = 6
+# Of how many experiments the answer stands above a board of all.
+MOST_ANSWERS = 3
 ONE_SEED = "One run of each says nothing of other seeds."
+# A claim's verdict, and the style of what it says of the claim.
+VERDICTS: dict[Verdict, str] = {
+    "supported": "up",
+    "refuted": "down",
+    "underpowered": "muted",
+    "unmeasured": "muted",
+}
 
 
-def answers_html(board: Board, whole: Board, meant: Collection[str] = ()) -> str:
-    """A sentence for each of the board's experts, the latest measured first, as far as there is room.
+def answers_html(board: Board, declared: Mapping[str, RecipeRecord], rows: Sequence[Row]) -> str:
+    """What the experiments among `rows` of the `board` answer, as far as there is room, last measured first.
 
-    Baselines are looked up in the `whole` board, which filters have not narrowed. Of an expert's results the
-    latest is spoken of, before all others one of the arms `meant`.
+    `declared` holds what the recipes' names stand for. All of an experiment's rows answer, also those that a
+    filter hides.
     """
-    experts = sorted(
-        board.by_expert.values(), key=lambda rows: max(row.recorded_at for row in rows), reverse=True
+    wanted = {(row.expert_weights, row.recipe) for row in rows}
+    sections = [
+        section
+        for section in asked_of(board, declared)
+        if (section[0].expert_weights, section[0].recipe) in wanted
+    ]
+    lines = "".join(_answer(board, section, declared) for section in sections[:MOST_ANSWERS])
+    left_out = len(sections) - MOST_ANSWERS
+    more = (
+        f"<li class='lr-muted'>and {left_out} more experiments: choose a recipe above to see its answer</li>"
     )
-    lines = "".join(_answer(board, rows, whole, meant) for rows in experts[:MOST_EXPERTS])
-    left_out = len(experts) - MOST_EXPERTS
-    more = f"<li class='lr-muted'>and {left_out} more experts; filter by expert to see theirs</li>"
     return f'<ul class="lr-answers">{lines}{more if left_out > 0 else ""}</ul>'
 
 
-def _answer(board: Board, rows: Sequence[Row], whole: Board, meant: Collection[str]) -> str:
-    subjects = spoken_of(board, rows, meant)
-    expert = f'<span class="lr-expert">{name_html(expert_label(rows[0], board))}</span>'
-    if not subjects:
-        return f"<li>{expert}<p>{_nothing_yet(board, rows)}</p></li>"
-    verdict, sentence = _sentence(subjects, whole)
-    parts = [f"recipe {subjects[0].recipe}", point_text(subjects[0].point), subjects[0].variant]
-    if len(subjects) == 1 and subjects[0].seed is not None:
-        parts.append(f"seed {subjects[0].seed}")
-    where = ", ".join(name_html(part) for part in parts if part)
-    text = f'<p>{sentence} <span class="lr-muted">{where}</span></p>'
-    return f'<li class="lr-verdict-{verdict}">{expert}{text}</li>'
+def _answer(board: Board, rows: Sequence[Row], declared: Mapping[str, RecipeRecord]) -> str:
+    asked = answer_to(board, rows, declared)
+    where = f"{name_html(expert_label(rows[0], board))}, recipe {name_html(rows[0].recipe)}"
+    expert = f'<span class="lr-expert">{where}</span>'
+    if asked.judged:
+        verdict, said = _claims_verdict(asked.judged)
+        body = f"<p><b>{said}</b></p>{_claims_html(asked)}"
+    elif asked.subject is not None:
+        verdict, sentence = _sentence(asked, board)
+        made = asked.subject.rows[-1].variant
+        body = f"<p>{sentence}{f' <span class=lr-muted>{name_html(made)}</span>' if made else ''}</p>"
+    elif asked.sweeps:
+        verdict, body = "none", ""
+    else:
+        verdict, body = "none", f"<p>{_nothing_yet(board, rows)}</p>"
+    return f'<li class="lr-verdict-{verdict}">{expert}{body}{_sweeps_html(asked)}</li>'
+
+
+def _claims_verdict(judged: Sequence[Judgement]) -> tuple[str, str]:
+    counts = Counter(judgement.verdict for judgement in judged)
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+    of = "The claim" if len(judged) == 1 else f"Of {len(judged)} claims"
+    if counts["supported"] == len(judged):
+        return "up", f"{of}: {said}."
+    return "down" if counts["refuted"] == len(judged) else "mixed", f"{of}: {said}."
+
+
+def _claims_html(asked: Asked) -> str:
+    """Every claim with its verdict and what that rests on, and beside it the controls of its subject."""
+    subject = None if asked.subject is None else asked.subject.rows[0].arm
+    lines = ""
+    for judgement in asked.judged:
+        claim = judgement.claim
+        held = asked.held if claim.first == subject else ()
+        beside = "" if claim.second in CONTROLS_BEYOND else _controls_html(held)
+        lines += (
+            f'<tr><th scope="row">{name_html(claim.text, 120)}</th>'
+            f'<td class="lr-{VERDICTS[judgement.verdict]}"><b>{judgement.verdict}</b></td>'
+            f"<td>{_evidence_html(judgement)}</td><td>{beside}</td></tr>"
+        )
+    unheld = f'<p class="lr-beside">{name_html(asked.unheld, 600)}</p>' if asked.unheld else ""
+    family = asked.judged[0].family
+    return (
+        '<div class="lr-scroll"><table class="lr-plain lr-claims"><thead><tr><th scope="col">claim</th>'
+        '<th scope="col">verdict</th><th scope="col">what it rests on</th>'
+        '<th scope="col">its controls beside it, on average</th></tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>{unheld}"
+        f'<p class="lr-beside">{family} claims are one family (Holm); intervals stand alone.</p>'
+    )
+
+
+def _evidence_html(judgement: Judgement) -> str:
+    found = judgement.evidence
+    if found is None:
+        missing = "; ".join(name_html(reason, 200) for reason in judgement.missing)
+        return f"{missing}. Run: <code>{name_html(judgement.run, 200)}</code>"
+    bounds = f"[{points_text(found.interval.low)}, {points_text(found.interval.high)}]"
+    seeds = f", {len(found.seeds)} seed{'s' * (len(found.seeds) > 1)}" if found.seeds else ""
+    said = name_html(claim_sentence(judgement), 200)
+    needed = "" if found.needed is None else f" {name_html(needed_text(found.needed), 300)}."
+    return (
+        f"{said}: {points_text(found.difference)} points {bounds} ({100 * found.level:.0f}%), "
+        f"n {found.n:,}{seeds}.{needed}"
+    )
+
+
+def _controls_html(held: Sequence[Held]) -> str:
+    """`better than random +25.2`, one after the other."""
+    held = [each for each in held if each.baseline in CONTROLS_BEYOND]
+    return (
+        NONE
+        if not held
+        else "".join(
+            f'<span class="lr-control">{verdict_word_html(each.compared)} {name_html(each.baseline)} '
+            f"{points_text(each.compared.difference)}</span>"
+            for each in held
+        )
+    )
+
+
+def _sweeps_html(asked: Asked) -> str:
+    """That an arm stands at several points, of which none is the answer, and where to read them."""
+    lines = ""
+    for sweep in asked.sweeps:
+        row = sweep.first
+        where = name_html(state.link("sweep", of=f"{row.expert_weights} {row.recipe} {row.arm}"), 1000)
+        fields = ", ".join(name_html(name) for name in sweep.fields)
+        best = ""
+        if sweep.chosen is not None:
+            point = name_html(point_text(sweep.chosen.group.rows[0].point))
+            best = (
+                f" The highest, {point}, was chosen by the items it is measured on: up to "
+                f"{sweep.chosen.optimism:.1f} points too high."
+            )
+        lines += (
+            f"<p><b>{name_html(row.arm)}</b> was swept over {len(sweep.groups)} points of {fields}; none of "
+            f'them is the answer.{best} <a href="{where}" target="_self">See the sweep</a></p>'
+        )
+    return lines
 
 
 def _nothing_yet(board: Board, rows: Sequence[Row]) -> str:
@@ -58,60 +162,44 @@ def _nothing_yet(board: Board, rows: Sequence[Row]) -> str:
     )
 
 
-def _sentence(subjects: Sequence[Row], whole: Board) -> tuple[str, str]:
+def _sentence(asked: Asked, board: Board) -> tuple[str, str]:
     """What is said and whether that is `up`, `down`, `equivalent` or `inconclusive`; `none` of nothing."""
-    ranked = list(dict.fromkeys(name for row in subjects for name in whole.foremost(row)))
-    paired = {
-        name: [(row, delta) for row in subjects if (delta := row.against.get(name)) and delta.complete]
-        for name in ranked
-    }
-    found = [name for name in ranked if paired[name]]
-    if not found:
-        return "none", f"<b>{name_html(subjects[0].arm)}</b> has no baseline measured on the same items."
-    baseline, *others = found
-    deltas = paired[baseline]
-    row, delta = deltas[-1]
-    several = _over_seeds(subjects, deltas[-1], baseline, whole)
-    verdict, sentence = several or _one(row, delta, baseline)
-    group = grouped(subjects)[0]
+    group = asked.subject
+    assert group is not None
+    row = group.rows[-1]
+    if not asked.held:
+        return "none", f"<b>{name_html(row.arm)}</b> has no baseline measured on the same items."
+    first, *others = asked.held
+    several = first.compared.runs is not None
+    verdict, sentence = _over_seeds(group, first, board) if several else _one(row, first)
     for other in others:
-        beside = row.against.get(other)
-        if beside is None:
-            continue
-        average = whole.over_seeds(group, other).get(AVERAGE) if several else beside.average
-        if average is not None:
-            named = _baseline_html(row, beside, other, not several)
-            sentence += f" Against {named}: {_difference(average)}."
+        delta = row.against[other.baseline]
+        named = _baseline_html(row, delta, other.baseline, not several)
+        sentence += f" Against {named}: {_difference(other.compared)}."
     return verdict, sentence
 
 
-def _one(row: Row, delta: Delta, baseline: str) -> tuple[str, str]:
+def _one(row: Row, held: Held) -> tuple[str, str]:
     """Of one run each: these runs, and nothing of other seeds."""
-    found = delta.average
-    assert found is not None
-    verdict, said = _said(found, name_html(row.arm), _baseline_html(row, delta, baseline))
+    delta, found = row.against[held.baseline], held.compared
+    verdict, said = _said(found, name_html(row.arm), _baseline_html(row, delta, held.baseline))
     return (
         verdict,
         f"{said} on average in these runs ({_difference(found)}); {_benchmarks(delta)}. {ONE_SEED}",
     )
 
 
-def _over_seeds(
-    subjects: Sequence[Row], latest: tuple[Row, Delta], baseline: str, whole: Board
-) -> tuple[str, str] | None:
-    """Training like this, by all seeds of both; None where one run is all there is."""
-    (row, delta), group = latest, grouped(subjects)[0]
-    other = whole.baseline_of(group, baseline)
-    if len(group.rows) < 2 or other is None:
-        return None
-    found = whole.against(group, other).get(AVERAGE)
-    if found is None or found.runs is None:
-        return None
+def _over_seeds(group: Group, held: Held, board: Board) -> tuple[str, str]:
+    """Training like this, by all seeds of both."""
+    row, found = group.rows[-1], held.compared
+    assert found.runs is not None
+    other = board.baseline_of(group, held.baseline)
     subject = name_html(row.arm)
-    verdict, said = _said(found, subject, _baseline_html(row, delta, baseline, False))
+    delta = row.against[held.baseline]
+    verdict, said = _said(found, subject, _baseline_html(row, delta, held.baseline, False))
     interval, seeds = found.interval, f"{len(group.rows)} seeds"
-    if not is_fixed(other.rows):
-        seeds += f" of {subject} and {len(other.rows)} of {name_html(baseline)}"
+    if other is not None and not is_fixed(other.rows):
+        seeds += f" of {subject} and {len(other.rows)} of {name_html(held.baseline)}"
     bounds = f"95% interval {points_text(interval.low)} to {points_text(interval.high)}, {p_text(found.p)}"
     sentence = f"{said} over {seeds} on average ({points_text(found.difference)} points, {bounds})."
     runs = {"separated": "differ", "equivalent": "are equivalent", "inconclusive": "are not separated"}
@@ -123,7 +211,7 @@ def _said(found: Comparison, subject: str, other: str) -> tuple[str, str]:
     if found.separated:
         way = "above" if found.difference > 0 else "below"
         said = f"<b>{subject} is {abs(found.difference):.1f} points {way} {other}</b>"
-        return _verdict(found), said
+        return verdict_of(found), said
     if found.verdict == "equivalent":
         said = f"<b>{subject} and {other} are equivalent, within {EQUIVALENCE_MARGIN:g} points</b>"
         return found.verdict, said
@@ -145,7 +233,7 @@ def _baseline_html(row: Row, delta: Delta, baseline: str, with_seed: bool = True
 
 
 def _benchmarks(delta: Delta) -> str:
-    verdicts = Counter(_verdict(found) for found in delta.benchmarks.values())
+    verdicts = Counter(verdict_of(found) for found in delta.benchmarks.values())
     words = {"up": "won", "down": "lost", "equivalent": "equivalent", "inconclusive": "inconclusive"}
     parts = [f"{verdicts[verdict]} {word}" for verdict, word in words.items() if verdicts[verdict]]
     return f"of {verdicts.total()} benchmarks {', '.join(parts)}"
@@ -153,9 +241,3 @@ def _benchmarks(delta: Delta) -> str:
 
 def _difference(found: Comparison) -> str:
     return f"{points_text(found.difference)} points, {p_text(found.p)}"
-
-
-def _verdict(found: Comparison) -> str:
-    if not found.separated:
-        return found.verdict
-    return "up" if found.difference > 0 else "down"

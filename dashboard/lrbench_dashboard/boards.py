@@ -1,4 +1,4 @@
-"""What several pages share: choosing a suite and protocol, and how a result is called."""
+"""What several pages share: choosing rows, what sets protocols apart, and how a result is called."""
 
 from __future__ import annotations
 
@@ -13,46 +13,31 @@ from lrbench.results.rows import Row
 from lrbench.results.text import plain
 from lrbench.results.wording import LONGEST_NAME, expert_label
 from lrbench_dashboard import state
+from lrbench_dashboard.context import Context, protocol_label, token_of
 from lrbench_dashboard.loading import Results
 from lrbench_dashboard.text import name_html, names_shown
 
 NOT_BESIDE = "none"
-# Widths in pixels of select boxes: two narrow ones stand side by side on a phone.
-NARROW, WIDE = 180, 380
 
 
-def choose_board(results: Results) -> Board:
-    """The board that the reader picks: results of one suite under one protocol, never more.
-
-    Draws two select boxes where it is called, best in a horizontal container.
-    """
-    if not results.boards:
-        st.html('<p class="lr-note" role="status">Models were made, but none is evaluated yet.</p>')
-        st.stop()
-    suites = {board.suite: plain(board.suite, LONGEST_NAME) for board in results.boards}
-    suite = state.choice("Suite", suites, key="suite", default=_latest(results.boards).suite, width=NARROW)
-    boards = {board.protocol_hash[:12]: board for board in results.boards if board.suite == suite}
-    labels = {token: _protocol_label(board) for token, board in boards.items()}
-    return boards[state.choice("Protocol", labels, key="protocol", width=WIDE)]
-
-
-def choose_rows(board: Board) -> list[Row]:
-    """The rows of one expert, of the arms and recipes chosen; that there is none is said."""
-    experts = {rows[0].expert_weights: rows for rows in board.by_expert.values()}
-    chosen = max(experts, key=lambda weights: len(experts[weights]))
-    with st.expander("Filter by expert, arm, recipe", expanded=state.is_given("arm", "recipe")):
-        if len(experts) > 1:
-            names = {
-                weights: f"{plain(rows[0].expert, 60)} ({len(rows):,} results)"
-                for weights, rows in experts.items()
-            }
-            chosen = state.choice("Expert", names, key="expert", default=chosen)
-        rows = experts[chosen]
+def choose_rows(context: Context) -> list[Row]:
+    """The rows of the context and of one expert, of the arms chosen; that there is none is said."""
+    rows = context.rows
+    experts = {row.expert_weights: 0 for row in rows}
+    for row in rows:
+        experts[row.expert_weights] += 1
+    if len(experts) > 1:
+        # Models of several experts in one picture say nothing of each other.
+        first = max(experts, key=lambda weights: experts[weights])
+        others = len(rows) - experts[first]
+        rows = [row for row in rows if row.expert_weights == first]
+        st.html(
+            f'<p class="lr-note" role="status">{name_html(expert_label(rows[0], context.board))} is shown; '
+            f"choose an expert above to see {others:,} results of others.</p>"
+        )
+    with st.expander("Filter by arm", expanded=state.is_given("arm")):
         arms = state.choices("Arms", names_shown(row.arm for row in rows), key="arm")
-        recipes = state.choices("Recipes", names_shown(row.recipe for row in rows), key="recipe")
-    passing = [
-        row for row in rows if (not arms or row.arm in arms) and (not recipes or row.recipe in recipes)
-    ]
+    passing = [row for row in rows if not arms or row.arm in arms]
     if not passing:
         st.html('<p class="lr-note" role="status">No result passes these filters.</p>')
     return passing
@@ -65,12 +50,12 @@ def board_of_suite(results: Results, board: Board) -> list[Board]:
 
 def show_differing(results: Results, board: Board) -> None:
     """Where the suite was measured under several protocols: what sets another one apart from this."""
-    others = {other.protocol_hash[:12]: other for other in board_of_suite(results, board)}
+    others = {token_of(other): other for other in board_of_suite(results, board)}
     if not others:
         return
     labels = {
         NOT_BESIDE: "choose a protocol",
-        **{token: _protocol_label(other) for token, other in others.items()},
+        **{token: protocol_label(other) for token, other in others.items()},
     }
     chosen = state.choice(
         f"This suite was also measured under {len(others)} other protocol{'s' * (len(others) > 1)}: "
@@ -131,19 +116,6 @@ def setting_parts(row: Row) -> list[str]:
 
 def _one_per_expert(board: Board) -> list[Row]:
     return [rows[0] for rows in board.by_expert.values()]
-
-
-def _latest(boards: tuple[Board, ...]) -> Board:
-    return max(boards, key=_latest_moment)
-
-
-def _latest_moment(board: Board) -> str:
-    return max(row.recorded_at for row in board.rows)
-
-
-def _protocol_label(board: Board) -> str:
-    count = "1 result" if len(board.rows) == 1 else f"{len(board.rows):,} results"
-    return f"{board.protocol_hash[:8]}, {count}, {_latest_moment(board)[:10]}"
 
 
 def _where(found: Difference, board: Board) -> str:

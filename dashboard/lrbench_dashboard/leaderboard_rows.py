@@ -1,15 +1,13 @@
-"""Which rows of a board are shown, in which order, and which of them are marked. No drawing here."""
+"""Which arms of a board are shown, in which order, on which page, and which are marked. No drawing here."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import partial
 
 from lrbench.results.board import Board
+from lrbench.results.board_arms import BoardArm, Section, arms_of, run_costs, sections_of
 from lrbench.results.races import Race, separates, won
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.text import plain
@@ -20,12 +18,13 @@ DECLARED = "declared"
 COST_COLUMNS = ("tuned tokens", "sampled problems", "time")
 NEWEST = "recorded"
 DIFFERENCE = "difference "
-MOST_THREADS = 4
+# Few enough that a page never seen before is estimated in a third of a second.
+ARMS_PER_PAGE = 10
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What a reader wants to see; nothing named means everything."""
+    """What a reader wants to see; nothing named means everything. Experts go by their weights."""
 
     experts: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
@@ -37,7 +36,7 @@ class Filters:
         """Whether `row` is wanted. Days are those of the moment as recorded, in its own time zone."""
         day = row.recorded_at[:10]
         return (
-            (not self.experts or row.expert in self.experts)
+            (not self.experts or row.expert_weights in self.experts)
             and (not self.recipes or row.recipe in self.recipes)
             and (not self.arms or row.arm in self.arms)
             and (self.first_day is None or day >= self.first_day.isoformat())
@@ -50,24 +49,34 @@ def filtered(board: Board, filters: Filters) -> Board:
     return replace(board, rows=tuple(row for row in board.rows if filters.keep(row)))
 
 
-def in_order(board: Board, column: str, ascending: bool) -> list[Row]:
-    """The rows by `column`, those without a value last; ties and `declared` keep the board's order.
+def pages_of(board: Board) -> list[list[Section]]:
+    """The experiments of a board by page: none is spread over two."""
+    pages: list[list[Section]] = []
+    for section in sections_of(arms_of(board)):
+        held = sum(len(other.arms) for other in pages[-1]) if pages else ARMS_PER_PAGE
+        if held + len(section.arms) > ARMS_PER_PAGE:
+            pages.append([])
+        pages[-1].append(section)
+    return pages
+
+
+def in_order(arms: Iterable[BoardArm], column: str, ascending: bool) -> list[BoardArm]:
+    """The arms by `column`, those without a value last; ties keep their order.
 
     `column` is a benchmark, `average`, one of `COST_COLUMNS`, `recorded`, or `DIFFERENCE` and a baseline.
     """
-    if column == DECLARED:
-        return list(board.rows)
     value = _sort_value(column)
-    known = [(found, row) for row in board.rows if (found := value(row)) is not None]
-    unknown = [row for row in board.rows if value(row) is None]
+    arms = list(arms)
+    known = [(found, arm) for arm in arms if (found := value(arm)) is not None]
+    unknown = [arm for arm in arms if value(arm) is None]
     ordered = sorted(known, key=lambda pair: pair[0], reverse=not ascending)
-    return [row for _, row in ordered] + unknown
+    return [arm for _, arm in ordered] + unknown
 
 
 def sort_columns(board: Board) -> dict[str, str]:
-    """What rows can be ordered by, as token -> label."""
+    """What arms can be ordered by, as token -> label."""
     return {
-        DECLARED: "expert, recipe, arm",
+        DECLARED: "experiment",
         AVERAGE: "average",
         **{f"{DIFFERENCE}{name}": difference_label(name) for name in foremost(board)},
         **{benchmark: benchmark for benchmark in board.benchmarks},
@@ -86,20 +95,6 @@ def foremost(board: Board) -> list[str]:
 def difference_label(baseline: str) -> str:
     """`difference from sft`, as plain text."""
     return f"difference from {plain(baseline, LONGEST_NAME)}"
-
-
-def draw_averages(rows: Iterable[Row]) -> None:
-    """Draw what the averages of `rows` and their differences are estimated from, on all processors at once.
-
-    Rows and differences remember their averages, and averages of counts what they were made from; numpy
-    draws without holding other threads up.
-    """
-    tasks: list[Callable[[], object]] = []
-    for row in rows:
-        tasks.append(partial(row.on, AVERAGE))
-        tasks += [partial(delta.on, AVERAGE) for delta in row.against.values()]
-    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
-        list(pool.map(lambda task: task(), tasks))
 
 
 def marks(board: Board, rows: Iterable[Row]) -> Mapping[tuple[str, str], str]:
@@ -132,7 +127,7 @@ def marks(board: Board, rows: Iterable[Row]) -> Mapping[tuple[str, str], str]:
 
 
 def _undecided(
-    board: Board, ranked: Iterable[Group], column: str, races: Mapping[str, Race]
+    board: Board, ranked: Sequence[Group], column: str, races: Mapping[str, Race]
 ) -> Iterator[Group]:
     """Those of the arms `ranked` by `column` that are not separated from its leader.
 
@@ -151,23 +146,31 @@ def _undecided(
             return
 
 
-def _sort_value(column: str) -> Callable[[Row], float | str | None]:
+def _sort_value(column: str) -> Callable[[BoardArm], float | str | None]:
     if column == NEWEST:
-        return lambda row: row.recorded_at
-    if column == "tuned tokens":
-        return lambda row: None if row.costs is None else row.costs.tuned_tokens
-    if column == "sampled problems":
-        return lambda row: None if row.costs is None else row.costs.sampled_problems
-    if column == "time":
-        return lambda row: row.seconds
+        return lambda arm: max(row.recorded_at for row in arm.rows)
+    if column in COST_COLUMNS:
+        return lambda arm: _cost(arm, column)
     if column.startswith(DIFFERENCE):
         baseline = column.removeprefix(DIFFERENCE)
-        return lambda row: _difference(row, baseline)
-    return lambda row: row.value(column)
+        return lambda arm: _difference(arm, baseline)
+    return lambda arm: arm.value(column)
 
 
-def _difference(row: Row, baseline: str) -> float | None:
-    delta = row.against.get(baseline)
-    if delta is None or not delta.complete:
+def _cost(arm: BoardArm, column: str) -> float | None:
+    costs = run_costs(arm.groups[0])
+    if costs is None:
         return None
-    return delta.value
+    return {
+        "tuned tokens": costs.tuned_tokens,
+        "sampled problems": costs.sampled_problems,
+        "time": costs.seconds,
+    }[column]
+
+
+def _difference(arm: BoardArm, baseline: str) -> float | None:
+    """The mean over its runs; of a swept arm there is none."""
+    deltas = [row.against.get(baseline) for row in arm.rows]
+    if arm.is_swept or any(delta is None or not delta.complete for delta in deltas):
+        return None
+    return sum(delta.value for delta in deltas if delta is not None) / len(deltas)

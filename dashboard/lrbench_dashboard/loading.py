@@ -14,7 +14,7 @@ from lrbench.results.board import Board, build_boards
 from lrbench.results.declarations import standing
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
-from lrbench.results.records import ArmRecord
+from lrbench.results.records import ArmRecord, RecipeRecord
 from lrbench_dashboard.text import text_html
 
 RUNS_VARIABLE = "LRBENCH_DASHBOARD_RUNS"
@@ -41,9 +41,14 @@ class Results:
         return {record.arm_id: record for record in self.contents.arms}
 
     @cached_property
+    def declared(self) -> dict[str, RecipeRecord]:
+        """What every recipe's name stands for."""
+        return standing(self.contents.recipes)
+
+    @cached_property
     def meant(self) -> frozenset[str]:
         """The arms that the recipes' names stand for, and not only variations of them with overrides."""
-        recipes = standing(self.contents.recipes).values()
+        recipes = self.declared.values()
         return frozenset(arm_id for record in recipes for arm_id in record.arm_ids)
 
 

@@ -74,18 +74,55 @@ def forgetting_html(suite: str, comparison: Comparison | None) -> str:
 
 
 def difference_html(comparison: Comparison | None) -> str:
-    """A difference in points: with its p where separated, muted and with its verdict where not."""
+    """A difference in points behind the sign of its verdict, with its p where separated; all in its title."""
     if comparison is None:
         return NONE
-    points = points_text(comparison.difference)
+    sign, word = _SIGNS[verdict_of(comparison)]
+    points, p = points_text(comparison.difference), p_text(comparison.p_adjusted)
     interval = comparison.interval
-    p = p_text(comparison.p_adjusted)
-    title = f"95% interval {points_text(interval.low)} to {points_text(interval.high)} points, {p}"
-    if comparison.separated:
-        way = "up" if comparison.difference > 0 else "down"
-        return f'<span class="lr-{way}" title="{title}">{points} <small>{p}</small></span>'
-    # On one line it would be wider than all that is said of other arms.
-    said = f"{comparison.verdict}{runs_differ_text(comparison)}".replace("; ", ";<br>").replace(
-        ", p", ",<br>p"
+    title = (
+        f"{word}: 95% interval {points_text(interval.low)} to {points_text(interval.high)} points, {p}"
+        f"{runs_differ_text(comparison)}"
     )
-    return f'<span class="lr-muted" title="{title}">{points} <small>{said}</small></span>'
+    way = f"lr-{verdict_of(comparison)}" if comparison.separated else "lr-muted"
+    more = f" <small>{p}</small>" if comparison.separated else ""
+    return (
+        f'<span class="{way}" title="{title}"><span aria-hidden="true">{sign}</span>'
+        f'<span class="lr-unseen"> {word}</span> {points}{more}</span>'
+    )
+
+
+def verdict_of(found: Comparison) -> str:
+    """`up`, `down`, `equivalent` or `inconclusive`."""
+    if not found.separated:
+        return found.verdict
+    return "up" if found.difference > 0 else "down"
+
+
+# What each verdict looks like without colours, and what it is called.
+_SIGNS = {
+    "up": ("▲", "better"),
+    "down": ("▼", "worse"),
+    "equivalent": ("≈", "equivalent"),
+    "inconclusive": ("?", "inconclusive"),
+}
+_AFTER = {"up": "than", "down": "than", "equivalent": "to", "inconclusive": "against"}
+
+
+def verdict_word_html(found: Comparison) -> str:
+    """`▲ better than`, `▼ worse than`, `≈ equivalent to`, `? inconclusive against`."""
+    verdict = verdict_of(found)
+    sign, word = _SIGNS[verdict]
+    style = verdict if found.separated else "muted"
+    return f'<b class="lr-{style}"><span aria-hidden="true">{sign}</span> {word}</b> {_AFTER[verdict]}'
+
+
+def verdict_html(found: Comparison, baseline: str) -> str:
+    """A verdict against a baseline, over the difference with its interval and p."""
+    low, high = points_text(found.interval.low), points_text(found.interval.high)
+    more = runs_differ_text(found)
+    return (
+        f'<span class="lr-said">{verdict_word_html(found)} {name_html(baseline, 24)}</span>'
+        f'<span class="lr-points">{points_text(found.difference)} <small>[{low}, {high}]</small></span>'
+        f'<small class="lr-muted">{p_text(found.p)}{name_html(more, 80)}</small>'
+    )

@@ -25,6 +25,7 @@ Value = TypeVar("Value")
 _NOTES = "state.notes"
 _TOKENS, _FORGOTTEN = "state.tokens", "state.forgotten"
 _BEFORE, _WRITTEN = "state.before.", "state.written."
+_CARRIED = "state.carried"
 
 
 def begin() -> None:
@@ -49,6 +50,17 @@ def write(whole: bool) -> None:
         st.query_params.from_dict(tokens)
     if whole:
         st.session_state.pop(_FORGOTTEN, None)
+
+
+def carry(tokens: Mapping[str, str]) -> None:
+    """Keep these tokens for every page and link from here on."""
+    st.session_state[_CARRIED] = dict(tokens)
+
+
+def carried() -> dict[str, str]:
+    """What `carry` was last given in this session."""
+    found: dict[str, str] = st.session_state.get(_CARRIED, {})
+    return found
 
 
 def is_given(*keys: str) -> bool:
@@ -78,6 +90,9 @@ def choice(
     """
     first = next(iter(options)) if default not in options else str(default)
     _seed(key, first, lambda raw: _known(raw[0], options, label, first))
+    if st.session_state[key] not in options:
+        # Another choice took the one away that this widget held.
+        st.session_state[key] = first
     value: str = st.selectbox(
         label, list(options), key=key, format_func=lambda token: options.get(token, token), **more
     )
@@ -192,11 +207,22 @@ def page_number(pages: int, *, key: str) -> int:
 
 
 def link(page: str, **tokens: str | Sequence[str]) -> str:
-    """The relative address of `page` (its file's name) with these tokens in its state.
+    """The relative address of `page` (its file's name) with these tokens in its state, and what is carried.
 
     The first page has no path of its own: Streamlit serves it at the root.
     """
-    return f"{'./' if page == FIRST_PAGE else page}?{urlencode(tokens, doseq=True)}"
+    held = carried() | tokens
+    return f"{'./' if page == FIRST_PAGE else page}?{urlencode(held, doseq=True)}"
+
+
+def here(**tokens: str | Sequence[str]) -> str:
+    """The relative address of the page being drawn, as its widgets stand so far, with these tokens changed.
+
+    No tokens for a key leave it out.
+    """
+    drawn: dict[str, list[str]] = st.session_state.get(_TOKENS, {})
+    held = {key: found for key, found in {**drawn, **tokens}.items() if found}
+    return f"?{urlencode(held, doseq=True)}"
 
 
 def _seed(key: str, default: Value, parse: Callable[[Sequence[str]], Value]) -> None:

@@ -18,6 +18,10 @@ OTHER_COLORS = (
     ("#854d0e", "#fde047"),
 )
 
+# Shapes of charts, and the signs that look like them.
+SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")
+SIGNS = ("●", "■", "◆", "▲", "✚", "▼")
+
 OPTIONS = {
     "theme.baseRadius": "4px",
     "theme.light.primaryColor": "#1d4ed8",
@@ -52,3 +56,21 @@ def arm_color(arm: str, dark: bool) -> str:
 def arm_color_css(arm: str) -> str:
     """The colour of an arm for a style sheet: follows the theme by itself."""
     return f"light-dark({arm_color(arm, False)}, {arm_color(arm, True)})"
+
+
+def arm_mark(arm: str) -> str:
+    """What stands for an arm beside its colour, so that it is told apart without that: a sign."""
+    return SIGNS[SHAPES.index(arm_shape(arm))]
+
+
+def arm_shape(arm: str) -> str:
+    """The same as a chart draws it."""
+    place = list(BY_NAME).index(arm) if arm in BY_NAME else sum(arm.encode())
+    return SHAPES[place % len(SHAPES)]
+
+
+def arm_mark_html(arm: str) -> str:
+    """The arm's sign in its colour; names stand beside it, so that nobody has to read it."""
+    return (
+        f'<span class="lr-sign" aria-hidden="true" style="color:{arm_color_css(arm)}">{arm_mark(arm)}</span>'
+    )

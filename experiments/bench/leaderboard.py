@@ -28,7 +28,7 @@ INTERACTIONS: tuple[dict[str, Any], ...] = (
     {"under": "base"},
     {"sort": "gsm8k"},
     {"arm": ["lightr", "sft"]},
-    {"expert": ["Qwen/Qwen2.5-Math-7B"]},
+    {"expert": "Qwen/Qwen2.5-Math-7B"},
     {"sort": "difference sft"},
 )
 

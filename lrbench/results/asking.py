@@ -1,4 +1,4 @@
-"""What a recipe asked of an expert, and what was found: its claims, else what it compares, beside its controls.
+"""What a recipe asked of an expert and what was found: its claims, else what it compares, and its controls.
 
 A point of a sweep answers nothing: it was chosen, or stands for none of the others.
 """
@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lrbench.evaluation.statistics import Comparison
-from lrbench.methods.controls import CONTROLS
+from lrbench.methods.controls import CONTROLS, SFT
+from lrbench.methods.presets import UNTRAINED
 from lrbench.results.board import Board
 from lrbench.results.board_arms import compared_with
 from lrbench.results.choosing import Sweep, sweeps_of
@@ -20,16 +21,16 @@ from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.telling import spoken_of
 from lrbench.results.wording import sections
 
-_CONTROLS = frozenset(control.name for control in CONTROLS)
+# What stands beside a claim: the baselines that every arm is set against are no further question.
+CONTROLS_BEYOND = frozenset(control.name for control in CONTROLS) - {UNTRAINED.name, SFT}
 
 
 @dataclass(frozen=True)
 class Held:
-    """The subject set against one of its baselines, on average; `control` where that is a control."""
+    """The subject set against one of its baselines or controls, on average."""
 
     baseline: str
     compared: Comparison
-    control: bool
 
 
 @dataclass(frozen=True)
@@ -91,4 +92,4 @@ def _held(board: Board, subject: Group) -> Iterator[Held]:
     for baseline in board.foremost(subject.rows[-1]):
         compared = compared_with(board, subject, baseline).get(AVERAGE)
         if compared is not None:
-            yield Held(baseline, compared, baseline in _CONTROLS)
+            yield Held(baseline, compared)

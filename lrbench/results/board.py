@@ -198,10 +198,18 @@ class Board:
 
     def over_seeds(self, group: Group, arm: str) -> dict[str, Comparison]:
         """By column, `group` against its baseline `arm`, where either has several seeds; else nothing."""
-        baseline = self.baseline_of(group, arm)
-        if baseline is None or len(group.rows) == len(baseline.rows) == 1:
-            return {}
-        return {column: one for column, one in self.against(group, baseline).items() if one.runs is not None}
+        asked = (*(row.arm_id for row in group.rows), arm)
+        if asked not in self._over_seeds:
+            baseline = self.baseline_of(group, arm)
+            single = baseline is None or len(group.rows) == len(baseline.rows) == 1
+            found = {} if baseline is None or single else self.against(group, baseline)
+            self._over_seeds[asked] = {name: one for name, one in found.items() if one.runs is not None}
+        return self._over_seeds[asked]
+
+    @cached_property
+    def _over_seeds(self) -> dict[tuple[str, ...], dict[str, Comparison]]:
+        """The differences over seeds found so far: they are tests, and not all are looked at."""
+        return {}
 
     def benchmarks_of(self, column: str) -> tuple[str, ...]:
         """The benchmarks that `column` is made of."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -104,14 +104,58 @@ def declared_baseline(board: Board, group: Group) -> str | None:
     return next(iter(board.foremost(group.rows[-1])), None)
 
 
+@dataclass(frozen=True)
+class RunCosts:
+    """What one run of an arm cost, the mean over its seeds: different tokens, problems, seconds."""
+
+    tuned_tokens: float
+    sampled_problems: float
+    seconds: float
+
+
+def run_costs(group: Group) -> RunCosts | None:
+    """The costs of one run; None where no run has a record of them."""
+    known = [
+        (row.costs.tuned_tokens, row.costs.sampled_problems, row.seconds)
+        for row in group.rows
+        if row.costs is not None and row.seconds is not None
+    ]
+    if not known:
+        return None
+    tokens, problems, seconds = (sum(values) / len(known) for values in zip(*known, strict=True))
+    return RunCosts(tokens, problems, seconds)
+
+
 def sweep_of(row: Row) -> tuple[str, ...]:
     """The same for all points of one arm's sweep."""
     return row.expert_weights, row.recipe, row.arm
 
 
-def sections_of(arms: Sequence[BoardArm]) -> Iterator[list[BoardArm]]:
-    """The arms by experiment, a recipe with one expert, in their order."""
-    found: dict[tuple[str, str], list[BoardArm]] = defaultdict(list)
+@dataclass(frozen=True)
+class Section:
+    """The arms of one experiment, a recipe with one expert, that stand in no section before it.
+
+    `elsewhere` are its other arms, each with the arm of an earlier section that is the same model.
+    """
+
+    expert_weights: str
+    recipe: str
+    arms: tuple[BoardArm, ...]
+    elsewhere: tuple[tuple[BoardArm, BoardArm], ...]
+
+
+def sections_of(arms: Iterable[BoardArm]) -> list[Section]:
+    """The arms by experiment, in their order; a model stands in one section only."""
+    arms = list(arms)
+    kept = {arm.first.arm_id: arm for arm in once_each(arms)}
+    homes = {same.rows[0].arm_id: home for home in kept.values() for same in home.same}
+    own: dict[tuple[str, str], list[BoardArm]] = defaultdict(list)
+    elsewhere: dict[tuple[str, str], list[tuple[BoardArm, BoardArm]]] = defaultdict(list)
     for arm in arms:
-        found[arm.first.expert_weights, arm.first.recipe].append(arm)
-    yield from found.values()
+        place = (arm.first.expert_weights, arm.first.recipe)
+        mine = own[place]
+        if arm.first.arm_id in kept:
+            mine.append(kept[arm.first.arm_id])
+        elif (home := homes[arm.first.arm_id]).first.recipe != arm.first.recipe:
+            elsewhere[place].append((arm, home))
+    return [Section(*place, tuple(found), tuple(elsewhere[place])) for place, found in own.items()]

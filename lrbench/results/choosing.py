@@ -58,9 +58,7 @@ class Sweep:
             return None
         best, *others = ranked
         pool = self.board.pool(self.first.expert_weights, AVERAGE)
-        found = [
-            difference_variance(best.rows, other.rows, self.board.benchmarks, pool) for other in others
-        ]
+        found = [difference_variance(best.rows, other.rows, self.board.benchmarks, pool) for other in others]
         known = [variance for variance in found if variance is not None]
         if not known:
             return None

@@ -12,6 +12,7 @@ from lrbench.results.records import RecipeRecord
 from lrbench.results.text import plain
 
 _LONGEST = 60
+_LONGEST_LIST = 1000
 
 
 def claim_sentence(judgement: Judgement) -> str:
@@ -61,7 +62,7 @@ def unheld_line(recipe: RecipeRecord) -> str | None:
     except RecipeError:
         # What another version wrote may have words that this one does not know.
         return None
-    return f"The claims are not held against: {plain('; '.join(missing))}" if missing else None
+    return f"The claims are not held against: {plain('; '.join(missing), _LONGEST_LIST)}" if missing else None
 
 
 def claim_lines(judgement: Judgement) -> list[str]:

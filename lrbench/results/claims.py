@@ -145,9 +145,7 @@ def judge_points(
         refuting.append(max((refuted for _, refuted in found), default=1.0))
     absent = [1.0] * (unread * len(points))
     family = len(matches) + len(absent)
-    supporting, refuting = (
-        holm([*values, *absent])[: len(matches)] for values in (supporting, refuting)
-    )
+    supporting, refuting = (holm([*values, *absent])[: len(matches)] for values in (supporting, refuting))
     judgements = []
     for (claim, match), p_supported, p_refuted in zip(matches, supporting, refuting, strict=True):
         if isinstance(match, Match):

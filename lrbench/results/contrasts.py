@@ -51,6 +51,18 @@ def compare_arms(
     return compare_average([paired(ours[0].cells[name], theirs[0].cells[name]) for name in benchmarks])
 
 
+def seed_test(
+    first: Sequence[Row], second: Sequence[Row], benchmarks: Sequence[str], pool: Pool | None
+) -> SeedDifference | None:
+    """What `compare_arms` tests where one arm at least has two seeds; None without that or shared items."""
+    ours, theirs = _on_same_items(first, second, benchmarks)
+    if max(len(ours), len(theirs)) < 2:
+        return None
+    fixed = (is_fixed(first), is_fixed(second))
+    groups = groups_of(ours[0], benchmarks)
+    return SeedDifference(outcomes(ours, benchmarks), outcomes(theirs, benchmarks), pool, fixed, groups)
+
+
 def difference_variance(
     first: Sequence[Row], second: Sequence[Row], benchmarks: Sequence[str], pool: Pool | None
 ) -> float | None:
@@ -58,14 +70,12 @@ def difference_variance(
 
     None where no items are shared.
     """
+    test = seed_test(first, second, benchmarks, pool)
+    if test is not None:
+        return sum(test.variances)
     ours, theirs = _on_same_items(first, second, benchmarks)
     if not ours:
         return None
-    if max(len(ours), len(theirs)) > 1:
-        fixed = is_fixed(first), is_fixed(second)
-        groups = groups_of(ours[0], benchmarks)
-        test = SeedDifference(outcomes(ours, benchmarks), outcomes(theirs, benchmarks), pool, fixed, groups)
-        return sum(test.variances)
     total = sum(map(variance_of, paired_cells(ours[0].cells, theirs[0].cells).values()))
     return POINTS**2 * total / len(benchmarks) ** 2
 

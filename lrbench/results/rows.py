@@ -318,6 +318,16 @@ class Group:
 
     def on(self, column: str) -> SeedMean | None:
         """The mean accuracy over the seeds that have a result in `column`; None where fewer than two have."""
+        if column not in self._means:
+            self._means[column] = self._mean(column)
+        return self._means[column]
+
+    @cached_property
+    def _means(self) -> dict[str, SeedMean | None]:
+        """Those found so far, by column."""
+        return {}
+
+    def _mean(self, column: str) -> SeedMean | None:
         rows = self.having(column)
         if len(rows) < 2:
             return None

@@ -96,8 +96,8 @@ def test_the_address_follows_the_widgets_and_going_back_follows_the_address(
 ) -> None:
     with look(chromium) as view:
         view.go(address)
-        view.page.get_by_role("combobox", name="Sort by").click()
-        view.page.get_by_role("option", name="average", exact=True).click()
+        view.page.locator(".lr-board thead").get_by_role("link", name="average").click()
+        view.page.wait_for_url("**sort=average*")
         view.settle()
         query = parse_qs(urlsplit(view.page.url).query)
         assert query["sort"] == ["average"]
@@ -147,7 +147,9 @@ def test_downloads_hold_the_rows_that_pass_the_filters(address: str, chromium: A
 def test_a_row_leads_to_its_comparison(address: str, chromium: Any) -> None:
     with look(chromium) as view:
         view.go(address)
-        view.page.get_by_role("link", name="lightr").click()
+        line = view.page.locator(".lr-arm", has=view.page.get_by_role("rowheader", name="lightr"))
+        assert line.get_by_role("link").all_inner_texts() == ["flips", "tokens", "cost", "provenance"]
+        line.get_by_role("link", name="flips").click()
         view.page.wait_for_selector("text=Items by who is right", timeout=60_000)
         assert "lightr" in view.text
         assert urlsplit(view.page.url).path == "/compare"
@@ -156,15 +158,15 @@ def test_a_row_leads_to_its_comparison(address: str, chromium: Any) -> None:
 def test_pages_with_widgets_of_one_name_do_not_disturb_each_other(address: str, chromium: Any) -> None:
     with look(chromium) as view:
         view.go(f"{address}/?arm=lightr&arm=sft")
-        assert view.page.locator(".lr-board tbody tr:not(.lr-group)").count() == 2
+        assert view.page.locator(".lr-arm").count() == 2
         for page in ("Provenance", "Compare two", "Leaderboard"):
             view.page.get_by_role("link", name=page, exact=True).click()
             view.settle()
             assert view.page.locator(".stException").count() == 0
             assert "the link asks for" not in view.text
-        assert view.page.locator(".lr-board tbody tr:not(.lr-group)").count() == 5
+        assert view.page.locator(".lr-arm").count() == 5
         view.page.locator('.lr-board a[href^="provenance"]').last.click()
-        view.page.wait_for_url("**/provenance?arm=*")
+        view.page.wait_for_url("**/provenance?*arm=*")
         view.settle()
         assert "lightr" in view.page.get_by_role("combobox", name="Result").first.input_value()
         assert "the link asks for" not in view.text

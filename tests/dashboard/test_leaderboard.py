@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 from lrbench_dashboard.answers import answers_html
-from lrbench_dashboard.leaderboard_rows import Filters, draw_averages, filtered, in_order, marks, sort_columns
+from lrbench_dashboard.leaderboard_rows import Filters, filtered, in_order, marks, pages_of, sort_columns
 from lrbench_dashboard.numbers import UNDECIDED
 from streamlit.testing.v1 import AppTest
 
-from experiments.bench.synthetic_ledger import write_synthetic_ledger
-from lrbench.evaluation.statistics import compare_averages, macro_average
+from experiments.bench.synthetic_ledger import GAINS, write_synthetic_ledger
 from lrbench.results.board import Board, build_boards
+from lrbench.results.board_arms import arms_of, sections_of
+from lrbench.results.claims import judge_recipe
+from lrbench.results.declarations import standing
 from lrbench.results.ledger import Ledger
+from lrbench.results.ranks import rank_ranges
 from lrbench.results.records import RecipeRecord, ScoreRecord, items_hash
-from lrbench.results.rows import AVERAGE
+from lrbench.results.rows import AVERAGE, Row
 from lrbench.store.keys import stable_hash
 from tests.dashboard.made_up import write_runs
 from tests.results.conftest import make_arm, make_score
@@ -61,17 +64,25 @@ def table(app: AppTest) -> str:
 
 
 def arms_shown(app: AppTest) -> list[str]:
-    lines = re.findall(r"<tr role=.row.>(.*?)</tr>", table(app))
-    return [re.sub(r"<[^>]*>", " ", line).split()[0] for line in lines if "reported" not in line]
+    lines = re.findall(r'<tr role="row">(.*?)</tr>', table(app))
+    return [re.sub(r"<[^>]*>", " ", line).split()[1] for line in lines if "lr-reported" not in line]
+
+
+def answers(board: Board, rows: Sequence[Row] | None = None, *declared: RecipeRecord) -> str:
+    return answers_html(board, standing(declared), board.rows if rows is None else rows)
+
+
+def weights_of(expert: str) -> str:
+    return f"sha256:{stable_hash(expert)}"
 
 
 @pytest.mark.parametrize(
     ("filters", "kept"),
     [
         (Filters(), 70),
-        (Filters(experts=("Qwen/Qwen2.5-Math-1.5B",)), 35),
+        (Filters(experts=(weights_of("Qwen/Qwen2.5-Math-1.5B"),)), 35),
         (Filters(arms=("lightr", "sft")), 20),
-        (Filters(arms=("lightr",), experts=("Qwen/Qwen2.5-Math-1.5B-Instruct",)), 5),
+        (Filters(arms=("lightr",), experts=(weights_of("Qwen/Qwen2.5-Math-1.5B-Instruct"),)), 5),
         (Filters(recipes=("another",)), 0),
         (Filters(first_day=date(2026, 3, 1)), 14),
         (Filters(first_day=date(2026, 1, 2), last_day=date(2026, 1, 3)), 2),
@@ -84,16 +95,23 @@ def test_filters(board: Board, filters: Filters, kept: int) -> None:
     assert [row for row in board.rows if row in shown.rows] == list(shown.rows)
 
 
-def test_every_column_orders_both_ways_and_loses_no_row(board: Board) -> None:
+def test_every_column_orders_both_ways_and_loses_no_arm(board: Board) -> None:
+    arms = arms_of(board)
+    assert [len(arm.rows) for arm in arms] == [5] * 14
     for column in sort_columns(board):
         for ascending in (True, False):
-            ordered = in_order(board, column, ascending)
-            assert sorted(row.arm_id for row in ordered) == sorted(row.arm_id for row in board.rows)
-    down = [row.value("gsm8k") for row in in_order(board, "gsm8k", False)]
+            ordered = in_order(arms, column, ascending)
+            assert sorted(arm.first.arm_id for arm in ordered) == sorted(arm.first.arm_id for arm in arms)
+    down = [arm.value("gsm8k") for arm in in_order(arms, "gsm8k", False)]
     assert down == sorted(down, reverse=True)
-    by_difference = in_order(board, "difference sft", False)
-    assert by_difference[0].against.get("sft") is not None
-    assert by_difference[-1].against.get("sft") is None
+    by_difference = in_order(arms, "difference sft", False)
+    assert by_difference[0].first.against.get("sft") is not None
+    assert by_difference[-1].first.against.get("sft") is None
+
+
+def test_an_experiment_is_never_spread_over_two_pages(board: Board) -> None:
+    pages = pages_of(board)
+    assert [[len(section.arms) for section in page] for page in pages] == [[7], [7]]
 
 
 def test_best_is_what_the_board_says_and_the_rest_is_what_no_test_separates(board: Board) -> None:
@@ -146,43 +164,56 @@ def test_marks_of_a_page_are_those_of_the_whole_board(board: Board) -> None:
     assert of_page == {mark: kind for mark, kind in whole.items() if mark[0] in ids}
 
 
-def test_averages_drawn_in_parallel_are_those_drawn_alone(board: Board) -> None:
-    rows = board.rows[20:24]
-    macro_average.cache_clear()
-    compare_averages.cache_clear()
-    draw_averages(rows)
-    drawn = macro_average.cache_info().misses, compare_averages.cache_info().misses
-    found = [(row.average, "base" in row.against and row.against["base"].average) for row in rows]
-    assert (macro_average.cache_info().misses, compare_averages.cache_info().misses) == drawn
-    for row, (average, difference) in zip(rows, found, strict=True):
-        assert average == macro_average.__wrapped__(tuple((c.correct, c.n) for c in row.cells.values()))
-        if row.against.get("base") is not None:
-            assert difference == compare_averages.__wrapped__(tuple(row.against["base"].pairs.values()))
-
-
 def test_the_answer_says_what_the_tests_say(board: Board) -> None:
-    one_seed = filtered(board, Filters(experts=("Qwen/Qwen2.5-Math-1.5B",)))
-    (row,) = [row for row in one_seed.rows if row.arm == "lightr" and row.seed == 0]
-    alone = filtered(board, Filters(experts=("Qwen/Qwen2.5-Math-1.5B",), last_day=date(2026, 1, 7)))
-    assert alone.rows[-1].arm_id != row.arm_id or row in alone.rows
-    said = answers_html(alone, board)
-    assert row.against.get("sft") is not None
-    assert row.against["sft"].average is not None
-    points = f"{abs(row.against['sft'].average.difference):.1f} points"
-    assert ("inconclusive" if not row.against["sft"].average.separated else points) in said
-    assert "over 5 seeds" in answers_html(one_seed, board)
-    assert "no lightr result yet" in answers_html(filtered(board, Filters(arms=("sft", "base"))), board)
+    own = [row for row in board.rows if row.expert == "Qwen/Qwen2.5-Math-1.5B"]
+    said = answers(board, own)
+    (group,) = [group for group in board.groups if group.rows[0].arm == "lightr" and group.rows[0] in own]
+    found = board.over_seeds(group, "sft")[AVERAGE]
+    assert found.separated
+    assert f"lightr is {abs(found.difference):.1f} points" in said
+    assert "over 5 seeds" in said
+    fewer = filtered(board, Filters(arms=("sft", "base")))
+    assert "no lightr result yet" in answers(fewer)
 
 
 def test_the_page_shows_the_latest_protocol_and_every_column(runs: Path, open_page: OpenPage) -> None:
     app = open_page(runs)
     assert not app.exception
     shown = table(app)
-    for column in ("gsm8k", "minerva_math", "tuned tokens", "sampled problems", "time", "n 600"):
+    for column in ("gsm8k", "minerva_math", "tuned tokens", "sampled problems", "time", "n 600", "rank"):
         assert column in shown
-    assert "mean of 5 seeds" in shown
+    assert shown.count("5 seeds</summary>") == 7
     assert "…" not in shown, "nothing is left pending"
-    assert arms_shown(app) == ["base"] * 5 + ["sft"] * 5
+    assert arms_shown(app) == ["base", "sft", "lightr", *list(GAINS)[3:]]
+    assert shown.count('class="lr-inside"') == 7 * 5
+
+
+def test_a_line_is_the_mean_of_an_arm_with_its_ranks_and_verdict_and_leads_on(
+    runs: Path, board: Board, open_page: OpenPage
+) -> None:
+    (line,) = [
+        line
+        for line in table(open_page(runs)).split("<tbody")
+        if re.match(' class="lr-arm".*</span>lightr', line)
+    ]
+    (group,) = [
+        group
+        for group in board.groups
+        if group.rows[0].arm == "lightr" and group.rows[0].expert == "Qwen/Qwen2.5-Math-1.5B"
+    ]
+    mean = group.on(AVERAGE)
+    assert mean is not None
+    assert f">{100 * mean.value:.1f}<" in line
+    found = board.over_seeds(group, "sft")[AVERAGE]
+    assert f'better</b> than sft</span><span class="lr-points">{found.difference:+.1f}' in line
+    ranks = rank_ranges(
+        board, [other for other in board.groups if other.rows[0].expert == group.rows[0].expert]
+    )
+    assert {found.of for found in ranks.values()} == {7}
+    assert 1 <= ranks[group.rows[0].arm_id].first <= ranks[group.rows[0].arm_id].last < 4
+    links = dict(re.findall(r'href="([^"]*)"[^>]*>(flips|cost|provenance)<', line))
+    assert set(links.values()) == {"flips", "cost", "provenance"}
+    assert all("protocol=" in where and "suite=math7" in where for where in links)
 
 
 def test_published_numbers_are_marked_and_set_apart(runs: Path, open_page: OpenPage) -> None:
@@ -208,22 +239,19 @@ def test_protocols_never_mix_and_what_differs_is_listed(runs: Path, open_page: O
 
 
 def test_a_link_brings_back_filters_order_and_page(runs: Path, open_page: OpenPage) -> None:
-    app = open_page(runs, sort="average", arm=["lightr", "sft"], expert="Qwen/Qwen2.5-Math-1.5B")
-    assert len(arms_shown(app)) == 10
-    assert app.multiselect(key="arm").value == ["lightr", "sft"]
-    values = [
-        float(value)
-        for value in re.findall(
-            r'lr-average">[^/]*/span><div><span class="lr-value">[^\d]*([\d.]+)',
-            table(app),
-        )
-    ]
-    assert values[:10] == sorted(values[:10], reverse=True)
+    app = open_page(runs, sort="average", arm=["base", "sft"], expert="Qwen/Qwen2.5-Math-1.5B")
+    assert arms_shown(app) == ["sft", "base"]
+    assert app.multiselect(key="arm").value == ["base", "sft"]
+    assert 'aria-sort="descending"' in table(app)
+    assert "order=up" in table(app), "a second click turns the order round"
     second = open_page(runs, page="2", order="up", sort="time")
-    assert len(arms_shown(second)) == 10
+    assert len(arms_shown(second)) == 4
+    some = open_page(runs, columns=["gsm8k", "average"])
+    heads = re.findall(r'<th scope="col"[^>]*>(?:<a[^>]*>)?([a-z0-9 ]+)', table(some))
+    assert heads == ["arm", "gsm8k", "average"]
     app.multiselect(key="arm").unselect("sft").run()
-    assert app.query_params["arm"] == "lightr"
-    assert set(arms_shown(app)) == {"lightr"}
+    assert app.query_params["arm"] == "base"
+    assert arms_shown(app) == ["base"]
 
 
 def test_filters_that_keep_nothing_say_so(runs: Path, open_page: OpenPage) -> None:
@@ -238,8 +266,8 @@ def test_a_row_that_lacks_a_benchmark_has_no_average(tmp_path: Path, open_page: 
     scores.write_text("".join(scores.read_text().splitlines(keepends=True)[:-1]))
     app = open_page(tmp_path)
     assert not app.exception
-    last = re.findall(r"<tr role=.row.>(.*?)</tr>", table(app).partition("lr-published")[0])[-1]
-    assert last.partition("average")[2].startswith(
+    last = re.findall(r'<tr role="row">(.*?)</tr>', table(app).partition("lr-published")[0])[-1]
+    assert last.partition("lr-average")[2].startswith(
         '"><span class="lr-label">average</span><div><span class="lr-muted">–'
     )
     assert AVERAGE in table(app)
@@ -327,9 +355,9 @@ def test_a_row_says_what_its_arm_uses_beyond_the_pair(tmp_path: Path, open_page:
     ledger.append(
         make_score("chain", "1100", arm, benchmarks=("chain",), **told) for arm, (_, told) in made.items()
     )
-    lines = re.findall(r"<tr role=.row.>(.*?)</tr>", table(open_page(tmp_path)))
+    lines = re.findall(r'<tr role="row">(.*?)</tr>', table(open_page(tmp_path)))
     tags = {
-        re.sub(r"<[^>]*>", " ", line).split()[0]: re.findall(r"lr-uses.>(.*?)</span>", line) for line in lines
+        re.sub(r"<[^>]*>", " ", line).split()[1]: re.findall(r"lr-uses.>(.*?)</span>", line) for line in lines
     }
     assert tags == {
         "base": [],
@@ -356,14 +384,14 @@ def test_what_is_undecided_joins_the_leader_with_the_one_it_is_not_separated_fro
 def test_seeds_that_share_the_base_are_averaged() -> None:
     rows = [("lightr", seed, "r", (right(161 + 10 * seed),)) for seed in range(3)]
     board = made_up_board([("base", None, "r", (right(100),)), *rows])
-    said = answers_html(board, board)
+    said = answers(board)
     assert "lightr is 35.5 points above base</b> over 3 seeds on average" in said
 
 
 def test_a_baseline_that_a_filter_hides_is_still_the_baseline() -> None:
     rows = [("lightr", seed, "r", (right(161 + 10 * seed),)) for seed in range(3)]
     board = made_up_board([("base", None, "r", (right(100),)), *rows])
-    assert "over 3 seeds" in answers_html(filtered(board, Filters(arms=("lightr",))), board)
+    assert "over 3 seeds" in answers(board, filtered(board, Filters(arms=("lightr",))).rows)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -371,14 +399,14 @@ def test_all_seeds_of_both_count_and_not_the_common_ones_alone(count: int) -> No
     rows = [("lightr", seed, "r", (right(161 + 10 * seed),)) for seed in range(3)]
     sft = [("sft", seed, "r", (right(100),)) for seed in range(count)]
     board = made_up_board([*sft, *rows])
-    said = answers_html(board, board)
+    said = answers(board)
     assert f"lightr is 35.5 points above sft</b> over 3 seeds of lightr and {count} of sft on average" in said
     assert "These runs differ (p &lt;0.001)" in said or "These runs differ (p <0.001)" in said
 
 
 def test_one_run_of_each_says_that_other_seeds_are_unknown() -> None:
     board = made_up_board([("sft", 0, "r", (right(100),)), ("lightr", 0, "r", (right(160),))])
-    said = answers_html(board, board)
+    said = answers(board)
     assert "lightr is 30.0 points above sft</b> on average in these runs" in said
     assert "One run of each says nothing of other seeds." in said
     assert set(marks(board, board.rows).values()) == {"best of these runs"}
@@ -386,7 +414,7 @@ def test_one_run_of_each_says_that_other_seeds_are_unknown() -> None:
 
 def test_a_baseline_of_another_recipe_is_named() -> None:
     board = made_up_board([("sft", 0, "weak-elsewhere", (right(100),)), ("lightr", 0, "mine", (right(160),))])
-    assert "lightr is 30.0 points above sft of weak-elsewhere, seed 0</b>" in answers_html(board, board)
+    assert "lightr is 30.0 points above sft of weak-elsewhere, seed 0</b>" in answers(board)
 
 
 def test_what_the_recipe_stands_for_is_spoken_of_and_not_a_later_variation_of_it() -> None:
@@ -399,10 +427,23 @@ def test_what_the_recipe_stands_for_is_spoken_of_and_not_a_later_variation_of_it
             make_score("chain", right(count), arm, arm_id=own, benchmarks=("chain",), recorded_at=moment)
         )
     (board,) = build_boards(arms, scores)
-    said = answers_html(board, board, {"file"})
+    said = answers(board, None, declared_with("file"))
     assert "lightr is 30.0 points above sft" in said
     assert "beta=0.4" in said
-    assert "lightr is 20.0 points above sft" in answers_html(board, board)
+    assert "lightr is 20.0 points above sft" in answers(board)
+
+
+def declared_with(*arm_ids: str, claims: Sequence[str] = ()) -> RecipeRecord:
+    """What the name of the recipe of `make_score` stands for."""
+    return RecipeRecord(
+        recipe="quickstart",
+        recipe_hash="hash",
+        recipe_yaml="name: quickstart\n",
+        arm_ids=arm_ids,
+        claims=tuple(claims),
+        command="lrbench run quickstart.yaml",
+        recorded_at="2026-11-20T10:00:00+00:00",
+    )
 
 
 def headline(app: AppTest) -> str:
@@ -422,9 +463,8 @@ class TestAMethodOfOnesOwn:
         said = headline(app)
         assert "mine is 30.5 points above start</b> on average" in said
         shown = table(app)
-        assert "against start" in shown
-        assert "against sft" not in shown
-        assert app.selectbox(key="under").value == "start"
+        assert "better</b> than start" in shown
+        assert "sft" not in shown
         assert arms_shown(app) == ["start", "mine"]
         assert not open_page(tmp_path, sort="difference start").exception
 
@@ -444,14 +484,14 @@ class TestAMethodOfOnesOwn:
 
 def test_a_baseline_measured_later_takes_no_headline() -> None:
     board = made_up_board([("lightr", 0, "r", (right(160),)), ("sft", 0, "later", (right(100),))])
-    assert "lightr is 30.0 points above sft of later" in answers_html(board, board)
+    assert "lightr is 30.0 points above sft of later" in answers(board)
 
 
 def test_without_any_baseline_that_is_said() -> None:
     board = made_up_board([("lightr", 0, "r", (right(160),))])
-    assert "<b>lightr</b> has no baseline measured on the same items." in answers_html(board, board)
+    assert "<b>lightr</b> has no baseline measured on the same items." in answers(board)
     alone = made_up_board([("base", 0, "r", (right(160),))])
-    assert "base measured, and nothing else." in answers_html(alone, alone)
+    assert "base measured, and nothing else." in answers(alone)
 
 
 def test_what_rows_lack_is_said_under_the_table(tmp_path: Path, open_page: OpenPage) -> None:
@@ -473,3 +513,79 @@ def test_what_rows_lack_is_said_under_the_table(tmp_path: Path, open_page: OpenP
     assert 'class="lr-notes"' not in "".join(
         element.proto.body for element in open_page(tmp_path, arm="base").get("html")
     )
+
+
+def swept_board() -> Board:
+    """`base`, and `lightr` at three points, of which the last is the highest and measured last."""
+    arms, scores = [], []
+    for place, (arm, alpha, count) in enumerate(
+        (("base", None, 100), ("lightr", 0.1, 120), ("lightr", 0.2, 125), ("lightr", 0.4, 140))
+    ):
+        point = {} if alpha is None else {"divergence.alpha": alpha}
+        own, moment = f"{arm}-{alpha}", f"2026-11-20T10:0{place}:00+00:00"
+        settings = {} if alpha is None else {"divergence": {"alpha": alpha}}
+        arms.append(make_arm(arm, arm_id=own, point=point, settings=settings, recorded_at=moment))
+        scores.append(
+            make_score(
+                "chain", right(count), arm, arm_id=own, point=point, benchmarks=("chain",), recorded_at=moment
+            )
+        )
+    (board,) = build_boards(arms, scores)
+    return board
+
+
+def test_a_sweep_is_one_line_and_none_of_its_points_is_the_answer() -> None:
+    board = swept_board()
+    base, lightr = arms_of(board)
+    assert (base.is_swept, lightr.is_swept, len(lightr.groups)) == (False, True, 3)
+    claim = declared_with(*[row.arm_id for row in board.rows], claims=["lightr > base on average"])
+    for declared in ((), (claim,)):
+        said = answers(board, None, *declared)
+        assert "lightr</b> was swept over 3 points of divergence.alpha; none of them is the answer" in said
+        assert "points above base" not in said
+        assert "supported" not in said
+        assert re.search(r"The highest, alpha=0.4, .* up to \d\.\d points too high", said)
+    assert not rank_ranges(board, board.groups)
+
+
+def test_a_model_under_two_names_stands_once_and_says_so() -> None:
+    scores = [
+        make_score(
+            "chain", right(count), arm, arm_id=f"{recipe}-{arm}", recipe=recipe, benchmarks=("chain",),
+            evaluation_key=key,
+        )
+        for recipe, arm, count, key in (
+            ("a", "base", 100, "same"), ("a", "lightr", 160, "first"),
+            ("b", "base", 100, "same"), ("b", "lightr", 150, "second"),
+        )
+    ]  # fmt: skip
+    (board,) = build_boards([], scores)
+    first, second = sections_of(arms_of(board))
+    assert [arm.first.arm for arm in first.arms] == ["base", "lightr"]
+    assert [group.rows[0].recipe for group in first.arms[0].same] == ["b"]
+    assert [arm.first.arm for arm in second.arms] == ["lightr"]
+    assert [(arm.first.arm, home.first.recipe) for arm, home in second.elsewhere] == [("base", "a")]
+
+
+def test_claims_are_the_answer_with_their_controls_beside_them() -> None:
+    rows = [
+        (arm, seed, "quickstart", (right(count + 5 * seed),))
+        for arm, count in (("sft", 100), ("lightr", 160), ("random", 120))
+        for seed in range(3)
+    ]
+    board = made_up_board(
+        [("base", None, "quickstart", (right(90),)), ("cd", None, "quickstart", (right(190),)), *rows]
+    )
+    claims = ["lightr > sft on average by 2", "lightr > cd on average", "lightr > flat on average"]
+    record = declared_with(*[row.arm_id for row in board.rows], claims=claims)
+    said = answers(board, None, record)
+    assert "Of 3 claims: 1 supported, 1 refuted, 1 unmeasured." in said
+    first, second, third = re.findall(r"<tr><th scope=.row.>(.*?)</tr>", said)
+    (judged,) = [judgements for _, judgements in judge_recipe(record, board)]
+    assert judged[0].evidence is not None
+    assert f"{judged[0].evidence.difference:+.1f} points" in first
+    assert "worse</b> than cd" in first
+    assert "than sft" not in first
+    assert "refuted" in second
+    assert "flat has no result" in third
+    assert "points above" not in said

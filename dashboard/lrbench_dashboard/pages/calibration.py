@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import streamlit as st
 from lrbench_dashboard import state
 from lrbench_dashboard.boards import (
-    choose_board,
     choose_rows,
     row_link_html,
     row_name_html,
     show_differing,
 )
 from lrbench_dashboard.charts import palette_of
+from lrbench_dashboard.context import choose_context
 from lrbench_dashboard.loading import load_results
 from lrbench_dashboard.look import begin_page, table_html
 from lrbench_dashboard.reliability import show_reliability
@@ -82,8 +82,9 @@ def main() -> None:
         "together.",
     )
     results = load_results()
+    context = choose_context(results)
+    board = context.board
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        board = choose_board(results)
         columns = {AVERAGE: TOGETHER, **{name: plain(name, 60) for name in board.benchmarks}}
         column = state.choice("Items", columns, key="column", width=WIDER)
         kind = choose_kind(board)
@@ -95,7 +96,7 @@ def main() -> None:
         )
         show_differing(results, board)
         return
-    rows = choose_rows(board)
+    rows = choose_rows(context) if context.rows else []
     st.html(f'<p class="lv-caption">{kind.says}</p>')
     worths = [(row, kind.of(row, column)) for row in rows[:MOST_ROWS]]
     found = [(row, worth) for row, worth in worths if worth is not None]

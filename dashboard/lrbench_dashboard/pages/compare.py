@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 import streamlit as st
 from lrbench_dashboard import state
-from lrbench_dashboard.boards import choose_board, result_labels, setting_parts
+from lrbench_dashboard.boards import result_labels, setting_parts
 from lrbench_dashboard.comparing import Duel, benchmarks_html, flips_html, sentence_html
+from lrbench_dashboard.context import choose_context
 from lrbench_dashboard.item_view import show_item
 from lrbench_dashboard.items import BOTH, LOST, NEITHER, WON, Item, Pair, causes, chosen, paired
 from lrbench_dashboard.loading import Results, inspector, load_results
@@ -31,8 +32,7 @@ def main() -> None:
     results = load_results()
     st.html("<h1>Compare two</h1>")
     sentence = st.empty()
-    with st.container(horizontal=True):
-        board = choose_board(results)
+    board = choose_context(results).board
     duel = _choose(board, results.meant)
     if duel is None:
         st.html('<p class="lr-note" role="status">Two results are needed; this protocol has one.</p>')

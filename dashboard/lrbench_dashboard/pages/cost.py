@@ -8,14 +8,13 @@ from collections.abc import Iterable, Sequence
 import streamlit as st
 from lrbench_dashboard import state
 from lrbench_dashboard.boards import (
-    NARROW,
-    choose_board,
     choose_rows,
     row_link_html,
     row_name_html,
     show_differing,
 )
 from lrbench_dashboard.charts import Palette, palette_of
+from lrbench_dashboard.context import NARROW, choose_context
 from lrbench_dashboard.cost_chart import cost_text, show_costs
 from lrbench_dashboard.curves import CURVES, lines_of, show_curve, without_numbers
 from lrbench_dashboard.loading import Results, load_results
@@ -44,12 +43,13 @@ def main() -> None:
         "protocol are ever drawn together.",
     )
     results = load_results()
+    context = choose_context(results)
+    board = context.board
     with st.container(horizontal=True):
-        board = choose_board(results)
         columns = {column: plain(column, 60) for column in board.columns}
         column = state.choice("Accuracy", columns, key="column", width=NARROW)
         kind = state.choice("Cost", COSTS, key="cost", width=NARROW)
-    rows = choose_rows(board)
+    rows = choose_rows(context) if context.rows else []
     if not rows:
         return
     palette = palette_of(rows)

@@ -2,100 +2,182 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import streamlit as st
 from lrbench_dashboard import state
 from lrbench_dashboard.answers import answers_html
-from lrbench_dashboard.boards import NARROW, choose_board, show_differing
+from lrbench_dashboard.arm_lines import AGAINST, INTERVAL, OWN, RANK, REPORTED
+from lrbench_dashboard.boards import show_differing
+from lrbench_dashboard.context import NARROW, Context, choose_context
 from lrbench_dashboard.leaderboard_rows import (
+    ARMS_PER_PAGE,
     DECLARED,
     Filters,
     difference_label,
-    draw_averages,
     filtered,
     foremost,
     in_order,
     marks,
+    pages_of,
     sort_columns,
 )
-from lrbench_dashboard.leaderboard_table import INTERVAL, View, table_html
-from lrbench_dashboard.loading import load_results
+from lrbench_dashboard.leaderboard_table import View, table_html
+from lrbench_dashboard.loading import Results, load_results
 from lrbench_dashboard.text import name_html, names_shown
 
 from lrbench.results.board import Board
+from lrbench.results.board_arms import BoardArm, arms_of, once_each
 from lrbench.results.latex import boards_to_latex
-from lrbench.results.rows import Row
+from lrbench.results.ranks import Ranks, rank_ranges
+from lrbench.results.rows import AVERAGE, Row
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
-from lrbench.results.wording import chosen_texts, noise_texts, notes_on, sections
+from lrbench.results.wording import (
+    COSTS,
+    FORGETTING,
+    chosen_texts,
+    noise_texts,
+    notes_on,
+    reported_beside,
+    sections,
+)
 
-# Few enough that a page of rows never seen before is estimated in half a second.
-ROWS_PER_PAGE = 10
 SECONDS_PER_ROW = 0.06
 
 
 def main() -> None:
-    """Draw the page: the answer first, then what to show, then the table."""
+    """Draw the page: the answer first, then the table, then what is shown of it and its files."""
     results = load_results()
     st.html("<h1>Leaderboard</h1>")
+    context = choose_context(results)
+    if not context.rows:
+        return
+    whole = context.board
     answers = st.empty()
-    with st.container(horizontal=True):
-        whole = choose_board(results)
-        column = state.choice("Sort by", sort_columns(whole), key="sort", default=DECLARED, width=NARROW)
-        orders = {"down": "highest first", "up": "lowest first"}
-        ascending = state.choice("Order", orders, key="order", default="down", width=NARROW) == "up"
-        under = {name: difference_label(name) for name in foremost(whole)} | {INTERVAL: "interval"}
-        baseline = state.choice("Under each benchmark", under, key="under", width=NARROW)
-    filters = _filters(whole)
-    board = filtered(whole, filters)
-    ordered = in_order(board, column, ascending)
-    if not ordered:
+    view, filters = _choose_view(context)
+    board = _filtered((results.stamp, whole.suite, whole.protocol_hash), whole, filters)
+    if not board.rows:
         st.html('<p class="lr-note" role="status">No result passes these filters.</p>')
         return
+    pages = _pages(view, board)
     table, notes, pager = st.empty(), st.empty(), st.container()
     with pager:
-        pages = -(-len(ordered) // ROWS_PER_PAGE)
-        page = state.page_number(pages, key="page")
-    rows = ordered[(page - 1) * ROWS_PER_PAGE : page * ROWS_PER_PAGE]
+        place = state.page_number(len(pages), key="page") - 1
+    scored = frozenset(arm_id for arm_id, arm in results.arms.items() if "scores" in arm.stages)
+    view = replace(pages[place], scored=scored)
     # What needs no random draws is seen at once; the rest follows.
-    grouped = column == DECLARED
-    table.html(table_html(View(board, rows, baseline, grouped, complete=False)))
-    draw_averages(rows)
-    table.html(table_html(View(board, rows, baseline, grouped, True, marks(board, rows), whole)))
-    answers.html(
-        _answers((results.stamp, board.suite, board.protocol_hash, filters), board, whole, results.meant)
+    table.html(table_html(view))
+    rows = [row for arm in view.shown for row in arm.rows]
+    view = replace(
+        view,
+        complete=True,
+        marks=marks(board, rows),
+        ranks=_ranks_of(results.stamp, whole, view.shown),
     )
+    table.html(table_html(view))
+    which = (results.stamp, whole.suite, whole.protocol_hash, context.recipe, context.expert)
+    answers.html(_answers(which, whole, results, context.rows))
     if lacking := _notes_html(board, rows):
         notes.html(lacking)
     _downloads(board)
     show_differing(results, whole)
 
 
-def _filters(board: Board) -> Filters:
-    filtering = state.is_given("expert", "arm", "recipe", "from", "until")
-    with st.expander("Filter by expert, arm, recipe, date", expanded=filtering):
-        left, middle, right = st.columns(3)
-        with left:
-            experts = state.choices("Experts", names_shown(row.expert for row in board.rows), key="expert")
-            first_day = state.day("Recorded from", key="from")
-        with middle:
-            arms = state.choices("Arms", names_shown(row.arm for row in board.rows), key="arm")
-            last_day = state.day("Recorded until", key="until")
-        with right:
-            recipes = state.choices("Recipes", names_shown(row.recipe for row in board.rows), key="recipe")
-    return Filters(tuple(experts), tuple(recipes), tuple(arms), first_day, last_day)
+def _choose_view(context: Context) -> tuple[View, Filters]:
+    """What the reader wants to see, and of which arms."""
+    whole = context.board
+    keys = ("arm", "from", "until", "columns", "sort", "under")
+    given = any(
+        state.is_given(key) and st.query_params.get_all(key) not in ([DECLARED], [OWN]) for key in keys
+    )
+    with st.expander("Order, columns and filters", expanded=given):
+        with st.container(horizontal=True):
+            column = state.choice("Order by", sort_columns(whole), key="sort", default=DECLARED, width=NARROW)
+            orders = {"down": "highest first", "up": "lowest first"}
+            ascending = state.choice("Order", orders, key="order", default="down", width=NARROW) == "up"
+            under = {OWN: "difference from its declared baseline"}
+            under |= {name: difference_label(name) for name in foremost(whole)} | {INTERVAL: "interval"}
+            if reported_beside(whole):
+                under |= {REPORTED: "measured minus reported"}
+            below = state.choice("Under each benchmark", under, key="under", width=NARROW + 80)
+            names = names_shown(row.arm for row in context.rows)
+            arms = state.choices("Arms", names, key="arm", width=NARROW + 80)
+            first_day = state.day("Recorded from", key="from", width=NARROW)
+            last_day = state.day("Recorded until", key="until", width=NARROW)
+        columns = state.choices("Columns, in this order (none chosen: all)", _columns(context), key="columns")
+    filters = Filters(
+        () if context.expert is None else (context.expert,),
+        () if context.recipe is None else (context.recipe,),
+        tuple(arms),
+        first_day,
+        last_day,
+    )
+    shown = tuple(columns or _columns(context))
+    order = (column, ascending)
+    return View(whole, (), (), shown, below, complete=False, order=order), filters
+
+
+def _columns(context: Context) -> dict[str, str]:
+    """The columns that there are, in their own order."""
+    second = [FORGETTING] if any(row.recipe in context.board.forgetting for row in context.rows) else []
+    names = {AVERAGE: "average", RANK: "rank", AGAINST: "verdict"}
+    return names | names_in_order([*context.board.benchmarks, *second, *COSTS])
+
+
+def names_in_order(names: Iterable[str]) -> dict[str, str]:
+    """Every name with how it stands in a list of choices."""
+    return {name: next(iter(names_shown([name]).values())) for name in names}
+
+
+def _pages(view: View, board: Board) -> list[View]:
+    """What is shown of the arms of `board`, page by page: by experiment, or in the order asked for."""
+    column, ascending = view.order
+    if column == DECLARED:
+        return [replace(view, sections=page) for page in pages_of(board)]
+    arms = in_order(once_each(arms_of(board)), column, ascending)
+    starts = range(0, len(arms), ARMS_PER_PAGE)
+    return [replace(view, arms=arms[start : start + ARMS_PER_PAGE]) for start in starts]
+
+
+def _ranks_of(stamp: object, board: Board, shown: Sequence[BoardArm]) -> Mapping[str, Ranks]:
+    """The ranks of the arms shown, each among all arms of its experiment."""
+    found: dict[str, Ranks] = {}
+    for expert, recipe in dict.fromkeys((arm.first.expert_weights, arm.first.recipe) for arm in shown):
+        found |= _ranks((stamp, board.suite, board.protocol_hash, expert, recipe), board, expert, recipe)
+    return found
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _filtered(which: tuple[object, ...], _whole: Board, filters: Filters) -> Board:  # noqa: ARG001 - cached by
+    """The board of the rows wanted, which remembers what was found on it."""
+    return filtered(_whole, filters)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _ranks(
+    which: tuple[object, ...],  # noqa: ARG001 - cached by
+    _board: Board,
+    expert: str,
+    recipe: str,
+) -> dict[str, Ranks]:
+    own = [
+        group
+        for group in _board.groups
+        if (group.rows[0].expert_weights, group.rows[0].recipe) == (expert, recipe)
+    ]
+    return rank_ranges(_board, own)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _answers(
     which: tuple[object, ...],  # noqa: ARG001 - cached by
     _board: Board,
-    _whole: Board,
-    _meant: frozenset[str],
+    _results: Results,
+    _rows: Sequence[Row],
 ) -> str:
-    return answers_html(_board, _whole, _meant)
+    return answers_html(_board, _results.declared, _rows)
 
 
 def _notes_html(board: Board, rows: Sequence[Row]) -> str:

@@ -73,6 +73,7 @@ from lrbench.evaluation.statistics.seed_differences import (
     SeedDifference,
     compare_seeds,
     pool_runs,
+    two_sided_p,
 )
 from lrbench.evaluation.statistics.seeds import Outcomes, SeedMean, Spread, mean_over_seeds
 from lrbench.evaluation.statistics.sign_flips import sign_flip_p
@@ -169,6 +170,7 @@ __all__ = [
     "smallest_detectable_difference",
     "table_of",
     "tokens_after_first_right",
+    "two_sided_p",
     "variance_of",
     "weaker",
     "wilson_interval",

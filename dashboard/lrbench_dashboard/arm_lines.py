@@ -1,0 +1,268 @@
+"""One arm of the leaderboard as lines of its table: the arm, and folded under it its seeds or points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrbench.recipe.expanding import point_text
+from lrbench.results.board_arms import BoardArm, compared_with, run_costs
+from lrbench.results.choosing import Sweep
+from lrbench.results.rows import AVERAGE, Group, Row
+from lrbench.results.statistics import Comparison
+from lrbench.results.wording import (
+    COSTS,
+    FORGETTING,
+    UNKNOWN,
+    cost_texts,
+    duration_text,
+    expert_label,
+    notable_uses,
+    reported_on,
+)
+from lrbench_dashboard import state
+from lrbench_dashboard.numbers import (
+    NONE,
+    PENDING,
+    accuracy_html,
+    difference_html,
+    forgetting_html,
+    points_text,
+    verdict_html,
+)
+from lrbench_dashboard.text import name_html
+from lrbench_dashboard.theme import arm_mark_html
+
+if TYPE_CHECKING:
+    from lrbench_dashboard.leaderboard_table import View
+
+RANK, AGAINST = "rank", "against"
+# What stands under each benchmark, and decides what the verdict is against.
+INTERVAL, OWN, REPORTED = "interval", "declared", "reported"
+# What a reader follows a line for, as the page and what it says.
+FLIPS, TOKENS, COST, PROVENANCE, SWEEP = "flips", "tokens", "cost", "provenance", "sweep"
+
+
+def arm_html(view: View, arm: BoardArm, named: bool) -> str:
+    """The arm's line and those folded under it; `named` says of which recipe and expert it is."""
+    baseline = view.baseline(arm)
+    found: dict[str, Comparison] = {}
+    if arm.group is not None and baseline is not None and view.complete:
+        found = compared_with(view.board, arm.group, baseline)
+    cells = ""
+    for column in view.columns:
+        if column == AVERAGE:
+            cells += cell_html(column, _average_html(view, arm), "lr-average")
+        elif column == RANK:
+            cells += cell_html(column, _rank_html(view, arm), "lr-rank")
+        elif column == AGAINST:
+            cells += cell_html("verdict", _against_html(view, arm, baseline, found), "lr-against")
+        elif column == FORGETTING:
+            cells += cell_html(column, _forgotten_html(view, arm) if view.complete else PENDING)
+        elif column in COSTS:
+            cells += cell_html(column, _cost_text(arm, column), f"lr-cost lr-{column.partition(' ')[0]}")
+        else:
+            cells += cell_html(column, _benchmark_html(view, arm, column, found))
+    line = f'<tr role="row">{_header_html(view, arm, baseline, named)}{cells}</tr>'
+    return f'<tbody class="lr-arm">{line}{_inside_html(view, arm)}</tbody>'
+
+
+def cell_html(label: str, shown: str, style: str = "") -> str:
+    """A cell that knows its column's name, for cards, where no header stands above it."""
+    name = f'<span class="lr-label">{name_html(label)}</span>'
+    return f'<td role="cell" class="{style}">{name}<div>{shown}</div></td>'
+
+
+def _header_html(view: View, arm: BoardArm, baseline: str | None, named: bool) -> str:
+    """The arm's name, what else it is called, where it leads, what it uses, and what unfolds."""
+    row = arm.first
+    parts = [name_html(row.variant)] if row.variant else []
+    if named:
+        parts += [name_html(row.recipe), name_html(expert_label(row, view.board))]
+    for same in arm.same:
+        other = same.rows[0]
+        recipe = "" if other.recipe == row.recipe else f" of {name_html(other.recipe)}"
+        parts.append(f"also {name_html(other.arm)}{recipe}")
+    more = f'<small class="lr-muted">{", ".join(parts)}</small>' if parts else ""
+    tags = "".join(f'<span class="lr-tag lr-uses">{name_html(words)}</span>' for words in notable_uses(row))
+    uses = f'<div aria-label="uses">{tags}</div>' if tags else ""
+    return (
+        f'<th scope="row" role="rowheader">{arm_mark_html(row.arm)}{name_html(row.arm)} {more}{uses}'
+        f"{_folded_html(arm)}{_links_html(view, arm, baseline)}</th>"
+    )
+
+
+def _folded_html(arm: BoardArm) -> str:
+    """What unfolds the lines under an arm, where there are any."""
+    if arm.is_swept:
+        said = f"{len(arm.groups)} points"
+    elif len(arm.rows) > 1:
+        said = f"{len(arm.rows)} seeds"
+    else:
+        seed = arm.first.seed
+        return "" if seed is None else f'<small class="lr-muted">seed {seed}</small> '
+    return f'<details class="lr-fold"><summary>{said}</summary></details>'
+
+
+def _links_html(view: View, arm: BoardArm, baseline: str | None) -> str:
+    """Where a line leads in one click: its flips, its tokens, its cost, its provenance; or its sweep."""
+    row = arm.groups[-1].rows[-1]
+    if arm.is_swept:
+        whose = f"{row.expert_weights} {row.recipe} {row.arm}"
+        links = [(SWEEP, state.link("sweep", of=whose), "every point with its interval")]
+    else:
+        links = []
+        if baseline is not None:
+            other = row.against[baseline].baseline
+            where = state.link("compare", first=row.arm_id, second=other)
+            links.append((FLIPS, where, f"item by item against {name_html(baseline)}"))
+        if row.arm_id in view.scored:
+            links.append((TOKENS, state.link("microscope", arm=row.arm_id), "token by token"))
+        links.append((COST, state.link("cost", of=row.arm_id), "what it cost, beside what it scores"))
+        links.append((PROVENANCE, state.link("provenance", arm=row.arm_id), "where it comes from"))
+    shown = " ".join(
+        f'<a href="{name_html(where, 2000)}" target="_self" title="{title}">{name}</a>'
+        for name, where, title in links
+    )
+    return f'<small class="lr-links">{shown}</small>'
+
+
+def _average_html(view: View, arm: BoardArm) -> str:
+    if arm.is_swept:
+        return _range_html(arm, AVERAGE)
+    return _accuracy_html(view, arm.groups[0], AVERAGE) + _beside_reported(view, arm, AVERAGE, always=True)
+
+
+def _benchmark_html(view: View, arm: BoardArm, column: str, found: dict[str, Comparison]) -> str:
+    if arm.is_swept:
+        return _range_html(arm, column)
+    shown = _accuracy_html(view, arm.groups[0], column)
+    if view.under == INTERVAL:
+        return f'<span class="lr-show-interval">{shown}</span>'
+    if view.under == REPORTED:
+        return shown + _beside_reported(view, arm, column)
+    return shown + (
+        f'<span class="lr-delta">{difference_html(found[column])}</span>' if column in found else ""
+    )
+
+
+def _accuracy_html(view: View, group: Group, column: str) -> str:
+    estimate = view.estimate(group, column)
+    if estimate is None:
+        value = group.value(column)
+        # Of some seeds on other items there is a mean, and nothing that says how far it carries.
+        waiting = PENDING if not view.complete else ""
+        return NONE if value is None else f'<span class="lr-value">{100 * value:.1f}</span>{waiting}'
+    return accuracy_html(estimate, view.scales[column], view.marks.get((group.rows[0].arm_id, column), ""))
+
+
+def _range_html(arm: BoardArm, column: str) -> str:
+    """From the lowest to the highest of a sweep's points."""
+    values = [value for group in arm.groups if (value := group.value(column)) is not None]
+    if not values:
+        return NONE
+    low, high = (f"{100 * value:.1f}" for value in (min(values), max(values)))
+    return f'<span class="lr-value lr-muted">{low}–{high}</span>'
+
+
+def _beside_reported(view: View, arm: BoardArm, column: str, always: bool = False) -> str:
+    """Measured minus reported, where the paper reports this arm of this expert."""
+    published = view.published(arm)
+    value = arm.groups[0].value(column)
+    if published is None or value is None:
+        return ""
+    reported = reported_on(published, column, view.board).value
+    points = points_text(100 * (value - reported))
+    of = f"{100 * reported:.1f} reported" if always else "reported"
+    return (
+        f'<span class="lr-delta lr-muted" title="measured minus reported: another protocol, nothing is '
+        f'paired">{points} <small>from {of}</small></span>'
+    )
+
+
+def _rank_html(view: View, arm: BoardArm) -> str:
+    """`2–4 of 6`: the ranks that the tests leave open."""
+    if not view.complete:
+        return PENDING
+    found = view.ranks.get(arm.first.arm_id)
+    if found is None:
+        return NONE
+    ranks = f"{found.first}" if found.first == found.last else f"{found.first}–{found.last}"
+    return f'<span class="lr-value">{ranks}</span><small>of {found.of}</small>'
+
+
+def _against_html(view: View, arm: BoardArm, baseline: str | None, found: dict[str, Comparison]) -> str:
+    if arm.is_swept:
+        return _optimism_html(view, arm)
+    if baseline is None:
+        return NONE
+    if not view.complete:
+        return PENDING
+    return verdict_html(found[AVERAGE], baseline) if AVERAGE in found else NONE
+
+
+def _optimism_html(view: View, arm: BoardArm) -> str:
+    """Of a sweep no point is the arm's own; its best is too good by so much."""
+    chosen = Sweep(view.board, arm.groups).chosen if view.complete and len(arm.groups) > 1 else None
+    if chosen is None:
+        return NONE
+    point = name_html(point_text(chosen.group.rows[0].point), 60)
+    return (
+        f'<span class="lr-said lr-muted">best of {chosen.points}: {point}</span>'
+        f'<small class="lr-muted">up to {chosen.optimism:.1f} points too high</small>'
+    )
+
+
+def _forgotten_html(view: View, arm: BoardArm) -> str:
+    """What the arm lost on its recipe's second suite."""
+    lost = view.board.forgetting.get(arm.first.recipe)
+    if lost is None or arm.group is None:
+        return NONE
+    found = lost.over_seeds(arm.group) if len(arm.group.rows) > 1 else lost.of(arm.first)
+    return forgetting_html(lost.board.suite, found)
+
+
+def _cost_text(arm: BoardArm, column: str) -> str:
+    costs = None if arm.is_swept else run_costs(arm.groups[0])
+    if costs is None:
+        return NONE
+    texts = (f"{costs.tuned_tokens:,.0f}", f"{costs.sampled_problems:,.0f}", duration_text(costs.seconds))
+    return dict(zip(COSTS, texts, strict=True))[column]
+
+
+def _inside_html(view: View, arm: BoardArm) -> str:
+    """The points of a sweep, or the seeds, each a line; nothing where one run is all there is."""
+    if arm.is_swept:
+        return "".join(
+            _inner_line(view, point_text(group.rows[0].point), group.rows[-1], group) for group in arm.groups
+        )
+    rows = arm.groups[0].rows
+    return "".join(_inner_line(view, f"seed {row.seed}", row, None) for row in rows) if len(rows) > 1 else ""
+
+
+def _inner_line(view: View, name: str, row: Row, point: Group | None) -> str:
+    """One seed, or one point with its mean."""
+    cells = ""
+    for column in view.columns:
+        style = "lr-average" if column == AVERAGE else ""
+        if column in view.scales:
+            if point is not None:
+                shown = _accuracy_html(view, point, column)
+            else:
+                value = row.value(column)
+                shown = NONE if value is None else f'<span class="lr-value">{100 * value:.1f}</span>'
+        elif column in COSTS:
+            shown = name_html(dict(zip(COSTS, cost_texts(row), strict=True))[column].replace(UNKNOWN, "–"))
+            style = "lr-cost"
+        elif column == FORGETTING:
+            lost, shown = view.board.forgetting.get(row.recipe), NONE
+            if lost is not None and view.complete:
+                shown = forgetting_html(lost.board.suite, lost.of(row))
+        else:
+            shown = ""
+        cells += cell_html(column, shown, style)
+    variant = f", {name_html(row.variant)}" if row.variant and point is not None else ""
+    made = name_html(state.link("provenance", arm=row.arm_id), 2000)
+    return (
+        f'<tr role="row" class="lr-inside"><th scope="row" role="rowheader">{name_html(name)}{variant} '
+        f'<small class="lr-links"><a href="{made}" target="_self">provenance</a></small></th>{cells}</tr>'
+    )

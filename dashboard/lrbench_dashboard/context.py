@@ -1,0 +1,147 @@
+"""One context for all pages: a suite under one protocol, one recipe or all, one expert or all.
+
+It is chosen once. Every page names it, every link carries it, and a page that is gone to without a link keeps
+it. What is measured later under another protocol is announced and never switched to.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+import streamlit as st
+
+from lrbench.results.board import Board
+from lrbench.results.rows import Row
+from lrbench.results.text import plain
+from lrbench.results.wording import LONGEST_NAME, expert_label
+from lrbench_dashboard import state
+from lrbench_dashboard.loading import Results
+from lrbench_dashboard.text import name_html
+
+SUITE, PROTOCOL, RECIPE, EXPERT = "suite", "protocol", "recipe", "expert"
+# No recipe and no expert has this name.
+ALL = "*"
+TOKEN_LENGTH = 12
+# Widths in pixels of select boxes: two narrow ones stand side by side on a phone.
+NARROW, WIDE = 180, 380
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all pages are about: a board, and of its rows those of one recipe and expert, or of all.
+
+    `expert` is that one's weights.
+    """
+
+    board: Board
+    recipe: str | None
+    expert: str | None
+
+    def keeps(self, row: Row) -> bool:
+        """Whether the row is of the recipe and the expert chosen."""
+        return (self.recipe is None or row.recipe == self.recipe) and (
+            self.expert is None or row.expert_weights == self.expert
+        )
+
+    @property
+    def rows(self) -> list[Row]:
+        """Those rows of the board."""
+        return [row for row in self.board.rows if self.keeps(row)]
+
+
+def choose_context(results: Results, of: str | None = None) -> Context:
+    """Name the context in four boxes, in which the reader may choose another one.
+
+    Without a context yet it is that of the result with the id `of`, else the suite and protocol measured last
+    with all recipes and experts. The page ends where nothing is measured.
+    """
+    if not results.boards:
+        st.html('<p class="lr-note" role="status">Models were made, but none is evaluated yet.</p>')
+        st.stop()
+    carried = _of_result(results, of) or state.carried()
+    with st.container(horizontal=True):
+        suites = {board.suite: plain(board.suite, LONGEST_NAME) for board in results.boards}
+        last = max(results.boards, key=latest_moment)
+        default = carried.get(SUITE, last.suite)
+        suite = state.choice(
+            "Suite", suites, key=SUITE, default=default if default in suites else last.suite, width=NARROW
+        )
+        own = [board for board in results.boards if board.suite == suite]
+        boards = {token_of(board): board for board in own}
+        labels = {token: protocol_label(board) for token, board in boards.items()}
+        default = carried.get(PROTOCOL, "")
+        if default not in boards:
+            default = token_of(max(own, key=latest_moment))
+        board = boards[state.choice("Protocol", labels, key=PROTOCOL, default=default, width=WIDE)]
+        recipes = {ALL: "all recipes"} | {
+            name: plain(name, LONGEST_NAME) for name in sorted({row.recipe for row in board.rows})
+        }
+        recipe = state.choice("Recipe", recipes, key=RECIPE, default=carried.get(RECIPE, ALL), width=NARROW)
+        tokens = expert_tokens(board)
+        experts = {ALL: "all experts"} | {
+            token: expert_label(board.by_expert[weights][0], board) for token, weights in tokens.items()
+        }
+        expert = state.choice("Expert", experts, key=EXPERT, default=carried.get(EXPERT, ALL), width=NARROW)
+    state.carry({SUITE: suite, PROTOCOL: token_of(board), RECIPE: recipe, EXPERT: expert})
+    _announce_newer(board, own)
+    found = Context(board, None if recipe == ALL else recipe, tokens.get(expert))
+    if not found.rows:
+        st.html(
+            '<p class="lr-note" role="status">This recipe has no result with this expert here: choose '
+            "another.</p>"
+        )
+    return found
+
+
+def token_of(board: Board) -> str:
+    """What stands for a board's protocol in an address."""
+    return board.protocol_hash[:TOKEN_LENGTH]
+
+
+def expert_tokens(board: Board) -> dict[str, str]:
+    """What stands for every expert in an address, with its weights: its name where no other has that."""
+    names = list(board.experts.values())
+    return {name if names.count(name) == 1 else weights: weights for weights, name in board.experts.items()}
+
+
+def latest_moment(board: Board) -> str:
+    """When anything on the board was measured last."""
+    return max(row.recorded_at for row in board.rows)
+
+
+def protocol_label(board: Board) -> str:
+    """`a7c449bb, 19 results, 2026-11-29`."""
+    count = "1 result" if len(board.rows) == 1 else f"{len(board.rows):,} results"
+    return f"{board.protocol_hash[:8]}, {count}, {latest_moment(board)[:10]}"
+
+
+def _announce_newer(board: Board, boards: list[Board]) -> None:
+    """That the suite was measured later under another protocol, and how to see that."""
+    newer = [other for other in boards if latest_moment(other) > latest_moment(board)]
+    if not newer:
+        return
+    last = max(newer, key=latest_moment)
+    where = html.escape(state.link(state.FIRST_PAGE, **{PROTOCOL: token_of(last), RECIPE: ALL, EXPERT: ALL}))
+    st.html(
+        '<p class="lr-note" role="status">This suite was measured later under another protocol: '
+        f"{name_html(protocol_label(last))}. What is shown stays under {board.protocol_hash[:8]}. "
+        f'<a href="{where}" target="_self">Show the newer one</a></p>'
+    )
+
+
+def _of_result(results: Results, arm_id: str | None) -> dict[str, str]:
+    """The context of a result that an address names without any; empty where it has one or none is named."""
+    if arm_id is None or state.is_given(SUITE, PROTOCOL, RECIPE, EXPERT):
+        return {}
+    for board in sorted(results.boards, key=latest_moment, reverse=True):
+        for row in board.rows:
+            if row.arm_id == arm_id:
+                experts = {weights: token for token, weights in expert_tokens(board).items()}
+                return {
+                    SUITE: board.suite,
+                    PROTOCOL: token_of(board),
+                    RECIPE: row.recipe,
+                    EXPERT: experts[row.expert_weights],
+                }
+    return {}
