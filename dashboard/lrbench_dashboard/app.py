@@ -11,6 +11,7 @@ from lrbench_dashboard.text import text_html
 PAGES = {
     "leaderboard": "Leaderboard",
     "runs": "Runs",
+    "sweep": "Sweeps",
     "compare": "Compare two",
     "microscope": "Divergence microscope",
     "cost": "Cost and quality",

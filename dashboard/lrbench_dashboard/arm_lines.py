@@ -152,7 +152,9 @@ def _accuracy_html(view: View, group: Group, column: str) -> str:
         # Of some seeds on other items there is a mean, and nothing that says how far it carries.
         waiting = PENDING if not view.complete else ""
         return NONE if value is None else f'<span class="lr-value">{100 * value:.1f}</span>{waiting}'
-    return accuracy_html(estimate, view.scales[column], view.marks.get((group.rows[0].arm_id, column), ""))
+    # A point of a sweep was chosen or stands for none of the others: it wins no mark.
+    mark = "" if group.rows[0].point else view.marks.get((group.rows[0].arm_id, column), "")
+    return accuracy_html(estimate, view.scales[column], mark)
 
 
 def _range_html(arm: BoardArm, column: str) -> str:
@@ -161,7 +163,8 @@ def _range_html(arm: BoardArm, column: str) -> str:
     if not values:
         return NONE
     low, high = (f"{100 * value:.1f}" for value in (min(values), max(values)))
-    return f'<span class="lr-value lr-muted">{low}–{high}</span>'
+    shown = low if low == high else f"{low}–{high}"
+    return f'<span class="lr-value lr-muted">{shown}</span>'
 
 
 def _beside_reported(view: View, arm: BoardArm, column: str, always: bool = False) -> str:

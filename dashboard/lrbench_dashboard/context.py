@@ -94,6 +94,20 @@ def choose_context(results: Results, of: str | None = None) -> Context:
     return found
 
 
+def context_html() -> str:
+    """The context in a line that leads back to the board, for a page that is about something else."""
+    carried = state.carried()
+    if not carried:
+        return ""
+    names = {RECIPE: "all recipes", EXPERT: "all experts"}
+    said = [names[key] if carried[key] == ALL else name_html(carried[key]) for key in carried]
+    back = html.escape(state.link(state.FIRST_PAGE))
+    return (
+        f'<p class="lr-aside">Results chosen: {", ".join(said)}. '
+        f'<a href="{back}" target="_self">Back to them</a></p>'
+    )
+
+
 def token_of(board: Board) -> str:
     """What stands for a board's protocol in an address."""
     return board.protocol_hash[:TOKEN_LENGTH]

@@ -9,6 +9,8 @@ import streamlit as st
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.text import plain
 from lrbench.results.variations import PLAIN, variations
+from lrbench_dashboard import state
+from lrbench_dashboard.context import Context
 from lrbench_dashboard.loading import Results
 
 LONGEST = 40
@@ -31,6 +33,19 @@ def name_of(record: ArmRecord | ScoreRecord, variant: str = "") -> str:
 def result_names(results: Results) -> dict[str, str]:
     """arm_id -> name of everything made or measured, the latest first."""
     return _names(results.stamp, results)
+
+
+def names_first_of(context: Context | None, names: dict[str, str]) -> dict[str, str]:
+    """The names with those of the context before all others."""
+    own = set() if context is None else {row.arm_id for row in context.rows}
+    first = {arm_id: name for arm_id, name in names.items() if arm_id in own}
+    return first | names
+
+
+def note_if_outside(context: Context | None, arm_id: str) -> None:
+    """Say it where what is shown is no result of the context."""
+    if context is not None and all(row.arm_id != arm_id for row in context.rows):
+        state.note("What is shown is outside the suite, protocol, recipe and expert chosen.")
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -153,12 +153,17 @@ class Board:
         """
         found = self._against(group, other)
         ids = {row.arm_id for row in other.rows}
-        for again in self.groups:
+        for again in self._repeats:
             leaning = [column for column in found if again.leans(column)]
             if leaning and again is not group and any(row.repeats in ids for row in again.rows):
                 further = self._against(group, again)
                 found |= {name: weaker(found[name], further[name]) for name in leaning if name in further}
         return found
+
+    @cached_property
+    def _repeats(self) -> tuple[Group, ...]:
+        """The arms that measure another one once more."""
+        return tuple(group for group in self.groups if any(row.repeats is not None for row in group.rows))
 
     def _against(self, group: Group, other: Group) -> dict[str, Comparison]:
         expert = group.rows[0].expert_weights

@@ -23,7 +23,7 @@ from lrbench.results.ranks import rank_ranges
 from lrbench.results.records import RecipeRecord, ScoreRecord, items_hash
 from lrbench.results.rows import AVERAGE, Row
 from lrbench.store.keys import stable_hash
-from tests.dashboard.made_up import write_runs
+from tests.dashboard.made_up import swept_records, write_runs
 from tests.results.conftest import make_arm, make_score
 from tests.results.conftest import outcomes as drawn
 
@@ -515,30 +515,11 @@ def test_what_rows_lack_is_said_under_the_table(tmp_path: Path, open_page: OpenP
     )
 
 
-def swept_board() -> Board:
-    """`base`, and `lightr` at three points, of which the last is the highest and measured last."""
-    arms, scores = [], []
-    for place, (arm, alpha, count) in enumerate(
-        (("base", None, 100), ("lightr", 0.1, 120), ("lightr", 0.2, 125), ("lightr", 0.4, 140))
-    ):
-        point = {} if alpha is None else {"divergence.alpha": alpha}
-        own, moment = f"{arm}-{alpha}", f"2026-11-20T10:0{place}:00+00:00"
-        settings = {} if alpha is None else {"divergence": {"alpha": alpha}}
-        arms.append(make_arm(arm, arm_id=own, point=point, settings=settings, recorded_at=moment))
-        scores.append(
-            make_score(
-                "chain", right(count), arm, arm_id=own, point=point, benchmarks=("chain",), recorded_at=moment
-            )
-        )
-    (board,) = build_boards(arms, scores)
-    return board
-
-
 def test_a_sweep_is_one_line_and_none_of_its_points_is_the_answer() -> None:
-    board = swept_board()
+    claim, arms, scores = swept_records(1)
+    (board,) = build_boards(arms, scores)
     base, lightr = arms_of(board)
     assert (base.is_swept, lightr.is_swept, len(lightr.groups)) == (False, True, 3)
-    claim = declared_with(*[row.arm_id for row in board.rows], claims=["lightr > base on average"])
     for declared in ((), (claim,)):
         said = answers(board, None, *declared)
         assert "lightr</b> was swept over 3 points of divergence.alpha; none of them is the answer" in said

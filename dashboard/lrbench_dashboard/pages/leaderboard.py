@@ -37,7 +37,6 @@ from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.wording import (
     COSTS,
     FORGETTING,
-    chosen_texts,
     noise_texts,
     notes_on,
     reported_beside,
@@ -183,11 +182,7 @@ def _answers(
 def _notes_html(board: Board, rows: Sequence[Row]) -> str:
     """What a reader has to know of the rows shown: what they lack, and baselines that are not their own."""
     shown = replace(board, rows=tuple(rows))
-    known = [
-        line
-        for section in sections(shown)
-        for line in (*noise_texts(board, section), *chosen_texts(board, section))
-    ]
+    known = [line for section in sections(shown) for line in noise_texts(board, section)]
     lines = "".join(f"<li>{name_html(note, 600)}</li>" for note in (*notes_on(shown), *known))
     return f'<ul class="lr-notes">{lines}</ul>' if lines else ""
 

@@ -6,10 +6,11 @@ import math
 
 import streamlit as st
 from lrbench_dashboard import state
+from lrbench_dashboard.context import choose_context
 from lrbench_dashboard.loading import inspector, load_results
 from lrbench_dashboard.look import begin_page, problem_html
 from lrbench_dashboard.microscope_view import show_histogram, statistics_html
-from lrbench_dashboard.result_names import result_names
+from lrbench_dashboard.result_names import names_first_of, note_if_outside, result_names
 from lrbench_dashboard.rollout_choice import ORDERS, labels, most_divergent_step, prompt_text, rollouts_in
 from lrbench_dashboard.rollout_view import show_rollout
 from lrbench_dashboard.step_view import step_html
@@ -37,6 +38,7 @@ def main() -> None:
         "there. Everything is recomputed from stored scores; no model runs.",
     )
     results = load_results()
+    context = choose_context(results, st.query_params.get("arm")) if results.boards else None
     arms = {record.arm_id: record for record in reversed(results.contents.arms) if "scores" in record.stages}
     if not arms:
         st.html(
@@ -45,7 +47,9 @@ def main() -> None:
             "it.</p>"
         )
         return
-    arm = arms[choose_arm(arms, result_names(results))]
+    names = names_first_of(context, result_names(results))
+    arm = arms[choose_arm({arm_id: arms[arm_id] for arm_id in names if arm_id in arms}, names)]
+    note_if_outside(context, arm.arm_id)
     try:
         microscope = _open(str(results.runs), arm.arm_id, results.stamp, arm)
     except StoreError as error:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import streamlit as st
 from lrbench_dashboard import state
+from lrbench_dashboard.context import choose_context
 from lrbench_dashboard.loading import Results, inspector, load_results
 from lrbench_dashboard.look import begin_page, table_html
 from lrbench_dashboard.provenance_view import (
@@ -18,7 +19,7 @@ from lrbench_dashboard.provenance_view import (
     hash_html,
     stages_html,
 )
-from lrbench_dashboard.result_names import result_names
+from lrbench_dashboard.result_names import names_first_of, note_if_outside, result_names
 from lrbench_dashboard.text import name_html
 
 from lrbench.recipe.secrets import without_secrets
@@ -44,8 +45,10 @@ def main() -> None:
         "again.",
     )
     results = load_results()
-    names = result_names(results)
+    context = choose_context(results, st.query_params.get("arm")) if results.boards else None
+    names = names_first_of(context, result_names(results))
     arm_id = state.choice("Result", names, key="arm", on_change=state.forget, args=(OF_A_RESULT,))
+    note_if_outside(context, arm_id)
     arm = results.arms.get(arm_id)
     scores = [score for score in results.contents.scores if score.arm_id == arm_id]
     store = inspector(str(results.runs))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import streamlit as st
+from lrbench_dashboard.context import context_html
 from lrbench_dashboard.loading import runs_folder
 from lrbench_dashboard.look import begin_page
 from lrbench_dashboard.text import name_html, text_html
@@ -30,6 +31,8 @@ def main() -> None:
         "What is being made now, and what became of the last run of each recipe. This page looks again by "
         "itself; results stand on the leaderboard as soon as an arm is measured.",
     )
+    if chosen := context_html():
+        st.html(chosen)
     at = now()
     is_running = any(
         status.state == "running" and not status.is_silent(at) for status in statuses(runs_folder())

@@ -1,0 +1,82 @@
+"""A sweep: every point in a table, what choosing the best is worth, and accuracy by the swept field."""
+
+from __future__ import annotations
+
+import streamlit as st
+from lrbench_dashboard import state
+from lrbench_dashboard.charts import palette_of
+from lrbench_dashboard.context import NARROW, WIDE, choose_context
+from lrbench_dashboard.loading import load_results
+from lrbench_dashboard.look import begin_page
+from lrbench_dashboard.sweep_chart import sweep_spec
+from lrbench_dashboard.sweep_table import best_html, claims_html, fields_of, summary_html
+from lrbench_dashboard.text import name_html
+
+from lrbench.results.board import Board
+from lrbench.results.board_arms import declared_baseline
+from lrbench.results.choosing import Sweep, sweeps_of
+from lrbench.results.claims import judge_recipe
+from lrbench.results.text import plain
+from lrbench.results.wording import expert_label
+
+
+def main() -> None:
+    """Choose a sweep, then its table, its picture and the claims at its points."""
+    begin_page(
+        "Sweeps",
+        "One arm at every point of a sweep. The point that looks best was also lucky: by how much stands "
+        "beside it.",
+    )
+    results = load_results()
+    context = choose_context(results)
+    board = context.board
+    sweeps = {token_of(sweep): sweep for sweep in sweeps_of(board, context.rows)}
+    if not sweeps:
+        st.html(
+            '<p class="lr-note" role="status">No arm here stands at several points. A recipe asks for them '
+            "with <code>sweep</code>.</p>"
+        )
+        return
+    with st.container(horizontal=True):
+        labels = {token: _label(sweep, board) for token, sweep in sweeps.items()}
+        sweep = sweeps[state.choice("Sweep", labels, key="of", width=WIDE)]
+        columns = {column: plain(column, 60) for column in board.columns}
+        column = state.choice("Accuracy", columns, key="column", width=NARROW)
+        fields = {name: plain(short, 40) for name, short in fields_of(sweep).items()}
+        # Along the field with most values a line says most.
+        longest = max(fields, key=lambda name: len(sweep.fields[name]))
+        across = state.choice("Across", fields, key="across", default=longest, width=NARROW)
+    st.html(best_html(sweep))
+    st.html(summary_html(board, sweep, column))
+    group = sweep.groups[-1]
+    declared = declared_baseline(board, group)
+    baseline = None if declared is None else board.baseline_of(group, declared)
+    spec = sweep_spec(sweep, across, column, palette_of([sweep.first]), baseline)
+    alt = f"{column} by {fields[across]} of {plain(sweep.first.arm, 40)}; the numbers are in the table"
+    st.vega_lite_chart(spec, width="stretch", theme="streamlit", alt=alt)
+    dashed = (
+        "" if baseline is None else f" The dashed line is {name_html(baseline.rows[0].arm)}, its baseline."
+    )
+    st.html(
+        '<p class="lv-caption">Marks are means over seeds (of one run, that run), bands their 95% intervals, '
+        f"thin ticks the single runs.{dashed}</p>"
+    )
+    record = results.declared.get(sweep.first.recipe)
+    if record is not None:
+        own = [row for row in board.by_expert[sweep.first.expert_weights] if row.recipe == sweep.first.recipe]
+        if judged := judge_recipe(record, board, own):
+            st.html(claims_html(judged))
+
+
+def token_of(sweep: Sweep) -> str:
+    """What stands for a sweep in an address."""
+    row = sweep.first
+    return f"{row.expert_weights} {row.recipe} {row.arm}"
+
+
+def _label(sweep: Sweep, board: Board) -> str:
+    row, points = sweep.first, f"{len(sweep.groups)} points"
+    return ", ".join([plain(row.arm, 40), plain(row.recipe, 40), points, expert_label(row, board)])
+
+
+main()

@@ -1,0 +1,106 @@
+"""A sweep as tables: every point with its interval and verdict, and the recipe's claims at all points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lrbench.recipe.expanding import point_text, short_field, value_text
+from lrbench.results.board import Board
+from lrbench.results.board_arms import compared_with, declared_baseline, estimate_of
+from lrbench.results.choosing import Sweep
+from lrbench.results.claims import Judgement
+from lrbench.results.rows import AVERAGE, Group
+from lrbench.results.wording import accuracy_text
+from lrbench_dashboard import state
+from lrbench_dashboard.answers import VERDICTS
+from lrbench_dashboard.look import table_html
+from lrbench_dashboard.numbers import NONE, points_text, verdict_html
+from lrbench_dashboard.text import name_html
+
+Judged = Sequence[tuple[Mapping[str, Any], Sequence[Judgement]]]
+
+
+def fields_of(sweep: Sweep) -> dict[str, str]:
+    """The swept fields of which there are several values, each with as much of its name as it needs."""
+    return {
+        name: short_field(name, sweep.fields) for name, values in sweep.fields.items() if len(values) > 1
+    } or {name: short_field(name, sweep.fields) for name in sweep.fields}
+
+
+def summary_html(board: Board, sweep: Sweep, column: str) -> str:
+    """Every point, the highest first; the best says by how much it may be too high."""
+    fields = fields_of(sweep)
+    ranked = sorted(sweep.groups, key=lambda group: -(group.value(column) or -1.0))
+    chosen = sweep.chosen
+    lines = []
+    for group in ranked:
+        row = group.rows[-1]
+        is_best = chosen is not None and chosen.group is group and column == AVERAGE
+        best = ' <span class="lr-best lr-of-runs">highest</span>' if is_best else ""
+        where = name_html(state.link("provenance", arm=row.arm_id), 2000)
+        values = [_value_html(group, name) for name in fields]
+        values[0] = f'<a href="{where}" target="_self">{values[0]}</a>{best}'
+        lines.append(
+            [*values, _accuracy(group, column), str(len(group.rows)), _against(board, group, column)]
+        )
+    head = [*map(name_html, fields.values()), f"{name_html(column)}, percent", "runs", "against its baseline"]
+    return table_html(head, lines, "Every point of the sweep")
+
+
+def best_html(sweep: Sweep) -> str:
+    """The best point in a sentence, with its optimism."""
+    chosen = sweep.chosen
+    if chosen is None:
+        return '<p class="lr-note">No two points have an average on the same items yet.</p>'
+    value = chosen.group.value(AVERAGE) or 0.0
+    point = name_html(point_text(chosen.group.rows[0].point), 120)
+    return (
+        f"<p><b>{point}</b> is the highest of {chosen.points} points on average: {100 * value:.1f}. The "
+        "items that it is measured on chose it, so it is up to "
+        f"<b>{chosen.optimism:.1f} points too high</b>: so much is the luck of the best of {chosen.points} "
+        "equal points. No point is the recipe's answer.</p>"
+    )
+
+
+def claims_html(judged: Judged) -> str:
+    """A line for every claim, a column for every point: all of it is one family."""
+    family = judged[0][1][0].family
+    head = ["claim", *(name_html(point_text(point), 60) for point, _ in judged)]
+    lines = []
+    for claims in zip(*(judgements for _, judgements in judged), strict=True):
+        cells = [_verdict_html(judgement) for judgement in claims]
+        lines.append([name_html(claims[0].claim.text, 120), *cells])
+    return (
+        "<h2>Claims at every point</h2>"
+        + table_html(head, lines, "Claims at every point")
+        + f'<p class="lv-caption">The {family} claims of all points are one family (Holm): whoever looks at '
+        "every point and speaks of one has chosen among all of them.</p>"
+    )
+
+
+def _verdict_html(judgement: Judgement) -> str:
+    found = judgement.evidence
+    points = "" if found is None else f"<br>{points_text(found.difference)}"
+    return f'<b class="lr-{VERDICTS[judgement.verdict]}">{judgement.verdict}</b>{points}'
+
+
+def _value_html(group: Group, name: str) -> str:
+    point = group.rows[0].point
+    return name_html(value_text(point[name])) if name in point else NONE
+
+
+def _accuracy(group: Group, column: str) -> str:
+    estimate = estimate_of(group, column)
+    if estimate is not None:
+        return accuracy_text(estimate)
+    value = group.value(column)
+    return NONE if value is None else f"{100 * value:.1f}"
+
+
+def _against(board: Board, group: Group, column: str) -> str:
+    baseline = declared_baseline(board, group)
+    found = {} if baseline is None else compared_with(board, group, baseline)
+    if baseline is None or column not in found:
+        return NONE
+    return f'<span class="lr-one-line">{verdict_html(found[column], baseline)}</span>'

@@ -1,0 +1,89 @@
+"""Suite, protocol, recipe and expert are chosen once: pages name them, links carry them, nothing switches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lrbench.results.ledger import Ledger
+from lrbench.store.keys import stable_hash
+from tests.dashboard.made_up import write_runs
+from tests.dashboard.test_state import notes
+
+OpenPage = Callable[..., AppTest]
+KEYS = ("suite", "protocol", "recipe", "expert")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One recipe, measured again a year later under another protocol."""
+    folder = tmp_path_factory.mktemp("two-protocols")
+    write_runs(folder)
+    ledger = Ledger(folder / "ledger")
+    later = []
+    for score in ledger.read().scores:
+        hashes = {name: stable_hash([name, "later"]) for name in score.suite_protocol}
+        changes = {
+            "protocol_hash": hashes[score.benchmark],
+            "suite_protocol": hashes,
+            "recorded_at": "2027-11-20T10:00:00+00:00",
+        }
+        later.append(score.model_copy(update=changes))
+    ledger.append(later)
+    return folder
+
+
+def tokens(app: AppTest) -> dict[str, object]:
+    return {key: app.query_params[key] for key in KEYS}
+
+
+@pytest.mark.parametrize(
+    "page", ["leaderboard", "compare", "cost", "calibration", "sweep", "provenance", "microscope"]
+)
+def test_a_page_names_the_context_and_keeps_the_one_that_was_chosen(
+    runs: Path, open_page: OpenPage, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = open_page(runs)
+    older = next(token for token in newest.selectbox(key="protocol").options if "2026" in token).partition(
+        ","
+    )[0]
+    first = open_page(runs, protocol=_whole(older, runs))
+    held = tokens(first)
+    assert held["protocol"] != tokens(newest)["protocol"]
+    monkeypatch.setattr("lrbench_dashboard.state.carried", lambda: held)
+    # As when a page is gone to by its name: the address says nothing.
+    app = open_page(runs, page)
+    assert not app.exception
+    assert tokens(app) == held
+    (said,) = [note for note in notes(app) if "measured later under another protocol" in note]
+    assert f"stays under {older}" in said
+    links = re.findall(r'href="((?:\./|compare|microscope|cost|provenance|sweep)\?[^"]*)"', _html(app))
+    assert links
+    carried = [parse_qs(urlsplit(link.replace("&amp;", "&")).query) for link in links]
+    assert all({"suite", "protocol", "recipe", "expert"} <= query.keys() for query in carried)
+
+
+def test_the_newest_is_shown_at_first_and_announces_nothing(runs: Path, open_page: OpenPage) -> None:
+    app = open_page(runs)
+    assert "2027" in app.selectbox(key="protocol").options[0]
+    assert not notes(app)
+
+
+def test_a_link_to_a_result_without_a_context_brings_its_own(runs: Path, open_page: OpenPage) -> None:
+    arm = Ledger(runs / "ledger").read().arms[-1]
+    app = open_page(runs, "provenance", arm=arm.arm_id)
+    assert app.query_params["recipe"] == arm.recipe
+
+
+def _whole(short: str, runs: Path) -> str:
+    hashes = {stable_hash(score.suite_protocol)[:12] for score in Ledger(runs / "ledger").read().scores}
+    return next(token for token in hashes if token.startswith(short))
+
+
+def _html(app: AppTest) -> str:
+    return "".join(element.proto.body for element in app.get("html"))
