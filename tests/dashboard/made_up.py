@@ -12,7 +12,7 @@ import numpy as np
 from lrbench.evaluation.graded_items import write_item_rows
 from lrbench.recipe.schema import Divergence
 from lrbench.results.ledger import Ledger
-from lrbench.results.records import ArmRecord, Costs, RecipeRecord, ScoreRecord, Traces, items_hash
+from lrbench.results.records import ArmRecord, Costs, ScoreRecord, Traces, items_hash
 from lrbench.sampling.rollouts import Rollout, write_rollouts
 from lrbench.sampling.samples import ROLLOUTS_FILE, STEPS_FILE
 from lrbench.sampling.scores import Scores, write_scores
@@ -20,7 +20,6 @@ from lrbench.sampling.token_texts import TOKENS_FILE, write_token_texts
 from lrbench.store.artifact import Artifact
 from lrbench.store.keys import stable_hash, stage_key
 from lrbench.store.store import Store
-from tests.results.conftest import make_arm, make_score
 
 ALPHA_MIN = 0.05
 DIVERGENCE = Divergence(alpha=0.2, beta=0.4, alpha_min=ALPHA_MIN)
@@ -253,39 +252,3 @@ def _scores(runs: Path, arm: ArmRecord, names: str) -> list[ScoreRecord]:
             )
         )
     return records
-
-
-ALPHAS = (0.1, 0.2, 0.4)
-
-
-def swept_records(runs: int) -> tuple[RecipeRecord, list[ArmRecord], list[ScoreRecord]]:
-    """`base`, and `lightr` at three alphas with so many seeds, the last point the highest; with a claim."""
-    arms, scores = [], []
-    at = [("base", None, None, 100)] + [
-        ("lightr", alpha, seed, 120 + 10 * place + 4 * seed)
-        for place, alpha in enumerate(ALPHAS)
-        for seed in range(runs)
-    ]
-    for number, (arm, alpha, seed, count) in enumerate(at):
-        point = {} if alpha is None else {"divergence.alpha": alpha}
-        same: dict[str, Any] = {
-            "arm_id": f"{arm}-{alpha}-{seed}",
-            "point": point,
-            "seed": seed,
-            "recorded_at": f"2026-11-20T10:{number:02}:00+00:00",
-        }
-        arms.append(make_arm(arm, settings={"divergence": {"alpha": alpha}} if point else {}, **same))
-        paper = "1" * count + "0" * (200 - count)
-        # So that runs are paired and differ on some items.
-        paper = paper[number:] + paper[:number]
-        scores.append(make_score("chain", paper, arm, benchmarks=("chain",), **same))
-    recipe = RecipeRecord(
-        recipe="quickstart",
-        recipe_hash="hash",
-        recipe_yaml="name: quickstart\n",
-        arm_ids=tuple(record.arm_id for record in arms),
-        claims=("lightr > base on average",),
-        command="lrbench run quickstart.yaml",
-        recorded_at="2026-11-20T10:00:00+00:00",
-    )
-    return recipe, arms, scores

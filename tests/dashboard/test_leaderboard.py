@@ -23,7 +23,8 @@ from lrbench.results.ranks import rank_ranges
 from lrbench.results.records import RecipeRecord, ScoreRecord, items_hash
 from lrbench.results.rows import AVERAGE, Row
 from lrbench.store.keys import stable_hash
-from tests.dashboard.made_up import swept_records, write_runs
+from tests.dashboard.made_up import write_runs
+from tests.dashboard.swept import swept_records
 from tests.results.conftest import make_arm, make_score
 from tests.results.conftest import outcomes as drawn
 

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from lrbench.results.board import Board, build_boards
 from lrbench.results.choosing import Sweep, sweeps_of
 from lrbench.results.ledger import Ledger
-from tests.dashboard.made_up import ALPHAS, swept_records
+from tests.dashboard.swept import ALPHAS, swept_records
 from tests.dashboard.test_state import notes
 
 OpenPage = Callable[..., AppTest]
