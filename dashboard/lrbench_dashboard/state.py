@@ -90,8 +90,8 @@ def choice(
     """
     first = next(iter(options)) if default not in options else str(default)
     _seed(key, first, lambda raw: _known(raw[0], options, label, first))
-    if st.session_state[key] not in options:
-        # Another choice took the one away that this widget held.
+    # Another choice took the one away that this widget held, or a page before had another kind of widget.
+    if st.session_state[key] not in list(options):
         st.session_state[key] = first
     value: str = st.selectbox(
         label, list(options), key=key, format_func=lambda token: options.get(token, token), **more

@@ -69,6 +69,15 @@ class View:
         )
         return int(self.page.evaluate(script))
 
+    @property
+    def cut(self) -> list[str]:
+        """The boards of which a part is out of sight sideways."""
+        script = (
+            "[...document.querySelectorAll('.lr-scroll')]"
+            ".filter(each => each.scrollWidth > each.clientWidth).map(each => each.innerText.slice(0, 80))"
+        )
+        return list(self.page.evaluate(script))
+
     def keep_picture(self, name: str) -> None:
         """A picture of the whole page, as far as it is not endless, where pictures are wanted."""
         if not SCREENSHOTS:

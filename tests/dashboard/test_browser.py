@@ -57,6 +57,7 @@ def test_every_page_shows_its_content_offline_and_fits_the_window(
             assert view.outside == []
             assert view.complaints == []
             assert view.width_used <= width
+            assert view.cut == [], "no table is cut at its side"
         assert len(backgrounds) == 2
 
 
