@@ -14,10 +14,10 @@ from lrbench.results.contrasts import is_fixed
 from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import Delta, Group, Row
 from lrbench.results.statistics import EQUIVALENCE_MARGIN, Comparison
+from lrbench.results.web.text import name_html
 from lrbench.results.wording import expert_label, p_text
 from lrbench_dashboard import state
 from lrbench_dashboard.numbers import NONE, points_text, verdict_of, verdict_word_html
-from lrbench_dashboard.text import name_html
 
 # Of how many experiments the answer stands above a board of all.
 MOST_ANSWERS = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from lrbench.errors import LrbenchError
+from lrbench.results.web.text import text_html
 from lrbench_dashboard import state, theme
-from lrbench_dashboard.text import text_html
 
 PAGES = {
     "leaderboard": "Leaderboard",

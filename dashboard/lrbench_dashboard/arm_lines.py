@@ -9,6 +9,7 @@ from lrbench.results.board_arms import BoardArm, compared_with, run_costs
 from lrbench.results.choosing import Sweep
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.statistics import Comparison
+from lrbench.results.web.text import name_html
 from lrbench.results.wording import (
     COSTS,
     FORGETTING,
@@ -29,7 +30,6 @@ from lrbench_dashboard.numbers import (
     points_text,
     verdict_html,
 )
-from lrbench_dashboard.text import name_html
 from lrbench_dashboard.theme import arm_mark_html
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from lrbench.results.board import Board
 from lrbench.results.protocols import Difference, differing_suites
 from lrbench.results.rows import Row
 from lrbench.results.text import plain
+from lrbench.results.web.text import name_html, names_shown
 from lrbench.results.wording import LONGEST_NAME, expert_label
 from lrbench_dashboard import state
 from lrbench_dashboard.context import Context, protocol_label, token_of
 from lrbench_dashboard.loading import Results
-from lrbench_dashboard.text import name_html, names_shown
 
 NOT_BESIDE = "none"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lrbench.results.rows import Row
+from lrbench.results.web.text import name_html
 from lrbench_dashboard import theme
-from lrbench_dashboard.text import name_html
 
 # By recipe, so that arms of the same name are told apart without colour.
 SHAPES = ("circle", "diamond", "square", "triangle-up", "triangle-down", "cross")

@@ -19,10 +19,10 @@ from lrbench.results.statistics import (
     compare_pairs,
     table_of,
 )
+from lrbench.results.web.items import BOTH, LOST, NEITHER, WON
+from lrbench.results.web.text import name_html
 from lrbench.results.wording import p_text
-from lrbench_dashboard.items import BOTH, LOST, NEITHER, WON
 from lrbench_dashboard.numbers import NONE, points_text
-from lrbench_dashboard.text import name_html
 
 VERDICTS: tuple[Verdict, ...] = ("separated", "equivalent", "inconclusive")
 ONE_RUN = "This is about these two runs; it says nothing of training like this with other seeds."

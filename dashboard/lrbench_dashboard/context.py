@@ -14,10 +14,10 @@ import streamlit as st
 from lrbench.results.board import Board
 from lrbench.results.rows import Row
 from lrbench.results.text import plain
+from lrbench.results.web.text import name_html
 from lrbench.results.wording import LONGEST_NAME, expert_label
 from lrbench_dashboard import state
 from lrbench_dashboard.loading import Results
-from lrbench_dashboard.text import name_html
 
 SUITE, PROTOCOL, RECIPE, EXPERT = "suite", "protocol", "recipe", "expert"
 # No recipe and no expert has this name.

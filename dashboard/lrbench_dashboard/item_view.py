@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from lrbench_dashboard.items import Item, Pair, cause
+from lrbench.results.web.items import Item, Pair, cause
+from lrbench.results.web.text import name_html, text_html
+from lrbench.results.web.text_diff import diff_html
 from lrbench_dashboard.maths import with_maths
-from lrbench_dashboard.text import name_html, text_html
-from lrbench_dashboard.text_diff import diff_html
 
 LONGEST_ANSWER = 300
 

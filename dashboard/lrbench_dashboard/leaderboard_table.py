@@ -16,6 +16,7 @@ from lrbench.results.ranks import Ranks
 from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.statistics import EQUIVALENCE_MARGIN, Estimate
+from lrbench.results.web.text import name_html
 from lrbench.results.wording import (
     COSTS,
     FORGETTING,
@@ -27,7 +28,6 @@ from lrbench.results.wording import (
 from lrbench_dashboard import state
 from lrbench_dashboard.arm_lines import AGAINST, RANK, arm_html, cell_html
 from lrbench_dashboard.numbers import NONE, Scale, accuracy_html, scale_of
-from lrbench_dashboard.text import name_html
 from lrbench_dashboard.theme import arm_mark_html
 
 LEGEND = (

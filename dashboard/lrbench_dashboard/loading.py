@@ -15,7 +15,7 @@ from lrbench.results.declarations import standing
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
 from lrbench.results.records import ArmRecord, RecipeRecord
-from lrbench_dashboard.text import text_html
+from lrbench.results.web.text import text_html
 
 RUNS_VARIABLE = "LRBENCH_DASHBOARD_RUNS"
 LEDGER = "ledger"

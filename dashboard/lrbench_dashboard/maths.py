@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lrbench_dashboard.text import visible
+from lrbench.results.web.text import visible
 
 LONGEST_FORMULA = 600
 LONGEST_TEXT = 20_000

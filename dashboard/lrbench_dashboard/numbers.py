@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import ceil, floor
 
 from lrbench.results.statistics import Comparison, Estimate
+from lrbench.results.web.text import name_html
 from lrbench.results.wording import difference_text, forgetting_text, interval_text, p_text, runs_differ_text
-from lrbench_dashboard.text import name_html
 
 PENDING = '<span class="lr-muted">…</span>'
 BEST = "best"

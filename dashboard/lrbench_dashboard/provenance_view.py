@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from lrbench.results.provenance import StageFound, State
 from lrbench.results.text import plain, size_text
+from lrbench.results.web.text import name_html
 from lrbench.results.wording import duration_text
 from lrbench_dashboard.look import table_html
-from lrbench_dashboard.text import name_html
 
 LONGEST_CODE = 60_000
 MOST_DIFF_LINES = 4_000

@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from lrbench.results.microscope import RolloutView
-from lrbench_dashboard.tokens import token_name, token_text
+from lrbench.results.web.tokens import token_name, token_text
 
 # Colour follows the square root of KL, so that small divergences can be told apart too.
 HOTTEST = 4.0

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from lrbench_dashboard.text import name_html
+from lrbench.results.web.text import name_html
 
 FIRST_PAGE = "leaderboard"
 

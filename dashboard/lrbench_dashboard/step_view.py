@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from lrbench.results.microscope import Candidate, Step
+from lrbench.results.web.tokens import token_name
 from lrbench_dashboard.rollout_view import text_of
-from lrbench_dashboard.tokens import token_name
 
 MOST_ROWS = 16
 # Nats of contrast at which a bar ends: a token e^5 = 148 times as likely to one model.

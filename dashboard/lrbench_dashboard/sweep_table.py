@@ -11,12 +11,12 @@ from lrbench.results.board_arms import compared_with, declared_baseline, estimat
 from lrbench.results.choosing import Sweep
 from lrbench.results.claims import Judgement
 from lrbench.results.rows import AVERAGE, Group
+from lrbench.results.web.text import name_html
 from lrbench.results.wording import accuracy_text
 from lrbench_dashboard import state
 from lrbench_dashboard.answers import VERDICTS
 from lrbench_dashboard.look import table_html
 from lrbench_dashboard.numbers import NONE, points_text, verdict_html
-from lrbench_dashboard.text import name_html
 
 Judged = Sequence[tuple[Mapping[str, Any], Sequence[Judgement]]]
 

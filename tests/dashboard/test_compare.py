@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lrbench_dashboard.items import (
+from streamlit.testing.v1 import AppTest
+
+from lrbench.results.web.items import (
     BOTH,
     EXTRACTION,
     LOST,
@@ -18,8 +20,6 @@ from lrbench_dashboard.items import (
     chosen,
     paired,
 )
-from streamlit.testing.v1 import AppTest
-
 from tests.dashboard.made_up import write_runs
 
 OpenPage = Callable[..., AppTest]

@@ -20,13 +20,13 @@ from lrbench_dashboard.microscope_view import statistics_html
 from lrbench_dashboard.rollout_choice import labels, rollouts_in
 from lrbench_dashboard.rollout_view import DEEP, DEEPEST, HOTTEST, content, heat
 from lrbench_dashboard.step_view import step_html
-from lrbench_dashboard.tokens import token_name, token_text
 from streamlit.testing.v1 import AppTest
 
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger
 from lrbench.results.microscope import Microscope, RolloutView, open_microscope
 from lrbench.results.records import ArmRecord
+from lrbench.results.web.tokens import token_name, token_text
 from tests.dashboard.made_up import HOSTILE, MEGABYTE, PLAIN, write_runs
 
 OpenPage = Callable[..., AppTest]

@@ -9,8 +9,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lrbench_dashboard.text import name_html, text_html
-from lrbench_dashboard.text_diff import LONGEST, MOST_WORDS, diff_html
+
+from lrbench.results.web.text import name_html, text_html
+from lrbench.results.web.text_diff import LONGEST, MOST_WORDS, diff_html
 
 INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 TEXTS = st.one_of(

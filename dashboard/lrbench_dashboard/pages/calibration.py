@@ -18,7 +18,6 @@ from lrbench_dashboard.context import choose_context
 from lrbench_dashboard.loading import load_results
 from lrbench_dashboard.look import begin_page, table_html
 from lrbench_dashboard.reliability import show_reliability
-from lrbench_dashboard.text import name_html
 from lrbench_dashboard.theme import arm_color_css
 
 from lrbench.results.board import Board
@@ -26,6 +25,7 @@ from lrbench.results.confidences import Confidences
 from lrbench.results.records import ScoreRecord
 from lrbench.results.rows import AVERAGE, Row
 from lrbench.results.text import plain
+from lrbench.results.web.text import name_html
 from lrbench.results.wording import CALIBRATION, UNKNOWN, accuracy_text
 
 TOGETHER = "all benchmarks together"

@@ -10,10 +10,8 @@ from lrbench_dashboard.boards import result_labels, setting_parts
 from lrbench_dashboard.comparing import Duel, benchmarks_html, flips_html, sentence_html
 from lrbench_dashboard.context import choose_context
 from lrbench_dashboard.item_view import show_item
-from lrbench_dashboard.items import BOTH, LOST, NEITHER, WON, Item, Pair, causes, chosen, paired
 from lrbench_dashboard.loading import Results, inspector, load_results
 from lrbench_dashboard.radar import radar_options
-from lrbench_dashboard.text import name_html
 from lrbench_dashboard.theme import is_dark
 
 from lrbench.errors import StoreError
@@ -21,6 +19,8 @@ from lrbench.results.board import Board
 from lrbench.results.records import ScoreRecord
 from lrbench.results.rows import Row
 from lrbench.results.text import plain
+from lrbench.results.web.items import BOTH, LOST, NEITHER, WON, Item, Pair, causes, chosen, paired
+from lrbench.results.web.text import name_html
 
 # A radar of fewer axes is a line.
 LEAST_AXES = 3

@@ -19,11 +19,11 @@ from lrbench_dashboard.cost_chart import cost_text, show_costs
 from lrbench_dashboard.curves import CURVES, lines_of, show_curve, without_numbers
 from lrbench_dashboard.loading import Results, load_results
 from lrbench_dashboard.look import begin_page, table_html
-from lrbench_dashboard.text import name_html
 
 from lrbench.results.frontier import COSTS, Point, cost_of, frontier, gain, points_of
 from lrbench.results.rows import Row
 from lrbench.results.text import plain
+from lrbench.results.web.text import name_html
 from lrbench.results.wording import accuracy_text, comparison_text
 
 # Intervals of averages are drawn by resampling, some 15 ms each.

@@ -26,7 +26,6 @@ from lrbench_dashboard.leaderboard_rows import (
 )
 from lrbench_dashboard.leaderboard_table import View, table_html
 from lrbench_dashboard.loading import Results, load_results
-from lrbench_dashboard.text import name_html, names_shown
 
 from lrbench.results.board import Board
 from lrbench.results.board_arms import BoardArm, arms_of, once_each
@@ -34,6 +33,7 @@ from lrbench.results.latex import boards_to_latex
 from lrbench.results.ranks import Ranks, rank_ranges
 from lrbench.results.rows import AVERAGE, Row
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
+from lrbench.results.web.text import name_html, names_shown
 from lrbench.results.wording import (
     COSTS,
     FORGETTING,

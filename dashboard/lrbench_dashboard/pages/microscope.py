@@ -14,13 +14,13 @@ from lrbench_dashboard.result_names import names_first_of, note_if_outside, resu
 from lrbench_dashboard.rollout_choice import ORDERS, labels, most_divergent_step, prompt_text, rollouts_in
 from lrbench_dashboard.rollout_view import show_rollout
 from lrbench_dashboard.step_view import step_html
-from lrbench_dashboard.text import text_html
 
 from lrbench.errors import StoreError
 from lrbench.methods.presets import LEADER, PRESETS
 from lrbench.recipe.schema import Divergence
 from lrbench.results.microscope import Microscope, open_microscope
 from lrbench.results.records import ArmRecord
+from lrbench.results.web.text import text_html
 
 SCORED = ", ".join(
     f"<code>{preset.name}</code>"

@@ -20,7 +20,6 @@ from lrbench_dashboard.provenance_view import (
     stages_html,
 )
 from lrbench_dashboard.result_names import names_first_of, note_if_outside, result_names
-from lrbench_dashboard.text import name_html
 
 from lrbench.recipe.secrets import without_secrets
 from lrbench.results.inspection import Inspector
@@ -28,6 +27,7 @@ from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored, is_s
 from lrbench.results.provenance import StageFound, State, hashes_read, look, stages_behind, verified
 from lrbench.results.records import IMPORTED, ArmRecord, ScoreRecord
 from lrbench.results.text import plain, size_text
+from lrbench.results.web.text import name_html
 
 NONE = "none"
 # Another result has other stages.

@@ -11,11 +11,11 @@ import streamlit as st
 from lrbench_dashboard.context import context_html
 from lrbench_dashboard.loading import runs_folder
 from lrbench_dashboard.look import begin_page
-from lrbench_dashboard.text import name_html, text_html
 
 from lrbench.results.run_status import RunStatus, StageNow, now, statuses
 from lrbench.results.status_words import stage_text, standing, state_text
 from lrbench.results.text import duration
+from lrbench.results.web.text import name_html, text_html
 
 SECONDS_BETWEEN_LOOKS = 2.0
 # Where nothing runs, a run that is started then is seen soon enough.

@@ -10,13 +10,13 @@ from lrbench_dashboard.loading import load_results
 from lrbench_dashboard.look import begin_page
 from lrbench_dashboard.sweep_chart import sweep_spec
 from lrbench_dashboard.sweep_table import best_html, claims_html, fields_of, summary_html
-from lrbench_dashboard.text import name_html
 
 from lrbench.results.board import Board
 from lrbench.results.board_arms import declared_baseline
 from lrbench.results.choosing import Sweep, sweeps_of
 from lrbench.results.claims import judge_recipe
 from lrbench.results.text import plain
+from lrbench.results.web.text import name_html
 from lrbench.results.wording import expert_label
 
 

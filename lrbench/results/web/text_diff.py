@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from difflib import SequenceMatcher
 
-from lrbench_dashboard.text import text_html
+from lrbench.results.web.text import text_html
 
 LONGEST = 20_000
 MOST_WORDS = 2_000

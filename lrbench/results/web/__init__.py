@@ -1,0 +1,1 @@
+"""Results as web pages: what the dashboard and the static site show alike."""
