@@ -129,6 +129,19 @@ def test_its_commands_work_in_a_folder_that_it_has_laid_out(installed: Installed
     assert all(f",{arm}," in board for arm in ("base", "sft", "lightr"))
 
 
+def test_it_has_every_file_of_the_packages(installed: Installed) -> None:
+    (site,) = (installed.python.parents[1] / "lib").glob("python*/site-packages")
+    packages = (ROOT / "lrbench", ROOT / "dashboard" / "lrbench_dashboard")
+    missing = [
+        path.relative_to(ROOT)
+        for package in packages
+        for path in package.rglob("*")
+        if path.is_file() and not path.name.startswith(".") and "__pycache__" not in path.parts
+        if not (site / path.relative_to(package.parent)).is_file()
+    ]
+    assert missing == []
+
+
 def test_every_recipe_and_study_is_there_and_so_are_the_pages(installed: Installed) -> None:
     *places, planned = installed.run("python", "-c", PROGRAM).splitlines()
     for place, name in zip(places, ("lrbench", "lrbench_dashboard"), strict=True):
