@@ -24,6 +24,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     for command in (export, convert, bundle, verify):
         app.command()(command)
+    app.command("export-site")(export_site)
 
 
 def export(
@@ -75,6 +76,18 @@ def bundle(
     from lrbench.results.bundle.contents import bundle_by_name
 
     tell(str(bundle_by_name(names, edition.value, EXPERIMENTS, runs, to)))
+
+
+def export_site(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="A study, or recipes with results.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder to write into.")],
+    edition: Annotated[EditionName, typer.Option("--edition", help="Of a study.")] = EditionName.EMBEDDED,
+    runs: Runs = RUNS,
+) -> None:
+    """Write results as web pages that open from a file and need no server."""
+    from lrbench.results.site.exporting import export_site as write
+
+    tell(str(write(names, edition.value, EXPERIMENTS, runs, to)))
 
 
 def verify(

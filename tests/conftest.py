@@ -29,6 +29,17 @@ settings.load_profile("lrbench")
 
 OUTPUT_ROWS = 64
 OLDER = Path(__file__).parent / "older"
+CHROMIUM_ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
 
 
 @pytest.fixture(scope="session")
@@ -125,3 +136,17 @@ def tiny_model() -> Callable[..., Any]:
         return model.requires_grad_(False)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium, Debian's or that of the CHROMIUM variable, with a fresh profile."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    if not Path(path).exists():
+        pytest.skip("no Chromium: install Debian's `chromium` or set CHROMIUM to one")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_ARGUMENTS))
+        yield browser
+        browser.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from lrbench_dashboard.loading import RUNS_VARIABLE
@@ -23,18 +21,6 @@ from tests.commands import LRBENCH
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "dashboard" / "lrbench_dashboard" / "app.py"
 START_SECONDS = 60
-
-CHROMIUM_ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)
 
 
 @pytest.fixture(autouse=True)
@@ -109,17 +95,3 @@ def _wait_until_healthy(address: str, server: subprocess.Popen[bytes], log: Path
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"the dashboard did not start: {log.read_text()}")
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A headless Chromium, Debian's or that of the CHROMIUM variable, with a fresh profile."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(path).exists():
-        pytest.skip("no Chromium: install Debian's `chromium` or set CHROMIUM to one")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_ARGUMENTS))
-        yield browser
-        browser.close()

@@ -1,0 +1,1 @@
+"""Results as a folder of web pages that needs no server and asks nobody for anything."""

@@ -1,0 +1,158 @@
+"""Results as pages without a server: whole, of one recipe, safe to show, and quick to refuse."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.errors import StoreError, UserError
+from lrbench.results.inspection import Inspector
+from lrbench.results.site.charts import charts_of
+from lrbench.results.site.exporting import export_site
+from tests.commands import lrbench
+
+STUDIES = Path("experiments")
+HOSTILE = "</div><script>alert(1)</script><img src=x onerror=alert(2)>\u202e\x1b[31m"
+
+
+class References(HTMLParser):
+    """Every address that a page names, and the names of its elements."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.elements: list[str] = []
+        self.handlers: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("href", "src", "action")]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+
+
+@pytest.fixture(scope="module")
+def site(quickstart_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site") / "site"
+    found = lrbench("export-site", "quickstart", "--to", folder, "--runs", quickstart_runs)
+    assert found.returncode == 0, found.stderr
+    assert f"Open {folder / 'index.html'}" in " ".join(found.stdout.split())
+    return folder
+
+
+def test_every_page_leads_to_pages_that_are_there_and_to_nothing_else(site: Path) -> None:
+    files = {path.name for path in site.iterdir()}
+    pages = sorted(site.glob("*.html"))
+    assert len(pages) > 3
+    for page in pages:
+        found = References(page.read_text())
+        assert {address for address in found.addresses if not address.startswith("#")} <= files
+        assert not found.handlers
+        assert found.elements.count("script") == (2 if page.name.startswith("tokens-") else 1)
+    index = (site / "index.html").read_text()
+    assert {name for name in files if name.startswith("arm-")} <= set(References(index).addresses)
+    assert "lightr is above" in index or "inconclusive" in index
+    assert sum(path.stat().st_size for path in site.iterdir()) < 2_000_000
+
+
+def test_the_one_script_is_named_by_its_hash_and_nothing_else_may_run_or_be_fetched(site: Path) -> None:
+    text = (site / "index.html").read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+
+
+def test_what_models_and_problems_say_is_shown_as_text(
+    quickstart_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = Inspector.items
+
+    def hostile(self: Inspector, score: Any) -> list[dict[str, Any]]:
+        found = items(self, score)
+        if score.arm == "base":
+            found = [item | {"paper": not item["paper"]} for item in found]
+        return [item | {"problem": HOSTILE, "completion": HOSTILE, "gold": HOSTILE} for item in found]
+
+    monkeypatch.setattr(Inspector, "items", hostile)
+    export_site(["quickstart"], "embedded", STUDIES, quickstart_runs, tmp_path / "site")
+    told = [path.read_text() for path in (tmp_path / "site").glob("arm-*.html")]
+    assert any("&lt;script&gt;alert(1)" in text for text in told)
+    for text in told:
+        found = References(text)
+        assert "img" not in found.elements
+        assert found.elements.count("script") == 1
+        assert not set(text) & {"\u202e", "\x1b"}
+
+
+def test_answers_that_are_gone_are_said_to_be_and_the_rest_is_written(
+    quickstart_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any) -> None:
+        raise StoreError("evaluate/0 is not there: it was removed")
+
+    monkeypatch.setattr(Inspector, "items", gone)
+    monkeypatch.setattr(Inspector, "scored_rollouts", gone)
+    written = export_site(["quickstart"], "embedded", STUDIES, quickstart_runs, tmp_path / "site")
+    assert not list(written.folder.glob("tokens-*"))
+    assert any("it was removed" in path.read_text() for path in written.folder.glob("arm-*.html"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("quickstrat", "there are no results of a recipe named 'quickstrat'; did you mean `quickstart`?"),
+        ("ablations", "there are no results of a recipe named 'embedded_ablations'"),
+    ],
+)
+def test_what_has_no_results_is_told(quickstart_runs: Path, tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        export_site([name], "embedded", STUDIES, quickstart_runs, tmp_path / "site")
+    assert message in str(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten_and_an_empty_folder_is_filled(quickstart_runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    export_site(["quickstart"], "embedded", STUDIES, quickstart_runs, tmp_path / "site")
+    before = sorted((tmp_path / "site").iterdir())
+    with pytest.raises(UserError, match="is there already and is not overwritten; name a new folder"):
+        export_site(["quickstart"], "embedded", STUDIES, quickstart_runs, tmp_path / "site")
+    assert sorted((tmp_path / "site").iterdir()) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_curves_are_drawn_of_finite_values() -> None:
+    (loss,) = charts_of({"loss": [(0, 2.0), (1, float("nan")), (2, 1.0)], "gradient_norm": [(0, 1.0)]})
+    assert (loss.points, loss.lowest, loss.highest) == ("0.0,0.0 320.0,130.0", "1", "2")
+
+
+def test_a_browser_opens_it_from_its_file_and_asks_nobody(site: Path, chromium: Any) -> None:
+    context = chromium.new_context(color_scheme="dark")
+    page, complaints = context.new_page(), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("request", lambda request: request.url.startswith("file:") or complaints.append(request.url))
+    try:
+        for width in (1280, 420):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.goto((site / "index.html").as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+        page.get_by_role("link", name="lightr", exact=True).first.click()
+        page.get_by_role("link", name="What it learnt from, token by token.").click()
+        page.locator(".token.kept").first.click()
+        step = page.locator(".step").first
+        assert "nats" in step.inner_text()
+        assert step.locator("tbody tr").count() >= 1
+        first = step.inner_text()
+        page.keyboard.press("ArrowRight")
+        assert step.inner_text() != first
+    finally:
+        context.close()
+    assert complaints == []
