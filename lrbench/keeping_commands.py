@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lrbench.options import RUNS, Runs
 from lrbench.output import tell
-from lrbench.results.text import size_text
+from lrbench.results.text import plain, size_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only what would be done is said.")]
 Result = Annotated[
@@ -24,6 +28,7 @@ TESTS = (
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("list")(list_)
+    app.command()(show)
     app.command()(diff)
     app.command("rm")(remove)
     app.command()(gc)
@@ -60,10 +65,40 @@ def list_(runs: Runs = RUNS) -> None:
     screen.print("\ndisk: of all that its results were made with; alone: what no other recipe needs.")
 
 
+def show(result: Result, runs: Runs = RUNS) -> None:
+    """Say everything of one result: scores with their verdict, costs, settings, stages and what made it."""
+    from rich.text import Text
+
+    from lrbench.pipeline.exporting.naming import find_result, full_name
+    from lrbench.results.console import Screen
+    from lrbench.results.details import details_of, value_text
+    from lrbench.results.ledger import Ledger
+
+    contents = Ledger(runs / "ledger").read()
+    arm = find_result(result, contents.arms)
+    found, screen = details_of(arm, contents, runs), Screen()
+    screen.print(Text(f"{full_name(arm)}  {arm.arm_id}\n", style="bold"))
+    for scored in found.scored:
+        against = [] if scored.baseline is None else [f"against {scored.baseline}"]
+        lines = [line[: 2 + len(against)] for line in scored.lines]
+        screen.print(_table([f"{scored.suite}, protocol {scored.protocol}", "accuracy", *against], lines))
+        screen.print()
+    if not found.scored:
+        screen.print(Text("not measured\n"))
+    for title, values in {"costs": found.costs, "declared": found.declared, "made": found.made}.items():
+        screen.print(_table([title, ""], [(name, value_text(value)) for name, value in values.items()]))
+        screen.print()
+    stages = [
+        (stage.label, stage.key[:8], str(stage.state), "" if stage.size is None else size_text(stage.size))
+        for stage in found.stages
+    ]
+    screen.print(_table(["stage", "key", "in the store", "size"], stages))
+    if found.command:
+        screen.print(Text(f"\nIt is made by: {plain(found.command, 400)}"))
+
+
 def diff(first: Result, second: Result, runs: Runs = RUNS) -> None:
     """Say what differs between two results: fields, commit and stages, costs, scores with their verdict."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
     from lrbench.pipeline.exporting.naming import find_result, full_name
@@ -81,13 +116,9 @@ def diff(first: Result, second: Result, runs: Runs = RUNS) -> None:
             why = found.incomparable if title == "scores" else "no difference"
             screen.print(Text(f"{title}: {why}\n"))
             continue
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for head in (title, *names, *(["second against first"] if title == "scores" else [])):
-            table.add_column(Text(head))
-        for line in lines:
-            cells = (line.what, line.first, line.second, *([line.verdict] if title == "scores" else []))
-            table.add_row(*map(Text, cells))
-        screen.print(table)
+        wanted = 4 if title == "scores" else 3
+        cells = [(line.what, line.first, line.second, line.verdict)[:wanted] for line in lines]
+        screen.print(_table([title, *names, "second against first"][:wanted], cells))
         screen.print()
     if found.scores:
         screen.print(TESTS)
@@ -133,3 +164,17 @@ def gc(yes: Yes = False, runs: Runs = RUNS) -> None:
     tell(
         f"Would delete {len(largest)} artifacts that nothing needs, {size_text(found.size)}. `--yes` does it."
     )
+
+
+def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> Table:
+    """Lines of plain text under their heads."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for head in heads:
+        table.add_column(Text(head))
+    for line in lines:
+        table.add_row(*map(Text, line))
+    return table

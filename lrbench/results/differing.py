@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lrbench.results.board import Board, build_boards
+from lrbench.results.details import NOTHING, costs_of, declared_of, made_of, value_text
 from lrbench.results.frontier import gain
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.records import ArmRecord
 from lrbench.results.rows import Row
 from lrbench.results.text import plain
 from lrbench.results.wording import accuracy_text, comparison_text
-
-NOTHING = "–"
-# Of how an evaluation went, which says nothing of what was made.
-PASSING = frozenset({"padding", "padding_of_cache"})
-COSTS = ("updates", "tuned_tokens", "trained_steps", "learnt_problems", "sampled_problems", "sampled_tokens")
 
 
 @dataclass(frozen=True)
@@ -50,55 +45,18 @@ def difference(first: ArmRecord, second: ArmRecord, contents: LedgerContents) ->
     board, incomparable = _common_board(first, second, contents)
     scores = () if board is None else tuple(_scores(board, first, second))
     return Difference(
-        declared=tuple(_differing(_declared(first), _declared(second))),
-        made=tuple(_differing(_made(first), _made(second))),
-        costs=tuple(_differing(_costs(first), _costs(second))),
+        declared=tuple(_differing(declared_of(first), declared_of(second))),
+        made=tuple(_differing(made_of(first), made_of(second))),
+        costs=tuple(_differing(costs_of(first), costs_of(second))),
         scores=scores,
         incomparable=incomparable,
     )
 
 
-def _declared(arm: ArmRecord) -> dict[str, Any]:
-    fields = {"recipe": arm.recipe, "arm": arm.arm, "seed": arm.seed, "expert": Path(arm.expert).name}
-    return {
-        **fields,
-        **dict(_leaves(arm.settings)),
-        **{f"point.{name}": at for name, at in arm.point.items()},
-    }
-
-
-def _made(arm: ArmRecord) -> dict[str, Any]:
-    kept = {name: value for name, value in arm.environment.items() if name not in PASSING}
-    return {
-        "recorded": arm.recorded_at[:16].replace("T", " "),
-        **{f"stage {name}": key[:8] for name, key in arm.stages.items()},
-        **kept,
-    }
-
-
-def _costs(arm: ArmRecord) -> dict[str, Any]:
-    found: dict[str, Any] = {name: getattr(arm.costs, name) for name in COSTS}
-    return found | {"seconds": round(sum(arm.costs.seconds.values()), 1)}
-
-
 def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Line]:
     for name in dict.fromkeys([*first, *second]):
         if first.get(name) != second.get(name):
-            yield Line(name, _shown(first.get(name)), _shown(second.get(name)))
-
-
-def _leaves(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, item in value.items():
-        if isinstance(item, Mapping):
-            yield from _leaves(item, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", item
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return NOTHING
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else plain(str(value), 60)
+            yield Line(name, value_text(first.get(name)), value_text(second.get(name)))
 
 
 def _common_board(first: ArmRecord, second: ArmRecord, contents: LedgerContents) -> tuple[Board | None, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lrbench.results.details import details_of
 from lrbench.results.differing import difference
 from lrbench.results.ledger import Ledger
 from tests.commands import lrbench
@@ -65,3 +66,24 @@ def test_the_command_says_it_in_tables(quickstart_runs: Path) -> None:
     wrong = lrbench("diff", "quickstart/sft", "quickstart/ligtr", "--runs", quickstart_runs)
     assert wrong.returncode == 2
     assert "did you mean `quickstart/lightr`? A result is named by" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_everything_of_one_result_is_shown_with_its_verdicts_and_stages(quickstart_runs: Path) -> None:
+    contents = Ledger(quickstart_runs / "ledger").read()
+    arm = next(arm for arm in contents.arms if arm.arm == "lightr")
+    found = details_of(arm, contents, quickstart_runs)
+    (scored,) = found.scored
+    assert scored.baseline == "sft"
+    assert [line[0] for line in scored.lines][:2] == ["average", "multi_step"]
+    assert all(verdict for _, _, verdict in scored.lines)
+    assert {str(stage.state) for stage in found.stages} == {"there"}
+    assert found.command.startswith("lrbench run")
+    shown = lrbench("show", "quickstart/lightr", "--runs", quickstart_runs)
+    assert shown.returncode == 0, shown.stderr
+    for word in (arm.arm_id, "against sft", "divergence.beta", "tuned_tokens", "train", "It is made by: lrbench run"):
+        assert word in shown.stdout
+    refused = lrbench("show", "quickstart/lihgtr", "--runs", quickstart_runs)
+    assert refused.returncode != 0
+    assert "RECIPE/ARM" in refused.stderr
+    assert "Traceback" not in refused.stderr
