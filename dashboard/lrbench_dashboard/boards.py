@@ -85,10 +85,18 @@ def differing_html(differences: list[Difference], board: Board, other: Board) ->
     )
 
 
-def result_labels(board: Board) -> dict[str, str]:
-    """arm_id -> what a result is called among all of a board: arm, seed, recipe, expert."""
+def group_labels(board: Board) -> dict[str, str]:
+    """The id of an arm's last run -> what the arm is called on a board: arm, recipe, seeds, expert."""
     experts = {row.expert_weights: expert_label(row, board) for row in _one_per_expert(board)}
-    return {row.arm_id: ", ".join([*row_parts(row), experts[row.expert_weights]]) for row in board.rows}
+    labels = {}
+    for group in board.groups:
+        row = group.rows[-1]
+        parts = row_parts(row)
+        if len(group.rows) > 1:
+            seed = f"seed {row.seed}"
+            parts = [f"{len(group.rows)} seeds" if part == seed else part for part in parts]
+        labels[row.arm_id] = ", ".join([*parts, experts[row.expert_weights]])
+    return labels
 
 
 def row_parts(row: Row) -> list[str]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lrbench.results.board import Board
+from lrbench.results.claim_rows import runs_text
 from lrbench.results.contrasts import paired_cells
-from lrbench.results.rows import AVERAGE, Row
+from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.statistics import (
     EQUIVALENCE_MARGIN,
     Comparison,
@@ -25,16 +26,33 @@ from lrbench.results.wording import p_text
 from lrbench_dashboard.numbers import NONE, points_text
 
 VERDICTS: tuple[Verdict, ...] = ("separated", "equivalent", "inconclusive")
+OF_RUNS = "McNemar's mid-p with Holm over the benchmarks; the average by sign-flip permutation."
+OVER_SEEDS = (
+    "Means and tests are over all seeds of both, with Holm over the benchmarks; counts of items are those of "
+    "the last runs."
+)
 ONE_RUN = "This is about these two runs; it says nothing of training like this with other seeds."
 
 
 @dataclass(frozen=True)
 class Duel:
-    """Two rows of one board; differences are first minus second, in points."""
+    """Two arms of one board over all their seeds; differences are first minus second, in points.
+
+    `first` and `second` are the runs of them whose items are looked at.
+    """
 
     board: Board
     first: Row
     second: Row
+    groups: tuple[Group, Group]
+
+    @cached_property
+    def over_seeds(self) -> dict[str, Comparison]:
+        """By column, the two over all seeds of both; empty where one run of each is all there is."""
+        if max(len(group.rows) for group in self.groups) < 2:
+            return {}
+        found = self.board.against(*self.groups)
+        return {column: one for column, one in found.items() if one.runs is not None}
 
     @cached_property
     def pairs(self) -> dict[str, Paired]:
@@ -50,11 +68,15 @@ class Duel:
     @cached_property
     def benchmarks(self) -> dict[str, Comparison]:
         """Every benchmark's test, with Holm over them."""
+        if self.over_seeds:
+            return {column: one for column, one in self.over_seeds.items() if column != AVERAGE}
         return compare_pairs(self.pairs)
 
     @cached_property
     def average(self) -> Comparison | None:
         """The test of the averages; None unless every benchmark of the board is paired."""
+        if self.over_seeds:
+            return self.over_seeds.get(AVERAGE)
         complete = len(self.pairs) == len(self.board.benchmarks)
         return compare_average(tuple(self.pairs.values())) if complete else None
 
@@ -77,7 +99,18 @@ def sentence_html(duel: Duel, names: tuple[str, str]) -> str:
         said = f"<b>{first} and {second}: {verdict}</b> on average ({points}, {certainty})"
     counts = Counter(comparison.verdict for comparison in duel.benchmarks.values())
     alone = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
-    return f"<p>{said}; of {counts.total()} benchmarks {alone}. {ONE_RUN}</p>"
+    return f"<p>{said}; of {counts.total()} benchmarks {alone}. {_whose(duel, names)}</p>"
+
+
+def _whose(duel: Duel, names: tuple[str, str]) -> str:
+    """Whether this is about two runs or about training like this, and by how many seeds."""
+    if not duel.over_seeds:
+        return ONE_RUN
+    sides = zip(duel.groups, names, strict=True)
+    seeds = [f"{len(group.rows)} of {name_html(name)}" for group, name in sides]
+    average = duel.over_seeds.get(AVERAGE)
+    runs = "" if average is None else f" {name_html(runs_text(average).capitalize(), 200)}."
+    return f"Over all seeds, {' and '.join(seeds)}: training like this.{runs}"
 
 
 def benchmarks_html(duel: Duel, names: tuple[str, str]) -> str:
@@ -92,8 +125,7 @@ def benchmarks_html(duel: Duel, names: tuple[str, str]) -> str:
         f'<div class="lr-scroll"><table class="lr-board lr-duel" role="table"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
         '<p class="lr-legend">Differences in points, first minus second, with their 95% interval drawn '
-        "around zero. McNemar's mid-p with Holm over the benchmarks; the average by sign-flip permutation. "
-        "Won: right where the other is wrong.</p>"
+        f"around zero. {OVER_SEEDS if duel.over_seeds else OF_RUNS} Won: right where the other is wrong.</p>"
     )
 
 
@@ -130,7 +162,7 @@ def _average_line(duel: Duel, reach: float) -> str:
 
 
 def _values(duel: Duel, column: str) -> list[tuple[str, str]]:
-    values = (duel.first.value(column), duel.second.value(column))
+    values = [group.value(column) for group in duel.groups]
     return [("value", NONE if value is None else f"{100 * value:.1f}") for value in values]
 
 

@@ -14,8 +14,9 @@ LONGEST_ANSWER = 300
 
 def show_item(pair: Pair, names: tuple[str, str], typeset: bool) -> None:
     """Draw one item; `typeset` shows formulas as formulas, otherwise differences are marked."""
-    first, second = pair
-    st.html(f'<h3 class="lr-item-id">{name_html(first["id"])}</h3>')
+    first, second = sides = (pair.first, pair.second)
+    of = f"{name_html(pair.benchmark)}, " if pair.benchmark else ""
+    st.html(f'<h3 class="lr-item-id">{of}{name_html(first["id"])}</h3>')
     if typeset:
         with st.container(key="maths-problem"):
             st.markdown(with_maths(first["problem"]))
@@ -23,18 +24,18 @@ def show_item(pair: Pair, names: tuple[str, str], typeset: bool) -> None:
         st.html(f'<div class="lr-text lr-problem-text">{text_html(first["problem"])}</div>')
     st.html(f'<p class="lr-gold">gold answer <b>{name_html(first["gold"], LONGEST_ANSWER)}</b></p>')
     if typeset:
-        for column, item, name in zip(st.columns(2), pair, names, strict=True):
+        for column, item, name in zip(st.columns(2), sides, names, strict=True):
             with column:
                 st.html(_judgement_html(item, name))
                 with st.container(key=f"maths-{'first' if item is first else 'second'}"):
                     st.markdown(with_maths(item["completion"]))
         return
     texts = diff_html(first["completion"], second["completion"])
-    sides = "".join(
+    shown = "".join(
         f'<section>{_judgement_html(item, name)}<div class="lr-text lr-completion">{text}</div></section>'
-        for item, name, text in zip(pair, names, texts, strict=True)
+        for item, name, text in zip(sides, names, texts, strict=True)
     )
-    st.html(f'<div class="lr-sides">{sides}</div>')
+    st.html(f'<div class="lr-sides">{shown}</div>')
 
 
 def _judgement_html(item: Item, name: str) -> str:

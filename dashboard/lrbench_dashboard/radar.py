@@ -5,24 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from lrbench.results.board import Board
-from lrbench.results.rows import Row
+from lrbench.results.rows import Group
 from lrbench.results.text import plain
 from lrbench_dashboard.theme import arm_color
 
 
 def radar_options(
-    board: Board, first: Row, second: Row, names: tuple[str, str], dark: bool
+    board: Board, groups: tuple[Group, Group], names: tuple[str, str], dark: bool
 ) -> dict[str, Any]:
     """The chart as ECharts takes it; benchmarks that one of them lacks are left out."""
-    shared = [name for name in board.benchmarks if name in first.cells and name in second.cells]
+    values = [{name: group.value(name) for name in board.benchmarks} for group in groups]
+    shared = [name for name in board.benchmarks if all(own[name] is not None for own in values)]
     ink, line = ("#a8a29e", "#2e323a") if dark else ("#57534e", "#e7e5e4")
     series = []
-    for row, name, dash in ((first, names[0], "solid"), (second, names[1], [4, 3])):
-        color = arm_color(row.arm, dark)
+    for group, own, name, dash in zip(groups, values, names, ("solid", [4, 3]), strict=True):
+        color = arm_color(group.rows[0].arm, dark)
         series.append(
             {
                 "name": name,
-                "value": [round(100 * row.cells[benchmark].accuracy.value, 1) for benchmark in shared],
+                "value": [round(100 * (own[benchmark] or 0.0), 1) for benchmark in shared],
                 "lineStyle": {"color": color, "type": dash, "width": 2},
                 "itemStyle": {"color": color},
                 "areaStyle": {"color": color, "opacity": 0.08},

@@ -82,14 +82,22 @@ def note(text: str) -> None:
 
 
 def choice(
-    label: str, options: Mapping[str, str], *, key: str, default: str | None = None, **more: Any
+    label: str,
+    options: Mapping[str, str],
+    *,
+    key: str,
+    default: str | None = None,
+    aliases: Mapping[str, str] | None = None,
+    **more: Any,
 ) -> str:
     """One of `options` (token -> label, not empty) in a select box; its token. Labels are shown as text.
 
-    The choice is always written to the URL, since a default (the latest result) may move on.
+    The choice is always written to the URL, since a default (the latest result) may move on. `aliases` are
+    other tokens that links may hold, each with the option that it stands for.
     """
     first = next(iter(options)) if default not in options else str(default)
-    _seed(key, first, lambda raw: _known(raw[0], options, label, first))
+    known = aliases or {}
+    _seed(key, first, lambda raw: _known(known.get(raw[0], raw[0]), options, label, first))
     # Another choice took the one away that this widget held, or a page before had another kind of widget.
     if st.session_state[key] not in list(options):
         st.session_state[key] = first

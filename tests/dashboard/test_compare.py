@@ -20,6 +20,9 @@ from lrbench.results.web.items import (
     chosen,
     paired,
 )
+from lrbench.results.board import build_boards
+from lrbench.results.ledger import Ledger
+from lrbench.results.rows import AVERAGE
 from tests.dashboard.made_up import write_runs
 
 OpenPage = Callable[..., AppTest]
@@ -133,3 +136,49 @@ def test_items_that_are_gone_or_damaged_are_said_and_the_tests_still_shown(
     assert not app.exception
     assert "is damaged" in bodies(app)
     assert "Differences in points" in bodies(app)
+
+
+class TestOverSeeds:
+    """Arms are chosen, and all their seeds compared; items are those of two runs."""
+
+    @pytest.fixture(scope="class")
+    def seeded(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        folder = tmp_path_factory.mktemp("seeded")
+        write_runs(folder, seeds=(0, 1, 2))
+        return folder
+
+    def test_the_page_says_what_the_board_says_and_every_seed_s_items_can_be_seen(
+        self, seeded: Path, open_page: OpenPage
+    ) -> None:
+        app = open_page(seeded, "compare")
+        assert not app.exception
+        assert "lightr, lightr, 3 seeds" in " ".join(app.selectbox(key="first").options)
+        contents = Ledger(seeded / "ledger").read()
+        (board,) = build_boards(contents.arms, contents.scores, contents.recipes)
+        (lightr,) = [group for group in board.groups if group.rows[0].arm == "lightr"]
+        found = board.over_seeds(lightr, "base")[AVERAGE]
+        shown = bodies(app)
+        assert f"lightr is {found.difference:.1f} points above base" in shown
+        assert "Over all seeds, 3 of lightr and 1 of base" in shown
+        assert app.selectbox(key="run").value == "2"
+        app.selectbox(key="run").select("0").run()
+        assert not app.exception
+        assert app.query_params["run"] == "0"
+
+    def test_a_link_to_any_run_shows_its_arm_and_that_run(self, seeded: Path, open_page: OpenPage) -> None:
+        arms = Ledger(seeded / "ledger").read().arms
+        run = next(record for record in arms if (record.arm, record.seed) == ("lightr", 1))
+        app = open_page(seeded, "compare", first=run.arm_id)
+        assert not app.exception
+        assert "lightr" in app.selectbox(key="first").value or "lightr" in bodies(app)
+        assert app.selectbox(key="run").value == "1"
+        assert 'role="status"' not in bodies(app)
+
+
+def test_items_are_searched_on_all_benchmarks_together(runs: Path, open_page: OpenPage) -> None:
+    app = open_page(runs, "compare", benchmark="*", items="both", text="1-17")
+    assert not app.exception
+    shown = bodies(app)
+    assert ">vary, 1-17<" in shown
+    everything = open_page(runs, "compare", benchmark="*", items="won")
+    assert "61 items won" in bodies(everything)

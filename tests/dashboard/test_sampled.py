@@ -49,7 +49,8 @@ def test_every_page_opens(runs: Path, open_page: OpenPage, page: str) -> None:
 def test_a_comparison_counts_items_and_has_no_table_of_flips(runs: Path) -> None:
     contents = Ledger(runs / "ledger").read()
     (board,) = build_boards(contents.arms, contents.scores)
-    duel = Duel(board, *reversed(board.rows))
+    first, second = reversed(board.groups)
+    duel = Duel(board, first.rows[0], second.rows[0], (first, second))
     assert duel.pairs["formula"].n == 6
     assert duel.flips == {}
     assert duel.benchmarks["formula"] == board.rows[1].against["base"].on("formula")

@@ -23,10 +23,11 @@ TRUNCATION, EXTRACTION, REASONING = "truncation", "extraction", "reasoning"
 
 
 class Pair(NamedTuple):
-    """One item as two models answered it."""
+    """One item of a benchmark as two models answered it."""
 
     first: Item
     second: Item
+    benchmark: str = ""
 
     @property
     def outcome(self) -> str:
@@ -34,10 +35,10 @@ class Pair(NamedTuple):
         return OUTCOMES[bool(self.first["paper"]), bool(self.second["paper"])]
 
 
-def paired(first: Sequence[Item], second: Sequence[Item]) -> list[Pair]:
-    """The items both answered, by their ids, in the first one's order."""
+def paired(first: Sequence[Item], second: Sequence[Item], benchmark: str = "") -> list[Pair]:
+    """The items of a benchmark that both answered, by their ids, in the first one's order."""
     others = {item["id"]: item for item in second}
-    return [Pair(item, others[item["id"]]) for item in first if item["id"] in others]
+    return [Pair(item, others[item["id"]], benchmark) for item in first if item["id"] in others]
 
 
 def chosen(pairs: Iterable[Pair], outcome: str, phrase: str = "") -> list[Pair]:
