@@ -9,11 +9,15 @@ from typing import Any
 import streamlit as st
 
 from lrbench.results.frontier import COSTS, Point, frontier
+from lrbench.results.text import plain
 from lrbench.results.wording import accuracy_text, duration_text
 from lrbench_dashboard.boards import row_parts
-from lrbench_dashboard.charts import SHAPES, Palette
+from lrbench_dashboard.charts import LINE_HEIGHT, Palette
+from lrbench_dashboard.theme import arm_mark
 
 HEIGHT = 440
+# More names than these cover each other; and within this factor of cost they would.
+MOST_LABELS, NEAR = 24, 1.6
 
 
 def show_costs(
@@ -81,11 +85,12 @@ def cost_spec(
             "encoding": {"x": across, "y": {**up, "field": "low"}, "y2": {"field": "high"}, "color": color},
         },
         {
-            "mark": {"type": "point", "filled": True, "size": 85, "opacity": 1},
+            "mark": {"type": "point", "size": 85, "opacity": 1, "strokeWidth": 1.6},
             "encoding": {
                 "x": across,
                 "y": {**up, "field": "accuracy"},
-                "color": color,
+                "stroke": color,
+                "fill": {"field": "fill", "type": "nominal", "scale": None},
                 "shape": {"field": "shape", "type": "nominal", "scale": None},
                 "tooltip": [
                     {"field": "name", "type": "nominal", "title": "result"},
@@ -95,10 +100,44 @@ def cost_spec(
             },
         },
     ]
+    if names := _labels(values, high - low + 2 * margin):
+        layers.append(
+            {
+                "data": {"values": names},
+                "mark": {"type": "text", "align": "left", "dx": 9, "color": palette.ink, "fontSize": 11},
+                "encoding": {
+                    "x": across,
+                    "y": {**up, "field": "accuracy"},
+                    "text": {"field": "label", "type": "nominal"},
+                },
+            }
+        )
     if any(point.cost == 0 for point in points):
         wall = {"x": {"datum": nothing * 1.5, "type": "quantitative"}, "color": {"value": palette.line}}
         layers.insert(0, {"data": {"values": [{}]}, "mark": {"type": "rule"}, "encoding": wall})
     return {"data": {"values": values}, "layer": layers, "height": HEIGHT}
+
+
+def _labels(values: Sequence[dict[str, Any]], scale: float) -> list[dict[str, Any]]:
+    """The name of every arm at the mean of its runs, no two over each other where they stand close.
+
+    `scale` is what the chart's height stands for. None where there are too many to be read.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for value in values:
+        groups.setdefault(value["group"], []).append(value)
+    if len(groups) > MOST_LABELS:
+        return []
+    several = len({own[0]["recipe"] for own in groups.values()}) > 1
+    labels: list[dict[str, Any]] = []
+    for own in sorted(groups.values(), key=lambda own: sum(value["accuracy"] for value in own) / len(own)):
+        cost = max(value["cost"] for value in own)
+        accuracy = sum(value["accuracy"] for value in own) / len(own)
+        near = [other["accuracy"] for other in labels if NEAR > other["cost"] / cost > 1 / NEAR]
+        accuracy = max([accuracy, *(other + scale * LINE_HEIGHT / HEIGHT for other in near)])
+        arm, recipe = own[0]["arm"], own[0]["recipe"]
+        labels.append({"cost": cost, "accuracy": accuracy, "label": f"{arm}, {recipe}" if several else arm})
+    return labels
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -125,6 +164,8 @@ def _value(
     return {
         "name": ", ".join(row_parts(row)),
         "group": palette.group(row),
+        "arm": plain(row.arm, 24),
+        "recipe": plain(row.recipe, 24),
         "order": row.seed or 0,
         "cost": point.cost or nothing,
         "accuracy": accuracy,
@@ -133,7 +174,8 @@ def _value(
         "accuracy_text": f"{accuracy:.1f}" if estimate is None else accuracy_text(estimate),
         "cost_text": cost_text(point.cost, kind),
         "color": palette.color(row.arm),
-        "shape": SHAPES[palette.place(row.recipe) % len(SHAPES)],
+        "shape": arm_mark(row.arm).shape,
+        "fill": palette.color(row.arm) if arm_mark(row.arm).filled else "transparent",
     }
 
 

@@ -14,7 +14,7 @@ from lrbench.results.records import ArmRecord
 from lrbench.results.rows import Row
 from lrbench.results.text import plain
 from lrbench_dashboard.boards import row_parts
-from lrbench_dashboard.charts import DASHES, Palette
+from lrbench_dashboard.charts import DASHES, LABEL_ROOM, Palette, end_labels
 
 # Name in the ledger -> what the axis says, and whether it spans decades.
 CURVES = {
@@ -29,6 +29,8 @@ FEW_POINTS = 20
 # In the text that stands for a chart.
 MOST_NAMED = 6
 HEIGHT = 260
+# More names than these at the ends of lines cannot be read.
+MOST_LABELS = 12
 
 Curve = Sequence[tuple[float, float]]
 
@@ -94,6 +96,7 @@ def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, 
     """The chart as a Vega-Lite specification."""
     title, decades = CURVES[name]
     averaged = {line.row.group for line in lines if line.mean}
+    several = len({line.row.recipe for line in lines}) > 1
     values: list[dict[str, Any]] = []
     for line in lines:
         thin = not line.mean and line.row.group in averaged
@@ -103,7 +106,8 @@ def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, 
             "color": palette.color(line.row.arm),
             "width": 1 if thin else 2,
             "opacity": 0.45 if thin else 1,
-            "dash": palette.place(line.row.recipe) % len(DASHES),
+            "dash": palette.dash(line.row.arm),
+            "label": plain(line.row.arm, 20) + (f" {plain(line.row.recipe, 20)}" if several else ""),
         }
         values += [
             {"update": update, "value": value, **same}
@@ -115,9 +119,7 @@ def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, 
     largest = max((value["value"] for value in values), default=1.0)
     spread = largest > 20 * smallest > 0
     scale: dict[str, Any] = {"type": "log"} if decades and spread else {"zero": False}
-    return {
-        "data": {"values": values},
-        "height": HEIGHT,
+    drawn: dict[str, Any] = {
         "mark": {"type": "line", "interpolate": "linear", "tooltip": True, "point": _sparse(lines)},
         "encoding": {
             "x": {
@@ -149,6 +151,26 @@ def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, 
                 {"field": "value", "type": "quantitative", "format": ".4~g", "title": title},
             ],
         },
+    }
+    thick = [value for value in values if value["opacity"] == 1]
+    log = scale.get("type") == "log"
+    names = [] if log else end_labels(thick, "update", "value", "label", largest - smallest, HEIGHT)
+    if len(names) > MOST_LABELS:
+        names = []
+    text = {
+        "data": {"values": names},
+        "mark": {"type": "text", "align": "left", "dx": 6, "color": palette.ink, "fontSize": 11},
+        "encoding": {
+            "x": drawn["encoding"]["x"],
+            "y": drawn["encoding"]["y"],
+            "text": {"field": "label", "type": "nominal"},
+        },
+    }
+    return {
+        "data": {"values": values},
+        "height": HEIGHT,
+        "layer": [drawn, text] if names else [drawn],
+        "padding": {"right": LABEL_ROOM if names else 5},
     }
 
 

@@ -16,6 +16,7 @@ from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
 from lrbench.results.records import ArmRecord, RecipeRecord
 from lrbench.results.web.text import text_html
+from lrbench_dashboard import theme
 
 RUNS_VARIABLE = "LRBENCH_DASHBOARD_RUNS"
 LEDGER = "ledger"
@@ -39,6 +40,12 @@ class Results:
     def arms(self) -> dict[str, ArmRecord]:
         """How each arm was made, by arm_id; an arm may have scores and no record of its making."""
         return {record.arm_id: record for record in self.contents.arms}
+
+    @cached_property
+    def arm_names(self) -> tuple[str, ...]:
+        """What arms are called, in the order of the ledger."""
+        made = [record.arm for record in self.contents.arms]
+        return tuple(dict.fromkeys([*made, *(score.arm for score in self.contents.scores)]))
 
     @cached_property
     def declared(self) -> dict[str, RecipeRecord]:
@@ -68,6 +75,7 @@ def load_results() -> Results:
     runs = runs_folder()
     results = read_results(str(runs), ledger_stamp(runs))
     _tell_broken(results)
+    theme.know(results.arm_names)
     if not results.contents.arms and not results.contents.scores:
         _tell_empty(runs)
         st.stop()

@@ -9,13 +9,11 @@ from lrbench.recipe.expanding import value_text
 from lrbench.results.board_arms import estimate_of
 from lrbench.results.choosing import Sweep
 from lrbench.results.rows import Group
-from lrbench_dashboard.charts import DASHES, Palette
+from lrbench_dashboard.charts import DASHES, LABEL_ROOM, Palette, end_labels
 from lrbench_dashboard.sweep_table import fields_of
-from lrbench_dashboard.theme import SHAPES
+from lrbench_dashboard.theme import MARKS
 
 HEIGHT = 380
-# In pixels: between two names, and at the end of lines for theirs.
-LINE_HEIGHT, LABEL_ROOM = 15, 130
 
 
 def sweep_spec(
@@ -48,7 +46,7 @@ def sweep_spec(
     color = palette.color(sweep.first.arm)
     by_line = {"field": "line", "type": "nominal", "legend": None}
     dash = {**by_line, "scale": {"domain": lines, "range": _cycle(DASHES, lines)}}
-    shape = {**by_line, "scale": {"domain": lines, "range": _cycle(SHAPES, lines)}}
+    shape = {**by_line, "scale": {"domain": lines, "range": _cycle([mark.shape for mark in MARKS], lines)}}
     said = [{"field": "name", "type": "nominal", "title": "point"}]
     said += [{"field": "said", "type": "nominal", "title": column}]
     of_run = [said[0], {"field": "y", "type": "quantitative", "format": ".1f"}]
@@ -74,9 +72,9 @@ def sweep_spec(
     if several:
         layers.append(
             {
-                "data": {"values": _labels(values, lines, domain[1] - domain[0])},
+                "data": {"values": end_labels(values, "x", "y", "line", domain[1] - domain[0], HEIGHT)},
                 "mark": {"type": "text", "align": "left", "dx": 9, "color": palette.ink, "fontSize": 12},
-                "encoding": {"x": x, "y": y, "text": {"field": "text"}},
+                "encoding": {"x": x, "y": y, "text": {"field": "line"}},
             }
         )
     padding = {"right": LABEL_ROOM if several else 20}
@@ -151,16 +149,6 @@ def _rule(at: float, name: str, palette: Palette) -> list[dict[str, Any]]:
         {"data": here, "mark": line, "encoding": encoding},
         {"data": here, "mark": text, "encoding": {**encoding, "text": {"field": "name"}}},
     ]
-
-
-def _labels(values: Sequence[dict[str, Any]], lines: Sequence[str], height: float) -> list[dict[str, Any]]:
-    """The name of every line at its last point, no two over each other; `height` is that of the scale."""
-    last = [next(value for value in reversed(values) if value["line"] == line) for line in lines]
-    labels: list[dict[str, Any]] = []
-    for value in sorted(last, key=lambda value: float(value["y"])):
-        lowest = labels[-1]["y"] + height * LINE_HEIGHT / HEIGHT if labels else value["y"]
-        labels.append({"x": value["x"], "y": max(value["y"], lowest), "text": value["line"]})
-    return labels
 
 
 def _cycle(marks: Sequence[Any], lines: Sequence[str]) -> list[Any]:

@@ -21,8 +21,8 @@ PLAIN = Plain()
 class Colour:
     """One colour in three surroundings, as `#rrggbb`: on a light page, on a dark page, and printed.
 
-    On pages colours are of equal weight; in print they are Okabe and Ito's. Both are told apart without full
-    colour vision.
+    On pages any two are at least 15 apart in CIELAB, also without one of the three cones; in print they are
+    Okabe and Ito's. Pages give every arm a mark besides.
     """
 
     light: str
@@ -65,25 +65,25 @@ PRESETS = (
     ),
     Preset(
         "no_selection",
-        Colour("#047857", "#34d399", "#56b4e9"),
+        Colour("#7700ff", "#ee33cc", "#56b4e9"),
         Ingredients(source=Greedy(), selector=All(), target=Contrast()),
         against=("sft", "base"),
     ),
     Preset(
         "no_contrast",
-        Colour("#a21caf", "#e879f9", "#d55e00"),
+        Colour("#dd0044", "#ff4444", "#d55e00"),
         Ingredients(source=Greedy(), selector=Kl(), target=OwnToken()),
         against=("sft", "base"),
     ),
     Preset(
         "neither",
-        Colour("#be123c", "#fb7185", "#cc79a7"),
+        Colour("#772200", "#ffdd66", "#cc79a7"),
         Ingredients(source=Greedy(), selector=All(), target=OwnToken()),
         against=("sft", "base"),
     ),
     Preset(
         "ground_truth",
-        Colour("#0e7490", "#22d3ee", "#009e73"),
+        Colour("#001144", "#aaeeff", "#009e73"),
         Ingredients(source=GroundTruth(), selector=All(), target=OwnToken()),
         against=("sft", "base"),
     ),
@@ -92,26 +92,26 @@ PRESETS = (
 CONTROLS = (
     Preset(
         "cd",
-        Colour("#4d7c0f", "#a3e635", "#117733"),
+        Colour("#007744", "#00ff99", "#117733"),
         answer=Mix(mix={EXPERT: 1.0, AMATEUR: -1.0}, alpha=0.2),
         against=("base",),
     ),
     Preset(
         "flat",
-        Colour("#7c3aed", "#a78bfa", "#332288"),
+        Colour("#883399", "#8866ff", "#332288"),
         Ingredients(source=Greedy(), selector=Kl(), target=Plausible()),
         against=("base",),
     ),
     Preset(
         "sharpen",
-        Colour("#92400e", "#fdba74", "#882255"),
+        Colour("#440099", "#339944", "#882255"),
         Ingredients(source=Greedy(), selector=All(), target=Soft(use="soft", of=EXPERT, temperature=0.5)),
         against=("base",),
     ),
-    Preset("vote", Colour("#475569", "#cbd5e1", "#aa4499"), answer=Vote(vote=8), against=("base",)),
+    Preset("vote", Colour("#443344", "#bbddcc", "#aa4499"), answer=Vote(vote=8), against=("base",)),
 )
 # The expert measured once more: what rounding alone does to a score.
-NOISE = Preset("again", Colour("#3f3f46", "#e4e4e7", "#bbbbbb"), answer=Again(again="1/2"), against=("base",))
+NOISE = Preset("again", Colour("#331100", "#998877", "#bbbbbb"), answer=Again(again="1/2"), against=("base",))
 BY_NAME = {preset.name: preset for preset in (*PRESETS, *CONTROLS, NOISE)}
 # At most so many measurements of an arm differ in how many rows are written at once.
 MOST_REPEATS = 4

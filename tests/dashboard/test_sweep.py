@@ -57,7 +57,7 @@ def test_every_point_is_in_the_table_and_the_best_says_how_lucky_it_was(
 def test_the_picture_has_a_band_a_mark_and_the_runs_of_every_point_and_the_baseline() -> None:
     board, sweep = board_and_sweep()
     baseline = board.baseline_of(sweep.groups[0], "base")
-    spec = sweep_spec(sweep, "divergence.alpha", "average", Palette(False, (), ()), baseline)
+    spec = sweep_spec(sweep, "divergence.alpha", "average", Palette(False, ()), baseline)
     values = spec["data"]["values"]
     assert [value["x"] for value in values] == list(ALPHAS)
     assert all(value["low"] < value["y"] < value["high"] for value in values)
@@ -69,7 +69,7 @@ def test_the_picture_has_a_band_a_mark_and_the_runs_of_every_point_and_the_basel
 def test_what_is_no_number_stands_in_the_order_of_the_sweep_and_one_run_has_no_ticks() -> None:
     _, sweep = board_and_sweep(runs=1)
     named = Sweep(sweep.board, tuple(_renamed(group) for group in sweep.groups))
-    spec: dict[str, Any] = sweep_spec(named, "training.schedule", "average", Palette(True, (), ()), None)
+    spec: dict[str, Any] = sweep_spec(named, "training.schedule", "average", Palette(True, ()), None)
     across = spec["layer"][0]["encoding"]["x"]
     assert (across["type"], across["sort"]) == ("ordinal", None)
     assert spec["layer"][2]["data"]["values"] == []

@@ -18,7 +18,7 @@ from lrbench_dashboard.context import choose_context
 from lrbench_dashboard.loading import load_results
 from lrbench_dashboard.look import begin_page, table_html
 from lrbench_dashboard.reliability import show_reliability
-from lrbench_dashboard.theme import arm_color_css
+from lrbench_dashboard.theme import arm_mark_html
 
 from lrbench.results.board import Board
 from lrbench.results.confidences import Confidences
@@ -133,8 +133,8 @@ def show_pictures(found: Sequence[tuple[Row, Confidences]]) -> None:
         for place, (row, calibration) in zip(places, drawn[start : start + PLACES], strict=False):
             with place:
                 st.html(
-                    f'<p class="lv-legend"><span class="lv-key"><span class="lv-dot" style="background:'
-                    f'{arm_color_css(row.arm)}"></span>{row_name_html(row)}</span></p>'
+                    f'<p class="lv-legend"><span class="lv-key">{arm_mark_html(row.arm)}{row_name_html(row)}'
+                    "</span></p>"
                 )
                 show_reliability(row, calibration, palette)
     more = ""

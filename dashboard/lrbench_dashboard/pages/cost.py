@@ -67,7 +67,7 @@ def main() -> None:
 def show_points(rows: Sequence[Row], kind: str, column: str, palette: Palette) -> list[Point]:
     """The chart with its legend, and what is not in it; returns the points drawn."""
     points = points_of(rows, kind, column)
-    st.html(palette.legend_html(with_dashes=False))
+    st.html(palette.legend_html())
     chart = st.empty()
     few = len(points) <= MOST_INTERVALS
     for with_intervals in (False, True) if few else (False,):
@@ -128,7 +128,7 @@ def show_training(rows: Sequence[Row], results: Results, palette: Palette) -> No
         )
         trained = trained[:MOST_CURVES]
     found = {name: lines for name in CURVES if (lines := lines_of(trained, results.arms, name))}
-    st.html(palette_of(trained).legend_html(with_dashes=True))
+    st.html(palette_of(trained).legend_html())
     places = st.columns(2, gap="medium")
     for number, (name, lines) in enumerate(found.items()):
         with places[number % 2]:
