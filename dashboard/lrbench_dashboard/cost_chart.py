@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import streamlit as st
 
 from lrbench.results.frontier import COSTS, Point, frontier
+from lrbench.results.rows import Group
 from lrbench.results.text import plain
 from lrbench.results.wording import accuracy_text, duration_text
 from lrbench_dashboard.boards import row_parts
@@ -21,10 +22,20 @@ MOST_LABELS, NEAR = 24, 1.6
 
 
 def show_costs(
-    points: Sequence[Point], kind: str, column: str, palette: Palette, with_intervals: bool
+    points: Sequence[Point],
+    kind: str,
+    column: str,
+    palette: Palette,
+    with_intervals: bool,
+    pointed: Group | None = None,
 ) -> None:
-    """Draw the points; intervals of averages take a while, so they can be left out at first."""
+    """Draw the points; intervals of averages take a while, so they can be left out at first.
+
+    A ring is drawn around the runs of the arm `pointed` out.
+    """
     spec = cost_spec(points, kind, column, palette, with_intervals)
+    if pointed is not None:
+        spec["layer"].append(_rings(spec, {row.arm_id for row in pointed.rows}, palette))
     alt = (
         f"{column} accuracy against {COSTS[kind]}, {len(points)} results; the frontier is in the table below"
     )
@@ -118,6 +129,17 @@ def cost_spec(
     return {"data": {"values": values}, "layer": layers, "height": HEIGHT}
 
 
+def _rings(spec: dict[str, Any], arm_ids: Collection[str], palette: Palette) -> dict[str, Any]:
+    """A layer of rings around some of the points of a chart."""
+    encoding = next(layer["encoding"] for layer in spec["layer"] if "shape" in layer["encoding"])
+    own = [value for value in spec["data"]["values"] if value["id"] in arm_ids]
+    return {
+        "data": {"values": own},
+        "mark": {"type": "point", "size": 420, "filled": False, "color": palette.ink, "strokeWidth": 1.5},
+        "encoding": {"x": encoding["x"], "y": encoding["y"]},
+    }
+
+
 def _labels(values: Sequence[dict[str, Any]], scale: float) -> list[dict[str, Any]]:
     """The name of every arm at the mean of its runs, no two over each other where they stand close.
 
@@ -164,6 +186,7 @@ def _value(
     return {
         "name": ", ".join(row_parts(row)),
         "group": palette.group(row),
+        "id": row.arm_id,
         "arm": plain(row.arm, 24),
         "recipe": plain(row.recipe, 24),
         "order": row.seed or 0,

@@ -149,3 +149,15 @@ def test_a_page_of_what_answering_costs_says_which_results_do_not_know_it(
     app = open_page(runs, "cost", cost=ANSWERING)
     assert not app.exception
     assert "no record of what it cost" in bodies(app)
+
+
+def test_a_link_points_an_arm_out_and_says_what_it_cost(tmp_path: Path, open_page: OpenPage) -> None:
+    made = write_runs(tmp_path, seeds=(0, 1))
+    lightr = next(record for record in made if record.arm == "lightr")
+    app = open_page(tmp_path, "cost", of=lightr.arm_id)
+    assert not app.exception
+    shown = "".join(element.proto.body for element in app.get("html"))
+    assert "A run of <b>lightr</b> of lightr took 20 tuned tokens, 3 sampled problems and 0:02" in shown
+    assert "the mean of 2 runs" in shown
+    spec = json.loads(app.get("vega_lite_chart")[0].proto.spec)
+    assert len(spec["layer"][-1]["data"]["values"]) == 2, "a ring around each of its runs"

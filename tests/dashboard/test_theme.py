@@ -40,7 +40,7 @@ def test_every_colour_stands_out_from_its_page(dark: bool) -> None:
         assert (lighter + 0.05) / (darker + 0.05) >= 4.5, colour
 
 
-# What is left without one of the three kinds of cones, in linear sRGB (Machado, Oliveira and Fernandes, 2009).
+# What is left without one of the three kinds of cones, in linear sRGB (Machado et al., 2009).
 VISIONS = {
     "full": np.eye(3),
     "protanopia": [

@@ -9,26 +9,29 @@ import streamlit as st
 from lrbench_dashboard import state
 from lrbench_dashboard.boards import (
     choose_rows,
+    group_labels,
     row_link_html,
     row_name_html,
     show_differing,
 )
 from lrbench_dashboard.charts import Palette, palette_of
-from lrbench_dashboard.context import NARROW, choose_context
+from lrbench_dashboard.context import NARROW, WIDE, Context, choose_context
 from lrbench_dashboard.cost_chart import cost_text, show_costs
 from lrbench_dashboard.curves import CURVES, lines_of, show_curve, without_numbers
 from lrbench_dashboard.loading import Results, load_results
 from lrbench_dashboard.look import begin_page, table_html
 
+from lrbench.results.board_arms import run_costs
 from lrbench.results.frontier import COSTS, Point, cost_of, frontier, gain, points_of
-from lrbench.results.rows import Row
+from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
 from lrbench.results.web.text import name_html
-from lrbench.results.wording import accuracy_text, comparison_text
+from lrbench.results.wording import accuracy_text, comparison_text, duration_text
 
 # Intervals of averages are drawn by resampling, some 15 ms each.
 MOST_INTERVALS = 100
 NOTHING = "–"
+NONE_OUT = "none"
 MOST_CURVES = 40
 MOST_NOTES = 10
 # A test of averages takes some 60 ms.
@@ -49,11 +52,14 @@ def main() -> None:
         columns = {column: plain(column, 60) for column in board.columns}
         column = state.choice("Accuracy", columns, key="column", width=NARROW)
         kind = state.choice("Cost", COSTS, key="cost", width=NARROW)
+        pointed = _point_out(context)
     rows = choose_rows(context) if context.rows else []
     if not rows:
         return
     palette = palette_of(rows)
-    points = show_points(rows, kind, column, palette)
+    if pointed is not None:
+        st.html(_costs_html(pointed))
+    points = show_points(rows, kind, column, palette, pointed)
     st.html("<h2>The frontier</h2>")
     table = st.empty()
     table.html(frontier_html(points, kind, column, tested=False))
@@ -64,7 +70,32 @@ def main() -> None:
     table.html(frontier_html(points, kind, column, tested=True))
 
 
-def show_points(rows: Sequence[Row], kind: str, column: str, palette: Palette) -> list[Point]:
+def _point_out(context: Context) -> Group | None:
+    """The arm that the reader, or the link that led here, wants to see among all others."""
+    groups = {group.rows[-1].arm_id: group for group in context.board.groups if context.keeps(group.rows[-1])}
+    aliases = {row.arm_id: token for token, group in groups.items() for row in group.rows}
+    labels = group_labels(context.board)
+    options = {NONE_OUT: "no arm"} | {token: labels[token] for token in groups}
+    return groups.get(state.choice("Point out", options, key="of", aliases=aliases, width=WIDE))
+
+
+def _costs_html(group: Group) -> str:
+    """What one run of an arm cost, in words."""
+    row, costs = group.rows[-1], run_costs(group)
+    name = f"<b>{name_html(row.arm)}</b> of {name_html(row.recipe)}"
+    if costs is None:
+        return f'<p class="lr-note">{name}: the ledger has no record of what it cost.</p>'
+    runs = "A run of" if len(group.rows) > 1 else "Making"
+    mean = f", the mean of {len(group.rows)} runs" if len(group.rows) > 1 else ""
+    return (
+        f'<p class="lr-note">{runs} {name} took {costs.tuned_tokens:,.0f} tuned tokens, '
+        f"{costs.sampled_problems:,.0f} sampled problems and {duration_text(costs.seconds)}{mean}.</p>"
+    )
+
+
+def show_points(
+    rows: Sequence[Row], kind: str, column: str, palette: Palette, pointed: Group | None = None
+) -> list[Point]:
     """The chart with its legend, and what is not in it; returns the points drawn."""
     points = points_of(rows, kind, column)
     st.html(palette.legend_html())
@@ -72,7 +103,7 @@ def show_points(rows: Sequence[Row], kind: str, column: str, palette: Palette) -
     few = len(points) <= MOST_INTERVALS
     for with_intervals in (False, True) if few else (False,):
         with chart.container():
-            show_costs(points, kind, column, palette, with_intervals)
+            show_costs(points, kind, column, palette, with_intervals, pointed)
     for sentence in _missing(rows, points, kind, column):
         st.html(f'<p class="lv-caption">{sentence}</p>')
     interval = (
