@@ -136,7 +136,13 @@ def test_the_first_page_is_found_under_its_own_name_too(address: str, chromium: 
 def test_downloads_hold_the_rows_that_pass_the_filters(address: str, chromium: Any) -> None:
     with look(chromium) as view:
         view.go(f"{address}/?arm=lightr&arm=sft")
-        for label, start in (("CSV", "kind,suite,"), ("Markdown", "## embedded7"), ("LaTeX", "")):
+        files = {
+            "CSV": "kind,suite,",
+            "CSV with all tests": "kind,suite,",
+            "Markdown": "## embedded7",
+            "LaTeX": "",
+        }
+        for label, start in files.items():
             with view.page.expect_download() as coming:
                 view.page.get_by_role("button", name=label, exact=True).click()
             text = Path(coming.value.path()).read_text(encoding="utf-8")

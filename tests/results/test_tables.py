@@ -12,6 +12,7 @@ from rich.console import Console
 from lrbench.evaluation.statistics import Comparison, Estimate, Interval
 from lrbench.results import wording
 from lrbench.results.board import build_boards
+from lrbench.results.counted import counts_to_csv
 from lrbench.results.latex import boards_to_latex
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.terminal import show_boards
@@ -299,3 +300,15 @@ class TestCsv:
         scores = [score_record("chain", "1100", expert="=HYPERLINK()", benchmarks=("chain",))]
         (line, *_) = csv.DictReader(io.StringIO(boards_to_csv(build_boards([], scores))))
         assert line["expert"] == "'=HYPERLINK()"
+
+
+def test_what_was_counted_is_what_the_whole_csv_says_without_what_is_drawn(boards):
+    whole = [
+        line for line in csv.DictReader(io.StringIO(boards_to_csv(boards))) if line["kind"] == "measured"
+    ]
+    counted = list(csv.DictReader(io.StringIO(counts_to_csv(boards))))
+    assert len(counted) == len(whole)
+    for line, same in zip(counted, whole, strict=True):
+        drawn = ("low", "high") if line["benchmark"] == "average" else ()
+        assert all(line[name] == same[name] for name in line if name not in drawn)
+        assert all(line[name] == "" for name in drawn)

@@ -29,6 +29,7 @@ from lrbench_dashboard.loading import Results, load_results
 
 from lrbench.results.board import Board
 from lrbench.results.board_arms import BoardArm, arms_of, once_each
+from lrbench.results.counted import counts_to_csv
 from lrbench.results.latex import boards_to_latex
 from lrbench.results.ranks import Ranks, rank_ranges
 from lrbench.results.rows import AVERAGE, Row
@@ -188,12 +189,13 @@ def _notes_html(board: Board, rows: Sequence[Row]) -> str:
 
 
 def _downloads(board: Board) -> None:
-    """Files of all rows that pass the filters, made when asked for."""
+    """Files of all rows that pass the filters, made when asked for; what was counted is there at once."""
     count = len(board.rows)
-    wait = f" Making one takes about {count * SECONDS_PER_ROW:.0f} s." if count > 100 else ""
+    wait = f" Each of the others takes about {count * SECONDS_PER_ROW:.0f} s." if count > 100 else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         for label, write, ending, kind in (
-            ("CSV", boards_to_csv, "csv", "text/csv"),
+            ("CSV", counts_to_csv, "csv", "text/csv"),
+            ("CSV with all tests", boards_to_csv, "tests.csv", "text/csv"),
             ("Markdown", boards_to_markdown, "md", "text/markdown"),
             ("LaTeX", boards_to_latex, "tex", "text/x-tex"),
         ):
@@ -205,7 +207,10 @@ def _downloads(board: Board) -> None:
                 on_click="ignore",
                 key=f"download-{ending}",
             )
-        st.html(f'<p class="lr-aside">All {count:,} rows that pass the filters.{wait}</p>')
+        st.html(
+            f'<p class="lr-aside">All {count:,} rows that pass the filters. CSV has what was counted, '
+            f"with the benchmarks' intervals.{wait}</p>"
+        )
 
 
 main()
