@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ def serve(runs: Path, port: int) -> None:
     # Until app.py has run once, Streamlit would run a page's file without its frame: the first link opened.
     PagesManager.uses_pages_directory = False
     _refuse_other_names()
+    load_ahead()
     options = {
         "server.address": ADDRESS,
         "server.port": port,
@@ -70,6 +72,12 @@ def serve(runs: Path, port: int) -> None:
     }
     bootstrap.load_config_options(options)
     bootstrap.run(str(APP), False, [], options)
+
+
+def load_ahead() -> None:
+    """Import what the first page needs while nobody waits for it yet."""
+    for name in ("lrbench_dashboard.answers", "lrbench_dashboard.leaderboard_table", "scipy.special"):
+        import_module(name)
 
 
 def _refuse_other_names() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,10 +93,23 @@ def ledger_stamp(runs: Path) -> Stamp:
 @st.cache_resource(max_entries=2, show_spinner="Reading the ledger")
 def read_results(runs: str, stamp: Stamp) -> Results:
     """The results in `runs`, read again when `stamp` is another."""
-    contents = Ledger(Path(runs) / LEDGER).read()
-    boards = build_boards(contents.arms, contents.scores, contents.recipes)
+    with _without_collecting():
+        contents = Ledger(Path(runs) / LEDGER).read()
+        boards = build_boards(contents.arms, contents.scores, contents.recipes)
     # A suite without any item has nothing to show and nothing to choose.
     return Results(Path(runs), stamp, contents, tuple(board for board in boards if board.rows))
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Within the block nothing looks for garbage: records hold no cycles, and there are very many of them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

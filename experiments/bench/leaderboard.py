@@ -10,7 +10,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,10 @@ def leaderboard(scores: int = SCORES) -> Iterator[Figure]:
     yield Figure(f"lrbench results {of}, s", [shown])
     yield Figure(f"board {of}, read and built, s", found["query"], "under 1")
     yield Figure(f"board {of}, largest resident size, MiB", [found["peak_mib"]], "under 500")
-    yield Figure(f"leaderboard {of}, opened the first time, s", [found["open"]], "under 3")
-    yield Figure(f"leaderboard {of}, filtered or sorted, s", found["interactions"], "under 0.5")
+    yield Figure(f"leaderboard {of}, opened the first time, s of a processor", [found["open"]], "under 2")
+    yield Figure(
+        f"leaderboard {of}, filtered or sorted, s of a processor", found["interactions"], "under 0.3"
+    )
 
 
 def measure(runs: Path) -> dict[str, Any]:
@@ -66,17 +69,29 @@ def measure(runs: Path) -> dict[str, Any]:
     peak = most_resident() / 2**20
     queries += [seconds(query) for _ in range(QUERIES - 1)]
 
+    from lrbench_dashboard.__main__ import load_ahead
     from streamlit.testing.v1 import AppTest
 
+    # As the server does before anybody opens a page.
+    load_ahead()
     app = AppTest.from_file(str(ROOT / "dashboard" / "lrbench_dashboard" / "app.py"), default_timeout=60)
-    opened = seconds(app.run)
+    opened = processor_seconds(app.run)
     assert not app.exception
     return {
         "query": queries,
         "peak_mib": peak,
         "open": opened,
-        "interactions": [seconds(lambda change=change: _interact(app, change)) for change in INTERACTIONS],
+        "interactions": [
+            processor_seconds(lambda change=change: _interact(app, change)) for change in INTERACTIONS
+        ],
     }
+
+
+def processor_seconds(work: Callable[[], object]) -> float:
+    """Seconds of a processor of one call, whatever else the machine does."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
 
 
 def _interact(app: Any, change: dict[str, Any]) -> None:

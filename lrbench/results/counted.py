@@ -35,16 +35,10 @@ def counts_to_csv(boards: Sequence[Board]) -> str:
 
 def _lines(board: Board, row: Row) -> Iterator[list[object]]:
     imported = any(cell.score.imported for cell in row.cells.values())
-    named = (
-        board.suite,
-        board.protocol_hash,
-        row.expert,
-        row.recipe,
-        row.arm,
-        point_text(row.point),
-        row.variant,
-    )
-    place = ["imported" if imported else "measured", *map(spreadsheet, named), row.seed, row.arm_id]
+    named = (board.suite, board.protocol_hash, row.expert, row.recipe, row.arm)
+    apart = (point_text(row.point), row.variant)
+    kind = "imported" if imported else "measured"
+    place = [kind, *map(spreadsheet, (*named, *apart)), row.seed, row.arm_id]
     costs: list[object] = [""] * 4
     if row.costs is not None and row.seconds is not None:
         made = row.costs
