@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from lrbench.results.board import build_boards
+from lrbench.results.ledger import Ledger
+from lrbench.results.rows import AVERAGE
 from lrbench.results.web.items import (
     BOTH,
     EXTRACTION,
@@ -20,9 +23,6 @@ from lrbench.results.web.items import (
     chosen,
     paired,
 )
-from lrbench.results.board import build_boards
-from lrbench.results.ledger import Ledger
-from lrbench.results.rows import AVERAGE
 from tests.dashboard.made_up import write_runs
 
 OpenPage = Callable[..., AppTest]
