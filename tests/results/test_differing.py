@@ -81,7 +81,8 @@ def test_everything_of_one_result_is_shown_with_its_verdicts_and_stages(quicksta
     assert found.command.startswith("lrbench run")
     shown = lrbench("show", "quickstart/lightr", "--runs", quickstart_runs)
     assert shown.returncode == 0, shown.stderr
-    for word in (arm.arm_id, "against sft", "divergence.beta", "tuned_tokens", "train", "It is made by: lrbench run"):
+    words = (arm.arm_id, "against sft", "divergence.beta", "tuned_tokens", "train", "made by: lrbench run")
+    for word in words:
         assert word in shown.stdout
     refused = lrbench("show", "quickstart/lihgtr", "--runs", quickstart_runs)
     assert refused.returncode != 0
