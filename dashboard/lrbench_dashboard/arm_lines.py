@@ -86,7 +86,7 @@ def _header_html(view: View, arm: BoardArm, baseline: str | None, named: bool) -
     tags = "".join(f'<span class="lr-tag lr-uses">{name_html(words)}</span>' for words in notable_uses(row))
     uses = f'<div aria-label="uses">{tags}</div>' if tags else ""
     return (
-        f'<th scope="row" role="rowheader">{arm_mark_html(row.arm)}{name_html(row.arm)} {more}{uses}'
+        f'<th scope="row" role="rowheader">{arm_mark_html(row.arm)}{name_html(row.arm)} {more} {uses}'
         f"{_folded_html(arm)}{_links_html(view, arm, baseline)}</th>"
     )
 

@@ -88,10 +88,8 @@ def main() -> None:
 def _choose_view(context: Context) -> tuple[View, Filters]:
     """What the reader wants to see, and of which arms."""
     whole = context.board
-    keys = ("arm", "from", "until", "columns", "sort", "under")
-    given = any(
-        state.is_given(key) and st.query_params.get_all(key) not in ([DECLARED], [OWN]) for key in keys
-    )
+    # An order is seen at its column's name; what leaves something out has to be seen here.
+    given = state.is_given("arm", "from", "until", "columns")
     with st.expander("Order, columns and filters", expanded=given):
         with st.container(horizontal=True):
             column = state.choice("Order by", sort_columns(whole), key="sort", default=DECLARED, width=NARROW)

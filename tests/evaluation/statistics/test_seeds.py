@@ -17,6 +17,7 @@ from lrbench.evaluation.statistics import (
     macro_average,
     mean_over_seeds,
     pool_runs,
+    two_sided_p,
     wilson_interval,
 )
 
@@ -177,6 +178,24 @@ class TestMeanOverSeeds:
             mean_over_seeds([[["10"]], [["10"], ["11"]]])
         with pytest.raises(ValueError, match="at least one benchmark"):
             mean_over_seeds([])
+
+
+def test_p_of_many_tests_at_once_is_that_of_each_alone():
+    generator = np.random.default_rng(RNG_SEED)
+    arms = [
+        texts((generator.random((seeds, 1, 60)) < 0.4 + 0.05 * seeds).astype(int)) for seeds in (1, 2, 3, 4)
+    ]
+    groups = [f"group {item % 12}" for item in range(60)]
+    tests = [
+        SeedDifference([first], [second], pool, groups=own)
+        for first in arms[1:]
+        for second in arms
+        if first is not second
+        for pool in (None, Pool(0.0004, 6, 3))
+        for own in (None, [groups])
+    ]
+    assert two_sided_p(tests) == [test.compared().p for test in tests]
+    assert two_sided_p([]) == []
 
 
 class TestSeedDifference:
