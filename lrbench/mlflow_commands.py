@@ -42,9 +42,9 @@ def mlflow(
     runs: Runs = RUNS,
 ) -> None:
     """Open MLflow's pages on the store of the runs folder, for this machine alone."""
-    from lrbench.results.mlflow_server import HOST, check_servable, serve
+    from lrbench.results.mlflow_server import check_servable, opening, serve
 
     check_servable(runs, port)
-    tell(f"MLflow will answer at http://{HOST}:{port} in some ten seconds; Ctrl-C stops it.")
+    tell(opening(runs, port))
     sys.stdout.flush()
     serve(runs, port)

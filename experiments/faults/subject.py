@@ -60,7 +60,9 @@ STUDY_NAME = "tiny_study.yaml"
 # A result that can be exported, registered and shown.
 ARM = "tiny/lightr"
 # What differs between equal runs: when and where something was done, and how long it took.
-OF_THE_MOMENT = frozenset({"recorded_at", "seconds", "environment", "sha256", "command"})
+OF_THE_MOMENT = frozenset(
+    {"recorded_at", "made_at", "measured_at", "seconds", "environment", "sha256", "command"}
+)
 
 
 @dataclass(frozen=True)

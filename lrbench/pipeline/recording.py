@@ -79,6 +79,7 @@ def arm_record(
         statistics=statistics,
         curves=curves,
         stages={name: stage.key for name, stage in named.items()},
+        made_at={name: _moment(artifacts[stage.key]) for name, stage in named.items()},
         # Of the last stage that can decide what the arm scores.
         environment=next(artifacts[stage.key] for stage in decisive if stage.key in artifacts).environment,
         recorded_at=now,
@@ -128,6 +129,7 @@ def score_records(
                 passes=artifact.statistics.get("passes"),
                 truncated=artifact.statistics["truncated"],
                 repeats=None if score.repeats is None else asdict(score.repeats),
+                measured_at=_moment(artifact),
                 recorded_at=now,
             )
 
@@ -150,6 +152,10 @@ def _making(adapter: TrainedAdapter) -> Iterator[tuple[str, Stage]]:
         yield input_name(reading), scores
     yield samples.name, samples
     yield adapter.name, adapter
+
+
+def _moment(artifact: Artifact) -> str:
+    return artifact.created_at.isoformat(timespec="milliseconds")
 
 
 def _needs_amateur(arm: ArmPlan) -> bool:

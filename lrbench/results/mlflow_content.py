@@ -12,14 +12,17 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 from lrbench.recipe.secrets import without_secrets
-from lrbench.results.board import build_boards
+from lrbench.results.board import Board, build_boards
 from lrbench.results.declarations import standing
 from lrbench.results.ledger import LedgerContents
+from lrbench.results.mlflow_items import ITEMS, TAGS, items_table
+from lrbench.results.mlflow_summary import Summary, summary_of
+from lrbench.results.mlflow_times import moment_of, training_of, work_on
 from lrbench.results.plots import Series, accuracy_plot, curve_plot, kl_histogram_plot
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.results.rows import Cell, Row, average_of
@@ -29,7 +32,7 @@ from lrbench.results.variations import PLAIN, Variation, variations
 from lrbench.store.keys import stable_hash
 
 # Raised whenever what is mirrored changes, so that older runs are made anew.
-VERSION = 5
+VERSION = 6
 
 # MLflow cuts longer values silently (3.17: param values 6000, tag values 8000, names 250 characters) and
 # refuses longer names and digests of data sets (500 and 36).
@@ -41,17 +44,20 @@ LONGEST_DIGEST = 32
 
 AVERAGE = "average"
 DRAWN_CURVES = ("loss", "held_out_perplexity")
+# Where `lrbench dashboard` answers unless it is given another port.
+BOARD = "http://127.0.0.1:8501"
 
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_.\-]")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One value of a metric at a step."""
+    """One value of a metric at a step, and when it was measured."""
 
     name: str
     value: float
     step: int
+    moment: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class DatasetInput:
 
 @dataclass(frozen=True)
 class RunContent:
-    """All that MLflow is told about one run. `moment` is in milliseconds since 1970, in UTC.
+    """All that MLflow is told about one run, from `begin` to `end`: milliseconds since 1970, in UTC.
 
     `key` identifies the run among those of its kind; `digest` changes whenever any of the content does.
     """
@@ -74,8 +80,14 @@ class RunContent:
     key: str
     digest: str
     name: str
-    moment: int
+    begin: int
+    end: int
     tags: dict[str, str]
+
+    @property
+    def closing_tags(self) -> dict[str, str]:
+        """All tags: also those that take as long to find as what they close."""
+        return self.tags
 
 
 @dataclass(frozen=True)
@@ -95,7 +107,7 @@ class RecipeRun(RunContent):
     @property
     def artifacts(self) -> dict[str, bytes]:
         """Path -> content of the files kept with the run."""
-        boards = build_boards(self.arms, self.scores, self.declared)
+        boards = self._boards
         files = {
             "recipe.yaml": _text(self.recipe_yaml),
             "board.md": boards_to_markdown(boards).encode(),
@@ -109,6 +121,28 @@ class RecipeRun(RunContent):
             suffix = f"_{position + 1}" if position else ""
             files[f"plots/accuracy{suffix}.png"] = accuracy_plot(board.columns, series)
         return files
+
+    @property
+    def closing_tags(self) -> dict[str, str]:
+        """Also whom the summary is about."""
+        return self.tags | _tags({"subject": self.summary.subject, "baseline": self.summary.baseline})
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """Every arm's mean over its seeds and difference to a baseline, and the subject's own accuracies."""
+        return [
+            Metric(_joined(name.split("/"), "/"), value, 0, self.end)
+            for name, value in self.summary.numbers.items()
+        ]
+
+    @cached_property
+    def summary(self) -> Summary:
+        """What the arms came to, in a few numbers."""
+        return summary_of(self._boards, self.tags["lrbench.recipe"])
+
+    @cached_property
+    def _boards(self) -> tuple[Board, ...]:
+        return build_boards(self.arms, self.scores, self.declared)
 
 
 @dataclass(frozen=True)
@@ -170,6 +204,7 @@ class ArmRun(RunContent):
             "board.csv": boards_to_csv(boards).encode(),
             "ledger/arm.json": _text(self.arm.model_dump_json(indent=1) + "\n"),
             "ledger/scores.jsonl": _text("".join(score.model_dump_json() + "\n" for score in self.scores)),
+            ITEMS: items_table(self.scores),
         }
         for name in DRAWN_CURVES:
             finite = [point for point in self.arm.curves.get(name, []) if math.isfinite(point[1])]
@@ -196,8 +231,12 @@ class ArmRun(RunContent):
 
     @cached_property
     def _all_metrics(self) -> list[Metric]:
+        training = training_of(self.arm, self.scores)
+        updates = self.arm.costs.updates or len(self.arm.curves.get("loss", ()))
         curves = [
-            Metric(_joined(("training", name), "/"), value, update)
+            Metric(
+                _joined(("training", name), "/"), value, update, moment_of(name, update, updates, training)
+            )
             for name, points in self.arm.curves.items()
             for update, value in points
         ]
@@ -210,7 +249,7 @@ class ArmRun(RunContent):
         numbers = {**deep, "statistics": flat, "costs": costs, "answers": self.uses.fields}
         numbers |= self._accuracies()
         final = [
-            Metric(_joined(names, "/"), float(value), 0)
+            Metric(_joined(names, "/"), float(value), 0, self.end)
             for names, value in _leaves(numbers)
             if isinstance(value, int | float) and not isinstance(value, bool)
         ]
@@ -318,8 +357,9 @@ def _recipe_run(
         key=key,
         digest=stable_hash([VERSION, key, declaration, *(child.digest for child in children)]),
         name=shorten(source.recipe, LONGEST_NAME),
-        moment=_milliseconds(arms[0].recorded_at),
-        tags=_tags(tags),
+        begin=min(child.begin for child in children),
+        end=max(child.end for child in children),
+        tags=_tags(tags) | _on_the_board("the board", "", recipe=source.recipe),
         recipe_yaml=source.recipe_yaml,
         declared=() if declared is None else (declared,),
         arms=tuple(meant),
@@ -338,12 +378,14 @@ def _arm_run(
 ) -> ArmRun:
     key = f"{arm.arm_id}/{suite}/{protocol_hash}"
     records = [record.model_dump_json() for record in (arm, *scores, *behind)]
+    work = work_on(arm, scores)
     run = ArmRun(
         key=key,
         # An arm gets namesakes after it was mirrored.
         digest=stable_hash([VERSION, key, *records, *filter(None, [variant])]),
         name=shorten(_arm_name(arm, variant), LONGEST_NAME),
-        moment=_milliseconds(arm.recorded_at),
+        begin=work.begin,
+        end=work.end,
         tags={},
         arm=arm,
         scores=scores,
@@ -372,7 +414,18 @@ def _arm_run(
         **keys,
     }
     run.tags.update(_tags(values))
+    run.tags.update(TAGS)
+    run.tags.update(_on_the_board("where it comes from", "provenance", arm=arm.arm_id))
     return run
+
+
+def _on_the_board(what: str, page: str, **tokens: str) -> dict[str, str]:
+    """A tag and a description that lead to a page of the dashboard, in the state that the tokens ask for."""
+    address = f"{BOARD}/{page}?{urlencode({name: without_secrets(value) for name, value in tokens.items()})}"
+    return {
+        "lrbench.board": shorten(address, LONGEST_TAG),
+        "mlflow.note.content": f"On the board: [{what}]({address}), while `lrbench dashboard` serves it.",
+    }
 
 
 def _dataset(name: str, use: str, identity: Mapping[str, Any]) -> DatasetInput:
@@ -422,7 +475,3 @@ def _text(text: str) -> bytes:
 
 def _pretty(value: Mapping[str, Any]) -> bytes:
     return _text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-
-
-def _milliseconds(moment: str) -> int:
-    return int(datetime.fromisoformat(moment).timestamp() * 1000)

@@ -21,6 +21,7 @@ from lrbench.results.computed import computed_once
 from lrbench.results.ledger import Ledger, LedgerContents
 from lrbench.results.ledger_following import FollowedLedger
 from lrbench.results.mlflow_content import ArmRun, RecipeRun, RunContent, recipe_runs
+from lrbench.results.mlflow_models import log_model, models_of
 from lrbench.results.mlflow_place import (
     DIGEST,
     artifact_folder,
@@ -32,7 +33,8 @@ from lrbench.results.mlflow_place import (
     note_mirrored,
     require_mlflow,
 )
-from lrbench.results.mlflow_store import LOCK, connect, prepare
+from lrbench.results.mlflow_store import LOCK, connect, empty_run, prepare
+from lrbench.results.mlflow_views import VIEWS
 from lrbench.store.locks import hold
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ def forget(runs: Path, arm_ids: Collection[str], recipes: Collection[str]) -> in
                 if key in unwanted or key.partition("/")[0] in arm_ids
             ]
             for run in found:
-                store.client.delete_run(run.info.run_id)
+                store.delete(run)
     except Exception as error:
         raise RunError(explanation(uri, error)) from error
     return len(found)
@@ -184,6 +186,7 @@ class _Store:
         }
         # What was made or seen whole here: digest and parent, by key.
         self._whole: dict[str, tuple[str, str]] = {}
+        self._uri = uri
         self._database = _database(uri)
 
     def stands(self, uri: str) -> bool:
@@ -202,6 +205,8 @@ class _Store:
         The parent is completed in place, since children refer to it, and after them: it tells of them all.
         """
         parent = self._found(recipe.key) or self._create(recipe, {})
+        if parent.data.tags.get(DIGEST) != recipe.digest:
+            parent = self._emptied(parent, recipe, {})
         outcomes = [self._child(child, str(parent.info.run_id)) for child in recipe.children]
         if parent.data.tags.get(DIGEST) != recipe.digest:
             self._finish(parent, recipe)
@@ -214,17 +219,19 @@ class _Store:
         old = self._found(child.key)
         if old is not None:
             tags = old.data.tags
-            # One that was nested in a parent since deleted would be shown nowhere.
-            if (tags.get(DIGEST), tags.get(PARENT)) == wanted:
+            if tags.get(DIGEST) == child.digest:
                 self._whole[child.key] = wanted
-                return "unchanged"
-            self.client.delete_run(old.info.run_id)
+                if tags.get(PARENT) == parent:
+                    return "unchanged"
+                # Nested in a parent since deleted it would be shown nowhere.
+                self.client.log_batch(old.info.run_id, tags=_tags({PARENT: parent}))
+                return "renewed"
+            self.delete(old)
         run = self._create(child, {PARENT: parent})
         for params in _batches(child.params.items(), PARAMS_PER_BATCH):
             self.client.log_batch(run.info.run_id, params=_params(params))
-        for metrics in _batches(child.metrics, METRICS_PER_BATCH):
-            self.client.log_batch(run.info.run_id, metrics=_metrics(metrics, child.moment))
         self.client.log_inputs(run.info.run_id, datasets=_datasets(child))
+        log_model(self.client, self.experiment, run.info.run_id, child)
         self._finish(run, child)
         self._whole[child.key] = wanted
         return "added" if old is None else "renewed"
@@ -243,7 +250,7 @@ class _Store:
     def _create(self, content: RunContent, more_tags: dict[str, str]) -> Run:
         return self.client.create_run(
             self.experiment,
-            start_time=content.moment,
+            start_time=content.begin,
             tags={**content.tags, KEY: content.key, **more_tags},
             run_name=content.name,
         )
@@ -256,16 +263,37 @@ class _Store:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
             self.client.log_artifacts(run.info.run_id, folder)
-        self.client.set_terminated(run.info.run_id, end_time=content.moment)
-        self.client.log_batch(run.info.run_id, tags=_tags({**content.tags, DIGEST: content.digest}))
+        for metrics in _batches(content.metrics, METRICS_PER_BATCH):
+            self.client.log_batch(run.info.run_id, metrics=_metrics(metrics))
+        self.client.set_terminated(run.info.run_id, "FINISHED", content.end)
+        self.client.log_batch(run.info.run_id, tags=_tags({**content.closing_tags, DIGEST: content.digest}))
+
+    def _emptied(self, run: Run, content: RunContent, more_tags: dict[str, str]) -> Run:
+        """The run without what was measured, to be measured anew; another one where the store keeps all."""
+        if not run.data.metrics and run.info.start_time == content.begin:
+            return run
+        if (file := database_file(self._uri)) is not None:
+            empty_run(file, run.info.run_id, content.begin)
+            return run
+        self.delete(run)
+        return self._create(content, more_tags)
+
+    def delete(self, run: Run) -> None:
+        """Delete the run and the models that came out of it."""
+        for model in models_of(self.client, self.experiment, run.info.run_id):
+            self.client.delete_logged_model(model.model_id)
+        self.client.delete_run(run.info.run_id)
 
     def _experiment(self, uri: str, runs: Path) -> str:
         found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is None:
             location = None if is_server(uri) else artifact_folder(uri, runs).as_uri()
-            return str(self.client.create_experiment(EXPERIMENT, location, tags=EXPERIMENT_TAGS))
+            return str(self.client.create_experiment(EXPERIMENT, location, tags=EXPERIMENT_TAGS | VIEWS))
         if found.lifecycle_stage != "active":
             self.client.restore_experiment(found.experiment_id)
+        for name, value in VIEWS.items():
+            if found.tags.get(name) != value:
+                self.client.set_experiment_tag(found.experiment_id, name, value)
         return str(found.experiment_id)
 
     def _runs(self) -> Iterator[Run]:
@@ -296,10 +324,10 @@ def _params(pairs: list[tuple[str, str]]) -> list[Any]:
     return [Param(name, value) for name, value in pairs]
 
 
-def _metrics(metrics: list[Any], moment: int) -> list[Any]:
+def _metrics(metrics: list[Any]) -> list[Any]:
     from mlflow.entities import Metric
 
-    return [Metric(metric.name, metric.value, moment, metric.step) for metric in metrics]
+    return [Metric(metric.name, metric.value, metric.moment, metric.step) for metric in metrics]
 
 
 def _datasets(child: ArmRun) -> list[Any]:

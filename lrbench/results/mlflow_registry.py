@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import RunError
 from lrbench.recipe.secrets import without_secrets
-from lrbench.results.mlflow_content import safe_name, shorten
+from lrbench.results.mlflow_content import shorten
 from lrbench.results.mlflow_mirror import EXPERIMENT, explanation, mirror
+from lrbench.results.mlflow_models import MODEL_TYPE, describe, model_name, models_of
 from lrbench.results.mlflow_place import default_tracking_uri
 from lrbench.results.mlflow_store import LOCK, connect
 from lrbench.results.records import ArmRecord
 from lrbench.store.locks import hold
 
 if TYPE_CHECKING:
-    from mlflow.entities import LoggedModel, Run
+    from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
 CARD = "README.md"
 LONGEST_DESCRIPTION = 5000
-MODEL_TYPE = "adapter"
-FLAVOUR = "lrbench"
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,7 @@ def register_adapter(runs: Path, arm: ArmRecord, folder: Path) -> Registered:
 
 
 def _register(client: MlflowClient, shown: str, arm: ArmRecord, folder: Path) -> Registered:
-    # Full stops are forbidden here alone.
-    name = safe_name(f"{arm.recipe}-{arm.arm}").replace(".", "_")
+    name = model_name(arm)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, tags={"lrbench.recipe": arm.recipe, "lrbench.arm": arm.arm})
     for version in client.search_model_versions(f"name = '{name}'"):
@@ -75,10 +73,16 @@ def _register(client: MlflowClient, shown: str, arm: ArmRecord, folder: Path) ->
         for name, value in run.data.tags.items()
         if name.startswith("lrbench.") and value
     }
-    model = _left_behind(client, run) or client.create_logged_model(
-        run.info.experiment_id, name, source_run_id=run.info.run_id, tags=tags, model_type=MODEL_TYPE
+    # That of the run, or of a registration that failed: its files are written once more.
+    found = models_of(client, run.info.experiment_id, run.info.run_id)
+    model = (
+        found[0]
+        if found
+        else client.create_logged_model(
+            run.info.experiment_id, name, source_run_id=run.info.run_id, tags=tags, model_type=MODEL_TYPE
+        )
     )
-    _describe(folder, arm, model.model_id, run.info.run_id)
+    describe(folder, arm, model.model_id, run.info.run_id)
     client.log_model_artifacts(model.model_id, str(folder))
     client.finalize_logged_model(model.model_id, "READY")
     version = client.create_model_version(
@@ -91,14 +95,6 @@ def _register(client: MlflowClient, shown: str, arm: ArmRecord, folder: Path) ->
         model_id=model.model_id,
     )
     return Registered(name, str(version.version), shown, new=True)
-
-
-def _left_behind(client: MlflowClient, run: Run) -> LoggedModel | None:
-    """The model that a registration made and then failed: its files are written once more."""
-    found = client.search_logged_models(
-        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'", max_results=1
-    )
-    return found[0] if found else None
 
 
 def _run_of(client: MlflowClient, arm: ArmRecord) -> Run:
@@ -114,17 +110,3 @@ def _card(folder: Path) -> str:
     """The model card without the fields that model hubs read above it."""
     text = (folder / CARD).read_text(encoding="utf-8")
     return text.split("---\n", 2)[-1].lstrip() if text.startswith("---\n") else text
-
-
-def _describe(folder: Path, arm: ArmRecord, model_id: str, run_id: str) -> None:
-    """Write MLmodel: the signature, and what kind of files these are."""
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-
-    signature = ModelSignature(
-        inputs=Schema([ColSpec(DataType.string, "problem")]),
-        outputs=Schema([ColSpec(DataType.string, "completion")]),
-    )
-    facts = {"format": "PEFT LoRA adapter, safetensors", "expert": without_secrets(arm.expert)}
-    model = Model(run_id=run_id, model_id=model_id, signature=signature, flavors={FLAVOUR: facts})
-    model.save(str(folder / "MLmodel"))

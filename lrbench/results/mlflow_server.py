@@ -8,12 +8,13 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NoReturn
 
 from lrbench.errors import UserError
 from lrbench.recipe.secrets import without_secrets
-from lrbench.results.mlflow_moving import check_is_file, settle
+from lrbench.results.mlflow_moving import SECONDS_FOR_DATABASE, check_is_file, settle
 from lrbench.results.mlflow_place import (
     DIGEST,
     artifact_folder,
@@ -23,6 +24,7 @@ from lrbench.results.mlflow_place import (
     own_artifacts,
     require_mlflow,
 )
+from lrbench.results.mlflow_views import VIEWS, pages
 
 HOST = "127.0.0.1"
 PORT = 5000
@@ -79,6 +81,27 @@ def _settle(file: Path, uri: str, runs: Path) -> None:
             f"{file}: cannot be shown as the store of this folder ({error}). Copy the folder to where it can "
             f"be written; a damaged store may be deleted: {rebuild} makes it from the ledger"
         ) from error
+
+
+def opening(runs: Path, port: int) -> str:
+    """What to tell a person: where the runs are shown, and their charts, where the store has such views."""
+    server, waiting = f"http://{HOST}:{port}", "in some ten seconds; Ctrl-C stops it."
+    file = database_file(default_tracking_uri(runs))
+    experiment = None if file is None else _experiment_with_views(file)
+    if experiment is None:
+        return f"MLflow will answer at {server} {waiting}"
+    table, charts = pages(server, experiment)
+    return f"MLflow will answer at {table} {waiting}\nCharts of all arms: {charts}"
+
+
+def _experiment_with_views(file: Path) -> str | None:
+    """The experiment that holds our views; none does in what an earlier version left."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(file, timeout=SECONDS_FOR_DATABASE)) as connection:
+        found = connection.execute(
+            "SELECT MIN(experiment_id) FROM experiment_tags WHERE key = ?", [next(iter(VIEWS))]
+        ).fetchone()
+        return None if found[0] is None else str(found[0])
+    return None
 
 
 def server_command(port: int) -> list[str]:

@@ -66,6 +66,19 @@ def connect(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri)
 
 
+def empty_run(file: Path, run: str, begin: int) -> None:
+    """Take the metrics out of a run in the database `file`, and set when it began: MLflow itself never does.
+
+    Raises `sqlite3.Error` where the database cannot be written.
+    """
+    with closing(sqlite3.connect(file, timeout=SECONDS_FOR_DATABASE, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for table in ("metrics", "latest_metrics"):
+            connection.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (run,))
+        connection.execute("UPDATE runs SET start_time = ? WHERE run_uuid = ?", (begin, run))
+        connection.execute("COMMIT")
+
+
 def _set_up() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -63,7 +63,8 @@ class ArmRecord(Record):
     random. `point` holds the swept fields that decide the model. `recipe_hash` and `recipe_yaml` are those
     of the recipe that made it first; which recipes mean the arm is said by their own records. `curves` maps
     a metric name to its values as [update, value] pairs; `statistics` is what the stages reported (share
-    of steps kept, KL histogram ...); `stages` maps stage names to their keys.
+    of steps kept, KL histogram ...); `stages` maps stage names to their keys, and `made_at` to when each was
+    finished, which earlier versions did not record.
     """
 
     kind: Literal["arm"] = "arm"
@@ -81,6 +82,7 @@ class ArmRecord(Record):
     statistics: dict[str, Any] = {}
     curves: dict[str, list[tuple[int, float]]] = {}
     stages: dict[str, str]
+    made_at: dict[str, Moment] = {}
     environment: dict[str, str]
     recorded_at: Moment
 
@@ -190,8 +192,8 @@ class ScoreRecord(Record):
     `stated` holds, draw by draw, how sure the answer to every item says it is (None where it does not), as
     the pattern `confidence` finds it. Read by another pattern, the same answers are recorded anew.
     `traces` is what the answers' tokens say, where that was measured.
-    `answers_hash` is equal for the same answers, all texts in the order of items and draws; earlier versions
-    recorded none.
+    `answers_hash` is equal for the same answers, all texts in the order of items and draws, and `measured_at`
+    is when the evaluation was finished; earlier versions recorded neither.
     """
 
     kind: Literal["score"] = "score"
@@ -225,6 +227,7 @@ class ScoreRecord(Record):
     stated: tuple[tuple[Share | None, ...], ...] | None = None
     traces: Traces | None = None
     answers_hash: str | None = None
+    measured_at: Moment | None = None
     recorded_at: Moment
 
     @model_validator(mode="after")

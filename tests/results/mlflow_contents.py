@@ -41,6 +41,22 @@ def _content(client, run, names):
             for name in run.data.metrics
         },
         "files": _files(client, run.info.run_id),
+        "models": [_model(client, model) for model in _models(client, run)],
+    }
+
+
+def _models(client, run):
+    return client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+
+
+def _model(client, model):
+    files = client.list_logged_model_artifacts(model.model_id)
+    return {
+        "name": model.name,
+        "status": str(model.status),
+        "tags": dict(model.tags),
+        "params": dict(model.params),
+        "files": [file.path for file in files],
     }
 
 

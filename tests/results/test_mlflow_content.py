@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -153,8 +154,14 @@ def test_files_hold_the_recipe_the_environment_the_records_and_the_figures(conte
     )
     assert set(run.artifacts) == {
         "recipe.yaml", "environment.json", "settings.json", "board.md", "board.csv", "ledger/arm.json",
-        "ledger/scores.jsonl", "plots/loss.png", "plots/kl_histogram.png",
+        "ledger/scores.jsonl", "items.json", "plots/loss.png", "plots/kl_histogram.png",
     }  # fmt: skip
+    table = json.loads(run.artifacts["items.json"])
+    assert table["columns"] == ["benchmark", "item", "right", "right_exact", "draws_right"]
+    assert table["data"][2:5] == [
+        ["chain", 2, False, False, 0], ["chain", 3, False, False, 0], ["vary", 0, True, True, 1],
+    ]  # fmt: skip
+    assert json.loads(run.tags["mlflow.loggedArtifacts"]) == [{"path": "items.json", "type": "table"}]
     assert run.artifacts["recipe.yaml"] == b"name: quickstart\nseed: 0\n"
     assert json.loads(run.artifacts["ledger/arm.json"])["arm_id"] == "quickstart-lightr-0"
     assert len(run.artifacts["ledger/scores.jsonl"].splitlines()) == 2
@@ -170,6 +177,64 @@ def test_tags_say_where_the_run_comes_from(content):
     assert tags["lrbench.key.train"] == "b" * 64
     assert tags["lrbench.key.evaluate.chain"] == "evaluation-quickstart-lightr-0-100"
     assert "lrbench.non_finite" not in tags
+
+
+def test_a_run_lasts_from_its_first_stage_to_the_record_and_its_curves_lie_in_the_training(
+    arm_record, score_record
+):
+    curves = {"loss": [(0, 0.5), (1, 0.4)], "held_out_perplexity": [(0, 3.0), (2, 2.0)]}
+    made = {"rollouts": "2026-11-20T09:58:00+00:00", "train": "2026-11-20T09:59:00.500+00:00"}
+    costs = Costs(updates=2, seconds={"rollouts": 6.25, "train": 38.0})
+
+    def run(seconds, measured_at, **arm):
+        score = score_record("chain", "10", benchmarks=("chain",), seconds=seconds, measured_at=measured_at)
+        (found,) = arm_runs(arm_record(curves=curves, costs=costs, **arm), [score])
+        moments = {(m.name, m.step): _moment(m.moment) for m in found.metrics}
+        return _moment(found.begin), _moment(found.end), moments
+
+    begin, end, moments = run(4.5, "2026-11-20T09:59:30+00:00", made_at=made)
+    assert (begin, end) == ("09:57:53.750", "10:05:00.000")
+    assert [moments["training/loss", update] for update in (0, 1)] == ["09:58:41.500", "09:59:00.500"]
+    held_out = [moments["training/held_out_perplexity", update] for update in (0, 2)]
+    assert held_out == ["09:58:22.500", "09:59:00.500"]
+    assert moments["accuracy/chain", 0] == end
+    # Earlier versions recorded no moments of stages.
+    begin, end, moments = run(4.5, None)
+    assert (begin, end) == ("09:59:11.250", "10:05:00.000")
+    assert moments["training/loss", 1] == "09:59:55.500"
+
+
+def _moment(milliseconds):
+    text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.removeprefix("2026-11-20T").removesuffix("+00:00")
+
+
+def test_a_recipe_spans_its_arms_and_says_what_they_came_to(arm_record, score_record):
+    arms = [arm_record(name, seed=seed) for name in ("base", "lightr") for seed in (0, 1)]
+    right = {("base", 0): "1000", ("base", 1): "1000", ("lightr", 0): "1110", ("lightr", 1): "1100"}
+    scores = [
+        score_record("chain", right[arm.arm, arm.seed], arm.arm, seed=arm.seed, benchmarks=("chain",))
+        for arm in arms
+    ]
+    (run,) = recipe_runs(LedgerContents(tuple(arms), tuple(scores), ()))
+    assert run.begin == min(child.begin for child in run.children)
+    assert run.end == max(child.end for child in run.children)
+    told = {metric.name: metric.value for metric in run.metrics}
+    assert told == {
+        "mean/base": 0.25, "mean/lightr": 0.625, "difference/lightr": 0.375,
+        "accuracy/average": 0.625, "accuracy/chain": 0.625, "difference_to_baseline": 0.375,
+    }  # fmt: skip
+    assert (run.closing_tags["lrbench.subject"], run.closing_tags["lrbench.baseline"]) == ("lightr", "base")
+
+
+def test_each_run_leads_to_its_page_of_the_board(arm_record, score_record):
+    arm = arm_record(arm_id="a b&c", recipe="mine")
+    score = score_record("chain", "10", recipe="mine", benchmarks=("chain",), arm_id="a b&c")
+    (recipe,) = recipe_runs(LedgerContents((arm,), (score,), ()))
+    (run,) = recipe.children
+    assert run.tags["lrbench.board"] == "http://127.0.0.1:8501/provenance?arm=a+b%26c"
+    assert recipe.tags["lrbench.board"] == "http://127.0.0.1:8501/?recipe=mine"
+    assert all(found.tags["lrbench.board"] in found.tags["mlflow.note.content"] for found in (run, recipe))
 
 
 def test_each_protocol_of_an_arm_is_a_run_of_its_own(arm_record, score_record):
@@ -298,8 +363,8 @@ def test_every_name_is_documented(arm_record, score_record):
     )  # fmt: skip
     (recipe,) = recipe_runs(LedgerContents((arm,), (score_record("chain", "10", benchmarks=("chain",)),), ()))
     (run,) = recipe.children
-    names = {*run.tags, *run.params, *run.artifacts, *recipe.tags, *recipe.artifacts}
-    names |= {metric.name for metric in run.metrics}
+    names = {*run.tags, *run.params, *run.artifacts, *recipe.closing_tags, *recipe.artifacts}
+    names |= {metric.name for metric in (*run.metrics, *recipe.metrics)}
     undocumented = [name for name in sorted(names) if not any(f"`{form}`" in page for form in _forms(name))]
     assert undocumented == []
 
@@ -313,4 +378,5 @@ def _forms(name):
         yield f"{above}{separator}BENCHMARK"
         if last in ("chain", "average"):
             yield f"{above}{separator}B"
+        yield f"{above}{separator}ARM"
     yield name

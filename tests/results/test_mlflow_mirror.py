@@ -66,7 +66,17 @@ def test_a_first_mirroring_adds_every_arm_under_its_recipe(mirrored):
         ("quickstart", None),
     ]
     assert {run["status"] for run in contents} == {"FINISHED"}
-    assert {run["start"] for run in contents} == {1795168800000}
+    base, lightr, recipe = contents
+    assert [run["end"] for run in contents] == [1795169100000] * 3
+    assert base["start"] > lightr["start"] == recipe["start"] == 1795168743250
+    moments = [moment for *_, moment in lightr["metrics"]["training/loss"]]
+    assert lightr["start"] < moments[0] < moments[600] < moments[-1] < lightr["end"]
+    assert [model["name"] for model in lightr["models"]] == ["quickstart-lightr"]
+    assert lightr["models"][0]["files"] == ["MLmodel"]
+    assert recipe["metrics"] == {
+        "accuracy/chain": [[0, 0.5, recipe["end"]]],
+        "accuracy/vary": [[0, 0.6, recipe["end"]]],
+    }
 
 
 @pytest.mark.slow
@@ -215,8 +225,8 @@ def test_values_are_told_in_batches_and_files_of_a_lost_database_go(
     Ledger(tmp_path / "ledger").append([arm, *score_records({"chain": 50, "vary": 60})])
     assert mirror(tmp_path).sentence == f"MLflow at sqlite:///{tmp_path}/mlflow.db holds 1 arm: 1 added."
     assert is_mirrored(tmp_path)
-    # Parameters; 1200 points of a curve with the other metrics; the closing tags of arm and recipe.
-    assert len(calls) == 5
+    # Parameters; 1200 points of a curve with the other metrics; the recipe's; closing tags of arm and recipe.
+    assert len(calls) == 6
     assert not lost.exists()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import socket
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,8 @@ from lrbench.results.mlflow_place import (
     ledger_state,
     note_mirrored,
 )
-from lrbench.results.mlflow_server import check_servable, server_command, server_environment
+from lrbench.results.mlflow_server import check_servable, opening, server_command, server_environment
+from lrbench.results.mlflow_views import VIEWS
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +99,25 @@ def test_the_server_is_for_this_machine_alone_reports_nothing_and_runs_no_jobs(t
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert "MLFLOW_TRACKING_URI" not in environment
+
+
+def test_it_opens_on_the_table_of_runs_and_has_the_charts_of_all_arms_in_a_second_address(tmp_path):
+    plain = "MLflow will answer at http://127.0.0.1:5007 in some ten seconds; Ctrl-C stops it."
+    assert opening(tmp_path, 5007) == plain
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("CREATE TABLE experiment_tags (experiment_id, key, value)")
+    assert opening(tmp_path, 5007) == plain
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        for name, view in VIEWS.items():
+            database.execute("INSERT INTO experiment_tags VALUES (3, ?, ?)", [name, view])
+            assert json.loads(json.loads(view)["state"])["selectedColumns"][0] == "metrics.`accuracy/average`"
+    runs = (
+        "http://127.0.0.1:5007/#/experiments/3/runs?workflowType=machine_learning&viewStateShareKey=lrbench-"
+    )
+    assert opening(tmp_path, 5007).splitlines() == [
+        f"MLflow will answer at {runs}runs in some ten seconds; Ctrl-C stops it.",
+        f"Charts of all arms: {runs}charts&compareRunsMode=CHART",
+    ]
 
 
 def test_a_password_of_the_store_is_not_in_the_command(port, monkeypatch):

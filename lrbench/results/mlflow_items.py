@@ -1,0 +1,32 @@
+"""Item by item how an arm answered, as a table that MLflow shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from lrbench.results.records import ScoreRecord
+
+ITEMS = "items.json"
+COLUMNS = ("benchmark", "item", "right", "right_exact", "draws_right")
+# What MLflow itself sets beside a table, and looks for one by.
+TAGS = {"mlflow.loggedArtifacts": json.dumps([{"path": ITEMS, "type": "table"}])}
+
+
+def items_table(scores: Iterable[ScoreRecord]) -> bytes:
+    """Which items were answered rightly, as MLflow keeps tables: it shows those of several runs side by side.
+
+    `item` counts from 0 in the benchmark's order; `draws_right` says how many of its draws were right.
+    """
+    rows = [
+        [
+            score.benchmark,
+            position,
+            right == "1",
+            exact == "1",
+            sum(draw[position] == "1" for draw in score.outcomes),
+        ]
+        for score in scores
+        for position, (right, exact) in enumerate(zip(score.paper, score.exact, strict=True))
+    ]
+    return json.dumps({"columns": COLUMNS, "data": rows}, separators=(",", ":")).encode()
