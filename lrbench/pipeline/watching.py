@@ -42,6 +42,8 @@ class Watched:
     units: int
     began: float
     expected: float | None
+    stage: str = ""
+    key: str = ""
     done: int = 0
     note: str = ""
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
@@ -110,9 +112,10 @@ class Watcher(Reporter):
     def begin(self, label: str, units: int) -> Progress:
         """A stage starts to work."""
         with self._lock:
-            key = next((stage.key for stage in self._left if stage.label == label), None)
-            expected = None if self._expected is None or key is None else self._expected.get(key)
-            self._now = Watched(label, units, time.monotonic(), expected)
+            stage = next((stage for stage in self._left if stage.label == label), None)
+            name, key = ("", "") if stage is None else (stage.name, stage.key)
+            expected = None if self._expected is None else self._expected.get(key)
+            self._now = Watched(label, units, time.monotonic(), expected, name, key)
         self.write()
         return _Watched(self, self._reporter.begin(label, units), self._now)
 
@@ -188,6 +191,8 @@ class Watcher(Reporter):
                 self._now.remaining(factor),
                 self._now.note,
                 {name: tuple(points) for name, points in self._now.curves.items()},
+                self._now.stage,
+                self._now.key,
             )
         return replace(
             self._status, seen_at=now(), now=stage, remaining_seconds=self._remaining(factor, stage)

@@ -8,6 +8,7 @@ when the run was killed. Its only answer is one line of JSON at the end.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -16,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from select import select
-from typing import TYPE_CHECKING
 
 from lrbench.errors import LrbenchError
 from lrbench.recipe.secrets import without_secrets
@@ -24,17 +24,18 @@ from lrbench.results.mlflow_place import INSTALLATION, default_tracking_uri, is_
 from lrbench.results.mlflow_store import LOCK, prepare
 from lrbench.store.locks import hold
 
-if TYPE_CHECKING:
-    from lrbench.results.mlflow_mirror import Mirroring
-
 SWITCH = "LRBENCH_MLFLOW"
 OFF = "off"
 
 RECORDED = b"r"
 END = b"e"
+# The run failed or was interrupted: nothing more is mirrored, and what was shown as at work is ended.
+STOP = b"s"
 
 # How long the end of a run waits for what MLflow has not taken yet.
 SECONDS_AT_END = 15.0
+# How long what was shown as at work may take to be ended, where a run is interrupted.
+SECONDS_TO_STOP = 3.0
 # A store that failed is tried again at the next arm, but not while it has most likely not changed.
 SECONDS_BETWEEN_TRIES = 60.0
 # Mirroring takes at most this share of the time between the first arm and the end of a run.
@@ -121,15 +122,22 @@ class BackgroundMirror:
                 answer, _ = self._process.communicate(timeout=SECONDS_AT_END)
                 self._failure = self._read(answer)
         except subprocess.TimeoutExpired:
-            self.stop()
+            self._kill()
             self._failure = f"it did not finish within {SECONDS_AT_END:.0f} s of the run's end"
         except Exception as error:  # the run is done, and its results are safe
-            self.stop()
+            self._kill()
             self._failure = without_secrets(f"{type(error).__name__}: {error}")
         return self._warning()
 
     def stop(self) -> None:
-        """End the process at once; a later mirroring makes anew what it leaves half-made."""
+        """Have the process end within moments; a later mirroring makes anew what it leaves half-made."""
+        if self._process is not None:
+            self._send(STOP)
+            with suppress(subprocess.TimeoutExpired, ValueError):
+                self._process.communicate(timeout=SECONDS_TO_STOP)
+            self._kill()
+
+    def _kill(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -156,11 +164,12 @@ class BackgroundMirror:
         return f"warning: MLflow at {shown} was not brought up to date: {self._failure}. {LATER}"
 
 
-def serve(runs: Path, messages: int) -> str:
+def serve(runs: Path, messages: int, run: int) -> str:
     """Mirror whenever told through the file descriptor `messages`; returns why the last try failed.
 
-    Ends at END or when nobody can write any more, having tried once more for what is missing. The text is
-    empty where nothing is missing.
+    Meanwhile trainings are shown as they work. Ends at END or when nobody can write any more, having tried
+    once more for what is missing, and at STOP at once. `run` is the process that tells. The text is empty
+    where nothing is missing.
     """
     uri = default_tracking_uri(runs)
     failure = ""
@@ -171,42 +180,49 @@ def serve(runs: Path, messages: int) -> str:
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401 - drawing would import it when the run waits for it
     mirror = _Mirror(runs, uri)
-    ended = False
+    ended = waiting = False
     while not ended:
-        ended = _is_ended(messages, mirror.idle_until)
+        due = min(mirror.live.due, mirror.idle_until if waiting else math.inf)
+        received = _received(messages, due - time.monotonic())
+        waiting = waiting or received is not None
+        ended = received is not None and (not received or END in received or STOP in received)
+        if received is not None and STOP in received:
+            break
+        mirror.live.look()
+        if not waiting or (time.monotonic() < mirror.idle_until and not ended):
+            continue
+        waiting = False
         if is_mirrored(runs):
             failure = ""
         elif time.monotonic() - failed_at >= SECONDS_BETWEEN_TRIES:
             failure = mirror.bring_up_to_date()
             if failure:
                 failed_at = time.monotonic()
+    mirror.live.end(run)
     return failure
 
 
-def _is_ended(messages: int, not_before: float) -> bool:
-    """Wait for a message, and then until `not_before` for more, unless it is the end."""
-    received = os.read(messages, 1024)
-    while received and END not in received and (left := not_before - time.monotonic()) > 0:
-        if select([messages], [], [], left)[0]:
-            received = os.read(messages, 1024)
-    return not received or END in received
+def _received(messages: int, seconds: float) -> bytes | None:
+    """What was told within so many seconds, None if nothing; empty once nobody can tell any more."""
+    limit = None if math.isinf(seconds) else max(seconds, 0.0)
+    return os.read(messages, 1024) if select([messages], [], [], limit)[0] else None
 
 
 class _Mirror:
     """The mirror, and until when it rests."""
 
     def __init__(self, runs: Path, uri: str) -> None:
-        self._runs, self._uri = runs, uri
-        self._mirroring: Mirroring | None = None
+        from lrbench.results.mlflow_live import Live
+        from lrbench.results.mlflow_mirror import Mirroring
+
+        self._mirroring = Mirroring(runs, uri)
+        self.live = Live(runs, self._mirroring)
         self.idle_until = 0.0
 
     def bring_up_to_date(self) -> str:
         """Why it failed; empty where it did not."""
-        from lrbench.results.mlflow_mirror import Mirroring
-
         started = time.monotonic()
         try:
-            self._mirroring = self._mirroring or Mirroring(self._runs, self._uri)
             self._mirroring.bring_up_to_date()
         except LrbenchError as error:
             return str(error)
@@ -224,7 +240,7 @@ def main() -> None:
     # Libraries may print; the answer goes where nothing else does.
     answer = os.dup(1)
     os.dup2(2, 1)
-    failure = serve(Path(sys.argv[1]), messages=0)
+    failure = serve(Path(sys.argv[1]), messages=0, run=os.getppid())
     with suppress(OSError):
         os.write(answer, json.dumps({"failure": without_secrets(failure)}).encode() + b"\n")
     # The run waits for this: taking thousands of modules apart would be for nothing.

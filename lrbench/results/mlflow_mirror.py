@@ -10,6 +10,7 @@ import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,7 @@ from lrbench.results.computed import computed_once
 from lrbench.results.ledger import Ledger, LedgerContents
 from lrbench.results.ledger_following import FollowedLedger
 from lrbench.results.mlflow_content import ArmRun, RecipeRun, RunContent, recipe_runs
+from lrbench.results.mlflow_live import KEY, PARENT, end_stale, live_key, live_runs, recipes_at_work
 from lrbench.results.mlflow_models import log_model, models_of
 from lrbench.results.mlflow_place import (
     DIGEST,
@@ -34,17 +36,17 @@ from lrbench.results.mlflow_place import (
     require_mlflow,
 )
 from lrbench.results.mlflow_store import LOCK, connect, empty_run, prepare
+from lrbench.results.mlflow_times import TRAINING
 from lrbench.results.mlflow_views import VIEWS
 from lrbench.store.locks import hold
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 EXPERIMENT = "lrbench"
 # Opens on runs and their charts; MLflow would guess that it is about conversations.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-KEY = "lrbench.key"
-PARENT = "mlflow.parentRunId"
 
 # What one log_batch call may hold.
 PARAMS_PER_BATCH = 100
@@ -134,6 +136,7 @@ class Mirroring:
         self._uri = uri
         self._ledger = FollowedLedger(Ledger(runs / "ledger"))
         self._store: _Store | None = None
+        self._client: tuple[MlflowClient, str, int | None] | None = None
 
     def bring_up_to_date(self) -> tuple[LedgerContents, Counter[str]]:
         """Mirror what is new; returns the ledger's contents, and how many arms' runs came to what.
@@ -146,6 +149,16 @@ class Mirroring:
         except BaseException:
             self._ledger, self._store = FollowedLedger(Ledger(self._runs / "ledger")), None
             raise
+
+    @contextmanager
+    def store(self) -> Iterator[tuple[MlflowClient, str]]:
+        """A client of the store, made where absent, and our experiment; nobody else mirrors meanwhile."""
+        with hold(self._runs / "ledger" / LOCK):
+            prepare(self._uri, self._runs)
+            if self._client is None or self._client[2] != _database(self._uri):
+                client = connect(self._uri)
+                self._client = client, _experiment(client, self._uri, self._runs), _database(self._uri)
+            yield self._client[:2]
 
     def _bring_up_to_date(self) -> tuple[LedgerContents, Counter[str]]:
         try:
@@ -180,7 +193,9 @@ class _Store:
 
     def __init__(self, uri: str, runs: Path) -> None:
         self.client = connect(uri)
-        self.experiment = self._experiment(uri, runs)
+        self.experiment = _experiment(self.client, uri, runs)
+        self._runs_folder = runs
+        self._live: dict[str, Run] = {}
         self.present: dict[str, Run] | None = {
             run.data.tags[KEY]: run for run in self._runs() if KEY in run.data.tags
         }
@@ -195,8 +210,11 @@ class _Store:
 
     def bring_up_to_date(self, recipes: Iterable[RecipeRun]) -> list[str]:
         """See to it that the recipes' runs are as they should be: `added`, `renewed` or `unchanged` each."""
+        self._live = live_runs(self.client, self.experiment)
         outcomes = [outcome for recipe in recipes for outcome in self._recipe(recipe)]
         self.present = None
+        if self._live:
+            end_stale(self.client, self._live.values(), recipes_at_work(self._runs_folder))
         return outcomes
 
     def _recipe(self, recipe: RecipeRun) -> list[str]:
@@ -227,7 +245,7 @@ class _Store:
                 self.client.log_batch(old.info.run_id, tags=_tags({PARENT: parent}))
                 return "renewed"
             self.delete(old)
-        run = self._create(child, {PARENT: parent})
+        run = self._adopted(child, parent) or self._create(child, {PARENT: parent})
         for params in _batches(child.params.items(), PARAMS_PER_BATCH):
             self.client.log_batch(run.info.run_id, params=_params(params))
         self.client.log_inputs(run.info.run_id, datasets=_datasets(child))
@@ -268,6 +286,17 @@ class _Store:
         self.client.set_terminated(run.info.run_id, "FINISHED", content.end)
         self.client.log_batch(run.info.run_id, tags=_tags({**content.closing_tags, DIGEST: content.digest}))
 
+    def _adopted(self, child: ArmRun, parent: str) -> Run | None:
+        """What the arm's training was shown as while it worked, now the arm's run; None where it was not."""
+        live = self._live.pop(live_key(child.arm.stages.get(TRAINING)), None)
+        if live is None:
+            return None
+        more = {KEY: child.key, PARENT: parent}
+        run = self._emptied(live, child, more)
+        self.client.update_run(run.info.run_id, name=child.name)
+        self.client.log_batch(run.info.run_id, tags=_tags(child.tags | more))
+        return run
+
     def _emptied(self, run: Run, content: RunContent, more_tags: dict[str, str]) -> Run:
         """The run without what was measured, to be measured anew; another one where the store keeps all."""
         if not run.data.metrics and run.info.start_time == content.begin:
@@ -284,18 +313,6 @@ class _Store:
             self.client.delete_logged_model(model.model_id)
         self.client.delete_run(run.info.run_id)
 
-    def _experiment(self, uri: str, runs: Path) -> str:
-        found = self.client.get_experiment_by_name(EXPERIMENT)
-        if found is None:
-            location = None if is_server(uri) else artifact_folder(uri, runs).as_uri()
-            return str(self.client.create_experiment(EXPERIMENT, location, tags=EXPERIMENT_TAGS | VIEWS))
-        if found.lifecycle_stage != "active":
-            self.client.restore_experiment(found.experiment_id)
-        for name, value in VIEWS.items():
-            if found.tags.get(name) != value:
-                self.client.set_experiment_tag(found.experiment_id, name, value)
-        return str(found.experiment_id)
-
     def _runs(self) -> Iterator[Run]:
         token = None
         while True:
@@ -304,6 +321,20 @@ class _Store:
             token = page.token
             if not token:
                 return
+
+
+def _experiment(client: MlflowClient, uri: str, runs: Path) -> str:
+    """Our experiment in the store, made where absent, with the views that its pages open on."""
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        location = None if is_server(uri) else artifact_folder(uri, runs).as_uri()
+        return str(client.create_experiment(EXPERIMENT, location, tags=EXPERIMENT_TAGS | VIEWS))
+    if found.lifecycle_stage != "active":
+        client.restore_experiment(found.experiment_id)
+    for name, value in VIEWS.items():
+        if found.tags.get(name) != value:
+            client.set_experiment_tag(found.experiment_id, name, value)
+    return str(found.experiment_id)
 
 
 def _database(uri: str) -> int | None:

@@ -28,7 +28,8 @@ State = Literal["running", "finished", "failed", "stopped"]
 class StageNow:
     """The stage that a process works on: `done` of `units`, for `seconds` so far.
 
-    `curves` holds what it measures while it works, such as the loss of each update: (unit, value).
+    `curves` holds what it measures while it works, such as the loss of each update: (unit, value). `stage`
+    and `key` are the name and key that the store has for it.
     """
 
     label: str
@@ -38,6 +39,8 @@ class StageNow:
     remaining_seconds: float | None = None
     note: str = ""
     curves: dict[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
+    stage: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
