@@ -25,13 +25,18 @@ Value = TypeVar("Value")
 _NOTES = "state.notes"
 _TOKENS, _FORGOTTEN = "state.tokens", "state.forgotten"
 _BEFORE, _WRITTEN = "state.before.", "state.written."
-_CARRIED = "state.carried"
+_CARRIED, _PAGE, _TURNED = "state.carried", "state.page", "state.turned"
 
 
 def begin() -> None:
     """Make room for notes above the page; once per run of the app, before the page."""
     st.session_state[_NOTES] = st.container()
     st.session_state[_TOKENS] = {}
+    context = get_script_run_ctx()
+    page = None if context is None else context.page_script_hash
+    # What a widget of the same key held on another page, Streamlit still says and does not show.
+    st.session_state[_TURNED] = page != st.session_state.get(_PAGE)
+    st.session_state[_PAGE] = page
 
 
 def write(whole: bool) -> None:
@@ -243,7 +248,7 @@ def _seed(key: str, default: Value, parse: Callable[[Sequence[str]], Value]) -> 
         forgotten.discard(key)
         raw = []
     written = st.session_state.get(_WRITTEN + key)
-    fresh = key not in st.session_state
+    fresh = key not in st.session_state or st.session_state.get(_TURNED, False)
     context = get_script_run_ctx()
     went_back = context is not None and context.is_history_navigation
     moved = raw != written and (went_back or raw != st.session_state.get(_BEFORE + key))

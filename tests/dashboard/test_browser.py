@@ -164,13 +164,15 @@ def test_a_row_leads_to_its_comparison(address: str, chromium: Any) -> None:
 
 def test_pages_with_widgets_of_one_name_do_not_disturb_each_other(address: str, chromium: Any) -> None:
     with look(chromium) as view:
-        view.go(f"{address}/?arm=lightr&arm=sft")
+        view.go(f"{address}/?arm=lightr&arm=sft&recipe=quickstart")
         assert view.page.locator(".lr-arm").count() == 2
         for page in ("Provenance", "Compare two", "Leaderboard"):
             view.page.get_by_role("link", name=page, exact=True).click()
             view.settle()
             assert view.page.locator(".stException").count() == 0
             assert "the link asks for" not in view.text
+            # What all pages are about stays chosen, also without a link.
+            assert parse_qs(urlsplit(view.page.url).query)["recipe"] == ["quickstart"]
         assert view.page.locator(".lr-arm").count() == 5
         view.page.locator('.lr-board a[href^="provenance"]').last.click()
         view.page.wait_for_url("**/provenance?*arm=*")
