@@ -2,8 +2,8 @@
 
 `load_recipe(path, overrides)` reads a recipe, `plan(recipe)` says what it takes, `run(recipe)` does it,
 `grade(benchmark=, completion=, gold=)` judges one answer, `compare(first, second)` sets result files of any
-harness against each other. `leaderboard()`, `scores()`, `items()`, `rollouts()`, `steps()` and `curves()`
-give what was recorded as Arrow tables.
+harness against each other. `LineReporter()` prints how a run goes. `leaderboard()`, `scores()`, `items()`,
+`rollouts()`, `steps()` and `curves()` give what was recorded as Arrow tables.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ for _name, _value in {
 
 if TYPE_CHECKING:
     from lrbench.api import (
+        LineReporter,
         compare,
         curves,
         grade,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "LineReporter",
     "__version__",
     "compare",
     "curves",

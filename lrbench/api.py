@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.grading import grade
+from lrbench.pipeline.lines import LineReporter
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.pipeline.progress import Reporter
 from lrbench.pipeline.run import RunReport, run_recipe
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 __all__ = [
+    "LineReporter",
     "compare",
     "curves",
     "grade",
@@ -63,7 +65,8 @@ def run(
 ) -> RunReport:
     """Make and measure every arm of a recipe, given as such, as its file or as its fields.
 
-    `on` is where: `ray` or `ray=ADDRESS`. See `lrbench.pipeline.run.run_recipe`.
+    `reporter` is told how the work goes; `LineReporter()` prints a line of it every few seconds. `on` is
+    where: `ray` or `ray=ADDRESS`. See `lrbench.pipeline.run.run_recipe`.
 
     What could not be done for some arms, seeds or points is in the report's `failures`, and logged as
     warnings; running again tries it once more. An exception says why nothing more could be done at all.
@@ -131,6 +134,6 @@ def _folder(runs: Path | str | None) -> Path:
 def compare(*files: Path | str, metric: str | None = None) -> FilesCompared:
     """Compare the systems in result files or folders with the first of them.
 
-    See `lrbench.results.foreign.comparing.compare_files`; `contrast_words` there puts the answer into words.
+    See `lrbench.results.foreign.comparing.compare_files`; `contrast_words` beside it puts it into words.
     """
     return compare_files(map(str, files), metric)

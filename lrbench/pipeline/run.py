@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 
 from lrbench.pipeline.estimating.measuring import Measuring
@@ -29,6 +30,7 @@ from lrbench.pipeline.workers import working_beside
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_background import mirrored
+from lrbench.results.text import shown
 from lrbench.store.store import Store
 
 
@@ -46,6 +48,18 @@ class RunReport:
     new_records: int
     score_ids: frozenset[tuple[str, ...]] = frozenset()
     failures: tuple[Failure, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: what was done in a line, and every failure with the arms it concerns."""
+        done = (
+            f"{self.worked} stages were made, {self.cached} were finished before; {len(self.arm_ids)} arms, "
+            f"{len(self.score_ids)} scores, {self.new_records} new records in the ledger."
+        )
+        failed = "".join(
+            f"<li>{escape(shown(', '.join(failure.arms)))}: <code>{escape(shown(failure.reason))}</code></li>"
+            for failure in self.failures
+        )
+        return f"<p>{done}</p>" + (f"<p>Not done:</p><ul>{failed}</ul>" if failed else "")
 
 
 def run_recipe(
