@@ -6,6 +6,8 @@ the work ended otherwise it ends as killed, and the next attempt at the same sta
 
 from __future__ import annotations
 
+import os
+import platform
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -80,7 +82,21 @@ def recipes_at_work(runs: Path, but: int | None = None) -> set[str]:
         and not status.worker
         and not status.is_silent(now())
         and status.process != but
+        and not _is_gone(status)
     }
+
+
+def _is_gone(status: RunStatus) -> bool:
+    """Whether it was a process of this machine that is no more, before its silence says so."""
+    if status.machine != platform.node():
+        return False
+    try:
+        os.kill(status.process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 class Live:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -110,11 +111,12 @@ def test_a_training_at_work_grows_becomes_its_arm_and_equals_a_rebuilt_one(
 @pytest.mark.slow
 def test_a_killed_training_ends_as_killed_and_the_next_attempt_goes_on_with_it(tmp_path):
     live = Live(tmp_path, Mirroring(tmp_path, default_tracking_uri(tmp_path)))
-    # Another process is at work on the recipe.
-    look(tmp_path, live, status(2), status(2, process=8, now=None))
+    # Another process is at work on the recipe; one of this machine says so and is no more.
+    gone = status(2, process=2**22 + 1, machine=platform.node(), now=None)
+    look(tmp_path, live, status(2), status(2, process=8, now=None), gone)
     live.end(PROCESS)
     assert run_of(tmp_path, LABEL).info.status == "RUNNING"
-    look(tmp_path, live, status(2))
+    look(tmp_path, live, status(2), gone)
     live.end(PROCESS)
     assert {run_of(tmp_path, one).info.status for one in (LABEL, "quickstart")} == {"KILLED"}
     look(tmp_path, live, status(3))
