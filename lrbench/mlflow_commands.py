@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lrbench.options import RUNS, Runs
-from lrbench.output import tell
+from lrbench.output import tell, tell_own
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,6 +45,6 @@ def mlflow(
     from lrbench.results.mlflow_server import check_servable, opening, serve
 
     check_servable(runs, port)
-    tell(opening(runs, port))
+    tell_own(opening(runs, port))
     sys.stdout.flush()
     serve(runs, port)

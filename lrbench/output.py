@@ -54,6 +54,11 @@ def tell(message: str, nl: bool = True) -> None:
     typer.echo(shown(message), nl=nl)
 
 
+def tell_own(message: str) -> None:
+    """Write what this program made by itself, so that the addresses in it stay whole: nothing of a user's."""
+    typer.echo(message)
+
+
 def end_output() -> None:
     """Write what is still in buffers. Raises `OutputError` where that cannot be."""
     if sys.stdout is not None:

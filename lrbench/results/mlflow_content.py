@@ -32,7 +32,7 @@ from lrbench.results.variations import PLAIN, Variation, variations
 from lrbench.store.keys import stable_hash
 
 # Raised whenever what is mirrored changes, so that older runs are made anew.
-VERSION = 6
+VERSION = 7
 
 # MLflow cuts longer values silently (3.17: param values 6000, tag values 8000, names 250 characters) and
 # refuses longer names and digests of data sets (500 and 36).

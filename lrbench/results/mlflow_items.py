@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from lrbench.results.records import ScoreRecord
 
 ITEMS = "items.json"
-COLUMNS = ("benchmark", "item", "right", "right_exact", "draws_right")
+# The page opens on the first column against the second.
+COLUMNS = ("item", "right", "right_exact", "draws_right", "benchmark")
 # What MLflow itself sets beside a table, and looks for one by.
 TAGS = {"mlflow.loggedArtifacts": json.dumps([{"path": ITEMS, "type": "table"}])}
 
@@ -16,15 +17,15 @@ TAGS = {"mlflow.loggedArtifacts": json.dumps([{"path": ITEMS, "type": "table"}])
 def items_table(scores: Iterable[ScoreRecord]) -> bytes:
     """Which items were answered rightly, as MLflow keeps tables: it shows those of several runs side by side.
 
-    `item` counts from 0 in the benchmark's order; `draws_right` says how many of its draws were right.
+    An item is called by its benchmark and its place in it, from 0; `draws_right` says how many draws were right.
     """
     rows = [
         [
-            score.benchmark,
-            position,
+            f"{score.benchmark} {position}",
             right == "1",
             exact == "1",
             sum(draw[position] == "1" for draw in score.outcomes),
+            score.benchmark,
         ]
         for score in scores
         for position, (right, exact) in enumerate(zip(score.paper, score.exact, strict=True))

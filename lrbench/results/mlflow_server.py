@@ -91,7 +91,7 @@ def opening(runs: Path, port: int) -> str:
     if experiment is None:
         return f"MLflow will answer at {server} {waiting}"
     table, charts = pages(server, experiment)
-    return f"MLflow will answer at {table} {waiting}\nCharts of all arms: {charts}"
+    return f"MLflow will answer at {server} {waiting}\nRuns:   {table}\nCharts: {charts}"
 
 
 def _experiment_with_views(file: Path) -> str | None:

@@ -37,7 +37,7 @@ VIEWS = {
     f"{SHARED}{RUNS}": _view("lrbench: recipes and their arms", orderByKey="attributes.start_time"),
     f"{SHARED}{CHARTS}": _view(
         "lrbench: all arms by accuracy",
-        searchFilter="tags.`lrbench.kind` = 'arm'",
+        searchFilter="tags.`lrbench.kind` != 'recipe'",
         orderByKey=f"metrics.`accuracy/{AVERAGE}`",
         runsHiddenMode="FIRST_20_RUNS",
     ),

@@ -157,9 +157,10 @@ def test_files_hold_the_recipe_the_environment_the_records_and_the_figures(conte
         "ledger/scores.jsonl", "items.json", "plots/loss.png", "plots/kl_histogram.png",
     }  # fmt: skip
     table = json.loads(run.artifacts["items.json"])
-    assert table["columns"] == ["benchmark", "item", "right", "right_exact", "draws_right"]
+    assert table["columns"] == ["item", "right", "right_exact", "draws_right", "benchmark"]
     assert table["data"][2:5] == [
-        ["chain", 2, False, False, 0], ["chain", 3, False, False, 0], ["vary", 0, True, True, 1],
+        ["chain 2", False, False, 0, "chain"], ["chain 3", False, False, 0, "chain"],
+        ["vary 0", True, True, 1, "vary"],
     ]  # fmt: skip
     assert json.loads(run.tags["mlflow.loggedArtifacts"]) == [{"path": "items.json", "type": "table"}]
     assert run.artifacts["recipe.yaml"] == b"name: quickstart\nseed: 0\n"

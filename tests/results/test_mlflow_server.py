@@ -115,8 +115,9 @@ def test_it_opens_on_the_table_of_runs_and_has_the_charts_of_all_arms_in_a_secon
         "http://127.0.0.1:5007/#/experiments/3/runs?workflowType=machine_learning&viewStateShareKey=lrbench-"
     )
     assert opening(tmp_path, 5007).splitlines() == [
-        f"MLflow will answer at {runs}runs in some ten seconds; Ctrl-C stops it.",
-        f"Charts of all arms: {runs}charts&compareRunsMode=CHART",
+        plain,
+        f"Runs:   {runs}runs",
+        f"Charts: {runs}charts&compareRunsMode=CHART",
     ]
 
 
