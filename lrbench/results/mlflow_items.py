@@ -17,7 +17,7 @@ TAGS = {"mlflow.loggedArtifacts": json.dumps([{"path": ITEMS, "type": "table"}])
 def items_table(scores: Iterable[ScoreRecord]) -> bytes:
     """Which items were answered rightly, as MLflow keeps tables: it shows those of several runs side by side.
 
-    An item is called by its benchmark and its place in it, from 0; `draws_right` says how many draws were right.
+    An item is called by its benchmark and its place there, from 0; `draws_right` counts the right draws.
     """
     rows = [
         [
