@@ -150,8 +150,11 @@ def show(client: MlflowClient, experiment: str, training: LiveTraining) -> None:
         )
     elif run.info.status != "RUNNING":
         client.update_run(run.info.run_id, status="RUNNING")
-    known = [point.step for point in client.get_metric_history(run.info.run_id, LOSS)]
-    new = [point for point in training.losses if point[0] > max(known, default=-1)]
+    known = client.get_metric_history(run.info.run_id, LOSS)
+    last = max((point.step for point in known), default=-1)
+    # What counted as spread evenly may have been measured a little later: curves never go back in time.
+    latest = max((point.timestamp for point in known), default=0)
+    new = [(update, loss, max(at, latest)) for update, loss, at in training.losses if update > last]
     if new:
         client.log_batch(run.info.run_id, metrics=_metrics(new))
 
