@@ -7,6 +7,7 @@ that the reference cannot find end it with a message.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -55,6 +56,8 @@ def lay_out(source: Path) -> None:
         text = page.read_text(encoding="utf-8")
         for name, file in ELSEWHERE.items():
             text = text.replace(f"]({file})", f"]({name}.md)")
+        # A link that is called by its file is called by its title here.
+        text = re.sub(r"\[[a-z_]+\.md\]\((?=[a-z_]+\.md[)#])", "[](", text)
         page.write_text(text, encoding="utf-8")
     for name, text in written(source).items():
         (source / f"{name}.md").write_text(text, encoding="utf-8")

@@ -119,7 +119,7 @@ def commands() -> str:
 def api() -> str:
     """What Sphinx makes of docstrings, in the order of `API`."""
     used = "[From Python](python.md) shows how these are used. Other modules may change with any version."
-    parts = ["# Python", used]
+    parts = ["# Functions and classes", used]
     for heading, modules in API.items():
         parts.append(f"## {heading}")
         for module, names in modules.items():

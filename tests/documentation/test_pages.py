@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pygments.lexers import get_lexer_by_name
 
 from tests.commands import ROOT
-from tests.documentation.pages import DOCS, PAGES, anchors, links, name_of
+from tests.documentation.pages import DOCS, PAGES, anchors, blocks, links, name_of
 
 NAVIGATION = ROOT / ".make" / "site" / "navigation.yaml"
 # Made when the site is built, the notebook and the page of the real pair from files that lie elsewhere.
@@ -32,6 +33,11 @@ def test_every_link_and_anchor_leads_somewhere(page: Path) -> None:
         assert target.exists(), link
         assert target.is_relative_to(ROOT.resolve()), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_the_site_knows_how_to_colour_every_block() -> None:
+    named = {block.language for page in DOCS.glob("*.md") for block in blocks(page)}
+    assert all(get_lexer_by_name(language) for language in named - {""})
 
 
 def test_a_link_that_leads_nowhere_is_seen(tmp_path: Path) -> None:

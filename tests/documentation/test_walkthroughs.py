@@ -1,4 +1,4 @@
-"""The tutorial and the how-to on own data are typed from the first command to the last, on small sizes."""
+"""The tutorial and the how-tos on own data and gates are typed from first to last, on small sizes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def type_all(page: str, folder: Path, runs: Path) -> dict[str, str]:
     text = (DOCS / page).read_text(encoding="utf-8")
     said: dict[str, str] = {}
     for block in blocks(DOCS / page):
-        if block.language in ("json", "yaml"):
-            named = re.findall(r"`([a-z]+\.(?:jsonl|yaml))`", text[: text.index(block.text)])
+        if block.language in ("json", "yaml", "text"):
+            named = re.findall(r"`([a-z]+\.(?:jsonl|yaml|csv))`", text[: text.index(block.text)])
             (folder / named[-1]).write_text(block.text, encoding="utf-8")
             continue
         for line in typed(block) if block.text.startswith("$ ") else []:
@@ -64,6 +64,16 @@ def test_the_tutorial_does_what_it_says(quickstart_runs: Path, tmp_path: Path) -
     assert "divergence.beta" in said["lrbench diff quickstart/lightr stricter/lightr"]
     assert "of 2 claims" in said["lrbench gate mine.yaml"]
     assert (tmp_path / "work" / "site" / "index.html").exists()
+
+
+@pytest.mark.slow
+def test_the_gate_does_what_it_says(tmp_path: Path) -> None:
+    said = type_all("gate.md", tmp_path, tmp_path / "runs")
+    assert "tuned against base" in said["lrbench compare base.csv tuned.csv"]
+    (gated,) = (text for line, text in said.items() if line.startswith("lrbench gate"))
+    assert "inconclusive: of 1 claim, 1 not decided" in gated
+    assert "items would decide it" in gated
+    assert (tmp_path / "gate.md").read_text()
 
 
 @pytest.mark.slow
