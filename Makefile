@@ -114,4 +114,5 @@ lock: environment ## Resolve the locks anew; what stands in several has one vers
 
 .PHONY: clean
 clean: ## Remove the environments and caches; results in runs/ stay
-	@rm -rf .venv .venv.lock .venv-vllm .venv-vllm.lock .venv-docs .venv-docs.lock site .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	@rm -rf .venv .venv.lock .venv-vllm .venv-vllm.lock .venv-docs .venv-docs.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	@[ ! -e site/searchindex.js ] || rm -rf site

@@ -14,11 +14,11 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from sphinx.cmd.build import build_main
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(HERE))
+# What a folder holds that was written by this: `lrbench export-site` may have written another one.
+OURS = "searchindex.js"
 # Pages link to files of this folder too, which the site then holds as they are.
 BESIDE = "recipes"
 # Pages that lie elsewhere or are no Markdown: their name in the site, and how other pages link to them.
@@ -27,6 +27,11 @@ ELSEWHERE = {"real_pair_run": "../experiments/real_pair/README.md", "notebook": 
 
 def main(folder: Path) -> int:
     """Write the site into `folder`, in place of the one that is there; the exit code is Sphinx's."""
+    if folder.exists() and not (folder / OURS).exists():
+        print(f"{folder} holds something else than this documentation; move it away first", file=sys.stderr)
+        return 2
+    from sphinx.cmd.build import build_main
+
     with tempfile.TemporaryDirectory() as temporary:
         source, made = Path(temporary, "docs"), Path(temporary, "site")
         lay_out(source)

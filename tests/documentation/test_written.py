@@ -1,21 +1,32 @@
-"""The site's pages that are written when it is built say all that there is to say."""
+"""The site's pages that are written when it is built say all that there is, and nothing else is replaced."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 from lrbench.cli import app
 from lrbench.recipe.fields import leaf_paths
 from tests.commands import ROOT
 from tests.documentation.pages import DOCS
 
-SPEC = importlib.util.spec_from_file_location("written", ROOT / ".make" / "site" / "written.py")
-assert SPEC is not None
-assert SPEC.loader is not None
-written = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(written)
+
+def module_of_site(name: str) -> ModuleType:
+    """A file of .make/site, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / ".make" / "site" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+written = module_of_site("written")
 
 
 def test_every_field_has_a_row_with_what_it_may_be() -> None:
@@ -50,3 +61,10 @@ def test_what_is_meant_for_users_is_there() -> None:
 
     named = {name for modules in written.API.values() for name in modules.get("lrbench", [])}
     assert named == set(lrbench.__all__) - {"__version__"}
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "index.html").write_text("results")
+    assert module_of_site("build").main(tmp_path) == 2
+    assert "holds something else than this documentation; move it away first" in capsys.readouterr().err
+    assert (tmp_path / "index.html").read_text() == "results"
