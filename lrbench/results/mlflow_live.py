@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,6 +163,11 @@ def live_runs(client: MlflowClient, experiment: str) -> dict[str, Run]:
     """The runs of trainings that are not recorded, by their keys."""
     found = client.search_runs([experiment], f"tags.`{KIND}` = '{AT_WORK}'", max_results=MOST_RUNS)
     return {run.data.tags.get(KEY, ""): run for run in found}
+
+
+def is_training_of(run: Run, recipes: Collection[str]) -> bool:
+    """Whether the run is of a training, for one of these recipes, that nothing was recorded of."""
+    return run.data.tags.get(KIND) == AT_WORK and run.data.tags.get(OF_RECIPE) in recipes
 
 
 def end_stale(client: MlflowClient, found: Iterable[Run], at_work: set[str]) -> None:

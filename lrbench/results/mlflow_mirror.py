@@ -22,7 +22,15 @@ from lrbench.results.computed import computed_once
 from lrbench.results.ledger import Ledger, LedgerContents
 from lrbench.results.ledger_following import FollowedLedger
 from lrbench.results.mlflow_content import ArmRun, RecipeRun, RunContent, recipe_runs
-from lrbench.results.mlflow_live import KEY, PARENT, end_stale, live_key, live_runs, recipes_at_work
+from lrbench.results.mlflow_live import (
+    KEY,
+    PARENT,
+    end_stale,
+    is_training_of,
+    live_key,
+    live_runs,
+    recipes_at_work,
+)
 from lrbench.results.mlflow_models import log_model, models_of
 from lrbench.results.mlflow_place import (
     DIGEST,
@@ -115,7 +123,7 @@ def forget(runs: Path, arm_ids: Collection[str], recipes: Collection[str]) -> in
             found = [
                 run
                 for key, run in (store.present or {}).items()
-                if key in unwanted or key.partition("/")[0] in arm_ids
+                if key in unwanted or key.partition("/")[0] in arm_ids or is_training_of(run, recipes)
             ]
             for run in found:
                 store.delete(run)

@@ -54,7 +54,7 @@ class Told(Silent):
 
 
 def stage(label: str) -> Any:
-    return SimpleNamespace(key=label, label=label, parts=1)
+    return SimpleNamespace(name="train", key=label, label=label, parts=1)
 
 
 def watcher_of(tmp_path: Path, reporter: Silent, **settings: Any) -> Watcher:
@@ -74,6 +74,7 @@ def test_a_run_says_where_it_stands_and_how_its_losses_look(
     assert 0 < last.finished < last.stages
     assert last.now is not None
     assert last.now.label.startswith("adapter of lightr")
+    assert (last.now.stage, len(last.now.key)) == ("train", 64)
     # Written down right after it was told, so the file is one update behind.
     assert [update for update, _ in last.now.curves["loss"]] == list(range(1, last.now.units))
     assert re.fullmatch(r"loss \d\.\d{3}", last.now.note)

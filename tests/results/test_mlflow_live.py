@@ -11,7 +11,7 @@ import pytest
 
 from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow_live import Live, trainings
-from lrbench.results.mlflow_mirror import Mirroring, mirror
+from lrbench.results.mlflow_mirror import Mirroring, forget, mirror
 from lrbench.results.mlflow_place import default_tracking_uri
 from lrbench.results.run_status import FOLDER, STATUS, RunStatus, StageNow, now
 from tests.results.mlflow_contents import contents_of
@@ -124,6 +124,7 @@ def test_a_killed_training_ends_as_killed_and_the_next_attempt_goes_on_with_it(t
     look(tmp_path, live, status(3))
     run = run_of(tmp_path, LABEL)
     assert (run.info.status, run.data.metrics) == ("RUNNING", {"training/loss": 1 / 3})
+    assert (forget(tmp_path, (), {"another"}), forget(tmp_path, (), {"quickstart"})) == (0, 2)
 
 
 def test_a_store_that_cannot_be_used_is_let_be_for_a_while(tmp_path):
