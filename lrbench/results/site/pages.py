@@ -13,7 +13,6 @@ from typing import Any
 from markupsafe import Markup
 
 from lrbench.results.layout import Cells, Script
-from lrbench.results.text import plain
 from lrbench.results.web.text import name_html, text_html
 
 INDEX, NUMBERS = "index.html", "numbers.csv"
@@ -90,7 +89,6 @@ def _environment() -> Any:
     )
     environment.filters["name"] = lambda text, longest=LONGEST_NAME: Markup(name_html(str(text), longest))
     environment.filters["text"] = lambda text: Markup(text_html(str(text)))
-    environment.filters["plain"] = plain
     return environment
 
 
