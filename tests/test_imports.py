@@ -137,12 +137,14 @@ def test_no_model_is_loaded_to_show_results(tmp_path: Path) -> None:
     code = f"""
 import os, sys
 from pathlib import Path
+from tests.dashboard.conftest import APP, FRAMED
 from tests.dashboard.made_up import write_runs
 from streamlit.testing.v1 import AppTest
 write_runs(Path({str(tmp_path)!r}))
-for page in ("leaderboard", "compare", "microscope", "cost", "provenance"):
-    app = AppTest.from_file("dashboard/lrbench_dashboard/app.py", default_timeout=60).run()
-    app = app if page == "leaderboard" else app.switch_page(f"pages/{{page}}.py").run()
+AppTest.from_file(str(APP), default_timeout=60).run()
+for page in ("compare", "microscope", "cost", "provenance", "sweep"):
+    framed = FRAMED.format(page=str(APP.parent / "pages" / f"{{page}}.py"))
+    app = AppTest.from_string(framed, default_timeout=60).run()
     assert not app.exception, (page, app.exception)
 print(*[name for name in ("torch", "transformers", "mlflow", "lm_eval") if name in sys.modules])
 """
