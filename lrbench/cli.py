@@ -128,8 +128,9 @@ def worker(recipe: RecipePath, overrides: Overrides = None, runs: Runs = RUNS) -
             report = work_from_anywhere(loaded, runs, reporter)
     except (KeyboardInterrupt, OutputError) as stop:
         raise _stopped(stop, runs, again) from None
+    parts = f", and parts of others {report.helped} times" if report.helped else ""
     console.print(
-        f"Made {report.worked} of {report.stages} stages here; nothing is left to make. "
+        f"Made {report.worked} of {report.stages} stages here{parts}; nothing is left to make. "
         f"`{shlex.join(['lrbench', 'run', *words])}` records and shows the results."
     )
     _tell_failures(report.failures, again)

@@ -19,9 +19,9 @@ class Following:
     Where others work beside it, it takes one stage at a time, so that they have some too.
     """
 
-    def __init__(self, store: Store, is_alone: bool) -> None:
+    def __init__(self, store: Store, is_alone: Callable[[], bool]) -> None:
         self._store = store
-        self._most = None if is_alone else 1
+        self._is_alone = is_alone
         self._taken: dict[str, ExitStack] = {}
 
     def __bool__(self) -> bool:
@@ -37,7 +37,7 @@ class Following:
         for other in others:
             if other.key in self._taken or not other.follows(stage) or not can_be_made(other):
                 continue
-            if self._most is not None and len(self._taken) >= self._most:
+            if self._taken and not self._is_alone():
                 return
             # What is wrong with the store is told when its turn has come.
             with suppress(LrbenchError), ExitStack() as stack:
@@ -51,6 +51,11 @@ class Following:
     def lock(self, stage: Stage) -> AbstractContextManager[object]:
         """The stage's lock, as it was taken or as `Store.lock` gives it now."""
         return self._taken.pop(stage.key, None) or self._store.lock(stage.name, stage.key)
+
+    def forget(self, key: str) -> None:
+        """Let go of one stage, where it was taken and is not made."""
+        if key in self._taken:
+            self._taken.pop(key).close()
 
     def let_go(self) -> None:
         """Leave all that was taken to whoever comes first."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+# How the end of a stage is noted that another process goes on with.
+PART = "a part of it"
+
 
 class Progress(Protocol):
     """What a stage may report while it works."""

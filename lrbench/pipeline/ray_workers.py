@@ -214,8 +214,8 @@ def working_on_ray(
     """Workers on `cluster` that make the stages of `recipe` while the block records them; they end with it.
 
     `note` is what this process has left in the runs folder. There are no more workers than can have one of
-    the `waiting` stages each. Raises `UserError` where the cluster, or one of its machines, does not allow
-    the work, and `RunError` where none can be started.
+    the `waiting` parts of stages each. Raises `UserError` where the cluster, or one of its machines, does
+    not allow the work, and `RunError` where none can be started.
     """
     runs = note.parent.parent.resolve()
     order = Order(runs, note.resolve(), Path.cwd(), environment())

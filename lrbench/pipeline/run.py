@@ -23,7 +23,7 @@ from lrbench.pipeline.recording import arm_record, recipe_record, score_records
 from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.requirements import fetched_plan
 from lrbench.pipeline.runner import Runner, Workspaces
-from lrbench.pipeline.sharing import announced
+from lrbench.pipeline.sharing import announced, at_work
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.watching import Watcher, place_of, watched
 from lrbench.pipeline.workers import working_beside
@@ -93,14 +93,18 @@ def run_recipe(
     with (
         announced(runs, recipe.name) as note,
         watched(watcher, runs),
-        _helpers(recipe, runs, len(waiting), cluster, note, reporter) as helpers,
+        _helpers(recipe, runs, sum(stage.parts for stage in waiting), cluster, note, reporter) as helpers,
     ):
         workspaces = Workspaces(plan, None if cluster is None else alone(recipe).runtime)
         work = bool(waiting)
         failed: dict[str, Cause] = {}
         if not helpers.is_elsewhere:
             work, failed = preflight(plan, store, workspaces.of)
-        is_alone = recipe.runtime.workers == 1
+
+        def is_alone() -> bool:
+            others = [name for _, name in at_work(runs) if name == recipe.name]
+            return recipe.runtime.workers == 1 and len(others) <= 1
+
         runner = Runner(
             store, workspaces, watcher, {stage.key for stage in waiting}, failed, helpers, is_alone
         )
@@ -134,7 +138,7 @@ def run_recipe(
 def _helpers(
     recipe: Recipe, runs: Path, waiting: int, cluster: Cluster | None, note: Path, reporter: Reporter
 ) -> AbstractContextManager[Helpers]:
-    """The processes that make some or all of the `waiting` stages while the block works."""
+    """The processes that make some or all of the `waiting` parts of stages while the block works."""
     if cluster is None:
         return working_beside(recipe, runs, waiting)
     return working_on_ray(cluster, recipe, note, waiting, reporter.say) if waiting else nullcontext(NOBODY)

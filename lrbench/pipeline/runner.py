@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from lrbench.errors import LrbenchError, NothingKeptError, RunError
+from lrbench.errors import LrbenchError, NothingKeptError, RunError, first_line
 from lrbench.pipeline.canary import PromptCanary
 from lrbench.pipeline.environment import environment
 from lrbench.pipeline.failures import Cause, Failure, ends_run, words_of
 from lrbench.pipeline.following import Following
 from lrbench.pipeline.helpers import NOBODY, Helpers
 from lrbench.pipeline.plan import ArmPlan, Plan
-from lrbench.pipeline.progress import Reporter
+from lrbench.pipeline.progress import PART, Reporter
 from lrbench.pipeline.stages.base import EARLIER, Stage
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Runtime
@@ -58,6 +58,11 @@ class Workspaces:
         if self._current is not None:
             self._current.answering.close()
 
+    def forget_prompts(self, key: str) -> None:
+        """Have nothing more written ahead for a stage."""
+        if self._current is not None:
+            self._current.answering.forget(key)
+
     def forget(self) -> None:
         """Let go of the models held: a stage that failed may have left its adapter on one."""
         self.stop_answering()
@@ -75,7 +80,7 @@ class Runner:
         waiting: Collection[str],
         failed: dict[str, Cause],
         helpers: Helpers = NOBODY,
-        is_alone: bool = True,
+        is_alone: Callable[[], bool] = lambda: True,
     ) -> None:
         """`waiting` has the keys of what is not finished yet; `failed` says what cannot be, and grows.
 
@@ -92,6 +97,7 @@ class Runner:
         self.artifacts: dict[str, Artifact] = {}
         self.canaries: dict[str, PromptCanary] = defaultdict(PromptCanary)
         self.worked = 0
+        self.helped = 0
         self._following = Following(store, is_alone)
         self._told: set[str] = set()
         # Stages of which this process could not make a part.
@@ -145,7 +151,11 @@ class Runner:
                 continue
             worked = self.worked
             try:
-                if not self._finish(stage, arm):
+                if self._finish(stage, arm):
+                    # What was taken ahead may have been found finished.
+                    self._following.forget(stage.key)
+                    self.workspaces.forget_prompts(stage.key)
+                else:
                     held[stage.key] = stage, arm
                     is_settled = False
             except Exception as error:
@@ -169,27 +179,29 @@ class Runner:
         """Make shards of a stage that another process makes; whether there were any left to make."""
         if stage.key in self._unable:
             return False
-        keys = {name: needed.key for name, needed in stage.inputs.items()}
-        helping = self.store.help(stage.name, stage.version, stage.key, stage.identity, keys)
-        # What was written for an earlier version is graded again within moments.
-        if helping is None or any(self.store.exists(stage.name, key) for key in stage.earlier_keys):
-            return False
+        helping = None
         try:
-            if not stage.take_part(helping):
+            keys = {name: needed.key for name, needed in stage.inputs.items()}
+            helping = self.store.help(stage.name, stage.version, stage.key, stage.identity, keys)
+            # What was written for an earlier version is graded again within moments.
+            is_graded = any(self.store.exists(stage.name, key) for key in stage.earlier_keys)
+            if helping is None or is_graded or not stage.take_part(helping):
                 return False
             workspace = self.workspaces.of(arm)
             workspace.answering.follow = lambda: iter(())
             label, started = f"part of {stage.label}", time.monotonic()
             progress = self.reporter.begin(label, stage.size)
             stage.help(helping, self._inputs(stage), workspace, progress)
-            self.reporter.end(label, time.monotonic() - started)
+            self.reporter.end(label, time.monotonic() - started, PART)
+            self.helped += 1
         except Exception as error:
             # Whoever makes the stage meets it too, and tells it as the stage's.
             self._unable.add(stage.key)
             self.workspaces.forget()
-            logger.info("could not help with %s: %s", stage.label, error)
+            logger.warning("could not help with %s: %s", stage.label, first_line(error))
         finally:
-            helping.let_go()
+            if helping is not None:
+                helping.let_go()
         return True
 
     def _inputs(self, stage: Stage) -> dict[str, Artifact]:
@@ -248,7 +260,10 @@ class Runner:
         if earlier is not None:
             inputs[EARLIER] = earlier
         canary = self.canaries[arm.expert.identity].before(stage, workspace)
-        draft = self.store.draft(stage.name, stage.version, stage.key, stage.identity, keys)
+        # Answers to what was announced are on the way.
+        draft = self.store.draft(
+            stage.name, stage.version, stage.key, stage.identity, keys, is_shared=not is_ahead
+        )
         progress = self.reporter.begin(stage.label, stage.size)
         # Of stages in one queue what was computed is told of all together.
         padding = workspace.engines.padding if is_ahead else workspace.engines.count_padding()

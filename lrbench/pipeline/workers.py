@@ -25,7 +25,7 @@ from lrbench.pipeline.estimating.devices import visible_gpus
 from lrbench.pipeline.failures import Cause, Failure, gathered
 from lrbench.pipeline.plan import Plan, plan_recipe
 from lrbench.pipeline.preflight import preflight
-from lrbench.pipeline.progress import Reporter, Silent
+from lrbench.pipeline.progress import PART, Reporter, Silent
 from lrbench.pipeline.requirements import fetched_plan
 from lrbench.pipeline.runner import Runner, Workspaces
 from lrbench.pipeline.sharing import announced, check_locks
@@ -128,8 +128,8 @@ class WorkersHere:
 def working_beside(recipe: Recipe, runs: Path, waiting: int) -> Iterator[WorkersHere]:
     """The recipe's workers but this process, while the block works too; they are ended with it.
 
-    There are no more than can have one of the `waiting` stages each. Raises `RunError` where a process cannot
-    be started.
+    There are no more than can have one of the `waiting` parts of stages each. Raises `RunError` where a
+    process cannot be started.
     """
     workers: list[Worker] = []
     try:
@@ -166,15 +166,20 @@ class _Counted(Silent):
         self._told = told
 
     def end(self, label: str, seconds: float, note: str = "") -> None:
-        """Tell of one more."""
-        self._told.write(b".")
+        """Tell of one more; a part of one is none."""
+        if note != PART:
+            self._told.write(b".")
 
 
 @dataclass(frozen=True)
 class WorkReport:
-    """What a worker made: stages of its own, out of all; `failures` say what could not be done, by reason."""
+    """What a worker made: stages of its own, out of all; `failures` say what could not be done, by reason.
+
+    `helped` is how often it made parts of a stage that another process made.
+    """
 
     worked: int
+    helped: int
     stages: int
     failures: tuple[Failure, ...]
 
@@ -200,7 +205,7 @@ def settled(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> Runner:
     place, name = place_of(runs, plan.recipe.name), plan.recipe.name
     watcher = Watcher(reporter, place, name, waiting, len(plan.stages), is_worker=True)
     with watched(watcher, runs):
-        runner = Runner(store, workspaces, watcher, frozenset(), failed, is_alone=False)
+        runner = Runner(store, workspaces, watcher, frozenset(), failed, is_alone=lambda: False)
         for _ in runner.settle(plan.arms):
             pass
     return runner
@@ -209,7 +214,7 @@ def settled(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> Runner:
 def _work(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> WorkReport:
     runner = settled(plan, store, runs, reporter)
     failures = gathered([*plan.failed, *runner.causes(plan.arms)])
-    return WorkReport(runner.worked, len(plan.stages), tuple(failures))
+    return WorkReport(runner.worked, runner.helped, len(plan.stages), tuple(failures))
 
 
 def _end_with(parent: IO[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,6 @@ from lrbench.store.parts import Parts
 
 class Draft:
     """The unfinished artifact of one stage. `Store.draft` opens it; one thread at a time uses it."""
-
-    is_own = True
 
     def __init__(
         self,
@@ -120,9 +119,6 @@ class Draft:
             self.commit(path.name, path.replace)
         self.commit(last.name, last.replace, handed[1])
         self._parts.remove(part)
-        # What a process left that was killed when it had handed the part over.
-        self._parts.take(part)
-        self._parts.let_go(part)
         return True
 
     def let_go(self) -> None:
@@ -182,7 +178,9 @@ class Draft:
             )
             self._folder.sync()
             artifact = self._publish(self._folder.files, self._origin)
-            self._folder.remove()
+            # A helper may look at it just now; what is left is no artifact.
+            with suppress(OSError):
+                self._folder.remove()
         return artifact
 
     def _needed(self, name: str, written: int) -> str:

@@ -33,6 +33,8 @@ from lrbench.store.locks import try_hold
 
 HANDED = "handed"
 WHOLE = ".whole"
+# In the place of a part's name, of a draft that its owner makes alone.
+UNSHARED = "unshared"
 
 
 class Parts:
@@ -53,6 +55,18 @@ class Parts:
                 return False
             self._held[part] = stack.pop_all()
         return True
+
+    def keep_to_itself(self) -> None:
+        """Have no other process make any part, until `let_go_of_all`."""
+        stack = ExitStack()
+        stack.enter_context(try_hold(self._lock_file(UNSHARED), removed=True))
+        self._held[UNSHARED] = stack
+
+    @property
+    def are_shared(self) -> bool:
+        """Whether another process may make parts."""
+        with try_hold(self._lock_file(UNSHARED), removed=True) as is_free:
+            return is_free
 
     def let_go(self, part: str) -> None:
         """Leave the part to whoever comes next."""
@@ -81,11 +95,15 @@ class Parts:
     def handed(self, part: str) -> tuple[list[Path], float] | None:
         """The files that were handed over, in the order they were made in, and their seconds.
 
-        None where nothing was, or not what was said of it: then it is removed.
+        None where nothing was, or that is not over yet, and where it is not what was said of it: then it is
+        removed.
         """
         folder = self.folder(part)
-        if not self.is_handed(part):
+        if not self.is_handed(part) or part in self._held:
             return None
+        with try_hold(self._lock_file(part), removed=True) as is_over:
+            if not is_over:
+                return None
         with suppress(OSError, ValueError, KeyError, TypeError, UnusableFileError):
             whole = json.loads(read_regular(folder / WHOLE))
             records = [FileRecord(**record) for record in whole["files"]]
@@ -108,8 +126,6 @@ class Helping:
     `Store.help` opens it. It knows what is committed by the files that stand there.
     """
 
-    is_own = False
-
     def __init__(self, folder: DraftFolder, parts: Parts) -> None:
         self._folder = folder
         self._parts = parts
@@ -125,14 +141,11 @@ class Helping:
         """Be the one that makes the part, where nobody does and it is not there."""
         if not self._folder.files.is_dir() or not self._parts.take(part):
             return False
-        # Its owner may have committed it before the lock was free.
-        if not (self._folder.files / f"{part}{self._ending}").exists():
+        # Its owner may have committed it, or the whole, before the lock was free.
+        is_there = (self._folder.files / f"{part}{self._ending}").exists()
+        if not is_there and self._folder.files.is_dir() and self._parts.are_shared:
             return True
         self._parts.let_go(part)
-        return False
-
-    def receive(self, part: str) -> bool:
-        """Nothing: parts are handed to the draft's owner."""
         return False
 
     def expect(self, files: int, suffix: str) -> None:
@@ -156,14 +169,19 @@ class Helping:
                 self._parts.remove(part)
             folder.parent.mkdir(exist_ok=True)
             folder.mkdir(exist_ok=True)
-        with writing_errors(path):
-            write(path)
-        with storage_errors(path):
-            sync_file(path)
-            self._records.append(describe_file(path, name))
-            if name == f"{part}{self._ending}":
-                self._parts.hand_over(part, self._records, seconds)
-                self._records = []
+        try:
+            with writing_errors(path):
+                write(path)
+            with storage_errors(path):
+                sync_file(path)
+                self._records.append(describe_file(path, name))
+        except BaseException:
+            # What a failed writer left may be what fills the disk.
+            self._parts.remove(part)
+            raise
+        if name == f"{part}{self._ending}":
+            self._parts.hand_over(part, self._records, seconds)
+            self._records = []
 
     def let_go(self) -> None:
         """Leave every part that was taken and not handed over."""

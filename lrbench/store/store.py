@@ -188,6 +188,10 @@ class Store:
                             shutil.rmtree(going)
                         directory.rename(going)
                         shutil.rmtree(going)
+            if held:
+                # What processes left that were killed while they made a part of it.
+                for lock in (self.root / LOCKS).glob(f"{stage}-{key}-*.lock"):
+                    lock.unlink(missing_ok=True)
         return held
 
     def lock(self, stage: str, key: str) -> AbstractContextManager[bool]:
@@ -203,11 +207,18 @@ class Store:
         return self._try_hold(stage, key)
 
     def draft(
-        self, stage: str, version: int, key: str, identity: Mapping[str, Any], inputs: Mapping[str, str]
+        self,
+        stage: str,
+        version: int,
+        key: str,
+        identity: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        is_shared: bool = True,
     ) -> Draft:
         """Begin the artifact, or go on with what an earlier attempt committed.
 
-        Call it under `lock` and after `find` gave None under that lock.
+        Call it under `lock` and after `find` gave None under that lock. Unless it `is_shared`, no other
+        process can `help` with it.
 
         Raises:
             ValueError: `key` is not the key of the other four.
@@ -223,9 +234,11 @@ class Store:
         if final.exists():
             raise RuntimeError(f"{stage}/{key} is finished; ask find under the lock before opening a draft")
         folder = DraftFolder(final.with_name(key + DRAFT_SUFFIX))
+        parts = self._parts(stage, key)
+        if not is_shared:
+            parts.keep_to_itself()
         with storage_errors(folder.directory):
             records, seconds = self._open_folder(folder, origin)
-        parts = self._parts(stage, key)
         return Draft(
             folder, parts, origin, records, seconds, lambda: self._is_held(stage, key), self._publish
         )

@@ -112,7 +112,9 @@ def test_the_benchmarks_of_an_arm_are_one_queue_for_a_process_alone_and_two_by_t
     assert together < apart / 1.3
     assert files(recipe, tmp_path / "together") == files(recipe, tmp_path / "apart")
     with monkeypatch.context() as patch:
-        patch.setattr("lrbench.pipeline.run.Runner", lambda *given: Runner(*given[:-1], is_alone=False))
+        patch.setattr(
+            "lrbench.pipeline.run.Runner", lambda *given: Runner(*given[:-1], is_alone=lambda: False)
+        )
         shared = recipe.model_copy(update={"arms": recipe.arms[:1]})
         _, opened = forwards(shared, tmp_path / "shared", monkeypatch)
     assert len(opened) == -(-benchmarks // 2)

@@ -26,9 +26,12 @@ class KeptAnswering:
             self._announced.add(stage.key)
             yield stage
 
-    def is_ahead(self, key: str) -> bool:
-        """Whether the stage's prompts were announced before its turn came."""
-        return key in self._announced
+    def forget(self, key: str) -> None:
+        """Nothing more will be asked of a stage that may have been announced."""
+        if key in self._announced:
+            self._announced.discard(key)
+            if not self._announced:
+                self.close()
 
     @contextmanager
     def of(self, key: str, open_: Callable[[], AbstractContextManager[Answering]]) -> Iterator[Answering]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -123,11 +123,13 @@ class AnsweredBy:
         from lrbench.sampling.engines.voting import how_asked, write_answers
 
         tokenizer = workspace.expert.tokenizer
-        with self._engine(workspace, choice, inputs, stop_repeats) as engine:
+        with ExitStack() as stack:
+            engine = stack.enter_context(self._engine(workspace, choice, inputs, stop_repeats))
             given = render_answer(tokenizer, self.answer.given) if self.answer.given else []
             if workspace.engines.in_a_queue(choice) and not self.answer.repeats:
                 requests = self._requests(engine, upcoming, given)
-                engine = QueuedEngine(engine, how_asked(self.answer, decoding or GREEDY), requests)
+                queue = QueuedEngine(engine, how_asked(self.answer, decoding or GREEDY), requests)
+                engine = stack.enter_context(closing(queue))
             writing = GivenEngine(engine, given) if given else engine
             if self.answer.repeats:
                 writing = NarrowedEngine(writing, self.answer.rows_at_once)

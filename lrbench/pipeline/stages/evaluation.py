@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -159,7 +159,9 @@ class BenchmarkScore(Sharded):
         """All that what answers depends on; what is asked of it comes with every prompt."""
         adapter = None if self.adapter is None else self.adapter.key
         rows = self.answered_by, self.engine, self.batch_size
-        return self.expert, adapter, *rows, self.drawn, self.measured.stop_repeats
+        # A vote is counted by the answers that the benchmark's grader reads.
+        read_by = self.measured.grader if self.answered_by.answer.samples > 1 else None
+        return self.expert, adapter, *rows, self.drawn, self.measured.stop_repeats, read_by
 
     @property
     def engine_choice(self) -> EngineChoice:
@@ -214,16 +216,18 @@ class BenchmarkScore(Sharded):
         return Shards(self.size, max(1, ITEMS_PER_SHARD // self.samples), ".jsonl")
 
     def make_shards(
-        self, place: Place, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
-    ) -> None:
+        self,
+        place: Place,
+        inputs: Mapping[str, Artifact],
+        workspace: Workspace,
+        progress: Progress,
+        names: Sequence[str],
+    ) -> list[str]:
         """Commit one JSONL file of graded items per shard."""
         from lrbench.evaluation.harness import BenchmarkTask
 
         task = BenchmarkTask(self.measured, workspace.runtime.data_root)
-        if workspace.answering.is_ahead(self.key):
-            # Their answers are on the way.
-            self.shards.take_all(place)
-        own = self._upcoming(task, self.shards.left(self.items, place), workspace)
+        own = self._upcoming(task, self.shards.left(self.items, place, names), workspace)
         upcoming = chain(own, self._ahead(workspace))
         with self._model(inputs, workspace, upcoming) as model:
 
@@ -234,7 +238,7 @@ class BenchmarkScore(Sharded):
                 traced = [row | trace for row, trace in zip(rows, model.traces(items), strict=True)]
                 return partial(write_item_rows, rows=traced)
 
-            self.shards.finish(self.items, place, progress, measure)
+            return self.shards.finish(self.items, place, names, progress, measure)
 
     def summary(self, draft: Draft) -> dict[str, Any]:
         """Counts of what was graded."""

@@ -119,8 +119,13 @@ class TaskScore(BenchmarkScore):
         return Writing(self.expert, self.engine, rows, ITEMS_PER_SHARD, mean, most, narrowed)
 
     def make_shards(
-        self, place: Place, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
-    ) -> None:
+        self,
+        place: Place,
+        inputs: Mapping[str, Artifact],
+        workspace: Workspace,
+        progress: Progress,
+        names: Sequence[str],
+    ) -> list[str]:
         """Commit one JSONL file of judged items per shard."""
         from lrbench.evaluation.named_tasks.measuring import NamedTasksMeasuring
         from lrbench.evaluation.named_tasks.texts import TaskTexts
@@ -136,7 +141,7 @@ class TaskScore(BenchmarkScore):
                 items = tasks.measure(shard.units, answering.write, answering.likely)
                 return partial(write_item_rows, rows=[item.as_row() for item in items])
 
-            self.shards.finish(self.items, place, progress, measure)
+            return self.shards.finish(self.items, place, names, progress, measure)
 
     def summary(self, draft: Draft) -> dict[str, Any]:
         """Also the means of the tasks' own numbers, and how many prompts lost their beginning."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -130,19 +130,24 @@ class RolloutSource(Sharded):
         )
 
     def make_shards(
-        self, place: Place, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
-    ) -> None:
+        self,
+        place: Place,
+        inputs: Mapping[str, Artifact],
+        workspace: Workspace,
+        progress: Progress,
+        names: Sequence[str],
+    ) -> list[str]:
         """Commit one Parquet file of rollouts per shard of problems."""
         from lrbench.sampling.rollouts import write_rollouts
 
         # One engine for all shards: the number of rows that it found to fit holds for the next.
-        with self._engine(workspace, place) as engine:
+        with self._engine(workspace, place, names) as engine:
 
             def make(shard: Shard[int]) -> Callable[[Path], object]:
                 rollouts = self.make(shard.name, shard.span, place, workspace, engine)
                 return partial(write_rollouts, rollouts=rollouts)
 
-            self.shards.finish(range(self.size), place, progress, make)
+            return self.shards.finish(range(self.size), place, names, progress, make)
 
     def summary(self, draft: Draft) -> dict[str, Any]:
         """Counts of rollouts and their tokens."""
@@ -162,23 +167,28 @@ class RolloutSource(Sharded):
         return Shards(self.size, PROBLEMS_PER_SHARD, ".parquet")
 
     @contextmanager
-    def _engine(self, workspace: Workspace, place: Place) -> Iterator[Engine | None]:
-        """What writes, where the source writes and something is left to write."""
+    def _engine(self, workspace: Workspace, place: Place, names: Sequence[str]) -> Iterator[Engine | None]:
+        """What writes the shards called `names`, where the source writes."""
         choice = self.engine_choice
-        if choice is None or self.shards.are_in(place):
+        if choice is None:
             yield None
             return
         from lrbench.sampling.engines.queue import QueuedEngine
 
         with workspace.engines.open(choice, stops=self.stops) as engine:
-            if workspace.engines.in_a_queue(choice):
-                engine = QueuedEngine(engine, self.decoding, self._upcoming(engine, place, workspace))
-            yield engine
+            if not workspace.engines.in_a_queue(choice):
+                yield engine
+                return
+            upcoming = self._upcoming(engine, place, names, workspace)
+            with closing(QueuedEngine(engine, self.decoding, upcoming)) as queue:
+                yield queue
 
-    def _upcoming(self, engine: Engine, place: Place, workspace: Workspace) -> Iterator[Request]:
+    def _upcoming(
+        self, engine: Engine, place: Place, names: Sequence[str], workspace: Workspace
+    ) -> Iterator[Request]:
         """What the engine will be asked, shard by shard, of each the longest prompts first."""
         assert self.longest is not None
-        for indexes in self.shards.left(range(self.size), place):
+        for indexes in self.shards.left(range(self.size), place, names):
             asked = [pair for index in indexes for pair in self.requests(index, workspace)]
             for prompt, seed in sorted(asked, key=lambda pair: -len(pair[0])):
                 request = engine.request(prompt, self.longest, seed)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -19,23 +20,22 @@ from lrbench.store.draft import Draft
 from lrbench.store.parts import Helping
 
 Unit = TypeVar("Unit")
-# Between two looks at what other processes make of a stage.
+# Between two looks at what other processes make of a stage, and until it is said that they are waited for.
 SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BEFORE_TELLING = 30.0
+# Of so many shards somebody is found at work on before a helper gives up: there may be thousands.
+MOST_REFUSED = 16
+logger = logging.getLogger(__name__)
 
 
 class Place(Protocol):
     """Where shards are committed: a draft (`Draft`), or that of another process (`Helping`)."""
-
-    is_own: bool
 
     def has(self, name: str) -> bool:
         """Whether a file is there."""
 
     def take(self, part: str) -> bool:
         """Be the one that makes a shard; False where another process does, or has."""
-
-    def receive(self, part: str) -> bool:
-        """Commit what another process has made of a shard; False where there is nothing."""
 
     def expect(self, files: int, suffix: str) -> None:
         """Say how many files with a `suffix` there will be, the last ones of every shard."""
@@ -75,43 +75,36 @@ class Shards:
         """Every file that there will be."""
         return tuple(f"{name}{self.ending}" for name in self.spans)
 
-    def are_in(self, place: Place) -> bool:
-        """Whether every shard is committed."""
-        return all(place.has(file) for file in self.files)
-
     def of(self, units: Iterable[Unit]) -> Iterator[list[Unit]]:
         """The units of every shard."""
         ordered = iter(units)
         return (list(islice(ordered, len(span))) for span in self.spans.values())
 
-    def left(self, units: Iterable[Unit], place: Place) -> Iterator[list[Unit]]:
-        """The units of every shard that this process is to make, which it takes when it is asked for."""
-        for shard in self._in_order(units, place):
-            if not place.has(f"{shard.name}{self.ending}") and self._take(shard.name, place):
-                yield shard.units
+    def left(self, units: Iterable[Unit], place: Place, names: Sequence[str]) -> Iterator[list[Unit]]:
+        """The units of the shards called `names` that this process makes; each is taken when asked for."""
+        return (shard.units for shard in self._called(units, names) if self._take(shard.name, place))
 
-    def can_be_helped(self, place: Place) -> bool:
-        """Whether something of it can be made by another process than the draft's own: that is taken now."""
+    def take_one(self, place: Place) -> bool:
+        """Take a shard that nobody is at work on, from the last one on; False where none is found soon."""
         place.expect(len(self.spans), self.ending)
-        names = reversed(self.spans)
-        return any(not place.has(f"{name}{self.ending}") and place.take(name) for name in names)
-
-    def take_all(self, place: Place) -> None:
-        """Have no other process make any of them."""
-        for name in self.spans:
-            self._take(name, place)
+        refused = 0
+        for name in reversed(self.spans):
+            if not place.has(f"{name}{self.ending}"):
+                if place.take(name):
+                    return True
+                refused += 1
+            if refused == MOST_REFUSED:
+                break
+        return False
 
     def _take(self, name: str, place: Place) -> bool:
         # Of a single one there is nothing to share.
         return len(self.spans) == 1 or place.take(name)
 
-    def _in_order(self, units: Iterable[Unit], place: Place) -> Iterator[Shard[Unit]]:
-        """Every shard; who helps begins at the other end, so that the two meet late."""
-        shards = (
-            Shard(name, span, portion)
-            for (name, span), portion in zip(self.spans.items(), self.of(units), strict=True)
-        )
-        return shards if place.is_own else reversed(list(shards))
+    def _called(self, units: Iterable[Unit], names: Sequence[str]) -> Iterator[Shard[Unit]]:
+        """The shards called `names`, in their order."""
+        portions = dict(zip(self.spans, self.of(units), strict=True))
+        return (Shard(name, self.spans[name], portions[name]) for name in names)
 
     def work(
         self,
@@ -140,38 +133,33 @@ class Shards:
         self,
         units: Iterable[Unit],
         place: Place,
+        names: Sequence[str],
         progress: Progress,
         make: Callable[[Shard[Unit]], Callable[[Path], object]],
-    ) -> None:
-        """As `work`, for shards that nobody looks at again, and of which other processes may make some.
-
-        The draft's own process waits for what others are at work on, and makes what they do not finish.
-        """
+    ) -> list[str]:
+        """Commit the shards called `names`; gives those that were left, since others are at work on them."""
         place.expect(len(self.spans), self.ending)
-        left = self._in_order(units, place)
-        while elsewhere := [shard for shard in left if not self._one(shard, place, make, progress)]:
-            if not place.is_own:
-                return
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-            left = iter(elsewhere)
-
-    def _one(
-        self,
-        shard: Shard[Unit],
-        place: Place,
-        make: Callable[[Shard[Unit]], Callable[[Path], object]],
-        progress: Progress,
-    ) -> bool:
-        """Have the shard there; whether it is, or was left to another process for now."""
-        file = f"{shard.name}{self.ending}"
-        if not place.has(file) and not place.receive(shard.name):
+        left = []
+        for shard in self._called(units, names):
             if not self._take(shard.name, place):
-                return False
+                left.append(shard.name)
+                continue
             started = time.monotonic()
             write = make(shard)
-            place.commit(file, write, time.monotonic() - started)
-        progress.advance(len(shard.span))
-        return True
+            place.commit(f"{shard.name}{self.ending}", write, time.monotonic() - started)
+            progress.advance(len(shard.span))
+        return left
+
+    def receive(self, names: Iterable[str], draft: Draft, progress: Progress) -> list[str]:
+        """Have what is committed, or was handed over, of these shards; gives those that are not there."""
+        draft.expect(len(self.spans), self.ending)
+        left = []
+        for name in names:
+            if draft.has(f"{name}{self.ending}") or draft.receive(name):
+                progress.advance(len(self.spans[name]))
+            else:
+                left.append(name)
+        return left
 
 
 class Sharded(Stage):
@@ -184,9 +172,14 @@ class Sharded(Stage):
 
     @abstractmethod
     def make_shards(
-        self, place: Place, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
-    ) -> None:
-        """Commit every shard, or those that nobody else is at work on."""
+        self,
+        place: Place,
+        inputs: Mapping[str, Artifact],
+        workspace: Workspace,
+        progress: Progress,
+        names: Sequence[str],
+    ) -> list[str]:
+        """Commit the shards called `names`; gives those that were left, since others are at work on them."""
 
     @abstractmethod
     def summary(self, draft: Draft) -> dict[str, Any]:
@@ -199,17 +192,33 @@ class Sharded(Stage):
 
     def take_part(self, helping: Helping) -> bool:
         """Take a shard that a model has to write, if there is one."""
-        return self.parts > 1 and self.shards.can_be_helped(helping)
+        return self.parts > 1 and self.shards.take_one(helping)
 
     def help(
         self, helping: Helping, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> None:
-        """Make shards, from the last one on."""
-        self.make_shards(helping, inputs, workspace, progress)
+        """Make shards, from the last one on, so that the two meet late."""
+        names = [
+            name for name in reversed(self.shards.spans) if not helping.has(f"{name}{self.shards.ending}")
+        ]
+        self.make_shards(helping, inputs, workspace, progress, names)
 
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
     ) -> dict[str, Any]:
-        """Commit every shard."""
-        self.make_shards(draft, inputs, workspace, progress)
+        """Commit every shard; waits for what others are at work on, and makes what they do not finish."""
+        left = self.shards.receive(self.shards.spans, draft, progress)
+        if left:
+            left = self.make_shards(draft, inputs, workspace, progress, left)
+        began: float | None = time.monotonic()
+        while left := self.shards.receive(left, draft, progress):
+            # Whoever was at work on these is gone.
+            if mine := [name for name in left if draft.take(name)]:
+                self.make_shards(draft, inputs, workspace, progress, mine)
+                left = [name for name in left if name not in mine]
+                continue
+            if began is not None and time.monotonic() - began > SECONDS_BEFORE_TELLING:
+                began = None
+                logger.warning("waiting for another process that makes a part of %s", self.label)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
         return self.summary(draft)

@@ -7,7 +7,7 @@ more rows written than it has. In a queue rows that become free take what the ne
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from lrbench.sampling.engines.answered import Answered
 from lrbench.sampling.engines.base import Decoding, Engine, Request
@@ -18,7 +18,7 @@ class QueuedEngine(WrappingEngine):
     """Writes ahead: `upcoming` is what will be asked, about in this order, all with the same `decoding`.
 
     What is asked and was not announced is written when it is asked. Answers that nobody has asked for yet are
-    held: about as many as there are rows.
+    held: as many as are written while the longest one of a portion is.
     """
 
     def __init__(self, engine: Engine, decoding: Decoding, upcoming: Iterable[Request]) -> None:
@@ -26,7 +26,11 @@ class QueuedEngine(WrappingEngine):
         self._decoding = decoding
         self._asked: dict[int, Request] = {}
         self._written: defaultdict[Request, deque[Answered]] = defaultdict(deque)
-        self._stream = engine.stream_requests(self._announced(upcoming), decoding)
+        self._stream = self._streamed(upcoming)
+
+    def close(self) -> None:
+        """Write nothing more: what is under way is called off."""
+        self._stream.close()
 
     def answer_requests(self, requests: Sequence[Request], decoding: Decoding) -> list[Answered]:
         """One answer per request, in the given order."""
@@ -36,6 +40,9 @@ class QueuedEngine(WrappingEngine):
         missing = [request for request, answered in zip(requests, found, strict=True) if answered is None]
         rest = iter(self.engine.answer_requests(missing, decoding) if missing else [])
         return [next(rest) if answered is None else answered for answered in found]
+
+    def _streamed(self, upcoming: Iterable[Request]) -> Generator[tuple[int, Answered], None, None]:
+        yield from self.engine.stream_requests(self._announced(upcoming), self._decoding)
 
     def _announced(self, upcoming: Iterable[Request]) -> Iterator[tuple[int, Request]]:
         for index, request in enumerate(upcoming):
