@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,7 @@ from lrbench.pipeline.workers import settled
 from lrbench.recipe.schema import Recipe
 from lrbench.store.parts import Helping, Parts
 from lrbench.store.store import Store
+from tests.pipeline.test_queueing import with_queue
 from tests.pipeline.test_workers import contents, until
 
 SHARDS = 4
@@ -122,10 +124,12 @@ def test_shards_that_another_process_hands_over_are_committed_and_the_rest_made(
     assert not list((tmp_path / "store" / "locks").iterdir())
 
 
+@pytest.mark.parametrize("queue", [False, True])
 def test_a_helper_that_is_killed_leaves_its_shard_to_be_made(
-    recipe: Recipe, alone: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, alone: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: bool
 ) -> None:
     measure = BenchmarkTask.measure
+    recipe = with_queue(recipe, queue)
     with another(recipe, tmp_path, lambda: wait_and_die(lambda: True), helps=True) as helper:
 
         def after_its_death(self: BenchmarkTask, *arguments: Any) -> Any:
@@ -157,6 +161,39 @@ def test_who_helps_goes_on_where_the_stage_s_own_process_is_killed_with_what_was
     assert len(made) == SHARDS
     assert contents(recipe, tmp_path) == alone
     assert not list((tmp_path / "store" / "locks").iterdir())
+
+
+def test_what_a_failed_helper_has_written_is_removed_and_its_shard_made(
+    recipe: Recipe, alone: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, **_: Any) -> None:
+        path.write_bytes(b"0" * 1000)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    measure, left = BenchmarkTask.measure, []
+
+    def begin() -> None:
+        until(lambda: drafts(tmp_path))
+        evaluation.write_item_rows = full  # type: ignore[assignment]
+        work(recipe, tmp_path)
+
+    helper = multiprocessing.get_context("fork").Process(target=begin)
+    helper.start()
+
+    def after(self: BenchmarkTask, *arguments: Any) -> Any:
+        until(lambda: helper.exitcode is not None or list(tmp_path.glob("store/evaluate/*.draft/handed")))
+        until(lambda: not list(tmp_path.glob("store/evaluate/*.draft/handed/*")))
+        left.append(1)
+        return measure(self, *arguments)
+
+    monkeypatch.setattr(BenchmarkTask, "measure", after)
+    try:
+        work(recipe, tmp_path)
+    finally:
+        helper.kill()
+        helper.join()
+    assert len(left) == SHARDS
+    assert contents(recipe, tmp_path) == alone
 
 
 def test_what_was_handed_over_and_is_not_what_was_said_is_made_again(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lrbench.errors import RunError
+from lrbench.methods.answers import Vote
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.runner import Runner
@@ -20,6 +23,7 @@ from lrbench.recipe.schema import Recipe
 from lrbench.sampling.engines.padding import Padding
 from lrbench.sampling.engines.queue import QueuedEngine
 from lrbench.store.store import Store
+from lrbench.suites.graders import Choice
 
 
 def with_queue(recipe: Recipe, queue: bool, batch_size: int = 3) -> Recipe:
@@ -146,3 +150,42 @@ def test_a_benchmark_that_fails_leaves_the_others_of_its_queue_to_be_made_and_no
     assert again.worked == 2
     run_recipe(with_queue(recipe, False), tmp_path / "batches")
     assert files(recipe, tmp_path) == files(recipe, tmp_path / "batches")
+
+
+def test_a_vote_goes_on_only_where_the_same_grader_reads_it(
+    make_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    first, second, *_ = plan_recipe(make_recipe(), tmp_path).arms[0].scores
+    assert isinstance(first, BenchmarkScore)
+    assert isinstance(second, BenchmarkScore)
+    other = replace(second, measured=replace(second.measured, grader=Choice()))
+    assert second.follows(first)
+    assert other.follows(first)
+    by_vote = AnsweredBy(Vote(vote=3))
+    first, second, other = (replace(stage, answered_by=by_vote) for stage in (first, second, other))
+    assert second.follows(first)
+    assert not other.follows(first)
+
+
+def test_what_was_taken_ahead_and_is_found_finished_is_let_go_of(
+    make_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LRBENCH_MLFLOW", "off")
+    recipe = with_queue(make_recipe(), True, batch_size=8)
+    recipe = recipe.model_copy(update={"arms": (recipe.arms[0], recipe.arms[-1])})
+    run_recipe(recipe, tmp_path / "alone")
+    _, second, *_ = plan_recipe(recipe, tmp_path).arms[0].scores
+    row, copied = BenchmarkScore._row, []
+
+    def beside(self: BenchmarkScore, *arguments: Any) -> Any:
+        if not copied:
+            copied.append(second.key)
+            place = tmp_path / "runs" / "store" / second.name / second.key
+            shutil.copytree(tmp_path / "alone" / "store" / second.name / second.key, place)
+        return row(self, *arguments)
+
+    monkeypatch.setattr(BenchmarkScore, "_row", beside)
+    report = run_recipe(recipe, tmp_path / "runs")
+    assert not report.failures
+    assert files(recipe, tmp_path / "runs") == files(recipe, tmp_path / "alone")
+    assert not list((tmp_path / "runs" / "store" / "locks").iterdir())
