@@ -142,8 +142,11 @@ def test_a_browser_opens_it_from_its_file_and_asks_nobody(site: Path, chromium: 
     try:
         for width in (1280, 420):
             page.set_viewport_size({"width": width, "height": 900})
-            page.goto((site / "index.html").as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth") == width
+            # An arm's page holds long hashes, of which a phone shows no line by itself.
+            for file in sorted(site.glob("*.html")):
+                page.goto(file.as_uri())
+                assert page.evaluate("document.documentElement.scrollWidth") == width, file.name
+        page.goto((site / "index.html").as_uri())
         page.get_by_role("link", name="lightr", exact=True).first.click()
         page.get_by_role("link", name="What it learnt from, token by token.").click()
         page.locator(".token.kept").first.click()

@@ -58,7 +58,7 @@ def _page(arm: ArmRecord, inspector: Inspector) -> Page | None:
         "full": FULL_NATS,
     }
     file = f"tokens-{arm.arm_id[:ID_LENGTH]}.html"
-    return Page(file, f"What {name} learnt from", "microscope.html.jinja", told, arm.arm_id)
+    return Page(file, f"{name}, recipe {arm.recipe}", "microscope.html.jinja", told, arm.arm_id)
 
 
 def _chosen(microscope: Microscope) -> Iterator[int]:
