@@ -62,6 +62,8 @@ def _answer(board: Board, rows: Sequence[Row], declared: Mapping[str, RecipeReco
         verdict, sentence = _sentence(asked, board)
         made = asked.subject.rows[-1].variant
         body = f"<p>{sentence}{f' <span class=lr-muted>{name_html(made)}</span>' if made else ''}</p>"
+    elif asked.judged_at:
+        verdict, body = _claims_at_points(asked)
     elif asked.sweeps:
         verdict, body = "none", ""
     else:
@@ -76,6 +78,26 @@ def _claims_verdict(judged: Sequence[Judgement]) -> tuple[str, str]:
     if counts["supported"] == len(judged):
         return "up", f"{of}: {said}."
     return "down" if counts["refuted"] == len(judged) else "mixed", f"{of}: {said}."
+
+
+def _claims_at_points(asked: Asked) -> tuple[str, str]:
+    """Of every claim of a sweep at how many points it is what, and how far apart the points are."""
+    lines = ""
+    for judgements in zip(*asked.judged_at, strict=True):
+        counts = Counter(judgement.verdict for judgement in judgements)
+        said = ", ".join(
+            f"{verdict} at {f'all {count}' if count == len(judgements) else count} points"
+            for verdict in VERDICTS
+            if (count := counts[verdict])
+        )
+        found = [judgement.evidence.difference for judgement in judgements if judgement.evidence is not None]
+        ends = f" ({points_text(min(found))} to {points_text(max(found))} points)" if found else ""
+        lines += f"<p><b>{name_html(judgements[0].claim.text, 120)}: {said}</b>{ends}</p>"
+    verdicts = {judgement.verdict for judgements in asked.judged_at for judgement in judgements}
+    verdict = (
+        {"supported": "up", "refuted": "down"}.get(verdicts.pop(), "mixed") if len(verdicts) == 1 else "mixed"
+    )
+    return verdict, f'{lines}<p class="lr-beside">The claims of all points are one family (Holm).</p>'
 
 
 def _claims_html(asked: Asked) -> str:

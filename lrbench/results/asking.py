@@ -38,13 +38,15 @@ class Asked:
     """A recipe with one expert, its `rows`, and what they answer.
 
     `subject` is None where nothing that the recipe asks of was measured, or stands at points alone. `judged`
-    are the verdicts on its claims where it is no sweep; `held` are its baselines and controls, that which
-    matters most first. `unheld` says which controls its claims lack.
+    are the verdicts on its claims where it is no sweep, and `judged_at` those at every point where it is one;
+    `held` are its baselines and controls, that which matters most first. `unheld` says which controls its
+    claims lack.
     """
 
     rows: tuple[Row, ...]
     subject: Group | None
     judged: tuple[Judgement, ...]
+    judged_at: tuple[tuple[Judgement, ...], ...]
     held: tuple[Held, ...]
     sweeps: tuple[Sweep, ...]
     unheld: str | None
@@ -78,12 +80,16 @@ def answer_to(board: Board, rows: Sequence[Row], declared: Mapping[str, RecipeRe
         own = {row.arm_id for row in spoken}
         subject = next(group for group in reversed(board.groups) if own >= {row.arm_id for row in group.rows})
     judged = [] if record is None else judge_recipe(record, board, list(rows))
+    is_one = len(judged) == 1 and not judged[0][0]
+    # What the recipe is about comes first.
+    sweeps = sorted(sweeps_of(board, rows), key=lambda sweep: not board.is_subject(sweep.first))
     return Asked(
         rows=tuple(rows),
         subject=subject,
-        judged=judged[0][1] if len(judged) == 1 and not judged[0][0] else (),
+        judged=judged[0][1] if is_one else (),
+        judged_at=() if is_one else tuple(judgements for _, judgements in judged),
         held=tuple(_held(board, subject)) if subject is not None else (),
-        sweeps=tuple(sweeps_of(board, rows)),
+        sweeps=tuple(sweeps),
         unheld=None if record is None or not record.claims else unheld_line(record),
     )
 

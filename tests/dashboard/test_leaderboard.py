@@ -525,7 +525,10 @@ def test_a_sweep_is_one_line_and_none_of_its_points_is_the_answer() -> None:
         said = answers(board, None, *declared)
         assert "lightr</b> was swept over 3 points of divergence.alpha; none of them is the answer" in said
         assert "points above base" not in said
-        assert "supported" not in said
+        at_points = re.search(
+            r"lightr &gt; base on average: (supported|underpowered) at (all )?\d points.*\d points\)", said
+        )
+        assert (at_points is not None) == bool(declared)
         assert re.search(r"The highest, alpha=0.4, .* up to \d\.\d points too high", said)
     assert not rank_ranges(board, board.groups)
 
