@@ -49,12 +49,12 @@ class Sweep:
 
     @cached_property
     def chosen(self) -> Chosen | None:
-        """Its best point; None where fewer than two have an average, or none share their items."""
+        """Its best point; None where fewer than two have an average, all the same, or no items are shared."""
         ranked = sorted(
             (group for group in self.groups if group.value(AVERAGE) is not None),
             key=lambda group: -(group.value(AVERAGE) or 0.0),
         )
-        if len(ranked) < 2:
+        if len(ranked) < 2 or ranked[0].value(AVERAGE) == ranked[-1].value(AVERAGE):
             return None
         best, *others = ranked
         pool = self.board.pool(self.first.expert_weights, AVERAGE)

@@ -312,6 +312,7 @@ def baselines_of(board: Board, rows: Iterable[Row]) -> list[str]:
 def notes_on(board: Board, other: Board | None = None) -> Iterator[str]:
     """What a reader has to know: what is missing, and what sets `board` apart from `other`, shown above."""
     yield from _notes_on_outcomes(board)
+    yield from _notes_on_ends(board)
     for suite in dict.fromkeys(lost.board.suite for lost in board.forgetting.values()):
         yield (
             f"{FORGETTING}: difference from the untrained expert on {plain(suite, LONGEST_NAME)}, in points "
@@ -344,6 +345,25 @@ def _notes_on_outcomes(board: Board) -> Iterator[str]:
     if grouped:
         names = ", ".join(plain(name, LONGEST_NAME) for name in grouped)
         yield (f"{names}: items come in groups, which intervals and tests count instead of items.")
+
+
+def _notes_on_ends(board: Board) -> Iterator[str]:
+    """On which benchmarks no answer was right, or every one, whoever gave it: nothing is to be compared."""
+    for correct, said in (
+        (0, "no arm answered any item rightly"),
+        (1, "every arm answered every item rightly"),
+    ):
+        found = [
+            plain(benchmark, LONGEST_NAME)
+            for benchmark in board.benchmarks
+            if (cells := [row.cells[benchmark] for row in board.rows if benchmark in row.cells])
+            and all(cell.share == correct for cell in cells)
+        ]
+        if found:
+            yield (
+                f"{', '.join(found)}: {said}, so nothing can be told apart. Look at some answers "
+                "(`lrbench.items()`, or the dashboard's page Compare two), and at what prompt and grader ask."
+            )
 
 
 def _note_on_cut_answers(board: Board) -> Iterator[str]:

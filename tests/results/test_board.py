@@ -34,6 +34,7 @@ from lrbench.results.rows import AVERAGE
 from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.terminal import show_boards
 from lrbench.results.wording import comparison_text, notes_on
+from tests.results.conftest import make_arm, make_score
 
 TWO = ("chain", "vary")
 
@@ -667,3 +668,15 @@ class TestTruncated:
         found = re.findall(r"([0-9.]+)% \[[^]]*\] of (a\d+)", note)
         assert found == [(f"{count / 0.4:.1f}", f"a{count}") for count in range(12, 6, -1)]
         assert ", and 4 more above 5%." in note
+
+
+def test_where_no_answer_is_right_or_every_one_it_is_said_that_nothing_can_be_told_apart() -> None:
+    arms = [make_arm(name) for name in ("base", "lightr")]
+    scores = [
+        make_score(benchmark, paper * 20, name, benchmarks=("floor", "top", "open"))
+        for name in ("base", "lightr")
+        for benchmark, paper in (("floor", "0"), ("top", "1"), ("open", "01"[name == "base"]))
+    ]
+    (board,) = build_boards(arms, scores)
+    found = [note for note in notes_on(board) if "nothing can be told apart" in note]
+    assert [note.partition(":")[0] for note in found] == ["floor", "top"]
