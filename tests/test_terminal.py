@@ -117,7 +117,12 @@ def test_what_libraries_log_and_warn_is_shown_as_text(monkeypatch: pytest.Monkey
 
 
 def test_every_line_of_lrbench_goes_through_the_edge() -> None:
-    data = {("cli.py", "print(json.dumps(row))"), ("cli.py", "print(json.dumps(editor_schema(), indent=1))")}
+    data = {
+        ("cli.py", "print(json.dumps(row))"),
+        ("cli.py", "print(json.dumps(editor_schema(), indent=1))"),
+        # In a notebook, whose output is no stream of the command's.
+        ("pipeline/lines.py", "print(shown(message), flush=True)"),
+    }
     builders = {"embedded/build.py", "models/packaged.py", "grading/worker.py"}
     for path in sorted((ROOT / "lrbench").rglob("*.py")):
         name = str(path.relative_to(ROOT / "lrbench"))

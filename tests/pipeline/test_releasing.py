@@ -57,8 +57,8 @@ def left_after(
         before, left = tensors(), {}
         make = Runner._make
 
-        def watched(self: Runner, stage: Stage, arm: ArmPlan) -> Artifact:
-            artifact = make(self, stage, arm)
+        def watched(self: Runner, stage: Stage, arm: ArmPlan, is_ahead: bool) -> Artifact:
+            artifact = make(self, stage, arm, is_ahead)
             expert = self.workspaces.of(arm).expert.weights
             assert not any("lora" in name for name, _ in expert.named_modules())
             own = {
