@@ -127,11 +127,13 @@ def gate(
     runs: Runs = RUNS,
 ) -> None:
     """Judge claims, or that nothing got worse, for a script: exits 0 supported, 3 refuted, 4 inconclusive."""
+    from lrbench.recipe.finding import SUFFIXES, found_recipe
     from lrbench.results.gating import asked_of, gate_lines, gate_markdown
 
     asked = asked_of(no_worse_than, by, tuple(on or ()))
-    if targets[0].endswith((".yaml", ".yml")):
-        judged = _gate_recipe(Path(targets[0]), targets[1:], runs, asked, arm, metric)
+    recipe = found_recipe(targets[0])
+    if recipe.endswith(SUFFIXES):
+        judged = _gate_recipe(Path(recipe), targets[1:], runs, asked, arm, metric)
     else:
         judged = _gate_files(targets, asked, arm, metric)
     for line in gate_lines(judged):
@@ -163,4 +165,9 @@ def _gate_files(files: list[str], asked: Asked | None, arm: str | None, metric: 
         raise UserError("--arm is of a recipe; of files, every system but the base is judged")
     if asked is None:
         raise UserError("files make no claims; say what is asked: --no-worse-than BASE --by POINTS")
+    if absent := next((file for file in files if "/" not in file and not Path(file).exists()), None):
+        raise UserError(
+            f"{absent}: there is no such file, and no recipe of that name ships; give the recipe's file "
+            f"({absent}.yaml), with the overrides that it was run with, or result files"
+        )
     return gate_files(files, asked, metric)

@@ -153,6 +153,8 @@ def test_the_command_says_what_belongs_to_files_and_what_to_recipes(files: Path)
         (["same.csv", "--no-worse-than", "base.csv", "--by", "1", "--on", "sum"], "did you mean `sums`?"),
         ([recipe, "--metric", "acc"], "--metric is of result files"),
         ([recipe], "quickstart has no claims; add `claims:` to it"),
+        (["quickstart"], "quickstart has no claims; add `claims:` to it"),
+        (["mine", "--no-worse-than", "base.csv", "--by", "1"], "mine: there is no such file, and no recipe"),
         ([recipe, "--arm", "sft"], "--arm says of which arm --no-worse-than is asked"),
         ([recipe, "--no-worse-than", "bse", "--by", "1"], "--no-worse-than bse: no arm of quickstart"),
     ):
