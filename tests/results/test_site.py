@@ -58,6 +58,7 @@ def test_every_page_leads_to_pages_that_are_there_and_to_nothing_else(site: Path
     index = (site / "index.html").read_text()
     assert {name for name in files if name.startswith("arm-")} <= set(References(index).addresses)
     assert "lightr is above" in index or "inconclusive" in index
+    assert "<code>evaluation.limit</code>" in index
     assert sum(path.stat().st_size for path in site.iterdir()) < 2_000_000
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,8 @@ from lrbench.results.web.text import name_html, text_html
 
 INDEX, NUMBERS = "index.html", "numbers.csv"
 TEMPLATES = "lrbench.results.site.templates"
-LONGEST_NAME = 120
+LONGEST_NAME, LONGEST_SENTENCE = 120, 1000
+_TYPED = re.compile("`([^`]+)`")
 # So many characters of an arm's id are in the name of its page.
 ID_LENGTH = 12
 
@@ -88,8 +90,14 @@ def _environment() -> Any:
         autoescape=True, loader=FunctionLoader(_read), undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["name"] = lambda text, longest=LONGEST_NAME: Markup(name_html(str(text), longest))
+    environment.filters["said"] = _said
     environment.filters["text"] = lambda text: Markup(text_html(str(text)))
     return environment
+
+
+def _said(sentence: str) -> Markup:
+    """A sentence of lrbench's own, with what it quotes to be typed as such."""
+    return Markup(_TYPED.sub(r"<code>\1</code>", name_html(sentence, LONGEST_SENTENCE)))
 
 
 @cache
