@@ -34,7 +34,8 @@ class Repeats:
         kinds = ((self.exact, "word for word"), (self.near, "nearly"))
         how = ", ".join(f"{count} {kind}" for count, kind in kinds if count)
         return (
-            f"{self.exact + self.near} of the {self.items} items of {benchmark} repeat training problems "
+            f"{self.exact + self.near} of the {self.items} items of {benchmark} "
+            f"repeat{'s' * (self.exact + self.near == 1)} training problems "
             f"({how}): what is learnt from them is measured on them too."
         )
 

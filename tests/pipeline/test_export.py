@@ -382,6 +382,20 @@ def test_a_result_is_named_by_the_start_of_its_id(finished: Path) -> None:
         assert find_result(arm.arm_id[:10], arms) is arm
 
 
+def test_a_point_of_a_sweep_is_named_as_it_is_listed(finished: Path) -> None:
+    arms = Ledger(finished / "ledger").read().arms
+    arm = next(arm for arm in arms if arm.arm == "lightr")
+    low, high = (
+        arm.model_copy(update={"arm_id": f"{alpha}", "point": {"divergence.alpha": alpha}})
+        for alpha in (0.1, 0.2)
+    )
+    with pytest.raises(UserError, match=r"is the name of 2 results\. A result") as told:
+        find_result(f"{arm.recipe}/lightr/{arm.seed}", (low, high))
+    named = f"{arm.recipe}/lightr/{arm.seed} (divergence.alpha=0.2)"
+    assert named in str(told.value)
+    assert find_result(named, (low, high)) is high
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

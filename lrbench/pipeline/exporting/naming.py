@@ -28,12 +28,13 @@ def find_result(name: str, arms: Sequence[ArmRecord]) -> ArmRecord:
     known = dict.fromkeys(
         "/".join((arm.recipe, arm.arm, str(arm.seed))[: 1 + name.count("/")]) for arm in arms
     )
-    nearest = did_you_mean(name, known) if name.count("/") in (1, 2) else ""
+    nearest = did_you_mean(name, known) if not found and name.count("/") in (1, 2) else ""
     what = f"is the name of no result{nearest}" if not found else f"is the name of {len(found)} results"
     varied = variations(arms, {})
     raise UserError(
         f"{plain(name)!r} {what}{'' if nearest else '.'} A result is named by its id, the start of its id, "
-        "RECIPE/ARM or RECIPE/ARM/SEED; there are\n" + "\n".join(_listed(found or arms, varied))
+        "RECIPE/ARM or RECIPE/ARM/SEED, a point of a sweep as it is listed; there are\n"
+        + "\n".join(_listed(found or arms, varied))
     )
 
 
@@ -50,7 +51,10 @@ def full_name(arm: ArmRecord, variant: str = "") -> str:
 def _matches(name: str, arm: ArmRecord) -> bool:
     parts = (arm.recipe, arm.arm, str(arm.seed))
     given = tuple(name.split("/"))
-    return given in (parts[:2], parts) or (bool(name) and arm.arm_id.startswith(name))
+    if given in (parts[:2], parts) or (bool(name) and arm.arm_id.startswith(name)):
+        return True
+    # A point of a sweep, as it is listed.
+    return bool(arm.point) and name == full_name(arm)
 
 
 def _listed(arms: Iterable[ArmRecord], varied: Mapping[str, Variation]) -> list[str]:
