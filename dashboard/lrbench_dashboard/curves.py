@@ -13,16 +13,10 @@ import streamlit as st
 from lrbench.results.records import ArmRecord
 from lrbench.results.rows import Row
 from lrbench.results.text import plain
+from lrbench.results.web.curves import CURVES
 from lrbench_dashboard.boards import row_parts
 from lrbench_dashboard.charts import DASHES, LABEL_ROOM, Palette, end_labels
 
-# Name in the ledger -> what the axis says, and whether it spans decades.
-CURVES = {
-    "loss": ("loss, nats per kept step", False),
-    "held_out_perplexity": ("perplexity of held-out solutions", False),
-    "gradient_norm": ("gradient norm", True),
-    "learning_rate": ("learning rate", False),
-}
 # Of one curve; a longer one is shown by the means of as many equal stretches.
 MOST_POINTS = 300
 FEW_POINTS = 20

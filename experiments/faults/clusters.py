@@ -9,22 +9,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
-from experiments.faults.campaign import Kind, Outcome
-from experiments.faults.kills import made_again
+from experiments.faults.campaign import Outcome
 from experiments.faults.nodes import Nodes, actors, two_nodes
-from experiments.faults.oracle import misbehaved
 from experiments.faults.process import Started, command, start
 from experiments.faults.subject import (
     NAME,
-    Contents,
     committed_files,
-    contents_of,
-    undisturbed,
     write_subject,
 )
-from experiments.faults.workers import in_any_order
+from experiments.faults.workers import Losing
 
 DRIVER = "the run"
 # What is lost, and its processes: the head holds the state of the cluster, a raylet is a node's manager.
@@ -48,26 +42,15 @@ class Loss:
     seconds: float
 
 
-class Clusters(Kind):
+class Clusters(Losing):
     """Every part of a Ray cluster, and the process that uses it."""
 
     name = "clusters"
     full = 25
 
-    def __init__(self) -> None:
-        self.contents = Contents({}, ())
-
     def cases(self, tries: int | None, seed: int) -> Sequence[Loss]:
         """What can be lost in turn, at random moments."""
-        chance = Random(f"clusters-{seed}")
-        return [
-            Loss(list(LOST)[number % len(LOST)], chance.uniform(0, LONGEST_SECONDS))
-            for number in range(tries or 0)
-        ]
-
-    def prepare(self, place: Path) -> None:
-        """An undisturbed run of one process."""
-        self.contents = in_any_order(undisturbed(place))
+        return [Loss(*each) for each in self.in_turn(LOST, LONGEST_SECONDS, tries, seed)]
 
     def attempt(self, case: Loss, folder: Path) -> Outcome:
         """Start, lose it, let what is left end, and run the recipe once more, alone, to its end."""
@@ -79,10 +62,8 @@ class Clusters(Kind):
             before = committed_files(folder / "runs")
             ended = first.end()
         last = command(["run", NAME], folder)
-        finding = "" if was_lost and case.what == DRIVER else misbehaved(ended, codes=(0,))
-        finding = finding or misbehaved(last, codes=(0,))
-        finding = finding or in_any_order(contents_of(folder / "runs")).difference(self.contents)
-        finding = finding or made_again(before, committed_files(folder / "runs"))
+        expected = (last,) if was_lost and case.what == DRIVER else (ended, last)
+        finding = self.finding(folder, before, expected)
         detail = f"{case}\n{ended.said}\n{last.said}"
         return Outcome(f"{case.what} lost", finding, counted=was_lost, detail=detail)
 

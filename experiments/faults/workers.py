@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from random import Random
 from experiments.faults.campaign import Kind, Outcome
 from experiments.faults.kills import made_again
 from experiments.faults.oracle import misbehaved
-from experiments.faults.process import Started, command, start
+from experiments.faults.process import Ended, Started, command, start
 from experiments.faults.subject import (
     NAME,
     Contents,
@@ -43,26 +43,43 @@ class Loss:
     seconds: float
 
 
-class Workers(Kind):
+class Losing(Kind):
+    """Some of what makes a recipe is lost: what is left, and a run after it, leave what one process does."""
+
+    def __init__(self) -> None:
+        self.contents = Contents({}, ())
+
+    def in_turn(
+        self, losses: Iterable[str], longest_seconds: float, tries: int | None, seed: int
+    ) -> Iterator[tuple[str, float]]:
+        """What is lost, one after the other, and after how many seconds, at random."""
+        chance, known = Random(f"{self.name}-{seed}"), list(losses)
+        for number in range(tries or 0):
+            yield known[number % len(known)], chance.uniform(0, longest_seconds)
+
+    def prepare(self, place: Path) -> None:
+        """An undisturbed run of one process."""
+        self.contents = in_any_order(undisturbed(place))
+
+    def finding(self, folder: Path, before: dict[str, tuple[int, int]], ended: Iterable[Ended]) -> str:
+        """What is not as it has to be after these commands, of which all had to succeed; else empty.
+
+        `before` are the files that were committed when something was lost.
+        """
+        found = next((said for each in ended if (said := misbehaved(each, codes=(0,)))), "")
+        found = found or in_any_order(contents_of(folder / "runs")).difference(self.contents)
+        return found or made_again(before, committed_files(folder / "runs"))
+
+
+class Workers(Losing):
     """Every way in which several processes share a recipe, and the loss of one of them."""
 
     name = "workers"
     full = 60
 
-    def __init__(self) -> None:
-        self.contents = Contents({}, ())
-
     def cases(self, tries: int | None, seed: int) -> Sequence[Loss]:
         """The modes in turn, at random moments."""
-        chance = Random(f"workers-{seed}")
-        return [
-            Loss(list(MODES)[number % len(MODES)], chance.uniform(0, LONGEST_SECONDS))
-            for number in range(tries or 0)
-        ]
-
-    def prepare(self, place: Path) -> None:
-        """An undisturbed run of one process."""
-        self.contents = in_any_order(undisturbed(place))
+        return [Loss(*each) for each in self.in_turn(MODES, LONGEST_SECONDS, tries, seed)]
 
     def attempt(self, case: Loss, folder: Path) -> Outcome:
         """Start, have one lost, let the others end, and run the recipe once more to its end."""
@@ -75,11 +92,8 @@ class Workers(Kind):
         ends = [first.end(), *(other.end() for other in others)]
         last = command(["run", NAME], folder)
         detail = f"{case}\n" + "\n".join(ended.said for ended in (*ends, last))
-        finding = "" if was_lost and not lost else misbehaved(ends[0], codes=(0,))
-        finding = finding or next((said for other in ends[1:] if (said := misbehaved(other, codes=(0,)))), "")
-        finding = finding or misbehaved(last, codes=(0,))
-        finding = finding or in_any_order(contents_of(folder / "runs")).difference(self.contents)
-        finding = finding or made_again(before, committed_files(folder / "runs"))
+        expected = ends[1:] if was_lost and not lost else ends
+        finding = self.finding(folder, before, (*expected, last))
         return Outcome(case.mode, finding, counted=was_lost, detail=detail)
 
 

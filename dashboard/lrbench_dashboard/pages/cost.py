@@ -17,7 +17,7 @@ from lrbench_dashboard.boards import (
 from lrbench_dashboard.charts import Palette, palette_of
 from lrbench_dashboard.context import NARROW, WIDE, Context, choose_context
 from lrbench_dashboard.cost_chart import cost_text, show_costs
-from lrbench_dashboard.curves import CURVES, lines_of, show_curve, without_numbers
+from lrbench_dashboard.curves import lines_of, show_curve, without_numbers
 from lrbench_dashboard.loading import Results, load_results
 from lrbench_dashboard.look import begin_page, table_html
 
@@ -25,6 +25,7 @@ from lrbench.results.board_arms import run_costs
 from lrbench.results.frontier import COSTS, Point, cost_of, frontier, gain, points_of
 from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
+from lrbench.results.web.curves import CURVES
 from lrbench.results.web.text import name_html
 from lrbench.results.wording import accuracy_text, comparison_text, duration_text
 

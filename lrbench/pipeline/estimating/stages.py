@@ -169,15 +169,15 @@ class Estimator:
         """The stages that go on in the queue of one before them."""
         found: set[str] = set()
         for arm in self.plan.arms:
-            waiting: list[Stage] = []
+            waiting: dict[str, Stage] = {}
             for stage in arm.stages():
-                if self.statistics(stage) is not None or stage.key in {other.key for other in waiting}:
+                if self.statistics(stage) is not None or stage.key in waiting:
                     continue
-                before = [other.key for other in waiting if stage.follows(other)]
+                before = sum(stage.follows(other) for other in waiting.values())
                 # Beside other workers a stage has one that follows it.
-                if before and (self.plan.recipe.runtime.workers == 1 or len(before) % 2):
+                if before and (self.plan.recipe.runtime.workers == 1 or before % 2):
                     found.add(stage.key)
-                waiting.append(stage)
+                waiting[stage.key] = stage
         return frozenset(found)
 
     @cached_property

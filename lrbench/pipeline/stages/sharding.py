@@ -70,11 +70,6 @@ class Shards:
             for number, start in enumerate(starts)
         }
 
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Every file that there will be."""
-        return tuple(f"{name}{self.ending}" for name in self.spans)
-
     def of(self, units: Iterable[Unit]) -> Iterator[list[Unit]]:
         """The units of every shard."""
         ordered = iter(units)
@@ -119,13 +114,10 @@ class Shards:
         counts as done when the next one is asked for.
         """
         draft.expect(len(self.spans), self.ending)
-        ordered = iter(units)
-        for name, span in self.spans.items():
-            shard = Shard(name, span, list(islice(ordered, len(span))))
+        for (name, span), portion in zip(self.spans.items(), self.of(units), strict=True):
+            shard = Shard(name, span, portion)
             if not draft.has(f"{name}{self.ending}"):
-                started = time.monotonic()
-                write = make(shard)
-                draft.commit(f"{name}{self.ending}", write, time.monotonic() - started)
+                self._commit(shard, draft, make)
             yield shard
             progress.advance(len(span))
 
@@ -144,11 +136,17 @@ class Shards:
             if not self._take(shard.name, place):
                 left.append(shard.name)
                 continue
-            started = time.monotonic()
-            write = make(shard)
-            place.commit(f"{shard.name}{self.ending}", write, time.monotonic() - started)
+            self._commit(shard, place, make)
             progress.advance(len(shard.span))
         return left
+
+    def _commit(
+        self, shard: Shard[Unit], place: Place, make: Callable[[Shard[Unit]], Callable[[Path], object]]
+    ) -> None:
+        """Make the shard and write its file; the work alone is timed."""
+        started = time.monotonic()
+        write = make(shard)
+        place.commit(f"{shard.name}{self.ending}", write, time.monotonic() - started)
 
     def receive(self, names: Iterable[str], draft: Draft, progress: Progress) -> list[str]:
         """Have what is committed, or was handed over, of these shards; gives those that are not there."""

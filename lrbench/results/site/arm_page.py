@@ -13,10 +13,10 @@ from lrbench.results.board import Board
 from lrbench.results.inspection import Inspector
 from lrbench.results.layout import accuracy_cells
 from lrbench.results.ledger import LedgerContents
-from lrbench.results.provenance import StageFound, look, stages_behind
+from lrbench.results.provenance import look, stages_behind
 from lrbench.results.records import ArmRecord
 from lrbench.results.rows import Row
-from lrbench.results.site.charts import Chart, charts_of
+from lrbench.results.site.charts import charts_of
 from lrbench.results.site.pages import ID_LENGTH, SCRIPT, Page, Table
 from lrbench.results.variations import called
 from lrbench.results.web.items import LOST, WON, Pair, paired
@@ -91,8 +91,8 @@ def _page(
         "name": name,
         "arm": arm,
         "measured": [_measured(board, row, inspector) for board, row in places],
-        "charts": _charts(arm),
-        "stages": [_told(stage) for stage in stages],
+        "charts": [] if arm is None else charts_of(arm.curves),
+        "stages": stages,
         "settings": "" if arm is None else yaml.safe_dump(arm.settings, sort_keys=False, allow_unicode=True),
         "learnt_from": rollouts,
     }
@@ -133,18 +133,3 @@ def _spread(pairs: list[Pair]) -> Iterator[Pair]:
     """As many as are shown, evenly from all of them."""
     count = min(len(pairs), MOST_FLIPS)
     return (pairs[place * len(pairs) // count] for place in range(count))
-
-
-def _charts(arm: ArmRecord | None) -> list[Chart]:
-    return [] if arm is None else charts_of(arm.curves)
-
-
-def _told(stage: StageFound) -> dict[str, str]:
-    return {
-        "label": stage.label,
-        "key": stage.key,
-        "content": stage.content_hash,
-        "state": str(stage.state),
-        "version": "" if stage.version is None else str(stage.version),
-        "made": stage.created_at,
-    }

@@ -6,13 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# Name in the ledger -> what the axis says.
-CURVES = {
-    "loss": "loss, nats per kept step",
-    "held_out_perplexity": "perplexity of held-out solutions",
-    "gradient_norm": "gradient norm",
-    "learning_rate": "learning rate",
-}
+from lrbench.results.web.curves import CURVES
+
 WIDTH, HEIGHT = 320.0, 130.0
 MOST_POINTS = 200
 
@@ -32,7 +27,9 @@ class Chart:
 def charts_of(curves: Mapping[str, Sequence[tuple[int, float]]]) -> list[Chart]:
     """The curves that are known by name and have two finite values at least."""
     return [
-        chart for name, title in CURVES.items() if (chart := _chart(title, curves.get(name, ()))) is not None
+        chart
+        for name, (title, _) in CURVES.items()
+        if (chart := _chart(title, curves.get(name, ()))) is not None
     ]
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +20,7 @@ from lrbench.results.site.pages import NUMBERS, Page, rendered
 from lrbench.results.tables import boards_to_csv
 from lrbench.results.text import plain, size_text
 from lrbench.store.files import storage_errors
+from lrbench.store.outside import publish, working_beside
 
 
 @dataclass(frozen=True)
@@ -100,22 +98,10 @@ def _write(files: dict[str, str], to: Path) -> int:
     """Write all files, or none; gives their bytes."""
     with storage_errors(to):
         to.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
-        try:
-            for name, content in files.items():
-                (beside / name).write_text(content, encoding="utf-8")
-            # Made for its owner alone; a folder is there to be handed on.
-            beside.chmod(0o777 & ~_umask())
-            if to.exists():
-                to.rmdir()
-            beside.rename(to)
-        except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise
+    with working_beside(to) as unfinished, storage_errors(unfinished):
+        whole = unfinished / "whole"
+        whole.mkdir()
+        for name, content in files.items():
+            (whole / name).write_text(content, encoding="utf-8")
+        publish(whole, to)
     return sum(len(content.encode()) for content in files.values())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

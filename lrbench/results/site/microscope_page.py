@@ -50,7 +50,6 @@ def _page(arm: ArmRecord, inspector: Inspector) -> Page | None:
         "name": name,
         "recipe": arm.recipe,
         "trained": microscope.trained,
-        "summary": microscope.summary_as_trained,
         "count": len(microscope.rollouts),
         "rollouts": rollouts,
         # Nothing in it can end the element that it stands in.

@@ -1,0 +1,11 @@
+"""Training curves: which there are, and what their axes say."""
+
+from __future__ import annotations
+
+# Name in the ledger -> what the axis says, and whether it spans decades.
+CURVES = {
+    "loss": ("loss, nats per kept step", False),
+    "held_out_perplexity": ("perplexity of held-out solutions", False),
+    "gradient_norm": ("gradient norm", True),
+    "learning_rate": ("learning rate", False),
+}
