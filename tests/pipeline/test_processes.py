@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import psutil
@@ -58,10 +58,14 @@ def taking_part(driver: int) -> list[psutil.Process]:
 
 
 class Killing(Silent):
-    """Kills one of the processes that train at an update, and counts updates."""
+    """Kills one of the processes that train at an update, and counts updates.
 
-    def __init__(self, at: int) -> None:
+    Processes that were there before are another test's.
+    """
+
+    def __init__(self, at: int, others: Collection[int] = ()) -> None:
         self.at = at
+        self.others = others
         self.done = 0
         self.is_training = False
 
@@ -74,14 +78,15 @@ class Killing(Silent):
             return
         before, self.done = self.done, self.done + units
         if before < self.at <= self.done:
-            taking_part(os.getpid())[-1].kill()
+            trains = [process for process in taking_part(os.getpid()) if process.pid not in self.others]
+            trains[-1].kill()
 
 
 def test_a_killed_process_changes_no_byte_and_no_update_is_counted_twice(
     recipe: Recipe, undisturbed: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reporter = Killing(at=12)
     others = {process.pid for process in taking_part(os.getpid())}
+    reporter = Killing(at=12, others=others)
     report = run_recipe(recipe, tmp_path, reporter)
     assert not report.failures
     assert adapter(recipe, tmp_path) == undisturbed

@@ -38,6 +38,9 @@ def test_the_commands_of_its_comments_and_guides_are_there(
     laid_out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(laid_out)
+    # What a make that these tests were started by says of itself to others below it.
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+        monkeypatch.delenv(name, raising=False)
     for target, command in {
         "experiment": "lrbench run recipes/quickstart.yaml",
         "plan": "lrbench plan recipes/quickstart.yaml",
