@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +28,10 @@ class TableFormat(StrEnum):
     EVERY_EVAL_EVER = "every-eval-ever"
 
 
+# What is no text to print, with an example of where it goes.
+WRITTEN = {TableFormat.PARQUET: "scores.parquet", TableFormat.EVERY_EVAL_EVER: "a_new_folder"}
+
+
 def print_results(
     runs: Path,
     wanted: Callable[[ArmRecord | ScoreRecord], bool],
@@ -41,9 +46,13 @@ def print_results(
     Where not `everything` is wanted, a table of many rows shows what was measured last. What is no text is
     written `to` a file or folder. Raises `UserError` when there are none of `recipe`.
     """
-    if (to is None) == (format_ in (TableFormat.PARQUET, TableFormat.EVERY_EVAL_EVER)):
+    example = WRITTEN.get(format_)
+    if example is not None and to is None:
+        raise UserError(f"--format {format_} is no text to print; say where it goes: `--to {example}`")
+    if example is None and to is not None:
         raise UserError(
-            "--to PATH belongs to --format parquet and every-eval-ever, which are no text to print"
+            f"--format {format_} is printed: `lrbench results --format {format_} > {shlex.quote(str(to))}` "
+            f"writes it down. `--to` is for --format {' and '.join(WRITTEN)}"
         )
     from lrbench.results.board import build_boards
     from lrbench.results.computed import computed_once

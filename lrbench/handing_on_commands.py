@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lrbench.errors import UserError
 from lrbench.options import EXPERIMENTS, RUNS, EditionName, Runs
 from lrbench.output import tell
 
@@ -27,6 +28,15 @@ def add_to(app: typer.Typer) -> None:
     app.command("export-site")(export_site)
 
 
+def _refuse_format(given: str | None) -> None:
+    """Whoever asks for a format wants numbers, which another command has."""
+    if given is not None:
+        raise UserError(
+            "`export` writes a model: an adapter or, with --merge, a whole one, as safetensors; it has no "
+            "--format. Numbers are written by `lrbench results --format csv` (or json, markdown, latex, ...)"
+        )
+
+
 def export(
     result: Annotated[
         str,
@@ -38,6 +48,9 @@ def export(
     ] = False,
     dtype: Annotated[
         ModelDtype | None, typer.Option("--dtype", help="Of the merged model; else as it was measured.")
+    ] = None,
+    _format: Annotated[
+        str | None, typer.Option("--format", hidden=True, is_eager=True, callback=_refuse_format)
     ] = None,
     runs: Runs = RUNS,
 ) -> None:

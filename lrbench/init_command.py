@@ -18,5 +18,5 @@ def init(
     from lrbench.shipped.laying_out import lay_out
 
     tell(str(lay_out(folder)))
-    there = shlex.quote(str(folder))
-    tell(f"Go on with:\n  cd {there}\n  lrbench run recipes/quickstart.yaml\n  lrbench dashboard")
+    enter = "" if folder.resolve() == Path.cwd() else f"  cd {shlex.quote(str(folder))}\n"
+    tell(f"Go on with:\n{enter}  lrbench run recipes/quickstart.yaml\n  lrbench dashboard")

@@ -34,7 +34,11 @@ def rows(*changed: object) -> bytes:
 Fault = tuple[list[str], bytes, str]
 FAULTS: dict[str, Fault] = {
     "a missing field": ([], rows({"question": "a"}), "problems.jsonl:1: each line must be an object with a"),
-    "an answer that is a number": ([], rows({"problem": "a", "answer": 3}), '1: "answer" must be a string'),
+    "an answer that is a list": (
+        [],
+        rows({"problem": "a", "answer": [3]}),
+        "1: `answer` has to be text or a",
+    ),
     "a solution that is a list": (
         [],
         rows({"problem": "a", "solution": []}),
@@ -53,6 +57,13 @@ FAULTS: dict[str, Fault] = {
     "another encoding": ([], rows().decode().encode("utf-16"), "problems.jsonl:1:1: is UTF-16 text"),
     "a gzip file": ([], gzip.compress(rows()), "problems.jsonl: is a gzip file"),
     "nothing": ([], b"", "problems.jsonl: has no problems"),
+    "several lines": (
+        [],
+        rows({"problem": "a", "answer": [3]}, "{", {"question": "a"}),
+        """problems.jsonl:1: `answer` has to be text or a number, found a list
+problems.jsonl:2:2: is not valid JSON (Expecting property name enclosed in double quotes)
+problems.jsonl:3: each line must be an object with a non-empty string "problem\"""",
+    ),
     "no answers for sft": (
         ["arms=[base, lightr, sft]"],
         rows()[:0] + b'{"problem":"a"}\n{"problem":"b"}',

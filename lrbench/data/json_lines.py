@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
+from lrbench.data.faults import Faults, noting
 from lrbench.errors import DataError
 from lrbench.store.strict_json import JsonError, strict_json
 
@@ -25,11 +26,14 @@ GZIP_MAGIC = b"\x1f\x8b"
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read_json_lines(path: Path, constants: bool = False) -> Iterator[tuple[int, Any]]:
+def read_json_lines(
+    path: Path, constants: bool = False, faults: Faults | None = None
+) -> Iterator[tuple[int, Any]]:
     """The number (from 1) and the value of every line of `path` that is not blank.
 
     A name that ends in `.gz` is decompressed on the way; a byte order mark is no part of the first line.
-    `constants` are read as `strict_json` does.
+    `constants` are read as `strict_json` does. A line that is no JSON is noted among the `faults`, where they
+    are given, and the next one is read.
     Raises `DataError` for what is not a regular file that can be read, for one that is too large or changes
     meanwhile, and for a line that is not UTF-8 text or not JSON (`strict_json`).
     """
@@ -39,7 +43,7 @@ def read_json_lines(path: Path, constants: bool = False) -> Iterator[tuple[int, 
             packed = path.suffix == ".gz"
             largest = max(ALWAYS_UNPACKED, LARGEST_RATIO * before.st_size) if packed else before.st_size
             lines = cast("IO[bytes]", gzip.GzipFile(fileobj=file) if packed else file)
-            yield from _values(path, lines, largest, packed, constants)
+            yield from _values(path, lines, largest, packed, constants, faults)
             after = os.fstat(file.fileno())
             if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
                 raise _changed(path)
@@ -83,7 +87,7 @@ def _changed(path: Path) -> DataError:
 
 
 def _values(
-    path: Path, lines: IO[bytes], largest: int, packed: bool, constants: bool
+    path: Path, lines: IO[bytes], largest: int, packed: bool, constants: bool, faults: Faults | None
 ) -> Iterator[tuple[int, Any]]:
     number, read = 0, 0
     while line := lines.readline(LONGEST_LINE + 1):
@@ -109,7 +113,8 @@ def _values(
                 "expect; unpack it and look at what is in it"
             )
         if line.strip():
-            yield number, _value(path, number, line.rstrip(), constants)
+            with noting(faults):
+                yield number, _value(path, number, line.rstrip(), constants)
 
 
 def _value(path: Path, number: int, line: bytes, constants: bool) -> Any:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lrbench.data.faults import Faults, noting
 from lrbench.data.json_lines import LARGEST_TEXT, MIB, read_json_lines
 from lrbench.errors import DataError
 from lrbench.store.files import UnusableFileError, read_regular
@@ -26,10 +27,11 @@ LONGEST_FIELD = 16 * MIB
 BATCH = 1024
 
 
-def read_table(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
+def read_table(path: Path, faults: Faults | None = None) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Every row of `path` with its place, as a mapping of the fields' names to their values.
 
-    Raises `DataError` for a file of another kind, one that cannot be read, and for what is no such row.
+    Raises `DataError` for a file of another kind, one that cannot be read, and what is no such row. A line
+    that is none is noted among the `faults`, where they are given, and the next one is read.
     """
     name = path.name.lower()
     if not name.endswith(ENDINGS):
@@ -40,13 +42,14 @@ def read_table(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
     if name.endswith(".json"):
         return _of_array(path)
     if name.endswith((".csv", ".tsv")):
-        return _of_csv(path, "," if name.endswith(".csv") else "\t")
-    return _of_parquet(path) if name.endswith(".parquet") else _of_lines(path)
+        return _of_csv(path, "," if name.endswith(".csv") else "\t", faults)
+    return _of_parquet(path) if name.endswith(".parquet") else _of_lines(path, faults)
 
 
-def _of_lines(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
-    for number, value in read_json_lines(path):
-        yield _row(f"{path}:{number}", value)
+def _of_lines(path: Path, faults: Faults | None) -> Iterator[tuple[Place, dict[str, Any]]]:
+    for number, value in read_json_lines(path, faults=faults):
+        with noting(faults):
+            yield _row(f"{path}:{number}", value)
 
 
 def _of_array(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -84,7 +87,7 @@ def _of_array(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
         )
 
 
-def _of_csv(path: Path, separator: str) -> Iterator[tuple[Place, dict[str, Any]]]:
+def _of_csv(path: Path, separator: str, faults: Faults | None) -> Iterator[tuple[Place, dict[str, Any]]]:
     csv.field_size_limit(LONGEST_FIELD)
     rows = csv.reader(io.StringIO(_text(path), newline=""), delimiter=separator, strict=True)
     names: list[str] | None = None
@@ -94,12 +97,8 @@ def _of_csv(path: Path, separator: str) -> Iterator[tuple[Place, dict[str, Any]]
             if row and names is None:
                 names = _header(f"{path}:{line}", row)
             elif row and names is not None:
-                if len(row) != len(names):
-                    raise DataError(
-                        f"{path}:{line}: has {len(row)} fields, and the first line names {len(names)}; "
-                        "put a field that holds the separator in double quotes"
-                    )
-                yield f"{path}:{line}", dict(zip(names, row, strict=True))
+                with noting(faults):
+                    yield f"{path}:{line}", _fields(f"{path}:{line}", names, row)
             line = rows.line_num + 1
     except csv.Error as error:
         raise DataError(f"{path}:{rows.line_num}: is no CSV that can be read ({error})") from error
@@ -110,6 +109,15 @@ def _header(place: Place, names: list[str]) -> list[str]:
     if twice is not None:
         raise DataError(f"{place}: the first line names the field {twice[:60]!a} twice")
     return names
+
+
+def _fields(place: Place, names: list[str], row: list[str]) -> dict[str, Any]:
+    if len(row) != len(names):
+        raise DataError(
+            f"{place}: has {len(row)} fields, and the first line names {len(names)}; "
+            "put a field that holds the separator in double quotes"
+        )
+    return dict(zip(names, row, strict=True))
 
 
 def _of_parquet(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lrbench.data.faults import all_faults
 from lrbench.data.rules import Row
 from lrbench.data.tables import read_table
 from lrbench.errors import DataError
@@ -22,17 +23,18 @@ def own_rows(benchmark: Benchmark) -> tuple[Row, ...]:
     """The rows of the benchmark's file, in order.
 
     An item without an id is called by its row's number. Raises `DataError` for a file that cannot be read or
-    is empty, for a field that is missing or of another kind, for an id that stands twice, and for a gold
-    answer that the benchmark's grader cannot read.
+    is empty, and, for all rows at once, for a field that is missing or of another kind, for an id that stands
+    twice, and for a gold answer that the benchmark's grader cannot read.
     """
     path = local_path(benchmark.file or "")
-    rows = tuple(
-        _row(place, row_id, raw, benchmark.fields, benchmark.grader)
-        for place, row_id, raw in rows_with_ids([path], benchmark.fields.id)
-    )
+    rows: list[Row] = []
+    with all_faults() as faults:
+        for place, row_id, raw in rows_with_ids([path], benchmark.fields.id, faults):
+            with faults.noted():
+                rows.append(_row(place, row_id, raw, benchmark.fields, benchmark.grader))
     if not rows:
         raise DataError(f"{path}: has no items; each row needs a `{benchmark.fields.problem}`")
-    return rows
+    return tuple(rows)
 
 
 def own_examples(declared: ExamplesDeclaration) -> list[tuple[str, str]]:

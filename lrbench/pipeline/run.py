@@ -86,6 +86,7 @@ def run_recipe(
         waiting,
         len(plan.stages),
         expected=measuring.seconds,
+        is_checked=measuring.is_checked,
         inputs=measuring.inputs,
         workers=recipe.runtime.workers,
     )

@@ -81,15 +81,21 @@ class Watcher(Reporter):
         stages: int,
         *,
         expected: Mapping[str, float] | None = None,
+        is_checked: bool = True,
         inputs: Mapping[str, Sequence[str]] | None = None,
         workers: int = 1,
         is_worker: bool = False,
     ) -> None:
-        """Of all `stages` those `waiting` are to be made; `expected` has their seconds by key, if known."""
+        """Of all `stages` those `waiting` are to be made; `expected` has their seconds by key, if known.
+
+        Not `is_checked`: no run here has shown yet whether it is right, so what is left is said once a part
+        of this one has.
+        """
         self._reporter = reporter
         self._place = place
         self._left = list(waiting)
         self._expected = expected
+        self._is_checked = is_checked
         self._inputs = inputs or {}
         self._workers = workers
         self._passed = self._passed_as_expected = 0.0
@@ -208,6 +214,8 @@ class Watcher(Reporter):
 
     def _remaining(self, factor: float, stage: StageNow | None) -> float | None:
         if self._expected is None:
+            return None
+        if not self._is_checked and self._passed_as_expected < PRIOR_SHARE * sum(self._expected.values()):
             return None
         seconds = {item.key: self._expected.get(item.key, 0.0) * factor for item in self._left}
         if stage is not None and stage.remaining_seconds is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import cast
 
 from lrbench.data.sets import TRAINING_SETS
 from lrbench.methods.presets import BY_NAME
 from lrbench.recipe.files import neighbours
 from lrbench.recipe.messages import Path, Problem, did_you_mean, found, nearest, printable
-from lrbench.recipe.nodes import Fields, Items, Leaf, Node, find
+from lrbench.recipe.nodes import Fields, Items, Leaf, Node, find, value_position, with_value
 from lrbench.recipe.references import (
     EMBEDDED,
     SMOLLM2_FOLDER,
@@ -59,6 +60,26 @@ def unknown_things(recipe: Fields) -> list[Problem]:
     for place, arm in enumerate(arms.items if isinstance(arms, Items) else ()):
         check(_name_of_known_arm(arm, ("arms", place)), wrong_arm)
     return problems
+
+
+def correct_arms(recipe: Fields, problems: list[Problem]) -> Fields:
+    """Reports every misspelt name of a known arm, and returns `recipe` with the names that were meant.
+
+    So what names the same arm elsewhere, such as a claim, is not reported besides.
+    """
+    arms = find(recipe, ("arms",))
+    written = arms.items if isinstance(arms, Items) else ()
+    places = [_name_of_known_arm(arm, ("arms", place)) for place, arm in enumerate(written)]
+    named = [node.value if isinstance(node := find(recipe, path), Leaf) else None for path in places]
+    names = [name for path, name in zip(places, named, strict=True) if path[-1] != "like"]
+    for path, name in zip(places, named, strict=True):
+        meant = nearest(name, BY_NAME) if isinstance(name, str) and name not in BY_NAME else None
+        # One that is there already would stand twice.
+        if isinstance(name, str) and meant is not None and (path[-1] == "like" or meant not in names):
+            position = value_position(recipe, path)
+            problems.append(Problem(position, path, wrong_arm(name) or ""))
+            recipe = cast(Fields, with_value(recipe, path, Leaf(meant, position)))
+    return recipe
 
 
 def _name_of_known_arm(arm: Node, path: Path) -> Path:

@@ -15,7 +15,7 @@ from lrbench.recipe.extending import Extending
 from lrbench.recipe.finding import found_recipe
 from lrbench.recipe.identity import recipe_hash
 from lrbench.recipe.interpolating import interpolate
-from lrbench.recipe.known import unknown_things
+from lrbench.recipe.known import correct_arms, unknown_things
 from lrbench.recipe.messages import OVERRIDE, Position, Problem, dotted, in_reading_order, recipe_error
 from lrbench.recipe.nodes import Fields, find, key_position, plain, value_position
 from lrbench.recipe.overriding import apply_override
@@ -65,7 +65,7 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
     # A recipe that is valid has no unknown names; looking for them takes the JSON schema of everything.
     if not is_valid(written):
         written = correct_names(written, problems)
-    written = correct_swept_names(written, problems)
+    written = correct_swept_names(correct_arms(written, problems), problems)
     remarks: list[Problem] = []
     written = placed_paths(written, remarks)
     recipe = _checked(written, problems)

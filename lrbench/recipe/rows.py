@@ -7,30 +7,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from lrbench.data.faults import Faults
 from lrbench.data.tables import read_table
 from lrbench.errors import DataError
 from lrbench.recipe.messages import did_you_mean, excerpt, found
+from lrbench.store.strict_json import number_text
 
 ID = "id"
 
 
-def rows_with_ids(paths: Sequence[Path], id_field: str | None) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def rows_with_ids(
+    paths: Sequence[Path], id_field: str | None, faults: Faults
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Every row of the files that are one table, as its place, its id and its fields.
 
     The id is what `id_field` holds; without one, what `id` holds, or where there is none, the row's number.
-    Raises `DataError` for a file that cannot be read and for an id that stands twice.
+    A row that is none, or whose id stands twice, is noted among the `faults`. Raises `DataError` for a file
+    that cannot be read.
     """
     places: dict[str, str] = {}
-    for number, (place, raw) in enumerate(chain.from_iterable(map(read_table, paths)), start=1):
-        row_id = _id(place, raw, number, id_field)
-        first = places.setdefault(row_id, place)
-        if first != place:
-            raise DataError(f"{place}: the id {excerpt(row_id)} is that of {first} already")
-        yield place, row_id, raw
+    rows = (row for path in paths for row in read_table(path, faults))
+    for number, (place, raw) in enumerate(rows, start=1):
+        with faults.noted():
+            row_id = _id(place, raw, number, id_field)
+            first = places.setdefault(row_id, place)
+            if first != place:
+                raise DataError(f"{place}: the id {excerpt(row_id)} is that of {first} already")
+            yield place, row_id, raw
 
 
 def value_in(place: str, raw: Mapping[str, Any], name: str) -> Any:
@@ -54,7 +60,7 @@ def text_in(place: str, raw: Mapping[str, Any], name: str, empty: bool = False) 
         raise DataError(f"{place}: `{excerpt(name)}` has to be text or a number, found {found(value)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise DataError(f"{place}: `{excerpt(name)}` is {value}, which is no number")
-    text = str(value)
+    text = value if isinstance(value, str) else number_text(value)
     if not empty and not text.strip():
         raise DataError(f"{place}: `{excerpt(name)}` is empty")
     return text

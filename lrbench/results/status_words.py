@@ -12,9 +12,13 @@ MOST_FAILURES = 5
 
 
 def standing(status: RunStatus) -> str:
-    """`3 of 18 stages, about 1 h 20 min left`."""
-    left = "" if status.remaining_seconds is None else f", about {duration(status.remaining_seconds)} left"
-    return f"{status.finished} of {status.stages} stages{left if status.state == 'running' else ''}"
+    """`3 of 18 stages, about 1 h 20 min left`, which of a worker is not asked."""
+    stages = f"{status.finished} of {status.stages} stages"
+    if status.state != "running" or status.worker or status.finished == status.stages:
+        return stages
+    if status.remaining_seconds is None:
+        return f"{stages}, time left not known yet"
+    return f"{stages}, about {duration(status.remaining_seconds)} left"
 
 
 def stage_text(stage: StageNow) -> str:

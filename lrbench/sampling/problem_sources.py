@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.data.access import is_here, open_set
+from lrbench.data.faults import Faults, all_faults
 from lrbench.data.hub import AbsentHubDataError, hub_files
 from lrbench.data.json_lines import read_json_lines
 from lrbench.data.sets import TRAINING_SETS
@@ -53,19 +54,20 @@ class SourceRows:
 def read_source(written: str | TrainingSource, data_root: str | None, fetch: bool = True) -> SourceRows:
     """Every problem of a source, as a recipe writes it. Data of the hub come from its cache unless `fetch`.
 
-    Raises `DataError` when the set is missing, malformed (with its place) or empty.
+    Raises `DataError` when the set is missing, malformed (all that is, with its places) or empty.
     """
     source = as_source(written) if isinstance(written, str) else written
     name = written if isinstance(written, str) else source.name
     if source.data is not None:
         benchmark, rows = _known(source.data, data_root)
         return SourceRows(name, benchmark, rows)
-    if is_plain_file(written):
-        needs = 'line must be an object with a "problem"'
-        rows = list(_plain(local_path(name)))
-    else:
-        needs = f"row needs a `{source.fields.problem}`"
-        rows = list(_of_table(_files(source, fetch), source.fields))
+    with all_faults() as faults:
+        if is_plain_file(written):
+            needs = 'line must be an object with a "problem"'
+            rows = list(_plain(local_path(name), faults))
+        else:
+            needs = f"row needs a `{source.fields.problem}`"
+            rows = list(_of_table(_files(source, fetch), source.fields, faults))
     if not rows:
         raise DataError(f"{name}: has no problems; each {needs}")
     return SourceRows(name, OWN_BENCHMARK, rows)
@@ -112,9 +114,10 @@ def _files(source: TrainingSource, fetch: bool) -> tuple[Path, ...]:
     return hub_files(source.hub, source.split or TRAIN_SPLIT, source.config, fetch).paths
 
 
-def _of_table(paths: Sequence[Path], names: ProblemNames) -> Iterator[ProblemRow]:
-    for place, row_id, raw in rows_with_ids(paths, names.id):
-        yield _row(place, row_id, raw, names)
+def _of_table(paths: Sequence[Path], names: ProblemNames, faults: Faults) -> Iterator[ProblemRow]:
+    for place, row_id, raw in rows_with_ids(paths, names.id, faults):
+        with faults.noted():
+            yield _row(place, row_id, raw, names)
 
 
 def _row(place: str, row_id: str, raw: Mapping[str, Any], names: ProblemNames) -> ProblemRow:
@@ -130,14 +133,15 @@ def _label(place: str, raw: Mapping[str, Any], written: str | None, usual: str) 
     return text_in(place, raw, name, empty=True) or None
 
 
-def _plain(path: Path) -> Iterator[ProblemRow]:
+def _plain(path: Path, faults: Faults) -> Iterator[ProblemRow]:
     lines: dict[str, int] = {}
-    for number, value in read_json_lines(path):
-        row = _checked(path, number, value)
-        first = lines.setdefault(row.id, number)
-        if first != number:
-            raise DataError(f"{path}:{number}: the id {excerpt(row.id)} is that of line {first} already")
-        yield row
+    for number, value in read_json_lines(path, faults=faults):
+        with faults.noted():
+            row = _checked(path, number, value)
+            first = lines.setdefault(row.id, number)
+            if first != number:
+                raise DataError(f"{path}:{number}: the id {excerpt(row.id)} is that of line {first} already")
+            yield row
 
 
 def _checked(path: Path, number: int, row: Any) -> ProblemRow:
@@ -147,8 +151,8 @@ def _checked(path: Path, number: int, row: Any) -> ProblemRow:
     problem_id = row.get(ID, f"line-{number}")
     if isinstance(problem_id, bool) or not isinstance(problem_id, str | int) or problem_id == "":
         raise DataError(f'{where}: "id" must be a string or a whole number, found {found(problem_id)}')
-    for field in LABELS:
-        if row.get(field) is not None and not isinstance(row[field], str):
-            raise DataError(f'{where}: "{field}" must be a string, found {found(row[field])}')
+    solution = row.get("solution")
+    if solution is not None and not isinstance(solution, str):
+        raise DataError(f'{where}: "solution" must be a string, found {found(solution)}')
     # A number and its digits are one id: results are kept by its text.
-    return ProblemRow(str(problem_id), row["problem"], row.get("answer") or None, row.get("solution"), where)
+    return ProblemRow(str(problem_id), row["problem"], _label(where, row, None, "answer"), solution, where)

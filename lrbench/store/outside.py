@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -35,13 +35,18 @@ def place_beside(to: Path) -> Path:
     return to.with_name(f".{to.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
 
 
-def check_target(to: Path) -> None:
-    """Raise `UserError` unless `to` is not there, or is an empty folder."""
+def check_target(to: Path, but: Collection[Path] = ()) -> None:
+    """Raise `UserError` unless `to` is not there, or is a folder that holds nothing `but` what is given."""
     with storage_errors(to):
         if to.is_symlink() or (to.exists() and not to.is_dir()):
             raise UserError(f"{to} is there already and is no folder; name a new folder")
-        if to.exists() and any(to.iterdir()):
+        if to.exists() and not set(to.iterdir()) <= set(but):
             raise UserError(f"{to} is not empty, and nothing in it is overwritten; name a new folder")
+
+
+def paths_beside(to: Path) -> tuple[Path, Path]:
+    """The folder and the lock that `working_beside` has while it works."""
+    return to.with_name(f".{to.name}-unfinished"), to.with_name(f".{to.name}.lock")
 
 
 @contextmanager
@@ -50,7 +55,7 @@ def working_beside(to: Path) -> Iterator[Path]:
 
     What a killed process has left there is removed first, so no runs folder has to know of it.
     """
-    unfinished, lock = to.with_name(f".{to.name}-unfinished"), to.with_name(f".{to.name}.lock")
+    unfinished, lock = paths_beside(to)
     with hold(lock):
         shutil.rmtree(unfinished, ignore_errors=True)
         with storage_errors(to):

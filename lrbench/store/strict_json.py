@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
+from decimal import Decimal
 from typing import Any, NoReturn
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
@@ -21,6 +23,18 @@ class JsonError(ValueError):
     def __init__(self, message: str, column: int | None = None) -> None:
         super().__init__(message)
         self.column = column
+
+
+class LongNumber(float):
+    """A number of more digits than it holds; `text` has them all, as they were written."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def number_text(number: int | float) -> str:
+    """The digits of a number, all that were written."""
+    return number.text if isinstance(number, LongNumber) else str(number)
 
 
 def strict_json(text: str, constants: bool = False) -> Any:
@@ -69,7 +83,8 @@ def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
         raise JsonError(f"holds the number {text[:_LONGEST_SHOWN]}, which is too large")
-    return number
+    is_long = len(text) > sys.float_info.dig and repr(number) != text
+    return LongNumber(text) if is_long and Decimal(text) != Decimal(repr(number)) else number
 
 
 def _refuse_half_characters(text: str) -> None:

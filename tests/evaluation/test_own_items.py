@@ -77,6 +77,7 @@ CHOICES = {"fields": {"choices": "choices"}, "grader": "choice"}
             ":1: has no `answer`; its fields are `problem`, `answr`; did you mean",
         ),
         ([{"problem": "a", "answer": None}], {}, ":1: has no `answer`"),
+        ([{"problem": " ", "answer": 1}, {"problem": "b"}], {}, "a.jsonl:2: has no `answer`; its fields are"),
         ([{"problem": " ", "answer": 1}], {}, ":1: `problem` is empty"),
         ([{"problem": ["a"], "answer": 1}], {}, ":1: `problem` has to be text or a number, found a list"),
         ([{"problem": "a", "answer": True}], {}, ":1: `answer` has to be text or a number, found true"),

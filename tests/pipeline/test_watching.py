@@ -113,6 +113,17 @@ def test_what_is_left_follows_from_what_has_passed(tmp_path: Path) -> None:
     assert watcher_of(tmp_path, Told(tmp_path)).status().remaining_seconds is None
 
 
+def test_what_no_run_has_checked_is_not_said_before_a_part_of_this_one_has(tmp_path: Path) -> None:
+    watcher = watcher_of(tmp_path, Told(tmp_path), expected={"slow": 1.0, "quick": 10.0}, is_checked=False)
+    watcher.begin("slow", 1)
+    assert list(status_lines(watcher.status(), now()))[1] == "  1 of 3 stages, time left not known yet"
+    watcher.end("slow", 20.0)
+    left = watcher.status().remaining_seconds
+    assert left is not None
+    assert left > 100.0
+    assert list(status_lines(watcher.status(), now()))[1] == "  2 of 3 stages, about 2 min left"
+
+
 def test_of_a_stage_under_way_its_own_pace_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     moment = [1000.0]
     monkeypatch.setattr("lrbench.pipeline.watching.time", SimpleNamespace(monotonic=lambda: moment[0]))
@@ -151,7 +162,7 @@ def test_signs_of_life_come_while_nothing_else_happens(tmp_path: Path) -> None:
         last = time.monotonic() + 20
         while len(told.stood) < 3 and time.monotonic() < last:
             time.sleep(0.01)
-    assert told.stood[0].startswith("1 of 3 stages; slow: 4 of 10, ")
+    assert told.stood[0].startswith("1 of 3 stages, time left not known yet; slow: 4 of 10, ")
 
 
 def test_a_process_that_is_gone_is_told_apart_and_forgotten_by_the_next_run(tmp_path: Path) -> None:

@@ -131,6 +131,11 @@ def test_a_problem_file_that_is_there_is_accepted(with_folders: Path, changed: C
             f'16:14: arms.1: found the text "lihgtr", {ARMS}; did you mean `lightr`?',
         ),
         (
+            "lihgtr, {name: same, like: lightr, selector: {signal: random, match: lightr}}]\n"
+            "claims: [lightr > base on average, lightr > same on average, same > lightr on average",
+            f'16:14: arms.1: found the text "lihgtr", {ARMS}; did you mean `lightr`?',
+        ),
+        (
             "mine",
             f'16:14: arms.1: found the text "mine", {ARMS}; '
             "an arm of your own says by `like` which known arm it varies",

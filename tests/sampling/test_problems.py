@@ -137,7 +137,7 @@ def test_asking_for_more_than_there_are_says_how_many_there_are(tmp_path: Path) 
         ({"question": "a"}, r'p\.jsonl:2: each line must be an object with a non-empty string "problem"'),
         ({"problem": "  "}, r"p\.jsonl:2: each line must be an object"),
         (["a"], r"p\.jsonl:2: each line must be an object"),
-        ({"problem": "a", "answer": 3}, r'p\.jsonl:2: "answer" must be a string, found 3'),
+        ({"problem": "a", "answer": True}, r"p\.jsonl:2: `answer` has to be text or a number, found true"),
         ({"problem": "a", "solution": []}, r'p\.jsonl:2: "solution" must be a string'),
         ({"problem": "a", "id": True}, r'p\.jsonl:2: "id" must be a string or a whole number, found true'),
         ({"problem": "a", "id": None}, r'p\.jsonl:2: "id" must be a string or a whole number, found null'),
@@ -152,6 +152,32 @@ def test_asking_for_more_than_there_are_says_how_many_there_are(tmp_path: Path) 
 def test_a_malformed_line_is_named(tmp_path: Path, row: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
         load(write(tmp_path / "p.jsonl", {"problem": "fine"}, row), problems=2)
+
+
+def test_every_malformed_line_is_named_up_to_ten(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        load(write(tmp_path / "p.jsonl", *({"problem": "a", "id": n // 2} for n in range(26))))
+    *told, last = str(caught.value).splitlines()
+    assert told == [
+        f"{tmp_path}/p.jsonl:{n}: the id {n // 2 - 1} is that of line {n - 1} already"
+        for n in range(2, 22, 2)
+    ]
+    assert last == "and 3 more"
+
+
+def test_an_answer_that_is_a_number_is_its_digits(tmp_path: Path) -> None:
+    written = [
+        "19",
+        "-0.5",
+        "2.50",
+        "123456789012345678901",
+        "0.12345678901234567890",
+        "0.1000000000000000000",
+    ]
+    lines = (f'{{"problem": "a", "answer": {text}}}' for text in written)
+    found = load_problems(Data(train=str(write(tmp_path / "p.jsonl", *lines)), problems=6))
+    # 2.5 and 0.1 are what suites have always made of it: the same number.
+    assert found.answers == ["19", "-0.5", "2.5", "123456789012345678901", "0.12345678901234567890", "0.1"]
 
 
 def test_ids_that_cannot_be_ids_and_numbers_that_cannot_be_read_are_named(tmp_path: Path) -> None:

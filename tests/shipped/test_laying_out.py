@@ -6,7 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from lrbench.cli import app
 from lrbench.errors import UserError
 from lrbench.recipe.loading import load_with_warnings
 from lrbench.shipped.laying_out import lay_out
@@ -75,6 +77,30 @@ def test_nothing_is_overwritten(laid_out: Path, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(UserError, match="is there already and is no folder; name a new folder"):
         lay_out(file)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="you stand in this folder; name a new one"):
+    with pytest.raises(UserError, match="is not empty, and nothing in it is overwritten; name a new folder"):
         lay_out(Path())
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("given", [".", "../empty"])
+def test_an_empty_folder_is_filled_where_it_is_also_by_who_stands_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    folder = tmp_path / "empty"
+    # What a process that was killed on the way has left.
+    (folder / ".work-unfinished" / "whole" / "recipes").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    before = folder.stat().st_ino
+    found = CliRunner().invoke(app, ["init", given])
+    studies = len(list(STUDIES.glob("*.yaml")))
+    assert found.stdout == (
+        f"this folder: {len(recipe_names())} recipes, {studies} studies, a Makefile and README.md\n"
+        "Go on with:\n  lrbench run recipes/quickstart.yaml\n  lrbench dashboard\n"
+    )
+    assert folder.stat().st_ino == before
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "Makefile",
+        "README.md",
+        "experiments",
+        "recipes",
+    ]

@@ -52,6 +52,11 @@ class Measuring:
         }
 
     @property
+    def is_checked(self) -> bool:
+        """Whether earlier runs here say how right that is."""
+        return self._expected is not None and bool(self._expected.checked)
+
+    @property
     def inputs(self) -> Mapping[str, tuple[str, ...]]:
         """The keys of what each stage needs."""
         return {} if self._expected is None else self._expected.inputs

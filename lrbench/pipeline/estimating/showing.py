@@ -77,8 +77,7 @@ def cost_lines(estimate: PlanEstimate | None) -> Iterator[str]:
         yield f"Only {size(free)} are free on this machine: the run may be killed for memory.{halved}"
     if device.memory and estimate.bytes > device.memory:
         yield "That is more than it has: work is cut into smaller pieces as far as that helps, and slower."
-    checked = {stage.kind for stage in estimate.waiting} & estimate.corrected
-    if not checked:
+    if not estimate.checked:
         yield f"This is {ROUGH} ({device.source})."
     else:
         others = sorted({stage.kind for stage in estimate.waiting} - estimate.corrected - {START})

@@ -90,6 +90,11 @@ class PlanEstimate:
         return [stage for stage in self.stages.values() if not stage.finished]
 
     @property
+    def checked(self) -> frozenset[str]:
+        """The kinds of stages to be made that earlier runs tell of."""
+        return self.corrected & {stage.kind for stage in self.waiting}
+
+    @property
     def seconds(self) -> float | None:
         """Of the whole run by all its workers, start included; None where a stage's are unknown."""
         work = _sum([self.start.seconds, *(stage.seconds for stage in self.waiting)])

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from lrbench.cli import app
 from lrbench.errors import UserError
 from lrbench.evaluation.graded_items import write_item_rows
 from lrbench.results.answers import Answers
@@ -197,8 +199,21 @@ def test_the_command_writes_where_it_is_told(runs: Path, tmp_path: Path) -> None
     for form, to in (("parquet", "a.parquet"), ("every-eval-ever", "out")):
         refused = lrbench("results", "--format", form, "--runs", runs)
         assert refused.returncode == 2
-        assert "--to PATH belongs to --format parquet and every-eval-ever" in refused.stderr
+        assert f"--format {form} is no text to print; say where it goes: `--to " in refused.stderr
         written = lrbench("results", "--format", form, "--to", tmp_path / to, "--runs", runs)
         assert written.returncode == 0, written.stderr
         assert (tmp_path / to).exists()
-    assert lrbench("results", "--to", tmp_path / "x", "--runs", runs).returncode == 2
+    refused = lrbench("results", "--format", "csv", "--to", tmp_path / "x", "--runs", runs)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"--format csv is printed: `lrbench results --format csv > {tmp_path / 'x'}` writes it down. `--to` "
+        "is for --format parquet and every-eval-ever\n"
+    )
+
+
+def test_export_says_who_writes_numbers() -> None:
+    refused = CliRunner().invoke(app, ["export", "--format", "csv"])
+    assert isinstance(refused.exception, UserError)
+    assert "it has no --format. Numbers are written by `lrbench results --format csv`" in str(
+        refused.exception
+    )
