@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 
+from lrbench.recipe.moving import Moved
 from lrbench.results.provenance import StageFound, State
+from lrbench.results.records import ArmRecord
 from lrbench.results.text import plain, size_text
 from lrbench.results.web.text import name_html
 from lrbench.results.wording import duration_text
@@ -13,6 +15,9 @@ from lrbench_dashboard.look import table_html
 
 LONGEST_CODE = 60_000
 MOST_DIFF_LINES = 4_000
+# In a comment of a downloaded file.
+LONGEST_LINE = 1_000
+AS_RUN = "Relative paths are those of the folder that it was run in: write here where this is now."
 NOTHING = "–"
 STATES = {
     State.WHOLE: ("●", "whole: every byte verified"),
@@ -69,6 +74,27 @@ def code_text(text: str, longest: int = LONGEST_CODE) -> str:
     shown = "\n".join(plain(line, len(line) * 10 + 1).replace("\\x09", "\t") for line in lines)
     left = len(text) - longest
     return shown if left <= 0 else f"{shown}\n… {left:,} more characters: download the whole"
+
+
+def downloaded(arm: ArmRecord, moved: Moved) -> str:
+    """The recipe as a file, which says first what it is and what of it is otherwise than recorded."""
+    lines = [f"{arm.arm} of {arm.recipe}, as resolved when it was made: every default is written out."]
+    if moved.found:
+        lines.append("Paths are absolute here; they were relative to the folder that it was run in.")
+    lines += [f"Not found here: {field}, {path}. {AS_RUN}" for field, path in moved.lost]
+    return "".join(f"# {plain(line, LONGEST_LINE)}\n" for line in lines) + moved.text
+
+
+def moved_html(moved: Moved) -> str:
+    """What a reader has to know of the paths in the file; nothing where it holds none."""
+    said = []
+    if moved.found:
+        said.append("Its paths are made absolute, so that it runs from any folder of this machine.")
+    if moved.lost:
+        lost = ", ".join(f"{field} ({path})" for field, path in moved.lost)
+        said.append(f"Not found here: {lost}. {AS_RUN}")
+    style = "lr-note lr-problem" if moved.lost else "lv-caption"
+    return f'<p class="{style}">{name_html(" ".join(said), 2000)}</p>' if said else ""
 
 
 def difference(first: str, second: str, names: tuple[str, str]) -> str:

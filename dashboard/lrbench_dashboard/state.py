@@ -4,7 +4,8 @@ Each function draws one widget and keeps its value under `key` in the URL's quer
 counts when a page is opened, or gone back to; afterwards the widget does. A value that the widget does
 not have falls back to the default, and a note above the page says so. Tokens in the URL are short and
 lasting (an arm's id, not its label), so that they outlive a change of wording. What widgets keep is
-collected while the page is drawn and written at once, since every change of the URL is a step back.
+collected while the page is drawn and written at once, since every change of the URL is a step back. What
+an opened page adds to the URL by itself is none.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from lrbench.results.web.text import name_html
+from lrbench_dashboard import address
 
 FIRST_PAGE = "leaderboard"
 
@@ -51,7 +53,9 @@ def write(whole: bool) -> None:
     before = {key: st.query_params.get_all(key) for key in st.query_params}
     drawn: dict[str, list[str]] = st.session_state[_TOKENS]
     tokens = {key: held for key, held in (drawn if whole else before | drawn).items() if held}
-    if tokens != before:
+    if st.session_state[_TURNED]:
+        address.complete(urlencode(tokens, doseq=True))
+    elif tokens != before:
         st.query_params.from_dict(tokens)
     if whole:
         st.session_state.pop(_FORGOTTEN, None)

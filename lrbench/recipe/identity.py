@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -27,7 +28,12 @@ def resolved_yaml(recipe: Recipe) -> str:
     values["arms"] = _without_nulls(values["arms"])
     if recipe.seeds is not None:
         del values["seed"]
-    text: str = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return written_yaml(values)
+
+
+def written_yaml(values: Mapping[str, Any]) -> str:
+    """A recipe's values as text that loads back to them."""
+    text: str = yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text
 
 

@@ -22,6 +22,8 @@ from lrbench.recipe.training_sources import training_places
 
 FOLDERS = ("evaluation.lm_eval.include_path",)
 MODELS = ("pair.expert.model", "pair.amateur.model")
+# Those beside the pair have names of their own: `models.NAME.model`.
+BESIDE, MODEL = "models", "model"
 FILE = "file"
 TRAIN = "data.train"
 FIELDS = (*FOLDERS, *MODELS, TRAIN, "runtime.data_root")
@@ -29,9 +31,9 @@ FIELDS = (*FOLDERS, *MODELS, TRAIN, "runtime.data_root")
 
 def placed_paths(recipe: Fields, warnings: list[Problem]) -> Fields:
     """`recipe` with every path that a file writes put as it is from the folder that lrbench is started in."""
-    for field, path in _places(recipe):
+    for field, path in places(recipe):
         leaf = find(recipe, path)
-        if not (isinstance(leaf, Leaf) and isinstance(leaf.value, str) and _is_relative(leaf.value)):
+        if not (isinstance(leaf, Leaf) and isinstance(leaf.value, str) and is_relative(leaf.value)):
             continue
         if leaf.position.source.startswith(OVERRIDE):
             continue
@@ -40,7 +42,7 @@ def placed_paths(recipe: Fields, warnings: list[Problem]) -> Fields:
             # Newer than the rule, so nobody has written one from elsewhere.
             value, warning = os.path.relpath(folder / leaf.value), ""
         else:
-            value, warning = _placed(leaf.value, folder, field in MODELS)
+            value, warning = _placed(leaf.value, folder, is_model(field))
         if warning:
             warnings.append(Problem(leaf.position, path, warning))
         changed = with_value(recipe, path, Leaf(value, leaf.position))
@@ -49,16 +51,23 @@ def placed_paths(recipe: Fields, warnings: list[Problem]) -> Fields:
     return recipe
 
 
-def _places(recipe: Fields) -> Iterator[tuple[str, FieldPath]]:
+def places(recipe: Fields) -> Iterator[tuple[str, FieldPath]]:
     """Every place where a path may stand, with the name of its field."""
     for path in chain(file_places(recipe), _training_files(recipe)):
         yield FILE, path
-    for field in FIELDS:
+    beside = find(recipe, (BESIDE,))
+    named = beside.entries if isinstance(beside, Fields) else ()
+    for field in (*FIELDS, *(f"{BESIDE}.{name}.{MODEL}" for name in named)):
         yield field, tuple(field.split("."))
         for place in range(_length(find(recipe, ("sweep", "grid", field)))):
             yield field, ("sweep", "grid", field, place)
         for place in range(_length(find(recipe, ("sweep", "points")))):
             yield field, ("sweep", "points", place, field)
+
+
+def is_model(field: str) -> bool:
+    """Whether a field of `places` names a model, which may be one of the hub as well."""
+    return field in MODELS or field.startswith(f"{BESIDE}.")
 
 
 def _training_files(recipe: Fields) -> Iterator[FieldPath]:
@@ -74,12 +83,13 @@ def _length(node: Node | None) -> int:
     return len(node.items) if isinstance(node, Items) else 0
 
 
-def _is_relative(text: str) -> bool:
+def is_relative(text: str) -> bool:
+    """Whether this is written as a path from somewhere, if it is a path and no name of the hub."""
     named = text in TRAINING_SETS or text.startswith((EMBEDDED, HUB))
     return bool(text) and not named and not text.startswith("~") and not Path(text).is_absolute()
 
 
-def _placed(text: str, folder: Path, is_model: bool) -> tuple[str, str]:
+def _placed(text: str, folder: Path, of_model: bool) -> tuple[str, str]:
     """`text`, written in a file of `folder`, from the working folder; and a warning, or nothing."""
     if _same(folder, Path()):
         return text, ""
@@ -97,7 +107,7 @@ def _placed(text: str, folder: Path, is_model: bool) -> tuple[str, str]:
             "is there only as seen from the folder that lrbench is started in; paths are relative to this "
             f"file, so write `{right}`"
         )
-    if is_model and HUB_ID.fullmatch(text):
+    if of_model and HUB_ID.fullmatch(text):
         return text, ""
     return _from_here(beside), ""
 

@@ -11,8 +11,10 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
+import streamlit as st
 from lrbench_dashboard.loading import RUNS_VARIABLE
 from streamlit.testing.v1 import AppTest
 
@@ -29,6 +31,14 @@ def same_main_module() -> Iterator[None]:
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
+
+
+@pytest.fixture(autouse=True)
+def address_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest has no browser in which the address of an opened page is completed."""
+    monkeypatch.setattr(
+        "lrbench_dashboard.address.complete", lambda query: st.query_params.from_dict(parse_qs(query))
+    )
 
 
 FRAMED = """

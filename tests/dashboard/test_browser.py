@@ -111,16 +111,24 @@ def test_the_address_follows_the_widgets_and_going_back_follows_the_address(
         assert view.page.inner_text(".lr-board") != sorted_table
 
 
-def test_opening_a_page_is_one_step_back(address: str, chromium: Any) -> None:
+def test_every_click_is_one_step_back(address: str, chromium: Any) -> None:
     with look(chromium) as view:
         view.go(address)
+        opened = view.page.evaluate("history.length")
+        assert parse_qs(urlsplit(view.page.url).query)["suite"] == ["embedded7"]
         view.page.get_by_role("link", name="Compare two", exact=True).click()
-        view.page.wait_for_url("**/compare?*")
+        view.page.wait_for_url("**/compare?*second=*")
         view.settle()
-        for _ in range(2):
+        view.page.get_by_role("combobox", name="Recipe").click()
+        view.page.get_by_role("option", name="quickstart").click()
+        view.page.wait_for_url("**recipe=quickstart*")
+        view.settle()
+        assert view.page.evaluate("history.length") == opened + 2
+        for title, recipe in (("Compare two", "*"), ("Leaderboard", "*")):
             view.page.go_back()
             view.settle()
-        assert view.page.inner_text("h1") == "Leaderboard"
+            assert view.page.inner_text("h1") == title
+            assert parse_qs(urlsplit(view.page.url).query)["recipe"] == [recipe]
 
 
 def test_the_first_page_is_found_under_its_own_name_too(address: str, chromium: Any) -> None:

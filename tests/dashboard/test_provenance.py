@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from lrbench_dashboard.provenance_view import LONGEST_CODE, code_text, difference, size_text
+from lrbench_dashboard.provenance_view import LONGEST_CODE, code_text, difference, downloaded, size_text
 from streamlit.testing.v1 import AppTest
 
+from lrbench.recipe.moving import runs_anywhere
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import ArmRecord, RecipeRecord
 from lrbench.store.keys import FileHashes
@@ -87,6 +89,26 @@ def test_the_command_is_the_recipes_own_where_it_is_known(runs: Path, open_page:
     app = open_page(runs, "provenance", arm=arm.arm_id)
     assert "lrbench run recipes/mine.yaml seed=0" in codes(app)
     assert "lrbench run resolved.yaml" not in codes(app)
+
+
+def test_a_downloaded_recipe_says_what_it_is_and_has_its_paths_made_absolute(
+    tmp_path: Path, open_page: OpenPage
+) -> None:
+    write_runs(tmp_path / "runs", written="data: {train: mine.jsonl}\nmodels: {peer: {model: ./lost}}\n")
+    (tmp_path / "mine.jsonl").write_text("")
+    arm = arms_of(tmp_path / "runs")[0]
+    app = open_page(tmp_path / "runs", "provenance", arm=arm.arm_id)
+    assert "Its paths are made absolute" in bodies(app)
+    assert "Not found here: models.peer.model (./lost)" in bodies(app)
+    moved = runs_anywhere(arm.recipe_yaml, (tmp_path,))
+    text = downloaded(arm, moved)
+    assert text.startswith("# lightr of lightr, as resolved when it was made")
+    assert f"train: {tmp_path / 'mine.jsonl'}\n" in text
+    assert "# Not found here: models.peer.model, ./lost." in text
+    assert yaml.safe_load(text) == yaml.safe_load(moved.text)
+    # What is recorded is shown as it is.
+    assert "mine.jsonl" in codes(app)
+    assert str(tmp_path / "mine.jsonl") not in codes(app)
 
 
 def test_the_commit_is_shown_where_it_was_recorded(tmp_path: Path, open_page: OpenPage) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs
+
 import pytest
 from streamlit.runtime.state.query_params import QueryParams
 from streamlit.testing.v1 import AppTest
@@ -100,7 +102,10 @@ def test_what_cannot_be_shown_is_said_once_and_the_rest_works(
     assert notes(app.run()) == []
 
 
-def test_opening_a_page_is_one_step_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_opened_page_completes_its_address_without_another_step_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    completed: list[str] = []
     written: list[str] = []
     send = QueryParams._send_query_param_msg
 
@@ -108,18 +113,17 @@ def test_opening_a_page_is_one_step_back(monkeypatch: pytest.MonkeyPatch) -> Non
         written.append(str(self))
         send(self)
 
+    monkeypatch.setattr("lrbench_dashboard.address.complete", completed.append)
     monkeypatch.setattr(QueryParams, "_send_query_param_msg", noted)
     app = opened(some=["a", "b"], unknown="x")
-    assert len(written) == 1
-    assert app.query_params == {
-        "fruit": "pear",
-        "some": ["a", "b"],
-        "alpha": "0.2",
-        "updates": "5",
-        "tab": "one",
-    }
+    assert completed == ["fruit=pear&some=a&some=b&alpha=0.2&updates=5&tab=one"]
+    # As the browser then has it.
+    app.query_params.clear()
+    app.query_params.update(parse_qs(completed[0]))
     app.run()
-    assert len(written) == 1
+    assert (len(completed), written) == (1, [])
+    app.selectbox[0].select("apple").run()
+    assert len(written) == 1, "what a reader changes is one step"
 
 
 def test_numbers_keep_all_their_digits() -> None:

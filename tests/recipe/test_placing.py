@@ -99,3 +99,11 @@ def test_the_shipped_recipe_means_the_same_folder_as_before(monkeypatch: pytest.
     recipe, warnings = load_with_warnings("recipes/smollm2.yaml")
     assert recipe.pair.expert.model == "./models/smollm2-135m-instruct"
     assert warnings == []
+
+
+def test_models_beside_the_pair_are_found_beside_the_file_too(project: Path) -> None:
+    with (project / "recipes" / "r.yaml").open("a") as file:
+        file.write("models: {peer: {model: ../shared/models/small}}\n")
+    recipe, _ = load_with_warnings(project / "recipes" / "r.yaml")
+    assert recipe.models is not None
+    assert Path(recipe.models["peer"].model).samefile(project / "shared" / "models" / "small")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import shlex
+from pathlib import Path
 from typing import Literal
 
 import streamlit as st
@@ -15,12 +16,15 @@ from lrbench_dashboard.look import begin_page, table_html
 from lrbench_dashboard.provenance_view import (
     code_text,
     difference,
+    downloaded,
     facts_html,
     hash_html,
+    moved_html,
     stages_html,
 )
 from lrbench_dashboard.result_names import names_first_of, note_if_outside, result_names
 
+from lrbench.recipe.moving import runs_anywhere
 from lrbench.recipe.secrets import without_secrets
 from lrbench.results.inspection import Inspector
 from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored, is_server
@@ -107,14 +111,22 @@ def commit_of(arm: ArmRecord) -> str:
 
 
 def show_reproduction(arm: ArmRecord, results: Results) -> None:
-    """The command that makes this result again."""
+    """The command that makes this result again, and the recipe as a file that runs from any folder."""
     st.html("<h2>Make it again</h2>")
     command, note = reproduction(arm, results)
     st.code(code_text(command), language="bash", wrap_lines=True)
     st.html(f'<p class="lv-caption">{html.escape(note)}</p>')
+    # A run wrote its results beside the paths that it read, unless it was told otherwise.
+    moved = runs_anywhere(arm.recipe_yaml, (results.runs.absolute().parent, Path.cwd()))
     st.download_button(
-        f"Download {RESOLVED}", arm.recipe_yaml, file_name=RESOLVED, mime="text/yaml", on_click="ignore"
+        f"Download {RESOLVED}",
+        downloaded(arm, moved),
+        file_name=RESOLVED,
+        mime="text/yaml",
+        on_click="ignore",
     )
+    if said := moved_html(moved):
+        st.html(said)
 
 
 def reproduction(arm: ArmRecord, results: Results) -> tuple[str, str]:
@@ -123,7 +135,11 @@ def reproduction(arm: ArmRecord, results: Results) -> tuple[str, str]:
         record for record in results.contents.recipes if arm.arm_id in record.arm_ids and record.command
     ]
     if declared:
-        return declared[-1].command, "As it was run; the recipe as resolved then is below."
+        return (
+            declared[-1].command,
+            "As it was run, in the folder that it was run in. The recipe as resolved then is below; "
+            "downloaded, it runs from any folder.",
+        )
     return (
         f"lrbench run {RESOLVED}",
         f"With the recipe below saved as {RESOLVED}: every default is written out in it, so that it means "
