@@ -17,6 +17,7 @@ from lrbench.results.statistics import EQUIVALENCE_MARGIN, Comparison
 from lrbench.results.web.text import name_html
 from lrbench.results.wording import expert_label, p_text
 from lrbench_dashboard import state
+from lrbench_dashboard.links import sweep_token
 from lrbench_dashboard.numbers import NONE, points_text, verdict_of, verdict_word_html
 
 # Of how many experiments the answer stands above a board of all.
@@ -158,7 +159,7 @@ def _sweeps_html(asked: Asked) -> str:
     lines = ""
     for sweep in asked.sweeps:
         row = sweep.first
-        where = name_html(state.link("sweep", of=f"{row.expert_weights} {row.recipe} {row.arm}"), 1000)
+        where = name_html(state.link("sweep", of=sweep_token(row)), 1000)
         fields = ", ".join(name_html(name) for name in sweep.fields)
         best = ""
         if sweep.chosen is not None:

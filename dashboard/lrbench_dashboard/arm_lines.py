@@ -20,7 +20,7 @@ from lrbench.results.wording import (
     notable_uses,
     reported_on,
 )
-from lrbench_dashboard import state
+from lrbench_dashboard.links import links_html, sweep_link_html
 from lrbench_dashboard.numbers import (
     NONE,
     PENDING,
@@ -38,13 +38,11 @@ if TYPE_CHECKING:
 RANK, AGAINST = "rank", "against"
 # What stands under each benchmark, and decides what the verdict is against.
 INTERVAL, OWN, REPORTED = "interval", "declared", "reported"
-# What a reader follows a line for, as the page and what it says.
-FLIPS, TOKENS, COST, PROVENANCE, SWEEP = "flips", "tokens", "cost", "provenance", "sweep"
 
 
 def arm_html(view: View, arm: BoardArm, named: bool) -> str:
     """The arm's line and those folded under it; `named` says of which recipe and expert it is."""
-    baseline = view.baseline(arm)
+    baseline = view.baseline(arm.groups[-1])
     found: dict[str, Comparison] = {}
     if arm.group is not None and baseline is not None and view.complete:
         found = compared_with(view.board, arm.group, baseline)
@@ -85,9 +83,11 @@ def _header_html(view: View, arm: BoardArm, baseline: str | None, named: bool) -
     more = f'<small class="lr-muted">{", ".join(parts)}</small>' if parts else ""
     tags = "".join(f'<span class="lr-tag lr-uses">{name_html(words)}</span>' for words in notable_uses(row))
     uses = f'<div aria-label="uses">{tags}</div>' if tags else ""
+    last = arm.groups[-1].rows[-1]
+    links = sweep_link_html(last) if arm.is_swept else links_html(last, baseline, view.scored)
     return (
         f'<th scope="row" role="rowheader">{arm_mark_html(row.arm)}{name_html(row.arm)} {more} {uses}'
-        f"{_folded_html(arm)}{_links_html(view, arm, baseline)}</th>"
+        f"{_folded_html(arm)}{links}</th>"
     )
 
 
@@ -101,29 +101,6 @@ def _folded_html(arm: BoardArm) -> str:
         seed = arm.first.seed
         return "" if seed is None else f'<small class="lr-muted">seed {seed}</small> '
     return f'<details class="lr-fold"><summary>{said}</summary></details>'
-
-
-def _links_html(view: View, arm: BoardArm, baseline: str | None) -> str:
-    """Where a line leads in one click: its flips, its tokens, its cost, its provenance; or its sweep."""
-    row = arm.groups[-1].rows[-1]
-    if arm.is_swept:
-        whose = f"{row.expert_weights} {row.recipe} {row.arm}"
-        links = [(SWEEP, state.link("sweep", of=whose), "every point with its interval")]
-    else:
-        links = []
-        if baseline is not None:
-            other = row.against[baseline].baseline
-            where = state.link("compare", first=row.arm_id, second=other)
-            links.append((FLIPS, where, f"item by item against {name_html(baseline)}"))
-        if row.arm_id in view.scored:
-            links.append((TOKENS, state.link("microscope", arm=row.arm_id), "token by token"))
-        links.append((COST, state.link("cost", of=row.arm_id), "what it cost, beside what it scores"))
-        links.append((PROVENANCE, state.link("provenance", arm=row.arm_id), "where it comes from"))
-    shown = " ".join(
-        f'<a href="{name_html(where, 2000)}" target="_self" title="{title}">{name}</a>'
-        for name, where, title in links
-    )
-    return f'<small class="lr-links">{shown}</small>'
 
 
 def _average_html(view: View, arm: BoardArm) -> str:
@@ -236,20 +213,23 @@ def _inside_html(view: View, arm: BoardArm) -> str:
     """The points of a sweep, or the seeds, each a line; nothing where one run is all there is."""
     if arm.is_swept:
         return "".join(
-            _inner_line(view, point_text(group.rows[0].point), group.rows[-1], group) for group in arm.groups
+            _inner_line(view, point_text(group.rows[0].point), group.rows[-1], group, True)
+            for group in arm.groups
         )
-    rows = arm.groups[0].rows
-    return "".join(_inner_line(view, f"seed {row.seed}", row, None) for row in rows) if len(rows) > 1 else ""
+    group = arm.groups[0]
+    if len(group.rows) == 1:
+        return ""
+    return "".join(_inner_line(view, f"seed {row.seed}", row, group, False) for row in group.rows)
 
 
-def _inner_line(view: View, name: str, row: Row, point: Group | None) -> str:
-    """One seed, or one point with its mean."""
+def _inner_line(view: View, name: str, row: Row, group: Group, whole: bool) -> str:
+    """One seed of the `group`, or the `whole` of it with its mean, a point of a sweep."""
     cells = ""
     for column in view.columns:
         style = "lr-average" if column == AVERAGE else ""
         if column in view.scales:
-            if point is not None:
-                shown = _accuracy_html(view, point, column)
+            if whole:
+                shown = _accuracy_html(view, group, column)
             else:
                 value = row.value(column)
                 shown = NONE if value is None else f'<span class="lr-value">{100 * value:.1f}</span>'
@@ -263,9 +243,9 @@ def _inner_line(view: View, name: str, row: Row, point: Group | None) -> str:
         else:
             shown = ""
         cells += cell_html(column, shown, style)
-    variant = f", {name_html(row.variant)}" if row.variant and point is not None else ""
-    made = name_html(state.link("provenance", arm=row.arm_id), 2000)
+    variant = f", {name_html(row.variant)}" if row.variant and whole else ""
+    links = links_html(row, view.baseline(group), view.scored)
     return (
         f'<tr role="row" class="lr-inside"><th scope="row" role="rowheader">{name_html(name)}{variant} '
-        f'<small class="lr-links"><a href="{made}" target="_self">provenance</a></small></th>{cells}</tr>'
+        f"{links}</th>{cells}</tr>"
     )

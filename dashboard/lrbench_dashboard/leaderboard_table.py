@@ -70,9 +70,8 @@ class View:
         """All arms of the page."""
         return [arm for section in self.sections for arm in section.arms] + list(self.arms)
 
-    def baseline(self, arm: BoardArm) -> str | None:
-        """What the arm is set against: the one asked for, else what its recipe declares."""
-        group = arm.groups[-1]
+    def baseline(self, group: Group) -> str | None:
+        """What an arm is set against: the one asked for, else what its recipe declares."""
         if self.under in self.board.baselines:
             return self.under if self.under in group.rows[-1].against else None
         return declared_baseline(self.board, group)

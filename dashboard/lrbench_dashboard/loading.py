@@ -45,6 +45,11 @@ class Results:
         return {record.arm_id: record for record in self.contents.arms}
 
     @cached_property
+    def scored(self) -> frozenset[str]:
+        """The arms whose tokens can be looked at, by arm_id."""
+        return frozenset(arm_id for arm_id, arm in self.arms.items() if "scores" in arm.stages)
+
+    @cached_property
     def arm_names(self) -> tuple[str, ...]:
         """What arms are called, in the order of the ledger."""
         made = [record.arm for record in self.contents.arms]

@@ -8,31 +8,29 @@ from typing import Any
 from lrbench.recipe.expanding import value_text
 from lrbench.results.board_arms import estimate_of
 from lrbench.results.choosing import Sweep
-from lrbench.results.rows import Group
-from lrbench_dashboard.charts import DASHES, LABEL_ROOM, Palette, end_labels
-from lrbench_dashboard.sweep_table import fields_of
-from lrbench_dashboard.theme import MARKS
+from lrbench_dashboard.charts import LABEL_ROOM, Palette, end_labels
+from lrbench_dashboard.sweep_baselines import BaselineLine, fields_of, line_of
+from lrbench_dashboard.theme import MARKS, arm_mark
 
 HEIGHT = 380
+# Of the lines of the sweep; baselines are dotted.
+LINES, DOTTED = ([1, 0], [7, 4], [14, 4], [8, 3, 2, 3]), [0.1, 5]
 
 
 def sweep_spec(
-    sweep: Sweep, across: str, column: str, palette: Palette, baseline: Group | None
+    sweep: Sweep, across: str, column: str, palette: Palette, baselines: Sequence[BaselineLine]
 ) -> dict[str, Any]:
     """The chart as a Vega-Lite specification; a line for the points that agree in all fields but `across`.
 
-    All names are data, none is markup.
+    What the lines are set against is dotted, with its name at the left. All names are data, none is
+    markup.
     """
     numeric = all(_is_number(value) for value in sweep.fields[across])
     values, runs = _values(sweep, across, column, numeric)
     lines = list(dict.fromkeys(value["line"] for value in values))
     bounds = [bound for value in values for bound in (value["low"], value["high"])]
     bounds += [run["y"] for run in runs]
-    rule: list[dict[str, Any]] = []
-    at = None if baseline is None else baseline.value(column)
-    if baseline is not None and at is not None:
-        bounds.append(100 * at)
-        rule = _rule(100 * at, baseline.rows[0].arm, palette)
+    bounds += [value for line in baselines for _, value in line.points]
     low, high = min(bounds, default=0.0), max(bounds, default=100.0)
     margin = 0.08 * max(high - low, 1.0)
     domain = [max(0.0, low - margin), min(100.0, high + margin)]
@@ -45,7 +43,7 @@ def sweep_spec(
     }
     color = palette.color(sweep.first.arm)
     by_line = {"field": "line", "type": "nominal", "legend": None}
-    dash = {**by_line, "scale": {"domain": lines, "range": _cycle(DASHES, lines)}}
+    dash = {**by_line, "scale": {"domain": lines, "range": _cycle(LINES, lines)}}
     shape = {**by_line, "scale": {"domain": lines, "range": _cycle([mark.shape for mark in MARKS], lines)}}
     said = [{"field": "name", "type": "nominal", "title": "point"}]
     said += [{"field": "said", "type": "nominal", "title": column}]
@@ -66,7 +64,7 @@ def sweep_spec(
             "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1, "color": color},
             "encoding": {"x": x, "y": y, "shape": shape, "tooltip": said},
         },
-        *rule,
+        *_baselines(baselines, numeric, x, y, palette),
     ]
     several = len(lines) > 1
     if several:
@@ -113,7 +111,6 @@ def _values(
         said = {
             field: f"{name}={value_text(point[field])}" for field, name in short.items() if field in point
         }
-        others = " ".join(text for field, text in said.items() if field != across)
         estimate = estimate_of(group, column)
         low, high = (mean, mean) if estimate is None else (estimate.interval.low, estimate.interval.high)
         name = ", ".join(said.values())
@@ -123,7 +120,7 @@ def _values(
                 "y": 100 * mean,
                 "low": 100 * low,
                 "high": 100 * high,
-                "line": others or sweep.first.arm,
+                "line": line_of(sweep, group, across),
                 "name": name,
                 "said": f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}], runs: {len(group.rows)}",
             }
@@ -139,15 +136,57 @@ def _values(
     return points, runs
 
 
-def _rule(at: float, name: str, palette: Palette) -> list[dict[str, Any]]:
-    """The baseline as a dashed line with its name."""
-    here = {"values": [{"y": at, "name": name}]}
-    encoding = {"y": {"field": "y", "type": "quantitative"}, "color": {"value": palette.color(name)}}
-    line = {"type": "rule", "strokeDash": [3, 3], "strokeWidth": 1.5}
-    text = {"type": "text", "align": "left", "dx": 4, "dy": -6, "x": 0}
+def _baselines(
+    lines: Sequence[BaselineLine], numeric: bool, x: dict[str, Any], y: dict[str, Any], palette: Palette
+) -> list[dict[str, Any]]:
+    """Every baseline as a dotted line with its name; with marks where it is another result at every point."""
+    values = []
+    for number, line in enumerate(lines):
+        for at, value in sorted(line.points) if numeric else line.points:
+            values.append(
+                {
+                    "line": number,
+                    "name": line.name,
+                    "x": at if numeric else value_text(at),
+                    "y": value,
+                    "said": f"{value:.1f}",
+                    "color": palette.color(line.arm),
+                    "shape": arm_mark(line.arm).shape,
+                    "marked": not line.level or len(line.points) == 1,
+                }
+            )
+    if not values:
+        return []
+    along = {
+        "x": x,
+        "y": {**y, "field": "y"},
+        "color": {"field": "color", "type": "nominal", "scale": None},
+        "detail": {"field": "line", "type": "nominal"},
+    }
+    said = [
+        {"field": "name", "type": "nominal", "title": "baseline"},
+        {"field": "said", "type": "nominal", "title": "percent"},
+    ]
+    shape = {"field": "shape", "type": "nominal", "scale": None}
+    low, high = y["scale"]["domain"]
+    # Of equals the first counts, which stands at the left edge: the lines' own names stand at their ends.
+    names = end_labels(values[::-1], "x", "y", "name", high - low, HEIGHT)
     return [
-        {"data": here, "mark": line, "encoding": encoding},
-        {"data": here, "mark": text, "encoding": {**encoding, "text": {"field": "name"}}},
+        {
+            "data": {"values": values},
+            "mark": {"type": "line", "strokeDash": DOTTED, "strokeCap": "round", "strokeWidth": 2},
+            "encoding": along,
+        },
+        {
+            "data": {"values": [value for value in values if value["marked"]]},
+            "mark": {"type": "point", "filled": False, "size": 45, "opacity": 1},
+            "encoding": {**along, "shape": shape, "tooltip": said},
+        },
+        {
+            "data": {"values": names},
+            "mark": {"type": "text", "align": "left", "dx": 4, "dy": -8, "x": 0, "color": palette.ink},
+            "encoding": {"y": {**y, "field": "y"}, "text": {"field": "name", "type": "nominal"}},
+        },
     ]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from lrbench.recipe.expanding import point_text, short_field, value_text
+from lrbench.recipe.expanding import point_text, value_text
 from lrbench.results.board import Board
 from lrbench.results.board_arms import compared_with, declared_baseline, estimate_of
 from lrbench.results.choosing import Sweep
@@ -13,23 +13,17 @@ from lrbench.results.claims import Judgement
 from lrbench.results.rows import AVERAGE, Group
 from lrbench.results.web.text import name_html
 from lrbench.results.wording import accuracy_text
-from lrbench_dashboard import state
 from lrbench_dashboard.answers import VERDICTS
+from lrbench_dashboard.links import links_html
 from lrbench_dashboard.look import table_html
 from lrbench_dashboard.numbers import NONE, points_text, verdict_html
+from lrbench_dashboard.sweep_baselines import fields_of
 
 Judged = Sequence[tuple[Mapping[str, Any], Sequence[Judgement]]]
 
 
-def fields_of(sweep: Sweep) -> dict[str, str]:
-    """The swept fields of which there are several values, each with as much of its name as it needs."""
-    return {
-        name: short_field(name, sweep.fields) for name, values in sweep.fields.items() if len(values) > 1
-    } or {name: short_field(name, sweep.fields) for name in sweep.fields}
-
-
-def summary_html(board: Board, sweep: Sweep, column: str) -> str:
-    """Every point, the highest first; the best says by how much it may be too high."""
+def summary_html(board: Board, sweep: Sweep, column: str, scored: Collection[str]) -> str:
+    """Every point with where it leads, the highest first; the tokens of those `scored` can be looked at."""
     fields = fields_of(sweep)
     ranked = sorted(sweep.groups, key=lambda group: -(group.value(column) or -1.0))
     chosen = sweep.chosen
@@ -38,13 +32,13 @@ def summary_html(board: Board, sweep: Sweep, column: str) -> str:
         row = group.rows[-1]
         is_best = chosen is not None and chosen.group is group and column == AVERAGE
         best = ' <span class="lr-best lr-of-runs">highest</span>' if is_best else ""
-        where = name_html(state.link("provenance", arm=row.arm_id), 2000)
         values = [_value_html(group, name) for name in fields]
-        values[0] = f'<a href="{where}" target="_self">{values[0]}</a>{best}'
-        lines.append(
-            [*values, _accuracy(group, column), str(len(group.rows)), _against(board, group, column)]
-        )
-    head = [*map(name_html, fields.values()), f"{name_html(column)}, percent", "runs", "against its baseline"]
+        values[0] += best
+        links = links_html(row, declared_baseline(board, group), scored)
+        shown = [_accuracy(group, column), str(len(group.rows)), _against(board, group, column), links]
+        lines.append([*values, *shown])
+    head = [*map(name_html, fields.values()), f"{name_html(column)}, percent", "runs"]
+    head += ["against its baseline", "leads to"]
     return table_html(head, lines, "Every point of the sweep")
 
 
@@ -64,18 +58,17 @@ def best_html(sweep: Sweep) -> str:
 
 
 def claims_html(judged: Judged) -> str:
-    """A line for every claim, a column for every point: all of it is one family."""
-    family = judged[0][1][0].family
-    head = ["claim", *(name_html(point_text(point), 60) for point, _ in judged)]
-    lines = []
-    for claims in zip(*(judgements for _, judgements in judged), strict=True):
-        cells = [_verdict_html(judgement) for judgement in claims]
-        lines.append([name_html(claims[0].claim.text, 120), *cells])
+    """A line for every point, a column for every claim: all of it is one family."""
+    claims = judged[0][1]
+    head = ["point", *(name_html(judgement.claim.text, 120) for judgement in claims)]
+    lines = [
+        [name_html(point_text(point), 60), *map(_verdict_html, judgements)] for point, judgements in judged
+    ]
     return (
         "<h2>Claims at every point</h2>"
         + table_html(head, lines, "Claims at every point")
-        + f'<p class="lv-caption">The {family} claims of all points are one family (Holm): whoever looks at '
-        "every point and speaks of one has chosen among all of them.</p>"
+        + f'<p class="lv-caption">The {claims[0].family} claims of all points are one family (Holm): whoever '
+        "looks at every point and speaks of one has chosen among all of them.</p>"
     )
 
 

@@ -15,7 +15,7 @@ from lrbench.results.board import Board
 from lrbench.results.board_arms import compared_with
 from lrbench.results.choosing import Sweep, sweeps_of
 from lrbench.results.claim_words import unheld_line
-from lrbench.results.claims import Judgement, judge_recipe
+from lrbench.results.claims import Judgement, claims_of, judge_recipe
 from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.telling import spoken_of
@@ -92,6 +92,32 @@ def answer_to(board: Board, rows: Sequence[Row], declared: Mapping[str, RecipeRe
         sweeps=tuple(sweeps),
         unheld=None if record is None or not record.claims else unheld_line(record),
     )
+
+
+def asked_first(board: Board, rows: Sequence[Row], declared: Mapping[str, RecipeRecord]) -> list[Row]:
+    """The rows of a board, those before the others that a reader looks for first.
+
+    Of the recipe measured last, the arm that its first claim speaks of, else its subject, else what was
+    trained; of an arm what was measured last.
+    """
+    latest: dict[str, str] = {}
+    for row in rows:
+        latest[row.recipe] = max(row.recorded_at, latest.get(row.recipe, ""))
+    claimed = {
+        name: [claim.first for claim in claims_of(declared[name])[0]] for name in latest if name in declared
+    }
+
+    def place(row: Row) -> tuple[int, int]:
+        firsts = claimed.get(row.recipe, [])
+        if row.arm in firsts:
+            return 0, firsts.index(row.arm)
+        trained = row.costs is not None and row.costs.updates > 0
+        return (1 if board.is_subject(row) else 2 if trained else 3), 0
+
+    # Each sort keeps the order of the one before among equals.
+    found = sorted(rows, key=lambda row: row.recorded_at, reverse=True)
+    found.sort(key=place)
+    return sorted(found, key=lambda row: latest[row.recipe], reverse=True)
 
 
 def _held(board: Board, subject: Group) -> Iterator[Held]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from lrbench_dashboard.charts import Palette
+from lrbench_dashboard.sweep_baselines import Baselines, baselines_html, baselines_of
 from lrbench_dashboard.sweep_chart import sweep_spec
+from lrbench_dashboard.sweep_table import summary_html
 from streamlit.testing.v1 import AppTest
 
 from lrbench.results.board import Board, build_boards
@@ -17,7 +21,9 @@ from lrbench.results.choosing import Sweep, sweeps_of
 from lrbench.results.ledger import Ledger
 from tests.dashboard.swept import ALPHAS, swept_records
 from tests.dashboard.test_state import notes
+from tests.results.conftest import make_arm, make_score
 
+LATER = "2026-11-21T10:00:00+00:00"
 OpenPage = Callable[..., AppTest]
 
 
@@ -47,29 +53,109 @@ def test_every_point_is_in_the_table_and_the_best_says_how_lucky_it_was(
     assert (sweep.fields, sweep.chosen.points) == ({"divergence.alpha": list(ALPHAS)}, 3)
     assert "alpha=0.4</b> is the highest of 3 points" in shown
     assert f"{sweep.chosen.optimism:.1f} points too high" in shown
-    points = re.findall(r'<tr><th scope="row"><a [^>]*>([\d.]+)</a>', shown)
+    points = re.findall(r'<tr><th scope="row">([\d.]+)', shown)
     assert points == ["0.4", "0.2", "0.1"], "the highest first"
     assert shown.index("highest of 3") < shown.index("Every point of the sweep")
     assert "The 3 claims of all points are one family" in shown
     assert len(app.get("vega_lite_chart")) == 1
 
 
-def test_the_picture_has_a_band_a_mark_and_the_runs_of_every_point_and_the_baseline() -> None:
+def test_every_point_leads_to_its_flips_its_cost_and_its_provenance(runs: Path, open_page: OpenPage) -> None:
     board, sweep = board_and_sweep()
-    baseline = board.baseline_of(sweep.groups[0], "base")
-    spec = sweep_spec(sweep, "divergence.alpha", "average", Palette(False, ()), baseline)
+    rows = {group.rows[-1].arm_id: group.rows[-1] for group in sweep.groups}
+    table = summary_html(board, sweep, "average", scored=rows.keys())
+    leads = re.findall(r'<a href="([^"?]+)\?([^"]+)"[^>]*>(\w+)</a>', table)
+    assert [name for _, _, name in leads] == ["flips", "tokens", "cost", "provenance"] * len(rows)
+    for page, query, name in leads:
+        asked = parse_qs(html.unescape(query))
+        key = {"flips": "first", "tokens": "arm", "cost": "of", "provenance": "arm"}[name]
+        row = rows[asked[key][0]]
+        if name == "flips":
+            assert asked["second"] == [row.against["base"].baseline]
+        elif name != "tokens":
+            app = open_page(runs, page, **{key: row.arm_id})
+            assert not app.exception
+            assert "the link asks for" not in "".join(notes(app))
+
+
+def test_what_is_asked_of_comes_first(tmp_path: Path, open_page: OpenPage) -> None:
+    recipe, arms, scores = swept_records(1)
+    others = [
+        record.model_copy(update={"arm": "aside", "arm_id": f"aside-{record.arm_id}"})
+        for record in (*arms, *scores)
+        if record.point
+    ]
+    Ledger(tmp_path / "ledger").append([recipe, *others, *arms, *scores])
+    assert open_page(tmp_path, "sweep").selectbox(key="of").value.endswith("lightr")
+    assert open_page(tmp_path, "provenance").selectbox(key="arm").value == "lightr-0.4-0"
+    claimed = recipe.model_copy(update={"claims": ("aside > base on average",), "recorded_at": LATER})
+    Ledger(tmp_path / "ledger").append([claimed])
+    assert open_page(tmp_path, "sweep").selectbox(key="of").value.endswith("aside")
+    assert open_page(tmp_path, "provenance").selectbox(key="arm").value == "aside-lightr-0.4-0"
+
+
+def test_the_picture_has_a_band_a_mark_and_the_runs_of_every_point_and_the_baseline() -> None:
+    _, sweep = board_and_sweep()
+    baselines = baselines_of(sweep, "divergence.alpha", "average")
+    spec = sweep_spec(sweep, "divergence.alpha", "average", Palette(False, ()), baselines.lines)
     values = spec["data"]["values"]
     assert [value["x"] for value in values] == list(ALPHAS)
     assert all(value["low"] < value["y"] < value["high"] for value in values)
     kinds = [layer["mark"]["type"] for layer in spec["layer"]]
-    assert kinds == ["area", "line", "tick", "point", "rule", "text"]
+    assert kinds == ["area", "line", "tick", "point", "line", "point", "text"]
     assert len(spec["layer"][2]["data"]["values"]) == 2 * len(ALPHAS)
+    assert baselines_html(baselines) == "The dotted line is base, its baseline."
+
+
+def test_every_line_has_its_own_baseline_or_says_that_it_has_none() -> None:
+    """The baseline is swept over one of the two fields: along that one it is a curve, beside it a level."""
+    sweep = swept_with_its_baseline()
+    along = baselines_of(sweep, "training.updates", "average")
+    (curve,) = along.lines
+    assert (curve.name, curve.of, curve.level) == ("sft", ("beta=0.2", "beta=0.4"), False)
+    assert curve.points == ((8, 40.0), (16, 50.0))
+    beside = baselines_of(sweep, "divergence.beta", "average")
+    assert [(line.name, line.of, line.level) for line in beside.lines] == [
+        ("sft updates=8", ("updates=8",), True),
+        ("sft updates=16", ("updates=16",), True),
+    ]
+    assert baselines_html(beside) == (
+        "Dotted lines: sft updates=8 is the baseline of updates=8; "
+        "sft updates=16 is the baseline of updates=16."
+    )
+    spec = sweep_spec(sweep, "divergence.beta", "average", Palette(False, ()), beside.lines)
+    line, _, names = spec["layer"][-4:-1]
+    assert [value["y"] for value in line["data"]["values"]] == [40.0, 40.0, 50.0, 50.0]
+    assert [value["name"] for value in names["data"]["values"]] == ["sft updates=8", "sft updates=16"]
+    lacking = Baselines(beside.lines[:1], ("updates=16",))
+    assert "No baseline is measured of updates=16." in baselines_html(lacking)
+    alone = baselines_of(swept_with_its_baseline(updates=()), "divergence.beta", "average")
+    assert (alone.lines, alone.without) == ((), ("updates=8", "updates=16"))
+    assert baselines_html(alone) == "No baseline of it is measured."
+
+
+def swept_with_its_baseline(updates: tuple[int, ...] = (8, 16)) -> Sweep:
+    """`lightr` over thresholds and updates, set against `sft` over these updates."""
+    at: list[tuple[str, dict[str, Any], int]] = [
+        ("sft", {"training.updates": each}, 80 if each == 8 else 100) for each in updates
+    ]
+    for beta in (0.2, 0.4):
+        at += [("lightr", {"divergence.beta": beta, "training.updates": each}, 90) for each in (8, 16)]
+    arms, scores = [], []
+    for number, (arm, point, count) in enumerate(at):
+        same: dict[str, Any] = {"arm_id": f"arm-{number}", "point": point, "seed": 0}
+        arms.append(make_arm(arm, settings=point, **same))
+        scores.append(
+            make_score("chain", "1" * count + "0" * (200 - count), arm, benchmarks=("chain",), **same)
+        )
+    (board,) = build_boards(arms, scores, [])
+    return next(sweep for sweep in sweeps_of(board, board.rows) if sweep.first.arm == "lightr")
 
 
 def test_what_is_no_number_stands_in_the_order_of_the_sweep_and_one_run_has_no_ticks() -> None:
     _, sweep = board_and_sweep(runs=1)
     named = Sweep(sweep.board, tuple(_renamed(group) for group in sweep.groups))
-    spec: dict[str, Any] = sweep_spec(named, "training.schedule", "average", Palette(True, ()), None)
+    spec: dict[str, Any] = sweep_spec(named, "training.schedule", "average", Palette(True, ()), ())
     across = spec["layer"][0]["encoding"]["x"]
     assert (across["type"], across["sort"]) == ("ordinal", None)
     assert spec["layer"][2]["data"]["values"] == []

@@ -65,8 +65,7 @@ def main() -> None:
     table, notes, pager = st.empty(), st.empty(), st.container()
     with pager:
         place = state.page_number(len(pages), key="page") - 1
-    scored = frozenset(arm_id for arm_id, arm in results.arms.items() if "scores" in arm.stages)
-    view = replace(pages[place], scored=scored)
+    view = replace(pages[place], scored=results.scored)
     # What needs no random draws is seen at once; the rest follows.
     table.html(table_html(view))
     rows = [row for arm in view.shown for row in arm.rows]

@@ -26,6 +26,7 @@ from lrbench_dashboard.result_names import names_first_of, note_if_outside, resu
 
 from lrbench.recipe.moving import runs_anywhere
 from lrbench.recipe.secrets import without_secrets
+from lrbench.results.asking import asked_first
 from lrbench.results.inspection import Inspector
 from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored, is_server
 from lrbench.results.provenance import StageFound, State, hashes_read, look, stages_behind, verified
@@ -51,7 +52,10 @@ def main() -> None:
     results = load_results()
     context = choose_context(results, st.query_params.get("arm")) if results.boards else None
     names = names_first_of(context, result_names(results))
-    arm_id = state.choice("Result", names, key="arm", on_change=state.forget, args=(OF_A_RESULT,))
+    first = None if context is None else asked_first(context.board, context.rows, results.declared)[0].arm_id
+    arm_id = state.choice(
+        "Result", names, key="arm", default=first, on_change=state.forget, args=(OF_A_RESULT,)
+    )
     note_if_outside(context, arm_id)
     arm = results.arms.get(arm_id)
     scores = [score for score in results.contents.scores if score.arm_id == arm_id]

@@ -5,18 +5,19 @@ from __future__ import annotations
 import streamlit as st
 from lrbench_dashboard import state
 from lrbench_dashboard.charts import palette_of
-from lrbench_dashboard.context import NARROW, WIDE, choose_context
-from lrbench_dashboard.loading import load_results
+from lrbench_dashboard.context import NARROW, WIDE, Context, choose_context
+from lrbench_dashboard.links import sweep_token
+from lrbench_dashboard.loading import Results, load_results
 from lrbench_dashboard.look import begin_page
+from lrbench_dashboard.sweep_baselines import baselines_html, baselines_of, fields_of
 from lrbench_dashboard.sweep_chart import sweep_spec
-from lrbench_dashboard.sweep_table import best_html, claims_html, fields_of, summary_html
+from lrbench_dashboard.sweep_table import best_html, claims_html, summary_html
 
+from lrbench.results.asking import asked_first
 from lrbench.results.board import Board
-from lrbench.results.board_arms import declared_baseline
 from lrbench.results.choosing import Sweep, sweeps_of
 from lrbench.results.claims import judge_recipe
 from lrbench.results.text import plain
-from lrbench.results.web.text import name_html
 from lrbench.results.wording import expert_label
 
 
@@ -30,7 +31,7 @@ def main() -> None:
     results = load_results()
     context = choose_context(results)
     board = context.board
-    sweeps = {token_of(sweep): sweep for sweep in sweeps_of(board, context.rows)}
+    sweeps = _sweeps(context, results)
     if not sweeps:
         st.html(
             '<p class="lr-note" role="status">No arm here stands at several points. A recipe asks for them '
@@ -47,19 +48,14 @@ def main() -> None:
         longest = max(fields, key=lambda name: len(sweep.fields[name]))
         across = state.choice("Across", fields, key="across", default=longest, width=NARROW)
     st.html(best_html(sweep))
-    st.html(summary_html(board, sweep, column))
-    group = sweep.groups[-1]
-    declared = declared_baseline(board, group)
-    baseline = None if declared is None else board.baseline_of(group, declared)
-    spec = sweep_spec(sweep, across, column, palette_of([sweep.first]), baseline)
+    st.html(summary_html(board, sweep, column, results.scored))
+    baselines = baselines_of(sweep, across, column)
+    spec = sweep_spec(sweep, across, column, palette_of([sweep.first]), baselines.lines)
     alt = f"{column} by {fields[across]} of {plain(sweep.first.arm, 40)}; the numbers are in the table"
     st.vega_lite_chart(spec, width="stretch", theme="streamlit", alt=alt)
-    dashed = (
-        "" if baseline is None else f" The dashed line is {name_html(baseline.rows[0].arm)}, its baseline."
-    )
     st.html(
         '<p class="lv-caption">Marks are means over seeds (of one run, that run), bands their 95% intervals, '
-        f"thin ticks the single runs.{dashed}</p>"
+        f"thin ticks the single runs. {baselines_html(baselines)}</p>"
     )
     record = results.declared.get(sweep.first.recipe)
     if record is not None:
@@ -68,10 +64,11 @@ def main() -> None:
             st.html(claims_html(judged))
 
 
-def token_of(sweep: Sweep) -> str:
-    """What stands for a sweep in an address."""
-    row = sweep.first
-    return f"{row.expert_weights} {row.recipe} {row.arm}"
+def _sweeps(context: Context, results: Results) -> dict[str, Sweep]:
+    """The sweeps of the context by what stands for them in an address, that which is asked of first."""
+    found = {sweep_token(sweep.first): sweep for sweep in sweeps_of(context.board, context.rows)}
+    ordered = map(sweep_token, asked_first(context.board, context.rows, results.declared))
+    return {token: found[token] for token in dict.fromkeys(ordered) if token in found}
 
 
 def _label(sweep: Sweep, board: Board) -> str:
