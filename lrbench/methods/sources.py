@@ -2,61 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from lrbench.methods.component import EXPERT, Component
 from lrbench.methods.families import Family
-
-
-class Source(Component):
-    """Base of all sources.
-
-    `stage` is the name of the stage that makes its rollouts. `label_field` is the field of a training problem
-    that it cannot do without, None where it uses no label. `samples` says whether the expert writes several
-    solutions, as `sampling.solutions` has it.
-    """
-
-    stage: ClassVar[str]
-    label_field: ClassVar[str | None] = None
-    samples: ClassVar[bool] = False
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """Nothing: the stage that makes the rollouts has an identity of its own."""
-        return {}
-
-    @property
-    def models(self) -> frozenset[str]:
-        """The expert, which writes the rollouts, or whose prompts come before them."""
-        return frozenset({EXPERT})
+from lrbench.methods.source import CHECKED_STAGE, GREEDY_STAGE, REFERENCE_STAGE, Source
+from lrbench.methods.writers import Written
 
 
 class Greedy(Source):
     """The expert's own greedy rollouts of at most `sampling.max_new_tokens` tokens."""
 
     word: ClassVar[str] = "greedy"
-    stage: ClassVar[str] = "rollouts"
+
+    @property
+    def stage(self) -> str:
+        """That of greedy rollouts."""
+        return GREEDY_STAGE
 
 
 class Solutions(Source):
     """Full solutions that the expert samples, those whose answer is right."""
 
     word: ClassVar[str] = "solutions"
-    stage: ClassVar[str] = "solutions"
-    label_field: ClassVar[str | None] = "answer"
-    samples: ClassVar[bool] = True
+
+    @property
+    def stage(self) -> str:
+        """That of checked solutions."""
+        return CHECKED_STAGE
+
+    @property
+    def label_field(self) -> str:
+        """The answer, which says what is right."""
+        return "answer"
+
+    @property
+    def draws(self) -> bool:
+        """They are sampled."""
+        return True
 
 
 class GroundTruth(Source):
     """The solutions of the data set itself."""
 
     word: ClassVar[str] = "ground_truth"
-    stage: ClassVar[str] = "reference"
-    label_field: ClassVar[str | None] = "solution"
+
+    @property
+    def stage(self) -> str:
+        """That of the reference solutions."""
+        return REFERENCE_STAGE
+
+    @property
+    def label_field(self) -> str:
+        """The solution."""
+        return "solution"
 
 
-SOURCES: tuple[type[Source], ...] = (Greedy, Solutions, GroundTruth)
+SOURCES: tuple[type[Source], ...] = (Greedy, Solutions, GroundTruth, Written)
 
 SOURCE = Family(SOURCES, base=Source, closed="rollouts are written and stored by lrbench's own stages")
 AnySource = Annotated[Source, SOURCE]

@@ -16,7 +16,8 @@ from lrbench.methods.answers import OWN
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.readings import PAIR, Reading
-from lrbench.methods.sources import Source
+from lrbench.methods.source import Source
+from lrbench.methods.writers import Written
 from lrbench.models.source import LocatedModel, expect, locate, model_identity
 from lrbench.models.turn_marks import begin_turn_marks
 from lrbench.pipeline.data import measured_items
@@ -38,10 +39,12 @@ from lrbench.pipeline.stages.rollouts import GreedyRollouts, ReferenceRollouts, 
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.solutions import CheckedSolutions
 from lrbench.pipeline.stages.training import TrainedAdapter
+from lrbench.pipeline.stages.written import WrittenRollouts
 from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant, expand, point_text
 from lrbench.recipe.measuring import Measure
 from lrbench.recipe.schema import Data, Evaluation, ModelReference, Recipe
+from lrbench.recipe.writing import sampling_of, written_out
 from lrbench.results.identity import model_of
 from lrbench.sampling.problem_sources import is_absent
 from lrbench.sampling.problems import Problems, load_held_out, load_problems
@@ -488,17 +491,28 @@ class _Builder:
         return next((self._adapter(arm) for arm in self.arms if arm.name == name), None)
 
     def _rollouts(self, source: Source, fidelity: Fidelity) -> RolloutSource:
-        assert self.problems is not None
-        if source.label_field is not None and not any(self.problems.labels(source.label_field)):
+        problems = self._asked(source.first_problems)
+        if source.label_field is not None and not any(problems.labels(source.label_field)):
             raise DataError(
                 f'{self.recipe.data.label}: no problem has an "{source.label_field}", which arms with the '
                 f"source {source.word} learn from; add them or leave those arms out"
             )
+        sampling = sampling_of(source, self.recipe.sampling)
         if source.stage == CheckedSolutions.name:
-            return CheckedSolutions(self.expert, self.problems, self.recipe.sampling, self.recipe.seed)
+            return CheckedSolutions(self.expert, problems, sampling, self.recipe.seed)
         if source.stage == GreedyRollouts.name:
-            return GreedyRollouts(self.expert, self.problems, self.recipe.sampling, fidelity)
-        return ReferenceRollouts(self.expert, self.problems, self.recipe.sampling)
+            return GreedyRollouts(self.expert, problems, sampling, fidelity)
+        if isinstance(source, Written):
+            whole, writer = written_out(source, self.recipe.sampling), self._reader(source.writer)
+            return WrittenRollouts(self.expert, problems, sampling, writer, whole, self.recipe.seed)
+        return ReferenceRollouts(self.expert, problems, sampling)
+
+    def _asked(self, first: int | None) -> Problems:
+        """The training problems, or the first ones."""
+        assert self.problems is not None
+        if first is None or first >= len(self.problems.ids):
+            return self.problems
+        return self.problems.only(range(first))
 
 
 def with_inputs(stage: Stage) -> Iterator[Stage]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from lrbench.evaluation.graded_items import read_draws
@@ -18,7 +20,14 @@ from lrbench.recipe.identity import recipe_hash, resolved_yaml
 from lrbench.recipe.schema import Recipe
 from lrbench.results.answers import Answers
 from lrbench.results.identity import arm_id, arm_settings
-from lrbench.results.records import ArmRecord, Costs, RecipeRecord, ScoreRecord, items_hash
+from lrbench.results.records import (
+    ArmRecord,
+    Costs,
+    RecipeRecord,
+    ScoreRecord,
+    items_hash,
+    name_in_record,
+)
 from lrbench.store.artifact import Artifact
 from lrbench.store.keys import stable_hash
 
@@ -142,16 +151,24 @@ def arm_identity(recipe: Recipe, arm: ArmPlan) -> str:
 def _making(adapter: TrainedAdapter) -> Iterator[tuple[str, Stage]]:
     """The stages behind an adapter by the names that a record has for them, inputs first, each once."""
     samples = adapter.samples
-    yield samples.rollouts.name, samples.rollouts
-    deriving = {scores.derived.key: scores.derived for _, scores in samples.readings if scores.derived}
-    for derived in deriving.values():
-        if derived.rollouts.key != samples.rollouts.key:
-            yield derived.rollouts.name, derived.rollouts
-        yield derived.name, derived
+    deriving = [scores.derived for _, scores in samples.readings if scores.derived]
+    behind = chain(_written(samples.rollouts), *map(_written, deriving))
+    seen: Counter[str] = Counter()
+    for stage in {stage.key: stage for stage in behind}.values():
+        seen[stage.name] += 1
+        yield name_in_record(stage.name, seen[stage.name]), stage
     for reading, scores in samples.readings:
         yield input_name(reading), scores
     yield samples.name, samples
     yield adapter.name, adapter
+
+
+def _written(stage: Stage) -> Iterator[Stage]:
+    """What rollouts were made from, inputs first, but for adapters: those are of other arms."""
+    for _, needed in sorted(stage.inputs.items()):
+        if not isinstance(needed, TrainedAdapter):
+            yield from _written(needed)
+    yield stage
 
 
 def _moment(artifact: Artifact) -> str:

@@ -56,9 +56,10 @@ class Workspace:
         """
         if (first, second) == self.sources and adapters == (None, None):
             return self.pair
-        return Pair(self._held(first, adapters[0]), self._held(second, adapters[1]))
+        return Pair(self.held(first, adapters[0]), self.held(second, adapters[1]))
 
-    def _held(self, source: LocatedModel, adapter: Path | None) -> HeldModel:
+    def held(self, source: LocatedModel, adapter: Path | None = None) -> HeldModel:
+        """A model of the recipe as it is loaded, by itself or with the adapter of a folder on."""
         if adapter is not None:
             held = self.beside(source, adapter)
             held.adapt(adapter)
@@ -66,6 +67,13 @@ class Workspace:
         if source == self.expert.source:
             return self.expert
         return self.pair.amateur if source == self.sources[1] else self.beside(source)
+
+    def let_go(self, source: LocatedModel) -> None:
+        """Free the memory of a model beside the expert; it is loaded again should it be needed."""
+        if source == self.sources[1]:
+            self.pair.release_amateur()
+        elif source != self.expert.source:
+            self.held(source).release()
 
     def beside(self, source: LocatedModel, folder: Path | None = None) -> HeldModel:
         """Another model than the expert by itself, or in the state that the stage of a folder has made."""

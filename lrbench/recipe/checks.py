@@ -293,7 +293,7 @@ def ignored_settings(recipe: Recipe) -> Iterator[Finding]:
         if not any(_uses(arm, name) for arm in arms):
             yield ("divergence", name), f"ignored, because no arm {DIVERGENCE_USES[name]}"
     yield from unused_models(recipe, arms)
-    samples = any(arm.ingredients and arm.ingredients.source.samples for arm in arms)
+    samples = any(arm.ingredients and arm.ingredients.source.draws for arm in arms)
     if "solutions" in recipe.sampling.model_fields_set and not samples:
         yield ("sampling", "solutions"), "ignored, because no arm learns from sampled solutions"
     for section, engine in (("sampling", recipe.sampling.engine), ("evaluation", recipe.evaluation.engine)):

@@ -7,6 +7,7 @@ from typing import Any
 
 from lrbench.methods.answers import OWN
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
+from lrbench.methods.source import Source
 from lrbench.recipe.arms import Arm
 from lrbench.recipe.measuring import is_sampled
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
@@ -33,6 +34,8 @@ def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
             if wrong is not None:
                 yield (*path, *word), wrong
         yield from _matching(arm, by_name, path)
+        if arm.ingredients is not None:
+            yield from _source_problems(arm.ingredients.source, declaration, path, sections)
         where = (*path, "answer") if declaration.answer is not None else path
         if is_sampled(sections.get("measure")) and arm.answer.undrawable is not None:
             yield where, arm.answer.undrawable
@@ -42,6 +45,20 @@ def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
                 yield where, f"{unservable} (evaluation.engine.name)"
     yield from _circles(by_name, places)
     yield from _circles_of_adapters(recipe, by_name)
+
+
+def _source_problems(
+    source: Source, declaration: ArmDeclaration, path: Path, sections: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Rollouts that the engine cannot write, or of more problems than there are."""
+    where = (*path, "source") if declaration.source is not None else path
+    if "sampling" in sections:
+        unservable = source.unservable(sections["sampling"].engine.name)
+        if unservable is not None:
+            yield where, unservable
+    asked, there = source.first_problems, sections["data"].problems if "data" in sections else None
+    if asked is not None and there is not None and asked > there:
+        yield where, f"asks {asked:,} problems, and data.problems is {there:,}; raise that, or ask fewer"
 
 
 def unused_models(recipe: Recipe, arms: Sequence[Arm]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from lrbench.methods.plugins import identity_of, plugins_of
 from lrbench.recipe.arms import Arm, matched, resolve_arms
 from lrbench.recipe.identity import output_fields
 from lrbench.recipe.schema import Recipe, Training
+from lrbench.recipe.writing import sampling_of
 from lrbench.store.keys import stable_hash
 
 
@@ -40,8 +41,8 @@ def arm_settings(recipe: Recipe, arm: Arm, texts: str) -> dict[str, Any]:
     if arm.ingredients is None:
         return answering | plugins_of(arm.answer)
     ingredients = matched(arm, resolve_arms(recipe))
-    sampling = output_fields(recipe.sampling)
-    if not arm.ingredients.source.samples:
+    sampling = output_fields(sampling_of(arm.ingredients.source, recipe.sampling))
+    if not arm.ingredients.source.draws:
         del sampling["solutions"]
     return {
         "data": output_fields(recipe.data) | {"texts": texts},

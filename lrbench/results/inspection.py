@@ -67,7 +67,7 @@ class Inspector:
             return None
         scores = self.artifact("scores", arm.stages["scores"])
         rollouts_key = scores.inputs["rollouts"]
-        source = next(name for name, key in arm.stages.items() if key == rollouts_key)
+        source = next(stage for stage, key in arm.addresses.values() if key == rollouts_key)
         readings = {name: tuple(name.split()[1:]) for name in arm.stages if name.startswith(BESIDE)}
         others = {
             (models[0], models[1]): read_scores(_parquet_files(self.artifact("scores", arm.stages[name])))

@@ -56,6 +56,11 @@ class Costs(BaseModel):
     seconds: dict[str, float] = {}
 
 
+def name_in_record(stage: str, number: int) -> str:
+    """What a record calls the first, second ... stage of one kind behind an arm: `written`, `written 2`."""
+    return stage if number == 1 else f"{stage} {number}"
+
+
 class ArmRecord(Record):
     """How one arm of one recipe was made.
 
@@ -95,7 +100,8 @@ class ArmRecord(Record):
     def addresses(self) -> dict[str, tuple[str, str]]:
         """Where the store has each stage's artifact: stage and key, by the name that the record has for it.
 
-        Scores of another pair than the recipe's own are named by their models too: `scores peer expert`.
+        Scores of another pair than the recipe's own are named by their models too: `scores peer expert`. Of
+        several stages of one kind the further ones are numbered (`name_in_record`).
         """
         return {name: (name.partition(" ")[0], key) for name, key in self.stages.items()}
 

@@ -18,13 +18,12 @@ from lrbench.methods.answers import OWN, Answer, AnyAnswer
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.presets import PLAIN
-from lrbench.methods.sources import SOURCES
+from lrbench.methods.source import WRITING
 from lrbench.results.records import ArmRecord, Costs, ScoreRecord
 
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(AnyAnswer)
 MOST_READ = 1024
 TRAIN_STAGE = "train"
-_WRITING = frozenset(source.stage for source in SOURCES)
 
 
 @dataclass(frozen=True)
@@ -210,7 +209,7 @@ def _together(arms: Sequence[ArmRecord]) -> Costs:
         if TRAIN_STAGE in new:
             for name in ("updates", "tuned_tokens", "trained_steps", "learnt_problems"):
                 update[name] = getattr(total, name) + getattr(arm.costs, name)
-        if new & _WRITING:
+        if {name.partition(" ")[0] for name in new} & WRITING:
             for name in ("sampled_problems", "sampled_tokens"):
                 update[name] = getattr(total, name) + getattr(arm.costs, name)
         total = total.model_copy(update=update)

@@ -23,17 +23,28 @@ WHAT_TO_DO = {
 }
 
 
+# What answers were, by how they were rejected.
+RIGHT = "right"
+WORDS = {
+    Rejection.UNFINISHED: "had not ended after {limit} tokens",
+    Rejection.UNREAD: "ended without an answer that can be read",
+    Rejection.WRONG: "ended with a wrong answer",
+    Rejection.NO_ANSWER: 'were for problems without an "answer"',
+    RIGHT: "ended with the right answer",
+}
+
+
+def told(became: Mapping[str, int], limit: int) -> list[str]:
+    """What became of answers of at most `limit` tokens: `12 ended with a wrong answer`."""
+    return [
+        f"{became[kind]:,} {what.format(limit=limit)}" for kind, what in WORDS.items() if became.get(kind)
+    ]
+
+
 def why_none_is_right(rejected: Mapping[str, int], limit: int) -> str:
     """What became of sampled solutions of which none is right, and what to do about most of them.
 
     `rejected` counts them by `Rejection`, `limit` is the most tokens that one may have.
     """
-    words = {
-        Rejection.UNFINISHED: f"had not ended after {limit} tokens",
-        Rejection.UNREAD: "ended without an answer that can be read",
-        Rejection.WRONG: "ended with a wrong answer",
-        Rejection.NO_ANSWER: 'were for problems without an "answer"',
-    }
-    counts = [f"{rejected[kind]:,} {what}" for kind, what in words.items() if rejected.get(kind)]
-    most = max(words, key=lambda kind: rejected.get(kind, 0))
-    return f"{', '.join(counts)}; {WHAT_TO_DO[most]}"
+    most = max(WHAT_TO_DO, key=lambda kind: rejected.get(kind, 0))
+    return f"{', '.join(told(rejected, limit))}; {WHAT_TO_DO[most]}"

@@ -33,6 +33,7 @@ class HeldModel:
         self._placed: LocatedModel | None = None
         self._adapter: Path | None = None
         self._weights: Any = None
+        self._alike: dict[str, bool] = {}
 
     @property
     def located(self) -> LocatedModel:
@@ -78,6 +79,21 @@ class HeldModel:
         from lrbench.models.vocabulary import own_vocabulary
 
         return own_vocabulary(self.tokenizer.get_vocab(), self.rows)
+
+    def has_tokens_of(self, other: HeldModel) -> bool:
+        """Whether every token id stands for the same token as in the other model."""
+        from lrbench.errors import VocabularyMismatchError
+        from lrbench.models.vocabulary import prove_shared_vocabulary
+
+        if other.source.identity not in self._alike:
+            try:
+                prove_shared_vocabulary(
+                    other.tokenizer.get_vocab(), other.rows, self.tokenizer.get_vocab(), self.rows
+                )
+                self._alike[other.source.identity] = True
+            except VocabularyMismatchError:
+                self._alike[other.source.identity] = False
+        return self._alike[other.source.identity]
 
     @cached_property
     def token_rules(self) -> TokenRules:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,9 +38,6 @@ class RolloutSource(Sharded):
     """What the three sources have in common: problems in, shards of rollouts out."""
 
     new_fields: ClassVar[Mapping[str, str]] = MARKS
-    # Of the completions, those expected to become rollouts.
-    share_kept: ClassVar[float] = 1.0
-
     expert: LocatedModel
     problems: Problems
     sampling: Sampling
@@ -94,6 +91,11 @@ class RolloutSource(Sharded):
         return None
 
     @property
+    def share_kept(self) -> float:
+        """Of the completions, those expected to become rollouts."""
+        return 1.0
+
+    @property
     def samples_per_problem(self) -> int:
         """How many completions are written for a problem."""
         return 1
@@ -141,7 +143,7 @@ class RolloutSource(Sharded):
         from lrbench.sampling.rollouts import write_rollouts
 
         # One engine for all shards: the number of rows that it found to fit holds for the next.
-        with self._engine(workspace, place, names) as engine:
+        with self._engine(workspace, place, names, inputs) as engine:
 
             def make(shard: Shard[int]) -> Callable[[Path], object]:
                 rollouts = self.make(shard.name, shard.span, place, workspace, engine)
@@ -167,7 +169,9 @@ class RolloutSource(Sharded):
         return Shards(self.size, PROBLEMS_PER_SHARD, ".parquet")
 
     @contextmanager
-    def _engine(self, workspace: Workspace, place: Place, names: Sequence[str]) -> Iterator[Engine | None]:
+    def _engine(
+        self, workspace: Workspace, place: Place, names: Sequence[str], inputs: Mapping[str, Artifact]
+    ) -> Iterator[Engine | None]:
         """What writes the shards called `names`, where the source writes."""
         choice = self.engine_choice
         if choice is None:
@@ -175,13 +179,19 @@ class RolloutSource(Sharded):
             return
         from lrbench.sampling.engines.queue import QueuedEngine
 
-        with workspace.engines.open(choice, stops=self.stops) as engine:
+        with self._writing(workspace, choice, inputs) as engine:
             if not workspace.engines.in_a_queue(choice):
                 yield engine
                 return
             upcoming = self._upcoming(engine, place, names, workspace)
             with closing(QueuedEngine(engine, self.decoding, upcoming)) as queue:
                 yield queue
+
+    def _writing(
+        self, workspace: Workspace, choice: EngineChoice, inputs: Mapping[str, Artifact]
+    ) -> AbstractContextManager[Engine]:
+        """What completes prompts: the expert."""
+        return workspace.engines.open(choice, stops=self.stops)
 
     def _upcoming(
         self, engine: Engine, place: Place, names: Sequence[str], workspace: Workspace

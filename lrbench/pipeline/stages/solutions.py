@@ -20,11 +20,10 @@ from lrbench.pipeline.stages.sharding import Place
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.references import model_name
 from lrbench.recipe.schema import EngineChoice
+from lrbench.sampling.judging import why_rejected
 from lrbench.sampling.rejections import Rejection, why_none_is_right
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
-from lrbench.suites.grader import Answered
-from lrbench.suites.graders import checker_of
 
 if TYPE_CHECKING:
     from lrbench.sampling.engines.base import Decoding, Engine
@@ -42,7 +41,6 @@ class CheckedSolutions(RolloutSource):
     name: ClassVar[str] = "solutions"
     version: ClassVar[int] = 2
     own_fields: ClassVar[Mapping[str, str]] = OWN_FIELDS
-    share_kept: ClassVar[float] = 0.5
 
     seed: int
 
@@ -69,6 +67,11 @@ class CheckedSolutions(RolloutSource):
     def longest(self) -> int:
         """As the recipe says of solutions."""
         return self.sampling.solutions.max_new_tokens
+
+    @property
+    def share_kept(self) -> float:
+        """About half of them are right."""
+        return 0.5
 
     @property
     def samples_per_problem(self) -> int:
@@ -184,17 +187,9 @@ class CheckedSolutions(RolloutSource):
 
     def _rejection(self, index: int, completion: Sequence[int], workspace: Workspace) -> Rejection | None:
         """Why a sampled solution is not learnt from; None for one that is."""
-        gold = self.problems.answers[index]
-        if gold is None:
-            return Rejection.NO_ANSWER
-        if not completion or completion[-1] not in workspace.expert.turn_marks.stops:
-            return Rejection.UNFINISHED
-        text = workspace.expert.tokenizer.decode(completion[:-1])
-        answered = Answered(text, gold, self.problems.texts[index])
-        verdict = checker_of(self.problems.benchmarks[index]).grade(answered)
-        if verdict.correct:
-            return None
-        return Rejection.UNREAD if verdict.prediction is None else Rejection.WRONG
+        finished = bool(completion) and completion[-1] in workspace.expert.turn_marks.stops
+        text = workspace.expert.tokenizer.decode(completion[:-1]) if finished else None
+        return why_rejected(self.problems, index, text)
 
     def _rejected(self, draft: Draft) -> Counter[str]:
         """How many samples were rejected for which reason, in shards of which none is right."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from lrbench.embedded.assets import EARLIER_WEIGHTS, model_folder
 from lrbench.methods.component import AMATEUR, ARM
 from lrbench.methods.fidelity import FIELD
 from lrbench.methods.plugins import identity_of
+from lrbench.methods.source import CHECKED_STAGE, GREEDY_STAGE, WRITTEN_STAGE
 from lrbench.models.source import folder_identity
 from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant
@@ -18,14 +20,18 @@ from lrbench.recipe.references import EMBEDDED
 from lrbench.results.bundle.declared import Declared, Recipes
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.identity import arm_id, arm_settings, training_identity
-from lrbench.results.records import ArmRecord, Costs
+from lrbench.results.records import ArmRecord, Costs, name_in_record
 from lrbench.store.keys import FileHashes
 
 Manifest = Mapping[str, Any]
 
 # The stages that have a model write, a problem at a time.
-SAMPLING = ("rollouts", "solutions")
+SAMPLING = (GREEDY_STAGE, CHECKED_STAGE, WRITTEN_STAGE)
 TRAIN = "train"
+# Begins the name under which what a model writes reads the adapter that the model has on.
+WRITER = "adapter of "
+# The name under which samples read the rollouts that they are of.
+ROLLOUTS = "rollouts"
 CURVES = TypeAdapter(dict[str, list[tuple[int, float]]])
 HUB = "hub:"
 
@@ -60,6 +66,9 @@ def check_arm(
         _, *models = reading.split()
         for model, name in zip(models, ("expert adapter", "amateur adapter"), strict=False):
             check_adapter(where, arm, model, manifest["inputs"].get(name), arms, findings)
+        for name, key in manifest["inputs"].items():
+            if name.startswith(WRITER):
+                check_adapter(where, arm, name.removeprefix(WRITER), key, arms, findings)
     meant = _meant(arm, declared, behind)
     if meant is None:
         seed = "no seed" if arm.seed is None else f"seed {arm.seed}"
@@ -81,8 +90,18 @@ def check_arm(
             findings.compare(where, f"the setting {name}", arm.settings.get(name), settings.get(name))
     amateur = variant.recipe.pair.amateur_name if AMATEUR in found.models else None
     findings.compare(where, "the amateur", arm.amateur, amateur)
-    sampled = variant.recipe.data.problems * sum(name in behind for name in SAMPLING)
-    findings.compare(where, "the number of sampled problems", arm.costs.sampled_problems, sampled)
+    findings.compare(
+        where, "the number of sampled problems", arm.costs.sampled_problems, _sampled(variant, found, behind)
+    )
+
+
+def _sampled(variant: Variant, found: Arm, behind: Mapping[str, Manifest]) -> int:
+    """How many problems the stages have asked; the arm's own source may ask fewer than all."""
+    asked = variant.recipe.data.problems
+    source = None if found.ingredients is None else found.ingredients.source
+    own = asked if source is None else source.first_problems or asked
+    writing = [manifest["stage"] for manifest in behind.values() if manifest["stage"] in SAMPLING]
+    return sum(own if source is not None and stage == source.stage else asked for stage in writing)
 
 
 def check_adapter(
@@ -119,28 +138,46 @@ def _making(train: str, manifests: Mapping[str, Manifest]) -> Iterator[tuple[str
     """Name and key of the stages behind an adapter, inputs first, in the order of `recording`."""
     samples = manifests[train]["inputs"]["samples"]
     readings = dict(manifests[samples]["inputs"])
-    source = readings.pop("rollouts")
-    keys = [source]
-    for scores in readings.values():
-        derived = manifests[scores]["inputs"].get("amateur")
-        if derived is not None:
-            keys += [manifests[derived]["inputs"]["rollouts"], derived]
-    named = [(manifests[key]["stage"], key) for key in dict.fromkeys(keys)]
-    yield from [*named, *readings.items(), ("samples", samples), ("train", train)]
+    deriving = [
+        manifests[scores]["inputs"].get("amateur") for name, scores in readings.items() if name != ROLLOUTS
+    ]
+    keys = [*_written(readings.pop(ROLLOUTS), manifests)]
+    for derived in filter(None, deriving):
+        keys += _written(derived, manifests)
+    seen: Counter[str] = Counter()
+    for key in dict.fromkeys(keys):
+        stage = manifests[key]["stage"]
+        seen[stage] += 1
+        yield name_in_record(stage, seen[stage]), key
+    yield from [*readings.items(), ("samples", samples), (TRAIN, train)]
+
+
+def _written(key: str, manifests: Mapping[str, Manifest]) -> Iterator[str]:
+    """The keys of what rollouts were made from, inputs first, but for adapters."""
+    for _, needed in sorted(manifests[key]["inputs"].items()):
+        if needed in manifests and manifests[needed]["stage"] != TRAIN:
+            yield from _written(needed, manifests)
+    yield key
+
+
+def _source(arm: ArmRecord, behind: Mapping[str, Manifest]) -> str:
+    """What the record calls the stage that gave the rollouts that are learnt from."""
+    key = behind["samples"]["inputs"][ROLLOUTS]
+    return next(name for name, own in arm.stages.items() if own == key)
 
 
 def _meant(arm: ArmRecord, declared: Declared, behind: Mapping[str, Manifest]) -> tuple[Variant, Arm] | None:
     """What the arm was made from: of several points that it may stand for, one with its settings."""
     candidates = list(declared.meant_by(arm))
     for variant, found in candidates:
-        if "train" in behind and arm.settings == arm_settings(variant.recipe, found, _texts(behind)):
+        if "train" in behind and arm.settings == arm_settings(variant.recipe, found, _texts(arm, behind)):
             return variant, found
     return candidates[0] if candidates else None
 
 
-def _texts(behind: Mapping[str, Manifest]) -> str:
-    """Which problems were asked, by the first stage."""
-    return str(next(iter(behind.values()))["identity"]["texts"])
+def _texts(arm: ArmRecord, behind: Mapping[str, Manifest]) -> str:
+    """Which problems were asked, by the stage that gave the rollouts."""
+    return str(behind[_source(arm, behind)]["identity"]["texts"])
 
 
 def _check_measured(
@@ -159,7 +196,7 @@ def _check_measured(
     for name in sorted(statistics.keys() | arm.statistics.keys()):
         findings.compare(where, f"the statistic {name}", arm.statistics.get(name), statistics.get(name))
     trained = behind["train"]["statistics"] if "train" in behind else {}
-    sampled = [behind[name]["statistics"] for name in SAMPLING if name in behind]
+    sampled = [manifest["statistics"] for manifest in behind.values() if manifest["stage"] in SAMPLING]
     costs = Costs(
         updates=trained.get("updates", 0),
         tuned_tokens=trained.get("tuned_tokens", 0),
@@ -194,7 +231,7 @@ def _check_settings(
 ) -> None:
     """A trained arm's settings against its recipe, and its stages' identities against the same."""
     recipe = variant.recipe
-    settings = arm_settings(recipe, found, _texts(behind))
+    settings = arm_settings(recipe, found, _texts(arm, behind))
     for name in sorted(settings.keys() | arm.settings.keys()):
         findings.compare(where, f"the setting {name}", arm.settings.get(name), settings.get(name))
     train, samples = behind["train"]["identity"], behind["samples"]["identity"]
@@ -203,13 +240,13 @@ def _check_settings(
     assert found.ingredients is not None
     parts = completed(found, resolve_arms(recipe), recipe.seed)
     source = parts.source.stage
-    findings.compare(where, "its source's stage", source, next(iter(behind)))
+    findings.compare(where, "its source's stage", source, _source(arm, behind))
     identity = behind[source]["identity"] if source in behind else {}
     for name, value in settings["sampling"].items():
         if name in identity:
             chosen = value["name"] if name == "engine" else value
             findings.compare(where, f"{name} of its {source}", chosen, identity[name])
-    if parts.source.samples:
+    if parts.source.draws:
         findings.compare(where, "the seed of its solutions", arm.seed, identity["seed"])
     for name, value in identity_of(parts.selector, parts.target).items():
         findings.compare(where, f"{name} of its samples", value, samples.get(name))

@@ -1,0 +1,43 @@
+"""How the rollouts of a source are written: what it says itself, and the recipe's `sampling` for the rest."""
+
+from __future__ import annotations
+
+from lrbench.methods.source import Source
+from lrbench.methods.writers import Written
+from lrbench.recipe.schema import Sampling
+
+
+def sampling_of(source: Source, sampling: Sampling) -> Sampling:
+    """The recipe's sampling as it holds for a source; the system prompt is the one that is learnt under."""
+    if not isinstance(source, Written):
+        return sampling
+    own: dict[str, object] = {}
+    if source.system_prompt is not None and not source.forget_prompt:
+        own["system_prompt"] = source.system_prompt
+    if source.is_greedy:
+        if source.max_new_tokens is not None:
+            own["max_new_tokens"] = source.max_new_tokens
+        return sampling.model_copy(update=own)
+    given = {
+        "samples_per_problem": source.samples,
+        "temperature": source.temperature,
+        "max_new_tokens": source.max_new_tokens,
+    }
+    solutions = {name: value for name, value in given.items() if value is not None}
+    return sampling.model_copy(update=own | {"solutions": sampling.solutions.model_copy(update=solutions)})
+
+
+def written_out(source: Written, sampling: Sampling) -> Written:
+    """The source with nothing left to the recipe."""
+    own = sampling_of(source, sampling)
+    update: dict[str, object] = {"system_prompt": source.system_prompt or sampling.system_prompt}
+    if source.is_greedy:
+        update |= {"samples": 1, "max_new_tokens": own.max_new_tokens}
+    else:
+        solutions = own.solutions
+        update |= {
+            "samples": solutions.samples_per_problem,
+            "temperature": solutions.temperature,
+            "max_new_tokens": solutions.max_new_tokens,
+        }
+    return source.model_copy(update=update)

@@ -1,0 +1,66 @@
+"""What a source may say of writers, and what is told where that does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+Refusal = Callable[..., list[str]]
+Changed = Callable[..., str]
+ARMS = "arms: [base, sft, lightr]"
+
+
+def learning(source: str) -> tuple[str, str]:
+    models = "models: {teacher: {model: embedded/careful}}"
+    return ARMS, f"{models}\narms: [sft, {{name: a, like: sft, source: {source}}}]"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (
+            "{writer: teacher, temperature: 0, samples: 4}",
+            "arms.1.source: 4 samples at temperature 0 would all be the same; give a temperature above 0",
+        ),
+        (
+            "{writer: teacher, forget_prompt: true}",
+            "arms.1.source: `forget_prompt` is given without the `system_prompt` that is to be forgotten",
+        ),
+        (
+            "{writer: teecher}",
+            "arms.1.source: `teecher` is no model of this recipe; its models are expert, amateur, teacher, "
+            "and `arm:NAME` is the expert with the adapter of that arm; did you mean `teacher`?",
+        ),
+        ('{writer: "arm:a"}', "arms.1.source: arms that wait for each other: a -> a"),
+        (
+            "{writer: teacher, problems: 1000000}",
+            "arms.1.source: asks 1,000,000 problems, and data.problems is 8; raise that, or ask fewer",
+        ),
+        (
+            "{writer: teacher, check: correct}",
+            'arms.1.source.check: found the text "correct", allowed is `any`, `right`, `wrong`',
+        ),
+        ("{writer: teacher, temperature: -1}", "found -1, allowed is a number of at least 0 or null"),
+    ],
+)
+def test_what_does_not_fit_is_told_at_its_place(
+    refusal: Refusal, changed: Changed, source: str, told: str
+) -> None:
+    assert any(told in message for message in refusal(changed(learning(source))))
+
+
+@pytest.mark.parametrize(("writer", "is_served"), [("expert", True), ("arm:sft", True), ("teacher", False)])
+def test_an_engine_that_serves_the_expert_writes_with_no_other_model(
+    refusal: Refusal, changed: Changed, writer: str, is_served: bool
+) -> None:
+    # Another mistake, so that there is something to be told of every one.
+    arms = learning(f'{{writer: "{writer}", problems: 9}}')
+    served = ("training:\n", "sampling: {engine: {name: vllm}}\ntraining:\n")
+    told = [message for message in refusal(changed(arms, served)) if "engine" in message]
+    assert bool(told) != is_served
+    if told:
+        assert told == [
+            "r.yaml:18:34: arms.1.source: the engine vllm writes with the expert, and `teacher` is another "
+            "model; set sampling.engine.name to `hf`, or write with the expert or an `arm:NAME`"
+        ]
