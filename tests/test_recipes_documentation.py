@@ -32,7 +32,7 @@ def default_of(path: tuple[str | int, ...]) -> str:
 
 def test_every_field_is_in_the_table_with_its_default_and_no_other() -> None:
     fields = {".".join(map(str, path)): default_of(path) for path in leaf_paths() if path[0] != "arms"}
-    own = {"name", "like", *WORDS, "fidelity"}
+    own = {"name", "like", *WORDS, "fidelity", "start"}
     fields |= {f"arms.NAME.{field}": default_of(("arms", 0, field)) for field in own}
     table = TEXT.partition("## Fields")[2].partition("\n## ")[0]
     documented = {name: default.strip().strip("`") for name, default in ROW.findall(table)}
@@ -41,7 +41,7 @@ def test_every_field_is_in_the_table_with_its_default_and_no_other() -> None:
 
 def test_arms_vary_only_what_the_text_names() -> None:
     varied = {path[2] for path in leaf_paths() if path[0] == "arms"}
-    assert varied == {"name", "like", *WORDS, "fidelity", "divergence", "training"}
+    assert varied == {"name", "like", *WORDS, "fidelity", "start", "divergence", "training"}
 
 
 def test_every_hazard_is_in_the_table_with_its_stage_and_its_sentence_and_no_other() -> None:

@@ -454,8 +454,9 @@ class _Builder:
             arm.training,
             self.recipe.seed,
             self.held_out,
-            self._matched(arm.training.budget.match),
+            self._adapter_of(arm.training.budget.match),
             fidelity.at(TrainedAdapter.name),
+            self._adapter_of(arm.start),
         )
 
     def _scores(self, reading: Reading, rollouts: RolloutSource, fidelity: Fidelity) -> PairScores:
@@ -486,8 +487,8 @@ class _Builder:
         assert self.amateur is not None
         return self.amateur
 
-    def _matched(self, name: str | None) -> TrainedAdapter | None:
-        """The adapter of the arm called `name`, whose budget is taken."""
+    def _adapter_of(self, name: str | None) -> TrainedAdapter | None:
+        """The adapter of the arm called `name`."""
         return next((self._adapter(arm) for arm in self.arms if arm.name == name), None)
 
     def _rollouts(self, source: Source, fidelity: Fidelity) -> RolloutSource:

@@ -30,6 +30,7 @@ class Arm:
     """A complete arm: what it learns from, None where it is not trained, and what writes its answers.
 
     `fidelity` says which habits of the public scripts it is made with; without training there are none.
+    `start` is the arm whose adapter its own begins as.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Arm:
     training: Training
     answer: Answer = PLAIN
     fidelity: Fidelity = CORRECTED
+    start: str | None = None
 
     @property
     def is_expert(self) -> bool:
@@ -53,7 +55,8 @@ class Arm:
     def models(self) -> frozenset[str]:
         """Every model that it reads, by name."""
         learning = frozenset() if self.ingredients is None else self.ingredients.models
-        return learning | self.answer.models
+        start = frozenset() if self.start is None else frozenset({ARM + self.start})
+        return learning | start | self.answer.models
 
 
 def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
@@ -69,7 +72,8 @@ def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
     own = {word: value for word, value in own.items() if value is not None}
     divergence, training = _given(declaration.divergence), _given(declaration.training)
     fidelity = recipe.fidelity if declaration.fidelity is None else declaration.fidelity
-    if known.ingredients is None and (own or divergence or training or declaration.fidelity is not None):
+    beside = (declaration.fidelity, declaration.start)
+    if known.ingredients is None and (own or divergence or training or beside != (None, None)):
         raise ValueError(
             f"the arm `{like}` is the expert, which is not trained; it takes no settings but `answer`"
         )
@@ -80,6 +84,7 @@ def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
         training=_merged_training(recipe.training, training, declaration.name),
         answer=known.answer if declaration.answer is None else declaration.answer,
         fidelity=CORRECTED if known.ingredients is None else fidelity,
+        start=declaration.start,
     )
 
 

@@ -34,6 +34,7 @@ def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
             if wrong is not None:
                 yield (*path, *word), wrong
         yield from _matching(arm, by_name, path)
+        yield from _beginning(arm, by_name, path)
         if arm.ingredients is not None:
             yield from _source_problems(arm.ingredients.source, declaration, path, sections)
         where = (*path, "answer") if declaration.answer is not None else path
@@ -78,6 +79,8 @@ def _named(arm: Arm, declaration: ArmDeclaration) -> Iterator[tuple[Path, str]]:
         where: Path = (word,) if getattr(declaration, word) is not None else ()
         for model in sorted(component.models):
             yield where, model
+    if arm.start is not None:
+        yield ("start",), ARM + arm.start
 
 
 def _unknown(
@@ -122,6 +125,25 @@ def _matching(arm: Arm, by_name: Mapping[str, Arm], path: Path) -> Iterator[Find
         )
 
 
+def _beginning(arm: Arm, by_name: Mapping[str, Arm], path: Path) -> Iterator[Finding]:
+    """An adapter that begins as another one has to be of the same shape."""
+    other = by_name.get(arm.start or "")
+    if other is None or other.ingredients is None:
+        return
+    for name in ("r", "alpha", "target_modules"):
+        own, theirs = getattr(arm.training.lora, name), getattr(other.training.lora, name)
+        if (set(own) != set(theirs)) if name == "target_modules" else own != theirs:
+            yield (
+                (*path, "start"),
+                f"the adapter of `{other.name}` has training.lora.{name} {_said(theirs)}, and this arm's "
+                f"has {_said(own)}; an adapter begins as one of the same shape",
+            )
+
+
+def _said(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
+
+
 def _circles(by_name: Mapping[str, Arm], places: Mapping[str, Path]) -> Iterator[Finding]:
     """Arms whose steps are matched to each other's in a circle."""
     matches = {name: [other] for name, arm in by_name.items() if (other := _matched(arm))}
@@ -156,6 +178,8 @@ def _circles_of_adapters(recipe: Recipe, by_name: Mapping[str, Arm]) -> Iterator
 def _read_to_learn(arm: Arm, by_name: Mapping[str, Arm]) -> frozenset[str]:
     """The models that are read while `arm` learns, those behind the steps that it matches among them."""
     read: frozenset[str] = frozenset() if arm.ingredients is None else arm.ingredients.models
+    if arm.start is not None:
+        read |= {ARM + arm.start}
     seen = {arm.name}
     while (other := by_name.get(_matched(arm) or "")) is not None and other.name not in seen:
         seen.add(other.name)

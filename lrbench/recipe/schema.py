@@ -266,7 +266,8 @@ class TrainingOverride(Section):
 class ArmDeclaration(Section):
     """One entry of `arms:`: a known arm's name, or a mapping that overrides one, word by word.
 
-    What the words can be is in `lrbench.methods`.
+    What the words can be is in `lrbench.methods`. It begins from the adapter of the arm `start`, null: from
+    the expert.
     """
 
     name: Name
@@ -278,6 +279,7 @@ class ArmDeclaration(Section):
     change: AnyChange | None = None
     answer: AnyAnswer | None = None
     fidelity: AnyFidelity | None = None
+    start: Name | None = None
     divergence: DivergenceOverride = DivergenceOverride()
     training: TrainingOverride = TrainingOverride()
 

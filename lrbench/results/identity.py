@@ -14,6 +14,9 @@ from lrbench.recipe.schema import Recipe, Training
 from lrbench.recipe.writing import sampling_of
 from lrbench.store.keys import stable_hash
 
+# The setting that says as which arm's adapter an arm's own begins.
+START = "start"
+
 
 def arm_id(recipe: str, arm: str, point: Mapping[str, Any], model: str) -> str:
     """The arm's name on the board: its model under its recipe's name, and where in a sweep it stands.
@@ -51,6 +54,7 @@ def arm_settings(recipe: Recipe, arm: Arm, texts: str) -> dict[str, Any]:
         "divergence": arm.divergence.model_dump(mode="json"),
         "training": arm.training.model_dump(mode="json"),
         **_fidelity(arm),
+        **({} if arm.start is None else {START: arm.start}),
         **answering,
         **plugins_of(ingredients.selector, ingredients.target, arm.answer),
     }

@@ -19,6 +19,7 @@ from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.presets import PLAIN
 from lrbench.methods.source import WRITING
+from lrbench.results.identity import START
 from lrbench.results.records import ArmRecord, Costs, ScoreRecord
 
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(AnyAnswer)
@@ -158,7 +159,7 @@ class ArmsInUse:
         if answer is None or (ingredients is None and "source" in arm.settings):
             return _Read()
         learnt = [] if ingredients is None else [ingredients]
-        named = set(answer.models).union(*(one.models for one in learnt))
+        named = set(answer.models).union(*(one.models for one in learnt)) | _begun(arm)
         found: dict[str, ArmRecord] = {}
         missing = False
         pending = sorted(_arms_in(named))
@@ -171,8 +172,9 @@ class ArmsInUse:
             elif behind.arm_id not in found:
                 found[behind.arm_id] = behind
                 learnt.append(made_of)
-                named |= made_of.models
-                pending += sorted(_arms_in(made_of.models))
+                read = made_of.models | _begun(behind)
+                named |= read
+                pending += sorted(_arms_in(read))
         return _Read(tuple(found.values()), tuple(learnt), frozenset(named), missing)
 
     def _behind(self, arm: ArmRecord, name: str) -> ArmRecord | None:
@@ -188,6 +190,12 @@ class ArmsInUse:
             ),
             default=None,
         )
+
+
+def _begun(arm: ArmRecord) -> frozenset[str]:
+    """The model that the adapter of `arm` begins as, where it is not the expert."""
+    start = arm.settings.get(START)
+    return frozenset() if start is None else frozenset({f"{ARM}{start}"})
 
 
 def _arms_in(models: Iterable[str]) -> Iterator[str]:

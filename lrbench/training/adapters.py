@@ -22,14 +22,21 @@ CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 
 
-def attach_adapter(model: Model, lora: Lora, seed: int) -> PeftModel:
-    """Attach a fresh adapter: A random from `seed`, B zero, so that it begins as no change at all.
+def attach_adapter(model: Model, lora: Lora, seed: int, start: Path | None = None) -> PeftModel:
+    """Attach an adapter: A random from `seed`, B zero, so that it begins as no change at all.
 
-    Of a model that sees or hears as well, the layers that read text have one.
+    From the folder `start` it begins as the adapter there, which has to be of the same shape. Of a model that
+    sees or hears as well, the layers that read text have one. Raises `RunError` when `start` is of others.
     """
     torch.manual_seed(seed)
     with _tied_is_known():
-        return get_peft_model(model, _config(lora, adapted_modules(model, lora.target_modules)))
+        adapted = get_peft_model(model, _config(lora, adapted_modules(model, lora.target_modules)))
+    if start is not None:
+        state = load_file(start / WEIGHTS_FILE)
+        if other := state.keys() ^ adapter_state(adapted).keys():
+            raise RunError(f"{start}: the adapter to begin from is for other modules: {min(other)}")
+        restore_adapter(adapted, state)
+    return adapted
 
 
 def adapter_state(adapted: PeftModel) -> dict[str, Tensor]:

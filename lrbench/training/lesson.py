@@ -51,7 +51,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Lesson:
-    """All that `train` is told but the model, and where it stands."""
+    """All that `train` is told but the model, and where it stands; `start` is the adapter it begins from."""
 
     vocabulary: SharedVocabulary
     samples: Samples
@@ -61,6 +61,7 @@ class Lesson:
     seconds: float | None = None
     held_out: Sequence[Rollout] = ()
     rows: RowForm | None = None
+    start: Path | None = None
 
     def train(
         self,
@@ -71,7 +72,7 @@ class Lesson:
         progress: Callable[[int, float], None] | None = None,
         team: Team | None = None,
     ) -> Trained:
-        """Train a fresh adapter on the model. Only the first process of a team measures."""
+        """Train an adapter on the model. Only the first process of a team measures."""
         from lrbench.training.loop import ALONE, train
 
         team = team or ALONE
@@ -89,6 +90,7 @@ class Lesson:
             held_out=self.held_out if team.rank == 0 else (),
             team=team,
             rows=self.rows,
+            start=self.start,
         )
 
 

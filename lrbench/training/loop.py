@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite
+from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
 import torch
@@ -187,18 +188,20 @@ def train(
     clock: Callable[[], float] = time.monotonic,
     team: Team = ALONE,
     rows: RowForm | None = None,
+    start: Path | None = None,
 ) -> Trained:
-    """Train a fresh adapter on `samples`; `resume` continues exactly where a checkpoint stopped.
+    """Train an adapter on `samples`; `resume` continues exactly where a checkpoint stopped.
 
-    `training.updates` is the length of the schedule. Once updates have taken `seconds`, none begins any
-    more; the learning rate falls with the larger share of the two, so that it ends at zero either way. The
-    perplexity of `held_out` is measured at the beginning, the end and 19 times between; that changes no bit
-    of the adapter. Randomness (dropout) depends on the update, the rollout and the position alone, so an
-    interrupted and an uninterrupted run without `seconds` end with the same bytes, and sizes in `runtime` or
-    the processes of `team` change rounding alone. `rows` has it train as the paper's public scripts do.
+    It is a fresh one, or begins as the adapter in the folder `start`. `training.updates` is the length of the
+    schedule. Once updates have taken `seconds`, none begins any more; the learning rate falls with the larger
+    share of the two, so that it ends at zero either way. The perplexity of `held_out` is measured at the
+    beginning, the end and 19 times between; that changes no bit of the adapter. Randomness (dropout) depends
+    on the update, the rollout and the position alone, so an interrupted and an uninterrupted run without
+    `seconds` end with the same bytes, and sizes in `runtime` or the processes of `team` change rounding
+    alone. `rows` has it train as the paper's public scripts do.
     Raises `NonFiniteLossError` naming the batch when the loss, its gradient or a weight is not a number.
     """
-    adapted = attach_adapter(model, training.lora, seed)
+    adapted = attach_adapter(model, training.lora, seed, start)
     losses = partial(row_losses, rows) if rows is not None and rows.fidelity.makes_rows else None
     learner = _Adapter(adapted, vocabulary, samples, TokenDropout(adapted, seed), runtime, team, losses)
     expert = learner.expert

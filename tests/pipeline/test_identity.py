@@ -74,6 +74,7 @@ OTHERS: dict[str, Any] = {
     "measure": {"samples": 2},
     "fidelity": "last_column",
     "arms.4.fidelity": "last_column",
+    "arms.4.start": "lightr",
     "compare.subject": "lightr",
     "compare.against": ["base"],
 }

@@ -82,6 +82,8 @@ def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
             learning("wrongs", writer="teacher", check="wrong", temperature=3.0),
             learning("told", writer="foreign", temperature=0, problems=3),
             learning("pupil", writer="arm:taught", samples=1),
+            # So little that it stays what it begins as.
+            {"name": "then", "like": "neither", "start": "taught", "training": {"learning_rate": 1e-12}},
         ],
     )
 
@@ -210,6 +212,27 @@ def test_a_writer_with_other_tokens_is_read_as_text(runs: Path, arms: dict[str, 
         assert expert.decode(rollout.completion_ids, skip_special_tokens=True) == text
 
 
+def test_an_adapter_begins_as_that_of_the_arm_it_starts_from(runs: Path, arms: dict[str, ArmPlan]) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    first, then, plain = (arms[name].adapter for name in ("taught", "then", "neither"))
+    assert first is not None
+    assert then is not None
+    assert plain is not None
+    assert then.inputs["start"].key == first.key
+    assert "start" not in plain.inputs
+    weights, begun = (
+        load_file(artifact_of(runs, stage).file("adapter_model.safetensors")) for stage in (first, then)
+    )
+    assert weights.keys() == begun.keys()
+    for name, tensor in weights.items():
+        torch.testing.assert_close(begun[name], tensor, rtol=0, atol=1e-9)
+    records = {record.arm: record for record in Ledger(runs / "ledger").read().arms}
+    uses = ArmsInUse(records.values()).of(records["then"], ())
+    assert (uses.labels, uses.other_models, uses.arms) == (True, ("teacher",), ("taught",))
+
+
 def test_records_say_who_wrote_what_it_took_and_whether_labels_were_used(
     runs: Path, arms: dict[str, ArmPlan]
 ) -> None:
@@ -254,7 +277,7 @@ def test_garbage_for_answers_changes_nothing_of_arms_that_check_nothing(
     monkeypatch.setattr(Problems, "answers_hash", "garbage")
     again = {arm.arm.name: arm for arm in plan_recipe(recipe, runs).arms}
     same = {name for name, arm in again.items() if _source(arm).key == _source(arms[name]).key}
-    assert same == {"neither", "again", "weak", "twins", "told"}
+    assert same == {"neither", "again", "weak", "twins", "told", "then"}
 
 
 def test_where_no_answer_is_kept_it_is_said_what_became_of_them(

@@ -77,6 +77,7 @@ OTHER_WORDS = {
     ("measure", "confidence"): "([0-9]+)%",
     ("measure", "repeats"): 2,
     ("arms", 0, "fidelity"): "last_column",
+    ("arms", 0, "start"): "sft",
     ("models",): {"teacher": {"model": "embedded/careful"}},
     ("evaluation", "lm_eval"): {"tasks": ["arc_easy"]},
     ("seeds",): [0, 1],

@@ -50,6 +50,35 @@ def test_what_does_not_fit_is_told_at_its_place(
     assert any(told in message for message in refusal(changed(learning(source))))
 
 
+@pytest.mark.parametrize(
+    ("arm", "told"),
+    [
+        (
+            "{name: a, like: sft, start: stf}",
+            "arms.1.start: `stf` is no arm of this recipe; its arms are sft, a; did you mean `sft`?",
+        ),
+        ("{name: a, like: sft, start: a}", "arms.1.start: arms that wait for each other: a -> a"),
+        (
+            "{name: a, like: sft, start: sft, training: {lora: {r: 4}}}",
+            "arms.1.start: the adapter of `sft` has training.lora.r 8, and this arm's has 4; an adapter "
+            "begins as one of the same shape",
+        ),
+        (
+            "{name: a, like: sft, start: sft, training: {lora: {target_modules: [o_proj]}}}",
+            "has training.lora.target_modules q_proj, v_proj, and this arm's has o_proj",
+        ),
+        (
+            "{name: a, like: base, start: sft}",
+            "the arm `base` is the expert, which is not trained; it takes no settings but `answer`",
+        ),
+    ],
+)
+def test_what_cannot_be_begun_from_is_told_at_its_place(
+    refusal: Refusal, changed: Changed, arm: str, told: str
+) -> None:
+    assert any(told in message for message in refusal(changed((ARMS, f"arms: [sft, {arm}]"))))
+
+
 @pytest.mark.parametrize(("writer", "is_served"), [("expert", True), ("arm:sft", True), ("teacher", False)])
 def test_an_engine_that_serves_the_expert_writes_with_no_other_model(
     refusal: Refusal, changed: Changed, writer: str, is_served: bool

@@ -32,7 +32,7 @@ class TrainedAdapter(Stage):
     """The LoRA adapter that an arm's samples give, within its budget.
 
     `held_out` are the solutions whose perplexity is measured; nothing is learnt from them. `matched` is the
-    adapter whose budget is taken, where `training.budget` says so.
+    adapter whose budget is taken, where `training.budget` says so, and `start` the one that it begins from.
     """
 
     name: ClassVar[str] = "train"
@@ -46,6 +46,7 @@ class TrainedAdapter(Stage):
     held_out: ReferenceRollouts | None = None
     matched: TrainedAdapter | None = None
     fidelity: Fidelity = CORRECTED
+    start: TrainedAdapter | None = None
 
     @property
     def label(self) -> str:
@@ -71,8 +72,12 @@ class TrainedAdapter(Stage):
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
-        """The samples learnt from, the solutions measured, and the adapter whose budget is taken."""
-        others: dict[str, Stage | None] = {"held_out": self.held_out, "matched": self.matched}
+        """The samples learnt from, the solutions measured, and the adapters it is matched to or begins as."""
+        others: dict[str, Stage | None] = {
+            "held_out": self.held_out,
+            "matched": self.matched,
+            "start": self.start,
+        }
         return {"samples": self.samples} | {name: stage for name, stage in others.items() if stage}
 
     @property
@@ -185,6 +190,7 @@ class TrainedAdapter(Stage):
             limits.get("seconds"),
             read_artifact_rollouts(inputs["held_out"]) if "held_out" in inputs else (),
             rows,
+            inputs["start"].directory if "start" in inputs else None,
         )
         train = trained_alone if workspace.runtime.processes == 1 else trained_together
         course = train(lesson, self.expert.identity, workspace.expert, draft, progress)

@@ -19,7 +19,7 @@ from lrbench.recipe.expanding import Variant
 from lrbench.recipe.references import EMBEDDED
 from lrbench.results.bundle.declared import Declared, Recipes
 from lrbench.results.bundle.findings import Findings
-from lrbench.results.identity import arm_id, arm_settings, training_identity
+from lrbench.results.identity import START, arm_id, arm_settings, training_identity
 from lrbench.results.records import ArmRecord, Costs, name_in_record
 from lrbench.store.keys import FileHashes
 
@@ -67,7 +67,9 @@ def check_arm(
         for model, name in zip(models, ("expert adapter", "amateur adapter"), strict=False):
             check_adapter(where, arm, model, manifest["inputs"].get(name), arms, findings)
         for name, key in manifest["inputs"].items():
-            if name.startswith(WRITER):
+            if name == START:
+                check_adapter(where, arm, f"{ARM}{arm.settings.get(START)}", key, arms, findings)
+            elif name.startswith(WRITER):
                 check_adapter(where, arm, name.removeprefix(WRITER), key, arms, findings)
     meant = _meant(arm, declared, behind)
     if meant is None:
