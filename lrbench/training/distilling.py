@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def distill(
     updates_between_saves: int,
     save: Callable[[Checkpoint], None],
     resume: Checkpoint | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> Distilled:
     """Change the student's layers in place by `updates` updates of AdamW, with linear decay.
 
@@ -72,7 +73,7 @@ def distill(
 
     _, spent = optimise(
         _Student(teacher, student, vocabulary),
-        _batches(rollouts, updates, seed),
+        lambda done: islice(_batches(rollouts, updates, seed), done, None),
         Schedule(updates, learning_rate, 0.0, MAX_GRADIENT_NORM, updates_between_saves),
         curves,
         save=save_divergence,
@@ -95,6 +96,9 @@ class _Student:
         for weight in self.weights.values():
             weight.grad = None
         return _backward(self.teacher, self.student, self.vocabulary, batch)
+
+    def measured(self, batch: list[Rollout]) -> Mapping[str, float]:
+        return {}
 
     def tensors(self) -> dict[str, Tensor]:
         return {f"weights/{name}": weight.detach().contiguous() for name, weight in self.weights.items()}

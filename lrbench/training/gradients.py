@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -15,17 +15,13 @@ from lrbench.models.memory import out_of_memory, size_of
 from lrbench.models.pieces import Pieces
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.recipe.schema import Runtime
-from lrbench.sampling.samples import Samples
 from lrbench.training.dropout import TokenDropout
 from lrbench.training.loss import batch_losses, needed_tokens
 from lrbench.training.packing import supports_packing
+from lrbench.training.portions import Losses, Portion
 from lrbench.training.team import Team
 
 logger = logging.getLogger(__name__)
-
-
-# Parts of the loss of a batch, as `batch_losses` gives them.
-Losses = Callable[..., Iterator[Tensor]]
 
 
 class Gradients:
@@ -39,7 +35,6 @@ class Gradients:
         self,
         model: Model,
         vocabulary: SharedVocabulary,
-        samples: Samples,
         parameters: Sequence[Tensor],
         dropout: TokenDropout,
         runtime: Runtime,
@@ -48,7 +43,6 @@ class Gradients:
     ) -> None:
         self.model = model
         self.vocabulary = vocabulary
-        self.samples = samples
         self.parameters = parameters
         self.dropout = dropout
         self.team = team
@@ -56,12 +50,12 @@ class Gradients:
         self.pieces = Pieces.usual(model.device.type, vocabulary.size, runtime.tokens_per_forward)
         self.pack = supports_packing(model)
 
-    def of(self, update: int, batch: Sequence[int]) -> Tensor:
-        """The loss of `batch`, whose gradient is left in `grad` of the parameters, dropout on.
+    def of(self, update: int, portion: Portion) -> Tensor:
+        """The loss of a portion, whose gradient is left in `grad` of the parameters, dropout on.
 
         Raises `RunError` when the smallest piece of it does not fit into memory.
         """
-        while (loss := self._tried(update, batch)) is None:
+        while (loss := self._tried(update, portion)) is None:
             self.pieces = self.pieces.halved()
             logger.warning(
                 "out of memory while training: going on with %d tokens at once", self.pieces.tokens
@@ -76,7 +70,7 @@ class Gradients:
             weight.grad = gradient
         return loss
 
-    def _tried(self, update: int, batch: Sequence[int]) -> Tensor | None:
+    def _tried(self, update: int, portion: Portion) -> Tensor | None:
         """The loss of this process's share, or None when memory ran out on the way."""
         torch.manual_seed(self.dropout.seed * 1_000_003 + update)
         self.dropout.update = update
@@ -84,11 +78,11 @@ class Gradients:
             weight.grad = None
         loss = torch.zeros((), device=self.model.device)
         try:
-            for part in (self.losses or batch_losses)(
+            for part in (portion.losses or self.losses or batch_losses)(
                 self.model,
                 self.vocabulary,
-                self.samples,
-                batch,
+                portion.samples,
+                portion.steps,
                 pieces=self.pieces,
                 pack=self.pack,
                 dropout=self.dropout,
@@ -99,7 +93,7 @@ class Gradients:
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-            longest = max(needed_tokens(self.samples, batch).values())
+            longest = max(needed_tokens(portion.samples, portion.steps).values())
             if self.pieces.are_smallest(longest):
                 raise RunError(self._too_large(longest)) from error
             return None

@@ -5,7 +5,7 @@ Whoever has several processes do it neither loads a model nor imports what train
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lrbench.sampling.rollouts import Rollout
     from lrbench.sampling.samples import Samples
     from lrbench.training.loop import Trained
+    from lrbench.training.portions import Provider
     from lrbench.training.reference_loss import RowForm
     from lrbench.training.team import Team
 
@@ -54,7 +55,7 @@ class Lesson:
     """All that `train` is told but the model, and where it stands; `start` is the adapter it begins from."""
 
     vocabulary: SharedVocabulary
-    samples: Samples
+    material: Samples | Provider
     training: Training
     seed: int
     runtime: Runtime
@@ -69,7 +70,7 @@ class Lesson:
         *,
         save: Callable[[Checkpoint], None],
         resume: Checkpoint | None,
-        progress: Callable[[int, float], None] | None = None,
+        progress: Callable[[int, Mapping[str, float]], None] | None = None,
         team: Team | None = None,
     ) -> Trained:
         """Train an adapter on the model. Only the first process of a team measures."""
@@ -79,7 +80,7 @@ class Lesson:
         return train(
             model,
             self.vocabulary,
-            self.samples,
+            self.material,
             self.training,
             seed=self.seed,
             runtime=self.runtime,
@@ -98,9 +99,9 @@ class Lesson:
 class Member:
     """A process of a team: each trains the expert alike, and the first one measures, saves and tells.
 
-    It tells each update with its loss, and with None that the save in `folder` is a new one. All of them go
-    on from that save, so whoever has killed ones replaced goes on from there. At the end the adapter is there
-    too, written as one of the model called `base`.
+    It tells each update with what was measured of it, and with None that the save in `folder` is a new one.
+    All of them go on from that save, so whoever has killed ones replaced goes on from there. At the end the
+    adapter is there too, written as one of the model called `base`.
     """
 
     expert: LocatedModel
@@ -109,7 +110,7 @@ class Member:
     folder: Path
 
     def __call__(
-        self, team: Team, device: torch.device, tell: Callable[[tuple[int, float] | None], None]
+        self, team: Team, device: torch.device, tell: Callable[[tuple[int, Mapping[str, float]] | None], None]
     ) -> Course | None:
         """Take part until the training ends."""
         from lrbench.models.forward import check_output_layer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite
@@ -20,11 +20,11 @@ from lrbench.recipe.schema import Runtime, Training
 from lrbench.sampling.rollouts import Rollout
 from lrbench.sampling.samples import Samples
 from lrbench.training.adapters import adapter_state, attach_adapter, restore_adapter
-from lrbench.training.batches import update_batches
 from lrbench.training.checkpoints import Checkpoint, Points
 from lrbench.training.dropout import TokenDropout
-from lrbench.training.gradients import Gradients, Losses, ways_of_computing
+from lrbench.training.gradients import Gradients, ways_of_computing
 from lrbench.training.held_out import perplexity
+from lrbench.training.portions import Losses, Portion, Provider, Stored
 from lrbench.training.reference_loss import RowForm, row_losses
 from lrbench.training.team import Team
 
@@ -33,14 +33,17 @@ MEASUREMENTS = 20
 
 ALONE = Team()
 
-Batch = TypeVar("Batch", bound=Sequence[object], contravariant=True)
+Batch = TypeVar("Batch", bound=Sized, contravariant=True)
 
 
 @dataclass
 class Curves:
     """Of each update the loss, the learning rate, the gradient's norm before clipping and the kept steps.
 
-    `held_out_perplexity` is counted in updates done: that of the untrained expert is at 0.
+    `held_out_perplexity` is counted in updates done: that of the untrained expert is at 0. Where the model in
+    training writes: how many tokens (`written_tokens`) an update took and the mean length of a completion,
+    and of what is rewarded the mean `reward`, the share that is `right`, and the share of groups in which all
+    rewards are equal.
     """
 
     loss: Points = field(default_factory=list)
@@ -48,11 +51,21 @@ class Curves:
     gradient_norm: Points = field(default_factory=list)
     steps: Points = field(default_factory=list)
     held_out_perplexity: Points = field(default_factory=list)
+    written_tokens: Points = field(default_factory=list)
+    completion_tokens: Points = field(default_factory=list)
+    reward: Points = field(default_factory=list)
+    right: Points = field(default_factory=list)
+    equal_groups: Points = field(default_factory=list)
 
     @property
     def measured(self) -> dict[str, Points]:
         """The curves that have any point, by name."""
         return {name: points for name, points in vars(self).items() if points}
+
+    def add(self, update: int, values: Mapping[str, float]) -> None:
+        """A point for each of the curves named."""
+        for name, value in values.items():
+            getattr(self, name).append((update, value))
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,9 @@ class Learner(Protocol[Batch]):
     def loss(self, update: int, batch: Batch) -> float:
         """The loss of `batch`, whose gradient is left in `grad` of the weights."""
 
+    def measured(self, batch: Batch) -> Mapping[str, float]:
+        """What else is known of `batch`, by the names of curves."""
+
     def tensors(self) -> dict[str, Tensor]:
         """The weights as a checkpoint holds them."""
 
@@ -96,19 +112,21 @@ class Learner(Protocol[Batch]):
 
 def optimise(
     learner: Learner[Batch],
-    batches: Iterable[Batch],
+    batches: Callable[[int], Iterable[Batch]],
     schedule: Schedule,
     curves: Curves,
     *,
     save: Callable[[Checkpoint], None],
     resume: Checkpoint | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Callable[[int, Mapping[str, float]], None] | None = None,
     measure: Callable[[int], None] = lambda _updates: None,
     clock: Callable[[], float] = time.monotonic,
     agreed: Callable[[float], float] = lambda seconds: seconds,
 ) -> tuple[int, float]:
     """Change the learner's weights; gives the updates done in all and the seconds that they took.
 
+    `batches` gives those after so many updates; each is asked for once the update before it is done, and the
+    time that it takes counts. `progress` is told the updates done and what was measured of the last one.
     `curves` holds those up to `resume`, and grows. `measure` is called some times between and at the end,
     with the updates done. A checkpoint given to `save` is that state until `save` returns. `agreed` makes
     one number of the seconds of several processes. Raises `NonFiniteLossError`.
@@ -122,13 +140,12 @@ def optimise(
         done, spent = resume.update, resume.seconds
         learner.restore(resume.tensors)
         _restore_moments(optimizer, weights, resume.tensors)
-    for update, batch in enumerate(batches):
-        if update < done:
-            continue
-        before = schedule.share(update, spent)
-        if before >= 1:
+    coming = iter(batches(done))
+    while (before := schedule.share(done, spent)) < 1:
+        update, started = done, clock()
+        batch = next(coming, None)
+        if batch is None:
             break
-        started = clock()
         learning_rate = schedule.learning_rate * (1 - before)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
@@ -137,14 +154,13 @@ def optimise(
         if not (isfinite(loss) and isfinite(norm)):
             raise NonFiniteLossError(learner.describe(loss, norm, update, batch))
         optimizer.step()
-        curves.loss.append((update, loss))
-        curves.learning_rate.append((update, learning_rate))
-        curves.gradient_norm.append((update, norm))
-        curves.steps.append((update, len(batch)))
+        own = {"loss": loss, "learning_rate": learning_rate, "gradient_norm": norm, "steps": len(batch)}
+        measured = learner.measured(batch)
+        curves.add(update, {**own, **measured})
         done = update + 1
         spent = agreed(spent + clock() - started)
         if progress is not None:
-            progress(done, loss)
+            progress(done, {"loss": loss, **measured})
         share = schedule.share(done, spent)
         if share >= 1 or int(share * MEASUREMENTS) > int(before * MEASUREMENTS):
             measure(done)
@@ -175,14 +191,14 @@ class Trained:
 def train(
     model: object,
     vocabulary: SharedVocabulary,
-    samples: Samples,
+    material: Samples | Provider,
     training: Training,
     *,
     seed: int,
     runtime: Runtime,
     save: Callable[[Checkpoint], None],
     resume: Checkpoint | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Callable[[int, Mapping[str, float]], None] | None = None,
     seconds: float | None = None,
     held_out: Sequence[Rollout] = (),
     clock: Callable[[], float] = time.monotonic,
@@ -190,7 +206,7 @@ def train(
     rows: RowForm | None = None,
     start: Path | None = None,
 ) -> Trained:
-    """Train an adapter on `samples`; `resume` continues exactly where a checkpoint stopped.
+    """Train an adapter on samples, or on what a provider gives; `resume` continues where a save is.
 
     It is a fresh one, or begins as the adapter in the folder `start`. `training.updates` is the length of the
     schedule. Once updates have taken `seconds`, none begins any more; the learning rate falls with the larger
@@ -203,8 +219,14 @@ def train(
     """
     adapted = attach_adapter(model, training.lora, seed, start)
     losses = partial(row_losses, rows) if rows is not None and rows.fidelity.makes_rows else None
-    learner = _Adapter(adapted, vocabulary, samples, TokenDropout(adapted, seed), runtime, team, losses)
+    learner = _Adapter(adapted, vocabulary, TokenDropout(adapted, seed), runtime, team, losses)
     expert = learner.expert
+    provider: Provider
+    if isinstance(material, Samples):
+        rows_shuffled = rows is not None and rows.fidelity.rows_shuffled
+        provider = Stored(material, training, seed, rows_shuffled)
+    else:
+        provider = material
     schedule = Schedule(
         training.updates,
         training.learning_rate,
@@ -227,7 +249,7 @@ def train(
     with ways_of_computing(expert, runtime):
         done, spent = optimise(
             learner,
-            update_batches(samples, training, seed, rows is not None and rows.fidelity.rows_shuffled),
+            partial(provider.portions, adapted),
             schedule,
             curves,
             save=save,
@@ -242,13 +264,12 @@ def train(
 
 
 class _Adapter:
-    """The adapter of an arm, which learns from kept steps."""
+    """The adapter of an arm, which learns from portions of kept steps."""
 
     def __init__(
         self,
         adapted: PeftModel,
         vocabulary: SharedVocabulary,
-        samples: Samples,
         dropout: TokenDropout,
         runtime: Runtime,
         team: Team,
@@ -256,13 +277,15 @@ class _Adapter:
     ) -> None:
         self.adapted = adapted
         self.expert = adapted.get_base_model()
-        self.samples = samples
         self.weights = {name: weight for name, weight in adapted.named_parameters() if weight.requires_grad}
         learning = list(self.weights.values())
-        self.gradients = Gradients(self.expert, vocabulary, samples, learning, dropout, runtime, team, losses)
+        self.gradients = Gradients(self.expert, vocabulary, learning, dropout, runtime, team, losses)
 
-    def loss(self, update: int, batch: list[int]) -> float:
+    def loss(self, update: int, batch: Portion) -> float:
         return self.gradients.of(update, batch).item()
+
+    def measured(self, batch: Portion) -> Mapping[str, float]:
+        return batch.measured
 
     def tensors(self) -> dict[str, Tensor]:
         return {f"adapter/{name}": value.contiguous() for name, value in adapter_state(self.adapted).items()}
@@ -275,9 +298,9 @@ class _Adapter:
         }
         restore_adapter(self.adapted, adapter)
 
-    def describe(self, loss: float, norm: float, update: int, batch: list[int]) -> str:
-        rollouts = self.samples.rollouts
-        problems = sorted({rollouts[self.samples.rollout[step]].problem_id for step in batch})
+    def describe(self, loss: float, norm: float, update: int, batch: Portion) -> str:
+        samples = batch.samples
+        problems = sorted({samples.rollouts[samples.rollout[step]].problem_id for step in batch.steps})
         return (
             f"the loss is {loss} and its gradient's norm {norm} at update {update}; "
             f"the batch holds {len(batch)} steps of the problems {', '.join(problems[:16])}. "

@@ -6,7 +6,7 @@ chunk, V shared vocabulary, M target tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -55,18 +55,25 @@ def batch_losses(
     logits exist for one chunk of positions at a time. Equal to one row per (prefix, token) with dropout off.
     `share` picks the rollouts of one process of several; the parts of all processes sum to the mean.
     """
+    pieces = pieces or Pieces.usual(model.device.type, vocabulary.size)
+    for part, steps_P in parts_of(samples, batch, pieces, pack, share):
+        yield part.divergence(model, vocabulary, steps_P, pieces.positions, dropout, len(batch))
+
+
+def parts_of(
+    samples: Samples, batch: Sequence[int], pieces: Pieces, pack: bool, share: slice
+) -> Iterator[tuple[Part, NDArray[np.int64]]]:
+    """The rollouts of one forward after the other, with the kept steps (P,) of `batch` that are theirs."""
     needed = needed_tokens(samples, batch)
     # Longest first, so that the shares of several processes are about equal.
     mine = sorted(needed, key=lambda rollout: (-needed[rollout], rollout))[share]
-    pieces = pieces or Pieces.usual(model.device.type, vocabulary.size)
     steps_N = np.asarray(batch, dtype=np.int64)
     for forward in forwards_of([needed[rollout] for rollout in mine], pieces.tokens, pack):
-        part = _Part(samples, [[mine[index] for index in row] for row in forward], needed)
-        steps_P = steps_N[np.isin(samples.rollout[steps_N], list(part.places))]
-        yield part.divergence(model, vocabulary, steps_P, pieces.positions, dropout, len(steps_N))
+        part = Part(samples, [[mine[index] for index in row] for row in forward], needed)
+        yield part, steps_N[np.isin(samples.rollout[steps_N], list(part.places))]
 
 
-class _Part:
+class Part:
     """The rollouts of one forward: by row, each with the row and the column at which it begins."""
 
     def __init__(self, samples: Samples, rows: Forward, needed: dict[int, int]) -> None:
@@ -90,6 +97,24 @@ class _Part:
         steps: int,
     ) -> Tensor:
         """Sum of KL(target || model) over the kept steps P, divided by all `steps` of the update."""
+        hidden_PD, begins = self.states(model, steps_P, positions_per_chunk, dropout)
+        chunks = [
+            Chunk(positions, *_targets(self.samples, steps_P[positions], model.device), begin)
+            for positions, begin in begins
+        ]
+        return mean_divergence(model, vocabulary, hidden_PD, chunks, steps)
+
+    def states(
+        self,
+        model: Model,
+        steps_P: NDArray[np.int64],
+        positions_per_chunk: int,
+        dropout: TokenDropout | None,
+    ) -> tuple[Tensor, list[tuple[slice, Callable[[], None]]]]:
+        """(P, D) the hidden states that predict the steps, and chunks of them.
+
+        Each chunk has what has to be called before the output layer sees it.
+        """
         samples = self.samples
         rollout_P = samples.rollout[steps_P].astype(np.int64)
         prompts = [len(samples.rollouts[rollout].prompt_ids) for rollout in rollout_P]
@@ -106,12 +131,12 @@ class _Part:
             torch.as_tensor(rows_P, device=model.device),
             torch.as_tensor(starts_P + position_P, device=model.device),
         ]
-        chunks = []
+        chunks: list[tuple[slice, Callable[[], None]]] = []
         for start in range(0, len(steps_P), positions_per_chunk):
             chunk = slice(start, start + positions_per_chunk)
             begin = partial(_tell, dropout, rollout_P[chunk], position_P[chunk], model.device)
-            chunks.append(Chunk(chunk, *_targets(samples, steps_P[chunk], model.device), begin))
-        return mean_divergence(model, vocabulary, hidden_PD, chunks, steps)
+            chunks.append((chunk, begin))
+        return hidden_PD, chunks
 
     def _keys(self, dropout: TokenDropout, device: torch.device) -> Tensor:
         """(B, T) the key of every token; padding has those of a rollout that there is not."""

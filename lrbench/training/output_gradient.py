@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,18 @@ from lrbench.models.forward import shared_logits
 from lrbench.models.loading import Model
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.step_scores import rows_per_block
+
+
+class Positions(Protocol):
+    """Some positions; `begin` is called before the output layer sees them."""
+
+    @property
+    def positions(self) -> slice: ...
+    @property
+    def begin(self) -> Callable[[], None]: ...
+
+
+AnyChunk = TypeVar("AnyChunk", bound=Positions)
 
 
 @dataclass(frozen=True)
@@ -47,19 +59,36 @@ def mean_divergence(
 
     It can be sent backward once, into the hidden states and into what learns of the output layer.
     """
+    return mean_of_chunks(model, vocabulary, hidden_PD, chunks, steps, _divergence)
+
+
+def mean_of_chunks(
+    model: Model,
+    vocabulary: SharedVocabulary,
+    hidden_PD: Tensor,
+    chunks: Sequence[AnyChunk],
+    steps: int,
+    loss: Callable[[Tensor, SharedVocabulary, AnyChunk, float], Tensor],
+) -> Tensor:
+    """The sum of `loss` over the chunks, divided by `steps`, to be sent backward once.
+
+    `loss` is given the logits (C, R) of a chunk and puts its gradient, times the number that it is given, in
+    their place.
+    """
     learning = [weight for weight in model.get_output_embeddings().parameters() if weight.requires_grad]
-    divergence: Tensor = _MeanDivergence.apply(model, vocabulary, chunks, steps, hidden_PD, *learning)  # type: ignore[no-untyped-call]
-    return divergence
+    mean: Tensor = _MeanOfChunks.apply(model, vocabulary, chunks, steps, loss, hidden_PD, *learning)  # type: ignore[no-untyped-call]
+    return mean
 
 
-class _MeanDivergence(torch.autograd.Function):
+class _MeanOfChunks(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
         model: Model,
         vocabulary: SharedVocabulary,
-        chunks: Sequence[Chunk],
+        chunks: Sequence[AnyChunk],
         steps: int,
+        loss: Callable[[Tensor, SharedVocabulary, AnyChunk, float], Tensor],
         hidden_PD: Tensor,
         *learning: Tensor,
     ) -> Tensor:
@@ -73,7 +102,7 @@ class _MeanDivergence(torch.autograd.Function):
             with torch.enable_grad():
                 logits_CR = model.get_output_embeddings()(hidden_CD)
             gradient_CR = logits_CR.detach()
-            total = total + _divergence(gradient_CR, vocabulary, chunk, 1 / steps)
+            total = total + loss(gradient_CR, vocabulary, chunk, 1 / steps)
             found = torch.autograd.grad(logits_CR, [hidden_CD, *learning], gradient_CR)
             of_hidden_PD[chunk.positions] = found[0]
             for summed, gradient in zip(of_learning, found[1:], strict=True):
@@ -84,7 +113,7 @@ class _MeanDivergence(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return None, None, None, None, *(gradient * saved for saved in ctx.saved_tensors)
+        return None, None, None, None, None, *(gradient * saved for saved in ctx.saved_tensors)
 
 
 def _divergence(logits_CR: Tensor, vocabulary: SharedVocabulary, chunk: Chunk, scale: float) -> Tensor:

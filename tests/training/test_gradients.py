@@ -21,13 +21,14 @@ from lrbench.training.gradients import Gradients
 from lrbench.training.loop import Trained, train
 from lrbench.training.loss import needed_tokens
 from lrbench.training.packing import forwards_of
+from lrbench.training.portions import Portion
 from lrbench.training.team import Team
 from tests.training.conftest import VOCABULARY
 
 TRAINING = Training(updates=8, rollouts_per_update=6, learning_rate=5e-3, lora=Lora(r=4, dropout=0.3))
 
 
-def gradients_of(model: Any, samples: Samples, team: Team | None = None, **runtime: Any) -> Gradients:
+def gradients_of(model: Any, team: Team | None = None, **runtime: Any) -> Gradients:
     """Those of an adapter that already changes the model."""
     adapted = attach_adapter(model, TRAINING.lora, seed=0).train()
     for name, weight in adapted.named_parameters():
@@ -36,11 +37,13 @@ def gradients_of(model: Any, samples: Samples, team: Team | None = None, **runti
     parameters = [weight for weight in adapted.parameters() if weight.requires_grad]
     expert = adapted.get_base_model()
     dropout = TokenDropout(adapted, seed=0)
-    return Gradients(expert, VOCABULARY, samples, parameters, dropout, Runtime(**runtime), team or Team())
+    return Gradients(expert, VOCABULARY, parameters, dropout, Runtime(**runtime), team or Team())
 
 
-def flat(gradients: Gradients, batch: list[int], update: int = 3) -> tuple[float, torch.Tensor]:
-    loss = gradients.of(update, batch)
+def flat(
+    gradients: Gradients, samples: Samples, batch: list[int], update: int = 3
+) -> tuple[float, torch.Tensor]:
+    loss = gradients.of(update, Portion(samples, batch))
     return loss.item(), torch.cat([weight.grad.flatten() for weight in gradients.parameters])  # type: ignore[union-attr]
 
 
@@ -65,8 +68,8 @@ def test_accumulation_equals_one_large_batch_with_dropout_on(
     tiny_model: Callable[..., Any], samples: Samples, tokens: int
 ) -> None:
     batch = list(range(len(samples)))
-    whole = flat(gradients_of(tiny_model(seed=1), samples), batch)
-    parts = flat(gradients_of(tiny_model(seed=1), samples, tokens_per_forward=tokens), batch)
+    whole = flat(gradients_of(tiny_model(seed=1)), samples, batch)
+    parts = flat(gradients_of(tiny_model(seed=1), tokens_per_forward=tokens), samples, batch)
     assert parts[0] == pytest.approx(whole[0], rel=1e-5)
     assert whole[1].abs().max() > 1e-3
     torch.testing.assert_close(parts[1], whole[1], rtol=1e-4, atol=1e-6)
@@ -82,12 +85,12 @@ def test_rollouts_that_share_rows_have_the_gradient_that_they_have_padded_with_d
     ]
     samples = build_samples(rollouts, {}, neither)
     batch = list(range(len(samples)))
-    packed, padded = (gradients_of(tiny_model(seed=1), samples) for _ in range(2))
+    packed, padded = (gradients_of(tiny_model(seed=1)) for _ in range(2))
     packed.pack, padded.pack = True, False
     lengths = list(needed_tokens(samples, batch).values())
     (forward,) = forwards_of(lengths, packed.pieces.tokens, packed.pack)
     assert sorted(map(len, forward)) == [1, 1, 4]
-    found, expected = flat(packed, batch), flat(padded, batch)
+    found, expected = flat(packed, samples, batch), flat(padded, samples, batch)
     assert found[0] == pytest.approx(expected[0], rel=1e-5)
     assert expected[1].abs().max() > 1e-3
     torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=1e-6)
@@ -101,11 +104,11 @@ def test_the_shares_of_a_team_sum_to_the_whole(tiny_model: Callable[..., Any], s
             pass
 
     batch = list(range(len(samples)))
-    whole = flat(gradients_of(tiny_model(seed=1), samples), batch)
-    shares = [flat(gradients_of(tiny_model(seed=1), samples, Apart(rank, 3)), batch) for rank in range(3)]
+    whole = flat(gradients_of(tiny_model(seed=1)), samples, batch)
+    shares = [flat(gradients_of(tiny_model(seed=1), Apart(rank, 3)), samples, batch) for rank in range(3)]
     assert sum(loss for loss, _ in shares) == pytest.approx(whole[0], rel=1e-5)
     torch.testing.assert_close(sum(gradient for _, gradient in shares), whole[1], rtol=1e-4, atol=1e-6)
-    alone = flat(gradients_of(tiny_model(seed=1), samples, Apart(1, 2)), [0])
+    alone = flat(gradients_of(tiny_model(seed=1), Apart(1, 2)), samples, [0])
     assert alone[0] == 0
     assert not alone[1].any()
 
@@ -122,8 +125,8 @@ def test_out_of_memory_halves_the_pieces_and_leaves_the_gradient(
 ) -> None:
     """Memory runs out in the backward pass, when some of the gradient is there already."""
     batch = list(range(len(samples)))
-    whole = flat(gradients_of(tiny_model(seed=1), samples, tokens_per_forward=60), batch)
-    gradients = gradients_of(tiny_model(seed=1), samples, tokens_per_forward=60)
+    whole = flat(gradients_of(tiny_model(seed=1), tokens_per_forward=60), samples, batch)
+    gradients = gradients_of(tiny_model(seed=1), tokens_per_forward=60)
     backward = torch.autograd.backward
     calls = []
 
@@ -134,7 +137,7 @@ def test_out_of_memory_halves_the_pieces_and_leaves_the_gradient(
             raise failure
 
     monkeypatch.setattr(torch.autograd, "backward", failing)
-    found = flat(gradients, batch)
+    found = flat(gradients, samples, batch)
     assert calls[:2] == [60, 60]
     assert set(calls[2:]) == {30}
     assert gradients.pieces == Pieces(30, 128)
@@ -152,7 +155,7 @@ def test_one_rollout_that_does_not_fit_is_told_with_its_sizes(
     monkeypatch.setattr(gradients_module, "batch_losses", failing)
     message = r"one rollout of \d+ tokens alone .* on cpu and a vocabulary of 61 tokens. Set runtime.grad"
     with pytest.raises(RunError, match=message):
-        flat(gradients_of(tiny_model(seed=1), samples), [0, 1, 2])
+        flat(gradients_of(tiny_model(seed=1)), samples, [0, 1, 2])
 
 
 def test_another_failure_is_not_taken_for_a_lack_of_memory(
@@ -163,7 +166,7 @@ def test_another_failure_is_not_taken_for_a_lack_of_memory(
 
     monkeypatch.setattr(gradients_module, "batch_losses", failing)
     with pytest.raises(RuntimeError, match="shapes do not fit"):
-        flat(gradients_of(tiny_model(seed=1), samples), [0])
+        flat(gradients_of(tiny_model(seed=1)), samples, [0])
 
 
 def test_gradient_checkpointing_trains_the_same_adapter(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,6 @@ def trained_together(
     expert: LocatedModel, samples: Samples, folder: Path
 ) -> tuple[Course, list[tuple[int, float] | None]]:
     folder.mkdir(exist_ok=True)
-    told: list[tuple[int, float] | None] = []
+    told: list[tuple[int, Mapping[str, float]] | None] = []
     member = Member(expert, "the expert", lesson(samples), folder)
     return work_together(2, CPU, member, folder, told.append), told

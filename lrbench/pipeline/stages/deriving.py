@@ -127,8 +127,8 @@ class DerivedAmateur(Stage):
             updates_between_saves=workspace.runtime.updates_between_saves,
             save=saves.save,
             resume=saves.resume(progress),
-            progress=lambda _update, divergence: progress.advance(
-                1, note=f"KL {divergence:.3f}", divergence=divergence
+            progress=lambda _update, measured: progress.advance(
+                1, note=f"KL {measured['loss']:.3f}", divergence=measured["loss"]
             ),
         )
         curve = json.dumps(distilled.divergence)

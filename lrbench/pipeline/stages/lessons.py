@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def trained_alone(lesson: Lesson, base: str, expert: HeldModel, draft: Draft, pr
         expert.weights,
         save=saves.save,
         resume=saves.resume(progress),
-        progress=lambda _update, loss: progress.advance(1, note=f"loss {loss:.3f}", loss=loss),
+        progress=lambda _update, measured: _tell(progress, measured),
     )
     config, weights = ADAPTER_FILES
     lora = lesson.training.lora
@@ -62,15 +63,15 @@ def trained_together(
         if saves.path is not None:
             shutil.copyfile(saves.path, folder / SAVE_FILE)
 
-        def hear(told: tuple[int, float] | None) -> None:
+        def hear(told: tuple[int, Mapping[str, float]] | None) -> None:
             nonlocal done
             if told is None:
                 saves.save(read_checkpoint(folder / SAVE_FILE))
                 return
-            update, loss = told
+            update, measured = told
             # Updates since the last save are done once more after a process was lost.
             if update > done:
-                progress.advance(1, note=f"loss {loss:.3f}", loss=loss)
+                _tell(progress, measured)
                 done = update
 
         expert.release()
@@ -83,3 +84,9 @@ def trained_together(
             weights, lambda path: shutil.copyfile(folder / weights, path), saves.unaccounted(course.seconds)
         )
     return course
+
+
+def _tell(progress: Progress, measured: Mapping[str, float]) -> None:
+    """Tell that an update is done: what it was rewarded with where it was, else its loss."""
+    name = "reward" if "reward" in measured else "loss"
+    progress.advance(1, note=f"{name} {measured[name]:.3f}", **measured)
