@@ -20,6 +20,8 @@ OTHER_COLORS = (
     ("#854d0e", "#fde047"),
 )
 _OWN = "theme.own"
+# The known arms that have a colour of their own, in their order.
+COLOURED = {name: preset.colour for name, preset in BY_NAME.items() if preset.colour is not None}
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,14 @@ def know(arms: Iterable[str]) -> None:
 
     The first 32 differ in one or the other. Whoever comes later changes nothing of those before.
     """
-    own = dict.fromkeys(arm for arm in arms if arm not in BY_NAME)
+    own = dict.fromkeys(arm for arm in arms if arm not in COLOURED)
     st.session_state[_OWN] = {arm: place for place, arm in enumerate(own)}
 
 
 def arm_color(arm: str, dark: bool) -> str:
-    """The colour of an arm, the same on every page; arms of a user's own making share four."""
-    if arm in BY_NAME:
-        colour = BY_NAME[arm].colour
+    """The colour of an arm, the same on every page; arms without one of their own share four."""
+    if arm in COLOURED:
+        colour = COLOURED[arm]
         return colour.dark if dark else colour.light
     return OTHER_COLORS[_place(arm) % len(OTHER_COLORS)][dark]
 
@@ -108,8 +110,8 @@ def arm_color_css(arm: str) -> str:
 
 def arm_mark(arm: str) -> Mark:
     """The mark of an arm, the same on every page."""
-    if arm in BY_NAME:
-        return MARKS[list(BY_NAME).index(arm)]
+    if arm in COLOURED:
+        return MARKS[list(COLOURED).index(arm)]
     place = _place(arm)
     # Eight places on, a colour comes with another mark.
     return OTHER_MARKS[(place + place // len(OTHER_MARKS)) % len(OTHER_MARKS)]

@@ -7,10 +7,21 @@ from typing import Annotated, Any, ClassVar
 
 from lrbench.methods.component import Component
 from lrbench.methods.families import Family
+from lrbench.methods.rewards import GroupPolicy
 
 
 class Objective(Component):
     """Base of all objectives."""
+
+    @property
+    def policy(self) -> GroupPolicy | None:
+        """How the model in training is rewarded for what it writes; None where it learns from targets."""
+        return None
+
+    @property
+    def writes(self) -> bool:
+        """Whether the model in training writes what it learns from."""
+        return self.policy is not None
 
 
 class Forward(Objective):
@@ -24,7 +35,33 @@ class Forward(Objective):
         return {}
 
 
-OBJECTIVES: tuple[type[Objective], ...] = (Forward,)
+class Grpo(Objective):
+    """Rewards for right answers, each set against those of its group (GRPO, arXiv 2402.03300).
+
+    `grpo` says how much is written for an update, and what is rewarded.
+    """
+
+    word: ClassVar[str] = "grpo"
+
+    grpo: GroupPolicy
+
+    @property
+    def label(self) -> str:
+        """How many answers are set against each other."""
+        return f"GRPO in groups of {self.grpo.group}"
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """All that is said of it."""
+        return {"objective": {self.word: self.grpo.model_dump(mode="json")}}
+
+    @property
+    def policy(self) -> GroupPolicy:
+        """As it is written."""
+        return self.grpo
+
+
+OBJECTIVES: tuple[type[Objective], ...] = (Forward, Grpo)
 
 OBJECTIVE = Family(
     OBJECTIVES, base=Objective, closed="the loss and its gradient are computed by lrbench's own training loop"

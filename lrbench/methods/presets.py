@@ -5,47 +5,16 @@ What an arm is called is compared nowhere else: whoever needs an order, a colour
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from lrbench.methods.answers import Again, Answer, Mix, Plain, Vote
+from lrbench.methods.answers import Again, Mix, Vote
 from lrbench.methods.component import AMATEUR, EXPERT
 from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.neighbours import NEIGHBOURS
+from lrbench.methods.preset import PLAIN as PLAIN
+from lrbench.methods.preset import Colour as Colour
+from lrbench.methods.preset import Preset as Preset
 from lrbench.methods.selectors import All, Kl
 from lrbench.methods.sources import Greedy, GroundTruth, Solutions
 from lrbench.methods.targets import Contrast, OwnToken, Plausible, Soft
-
-PLAIN = Plain()
-
-
-@dataclass(frozen=True)
-class Colour:
-    """One colour in three surroundings, as `#rrggbb`: on a light page, on a dark page, and printed.
-
-    On pages any two are at least 15 apart in CIELAB, also without one of the three cones; in print they are
-    Okabe and Ito's. Pages give every arm a mark besides.
-    """
-
-    light: str
-    dark: str
-    printed: str
-
-
-@dataclass(frozen=True)
-class Preset:
-    """One known arm: what it learns from, None where it is not trained, and what answers.
-
-    `against` names the presets that it is set against, the one that matters most first; none for the
-    untrained expert, which everything else is measured from. A recipe that does not say what it is about
-    is about an arm that `leads`, where it has one.
-    """
-
-    name: str
-    colour: Colour
-    ingredients: Ingredients | None = None
-    answer: Answer = PLAIN
-    against: tuple[str, ...] = ()
-    leads: bool = False
-
 
 # In the order of a board: what others are set against stands first.
 PRESETS = (
@@ -112,7 +81,8 @@ CONTROLS = (
 )
 # The expert measured once more: what rounding alone does to a score.
 NOISE = Preset("again", Colour("#331100", "#998877", "#bbbbbb"), answer=Again(again="1/2"), against=("base",))
-BY_NAME = {preset.name: preset for preset in (*PRESETS, *CONTROLS, NOISE)}
+_ALL = (*PRESETS, *CONTROLS, NOISE, *(neighbour.preset for neighbour in NEIGHBOURS))
+BY_NAME = {preset.name: preset for preset in _ALL}
 # At most so many measurements of an arm differ in how many rows are written at once.
 MOST_REPEATS = 4
 # The expert as it is, and the arm that a recipe is about where it does not say.

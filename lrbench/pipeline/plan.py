@@ -16,6 +16,7 @@ from lrbench.methods.answers import OWN
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.readings import PAIR, Reading
+from lrbench.methods.rewards import GroupPolicy
 from lrbench.methods.source import Source
 from lrbench.methods.writers import Written
 from lrbench.models.source import LocatedModel, expect, locate, model_identity
@@ -35,6 +36,7 @@ from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.named_tasks import TaskScore
+from lrbench.pipeline.stages.policy import PolicyAdapter
 from lrbench.pipeline.stages.rollouts import GreedyRollouts, ReferenceRollouts, RolloutSource
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.solutions import CheckedSolutions
@@ -441,13 +443,15 @@ class _Builder:
             return None
         ingredients = completed(arm, self.arms, self.recipe.seed)
         fidelity = arm.fidelity
-        rollouts = self._rollouts(ingredients.source, fidelity.at(GreedyRollouts.name))
+        policy = ingredients.objective.policy
+        rollouts = self._rollouts(ingredients.source, fidelity.at(GreedyRollouts.name), policy)
         scored = fidelity.at(PairScores.name)
         readings = tuple(
             (reading, self._scores(reading, rollouts, scored)) for reading in sorted(ingredients.readings)
         )
         samples = ArmSamples(rollouts, readings, ingredients, fidelity.at(ArmSamples.name))
-        return TrainedAdapter(
+        kind = TrainedAdapter if policy is None else PolicyAdapter
+        return kind(
             arm.name,
             self.expert,
             samples,
@@ -491,7 +495,10 @@ class _Builder:
         """The adapter of the arm called `name`."""
         return next((self._adapter(arm) for arm in self.arms if arm.name == name), None)
 
-    def _rollouts(self, source: Source, fidelity: Fidelity) -> RolloutSource:
+    def _rollouts(
+        self, source: Source, fidelity: Fidelity, policy: GroupPolicy | None = None
+    ) -> RolloutSource:
+        """Those of a source; with a `policy` they are written in groups, as it says."""
         problems = self._asked(source.first_problems)
         if source.label_field is not None and not any(problems.labels(source.label_field)):
             raise DataError(
@@ -499,6 +506,9 @@ class _Builder:
                 f"source {source.word} learn from; add them or leave those arms out"
             )
         sampling = sampling_of(source, self.recipe.sampling)
+        if policy is not None:
+            solutions = sampling.solutions.model_copy(update=policy.sampling)
+            sampling = sampling.model_copy(update={"solutions": solutions})
         if source.stage == CheckedSolutions.name:
             return CheckedSolutions(self.expert, problems, sampling, self.recipe.seed)
         if source.stage == GreedyRollouts.name:

@@ -152,14 +152,16 @@ def _making(adapter: TrainedAdapter) -> Iterator[tuple[str, Stage]]:
     """The stages behind an adapter by the names that a record has for them, inputs first, each once."""
     samples = adapter.samples
     deriving = [scores.derived for _, scores in samples.readings if scores.derived]
-    behind = chain(_written(samples.rollouts), *map(_written, deriving))
+    rollouts = () if adapter.writes else _written(samples.rollouts)
+    behind = chain(rollouts, *map(_written, deriving))
     seen: Counter[str] = Counter()
     for stage in {stage.key: stage for stage in behind}.values():
         seen[stage.name] += 1
         yield name_in_record(stage.name, seen[stage.name]), stage
-    for reading, scores in samples.readings:
-        yield input_name(reading), scores
-    yield samples.name, samples
+    if not adapter.writes:
+        for reading, scores in samples.readings:
+            yield input_name(reading), scores
+        yield samples.name, samples
     yield adapter.name, adapter
 
 
@@ -193,7 +195,7 @@ def _costs(arm: ArmPlan, making: Mapping[str, Stage], artifacts: Mapping[str, Ar
         tuned_tokens=trained.get("tuned_tokens", 0),
         trained_steps=trained.get("trained_steps", 0),
         learnt_problems=trained.get("problems", 0),
-        sampled_problems=sum(stage.size for stage in writing),
+        sampled_problems=sum(stage.problems_asked(artifacts[stage.key].statistics) for stage in writing),
         sampled_tokens=sum(stage.written(artifacts[stage.key].statistics) for stage in writing),
         seconds={name: round(value, 3) for name, value in seconds.items()},
     )

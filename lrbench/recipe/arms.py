@@ -24,6 +24,9 @@ from lrbench.recipe.schema import (
     Training,
 )
 
+# What an update takes: one of the two.
+UNITS = ("rollouts_per_update", "steps_per_update")
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -77,11 +80,16 @@ def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
         raise ValueError(
             f"the arm `{like}` is the expert, which is not trained; it takes no settings but `answer`"
         )
+    ingredients = None if known.ingredients is None else known.ingredients.model_copy(update=own)
+    merged = _merged_training(recipe.training, training, declaration.name)
+    if ingredients is not None and ingredients.objective.policy is not None:
+        # It says itself how much an update takes.
+        merged = merged.model_copy(update=dict.fromkeys(UNITS))
     return Arm(
         name=declaration.name,
-        ingredients=None if known.ingredients is None else known.ingredients.model_copy(update=own),
+        ingredients=ingredients,
         divergence=recipe.divergence.model_copy(update=divergence),
-        training=_merged_training(recipe.training, training, declaration.name),
+        training=merged,
         answer=known.answer if declaration.answer is None else declaration.answer,
         fidelity=CORRECTED if known.ingredients is None else fidelity,
         start=declaration.start,
@@ -124,8 +132,7 @@ def _given(override: Section) -> dict[str, Any]:
 
 def _merged_training(training: Training, given: dict[str, Any], arm: str) -> Training:
     """The recipe's training with the arm's own settings; naming one batch unit replaces the other."""
-    units = ("rollouts_per_update", "steps_per_update")
-    replaced = dict.fromkeys(units) if any(unit in given for unit in units) else {}
+    replaced = dict.fromkeys(UNITS) if any(unit in given for unit in UNITS) else {}
     lora = training.lora.model_copy(update=given.get("lora", {}))
     budget = Budget(**given["budget"]) if "budget" in given else _for_others(training.budget, arm)
     return training.model_copy(update=replaced | given | {"lora": lora, "budget": budget})

@@ -19,6 +19,7 @@ from lrbench.recipe.measuring import measure_problems, second_suite_problems
 from lrbench.recipe.measuring_again import repeats_problems
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
 from lrbench.recipe.naming import circle, reference_problems, unused_models
+from lrbench.recipe.objectives import ignored_units, objective_problems
 from lrbench.recipe.references import Origin, origin_of_model
 from lrbench.recipe.schema import (
     Amateur,
@@ -91,6 +92,8 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _matched_arms(recipe, arms)
         yield from reference_problems(recipe, arms, sections)
         yield from hazard_problems(recipe, arms, sections)
+        yield from objective_problems(recipe, arms, sections)
+        yield from objective_problems(recipe, arms, sections)
         yield from repeats_problems(recipe, arms, sections)
         yield from _second_suite(sections, arms)
         if "pair" in sections and sections["pair"].amateur is None:
@@ -293,6 +296,7 @@ def ignored_settings(recipe: Recipe) -> Iterator[Finding]:
         if not any(_uses(arm, name) for arm in arms):
             yield ("divergence", name), f"ignored, because no arm {DIVERGENCE_USES[name]}"
     yield from unused_models(recipe, arms)
+    yield from ignored_units(arms, recipe.arms)
     samples = any(arm.ingredients and arm.ingredients.source.draws for arm in arms)
     if "solutions" in recipe.sampling.model_fields_set and not samples:
         yield ("sampling", "solutions"), "ignored, because no arm learns from sampled solutions"

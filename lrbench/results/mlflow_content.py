@@ -43,7 +43,7 @@ LONGEST_DATASET_NAME = 500
 LONGEST_DIGEST = 32
 
 AVERAGE = "average"
-DRAWN_CURVES = ("loss", "held_out_perplexity")
+DRAWN_CURVES = ("loss", "reward", "held_out_perplexity")
 # Where `lrbench dashboard` answers unless it is given another port.
 BOARD = "http://127.0.0.1:8501"
 

@@ -217,7 +217,8 @@ def _together(arms: Sequence[ArmRecord]) -> Costs:
         if TRAIN_STAGE in new:
             for name in ("updates", "tuned_tokens", "trained_steps", "learnt_problems"):
                 update[name] = getattr(total, name) + getattr(arm.costs, name)
-        if {name.partition(" ")[0] for name in new} & WRITING:
+        writes = {name.partition(" ")[0] for name in new} & WRITING
+        if writes or (TRAIN_STAGE in new and _writes(arm)):
             for name in ("sampled_problems", "sampled_tokens"):
                 update[name] = getattr(total, name) + getattr(arm.costs, name)
         total = total.model_copy(update=update)
@@ -226,6 +227,12 @@ def _together(arms: Sequence[ArmRecord]) -> Costs:
 
 def _passes(score: ScoreRecord) -> int:
     return (score.tokens or 0) if score.passes is None else sum(score.passes.values())
+
+
+def _writes(arm: ArmRecord) -> bool:
+    """Whether the model in training has written what it learnt from."""
+    ingredients = _ingredients(arm)
+    return ingredients is not None and ingredients.objective.writes
 
 
 def answer_of(arm: ArmRecord) -> Answer | None:

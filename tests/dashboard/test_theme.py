@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from lrbench_dashboard import theme
 
-from lrbench.methods.presets import BY_NAME
-
 PAGES = {
     False: theme.OPTIONS["theme.light.backgroundColor"],
     True: theme.OPTIONS["theme.dark.backgroundColor"],
@@ -25,9 +23,9 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_an_arm_of_ones_own_never_has_the_colour_of_a_known_one(dark: bool) -> None:
-    known = {theme.arm_color(name, dark) for name in BY_NAME}
+    known = {theme.arm_color(name, dark) for name in theme.COLOURED}
     made_up = {theme.arm_color(f"mine{place}", dark) for place in range(20)}
-    assert len(known) == len(BY_NAME)
+    assert len(known) == len(theme.COLOURED)
     assert len(made_up) == len(theme.OTHER_COLORS)
     assert not known & made_up
 
@@ -35,7 +33,7 @@ def test_an_arm_of_ones_own_never_has_the_colour_of_a_known_one(dark: bool) -> N
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_colour_stands_out_from_its_page(dark: bool) -> None:
     page = luminance(PAGES[dark])
-    for colour in {theme.arm_color(name, dark) for name in (*BY_NAME, "a", "b", "c", "d")}:
+    for colour in {theme.arm_color(name, dark) for name in (*theme.COLOURED, "a", "b", "c", "d")}:
         lighter, darker = sorted((luminance(colour), page), reverse=True)
         assert (lighter + 0.05) / (darker + 0.05) >= 4.5, colour
 
@@ -85,7 +83,7 @@ def distance(first: str, second: str) -> float:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_known_arms_are_told_apart_by_colour_in_every_vision_and_by_mark_without_any(dark: bool) -> None:
-    pairs = list(combinations(BY_NAME, 2))
+    pairs = list(combinations(theme.COLOURED, 2))
     for first, second in pairs:
         apart = distance(theme.arm_color(first, dark), theme.arm_color(second, dark))
         assert apart >= APART, (first, second, apart)
@@ -104,6 +102,6 @@ def test_arms_of_ones_own_are_told_apart_by_mark_or_else_by_colour(
         if theme.arm_mark(first) == theme.arm_mark(second):
             apart = distance(theme.arm_color(first, dark), theme.arm_color(second, dark))
             assert apart >= APART, (first, second, apart)
-    assert not {theme.arm_mark(arm) for arm in own} & {theme.arm_mark(arm) for arm in BY_NAME}
+    assert not {theme.arm_mark(arm) for arm in own} & {theme.arm_mark(arm) for arm in theme.COLOURED}
     theme.know([*own, "later"])
     assert theme.arm_mark("mine3") == theme.OTHER_MARKS[3], "what comes later changes nothing"

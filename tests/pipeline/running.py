@@ -30,7 +30,7 @@ def run_noting_commits(recipe: Path, runs: Path, log: Path) -> None:
 
     os.environ["LRBENCH_MLFLOW"] = "off"
     # Random models solve nothing; let every third sampled solution count as right.
-    CheckedSolutions._is_right = lambda _self, index, _ids, _workspace: index % 3 == 0  # type: ignore[method-assign]
+    CheckedSolutions.is_right = lambda _self, index, _ids, _workspace: index % 3 == 0  # type: ignore[method-assign]
     commit = Draft.commit
 
     def noted(self: Draft, name: str, write: Callable[[Path], object], seconds: float = 0.0) -> Path:

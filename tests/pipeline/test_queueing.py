@@ -51,7 +51,7 @@ def test_shards_of_a_queue_are_those_of_batches_and_outlive_an_interruption(
     monkeypatch.setattr(evaluation, "ITEMS_PER_SHARD", 2)
     monkeypatch.setattr(rollouts, "PROBLEMS_PER_SHARD", 2)
     # Random models solve nothing; let every third sampled solution count as right.
-    monkeypatch.setattr(CheckedSolutions, "_is_right", lambda _self, index, *_: index % 3 == 0)
+    monkeypatch.setattr(CheckedSolutions, "is_right", lambda _self, index, *_: index % 3 == 0)
     recipe = make_recipe()
     run_recipe(with_queue(recipe, False), tmp_path / "batches")
     portions: list[int] = []

@@ -54,7 +54,7 @@ def every_answer_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random models solve nothing; let every third sampled solution count as right."""
     from lrbench.pipeline.stages.solutions import CheckedSolutions
 
-    monkeypatch.setattr(CheckedSolutions, "_is_right", lambda _self, index, _ids, _workspace: index % 3 == 0)
+    monkeypatch.setattr(CheckedSolutions, "is_right", lambda _self, index, _ids, _workspace: index % 3 == 0)
 
 
 def content(plan: Plan, runs: Path) -> dict[str, str]:
@@ -76,7 +76,7 @@ def finished(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         from lrbench.pipeline.stages.solutions import CheckedSolutions
 
-        patch.setattr(CheckedSolutions, "_is_right", lambda _self, index, _ids, _workspace: index % 3 == 0)
+        patch.setattr(CheckedSolutions, "is_right", lambda _self, index, _ids, _workspace: index % 3 == 0)
         patch.setenv("LRBENCH_MLFLOW", "off")
         run_recipe(recipe, runs)
     return runs

@@ -28,7 +28,7 @@ from lrbench.pipeline.estimating.scheduling import longest_chain, seconds_togeth
 from lrbench.pipeline.estimating.shapes import Shape, shape_of
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.stages.base import Stage
-from lrbench.pipeline.stages.tasks import FirstLayers, Learning, Scoring, Task, Writing
+from lrbench.pipeline.stages.tasks import FirstLayers, Learning, Scoring, Several, Task, Writing
 from lrbench.recipe.references import EMBEDDED, model_name
 from lrbench.recipe.schema import Runtime
 from lrbench.store.artifact import DamageError, read_manifest
@@ -241,6 +241,12 @@ class Estimator:
                 return self._scoring(task)
             case Learning():
                 return self._learning(task)
+            case Several():
+                costs = [self._cost(each) for each in task.tasks]
+                known = [cost for cost in costs if cost is not None]
+                if len(known) < len(costs):
+                    return None
+                return Cost(sum(cost.seconds for cost in known), max(cost.bytes for cost in known))
         return Cost(SECONDS_WITHOUT_MODEL, 0.0)
 
     def _writing(self, task: Writing) -> Cost | None:

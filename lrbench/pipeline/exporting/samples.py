@@ -77,6 +77,8 @@ def _kept(recipe: Recipe, arm: str, runs: Path) -> tuple[Samples, Tokenizer, dic
     adapter = named[0].adapter
     if adapter is None:
         raise UserError(f"the arm {arm!r} is not trained, so it has no samples")
+    if adapter.writes:
+        raise UserError(f"the arm {arm!r} learns from what it writes meanwhile, so no samples of it are kept")
     store = Store(runs / "store")
     artifact = store.find(adapter.samples.name, adapter.samples.key)
     if artifact is None:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lrbench.pipeline.holding.model import HeldModel
 from lrbench.recipe.schema import EngineChoice
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lrbench.sampling.engines.base import Engine
     from lrbench.sampling.engines.canary import Scoring
     from lrbench.sampling.engines.server import ServedModel, ServerEngine
+    from lrbench.sampling.engines.transformers import TransformersEngine
     from lrbench.sampling.engines.vllm import VllmModel
 
 
@@ -74,13 +75,10 @@ class Engines:
         model.
         """
         if choice.name == "hf":
-            from lrbench.sampling.engines.transformers import TransformersEngine
-
-            rules = self.model.token_rules
-            rules = rules if stops is None else replace(rules, stop_ids=stops)
-            rules = replace(rules, stop_repeats=stop_repeats)
             with self.model.with_adapter(adapter, merged) as model:
-                yield TransformersEngine(model, rules, self._batch_size, self._padding)
+                here = self.writing_with(model, stops)
+                here.rules = replace(here.rules, stop_repeats=stop_repeats)
+                yield here
         elif choice.name == "vllm":
             engine = self._vllm.engine(adapter)
             if adapter is not None:
@@ -91,6 +89,14 @@ class Engines:
             with self._served(choice, adapter) as served:
                 served.rules = replace(served.rules, stop_repeats=stop_repeats)
                 yield served
+
+    def writing_with(self, model: Any, stops: tuple[int, ...] | None = None) -> TransformersEngine:
+        """What completes prompts in this process with the model as it is now, such as one in training."""
+        from lrbench.sampling.engines.transformers import TransformersEngine
+
+        rules = self.model.token_rules
+        rules = rules if stops is None else replace(rules, stop_ids=stops)
+        return TransformersEngine(model, rules, self._batch_size, self._padding)
 
     @cached_property
     def _vllm(self) -> VllmModel:

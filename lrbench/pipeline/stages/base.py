@@ -175,6 +175,10 @@ class Stage(ABC):
         """How many completions the artifact with these statistics counts."""
         return 0
 
+    def problems_asked(self, statistics: Mapping[str, Any]) -> int:
+        """Of how many problems these completions are, each counted as often as it was asked anew."""
+        return self.size
+
     def written(self, statistics: Mapping[str, Any]) -> int:
         """The tokens of these completions, those that were sampled and not kept included."""
         return 0

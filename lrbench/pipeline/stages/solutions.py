@@ -173,7 +173,7 @@ class CheckedSolutions(RolloutSource):
         return [
             (
                 Rollout(self.problems.ids[index], sample, prompt, completion),
-                self._is_right(index, completion, workspace),
+                self.is_right(index, completion, workspace),
             )
             for (index, sample), prompt, completion in zip(wanted, prompts, completions, strict=True)
         ]
@@ -182,7 +182,8 @@ class CheckedSolutions(RolloutSource):
         ended = bool(completion) and completion[-1] in workspace.expert.turn_marks.stops
         return len(completion) >= self.longest and not ended
 
-    def _is_right(self, index: int, completion: Sequence[int], workspace: Workspace) -> bool:
+    def is_right(self, index: int, completion: Sequence[int], workspace: Workspace) -> bool:
+        """Whether a solution of problem `index` is finished and its answer right."""
         return self._rejection(index, completion, workspace) is None
 
     def _rejection(self, index: int, completion: Sequence[int], workspace: Workspace) -> Rejection | None:

@@ -61,7 +61,14 @@ class Learning:
     as_declared: bool = False
 
 
-Task = Writing | Scoring | Learning
+@dataclass(frozen=True)
+class Several:
+    """Tasks that one stage does by turns, with the same model."""
+
+    tasks: tuple[Writing | Scoring | Learning, ...]
+
+
+Task = Writing | Scoring | Learning | Several
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,11 @@ class TrainedAdapter(Stage):
         return {"rollouts": self.samples.rollouts}
 
     @property
+    def writes(self) -> bool:
+        """Whether the model in training writes what it learns from; `samples` say how, and are not made."""
+        return False
+
+    @property
     def size(self) -> int:
         """Updates, unless seconds run out first."""
         if self.matched is not None and self.training.budget.on == "updates":
@@ -169,8 +174,7 @@ class TrainedAdapter(Stage):
         from lrbench.training.budget import first_samples, learnt_problems
         from lrbench.training.lesson import Lesson
 
-        limits = self._limits(inputs)
-        training = self.training.model_copy(update={"updates": limits.pop("updates", self.training.updates)})
+        limits, training = self.limits(inputs)
         samples = first_samples(
             kept_samples(inputs["samples"], inputs["rollouts"]),
             tuned_tokens=limits.get("tuned_tokens"),
@@ -213,14 +217,18 @@ class TrainedAdapter(Stage):
             **({"rows_at_padding": at_padding} if self.fidelity.last_column else {}),
         }
 
-    def _limits(self, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
-        """Every limit of the budget by name: those written down, and the one of the matched adapter."""
+    def limits(self, inputs: Mapping[str, Artifact]) -> tuple[dict[str, Any], Training]:
+        """Every limit of the budget by name: those written down, and the one of the matched adapter.
+
+        That of updates is in the training settings which hold with them.
+        """
         budget = self.training.budget
         limits = budget.model_dump(exclude={"match", "on"}, exclude_none=True)
         if "matched" in inputs:
             used = inputs["matched"].statistics | {"seconds": inputs["matched"].seconds}
             limits[str(budget.on)] = used[str(budget.on)]
-        return limits
+        updates = limits.pop("updates", self.training.updates)
+        return limits, self.training.model_copy(update={"updates": updates})
 
 
 def _least(*limits: int | None) -> int | None:

@@ -103,7 +103,10 @@ def _sampled(variant: Variant, found: Arm, behind: Mapping[str, Manifest]) -> in
     source = None if found.ingredients is None else found.ingredients.source
     own = asked if source is None else source.first_problems or asked
     writing = [manifest["stage"] for manifest in behind.values() if manifest["stage"] in SAMPLING]
-    return sum(own if source is not None and stage == source.stage else asked for stage in writing)
+    stored = sum(own if source is not None and stage == source.stage else asked for stage in writing)
+    # The model in training may have asked some by itself.
+    trained = behind[TRAIN]["statistics"] if TRAIN in behind else {}
+    return stored + int(trained.get("sampled_problems", 0))
 
 
 def check_adapter(
@@ -138,7 +141,14 @@ _HASHES = FileHashes()
 
 def _making(train: str, manifests: Mapping[str, Manifest]) -> Iterator[tuple[str, str]]:
     """Name and key of the stages behind an adapter, inputs first, in the order of `recording`."""
-    samples = manifests[train]["inputs"]["samples"]
+    inputs = manifests[train]["inputs"]
+    if "samples" not in inputs:
+        # The model in training has written what it learnt from.
+        amateurs = [key for name, key in inputs.items() if name.startswith("amateur of ")]
+        keys = [key for made in amateurs for key in _written(made, manifests)]
+        yield from [*((manifests[key]["stage"], key) for key in dict.fromkeys(keys)), (TRAIN, train)]
+        return
+    samples = inputs["samples"]
     readings = dict(manifests[samples]["inputs"])
     deriving = [
         manifests[scores]["inputs"].get("amateur") for name, scores in readings.items() if name != ROLLOUTS
@@ -164,6 +174,8 @@ def _written(key: str, manifests: Mapping[str, Manifest]) -> Iterator[str]:
 
 def _source(arm: ArmRecord, behind: Mapping[str, Manifest]) -> str:
     """What the record calls the stage that gave the rollouts that are learnt from."""
+    if "samples" not in behind:
+        return TRAIN
     key = behind["samples"]["inputs"][ROLLOUTS]
     return next(name for name, own in arm.stages.items() if own == key)
 
@@ -205,7 +217,8 @@ def _check_measured(
         trained_steps=trained.get("trained_steps", 0),
         learnt_problems=trained.get("problems", 0),
         sampled_problems=arm.costs.sampled_problems,
-        sampled_tokens=sum(found.get("sampled_tokens", found["tokens"]) for found in sampled),
+        sampled_tokens=sum(found.get("sampled_tokens", found["tokens"]) for found in sampled)
+        + trained.get("sampled_tokens", 0),
         seconds={stage: round(provenances[key]["seconds"], 3) for stage, key in making.items()},
     )
     for name, value in vars(costs).items():
@@ -236,15 +249,21 @@ def _check_settings(
     settings = arm_settings(recipe, found, _texts(arm, behind))
     for name in sorted(settings.keys() | arm.settings.keys()):
         findings.compare(where, f"the setting {name}", arm.settings.get(name), settings.get(name))
-    train, samples = behind["train"]["identity"], behind["samples"]["identity"]
+    train = behind["train"]["identity"]
+    # What the model in training has written is told by its own stage, and so is what it learnt from that.
+    samples = behind["samples"]["identity"] if "samples" in behind else train
     findings.compare(where, "the seed", arm.seed, train["seed"])
     findings.compare(where, "the training", training_identity(found.training), train["training"])
     assert found.ingredients is not None
     parts = completed(found, resolve_arms(recipe), recipe.seed)
     source = parts.source.stage
-    findings.compare(where, "its source's stage", source, _source(arm, behind))
-    identity = behind[source]["identity"] if source in behind else {}
-    for name, value in settings["sampling"].items():
+    if not parts.objective.writes:
+        findings.compare(where, "its source's stage", source, _source(arm, behind))
+    identity = train if parts.objective.writes else behind[source]["identity"] if source in behind else {}
+    sampling = settings["sampling"]
+    if parts.objective.policy is not None:
+        sampling = sampling | {"solutions": sampling["solutions"] | parts.objective.policy.sampling}
+    for name, value in sampling.items():
         if name in identity:
             chosen = value["name"] if name == "engine" else value
             findings.compare(where, f"{name} of its {source}", chosen, identity[name])

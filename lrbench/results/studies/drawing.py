@@ -48,7 +48,7 @@ SETTINGS = {
 }
 # Okabe and Ito's colours, told apart without full colour vision.
 COLOURS = {
-    **{preset.name: preset.colour.printed for preset in PRESETS},
+    **{preset.name: preset.colour.printed for preset in PRESETS if preset.colour is not None},
     "measured": "#0072b2",
     "reported": "#8c8c8c",
 }
@@ -261,7 +261,7 @@ def _scatter(figure: Scatter) -> Drawing:
                 label=_label(_point_name(point)),
             )
         if base is not None:
-            colour = UNTRAINED.colour.printed
+            colour = COLOURS[UNTRAINED.name]
             axes.axhline(base, color=colour, linewidth=0.9, linestyle=":", label=UNTRAINED.name)
         axes.margins(x=0.15, y=0.22)
         _title(axes, title)

@@ -6,6 +6,9 @@ from __future__ import annotations
 CURVES = {
     "loss": ("loss, nats per kept step", False),
     "held_out_perplexity": ("perplexity of held-out solutions", False),
+    "reward": ("mean reward of the answers written", False),
+    "equal_groups": ("share of groups with equal rewards", False),
+    "completion_tokens": ("mean tokens of an answer written", False),
     "gradient_norm": ("gradient norm", True),
     "learning_rate": ("learning rate", False),
 }

@@ -1,0 +1,67 @@
+"""Related systems as arms that one can name, each with its source and what is not as there.
+
+Their cards are docs/methods.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lrbench.methods.component import AMATEUR, EXPERT
+from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.objectives import Grpo
+from lrbench.methods.preset import Preset
+from lrbench.methods.rewards import GroupPolicy
+from lrbench.methods.selectors import All
+from lrbench.methods.sources import Solutions
+from lrbench.methods.targets import OwnToken
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The `preset` of a related system and its card.
+
+    `source` is where it was published, `implemented` what of it there is here, and `deviations` what is not
+    as it was published.
+    """
+
+    preset: Preset
+    title: str
+    source: str
+    implemented: str
+    deviations: str
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether it learns from answers or solutions of the training problems."""
+        ingredients = self.preset.ingredients
+        return ingredients is not None and ingredients.source.label_field is not None
+
+    @property
+    def uses_another_model(self) -> bool:
+        """Whether it reads a model besides the pair, such as a stronger one."""
+        ingredients = self.preset.ingredients
+        models = self.preset.answer.models | (ingredients.models if ingredients else frozenset())
+        return bool(models - {EXPERT, AMATEUR, *self.preset.answer.models})
+
+
+NEIGHBOURS = (
+    Neighbour(
+        Preset(
+            "grpo",
+            None,
+            Ingredients(
+                source=Solutions(), selector=All(), target=OwnToken(), objective=Grpo(grpo=GroupPolicy())
+            ),
+            against=("sft", "base"),
+        ),
+        title="GRPO: rewards for right answers, each against its group",
+        source="DeepSeekMath, arXiv 2402.03300; its token mean is that of DAPO, arXiv 2503.14476, and "
+        "`entropy_top` that of 80/20, arXiv 2506.01939",
+        implemented="sampling in groups by the model in training, advantages by the group's mean and "
+        "deviation, one update for every batch, divergence from the untrained expert, a length penalty for "
+        "right answers, learning from the most uncertain tokens alone",
+        deviations="every batch is learnt from once, so nothing is clipped; LoRA; answers are rewarded by "
+        "the grader alone, not for their format",
+    ),
+)

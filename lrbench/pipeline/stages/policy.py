@@ -1,0 +1,44 @@
+"""Training by rewards for what the model in training writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lrbench.methods.rewards import GroupPolicy
+from lrbench.pipeline.stages.online import OnlineAdapter
+from lrbench.pipeline.stages.solutions import CheckedSolutions
+from lrbench.pipeline.workspace import Workspace
+from lrbench.store.artifact import Artifact
+from lrbench.store.draft import Draft
+
+if TYPE_CHECKING:
+    from lrbench.pipeline.stages.writing_groups import Groups
+
+
+@dataclass(frozen=True)
+class PolicyAdapter(OnlineAdapter):
+    """The LoRA adapter of an arm that answers problems in groups, and is rewarded for right answers."""
+
+    @property
+    def policy(self) -> GroupPolicy:
+        """How much is written, and what is rewarded."""
+        policy = self.samples.ingredients.objective.policy
+        assert policy is not None
+        return policy
+
+    @property
+    def completions_per_update(self) -> float:
+        """A group for each problem that is drawn."""
+        return self.policy.completions
+
+    def along(
+        self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, problems: int | None
+    ) -> Groups:
+        """Groups of answers to those of the problems that have one to check by."""
+        from lrbench.pipeline.stages.writing_groups import Groups
+
+        source = self.samples.rollouts
+        assert isinstance(source, CheckedSolutions)
+        return Groups(source, self.samples.ingredients, self.policy, draft, workspace, self.seed, problems)

@@ -1,0 +1,81 @@
+"""Objectives that do not fit the rest of their arm, or of the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lrbench.methods.component import Component
+from lrbench.methods.inert import HERE
+from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.selectors import All
+from lrbench.methods.sources import Solutions
+from lrbench.methods.targets import OwnToken
+from lrbench.recipe.arms import UNITS, Arm
+from lrbench.recipe.hazards import written_at
+from lrbench.recipe.messages import Path
+from lrbench.recipe.schema import ArmDeclaration, Recipe
+
+Finding = tuple[Path, str]
+
+
+def objective_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[str, Any]) -> Iterator[Finding]:
+    """What keeps the model in training from writing what it learns from, where an arm asks for that."""
+    places = {declaration.name: place for place, declaration in enumerate(recipe.arms)}
+    fidelities = written_at(recipe.arms)
+    for arm in arms:
+        if arm.ingredients is None or not arm.ingredients.objective.writes:
+            continue
+        declaration, path = recipe.arms[places[arm.name]], ("arms", places[arm.name])
+        where: Path = (*path, "objective") if declaration.objective is not None else path
+        if arm.ingredients.objective.policy is not None:
+            yield from ((where, wrong) for wrong in _not_rewarded(arm.ingredients))
+        engine = sections["sampling"].engine.name if "sampling" in sections else HERE
+        if engine != HERE:
+            yield (
+                where,
+                f"the arm `{arm.name}` learns from what it writes meanwhile, and the engine `{engine}` "
+                f"cannot take new weights while it trains; set sampling.engine.name to {HERE}",
+            )
+        if arm.fidelity.hazards:
+            yield (
+                fidelities[arm.name],
+                f"the arm `{arm.name}` learns from what it writes meanwhile, which the public scripts do not "
+                "do; give that arm another fidelity",
+            )
+        budget = arm.training.budget
+        if budget.tuned_tokens is not None or budget.on == "tuned_tokens":
+            own = declaration.training.budget
+            mine = own.tuned_tokens is not None or own.on == "tuned_tokens"
+            field = "tuned_tokens" if budget.tuned_tokens is not None else "on"
+            yield (
+                (*path, "training", "budget", field) if mine else ("training", "budget", field),
+                f"the arm `{arm.name}` learns from what it writes meanwhile, of which nobody knows before "
+                "how many tokens there will be; limit its updates, problems or seconds",
+            )
+
+
+def _not_rewarded(ingredients: Ingredients) -> Iterator[str]:
+    """Words of an arm that do not go with rewards for whole answers."""
+    needed: tuple[tuple[str, Component, bool], ...] = (
+        # A source that is the same in other words is as good.
+        (Solutions.word, ingredients.source, ingredients.source.stage == Solutions().stage),
+        (All.word, ingredients.selector, isinstance(ingredients.selector, All)),
+        (OwnToken.word, ingredients.target, isinstance(ingredients.target, OwnToken)),
+    )
+    for word, (expected, found, fits) in zip(("source", "selector", "target"), needed, strict=True):
+        if not fits:
+            yield (
+                f"rewards are for whole answers that the model samples, so the {word} has to be "
+                f"`{expected}`, and is {found.label}; `like: grpo` has all three words"
+            )
+
+
+def ignored_units(arms: Sequence[Arm], declarations: Sequence[ArmDeclaration]) -> Iterator[Finding]:
+    """An arm's own unit of an update, where its objective says how much one takes."""
+    for place, (declaration, arm) in enumerate(zip(declarations, arms, strict=True)):
+        policy = None if arm.ingredients is None else arm.ingredients.objective.policy
+        for unit in UNITS:
+            if policy is not None and getattr(declaration.training, unit) is not None:
+                message = "ignored, because the objective says how many problems an update takes"
+                yield ("arms", place, "training", unit), message

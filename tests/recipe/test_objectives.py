@@ -1,0 +1,87 @@
+"""Objectives that do not fit their arm or recipe are told with the place, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lrbench.recipe.loading import load_with_warnings
+
+Refusal = Callable[..., list[str]]
+Changed = Callable[..., str]
+ARMS = "arms: [base, sft, lightr]"
+
+
+def places_and_messages(told: list[str], line: int) -> list[str]:
+    """Without where they are, which is in that line."""
+    assert all(message.startswith(f"r.yaml:{line}:") for message in told)
+    return [message.split(": ", 1)[1] for message in told]
+
+
+@pytest.mark.parametrize(
+    ("arm", "told"),
+    [
+        (
+            "{name: a, like: lightr, objective: {grpo: {}}}",
+            [
+                "arms.0.objective: rewards are for whole answers that the model samples, so the "
+                f"{word} has to be `{needed}`, and is {found}; `like: grpo` has all three words"
+                for word, needed, found in (
+                    ("source", "solutions", "greedy"),
+                    ("selector", "all", "kl"),
+                    ("target", "own_token", "contrast"),
+                )
+            ],
+        ),
+        (
+            "{name: grpo, objective: {grpo: {groups: 8}}}",
+            ["arms.0.objective.grpo.groups: unknown field; did you mean `group`?"],
+        ),
+        (
+            "{name: grpo, objective: {grpo: {group: 1}}}",
+            ["arms.0.objective.grpo.group: found 1, allowed is a whole number in [2, 1024]"],
+        ),
+        (
+            "{name: grpo, training: {budget: {tuned_tokens: 5}}}",
+            [
+                "arms.0.training.budget.tuned_tokens: the arm `grpo` learns from what it writes "
+                "meanwhile, of which nobody knows before how many tokens there will be; limit its updates, "
+                "problems or seconds"
+            ],
+        ),
+        (
+            "{name: grpo, fidelity: last_column}",
+            [
+                "arms.0.fidelity: the arm `grpo` learns from what it writes meanwhile, which the "
+                "public scripts do not do; give that arm another fidelity"
+            ],
+        ),
+    ],
+)
+def test_what_an_arm_that_writes_while_it_learns_cannot_have(
+    refusal: Refusal, changed: Changed, arm: str, told: list[str]
+) -> None:
+    assert places_and_messages(refusal(changed((ARMS, f"arms: [{arm}]"))), line=16) == told
+
+
+def test_an_engine_that_cannot_take_new_weights_is_refused_where_the_arm_is(
+    refusal: Refusal, changed: Changed
+) -> None:
+    text = changed((ARMS, "sampling: {engine: {name: vllm}}\narms: [base, grpo]"))
+    assert places_and_messages(refusal(text), line=17) == [
+        "arms.1: the arm `grpo` learns from what it writes meanwhile, and the engine `vllm` cannot "
+        "take new weights while it trains; set sampling.engine.name to hf"
+    ]
+
+
+def test_an_update_of_rewards_has_a_size_of_its_own(folder: Path, changed: Changed) -> None:
+    arm = "{name: grpo, training: {rollouts_per_update: 3}}"
+    (folder / "a.yaml").write_text(changed((ARMS, f"arms: [{arm}]")))
+    recipe, warnings = load_with_warnings(folder / "a.yaml")
+    assert [str(warning).split(": ", 1)[-1] for warning in warnings if "rollouts" in str(warning)] == [
+        "arms.0.training.rollouts_per_update: ignored, because the objective says how many problems an "
+        "update takes"
+    ]
+    assert recipe.arms[0].name == "grpo"
