@@ -6,26 +6,22 @@ untouched one.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from lrbench.methods.component import Component
+# Packages, too, know the first three from here.
+from lrbench.methods.answer import HERE as HERE
+from lrbench.methods.answer import OWN as OWN
+from lrbench.methods.answer import SEED_BYTES, Count, ModelName, seed_for
+from lrbench.methods.answer import Answer as Answer
 from lrbench.methods.families import Family
+from lrbench.methods.relays import Chain
 from lrbench.methods.section import Section
 from lrbench.methods.signals import SIGNALS, Bound
 
-# The arm's own model, as the components speak of it.
-OWN = "own"
-# The engine that computes in this process, and so can read several models, or change what one prefers.
-HERE = "hf"
-SEED_BYTES = 6
-
-ModelName = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=1, le=10**15)]
 # Of the rows that are written at once, as a recipe writes it.
 Share = Literal["1/2", "1/3", "1/4"]
 
@@ -70,73 +66,6 @@ class Gate(Section):
     @property
     def _bound(self) -> Bound:
         return Bound(self.above, self.below)
-
-
-class Answer(Component):
-    """Base of all answers.
-
-    `here` says whether the engine has to compute in this process: a server or vLLM gives tokens away that
-    only the model it serves has chosen. `drawn` says whether the same answer can be sampled several times,
-    at a temperature that is not its own. `repeats` says that it is a plain answer written once more, so that
-    whatever differs from the first is noise.
-    """
-
-    here: ClassVar[bool] = True
-    drawn: ClassVar[bool] = False
-    repeats: ClassVar[bool] = False
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """All that was written, and what was not, at its default."""
-        return {"answer": self.model_dump()}
-
-    @property
-    def models(self) -> frozenset[str]:
-        """The arm's own model."""
-        return frozenset({OWN})
-
-    @property
-    def samples(self) -> int:
-        """How many completions are written for each question."""
-        return 1
-
-    def rows_at_once(self, own: int) -> int:
-        """How many rows are written at once where an engine would write its `own` number."""
-        return own
-
-    @property
-    def sampled_at(self) -> float:
-        """The temperature at which they are written; 0 for greedy ones."""
-        return 0.0
-
-    @property
-    def given(self) -> str:
-        """The text that every answer begins with; it is part of the answer."""
-        return ""
-
-    @property
-    def single_tokens(self) -> tuple[str, ...]:
-        """Texts that have to be one token each of the arm's own model."""
-        return ()
-
-    def unservable(self, engine: str) -> str | None:
-        """Why the engine called `engine` cannot write such answers; None where it can."""
-        if not self.here or engine == HERE:
-            return None
-        return (
-            f"an answer by `{self.word}` has a say in every token, which the engine {engine} leaves to the "
-            f"one model it serves; evaluate with `{HERE}`"
-        )
-
-    @property
-    def undrawable(self) -> str | None:
-        """Why such answers cannot be sampled several times; None where they can."""
-        if self.drawn:
-            return None
-        return (
-            f"`measure` cannot sample an answer by `{self.word}`, which samples or rules tokens itself; "
-            "leave out this arm, or `measure`"
-        )
 
 
 class Plain(Answer):
@@ -432,10 +361,7 @@ class Vote(Answer):
 
     def seeds(self, prompt: Sequence[int]) -> list[int]:
         """The seed of each sample: its own, whatever else is asked."""
-        return [
-            int.from_bytes(_digest(f"{self.seed}/{sample}", prompt)[:SEED_BYTES])
-            for sample in range(self.vote)
-        ]
+        return [seed_for(f"{self.seed}/{sample}", prompt) for sample in range(self.vote)]
 
     @property
     def label(self) -> str:
@@ -454,6 +380,7 @@ ANSWERS: tuple[type[Answer], ...] = (
     Force,
     Vote,
     Again,
+    Chain,
 )
 
 ANSWER = Family(ANSWERS, base=Answer)
@@ -473,8 +400,4 @@ def majority(answers: Sequence[str | None]) -> int:
 
 def _lot(prompt: Sequence[int]) -> float:
     """A number from 0 up to, and without, 1 that every prompt draws once and for all."""
-    return int.from_bytes(_digest("lead", prompt)[:SEED_BYTES]) / float(256**SEED_BYTES)
-
-
-def _digest(purpose: str, prompt: Sequence[int]) -> bytes:
-    return hashlib.sha256(f"{purpose}/{','.join(map(str, prompt))}".encode()).digest()
+    return seed_for("lead", prompt) / float(256**SEED_BYTES)

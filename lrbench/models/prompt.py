@@ -87,6 +87,15 @@ def check_prompts(name: str, tokenizer: Tokenizer, system_prompts: Iterable[str 
             )
 
 
+def closing_tokens(tokenizer: Tokenizer) -> list[int]:
+    """What every prompt has behind its problem: the tokens that close the question and open the answer."""
+    first, second = (render_prompt(tokenizer, problem, None) for problem in CANARY_PROBLEMS[:2])
+    shared = 0
+    while shared < min(len(first), len(second)) and first[-1 - shared] == second[-1 - shared]:
+        shared += 1
+    return first[len(first) - shared :]
+
+
 def render_answer(tokenizer: Tokenizer, answer: str) -> list[int]:
     """Token ids of a given answer, without what ends it; control tokens in it are read as text.
 

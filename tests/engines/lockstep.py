@@ -13,9 +13,11 @@ from lrbench.methods.answers import (
     Route,
     TokenBudget,
 )
+from lrbench.methods.relays import Chain
 from lrbench.sampling.engines.answered import Answered
 from lrbench.sampling.engines.base import TokenRules
 from lrbench.sampling.engines.lockstep import LockstepEngine
+from lrbench.sampling.engines.relays import Speech
 from lrbench.sampling.engines.transformers import TransformersEngine
 
 Ids = tuple[int, ...]
@@ -31,11 +33,30 @@ SEEDS = {OWN: 5, "expert": 5, "amateur": 6, "peer": 7, "tuned": 8, "teacher": 9}
 BEYOND = 1e300
 
 
+def last(completion: Ids) -> str | None:
+    """What a completion says: its last token, where that is even."""
+    return str(completion[-1]) if completion and completion[-1] % 2 == 0 else None
+
+
+def encoded(text: str) -> Ids:
+    """The tests' tokens are spelt as their ids."""
+    return tuple(map(int, text.split()))
+
+
+def spelt(ids: Sequence[int]) -> str:
+    """The text of token ids."""
+    return " ".join(map(str, ids))
+
+
+# Questions are whole prompts: nothing closes them.
+SPEECH = Speech(encoded, spelt, last, ())
+
+
 def answers_by(
     models: dict[str, Any], answer: Answer, prompts: Sequence[Ids] = PROMPTS, batch_size: int = 4
 ) -> list[Answered]:
-    # The tests' tokens are spelt as their ids.
-    return LockstepEngine(models, answer, RULES, batch_size, token_of=int).answer(prompts, TOKENS)
+    engine = LockstepEngine(models, answer, RULES, batch_size, token_of=int, speech=SPEECH)
+    return engine.answer(prompts, TOKENS)
 
 
 def written_by(models: dict[str, Any], answer: Answer, batch_size: int = 4) -> list[Ids]:
@@ -61,3 +82,7 @@ def lead(tokens: int | None, share: float = 1.0) -> Lead:
 
 def budget(**limits: int) -> TokenBudget:
     return TokenBudget.model_validate({"budget": limits})
+
+
+def chain(planner: str, solver: str, **settings: Any) -> Chain:
+    return Chain.model_validate({"chain": [planner, solver], **settings})

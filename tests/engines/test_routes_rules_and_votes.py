@@ -28,10 +28,10 @@ from tests.engines.lockstep import (
     RULES,
     STOPS,
     TOKENS,
-    Ids,
     alone,
     answers_by,
     budget,
+    last,
     lead,
     route,
     written_by,
@@ -194,11 +194,6 @@ def test_given_tokens_that_leave_no_room_are_cut_short(models: dict[str, Any]) -
     assert engine.complete(PROMPTS, 2) == [(20, 21)] * len(PROMPTS)
     (answered,) = engine.answer(PROMPTS[:1], 3)
     assert answered == Answered((20, 21, 22), (GIVEN,) * 3)
-
-
-def last(completion: Ids) -> str | None:
-    """What a completion says: its last token, where that is even."""
-    return str(completion[-1]) if completion and completion[-1] % 2 == 0 else None
 
 
 @pytest.mark.parametrize("of_rules", [False, True])

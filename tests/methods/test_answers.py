@@ -28,6 +28,10 @@ WRITTEN: dict[str, Any] = {
     "vote": {"vote": 8, "temperature": 1},
     "again": {"again": "1/2"},
     "again_16": {"again": 16},
+    "chain": {"chain": ["arm:planner", "arm:solver"]},
+    "chain_begun": {"chain": ["planner", "own"], "place": "answer", "tokens": 40},
+    "chain_told": {"chain": ["planner", "own"], "ask": " Plan it.", "tell": " By {plan}, solve it."},
+    "chain_agreed": {"chain": ["planner", "own"], "agree": {"by": "expert", "rounds": 3}},
 }
 
 
@@ -38,7 +42,7 @@ def read(written: dict[str, Any]) -> Any:
 
 def test_the_field_that_gives_an_answer_away_is_required_and_of_no_other() -> None:
     telling = [next(iter(answer.model_fields), None) for answer in ANSWERS]
-    known = ["mix", "prefill", "route", "lead", "stop_bias", "budget", "force", "vote", "again"]
+    known = ["mix", "prefill", "route", "lead", "stop_bias", "budget", "force", "vote", "again", "chain"]
     assert telling == [None, *known]
     first = [next(iter(answer.model_fields.values())) for answer in ANSWERS[1:]]
     assert all(field.is_required() for field in first)
@@ -75,6 +79,8 @@ def test_which_model_of_a_mixture_is_named_first_counts() -> None:
         ("route", {OWN, "teacher"}),
         ("lead", {OWN, "teacher"}),
         ("vote", {OWN}),
+        ("chain", {"arm:planner", "arm:solver"}),
+        ("chain_agreed", {"planner", OWN, "expert"}),
     ],
 )
 def test_an_answer_names_the_models_it_reads(name: str, models: set[str]) -> None:
@@ -107,6 +113,9 @@ def test_a_model_without_weight_is_read_only_where_it_is_compared() -> None:
         ("vote", "majority of 8 samples at temperature 1"),
         ("again", "again, 1/2 of the rows at once"),
         ("again_16", "again, 16 rows at once"),
+        ("chain", "arm:solver with a plan of arm:planner"),
+        ("chain_begun", "own after a plan of planner, at most 40 tokens"),
+        ("chain_agreed", "own with a plan of planner, until expert agrees, at most 3 rounds"),
     ],
 )
 def test_labels_say_what_an_answer_is(name: str, label: str) -> None:
@@ -135,6 +144,10 @@ def test_labels_say_what_an_answer_is(name: str, label: str) -> None:
         ({"vote": 3, "temperature": 0}, "greater than 0"),
         ({"again": "half"}, "Input should be '1/2', '1/3' or '1/4'"),
         ({"again": 0}, "greater than or equal to 1"),
+        ({"chain": ["planner"]}, "Field required"),
+        ({"chain": ["planner", "own"], "tell": "a plan"}, "has to hold {plan} once"),
+        ({"chain": ["planner", "own"], "place": "margin"}, "Input should be 'prompt' or 'answer'"),
+        ({"chain": ["planner", "own"], "agree": {"by": "own", "rounds": 0}}, "greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_is_refused(written: dict[str, Any], said: str) -> None:
@@ -149,7 +162,7 @@ def test_any_engine_writes_what_one_model_writes_by_itself(name: str, engine: st
     assert Plain().unservable(engine) is None
 
 
-@pytest.mark.parametrize("name", ["cd", "route", "lead", "stop_bias", "budget", "force"])
+@pytest.mark.parametrize("name", ["cd", "route", "lead", "stop_bias", "budget", "force", "chain"])
 def test_a_server_cannot_be_told_what_to_choose(name: str) -> None:
     answer = read(WRITTEN[name])
     assert answer.unservable("hf") is None

@@ -31,6 +31,7 @@ ARMS: list[Any] = [
     {"name": "forced", "like": "base", "answer": {"force": {"e": "a", "i": "a"}, "first": 9}},
     {"name": "led", "like": "base", "answer": {"lead": {"by": "amateur", "tokens": None, "share": 0.5}}},
     {"name": "vote", "like": "vote", "answer": {"vote": 3}},
+    {"name": "planned", "like": "base", "answer": {"chain": ["arm:lightr", "own"], "tokens": 8}},
 ]
 NAMES = [arm if isinstance(arm, str) else arm["name"] for arm in ARMS]
 
@@ -96,6 +97,13 @@ def test_what_it_took_is_noted(runs: Path, arms: dict[str, ArmPlan]) -> None:
     first = statistics(runs, arms["first"])
     assert (first["passes"]["amateur"], first["passes"]["expert"]) == (6, first["tokens"])
     assert "passes" not in statistics(runs, arms["base"])
+
+
+def test_a_plan_is_counted_and_no_part_of_the_answer(runs: Path, arms: dict[str, ArmPlan]) -> None:
+    found = statistics(runs, arms["planned"])
+    assert found["origins"] == {"own": found["tokens"]}
+    assert found["passes"]["own"] == found["tokens"]
+    assert 0 < found["passes"]["arm:lightr"] == found["written"] - found["tokens"] <= 6 * 8
 
 
 def test_it_is_in_the_scores_records(runs: Path, arms: dict[str, ArmPlan]) -> None:

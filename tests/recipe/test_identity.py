@@ -190,6 +190,16 @@ COMPONENTS = [
     ("answer", {"force": {"It": "We"}}),
     ("answer", {"force": {"It": "We"}, "first": 1}),
     ("answer", {"force": {"It": "So"}}),
+    ("answer", {"chain": ["expert", "own"]}),
+    ("answer", {"chain": ["own", "expert"]}),
+    ("answer", {"chain": ["expert", "own"], "place": "answer"}),
+    ("answer", {"chain": ["expert", "own"], "tokens": 4}),
+    ("answer", {"chain": ["expert", "own"], "ask": " Plan it."}),
+    ("answer", {"chain": ["expert", "own"], "tell": " So: {plan}"}),
+    ("answer", {"chain": ["expert", "own"], "agree": {"by": "own"}}),
+    ("answer", {"chain": ["expert", "own"], "agree": {"by": "own", "rounds": 2}}),
+    ("answer", {"chain": ["expert", "own"], "agree": {"by": "own", "temperature": 0.5}}),
+    ("answer", {"chain": ["expert", "own"], "agree": {"by": "own", "seed": 1}}),
 ]
 
 

@@ -124,7 +124,12 @@ class AnsweredBy:
 
         tokenizer = workspace.expert.tokenizer
         with ExitStack() as stack:
-            engine = stack.enter_context(self._engine(workspace, choice, inputs, stop_repeats))
+            stops = frozenset(workspace.expert.token_rules.stop_ids)
+
+            def reads(completion: tuple[int, ...]) -> str | None:
+                return read(tokenizer.decode([token for token in completion if token not in stops]))
+
+            engine = stack.enter_context(self._engine(workspace, choice, inputs, stop_repeats, reads))
             given = render_answer(tokenizer, self.answer.given) if self.answer.given else []
             if workspace.engines.in_a_queue(choice) and not self.answer.repeats:
                 requests = self._requests(engine, upcoming, given)
@@ -133,10 +138,6 @@ class AnsweredBy:
             writing = GivenEngine(engine, given) if given else engine
             if self.answer.repeats:
                 writing = NarrowedEngine(writing, self.answer.rows_at_once)
-            stops = frozenset(engine.rules.stop_ids)
-
-            def reads(completion: tuple[int, ...]) -> str | None:
-                return read(tokenizer.decode([token for token in completion if token not in stops]))
 
             def answers(
                 prompts: Sequence[Sequence[int]], max_new_tokens: int, seeds: Sequence[int] = ()
@@ -168,6 +169,7 @@ class AnsweredBy:
         choice: EngineChoice,
         inputs: Mapping[str, Artifact],
         stop_repeats: int | None,
+        reads: Callable[[tuple[int, ...]], str | None],
     ) -> Iterator[Engine]:
         own = inputs["adapter"].directory if "adapter" in inputs else None
         if not self.answer.here:
@@ -175,8 +177,9 @@ class AnsweredBy:
             with workspace.engines.open(choice, own, merged=merged, stop_repeats=stop_repeats) as engine:
                 yield engine
             return
-        from lrbench.models.prompt import single_token
+        from lrbench.models.prompt import closing_tokens, render_answer, single_token
         from lrbench.sampling.engines.lockstep import LockstepEngine
+        from lrbench.sampling.engines.relays import Speech
 
         workspace.hold_beside([(reader.model, _folder(reader, inputs)) for reader in self.readers])
         with workspace.expert.with_adapter(own, self.fidelity.merged_in_bfloat16) as model:
@@ -188,8 +191,13 @@ class AnsweredBy:
                     models[reader.name] = workspace.weights_beside(reader.model, _folder(reader, inputs))
             rules, size = workspace.expert.token_rules, workspace.runtime.batch_size
             rules = replace(rules, stop_repeats=stop_repeats)
-            token_of = partial(single_token, workspace.expert.tokenizer, name=workspace.expert.source.name)
-            yield LockstepEngine(models, self.answer, rules, size, workspace.engines.padding, token_of)
+            tokenizer, padding = workspace.expert.tokenizer, workspace.engines.padding
+            token_of = partial(single_token, tokenizer, name=workspace.expert.source.name)
+            speech = None
+            if self.answer.in_turns:
+                closing = tuple(closing_tokens(tokenizer))
+                speech = Speech(partial(render_answer, tokenizer), tokenizer.decode, reads, closing)
+            yield LockstepEngine(models, self.answer, rules, size, padding, token_of, speech)
 
 
 def _folder(reader: Reader, inputs: Mapping[str, Artifact]) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -67,20 +67,26 @@ GREEDY = Decoding()
 class Request:
     """One prompt to complete with 1 to `max_new_tokens` tokens; `seed` counts only above temperature 0.
 
-    `stop_repeats` is as the engine's rules have it.
+    `stop_repeats` is as the engine's rules have it. An engine of this process also ends a completion where
+    `until` holds of it.
     """
 
     prompt: tuple[int, ...]
     max_new_tokens: int
     seed: int
     stop_repeats: int | None = None
+    until: Callable[[Sequence[int]], bool] | None = None
 
 
 class Engine(ABC):
-    """Completes prompts with one model, with or without an adapter. `name` is the recipe's word for it."""
+    """Completes prompts with one model, with or without an adapter. `name` is the recipe's word for it.
+
+    One that `adds` to prompts may have less room in the context than the prompts it is given leave.
+    """
 
     name: str
     rules: TokenRules
+    adds: bool = False
 
     @property
     def title(self) -> str:
@@ -228,7 +234,7 @@ class Engine(ABC):
             raise RunError(f"{self.title} wrote {len(completion)} tokens where {wanted} were asked")
         times = self.rules.stop_repeats
         repeated = times is not None and Repetition(times).ends(completion)
-        if not stops and not repeated and len(completion) < request.max_new_tokens:
+        if not stops and not repeated and not self.adds and len(completion) < request.max_new_tokens:
             raise RunError(
                 f"{self.title} stopped after {len(completion)} of {request.max_new_tokens} tokens "
                 f"without a stop token of the model ({_tail(completion)}). {OWN_SETTINGS}"

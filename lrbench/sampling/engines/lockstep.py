@@ -1,6 +1,7 @@
 """The engine of answers that several models, or rules, have a say in: models in lockstep, and a policy.
 
-What begins otherwise than it goes on has phases: each writes on from what the one before has written.
+What begins otherwise than it goes on has phases: each writes on from what the one before has written. Where
+what was written decides who goes on, models write in turns (`relays`).
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ from lrbench.methods.answers import (
     TokenBudget,
     Vote,
 )
+from lrbench.methods.relays import Chain
 from lrbench.models.loading import Model
 from lrbench.recipe.schema import BatchSize
 from lrbench.sampling.engines.answered import Answered
 from lrbench.sampling.engines.base import PORTION, Decoding, Request, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit
+from lrbench.sampling.engines.chains import Chaining
 from lrbench.sampling.engines.decoding import Decoder
+from lrbench.sampling.engines.own_tokens import token_log_probabilities
 from lrbench.sampling.engines.padding import Padding
 from lrbench.sampling.engines.policies import (
     Alone,
@@ -44,6 +48,7 @@ from lrbench.sampling.engines.policies import (
     Setting,
 )
 from lrbench.sampling.engines.refilling import can_refill
+from lrbench.sampling.engines.relays import Reading, Relay, Speech, Turn, relayed
 from lrbench.sampling.engines.row_batches import batch_rows
 from lrbench.sampling.engines.rows import Row
 from lrbench.sampling.engines.transformers import TransformersEngine
@@ -89,14 +94,21 @@ class LockstepEngine(TransformersEngine):
         batch_size: BatchSize,
         padding: Padding | None = None,
         token_of: TokenOf | None = None,
+        speech: Speech | None = None,
     ) -> None:
-        """`token_of` gives the id of a text that is one token, for answers that speak of tokens."""
-        self.phases = phases_of(answer, token_of)
-        names = dict.fromkeys(name for phase in self.phases for name in phase.names)
+        """`token_of` gives the id of a text that is one token, for answers that speak of tokens.
+
+        `speech` is for answers that models write in turns.
+        """
+        self.phases = () if answer.in_turns else phases_of(answer, token_of)
+        of_phases = (name for phase in self.phases for name in phase.names)
+        names = sorted(answer.models) if answer.in_turns else dict.fromkeys(of_phases)
         self.models = {name: models[name] for name in names}
         self._own = models.get(OWN)
         first, *_ = self.models.values()
         super().__init__(first, _shared_rules(rules, list(self.models.values())), batch_size, padding)
+        self.adds = answer.in_turns
+        self.begin = relay_of(answer, self.rules, speech) if answer.in_turns else None
 
     @property
     def own(self) -> Model:
@@ -106,15 +118,39 @@ class LockstepEngine(TransformersEngine):
     def write(
         self, requests: Iterable[tuple[int, Request]], decoding: Decoding, at_once: int
     ) -> Iterator[tuple[int, Answered]]:
-        """Requests are taken as rows become free; where there are several phases, a portion at a time."""
-        if len(self.phases) == 1:
+        """Requests are taken as rows become free; where there are phases or turns, a portion at a time."""
+        if self.begin is not None:
+            turns = partial(self._turns, decoding, at_once)
+            yield from relayed(requests, self.begin, turns, partial(self._readings, at_once), at_once)
+        elif len(self.phases) == 1:
             (phase,) = self.phases
             for row in self._rows(phase, decoding, requests, at_once):
                 yield row.index, _answered(row, phase.names)
-            return
-        coming = iter(requests)
-        while portion := dict(islice(coming, max(PORTION, at_once))):
-            yield from self._by_phases(portion, decoding, at_once)
+        else:
+            coming = iter(requests)
+            while portion := dict(islice(coming, max(PORTION, at_once))):
+                yield from self._by_phases(portion, decoding, at_once)
+
+    def _turns(
+        self, decoding: Decoding, at_once: int, asked: Mapping[int, Turn]
+    ) -> Iterator[tuple[int, Answered]]:
+        """What one model writes in turns of several answers, by number, as soon as it is written."""
+        first = next(iter(asked.values()))
+        requests = {
+            index: Request(turn.prompt, turn.tokens, turn.seed, self.rules.stop_repeats, turn.until)
+            for index, turn in asked.items()
+        }
+        ordered = sorted(requests.items(), key=lambda item: -len(item[1].prompt))
+        for row in self._rows(alone(first.by), first.decoding or decoding, ordered, at_once):
+            yield row.index, _answered(row, (first.by,))
+
+    def _readings(self, at_once: int, asked: Mapping[int, Reading]) -> Iterator[tuple[int, list[float]]]:
+        """How likely one model finds what was written in several answers, by number."""
+        first = next(iter(asked.values()))
+        prompts = [reading.prompt for reading in asked.values()]
+        written = [reading.written for reading in asked.values()]
+        found = token_log_probabilities(self.models[first.by], prompts, written, at_once)
+        yield from zip(asked, found, strict=True)
 
     def _by_phases(
         self, waiting: Mapping[int, Request], decoding: Decoding, at_once: int
@@ -186,6 +222,14 @@ def phases_of(answer: Answer, token_of: TokenOf | None = None) -> tuple[Phase, .
         return (alone(OWN),)
     if isinstance(answer, Phased):
         return answer.phases()
+    raise RunError(f"the engine hf does not know how to write an answer by `{answer.word}`")
+
+
+def relay_of(answer: Answer, rules: TokenRules, speech: Speech | None) -> Callable[[Request], Relay]:
+    """How models write an answer in turns. Raises `RunError` for one that no engine here knows."""
+    assert speech is not None, "somebody has to read what models write in turns"
+    if isinstance(answer, Chain):
+        return Chaining(answer, speech, frozenset(rules.stop_ids), rules.context).begin
     raise RunError(f"the engine hf does not know how to write an answer by `{answer.word}`")
 
 

@@ -34,9 +34,11 @@ class Row:
         return len(self.request.prompt) + len(self.written) - 1
 
     def is_done(self, stop_ids: frozenset[int]) -> bool:
-        """Whether its last token ends it, its room is full, or it goes round in a circle."""
+        """Whether its last token ends it, its room is full, it repeats itself, or it was to end here."""
         full = len(self.written) == self.request.max_new_tokens
-        return self.written[-1] in stop_ids or full or self.is_repeated
+        if self.written[-1] in stop_ids or full or self.is_repeated:
+            return True
+        return self.request.until is not None and self.request.until(self.written)
 
     @property
     def is_repeated(self) -> bool:

@@ -14,6 +14,7 @@ class WrappingEngine(Engine):
         self.engine = engine
         self.name = engine.name
         self.rules = engine.rules
+        self.adds = engine.adds
 
     @property
     def title(self) -> str:
