@@ -9,7 +9,7 @@ import streamlit as st
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
 from lrbench.results.protocols import Difference, differing_suites
-from lrbench.results.rows import Row
+from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
 from lrbench.results.web.text import name_html, names_shown
 from lrbench.results.wording import LONGEST_NAME, expert_label
@@ -88,15 +88,24 @@ def differing_html(differences: list[Difference], board: Board, other: Board) ->
 def group_labels(board: Board) -> dict[str, str]:
     """The id of an arm's last run -> what the arm is called on a board: arm, recipe, seeds, expert."""
     experts = {row.expert_weights: expert_label(row, board) for row in _one_per_expert(board)}
-    labels = {}
-    for group in board.groups:
-        row = group.rows[-1]
-        parts = row_parts(row)
-        if len(group.rows) > 1:
-            seed = f"seed {row.seed}"
-            parts = [f"{len(group.rows)} seeds" if part == seed else part for part in parts]
-        labels[row.arm_id] = ", ".join([*parts, experts[row.expert_weights]])
-    return labels
+    return {
+        group.rows[-1].arm_id: ", ".join([*group_parts(group), experts[group.rows[-1].expert_weights]])
+        for group in board.groups
+    }
+
+
+def group_parts(group: Group) -> list[str]:
+    """Arm, recipe, point, how many seeds and variant of an arm, as plain text."""
+    row = group.rows[-1]
+    if len(group.rows) == 1:
+        return row_parts(row)
+    seed = f"seed {row.seed}"
+    return [f"{len(group.rows)} seeds" if part == seed else part for part in row_parts(row)]
+
+
+def group_link_html(group: Group) -> str:
+    """What an arm is called, leading to where its last run comes from."""
+    return _link_html(group.rows[-1], ", ".join(group_parts(group)))
 
 
 def row_parts(row: Row) -> list[str]:
@@ -112,8 +121,12 @@ def row_name_html(row: Row) -> str:
 
 def row_link_html(row: Row) -> str:
     """What a row is called, leading to where it comes from."""
+    return _link_html(row, ", ".join(row_parts(row)))
+
+
+def _link_html(row: Row, name: str) -> str:
     where = html.escape(state.link("provenance", arm=row.arm_id))
-    return f'<a href="{where}" target="_self">{row_name_html(row)}</a>'
+    return f'<a href="{where}" target="_self">{name_html(name, 160)}</a>'
 
 
 def setting_parts(row: Row) -> list[str]:

@@ -52,6 +52,22 @@ class Palette:
         return f'<p class="lv-legend">{"".join(keys)}</p>'
 
 
+def spread(places: Sequence[float], least: float) -> list[float]:
+    """The places moved as little as it takes for any two to be `least` apart; their order stays."""
+    ordered = sorted(range(len(places)), key=lambda index: places[index])
+    # Those that would touch stand together around their middle: pooled as in isotonic regression.
+    pools: list[tuple[float, int]] = []
+    for rank, index in enumerate(ordered):
+        total, count = places[index] - rank * least, 1
+        while pools and pools[-1][0] / pools[-1][1] >= total / count:
+            total, count = total + pools[-1][0], count + pools[-1][1]
+            pools.pop()
+        pools.append((total, count))
+    moved = [total / count for total, count in pools for _ in range(count)]
+    found = dict(zip(ordered, (place + rank * least for rank, place in enumerate(moved)), strict=True))
+    return [found[index] for index in range(len(places))]
+
+
 def end_labels(
     values: Sequence[dict[str, Any]], across: str, up: str, name: str, scale: float, pixels: float
 ) -> list[dict[str, Any]]:
@@ -60,12 +76,12 @@ def end_labels(
     `values` hold the fields `across`, `up` and `name` in the order of the lines; `scale` is what the chart's
     `pixels` of height stand for. The labels have the same fields.
     """
-    last = {value[name]: value for value in values}
-    labels: list[dict[str, Any]] = []
-    for value in sorted(last.values(), key=lambda value: float(value[up])):
-        lowest = labels[-1][up] + scale * LINE_HEIGHT / pixels if labels else value[up]
-        labels.append({across: value[across], up: max(value[up], lowest), name: value[name]})
-    return labels
+    last = list({value[name]: value for value in values}.values())
+    places = spread([float(value[up]) for value in last], scale * LINE_HEIGHT / pixels)
+    return [
+        {across: value[across], up: place, name: value[name]}
+        for value, place in zip(last, places, strict=True)
+    ]
 
 
 def palette_of(rows: Iterable[Row]) -> Palette:

@@ -1,24 +1,28 @@
-"""Accuracy against cost: intervals, seeds tied together, the frontier, and what cost nothing set apart."""
+"""Accuracy against cost: arms with intervals and single runs, the frontier, what cost nothing set apart."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import streamlit as st
 
-from lrbench.results.frontier import COSTS, Point, frontier
-from lrbench.results.rows import Group
+from lrbench.results.board_arms import estimate_of
+from lrbench.results.frontier import COSTS, Point, cost_of, frontier
+from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
 from lrbench.results.wording import accuracy_text, duration_text
-from lrbench_dashboard.boards import row_parts
-from lrbench_dashboard.charts import LINE_HEIGHT, Palette
+from lrbench_dashboard.boards import group_parts
+from lrbench_dashboard.charts import LINE_HEIGHT, Palette, spread
+from lrbench_dashboard.point_numbers import Numbers
 from lrbench_dashboard.theme import arm_mark
 
 HEIGHT = 440
-# More names than these cover each other; and within this factor of cost they would.
-MOST_LABELS, NEAR = 24, 1.6
+# More names than these, and more numbers of points, cover each other.
+MOST_NAMES, MOST_LABELS = 24, 60
+# Within these factors of cost a name, or two numbers alone, would.
+NEAR_NAMES, NEAR_NUMBERS = 1.6, 1.1
 
 
 def show_costs(
@@ -26,34 +30,44 @@ def show_costs(
     kind: str,
     column: str,
     palette: Palette,
+    numbers: Numbers,
     with_intervals: bool,
     pointed: Group | None = None,
 ) -> None:
     """Draw the points; intervals of averages take a while, so they can be left out at first.
 
-    A ring is drawn around the runs of the arm `pointed` out.
+    A ring is drawn around the arm `pointed` out.
     """
-    spec = cost_spec(points, kind, column, palette, with_intervals)
+    spec = cost_spec(points, kind, column, palette, numbers, with_intervals)
     if pointed is not None:
-        spec["layer"].append(_rings(spec, {row.arm_id for row in pointed.rows}, palette))
-    alt = (
-        f"{column} accuracy against {COSTS[kind]}, {len(points)} results; the frontier is in the table below"
-    )
+        spec["layer"].append(_ring(spec, pointed.rows[-1].arm_id, palette))
+    alt = f"{column} accuracy against {COSTS[kind]}, {len(points)} arms; the frontier is in the table below"
     st.vega_lite_chart(spec, width="stretch", theme="streamlit", alt=alt)
 
 
 def cost_spec(
-    points: Sequence[Point], kind: str, column: str, palette: Palette, with_intervals: bool
+    points: Sequence[Point],
+    kind: str,
+    column: str,
+    palette: Palette,
+    numbers: Numbers,
+    with_intervals: bool,
 ) -> dict[str, Any]:
     """The chart as a Vega-Lite specification. All names are data, none is markup."""
-    costs = [point.cost for point in points if point.cost > 0]
+    runs = [(point, _run_cost(row, kind), row) for point in points for row in point.rows]
+    costs = [cost for _, cost, _ in runs if cost > 0]
     ticks = log_ticks(min(costs, default=1), max(costs, default=10))
     nothing = ticks[0] / 2.2
     # A point at the very edge would be cut in half.
     end = max(ticks[-1], 1.15 * max(costs, default=1))
-    values = [_value(point, column, kind, palette, nothing, with_intervals) for point in points]
-    low = min((value["low"] for value in values), default=0)
-    high = max((value["high"] for value in values), default=100)
+    values = [_value(point, column, kind, palette, numbers, nothing, with_intervals) for point in points]
+    single = [
+        {**_look(point, palette), "cost": cost or nothing, "accuracy": 100 * (row.value(column) or 0.0)}
+        for point, cost, row in runs
+        if len(point.rows) > 1
+    ]
+    low = min((value["low"] for value in [*values, *_bounds(single)]), default=0)
+    high = max((value["high"] for value in [*values, *_bounds(single)]), default=100)
     margin = 0.05 * max(high - low, 1)
     across = {
         "field": "cost",
@@ -68,7 +82,11 @@ def cost_spec(
         "scale": {"domain": [max(0, low - margin), min(100, high + margin)], "nice": True},
     }
     color = {"field": "color", "type": "nominal", "scale": None}
-    seeds = {"groupby": ["group"], "frame": [None, None], "window": [{"op": "count", "as": "seeds"}]}
+    marked = {
+        "stroke": color,
+        "fill": {"field": "fill", "type": "nominal", "scale": None},
+        "shape": {"field": "shape", "type": "nominal", "scale": None},
+    }
     layers: list[dict[str, Any]] = [
         {
             "data": {"values": _frontier(points, nothing, end)},
@@ -81,15 +99,9 @@ def cost_spec(
             },
         },
         {
-            "transform": [seeds, {"filter": "datum.seeds > 1"}],
-            "mark": {"type": "line", "strokeWidth": 1, "opacity": 0.7},
-            "encoding": {
-                "x": across,
-                "y": {**up, "field": "accuracy"},
-                "color": color,
-                "detail": {"field": "group", "type": "nominal"},
-                "order": {"field": "order", "type": "quantitative"},
-            },
+            "data": {"values": single},
+            "mark": {"type": "point", "size": 16, "opacity": 0.55, "strokeWidth": 1},
+            "encoding": {"x": across, "y": {**up, "field": "accuracy"}, **marked},
         },
         {
             "mark": {"type": "rule", "strokeWidth": 1.5, "opacity": 0.7},
@@ -100,11 +112,9 @@ def cost_spec(
             "encoding": {
                 "x": across,
                 "y": {**up, "field": "accuracy"},
-                "stroke": color,
-                "fill": {"field": "fill", "type": "nominal", "scale": None},
-                "shape": {"field": "shape", "type": "nominal", "scale": None},
+                **marked,
                 "tooltip": [
-                    {"field": "name", "type": "nominal", "title": "result"},
+                    {"field": "name", "type": "nominal", "title": "arm"},
                     {"field": "accuracy_text", "type": "nominal", "title": column},
                     {"field": "cost_text", "type": "nominal", "title": COSTS[kind]},
                 ],
@@ -129,10 +139,10 @@ def cost_spec(
     return {"data": {"values": values}, "layer": layers, "height": HEIGHT}
 
 
-def _rings(spec: dict[str, Any], arm_ids: Collection[str], palette: Palette) -> dict[str, Any]:
-    """A layer of rings around some of the points of a chart."""
-    encoding = next(layer["encoding"] for layer in spec["layer"] if "shape" in layer["encoding"])
-    own = [value for value in spec["data"]["values"] if value["id"] in arm_ids]
+def _ring(spec: dict[str, Any], arm_id: str, palette: Palette) -> dict[str, Any]:
+    """A layer with a ring around one arm of a chart."""
+    encoding = next(layer["encoding"] for layer in spec["layer"] if "tooltip" in layer["encoding"])
+    own = [value for value in spec["data"]["values"] if value["id"] == arm_id]
     return {
         "data": {"values": own},
         "mark": {"type": "point", "size": 420, "filled": False, "color": palette.ink, "strokeWidth": 1.5},
@@ -141,24 +151,30 @@ def _rings(spec: dict[str, Any], arm_ids: Collection[str], palette: Palette) -> 
 
 
 def _labels(values: Sequence[dict[str, Any]], scale: float) -> list[dict[str, Any]]:
-    """The name of every arm at the mean of its runs, no two over each other where they stand close.
+    """What every arm is called beside its mark, no two over each other where they stand close.
 
-    `scale` is what the chart's height stands for. None where there are too many to be read.
+    `scale` is what the chart's height stands for. Where all would be too many to be read, points of sweeps
+    keep their numbers, which are short.
     """
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for value in values:
-        groups.setdefault(value["group"], []).append(value)
-    if len(groups) > MOST_LABELS:
+    named = [value for value in values if not value["number"]]
+    kept = values if len(named) <= MOST_NAMES else [value for value in values if value["number"]]
+    if len(kept) > MOST_LABELS:
         return []
-    several = len({own[0]["recipe"] for own in groups.values()}) > 1
-    labels: list[dict[str, Any]] = []
-    for own in sorted(groups.values(), key=lambda own: sum(value["accuracy"] for value in own) / len(own)):
-        cost = max(value["cost"] for value in own)
-        accuracy = sum(value["accuracy"] for value in own) / len(own)
-        near = [other["accuracy"] for other in labels if NEAR > other["cost"] / cost > 1 / NEAR]
-        accuracy = max([accuracy, *(other + scale * LINE_HEIGHT / HEIGHT for other in near)])
-        arm, recipe = own[0]["arm"], own[0]["recipe"]
-        labels.append({"cost": cost, "accuracy": accuracy, "label": f"{arm}, {recipe}" if several else arm})
+    several = len({value["recipe"] for value in named}) > 1
+    near: list[list[dict[str, Any]]] = []
+    for value in sorted(kept, key=lambda value: float(value["cost"])):
+        first = near[-1][0] if near else value
+        factor = NEAR_NUMBERS if first["number"] and value["number"] else NEAR_NAMES
+        if near and value["cost"] < factor * first["cost"]:
+            near[-1].append(value)
+        else:
+            near.append([value])
+    labels = []
+    for own in near:
+        places = spread([value["accuracy"] for value in own], scale * LINE_HEIGHT / HEIGHT)
+        for value, place in zip(own, places, strict=True):
+            name = f"{value['arm']}, {value['recipe']}" if several else value["arm"]
+            labels.append({"cost": value["cost"], "accuracy": place, "label": value["number"] or name})
     return labels
 
 
@@ -178,28 +194,49 @@ def cost_text(cost: float, kind: str) -> str:
 
 
 def _value(
-    point: Point, column: str, kind: str, palette: Palette, nothing: float, with_interval: bool
+    point: Point,
+    column: str,
+    kind: str,
+    palette: Palette,
+    numbers: Numbers,
+    nothing: float,
+    with_interval: bool,
 ) -> dict[str, Any]:
-    row = point.row
+    row = point.rows[-1]
     accuracy = 100 * point.accuracy
-    estimate = row.on(column) if with_interval else None
+    estimate = estimate_of(point.group, column) if with_interval else None
+    number = numbers.get(row.group)
     return {
-        "name": ", ".join(row_parts(row)),
-        "group": palette.group(row),
-        "id": row.arm_id,
+        **_look(point, palette),
+        "name": ", ".join(group_parts(point.group)),
+        "number": "" if number is None else f"{number}",
+        "id": point.group.rows[-1].arm_id,
         "arm": plain(row.arm, 24),
         "recipe": plain(row.recipe, 24),
-        "order": row.seed or 0,
         "cost": point.cost or nothing,
         "accuracy": accuracy,
         "low": accuracy if estimate is None else 100 * estimate.interval.low,
         "high": accuracy if estimate is None else 100 * estimate.interval.high,
         "accuracy_text": f"{accuracy:.1f}" if estimate is None else accuracy_text(estimate),
         "cost_text": cost_text(point.cost, kind),
-        "color": palette.color(row.arm),
-        "shape": arm_mark(row.arm).shape,
-        "fill": palette.color(row.arm) if arm_mark(row.arm).filled else "transparent",
     }
+
+
+def _look(point: Point, palette: Palette) -> dict[str, Any]:
+    """The colour and shape of an arm's marks."""
+    arm = point.rows[-1].arm
+    color, mark = palette.color(arm), arm_mark(arm)
+    return {"color": color, "shape": mark.shape, "fill": color if mark.filled else "transparent"}
+
+
+def _bounds(single: Sequence[dict[str, Any]]) -> Iterator[dict[str, float]]:
+    return ({"low": run["accuracy"], "high": run["accuracy"]} for run in single)
+
+
+def _run_cost(row: Row, kind: str) -> float:
+    cost = cost_of(row, kind)
+    assert cost is not None
+    return cost
 
 
 def _frontier(points: Sequence[Point], nothing: float, end: float) -> list[dict[str, float]]:

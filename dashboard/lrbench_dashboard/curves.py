@@ -16,6 +16,7 @@ from lrbench.results.text import plain
 from lrbench.results.web.curves import CURVES
 from lrbench_dashboard.boards import row_parts
 from lrbench_dashboard.charts import DASHES, LABEL_ROOM, Palette, end_labels
+from lrbench_dashboard.point_numbers import Numbers
 
 # Of one curve; a longer one is shown by the means of as many equal stretches.
 MOST_POINTS = 300
@@ -24,7 +25,7 @@ FEW_POINTS = 20
 MOST_NAMED = 6
 HEIGHT = 260
 # More names than these at the ends of lines cannot be read.
-MOST_LABELS = 12
+MOST_LABELS = 16
 
 Curve = Sequence[tuple[float, float]]
 
@@ -79,14 +80,14 @@ def without_numbers(rows: Iterable[Row], arms: dict[str, ArmRecord]) -> list[str
     return found
 
 
-def show_curve(lines: Sequence[Line], name: str, palette: Palette) -> None:
-    """Draw one chart."""
+def show_curve(lines: Sequence[Line], name: str, palette: Palette, numbers: Numbers) -> None:
+    """Draw one chart; points of sweeps go by their `numbers`."""
     named = dict.fromkeys(_name(line) for line in lines)
     alt = f"{CURVES[name][0]} by update, of {'; '.join(list(named)[:MOST_NAMED])}"
-    st.vega_lite_chart(curve_spec(lines, name, palette), width="stretch", theme="streamlit", alt=alt)
+    st.vega_lite_chart(curve_spec(lines, name, palette, numbers), width="stretch", theme="streamlit", alt=alt)
 
 
-def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, Any]:
+def curve_spec(lines: Sequence[Line], name: str, palette: Palette, numbers: Numbers) -> dict[str, Any]:
     """The chart as a Vega-Lite specification."""
     title, decades = CURVES[name]
     averaged = {line.row.group for line in lines if line.mean}
@@ -101,7 +102,7 @@ def curve_spec(lines: Sequence[Line], name: str, palette: Palette) -> dict[str, 
             "width": 1 if thin else 2,
             "opacity": 0.45 if thin else 1,
             "dash": palette.dash(line.row.arm),
-            "label": plain(line.row.arm, 20) + (f" {plain(line.row.recipe, 20)}" if several else ""),
+            "label": _label(line.row, several, numbers),
         }
         values += [
             {"update": update, "value": value, **same}
@@ -173,10 +174,18 @@ def _sparse(lines: Sequence[Line]) -> bool:
     return max((len(line.points) for line in lines), default=0) <= FEW_POINTS
 
 
+def _label(row: Row, several: bool, numbers: Numbers) -> str:
+    """What stands at a line's end: the arm, of which recipe where there are several, and at which point."""
+    parts = [plain(row.arm, 20)] + ([plain(row.recipe, 20)] if several else [])
+    number = numbers.get(row.group)
+    return " ".join([*parts, *([] if number is None else [f"{number}"])])
+
+
 def _name(line: Line) -> str:
     parts = row_parts(line.row)
     if line.mean:
-        parts = [*parts[:2], *filter(None, [plain(line.row.variant)]), "mean over seeds"]
+        seed = f"seed {line.row.seed}"
+        parts = [*(part for part in parts if part != seed), "mean over seeds"]
     return ", ".join(parts)
 
 

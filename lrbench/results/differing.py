@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrbench.results.board import Board, build_boards
+from lrbench.results.contrasts import compare_arms
 from lrbench.results.details import NOTHING, costs_of, declared_of, made_of, value_text
-from lrbench.results.frontier import gain
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.records import ArmRecord
 from lrbench.results.rows import Row
@@ -78,7 +78,9 @@ def _scores(board: Board, first: ArmRecord, second: ArmRecord) -> Iterator[Line]
     before, after = rows[first.arm_id], rows[second.arm_id]
     for column in board.columns:
         earlier, later = before.on(column), after.on(column)
-        tested = None if earlier is None or later is None else gain(after, before, column)
+        tested = None
+        if earlier is not None and later is not None:
+            tested = compare_arms([after], [before], board.benchmarks_of(column), pool=None)
         yield Line(
             plain(column),
             NOTHING if earlier is None else accuracy_text(earlier),

@@ -1,13 +1,14 @@
-"""What accuracy costs: results as points of both, the frontier among them, what a step along it brings."""
+"""What accuracy costs: arms as points of both, the frontier among them, what a step along it brings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lrbench.evaluation.statistics import Comparison, compare_average
-from lrbench.results.contrasts import paired_cells
-from lrbench.results.rows import AVERAGE, Row
+from lrbench.evaluation.statistics import Comparison
+from lrbench.results.board import Board
+from lrbench.results.contrasts import compare_arms
+from lrbench.results.rows import Group, Row
 
 # What a result can have cost, or costs whenever it answers -> what it is called.
 ANSWERING = "passes"
@@ -21,9 +22,13 @@ COSTS = {
 
 @dataclass(frozen=True)
 class Point:
-    """One result. `cost` is in tokens, problems, seconds or passes; `accuracy` is a share in [0, 1]."""
+    """An arm by its runs `rows`, of which both are known: the means of what they cost and of what they score.
 
-    row: Row
+    `cost` is in tokens, problems, seconds or passes; `accuracy` is a share in [0, 1].
+    """
+
+    group: Group
+    rows: tuple[Row, ...]
     cost: float
     accuracy: float
 
@@ -39,16 +44,26 @@ def cost_of(row: Row, kind: str) -> float | None:
     return float(row.costs.tuned_tokens if kind == "tuned" else row.costs.sampled_problems)
 
 
-def points_of(rows: Iterable[Row], kind: str, column: str) -> list[Point]:
-    """A point for every row that has both a cost and an accuracy in `column`."""
-    found = [(row, cost_of(row, kind), row.value(column)) for row in rows]
-    return [Point(row, cost, value) for row, cost, value in found if cost is not None and value is not None]
+def points_of(groups: Iterable[Group], kind: str, column: str) -> list[Point]:
+    """A point for every arm of which a run has both a cost and an accuracy in `column`."""
+    points = []
+    for group in groups:
+        known = [
+            (row, cost, value)
+            for row in group.rows
+            if (cost := cost_of(row, kind)) is not None and (value := row.value(column)) is not None
+        ]
+        if known:
+            rows, costs, values = zip(*known, strict=True)
+            points.append(Point(group, rows, sum(costs) / len(rows), sum(values) / len(rows)))
+    return points
 
 
 def frontier(points: Sequence[Point]) -> list[Point]:
     """The points that no other beats at the same or a lower cost, the cheapest first.
 
-    Of equals the first given is taken, so that each level of accuracy has one point.
+    Arms stand at the means of their runs: with more seeds comes no luckier one. Of equals the first given is
+    taken, so that each level of accuracy has one point.
     """
     best: list[Point] = []
     for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
@@ -57,12 +72,10 @@ def frontier(points: Sequence[Point]) -> list[Point]:
     return best
 
 
-def gain(row: Row, before: Row, column: str) -> Comparison | None:
-    """What `row` has over `before` in `column`, tested on the same items by itself, without correction.
+def gain(board: Board, group: Group, before: Group, column: str) -> Comparison | None:
+    """What an arm has over the one `before` in `column`, over all seeds of both, tested by itself.
 
-    None where the two did not answer the same items.
+    Nothing is corrected for. None where the two did not answer the same items.
     """
-    pairs = paired_cells(row.cells, before.cells)
-    if column != AVERAGE:
-        return compare_average((pairs[column],)) if column in pairs else None
-    return compare_average(tuple(pairs.values())) if len(pairs) == len(row.cells) else None
+    pool = board.pool(group.rows[0].expert_weights, column)
+    return compare_arms(group.rows, before.rows, board.benchmarks_of(column), pool)

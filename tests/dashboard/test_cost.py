@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lrbench_dashboard.charts import palette_of
+from lrbench_dashboard.charts import palette_of, spread
 from lrbench_dashboard.cost_chart import cost_spec, log_ticks
 from lrbench_dashboard.curves import MOST_POINTS, curve_spec, lines_of, thinned
 from streamlit.testing.v1 import AppTest
@@ -20,12 +22,17 @@ from lrbench.results.frontier import ANSWERING, COSTS, points_of
 from lrbench.results.ledger import Ledger
 from lrbench.results.rows import AVERAGE
 from tests.dashboard.made_up import HOSTILE, MEGABYTE, write_runs
+from tests.dashboard.swept import ALPHAS, swept_records
 
 OpenPage = Callable[..., AppTest]
 
 
+def body_of(element: Any) -> str:
+    return str(element.proto.body)
+
+
 def bodies(app: AppTest) -> str:
-    return "".join(element.proto.body for element in app.get("html"))
+    return "".join(map(body_of, app.get("html")))
 
 
 @pytest.fixture
@@ -40,27 +47,57 @@ def board_of(runs: Path) -> tuple[Board, dict[str, Any]]:
     return board, {arm.arm_id: arm for arm in contents.arms}
 
 
-def test_every_result_is_a_point_with_its_interval_and_the_free_one_stands_apart(runs: Path) -> None:
+def test_every_arm_is_a_point_with_its_interval_and_its_runs_and_the_free_one_stands_apart(
+    runs: Path,
+) -> None:
     board, _ = board_of(runs)
     for kind in COSTS.keys() - {ANSWERING}:
-        points = points_of(board.rows, kind, AVERAGE)
-        spec = cost_spec(points, kind, AVERAGE, palette_of(board.rows), with_intervals=True)
+        points = points_of(board.groups, kind, AVERAGE)
+        spec = cost_spec(points, kind, AVERAGE, palette_of(board.rows), {}, with_intervals=True)
         drawn = spec["data"]["values"]
-        assert len(drawn) == len(board.rows)
-        free = [value for value in drawn if value["cost_text"] in ("0", "0:00")]
-        paid = [value for value in drawn if value not in free]
-        assert len(free) == 2
-        assert max(value["cost"] for value in free) < min(value["cost"] for value in paid)
+        *free, paid = drawn
+        assert (len(free), paid["name"]) == (2, "lightr, lightr, 2 seeds")
+        assert all(value["cost_text"] in ("0", "0:00") and value["cost"] < paid["cost"] for value in free)
         assert all(value["low"] < value["accuracy"] < value["high"] for value in drawn)
-        assert len({value["group"] for value in paid}) == 1
+        single = next(layer for layer in spec["layer"] if layer["mark"].get("size") == 16)
+        accuracies = [run["accuracy"] for run in single["data"]["values"]]
+        assert accuracies == [100 * (row.value(AVERAGE) or 0) for row in board.rows if row.arm == "lightr"]
+        assert paid["accuracy"] == pytest.approx(sum(accuracies) / 2)
         json.dumps(spec)
+
+
+def test_points_of_a_sweep_have_numbers_that_are_explained(tmp_path: Path, open_page: OpenPage) -> None:
+    recipe, arms, scores = swept_records(2)
+    Ledger(tmp_path / "ledger").append([recipe, *arms, *scores])
+    app = open_page(tmp_path, "cost")
+    assert not app.exception
+    spec = json.loads(app.get("vega_lite_chart")[0].proto.spec)
+    labels = {value["label"] for value in spec["layer"][-1]["data"]["values"]}
+    assert labels == {"base", "1", "2", "3"}
+    points = next(body for body in map(body_of, app.get("html")) if 'class="lv-points"' in body)
+    assert re.findall(r"<b>(\d)</b> (alpha=[\d.]+)</a>", points) == [
+        (f"{number}", f"alpha={alpha}") for number, alpha in enumerate(ALPHAS, 1)
+    ]
+    (last,) = re.findall(r'href="[^"]*of=([^"&]+)[^"]*"[^>]*><b>3</b>', points)
+    assert "<b>lightr</b>" in bodies(open_page(tmp_path, "cost", of=last)), "a point leads to itself"
 
 
 def test_without_intervals_nothing_is_resampled(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board, _ = board_of(runs)
     monkeypatch.setattr("lrbench.results.rows.macro_average", pytest.fail)
-    points = points_of(board.rows, "tuned", AVERAGE)
-    cost_spec(points, "tuned", AVERAGE, palette_of(board.rows), with_intervals=False)
+    monkeypatch.setattr("lrbench.results.rows.mean_over_seeds", pytest.fail)
+    points = points_of(board.groups, "tuned", AVERAGE)
+    cost_spec(points, "tuned", AVERAGE, palette_of(board.rows), {}, with_intervals=False)
+
+
+@given(st.lists(st.floats(0, 100), max_size=12), st.floats(0.1, 20))
+def test_names_that_would_touch_are_moved_apart_and_no_others(places: list[float], least: float) -> None:
+    moved = spread(places, least)
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    gaps = [moved[later] - moved[earlier] for earlier, later in pairwise(order)]
+    assert all(gap >= least - 1e-6 for gap in gaps)
+    if all(places[later] - places[earlier] >= least for earlier, later in pairwise(order)):
+        assert moved == pytest.approx(places)
 
 
 @given(st.floats(1e-3, 1e9), st.floats(1, 1e6))
@@ -78,7 +115,7 @@ def test_seeds_are_thin_and_their_mean_is_thick(runs: Path) -> None:
     assert [line.mean for line in lines] == [False, False, True]
     first, second, mean = (dict(line.points) for line in lines)
     assert mean == {update: pytest.approx((first[update] + second[update]) / 2) for update in first}
-    spec = curve_spec(lines, "loss", palette_of(board.rows))
+    spec = curve_spec(lines, "loss", palette_of(board.rows), {})
     widths = {value["line"]: value["width"] for value in spec["data"]["values"]}
     assert sorted(widths.values()) == [1, 1, 2]
     assert lines_of(board.rows, arms, "held_out_perplexity")
@@ -160,4 +197,5 @@ def test_a_link_points_an_arm_out_and_says_what_it_cost(tmp_path: Path, open_pag
     assert "A run of <b>lightr</b> of lightr took 20 tuned tokens, 3 sampled problems and 0:02" in shown
     assert "the mean of 2 runs" in shown
     spec = json.loads(app.get("vega_lite_chart")[0].proto.spec)
-    assert len(spec["layer"][-1]["data"]["values"]) == 2, "a ring around each of its runs"
+    (ring,) = spec["layer"][-1]["data"]["values"]
+    assert ring["name"] == "lightr, lightr, 2 seeds"

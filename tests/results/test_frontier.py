@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrbench.results.board import build_boards
+from lrbench.results.board import Board, build_boards
 from lrbench.results.frontier import ANSWERING, COSTS, Point, frontier, gain, points_of
 from lrbench.results.records import Costs
-from lrbench.results.rows import AVERAGE, Row
+from lrbench.results.rows import AVERAGE
 
-NO_ROW: Any = None
+NO_GROUP: Any = None
 points = st.lists(
-    st.builds(Point, st.just(NO_ROW), st.integers(0, 5).map(float), st.integers(0, 5).map(float))
+    st.builds(
+        Point, st.just(NO_GROUP), st.just(()), st.integers(0, 5).map(float), st.integers(0, 5).map(float)
+    )
 )
 
 
@@ -31,7 +33,7 @@ def test_nothing_on_the_frontier_is_beaten_and_all_else_is(drawn: list[Point]) -
 
 
 @pytest.fixture
-def rows(arm_record: Callable[..., Any], score_records: Callable[..., Any]) -> dict[str, Row]:
+def board(arm_record: Callable[..., Any], score_records: Callable[..., Any]) -> Board:
     arms = [arm_record(name) for name in ("base", "sft", "lightr")]
     arms[2] = arms[2].model_copy(
         update={"costs": Costs(tuned_tokens=9, seconds={"train": 2.0, "scores": 1.5})}
@@ -43,15 +45,43 @@ def rows(arm_record: Callable[..., Any], score_records: Callable[..., Any]) -> d
         for score in score_records({"chain": right, "vary": right}, arm=name, benchmarks=("chain", "vary"))
     ]
     (board,) = build_boards(arms, scores)
-    return {row.arm: row for row in board.rows}
+    return board
 
 
-def test_every_kind_of_cost_is_read_from_the_record(rows: dict[str, Row]) -> None:
-    costs = {kind: {p.row.arm: p.cost for p in points_of(rows.values(), kind, AVERAGE)} for kind in COSTS}
+def names(points: list[Point]) -> list[str]:
+    return [point.group.rows[0].arm for point in points]
+
+
+def test_every_kind_of_cost_is_read_from_the_record(board: Board) -> None:
+    found = {kind: points_of(board.groups, kind, AVERAGE) for kind in COSTS}
+    costs = {kind: {point.group.rows[0].arm: point.cost for point in found[kind]} for kind in COSTS}
     assert costs["tuned"] == {"base": 0, "sft": 1712, "lightr": 9}
     assert costs["problems"] == {"base": 0, "sft": 256, "lightr": 0}
     assert costs["time"] == {"base": 0, "sft": 47.75, "lightr": 3.5}
-    assert [p.row.arm for p in frontier(points_of(rows.values(), "time", AVERAGE))] == ["base", "lightr"]
+    assert names(frontier(found["time"])) == ["base", "lightr"]
+
+
+def test_an_arm_stands_at_the_mean_of_its_seeds_and_a_lucky_one_draws_no_frontier(
+    arm_record: Callable[..., Any], score_records: Callable[..., Any]
+) -> None:
+    runs = [("base", None, 50), ("lucky", 0, 20), ("lucky", 1, 90), ("steady", 0, 60), ("steady", 1, 62)]
+    arms = [arm_record(arm, seed=seed) for arm, seed, _ in runs]
+    scores = [
+        score
+        for arm, seed, right in runs
+        for score in score_records({"chain": right}, arm=arm, seed=seed, benchmarks=("chain",))
+    ]
+    (board,) = build_boards(arms, scores)
+    points = points_of(board.groups, "tuned", "chain")
+    lucky = next(point for point in points if point.group.rows[0].arm == "lucky")
+    assert (len(lucky.rows), lucky.accuracy) == (2, 0.55)
+    assert max(row.value("chain") for row in lucky.rows) == max(row.value("chain") for row in board.rows), (
+        "its best seed is above all others"
+    )
+    assert names(frontier(points)) == ["base", "steady"]
+    step = gain(board, frontier(points)[1].group, frontier(points)[0].group, "chain")
+    assert step is not None
+    assert step.runs is not None, "over all seeds"
 
 
 def test_answering_costs_forward_passes_of_all_models(
@@ -66,24 +96,25 @@ def test_answering_costs_forward_passes_of_all_models(
     ]
     arms = [arm_record("base"), arm_record("cd", settings=contrast), arm_record("older", settings={})]
     (board,) = build_boards(arms, scores)
-    points = points_of(board.rows, ANSWERING, "chain")
-    assert {point.row.arm: point.cost for point in points} == {"base": 10, "cd": 20}
+    points = points_of(board.groups, ANSWERING, "chain")
+    assert dict(zip(names(points), [point.cost for point in points], strict=True)) == {"base": 10, "cd": 20}
 
 
 def test_a_result_without_a_record_of_its_cost_or_of_a_benchmark_is_no_point(
     score_records: Callable[..., Any],
 ) -> None:
     (board,) = build_boards([], score_records({"chain": 3}, benchmarks=("chain", "vary")))
-    assert points_of(board.rows, "tuned", "chain") == []
-    assert points_of(board.rows, "tuned", AVERAGE) == []
+    assert points_of(board.groups, "tuned", "chain") == []
+    assert points_of(board.groups, "tuned", AVERAGE) == []
 
 
-def test_a_gain_is_separated_or_a_tie_and_none_where_other_items_were_answered(rows: dict[str, Row]) -> None:
+def test_a_gain_is_separated_or_a_tie_and_none_where_other_items_were_answered(board: Board) -> None:
+    groups = {group.rows[0].arm: group for group in board.groups}
     for column in (AVERAGE, "chain"):
-        found = gain(rows["sft"], rows["base"], column)
+        found = gain(board, groups["sft"], groups["base"], column)
         assert found is not None
         assert found.separated
-        tie = gain(rows["lightr"], rows["sft"], column)
+        tie = gain(board, groups["lightr"], groups["sft"], column)
         assert tie is not None
         assert not tie.separated
-    assert gain(rows["sft"], rows["base"], "formal") is None
+    assert gain(board, groups["sft"], groups["base"], "formal") is None

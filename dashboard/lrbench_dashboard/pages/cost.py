@@ -10,7 +10,7 @@ from lrbench_dashboard import state
 from lrbench_dashboard.boards import (
     choose_rows,
     group_labels,
-    row_link_html,
+    group_link_html,
     row_name_html,
     show_differing,
 )
@@ -20,8 +20,10 @@ from lrbench_dashboard.cost_chart import cost_text, show_costs
 from lrbench_dashboard.curves import lines_of, show_curve, without_numbers
 from lrbench_dashboard.loading import Results, load_results
 from lrbench_dashboard.look import begin_page, table_html
+from lrbench_dashboard.point_numbers import Numbers, numbers_html, numbers_of
 
-from lrbench.results.board_arms import run_costs
+from lrbench.results.board import Board
+from lrbench.results.board_arms import estimate_of, run_costs
 from lrbench.results.frontier import COSTS, Point, cost_of, frontier, gain, points_of
 from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
@@ -60,15 +62,18 @@ def main() -> None:
     palette = palette_of(rows)
     if pointed is not None:
         st.html(_costs_html(pointed))
-    points = show_points(rows, kind, column, palette, pointed)
+    shown = {row.arm_id for row in rows}
+    groups = [group for group in board.groups if group.rows[-1].arm_id in shown]
+    numbers = numbers_of(groups)
+    points = show_points(groups, kind, column, palette, numbers, pointed)
     st.html("<h2>The frontier</h2>")
     table = st.empty()
-    table.html(frontier_html(points, kind, column, tested=False))
+    table.html(frontier_html(board, points, kind, column, tested=False))
     st.html("<h2>Training</h2>")
-    show_training(rows, results, palette)
+    show_training(rows, results, palette, numbers)
     show_differing(results, board)
     # Tests of averages take a while: all else is seen before.
-    table.html(frontier_html(points, kind, column, tested=True))
+    table.html(frontier_html(board, points, kind, column, tested=True))
 
 
 def _point_out(context: Context) -> Group | None:
@@ -95,57 +100,65 @@ def _costs_html(group: Group) -> str:
 
 
 def show_points(
-    rows: Sequence[Row], kind: str, column: str, palette: Palette, pointed: Group | None = None
+    groups: Sequence[Group],
+    kind: str,
+    column: str,
+    palette: Palette,
+    numbers: Numbers,
+    pointed: Group | None = None,
 ) -> list[Point]:
     """The chart with its legend, and what is not in it; returns the points drawn."""
-    points = points_of(rows, kind, column)
+    points = points_of(groups, kind, column)
     st.html(palette.legend_html())
     chart = st.empty()
     few = len(points) <= MOST_INTERVALS
     for with_intervals in (False, True) if few else (False,):
         with chart.container():
-            show_costs(points, kind, column, palette, with_intervals, pointed)
-    for sentence in _missing(rows, points, kind, column):
+            show_costs(points, kind, column, palette, numbers, with_intervals, pointed)
+    if said := numbers_html(groups, numbers):
+        st.html(said)
+    for sentence in _missing(groups, points, kind, column):
         st.html(f'<p class="lv-caption">{sentence}</p>')
     interval = (
-        "Bars are 95% intervals. "
+        "bars their 95% intervals"
         if few
-        else (f"Intervals are drawn for up to {MOST_INTERVALS} results: filter to see them. ")
+        else f"intervals are drawn for up to {MOST_INTERVALS} arms: filter to see them"
     )
     st.html(
-        f'<p class="lv-caption">{interval}Thin lines tie the seeds of one arm together. The dashed line is '
-        "the frontier: nothing cheaper scores higher. What cost nothing stands apart on the left.</p>"
+        f'<p class="lv-caption">Marks are means over seeds, {interval}, small marks the single runs. The '
+        "dashed line is the frontier: no arm that is cheaper scores higher. What cost nothing stands apart "
+        "on the left.</p>"
     )
     return points
 
 
-def frontier_html(points: Sequence[Point], kind: str, column: str, tested: bool) -> str:
-    """The results that nothing beats at the same or a lower cost, each set against the one before."""
+def frontier_html(board: Board, points: Sequence[Point], kind: str, column: str, tested: bool) -> str:
+    """The arms that nothing beats at the same or a lower cost, each set against the one before."""
     lines = []
-    before: Row | None = None
+    before: Group | None = None
     best = frontier(points)
     tested = tested and len(best) <= MOST_TESTS
     for point in best:
-        estimate = point.row.on(column) if tested else None
+        estimate = estimate_of(point.group, column) if tested else None
         lines.append(
             [
-                row_link_html(point.row),
+                group_link_html(point.group),
                 cost_text(point.cost, kind),
                 f"{100 * point.accuracy:.1f}" if estimate is None else accuracy_text(estimate),
-                _gain_text(point.row, before, column) if tested and before else NOTHING,
+                _gain_text(board, point.group, before, column) if tested and before else NOTHING,
             ]
         )
-        before = point.row
-    head = ["result", COSTS[kind], f"{name_html(column)}, percent", "more than the one above, points"]
+        before = point.group
+    head = ["arm", COSTS[kind], f"{name_html(column)}, percent", "more than the one above, points"]
     caption = (
-        '<p class="lv-caption">'
-        "Tests on the same items (McNemar's mid-p; the average by sign-flip permutation), each alone: "
-        "p is not corrected for their number.</p>"
+        '<p class="lv-caption">Means over seeds. Tests on the same items, over all seeds of both where '
+        "either has several (else McNemar's mid-p; the average by sign-flip permutation), each alone: p is "
+        "not corrected for their number.</p>"
     )
     return table_html(head, lines, "The frontier") + caption
 
 
-def show_training(rows: Sequence[Row], results: Results, palette: Palette) -> None:
+def show_training(rows: Sequence[Row], results: Results, palette: Palette, numbers: Numbers) -> None:
     """Every curve that the rows' records hold, two beside each other."""
     trained = [row for row in rows if row.arm_id in results.arms and results.arms[row.arm_id].curves]
     if not trained:
@@ -164,7 +177,7 @@ def show_training(rows: Sequence[Row], results: Results, palette: Palette) -> No
     places = st.columns(2, gap="medium")
     for number, (name, lines) in enumerate(found.items()):
         with places[number % 2]:
-            show_curve(lines, name, palette)
+            show_curve(lines, name, palette, numbers)
     st.html(
         '<p class="lv-caption">Seeds of one arm are thin lines, their mean is the thick one. Losses of arms '
         "with different targets do not measure the same thing.</p>"
@@ -175,9 +188,10 @@ def show_training(rows: Sequence[Row], results: Results, palette: Palette) -> No
         st.html(f'<p class="lr-note lr-problem">{sentences}{more}</p>')
 
 
-def _missing(rows: Sequence[Row], points: Sequence[Point], kind: str, column: str) -> Iterable[str]:
-    drawn = {point.row.arm_id for point in points}
-    for row in [row for row in rows if row.arm_id not in drawn][:MOST_NOTES]:
+def _missing(groups: Sequence[Group], points: Sequence[Point], kind: str, column: str) -> Iterable[str]:
+    drawn = {row.arm_id for point in points for row in point.rows}
+    rows = [row for group in groups for row in group.rows if row.arm_id not in drawn]
+    for row in rows[:MOST_NOTES]:
         why = (
             "no record of what it cost"
             if cost_of(row, kind) is None
@@ -186,8 +200,8 @@ def _missing(rows: Sequence[Row], points: Sequence[Point], kind: str, column: st
         yield f"Not drawn: {row_name_html(row)}, {name_html(why, 100)}."
 
 
-def _gain_text(row: Row, before: Row, column: str) -> str:
-    return html.escape(comparison_text(gain(row, before, column))) or "other items"
+def _gain_text(board: Board, group: Group, before: Group, column: str) -> str:
+    return html.escape(comparison_text(gain(board, group, before, column))) or "other items"
 
 
 main()
