@@ -125,7 +125,14 @@ def cost_spec(
         layers.append(
             {
                 "data": {"values": names},
-                "mark": {"type": "text", "align": "left", "dx": 9, "color": palette.ink, "fontSize": 11},
+                "mark": {
+                    "type": "text",
+                    "align": "left",
+                    "dx": 9,
+                    "dy": -7,
+                    "color": palette.ink,
+                    "fontSize": 11,
+                },
                 "encoding": {
                     "x": across,
                     "y": {**up, "field": "accuracy"},
