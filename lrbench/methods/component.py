@@ -36,6 +36,11 @@ class Component(Section):
                 return handler(self)
         return self.word
 
+    @classmethod
+    def is_meant_by(cls, written: Mapping[Any, Any]) -> bool:
+        """Whether a mapping of a family that is told by the first field is one of this class."""
+        return next(iter(cls.model_fields)) in written
+
     @property
     def label(self) -> str:
         """What it is, for people: a few words without an article."""

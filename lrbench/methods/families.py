@@ -128,7 +128,7 @@ class Family:
             return False
         if self.by is not None:
             return bool(value.get(self.by) == component.word)
-        return not _stands_alone(component) and next(iter(component.model_fields)) in value
+        return not _stands_alone(component) and component.is_meant_by(value)
 
     def _tag(self, value: object) -> str | None:
         found = self.find(value)
@@ -155,7 +155,11 @@ class Family:
                 continue
             found = handler.resolve_ref_schema(handler(component.__pydantic_core_schema__))
             for name, field in found.get("properties", {}).items():
-                properties.setdefault(name, field)
+                there = properties.setdefault(name, field)
+                # A field that tells several components apart has the words of all of them.
+                if "enum" in there and "enum" in field:
+                    words = dict.fromkeys([*there["enum"], *field["enum"]])
+                    properties[name] = {**there, "enum": list(words)}
         if self.by is not None:
             properties[self.by] = {"enum": [component.word for component in known]}
         mapping: dict[str, Any] = {"type": "object", "properties": properties, "words": self.words}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from lrbench.methods.changes import AnyChange, LowRank
+from lrbench.methods.continued import Continuing
 from lrbench.methods.objectives import AnyObjective, Forward
 from lrbench.methods.readings import Reading
 from lrbench.methods.section import Section
@@ -36,6 +37,11 @@ class Ingredients(Section):
     def readings(self) -> frozenset[Reading]:
         """The views of the steps that have to be scored before anything can be learnt."""
         return self.selector.readings | self.target.readings
+
+    @property
+    def continuings(self) -> tuple[Continuing, ...]:
+        """What has to be tried of the rollouts before steps can be selected, in one order."""
+        return tuple(sorted(self.selector.continuings, key=lambda each: each.view))
 
     @property
     def models(self) -> frozenset[str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lrbench.methods.component import AMATEUR, EXPERT
+from lrbench.methods.continued import RANKS, Continued
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.objectives import Grpo
 from lrbench.methods.preset import Preset
 from lrbench.methods.rewards import GroupPolicy
 from lrbench.methods.selectors import All
-from lrbench.methods.sources import Solutions
-from lrbench.methods.targets import OwnToken
+from lrbench.methods.sources import Greedy, Solutions
+from lrbench.methods.targets import Contrast, OwnToken
 
 
 @dataclass(frozen=True)
@@ -63,5 +64,39 @@ NEIGHBOURS = (
         "right answers, learning from the most uncertain tokens alone",
         deviations="every batch is learnt from once, so nothing is clipped; LoRA; answers are rewarded by "
         "the grader alone, not for their format",
+    ),
+    Neighbour(
+        Preset(
+            "cft",
+            None,
+            Ingredients(
+                source=Solutions(),
+                selector=Continued(signal="critical", ranks=RANKS, all=True),
+                target=OwnToken(),
+            ),
+            against=("sft", "base"),
+        ),
+        title="Critical token fine-tuning: right solutions, the tokens alone that cannot be another",
+        source="arXiv 2510.10974",
+        implemented="cross-entropy on those tokens of the expert's own right solutions at which its "
+        "second and its third choice, each continued greedily, both lose the right answer",
+        deviations="solutions are sampled as those of `sft` are; the loss is a mean over critical "
+        "tokens, and how the authors normalise it is not known",
+    ),
+    Neighbour(
+        Preset(
+            "divergent",
+            None,
+            Ingredients(source=Greedy(), selector=Continued(signal="divergent"), target=Contrast()),
+            against=("sft", "base"),
+        ),
+        title="Divergent tokens of R2R, as steps to learn from",
+        source="R2R, arXiv 2505.21600",
+        implemented="the steps at which the other model's first choice, continued by the expert, "
+        "leads to another answer than the rollout's own; what is learnt there is the "
+        "paper's contrast",
+        deviations="R2R trains a router by these labels, between its small and a large model, and a "
+        "third one judges sentences; here answers of finished rollouts are compared, and "
+        "the other model is the amateur unless `over` names one",
     ),
 )

@@ -13,6 +13,8 @@ from lrbench.methods.steps import Views
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from lrbench.methods.continued import Continuing
+
 # Which steps of a part of the source are kept, (N,) for its N.
 Keeps = Callable[[Views], "NDArray[np.bool_]"]
 Parts = Callable[[], Iterable[Views]]
@@ -27,6 +29,11 @@ class Selector(Component):
     @property
     def readings(self) -> frozenset[Reading]:
         """The views of the steps that it decides by; none where unscored rollouts are enough."""
+        return frozenset()
+
+    @property
+    def continuings(self) -> frozenset[Continuing]:
+        """What has to be tried of the rollouts before it can decide, each seen under the name of its view."""
         return frozenset()
 
     @property

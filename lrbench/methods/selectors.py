@@ -1,4 +1,4 @@
-"""The selectors: by the divergence, all, or by any signal and a rule."""
+"""The selectors: by the divergence, all, by any signal and a rule, or by what continuations become."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_serializer, model_validator
 
 from lrbench.methods.arrays import np
+from lrbench.methods.continued import WORDS, Continued, Continuing
 from lrbench.methods.families import Family
 from lrbench.methods.ranking import cut_at, most_of_each
 from lrbench.methods.readings import PAIR, Reading
@@ -145,6 +146,11 @@ class Rule(Selector):
     def _shortest(self, handler: Any) -> Any:
         return {name: value for name, value in handler(self).items() if value is not None}
 
+    @classmethod
+    def is_meant_by(cls, written: Mapping[Any, Any]) -> bool:
+        """Whether there is a signal that is none of continuations."""
+        return super().is_meant_by(written) and written["signal"] not in WORDS
+
     @property
     def _signal(self) -> Signal:
         return SIGNALS[self.signal]
@@ -192,6 +198,16 @@ class Rule(Selector):
         """That of its signal, and those of the arm it is matched to."""
         own = [self._signal.reading(self.of, self.over)[0]] if self._signal.scored else []
         return frozenset(own).union(self.match.selector.readings if isinstance(self.match, Matched) else ())
+
+    @property
+    def continuings(self) -> frozenset[Continuing]:
+        """Those of the arm it is matched to."""
+        return self.match.selector.continuings if isinstance(self.match, Matched) else frozenset()
+
+    @property
+    def models(self) -> frozenset[str]:
+        """Those behind its readings, and those that the arm it is matched to needs."""
+        return super().models | (self.match.selector.models if isinstance(self.match, Matched) else set())
 
     @property
     def share(self) -> float:
@@ -256,7 +272,7 @@ class Rule(Selector):
         )
 
 
-SELECTORS: tuple[type[Selector], ...] = (Kl, All, Rule)
+SELECTORS: tuple[type[Selector], ...] = (Kl, All, Rule, Continued)
 SELECTOR = Family(SELECTORS, base=Selector)
 AnySelector = Annotated[Selector, SELECTOR]
 

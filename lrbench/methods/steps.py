@@ -28,6 +28,8 @@ COLUMNS = (
     "own_log_p_expert",
     "own_log_p_amateur",
 )
+# Those of a view of continuations, which has no others.
+TRIED = ("tried", "failed")
 
 
 class Steps(Protocol):
@@ -68,7 +70,11 @@ Views = Mapping[Reading, Steps]
 
 @dataclass(frozen=True)
 class Columns:
-    """Steps by themselves: some of others, or those of rollouts that nobody scored."""
+    """Steps by themselves: some of others, those of rollouts that nobody scored, or a view of continuations.
+
+    In that, `tried` counts the other tokens that were tried at a step, not a number where none was, and
+    `failed` those after which the rollout did not end up where it should.
+    """
 
     rollout: NDArray[np.int32]
     step: NDArray[np.int32]
@@ -80,6 +86,8 @@ class Columns:
     top1_amateur: Integers = None
     own_log_p_expert: Floats = None
     own_log_p_amateur: Floats = None
+    tried: Floats = None
+    failed: Floats = None
 
     def __len__(self) -> int:
         return len(self.step)
@@ -100,7 +108,7 @@ def taken(views: Views, which: Any) -> Views:
 
 
 def _part(steps: Steps, which: Any) -> Columns:
-    columns = {name: getattr(steps, name) for name in COLUMNS}
+    columns = {name: getattr(steps, name, None) for name in (*COLUMNS, *TRIED)}
     return Columns(**{name: column[which] for name, column in columns.items() if column is not None})
 
 

@@ -14,6 +14,7 @@ from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.repeats import Repeats
 from lrbench.methods.answers import OWN
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
+from lrbench.methods.continued import Continuing
 from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.rewards import GroupPolicy
@@ -33,6 +34,7 @@ from lrbench.pipeline.failures import Cause, ends_run
 from lrbench.pipeline.repeating import repeats_of
 from lrbench.pipeline.stages.answering import AnsweredBy, Reader
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.continuations import Continuations
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.named_tasks import TaskScore
@@ -449,7 +451,11 @@ class _Builder:
         readings = tuple(
             (reading, self._scores(reading, rollouts, scored)) for reading in sorted(ingredients.readings)
         )
-        samples = ArmSamples(rollouts, readings, ingredients, fidelity.at(ArmSamples.name))
+        continued = tuple(
+            (continuing, self._continuations(continuing, ingredients.source, rollouts, dict(readings)))
+            for continuing in ingredients.continuings
+        )
+        samples = ArmSamples(rollouts, readings, ingredients, fidelity.at(ArmSamples.name), continued)
         kind = TrainedAdapter if policy is None else PolicyAdapter
         return kind(
             arm.name,
@@ -462,6 +468,18 @@ class _Builder:
             fidelity.at(TrainedAdapter.name),
             self._adapter_of(arm.start),
         )
+
+    def _continuations(
+        self,
+        continuing: Continuing,
+        source: Source,
+        rollouts: RolloutSource,
+        scores: Mapping[Reading, PairScores],
+    ) -> Continuations:
+        """What becomes of rollouts, judged by the answer of the problem where that has chosen them."""
+        tried_by = None if continuing.reading is None else scores[continuing.reading]
+        checked = source.label_field == "answer"
+        return Continuations(self.expert, rollouts, continuing, checked, tried_by)
 
     def _scores(self, reading: Reading, rollouts: RolloutSource, fidelity: Fidelity) -> PairScores:
         """What the two models of a reading make of the rollouts; the scripts know the recipe's pair alone."""

@@ -14,7 +14,7 @@ from lrbench.methods.component import AMATEUR
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
-from lrbench.pipeline.stages.samples import input_name
+from lrbench.pipeline.stages.samples import continuations_name, input_name
 from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
 from lrbench.recipe.identity import recipe_hash, resolved_yaml
 from lrbench.recipe.schema import Recipe
@@ -161,6 +161,8 @@ def _making(adapter: TrainedAdapter) -> Iterator[tuple[str, Stage]]:
     if not adapter.writes:
         for reading, scores in samples.readings:
             yield input_name(reading), scores
+        for place, (_, continuations) in enumerate(samples.continued):
+            yield continuations_name(place), continuations
         yield samples.name, samples
     yield adapter.name, adapter
 

@@ -14,6 +14,7 @@ from lrbench.errors import StoreError
 from lrbench.evaluation.graded_items import read_draws, read_items
 from lrbench.methods.readings import Reading
 from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.sampling.continuing import Verdicts, read_verdicts
 from lrbench.sampling.rollouts import Rollout, read_rollouts
 from lrbench.sampling.scores import Scores, read_scores
 from lrbench.sampling.token_texts import TOKENS_FILE, read_token_texts
@@ -23,6 +24,7 @@ from lrbench.store.store import Store
 EVALUATION = "evaluate"
 # Begins the name that a record has for scores of another reading than the pair's; its two models follow.
 BESIDE = "scores "
+CONTINUING = "continuations"
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,15 @@ class ScoredRollouts:
     """The rollouts an arm learnt from, with both models' scores of every step.
 
     `scores.rollout` indexes `rollouts`; `texts` maps every token id that occurs to what it reads as. `others`
-    are scores of the same steps under other readings than the pair's.
+    are scores of the same steps under other readings than the pair's, and `continued` what became of other
+    tokens at them, in the order of the ingredients that ask for it.
     """
 
     rollouts: list[Rollout]
     scores: Scores
     texts: dict[int, str]
     others: Mapping[Reading, Scores] = field(default_factory=dict)
+    continued: tuple[Verdicts, ...] = ()
 
 
 class Inspector:
@@ -78,6 +82,11 @@ class Inspector:
             scores=read_scores(_parquet_files(scores)),
             texts=read_token_texts(scores.file(TOKENS_FILE)),
             others=others,
+            continued=tuple(
+                read_verdicts(_parquet_files(self.artifact(stage, key)))
+                for _, (stage, key) in sorted(arm.addresses.items())
+                if stage == CONTINUING
+            ),
         )
 
     def stages(self, arm: ArmRecord) -> Iterator[tuple[str, Artifact | StoreError]]:

@@ -27,6 +27,8 @@ from lrbench.methods.fidelity import (
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.plugins import lacking
 from lrbench.methods.readings import PAIR, Reading
+from lrbench.methods.steps import Views
+from lrbench.methods.steps import taken as steps_taken
 from lrbench.methods.targets import plausible
 from lrbench.recipe.schema import Divergence
 from lrbench.results.inspection import Inspector, ScoredRollouts
@@ -112,7 +114,8 @@ class RolloutView:
     """One rollout at some thresholds; `kept` is (T,), `scores` are of its T steps alone.
 
     `ingredients` are completed with the thresholds, of which `alpha` is one; `least_mass` is that of a pair
-    that is aligned by tokens. `others` are the same steps under other readings than the pair's.
+    that is aligned by tokens. `others` are the same steps under other readings than the pair's, `continued`
+    what became of other tokens at them.
     """
 
     rollout: Rollout
@@ -124,6 +127,7 @@ class RolloutView:
     least_mass: float | None = None
     fidelity: Fidelity = CORRECTED
     others: Mapping[Reading, Scores] = field(default_factory=dict)
+    continued: Views = field(default_factory=dict)
 
     def _views(self, step: int) -> dict[Reading, Scores]:
         """One step under every reading."""
@@ -141,7 +145,8 @@ class RolloutView:
             )
         selector, views = self.ingredients.selector, self._views(step)
         scripted = why_scripted(self.fidelity, views, selector.threshold)
-        return scripted or selector.reason(views, bool(self.kept[step]))
+        seen: Views = {**views, **steps_taken(self.continued, slice(step, step + 1))}
+        return scripted or selector.reason(seen, bool(self.kept[step]))
 
     def step(self, step: int) -> Step:
         """Everything known of one step, counted from 0."""
@@ -205,6 +210,11 @@ class Microscope:
             {word: arm.settings[word] for word in Ingredients.model_fields if word in arm.settings}
         )
         self.ingredients = written.model_copy(update={"selector": written.selector.seeded(arm.seed or 0)})
+        lengths = [rollout.steps for rollout in found.rollouts]
+        continued = zip(written.continuings, found.continued, strict=True)
+        self.continued: Views = {
+            continuing.view: verdicts.view(lengths) for continuing, verdicts in continued
+        }
         self.trained = Divergence.model_validate(arm.settings["divergence"])
         self.fidelity = read_fidelity(arm.settings.get(FIELD, CORRECTED.written))
         self.alpha_min = alpha_min
@@ -239,7 +249,8 @@ class Microscope:
     def kept(self, thresholds: Divergence) -> NDArray[np.bool_]:
         """(N,) True for every step that the arm's selector keeps."""
         selector = self.ingredients.completed(thresholds).selector
-        kept_N = kept_steps({PAIR: self.scores, **self.others}, selector, self.least_mass)
+        views: Views = {PAIR: self.scores, **self.others, **self.continued}
+        kept_N = kept_steps(views, selector, self.least_mass)
         return kept_as_scripted(self.fidelity, kept_N, {PAIR: self.scores}, selector.threshold)
 
     def summary(self, thresholds: Divergence) -> Summary:
@@ -267,6 +278,7 @@ class Microscope:
             least_mass=self.least_mass,
             fidelity=self.fidelity,
             others=others,
+            continued=steps_taken(self.continued, slice(int(start), int(stop))),
         )
 
     def _summary(self, scores: Scores, kept: NDArray[np.bool_], alpha: float) -> Summary:

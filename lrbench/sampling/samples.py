@@ -55,9 +55,7 @@ class Samples:
         return len(self.step)
 
 
-def kept_steps(
-    views: Mapping[Reading, Scores], selector: Selector, least_mass: float | None = None
-) -> NDArray[np.bool_]:
+def kept_steps(views: Views, selector: Selector, least_mass: float | None = None) -> NDArray[np.bool_]:
     """(N,) True where a completed selector keeps a step of the whole source, as `keeper` has it."""
     return keeper(selector, lambda: [views], least_mass)(views)
 

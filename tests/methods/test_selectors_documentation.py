@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from lrbench.methods.selectors import Rule
+from lrbench.methods.continued import Continued
+from lrbench.methods.selectors import Rule, read_selector
 from lrbench.methods.signals import SIGNALS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "selectors.md").read_text(encoding="utf-8")
@@ -20,8 +21,7 @@ def test_every_signal_has_a_row_with_the_readers_it_takes() -> None:
 
 
 def test_every_example_is_a_selector() -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
-    written = [arm["selector"] for arm in yaml.safe_load(block)["arms"] if isinstance(arm, dict)]
-    assert len(written) == 4
-    for each in written:
-        Rule.model_validate(each)
+    blocks = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    arms = [arm for block in blocks for arm in yaml.safe_load(block)["arms"] if isinstance(arm, dict)]
+    found = [type(read_selector(arm["selector"])) for arm in arms]
+    assert found == [*[Rule] * 4, *[Continued] * 2, Rule]

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "solutions": "a stage, and a field of problems and recipes",
     "all": "a word for every benchmark or item",
     "budget": "a field of training",
+    "divergent": "an order of rollouts",
     "neither": "neither of two answers is right",
     "lora": "a field of training",
     "prefill": "a field of `controls`",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lrbench.methods.presets import BY_NAME
 from lrbench.recipe.loading import load_recipe
 from lrbench.suites.shipped import SHIPPED
 
@@ -178,8 +179,8 @@ def test_all_problems_of_a_recipe_are_told_at_once(refusal: Refusal, changed: Ch
         "of at least alpha_min, since scores are stored only down to there",
         "r.yaml:14:21: training.steps_per_update: given beside `rollouts_per_update`, "
         "allowed is one of the two (null switches the other off)",
-        'r.yaml:17:14: arms.1: found the text "stf", known arms are base, sft, lightr, no_selection, '
-        "no_contrast, neither, ground_truth, cd, flat, sharpen, vote, again; did you mean `sft`?",
+        f'r.yaml:17:14: arms.1: found the text "stf", known arms are {", ".join(BY_NAME)}; '
+        "did you mean `sft`?",
         "r.yaml:17:27: arms.3.name: the name `lightr` is also that of arms.2; "
         "give each arm a `name` of its own",
         'r.yaml:19:10: evaluation.suite: found the text "embeded7", known suites are '

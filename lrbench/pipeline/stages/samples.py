@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.errors import RunError
+from lrbench.methods.continued import Continuing
 from lrbench.methods.fidelity import CORRECTED, Fidelity, kept_as_scripted
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.plugins import CHANGED, identity_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lrbench.pipeline.holding.pair import Pair
+    from lrbench.pipeline.stages.continuations import Continuations
     from lrbench.pipeline.stages.training import TrainedAdapter
     from lrbench.sampling.coverage import CoveredMass
     from lrbench.sampling.rollouts import Rollout
@@ -293,6 +295,7 @@ class ArmSamples(Stage):
     readings: tuple[tuple[Reading, PairScores], ...]
     ingredients: Ingredients
     fidelity: Fidelity = CORRECTED
+    continued: tuple[tuple[Continuing, Continuations], ...] = ()
 
     @property
     def scores(self) -> PairScores | None:
@@ -311,10 +314,10 @@ class ArmSamples(Stage):
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
-        """Rollouts, and scores of every reading that the selector or target needs."""
-        return {"rollouts": self.rollouts} | {
-            input_name(reading): scores for reading, scores in self.readings
-        }
+        """Rollouts, and the scores and continuations that the selector or target needs."""
+        scores = {input_name(reading): scores for reading, scores in self.readings}
+        continued = {continuations_name(place): stage for place, (_, stage) in enumerate(self.continued)}
+        return {"rollouts": self.rollouts} | scores | continued
 
     @property
     def size(self) -> int:
@@ -377,37 +380,47 @@ class ArmSamples(Stage):
         """
         size = sum(record.size for artifact in inputs.values() for record in artifact.files)
         # Two names of one model have one artifact, and what is kept of it has the views of one of them.
-        if size > KEPT_BYTES or any(reading != PAIR for reading, _ in self.readings):
+        if size > KEPT_BYTES or self.continued or any(reading != PAIR for reading, _ in self.readings):
             return self._read_parts(inputs)
         decisive = inputs[input_name(PAIR) if self.readings else "rollouts"]
         kept: list[Part] = workspace.read_once(decisive, lambda _: list(self._read_parts(inputs)))
         return kept
 
     def _read_parts(self, inputs: Mapping[str, Artifact]) -> Iterator[Part]:
+        from lrbench.sampling.continuing import read_verdicts
         from lrbench.sampling.rollouts import groups_of, iterate_rollouts
         from lrbench.sampling.scores import read_scores
 
         groups = groups_of(iterate_rollouts(parquet_files(inputs["rollouts"])), ROLLOUTS_PER_SHARD)
         files = {reading: parquet_files(inputs[input_name(reading)]) for reading, _ in self.readings}
+        verdicts = {
+            continuing.view: read_verdicts(parquet_files(inputs[continuations_name(place)]))
+            for place, (continuing, _) in enumerate(self.continued)
+        }
         for number, group in enumerate(groups):
+            first, lengths = number * ROLLOUTS_PER_SHARD, [rollout.steps for rollout in group]
             views = {reading: read_scores([paths[number]]) for reading, paths in files.items()}
-            yield Part(number * ROLLOUTS_PER_SHARD, group, views)
+            continued = {name: found.view(lengths, first) for name, found in verdicts.items()}
+            yield Part(first, group, views, continued)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Rollouts that follow one another in a source, from its `first_rollout` on, and their scores."""
+    """Rollouts that follow one another in a source, from its `first_rollout` on, and their scores.
+
+    `continued` is what became of other tokens at their steps, by the name of the view.
+    """
 
     first_rollout: int
     rollouts: list[Rollout]
     views: Mapping[Reading, Scores]
+    continued: Views = field(default_factory=dict)
 
     @property
     def seen(self) -> Views:
         """What a selector sees, also of rollouts that nobody has scored."""
-        return self.views or {
-            PAIR: unscored([rollout.steps for rollout in self.rollouts], self.first_rollout)
-        }
+        bare = {PAIR: unscored([rollout.steps for rollout in self.rollouts], self.first_rollout)}
+        return {**(self.views or bare), **self.continued}
 
 
 def kept_samples(samples: Artifact, rollouts: Artifact) -> Samples:
@@ -417,6 +430,11 @@ def kept_samples(samples: Artifact, rollouts: Artifact) -> Samples:
     # Earlier versions copied the rollouts into every artifact of samples.
     copied = [samples.file(ROLLOUTS_FILE)] if any(f.name == ROLLOUTS_FILE for f in samples.files) else None
     return read_samples(copied or parquet_files(rollouts), samples.file(STEPS_FILE))
+
+
+def continuations_name(place: int) -> str:
+    """The name under which samples read continuations, of several the one at a place."""
+    return "continuations" if place == 0 else f"continuations {place + 1}"
 
 
 def input_name(reading: Reading) -> str:

@@ -27,7 +27,11 @@ def why_nothing_kept(samples: ArmSamples, artifacts: Mapping[str, Artifact]) -> 
     source = artifacts[samples.rollouts.key]
     if source.statistics["tokens"] == 0:
         return f"{NOTHING}: {samples.rollouts.why_nothing(source)}"
-    assert samples.scores is not None
+    if samples.scores is None:
+        return (
+            f"{NOTHING}: of the {source.statistics['tokens']:,} steps of {source.statistics['rollouts']:,} "
+            f"rollouts the selector `{samples.ingredients.selector.label}` keeps none"
+        )
     columns = ["kl"] if samples.scores.least_mass is None else ["kl", "covered"]
     table = [pq.read_table(path, columns=columns) for path in parquet_files(artifacts[samples.scores.key])]
     kl, *covered = (np.concatenate([part[name].to_numpy() for part in table]) for name in columns)

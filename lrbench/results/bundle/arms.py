@@ -27,6 +27,8 @@ Manifest = Mapping[str, Any]
 
 # The stages that have a model write, a problem at a time.
 SAMPLING = (GREEDY_STAGE, CHECKED_STAGE, WRITTEN_STAGE)
+# That which goes on from their rollouts.
+CONTINUING = "continuations"
 TRAIN = "train"
 # Begins the name under which what a model writes reads the adapter that the model has on.
 WRITER = "adapter of "
@@ -218,7 +220,12 @@ def _check_measured(
         learnt_problems=trained.get("problems", 0),
         sampled_problems=arm.costs.sampled_problems,
         sampled_tokens=sum(found.get("sampled_tokens", found["tokens"]) for found in sampled)
-        + trained.get("sampled_tokens", 0),
+        + trained.get("sampled_tokens", 0)
+        + sum(
+            manifest["statistics"]["continued_tokens"]
+            for manifest in behind.values()
+            if manifest["stage"] == CONTINUING
+        ),
         seconds={stage: round(provenances[key]["seconds"], 3) for stage, key in making.items()},
     )
     for name, value in vars(costs).items():

@@ -1,0 +1,346 @@
+"""The stage that tries other tokens at the steps of rollouts, goes on, and judges where that leads."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lrbench.evaluation.protocol import OWN_FIELDS
+from lrbench.methods.continued import Continuing
+from lrbench.models.source import LocatedModel, model_identity
+from lrbench.models.turn_marks import MARKS, turn_marks
+from lrbench.pipeline.progress import Progress
+from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.rollouts import RolloutSource, parquet_files, read_artifact_rollouts
+from lrbench.pipeline.stages.samples import PairScores
+from lrbench.pipeline.stages.sharding import Place, Shard, Sharded, Shards
+from lrbench.pipeline.stages.tasks import Known, Task, Writing
+from lrbench.pipeline.workspace import Workspace
+from lrbench.recipe.schema import EngineChoice
+from lrbench.store.artifact import Artifact
+from lrbench.store.draft import Draft
+from lrbench.suites.grader import Answered, Grader
+from lrbench.suites.graders import checker_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lrbench.sampling.continuing import Trial
+    from lrbench.sampling.engines.base import Engine
+    from lrbench.sampling.rollouts import Rollout
+
+# Each has the continuations of every step of their rollouts, a hundred times as many as rollouts.
+PROBLEMS_PER_SHARD = 8
+COUNTS = ".json"
+# Of the steps of two models, about so many have other first choices.
+SHARE_DIFFERING = 0.2
+# Where more rollouts than this share have no answer to compare with, that is said.
+MUCH_UNANSWERED = 0.1
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Continuations(Sharded):
+    """What becomes of rollouts when the expert goes on greedily after another token than the one written.
+
+    A continuation fails without the right answer where `checked` says that the rollouts were chosen by it,
+    and otherwise without the answer of its own rollout. `scores` are those of the reading that says what
+    is tried, where one does.
+    """
+
+    name: ClassVar[str] = "continuations"
+    version: ClassVar[int] = 1
+    own_fields: ClassVar[Mapping[str, str]] = OWN_FIELDS
+    new_fields: ClassVar[Mapping[str, str]] = MARKS
+
+    expert: LocatedModel
+    source: RolloutSource
+    continuing: Continuing
+    checked: bool
+    scores: PairScores | None = None
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"continuations of {self.source.label} ({self.continuing.label})"
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Who goes on, what is tried, and how it is judged."""
+        problems = self.source.problems
+        gold = {"answers": problems.answers_hash} if self.checked else {}
+        return {
+            "expert": model_identity(self.expert),
+            "continuing": dict(self.continuing.identity),
+            "most": self.most,
+            "engine": self.engine_choice.name,
+            "answers_checked_as": problems.checked_as,
+            "grader_version": problems.checker_versions,
+            **gold,
+            **turn_marks(self.expert).writing,
+        }
+
+    @property
+    def inputs(self) -> Mapping[str, Stage]:
+        """The rollouts, and the scores that say what is tried."""
+        scored = {} if self.scores is None else {"scores": self.scores}
+        return {"rollouts": self.source, **scored}
+
+    @property
+    def most(self) -> int:
+        """The most tokens that are written after the one that is tried."""
+        return self.continuing.tokens or self.source.longest or self.source.sampling.max_new_tokens
+
+    @property
+    def engine_choice(self) -> EngineChoice:
+        """As the recipe says for sampling."""
+        return self.source.sampling.engine
+
+    @property
+    def size(self) -> int:
+        """Problems."""
+        return self.source.size
+
+    @property
+    def shards(self) -> Shards:
+        """By problems, whatever the files of the rollouts hold."""
+        return Shards(self.size, PROBLEMS_PER_SHARD, ".parquet")
+
+    # What it costs
+
+    def _expected(self, known: Known) -> float:
+        """How many continuations are expected."""
+        rollouts, steps = self.source.expected(known)
+        tried = rollouts * ceil(steps / self.continuing.stride)
+        if self.continuing.reading is not None:
+            tried *= SHARE_DIFFERING
+        return min(tried, self.continuing.cap or tried) * self.continuing.at_each
+
+    def task(self, known: Known) -> Task:
+        """What is left to write; on average a continuation is half of a rollout."""
+        rows = self._expected(known)
+        mean = min(self.most, 1 + self.source.expected(known)[1] / 2)
+        found = known.statistics(self)
+        if found and found["continuations"]:
+            rows, mean = found["continuations"], self.written(found) / found["continuations"]
+        per_shard = max(1, round(rows / len(self.shards.spans)))
+        return Writing(self.expert, self.engine_choice, max(1, round(rows)), per_shard, mean, self.most)
+
+    @property
+    def most_tokens(self) -> int:
+        """Everything tried, each continuation at its full length."""
+        longest = self.source.longest or 0
+        return self._tokens(
+            self.size * self.source.samples_per_problem * ceil(longest / self.continuing.stride)
+        )
+
+    def tokens(self, known: Known) -> tuple[int | None, bool]:
+        """As written; or at most so many, by the steps of the rollouts where these are there."""
+        found = known.statistics(self)
+        if found is not None:
+            return self.written(found), True
+        rollouts = known.statistics(self.source)
+        if rollouts is None:
+            return self.most_tokens or None, False
+        # Of each rollout the first step is tried, and then every so many.
+        steps = int(rollouts["rollouts"]) + int(rollouts["tokens"]) // self.continuing.stride
+        return self._tokens(min(steps, int(rollouts["tokens"]))), False
+
+    def _tokens(self, steps: int) -> int:
+        return min(steps, self.continuing.cap or steps) * self.continuing.at_each * self.most
+
+    def completions(self, statistics: Mapping[str, Any]) -> int:
+        """Continuations."""
+        return int(statistics["continuations"])
+
+    def problems_asked(self, statistics: Mapping[str, Any]) -> int:
+        """None: what goes on from rollouts asks no problem anew."""
+        return 0
+
+    def written(self, statistics: Mapping[str, Any]) -> int:
+        """Their tokens."""
+        return int(statistics["continued_tokens"])
+
+    # How it is made
+
+    def make_shards(
+        self,
+        place: Place,
+        inputs: Mapping[str, Artifact],
+        workspace: Workspace,
+        progress: Progress,
+        names: Sequence[str],
+    ) -> list[str]:
+        """Commit one Parquet file of verdicts per shard of problems, and what was counted beside it."""
+        from lrbench.sampling.continuing import write_verdicts
+
+        rollouts = read_artifact_rollouts(inputs["rollouts"])
+        tried = self._tried(rollouts, inputs)
+        by_problem: dict[str, list[int]] = {}
+        for number, rollout in enumerate(rollouts):
+            by_problem.setdefault(rollout.problem_id, []).append(number)
+        with workspace.engines.open(self.engine_choice) as engine:
+
+            def make(shard: Shard[int]) -> Callable[[Path], object]:
+                judges = {
+                    number: judge
+                    for index in shard.units
+                    for number in by_problem.get(self.source.problems.ids[index], ())
+                    if (judge := self._judge(index, rollouts[number], workspace)).expected is not None
+                }
+                of_shard = sum(len(by_problem.get(self.source.problems.ids[i], ())) for i in shard.units)
+                trials = self._trials({number: rollouts[number] for number in judges}, tried, workspace)
+                written = self._written(trials, rollouts, engine)
+                verdicts = [
+                    (trial, judges[trial.rollout].fails(trial.completion(rollouts[trial.rollout], tokens)))
+                    for trial, tokens in zip(trials, written.of_trials, strict=True)
+                ]
+                counts = {
+                    "rollouts": of_shard,
+                    "unanswered": of_shard - len(judges),
+                    "continuations": written.continuations,
+                    "continued_tokens": written.tokens,
+                    "tried_tokens": len(trials),
+                    "failed_tokens": sum(fails for _, fails in verdicts),
+                }
+                place.commit(f"{shard.name}{COUNTS}", partial(Path.write_text, data=json.dumps(counts)))
+                return partial(write_verdicts, verdicts=verdicts)
+
+            return self.shards.finish(range(self.size), place, names, progress, make)
+
+    def _tried(self, rollouts: Sequence[Rollout], inputs: Mapping[str, Artifact]) -> list[NDArray[np.int64]]:
+        """For each rollout what is tried at its steps (T,): ids, 0 for the ranks, and -1 for nothing."""
+        import numpy as np
+
+        from lrbench.sampling.continuing import tried_steps
+        from lrbench.sampling.scores import read_scores
+
+        lengths = [rollout.steps for rollout in rollouts]
+        chosen_N: NDArray[np.int64] = np.zeros(sum(lengths), dtype=np.int64)
+        among_N = None
+        if "scores" in inputs:
+            scores = read_scores(parquet_files(inputs["scores"]))
+            own_N = np.array([token for each in rollouts for token in each.completion_ids], dtype=np.int64)
+            chosen_N = scores.top1_amateur.astype(np.int64)
+            among_N = (scores.top1_expert != chosen_N) & (own_N != chosen_N)
+        tried_N = tried_steps(lengths, self.continuing.stride, self.continuing.cap, among_N)
+        return np.split(np.where(tried_N, chosen_N, -1), np.cumsum(lengths)[:-1]) if lengths else []
+
+    def _trials(
+        self, rollouts: Mapping[int, Rollout], tried: Sequence[NDArray[np.int64]], workspace: Workspace
+    ) -> list[Trial]:
+        """Every token that is tried of `rollouts`, by their numbers."""
+        from lrbench.sampling.continuing import Trial, likeliest_others
+
+        steps = {number: tried[number] >= 0 for number in rollouts}
+        if self.continuing.ranks is None:
+            return [
+                Trial(number, int(step), int(tried[number][step]))
+                for number in rollouts
+                for step in steps[number].nonzero()[0]
+            ]
+        expert = workspace.expert
+        looked_at = [number for number in rollouts if steps[number].any()]
+        others_NK = likeliest_others(
+            expert.weights,
+            expert.vocabulary,
+            [rollouts[number] for number in looked_at],
+            self.continuing.highest - 1,
+        )
+        trials, begins = [], 0
+        for number in looked_at:
+            for step in steps[number].nonzero()[0]:
+                tokens = others_NK[begins + step]
+                trials += [Trial(number, int(step), int(tokens[rank - 2])) for rank in self.continuing.ranks]
+            begins += rollouts[number].steps
+        return trials
+
+    def _written(self, trials: Sequence[Trial], rollouts: Sequence[Rollout], engine: Engine) -> Written:
+        """The continuation of every trial. What begins alike, as samples of a problem do, is written once."""
+        stops = engine.rules.stop_ids
+        prompts = [trial.prompt(rollouts[trial.rollout]) for trial in trials]
+        asked = [prompt for prompt in dict.fromkeys(prompts) if prompt[-1] not in stops]
+        written = dict(zip(asked, engine.complete(asked, self.most), strict=True))
+        tokens = sum(map(len, written.values()))
+        return Written([written.get(prompt, ()) for prompt in prompts], len(asked), tokens)
+
+    def _judge(self, index: int, rollout: Rollout, workspace: Workspace) -> Judge:
+        """What judges continuations of a rollout that is one of problem `index`."""
+        problems = self.source.problems
+        judge = Judge(
+            checker_of(problems.benchmarks[index]),
+            problems.texts[index],
+            frozenset(workspace.expert.turn_marks.stops),
+            workspace.expert.tokenizer.decode,
+        )
+        if self.checked:
+            return replace(judge, expected=problems.answers[index], checked=True)
+        return replace(judge, expected=judge.read(rollout.completion_ids))
+
+    def summary(self, draft: Draft) -> dict[str, Any]:
+        """Counts of all that was tried and written."""
+        counts: Counter[str] = Counter()
+        for name in draft.names:
+            if name.endswith(COUNTS):
+                counts.update(json.loads(draft.path(name).read_text()))
+        if counts["unanswered"] > MUCH_UNANSWERED * counts["rollouts"]:
+            logger.warning(
+                "%s: %s of %s rollouts are not finished with an answer, so nothing is tried at their steps; "
+                "where they are cut, a higher sampling.max_new_tokens lets them end",
+                self.label,
+                f"{counts['unanswered']:,}",
+                f"{counts['rollouts']:,}",
+            )
+        # An arm's record has the statistics of all its stages together, and rollouts are counted by another.
+        names = ("unanswered", "continuations", "continued_tokens", "tried_tokens", "failed_tokens")
+        return {name: counts[name] for name in names}
+
+
+@dataclass(frozen=True)
+class Written:
+    """The tokens that follow each trial, how many continuations these are, and the tokens of all of them."""
+
+    of_trials: list[tuple[int, ...]]
+    continuations: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Whether completions of a problem end up where they should: at the `expected` answer, None for none.
+
+    It is the right one where that is `checked`, as solutions are, and else what the grader reads.
+    """
+
+    checker: Grader
+    problem: str
+    stops: frozenset[int]
+    decode: Callable[[Sequence[int]], str]
+    expected: str | None = None
+    checked: bool = False
+
+    def read(self, completion: Sequence[int]) -> str | None:
+        """The answer in a completion that is finished."""
+        text = self._finished(completion)
+        return None if text is None else self.checker.read(text)
+
+    def fails(self, completion: Sequence[int]) -> bool:
+        """Whether it is cut, or has another answer."""
+        text = self._finished(completion)
+        if text is None or self.expected is None:
+            return True
+        if self.checked:
+            return not self.checker.grade(Answered(text, self.expected, self.problem)).correct
+        return self.checker.read(text) != self.expected
+
+    def _finished(self, completion: Sequence[int]) -> str | None:
+        ended = bool(completion) and completion[-1] in self.stops
+        return self.decode(completion[:-1]) if ended else None
