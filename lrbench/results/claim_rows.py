@@ -196,15 +196,15 @@ def _by_seed(name: str, rows: list[Row]) -> tuple[Row, ...]:
 
 
 def runs_text(found: Comparison) -> str:
-    """`these runs differ (p 0.002); how far seeds lie apart is known from 3 arms`."""
+    """`these runs differ (p 0.002); how much a seed changes is estimated from 3 arms`."""
     assert found.runs is not None
     runs, p = found.runs, found.runs.p
     said = {"separated": "differ", "equivalent": "are equivalent", "inconclusive": "are not separated"}
     shown = f"these runs {said[runs.verdict]} (p {'<0.001' if p < 0.001 else f'{p:.3f}'})"
-    if not found.pooled:
-        return f"{shown}; how far seeds lie apart is known from these two arms alone"
-    arms = "1 arm" if found.pooled == 1 else f"{found.pooled} arms"
-    return f"{shown}; how far seeds lie apart is known from {arms}"
+    known = "these two arms alone"
+    if found.pooled:
+        known = "1 arm" if found.pooled == 1 else f"{found.pooled} arms"
+    return f"{shown}; how much a seed changes is estimated from {known}"
 
 
 def seeds_text(seeds: Sequence[object]) -> str:

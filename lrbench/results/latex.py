@@ -5,41 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lrbench.results.board import Board
-from lrbench.results.layout import (
-    Script,
-    accuracy_cells,
-    answers_cells,
-    difference_cells,
-    draws_cells,
-    mean_cells,
-    reported_cells,
-    training_cells,
-    uses_cells,
-)
-from lrbench.results.reported import ReportedResult
-from lrbench.results.rows import Row
+from lrbench.results.layout import Scores
+from lrbench.results.sections import Section, sheets_of
+from lrbench.results.sheet import Best, BestOfRuns, Strong, Table
 from lrbench.results.text import plain
-from lrbench.results.wording import (
-    LEGEND,
-    NOTHING,
-    REPORTED,
-    TOOK_WITHIN,
-    baselines_of,
-    chosen_texts,
-    draws_text,
-    expert_label,
-    noise_texts,
-    notes_on,
-    pool_text,
-    reported_beside,
-    sections,
-    seed_means,
-)
+from lrbench.results.wording import LEGEND, NOTHING, pool_text
 
 PREAMBLE = (
     r"% Needs \usepackage{booktabs}, \usepackage{graphicx} and \usepackage[T1]{fontenc}; "
     "letters beyond ASCII want LuaLaTeX."
 )
+LONGEST = 4000
 # As wide as it is, or as the text where it would stand out.
 _FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
@@ -74,36 +50,37 @@ def latex(text: str, longest: int = 200) -> str:
     return "".join(_SPECIAL.get(character, character) for character in plain(text, longest))
 
 
-_SCRIPT = Script(
-    text=latex,
-    number=latex,
-    best=lambda text: rf"\textbf{{{text}}}$^*$",
-    best_of_runs=lambda text: rf"\textbf{{{text}}}$^{{(*)}}$",
-)
+def latex_table(table: Table, where: str = "") -> str:
+    """A booktabs table, its title behind `where` it is from; an empty line is a rule between groups.
 
-
-def latex_table(header: Sequence[str], lines: Sequence[Sequence[str]], caption: str) -> str:
-    """A booktabs table of cells that are LaTeX already; the first column is left-aligned, the others right.
-
-    Each line has as many cells as the header; an empty line is a rule between groups.
+    The first columns are left-aligned, the others right.
     """
-    body = [r" \midrule" if not cells else f" {' & '.join(cells)} \\\\" for cells in lines]
+    title = f"{where}: {table.title}" if where else table.title
+    note = f" ({table.note})" if table.note else ""
+    lines = [
+        " " + " & ".join(map(_cell, cells)) + r" \\" if cells else r" \midrule"
+        for cells in (table.header, (), *table.lines)
+    ]
+    columns = "l" * table.names + "r" * (len(table.header) - table.names)
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering\small",
-            rf"\caption{{{caption}}}",
+            rf"\caption{{{latex(title + note, LONGEST)}}}",
             _FITTED,
-            rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
             r" \toprule",
-            f" {' & '.join(header)} \\\\",
-            r" \midrule",
-            *body,
+            *lines,
             r" \bottomrule",
             r"\end{tabular}}",
             r"\end{table}",
         ]
     )
+
+
+def paragraph(text: str) -> str:
+    """A paragraph of its own."""
+    return rf"\noindent {latex(text.strip(), LONGEST)}\par"
 
 
 def boards_to_latex(boards: Sequence[Board]) -> str:
@@ -114,62 +91,35 @@ def boards_to_latex(boards: Sequence[Board]) -> str:
     if not boards:
         return f"% {NOTHING}\n"
     parts = [PREAMBLE]
-    for position, board in enumerate(boards):
-        for section in sections(board):
-            first = section[0]
-            where = (
-                f"{latex(board.suite)}, protocol {board.protocol_hash[:8]}, "
-                f"{latex(expert_label(first, board))}, recipe {latex(first.recipe)}"
-            )
-            parts.append(_accuracies(board, section, where))
-            used = uses_cells(section, _SCRIPT)
-            if used is not None:
-                parts.append(latex_table(used.header, used.lines, f"{where}: {TOOK_WITHIN}"))
-            sampled = draws_cells(board.columns, section, _SCRIPT)
-            if sampled is not None:
-                parts.append(latex_table(sampled.header, sampled.lines, f"{where}: {draws_text(section)}"))
-            for title, cells in answers_cells(section, _SCRIPT):
-                parts.append(latex_table(cells.header, cells.lines, f"{where}: {title}"))
-            for baseline in baselines_of(board, section):
-                parts.append(_differences(board, section, baseline, where))
-            parts += _over_seeds(board, section, where)
-            lines = (*noise_texts(board, section), *chosen_texts(board, section))
-            parts += [rf"\noindent {latex(line, 1000)}\par" for line in lines]
-        parts += [_reported(board, expert, rows) for expert, rows in reported_beside(board).items()]
-        notes = list(notes_on(board, boards[0] if position else None))
-        parts += [rf"\noindent {latex(note.strip(), 1000)}\par" for note in notes]
-    parts += [rf"\noindent {latex(line, 1000)}\par" for line in LEGEND]
+    for sheet in sheets_of(boards):
+        for section in sheet.sections:
+            parts += _section(section, f"{sheet.board.suite}, protocol {sheet.protocol}")
+        parts += map(latex_table, sheet.reported)
+        parts += map(paragraph, sheet.notes)
+    parts += map(paragraph, LEGEND)
     return "\n\n".join(parts) + "\n"
 
 
-def _accuracies(board: Board, section: list[Row], where: str) -> str:
-    cells = accuracy_cells(board, section, _SCRIPT)
-    return latex_table(cells.header, cells.lines, f"{where}: accuracy in percent")
+def _section(section: Section, board: str) -> Iterator[str]:
+    where = f"{board}, {section.expert}, recipe {section.first.recipe}"
+    runs, means = section.runs(), section.means()
+    yield latex_table(runs.accuracies("Accuracy in percent"), where)
+    yield from (latex_table(table, where) for table in section.beside())
+    yield from _differences(runs, where)
+    if means is not None:
+        yield latex_table(means.accuracies("Training like this, means over seeds in percent"), where)
+        yield from _differences(means, where)
+        yield paragraph(pool_text(section.board, section.rows))
+    yield from map(paragraph, (*section.noise, *section.chosen))
 
 
-def _differences(board: Board, section: list[Row], baseline: str, where: str) -> str:
-    cells = difference_cells(board, section, baseline, _SCRIPT)
-    return latex_table(
-        cells.header, cells.lines, f"{where}: difference from {latex(baseline)} in points, these runs"
-    )
+def _differences(scores: Scores, where: str) -> Iterator[str]:
+    return (latex_table(table, where) for _, table in scores.differences())
 
 
-def _over_seeds(board: Board, section: list[Row], where: str) -> Iterator[str]:
-    """Means over seeds and their differences, where an arm has several."""
-    means = seed_means(board, section)
-    if not means:
-        return
-    cells = mean_cells(board, means, _SCRIPT)
-    yield latex_table(cells.header, cells.lines, f"{where}: training like this, means over seeds in percent")
-    for baseline in baselines_of(board, section):
-        found = training_cells(board, means, baseline, _SCRIPT)
-        if found is not None:
-            caption = f"{where}: difference from {latex(baseline)} in points, training like this"
-            yield latex_table(found.header, found.lines, caption)
-    yield rf"\noindent {latex(pool_text(board, section), 1000)}\par"
-
-
-def _reported(board: Board, expert: str, reported: Sequence[ReportedResult]) -> str:
-    cells = reported_cells(board, reported, _SCRIPT)
-    caption = f"{latex(expert)}: accuracy in percent as reported, not measured here"
-    return latex_table(cells.header, cells.lines, f"{caption} ({latex(reported[0].source)}; {REPORTED})")
+def _cell(cell: str) -> str:
+    text = latex(cell, LONGEST)
+    if isinstance(cell, Best):
+        mark = "$^{(*)}$" if isinstance(cell, BestOfRuns) else "$^*$"
+        return rf"\textbf{{{text}}}{mark}"
+    return rf"\textbf{{{text}}}" if isinstance(cell, Strong) and cell else text

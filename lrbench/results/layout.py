@@ -1,15 +1,17 @@
-"""What stands in the cells of a board's tables, whatever they are written in."""
+"""What a board's tables hold, whatever they are written in: accuracies, differences, and what is beside."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lrbench.evaluation.statistics import Calibration
+from lrbench.evaluation.statistics import Calibration, Comparison, Estimate, SeedMean
 from lrbench.results.board import Board
 from lrbench.results.confidences import Confidences
 from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import AVERAGE, Group, Row
+from lrbench.results.sheet import Best, BestOfRuns, Number, Table
+from lrbench.results.traces import Traced
 from lrbench.results.wording import (
     CALIBRATED,
     CALIBRATION,
@@ -17,15 +19,19 @@ from lrbench.results.wording import (
     FORGETTING,
     LIKELIHOOD,
     LIKELY,
+    REPORTED,
     SAID,
     STATED,
+    TOOK,
     TRACED,
     TRACES,
     UNKNOWN,
     USES,
     accuracy_text,
+    baselines_of,
     comparison_text,
     cost_texts,
+    draws_text,
     forgetting_text,
     number_text,
     reported_on,
@@ -37,135 +43,200 @@ from lrbench.results.wording import (
 
 
 @dataclass(frozen=True)
-class Script:
-    """How a format writes `text` of anybody's, a `number` of ours, and one that is `best` of its column.
+class Line:
+    """One run, or an arm over its seeds: accuracies by column, differences by baseline and column.
 
-    `best_of_runs` is best of these runs alone.
+    `best` says of the columns that it wins whether that is of these runs alone. `costs` are in words, and
+    those of means are empty.
     """
 
-    text: Callable[[str], str]
-    number: Callable[[str], str]
-    best: Callable[[str], str]
-    best_of_runs: Callable[[str], str]
+    label: str
+    accuracies: Mapping[str, Estimate | SeedMean | None]
+    against: Mapping[str, Mapping[str, Comparison | None]]
+    best: Mapping[str, bool]
+    forgotten: Comparison | None
+    costs: tuple[str, ...] = ()
+    about: str = ""
+
+    def cell(self, column: str) -> str:
+        """The accuracy in a column."""
+        found = self.accuracies[column]
+        text = Number(UNKNOWN if found is None else accuracy_text(found))
+        return text if column not in self.best else (BestOfRuns if self.best[column] else Best)(text)
 
 
 @dataclass(frozen=True)
-class Cells:
-    """A table's header and lines, which have as many cells; the first names what a line is about.
+class Scores:
+    """Accuracies and differences of `what`: "these runs", or "training like this" over all seeds.
 
-    The last column `is_wide` where it takes more room than a terminal has.
+    `columns` are in order, with the `sizes` of their benchmarks in words; `second` names the suite on which
+    was measured what was forgotten, and is None where there is none.
     """
 
-    header: list[str]
-    lines: list[list[str]]
-    is_wide: bool = False
+    what: str
+    columns: tuple[str, ...]
+    sizes: Mapping[str, str]
+    second: str | None
+    lines: tuple[Line, ...]
+    baselines: tuple[str, ...]
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether it is said what the lines cost."""
+        return any(line.costs for line in self.lines)
+
+    def accuracies(self, title: str) -> Table:
+        """A line each, with what was forgotten and what it cost."""
+        header = ["arm", *(_headed(column, self.sizes.get(column, "")) for column in self.columns)]
+        header += [] if self.second is None else [_headed(FORGETTING, self.second)]
+        lines = tuple(
+            (
+                line.label,
+                *map(line.cell, self.columns),
+                *([] if self.second is None else [Number(forgetting_text(line.forgotten))]),
+                *map(Number, line.costs),
+            )
+            for line in self.lines
+        )
+        header += COSTS if self.has_costs else []
+        return Table(title, tuple(header), lines, abouts=tuple(line.about for line in self.lines))
+
+    def differences(self) -> Iterator[tuple[str, Table]]:
+        """Each baseline with the lines that are set against it."""
+        for baseline in self.baselines:
+            own = [line for line in self.lines if baseline in line.against]
+            if own:
+                lines = tuple(
+                    (
+                        line.label,
+                        *(Number(comparison_text(line.against[baseline].get(name))) for name in self.columns),
+                    )
+                    for line in own
+                )
+                title = f"Difference from {baseline} in points, {self.what}"
+                abouts = tuple(line.about for line in own)
+                yield baseline, Table(title, ("arm", *self.columns), lines, abouts=abouts)
 
 
-def accuracy_cells(board: Board, section: list[Row], script: Script) -> Cells:
-    """Accuracies and costs, a line per row."""
-    header = ["arm", *(_headed(column, size_text(column, section), script) for column in board.columns)]
+def run_scores(board: Board, section: Sequence[Row], columns: Sequence[str]) -> Scores:
+    """What was measured of every run."""
+    section = list(section)
     lost = board.forgetting.get(section[0].recipe)
-    header += [] if lost is None else [_headed(FORGETTING, script.text(lost.board.suite), script)]
-    lines = []
-    for row in section:
-        cells = []
-        for column in board.columns:
-            estimate = row.on(column)
-            text = script.number(UNKNOWN if estimate is None else accuracy_text(estimate))
-            cells.append(_marked(board, row, column, text, script))
-        cells += [] if lost is None else [script.number(forgetting_text(lost.of(row)))]
-        lines.append([script.text(row_label(row, section)), *cells, *map(script.number, cost_texts(row))])
-    return Cells([*header, *COSTS], lines)
+    lines = tuple(
+        Line(
+            row_label(row, section),
+            {column: row.on(column) for column in columns},
+            {name: {column: delta.on(column) for column in columns} for name, delta in row.against.items()},
+            _best(board, row, columns),
+            None if lost is None else lost.of(row),
+            cost_texts(row),
+            row.arm_id,
+        )
+        for row in section
+    )
+    sizes = {column: size_text(column, section) for column in columns}
+    second = None if lost is None else lost.board.suite
+    return Scores("these runs", tuple(columns), sizes, second, lines, tuple(baselines_of(board, section)))
 
 
-def uses_cells(section: list[Row], script: Script) -> Cells | None:
+def mean_scores(board: Board, means: Sequence[tuple[str, Group]], columns: Sequence[str]) -> Scores:
+    """What training like this gives, of every arm with several seeds."""
+    lost = board.forgetting.get(means[0][1].rows[0].recipe)
+    baselines = baselines_of(board, (row for _, group in means for row in group.rows))
+    lines = tuple(
+        Line(
+            label,
+            {column: group.on(column) for column in columns},
+            {name: found for name in baselines if (found := board.over_seeds(group, name))},
+            {},
+            None if lost is None else lost.over_seeds(group),
+        )
+        for label, group in means
+    )
+    # Of which suite it is, the runs say.
+    second = None if lost is None else ""
+    return Scores("training like this", tuple(columns), {}, second, lines, tuple(baselines))
+
+
+def _best(board: Board, row: Row, columns: Sequence[str]) -> dict[str, bool]:
+    """The columns that the row wins, and whether of these runs alone."""
+    won, races = board.best_of(row.expert_weights), board.races_of(row.expert_weights)
+    return {column: races[column].of_runs for column in columns if (row.arm_id, column) in won}
+
+
+def uses_table(section: Sequence[Row]) -> Table | None:
     """What answers took and what arms use, a line per row; None where no row uses more than the pair."""
     if not any(row.uses.notable for row in section):
         return None
-    lines = [
-        [script.text(row_label(row, section)), *map(script.text, uses_texts(row.uses))] for row in section
-    ]
-    return Cells(["arm", *USES], lines)
+    return _of_rows(TOOK, USES, section, ((row, uses_texts(row.uses)) for row in section), kind=str)
 
 
-def draws_cells(columns: Sequence[str], section: list[Row], script: Script) -> Cells | None:
+def draws_table(section: Sequence[Row], columns: Sequence[str]) -> Table | None:
     """pass@k and maj@k in `columns`, two lines per row; None where answers were not sampled."""
     lines = []
     for row in section:
         found = {column: row.of_draws(column) for column in columns}
         if any(found.values()):
             for place, name in enumerate((f"pass@{row.draws}", f"maj@{row.draws}")):
-                texts = [accuracy_text(both[place]) if both else UNKNOWN for both in found.values()]
-                lines.append([script.text(row_label(row, section)), name, *map(script.number, texts)])
-    return Cells(["arm", "of k", *map(script.text, columns)], lines) if lines else None
+                texts = (accuracy_text(both[place]) if both else UNKNOWN for both in found.values())
+                lines.append((row_label(row, list(section)), name, *map(Number, texts)))
+    header = ("arm", "of k", *columns)
+    return Table(draws_text(list(section)), header, tuple(lines), names=2) if lines else None
 
 
-def answers_cells(section: list[Row], script: Script) -> Iterator[tuple[str, Cells]]:
-    """What is known of answers besides whether they are right: a title and a table each, where measured."""
-    for title, cells in (
-        (CALIBRATED, calibration_cells(section, script)),
-        (STATED, stated_cells(section, script)),
-        (LIKELIHOOD, likelihood_cells(section, script)),
-        (TRACES, traced_cells(section, script)),
+def answers_tables(section: Sequence[Row]) -> Iterator[Table]:
+    """What is known of answers besides whether they are right, where it was measured.
+
+    What the share of votes, what answers say and the likelihood of their tokens are worth as a confidence,
+    and what the tokens say.
+    """
+    votes = [(row, found) for row in section if (found := row.votes(AVERAGE)) is not None]
+    stated = [(row, found) for row in section if (found := row.stated(AVERAGE)) is not None]
+    traced = [(row, tokens) for row in section if (tokens := row.traced(AVERAGE)) is not None]
+    of_votes = ((row, (_worth_texts(found)[0], *_worth_texts(found)[3:])) for row, found in votes)
+    of_stated = ((row, (accuracy_text(found.share), *_worth_texts(found))) for row, found in stated)
+    of_likelihood = ((row, _worth_texts(tokens.likelihood)) for row, tokens in traced)
+    of_tokens = ((row, _token_texts(tokens)) for row, tokens in traced)
+    for table in (
+        _of_rows(CALIBRATED, ("n", *CALIBRATION, "n up to a share of"), section, of_votes, is_wide=True),
+        _of_rows(STATED, (*SAID, *CALIBRATION, "n up to a confidence of"), section, of_stated, is_wide=True),
+        _of_rows(
+            LIKELIHOOD,
+            (*LIKELY, *CALIBRATION, "n up to a confidence of"),
+            section,
+            of_likelihood,
+            is_wide=True,
+        ),
+        _of_rows(TRACES, TRACED, section, of_tokens),
     ):
-        if cells is not None:
-            yield title, cells
+        if table.lines:
+            yield table
 
 
-def calibration_cells(section: list[Row], script: Script) -> Cells | None:
-    """What the share of votes is worth as a confidence, a line per row; None without sampled answers."""
-    lines = []
-    for row in section:
-        found = row.votes(AVERAGE)
-        if found is not None:
-            n, _, _, *rest = _worth_texts(found)
-            texts = map(script.number, (n, *rest))
-            lines.append([script.text(row_label(row, section)), *texts])
-    header = ["arm", "n", *CALIBRATION, "n up to a share of"]
-    return Cells(header, lines, is_wide=True) if lines else None
+def _of_rows(
+    title: str,
+    header: Sequence[str],
+    section: Sequence[Row],
+    rows: Iterable[tuple[Row, Sequence[str]]],
+    is_wide: bool = False,
+    kind: type[str] = Number,
+) -> Table:
+    """A line for each of `rows` with its texts."""
+    found = [(row.arm_id, (row_label(row, list(section)), *map(kind, texts))) for row, texts in rows]
+    lines, abouts = tuple(line for _, line in found), tuple(about for about, _ in found)
+    return Table(title, ("arm", *header), lines, is_wide=is_wide, abouts=abouts)
 
 
-def traced_cells(section: list[Row], script: Script) -> Cells | None:
-    """What the tokens of answers say, a line per row; None where that was not measured."""
-    lines = []
-    for row in section:
-        found = row.traced(AVERAGE)
-        if found is None:
-            continue
-        texts = (
-            str(found.n),
-            UNKNOWN if found.nats_per_token is None else number_text(found.nats_per_token, 3),
-            number_text(found.tokens, 1),
-            accuracy_text(found.right_once),
-            UNKNOWN if found.beyond is None else number_text(found.beyond, 1),
-            accuracy_text(found.cut),
-        )
-        lines.append([script.text(row_label(row, section)), *map(script.number, texts)])
-    return Cells(["arm", *TRACED], lines) if lines else None
-
-
-def likelihood_cells(section: list[Row], script: Script) -> Cells | None:
-    """What the likelihood of tokens is worth as a confidence, a line per row; None where not measured."""
-    lines = []
-    for row in section:
-        found = row.traced(AVERAGE)
-        if found is not None:
-            texts = map(script.number, _worth_texts(found.likelihood))
-            lines.append([script.text(row_label(row, section)), *texts])
-    header = ["arm", *LIKELY, *CALIBRATION, "n up to a confidence of"]
-    return Cells(header, lines, is_wide=True) if lines else None
-
-
-def stated_cells(section: list[Row], script: Script) -> Cells | None:
-    """How sure answers say they are and what that is worth, a line per row; None where it was not read."""
-    lines = []
-    for row in section:
-        found = row.stated(AVERAGE)
-        if found is not None:
-            texts = map(script.number, (accuracy_text(found.share), *_worth_texts(found)))
-            lines.append([script.text(row_label(row, section)), *texts])
-    header = ["arm", *SAID, *CALIBRATION, "n up to a confidence of"]
-    return Cells(header, lines, is_wide=True) if lines else None
+def _token_texts(found: Traced) -> tuple[str, ...]:
+    """The cells under `TRACED`."""
+    return (
+        str(found.n),
+        UNKNOWN if found.nats_per_token is None else number_text(found.nats_per_token, 3),
+        number_text(found.tokens, 1),
+        accuracy_text(found.right_once),
+        UNKNOWN if found.beyond is None else number_text(found.beyond, 1),
+        accuracy_text(found.cut),
+    )
 
 
 def _worth_texts(found: Confidences) -> list[str]:
@@ -187,65 +258,19 @@ def _calibration_texts(found: Calibration) -> list[str]:
     ]
 
 
-def difference_cells(board: Board, section: list[Row], baseline: str, script: Script) -> Cells:
-    """Differences from `baseline` in points, a line per row that can be compared with it."""
-    lines = [
-        [
-            script.text(row_label(row, section)),
-            *(script.number(comparison_text(delta.on(column))) for column in board.columns),
-        ]
-        for row in section
-        if (delta := row.against.get(baseline))
-    ]
-    return Cells(["arm", *map(script.text, board.columns)], lines)
-
-
-def mean_cells(board: Board, means: Sequence[tuple[str, Group]], script: Script) -> Cells:
-    """Means over seeds, a line per arm that has several."""
-    lost = board.forgetting.get(means[0][1].rows[0].recipe)
-    lines = []
-    for label, group in means:
-        found = map(group.on, board.columns)
-        texts = (UNKNOWN if mean is None else accuracy_text(mean) for mean in found)
-        cells = list(map(script.number, texts))
-        cells += [] if lost is None else [script.number(forgetting_text(lost.over_seeds(group)))]
-        lines.append([script.text(label), *cells])
-    header = ["arm", *map(script.text, board.columns), *([] if lost is None else [FORGETTING])]
-    return Cells(header, lines)
-
-
-def training_cells(
-    board: Board, means: Sequence[tuple[str, Group]], baseline: str, script: Script
-) -> Cells | None:
-    """Differences from `baseline` over all seeds, a line per arm with several; None where there are none."""
-    lines = []
-    for label, group in means:
-        found = board.over_seeds(group, baseline)
-        if found:
-            texts = (comparison_text(found.get(column)) for column in board.columns)
-            lines.append([script.text(label), *map(script.number, texts)])
-    return Cells(["arm", *map(script.text, board.columns)], lines) if lines else None
-
-
-def _marked(board: Board, row: Row, column: str, text: str, script: Script) -> str:
-    place = (row.arm_id, column)
-    if place in board.best_of_runs:
-        return script.best_of_runs(text)
-    return script.best(text) if place in board.best else text
-
-
-def reported_cells(board: Board, reported: Sequence[ReportedResult], script: Script) -> Cells:
+def reported_table(board: Board, expert: str, reported: Sequence[ReportedResult]) -> Table:
     """What the paper reports for one expert, a line per arm."""
-    header = [_headed(column, reported_size_text(reported[0], column), script) for column in board.columns]
-    lines = [
-        [
-            f"{script.text(row.arm)}, reported",
-            *(script.number(accuracy_text(reported_on(row, column, board))) for column in board.columns),
-        ]
+    header = (_headed(column, reported_size_text(reported[0], column)) for column in board.columns)
+    lines = tuple(
+        (
+            f"{row.arm}, reported",
+            *(Number(accuracy_text(reported_on(row, column, board))) for column in board.columns),
+        )
         for row in reported
-    ]
-    return Cells(["arm", *header], lines)
+    )
+    title = f"{expert}, reported, not measured here"
+    return Table(title, ("arm", *header), lines, note=f"{reported[0].source}; {REPORTED}")
 
 
-def _headed(column: str, size: str, script: Script) -> str:
-    return f"{script.text(column)}, {size}" if size else script.text(column)
+def _headed(column: str, size: str | None) -> str:
+    return f"{column}, {size}" if size else column

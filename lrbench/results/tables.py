@@ -8,52 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
-from lrbench.results.claim_words import claim_lines, unread_lines
-from lrbench.results.claims import judge_recipe
-from lrbench.results.declarations import notes_on_declarations, standing
-from lrbench.results.layout import (
-    Cells,
-    Script,
-    accuracy_cells,
-    answers_cells,
-    difference_cells,
-    draws_cells,
-    mean_cells,
-    reported_cells,
-    training_cells,
-    uses_cells,
-)
+from lrbench.results.claim_words import claim_lines
+from lrbench.results.layout import Scores
 from lrbench.results.numbers import SOURCE, Value, board_numbers, number_fields
 from lrbench.results.records import RecipeRecord
-from lrbench.results.rows import Row
+from lrbench.results.sections import Section, sheets_of
+from lrbench.results.sheet import Best, BestOfRuns, Number, Strong, Table
 from lrbench.results.text import markdown, spreadsheet
-from lrbench.results.wording import (
-    LEGEND,
-    MEANS,
-    NOTHING,
-    REPORTED,
-    TOOK,
-    baselines_of,
-    chosen_texts,
-    draws_text,
-    expert_label,
-    noise_texts,
-    notes_on,
-    only_seed,
-    pool_text,
-    reported_beside,
-    sections,
-    seed_means,
-)
+from lrbench.results.wording import LEGEND, NOTHING
 
 # A claim's sentence names two arms, each with its settings.
 LONGEST_LINE = 1000
-_SCRIPT = Script(
-    text=markdown,
-    number=str,
-    best=lambda text: f"**{text}** \\*",
-    best_of_runs=lambda text: f"**{text}** (\\*)",
-)
+LONGEST_CELL = 200
 
 
 def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] = ()) -> str:
@@ -61,46 +27,38 @@ def boards_to_markdown(boards: Sequence[Board], recipes: Iterable[RecipeRecord] 
 
     Then the claims of `recipes`, of each name the one that it stands for, and what the paper reports.
     """
-    recipes = list(recipes)
-    declared = standing(recipes)
     if not boards:
         return NOTHING + "\n"
     parts = []
-    for position, board in enumerate(boards):
-        parts.append(f"## {markdown(board.suite)}, protocol {board.protocol_hash[:8]}")
-        for section in sections(board):
-            first = section[0]
-            expert, recipe = markdown(expert_label(first, board)), markdown(first.recipe)
-            parts.append(f"### {expert}, recipe {recipe}{_seed(section)}")
-            parts.append(_table(accuracy_cells(board, section, _SCRIPT)))
-            used = uses_cells(section, _SCRIPT)
-            if used is not None:
-                parts += [f"{TOOK}:", _table(used)]
-            sampled = draws_cells(board.columns, section, _SCRIPT)
-            if sampled is not None:
-                parts += [f"{draws_text(section)}:", _table(sampled)]
-            for title, cells in answers_cells(section, _SCRIPT):
-                parts += [f"{title}:", _table(cells)]
-            parts += [markdown(line, LONGEST_LINE) for line in noise_texts(board, section)]
-            parts += chosen_texts(board, section)
-            for baseline in baselines_of(board, section):
-                parts.append(f"Difference from `{markdown(baseline)}`, these runs:")
-                parts.append(_table(difference_cells(board, section, baseline, _SCRIPT)))
-            parts += _over_seeds(board, section)
-            if first.recipe in declared:
-                parts += _claims(declared[first.recipe], board, section)
-        for expert, reported in reported_beside(board).items():
-            parts.append(f"### {markdown(expert)}, reported, not measured here")
-            parts.append(f"{markdown(reported[0].source)}; {REPORTED}.")
-            parts.append(_table(reported_cells(board, reported, _SCRIPT)))
-        notes = [
-            *notes_on(board, boards[0] if position else None),
-            *notes_on_declarations(board.rows, recipes),
-        ]
-        if notes:
-            parts.append("\n".join(f"- {markdown(note.strip(), LONGEST_LINE)}" for note in notes))
+    for sheet in sheets_of(boards, recipes):
+        parts.append(f"## {markdown(sheet.board.suite)}, protocol {sheet.protocol}")
+        for section in sheet.sections:
+            parts += _section(section)
+        for table in sheet.reported:
+            parts += [f"### {markdown(table.title)}", f"{markdown(table.note)}.", markdown_table(table)]
+        if sheet.notes:
+            parts.append("\n".join(f"- {markdown(note.strip(), LONGEST_LINE)}" for note in sheet.notes))
     parts.append("\n".join(f"- {markdown(line)}" for line in LEGEND))
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(table: Table, longest: int = LONGEST_CELL) -> str:
+    """A table without its title, texts of at most `longest` characters."""
+    width = len(table.header)
+    rule = ["---", *["---:"] * (width - 1)]
+    lines = ([_cell(cell, longest) for cell in line] or [""] * width for line in table.lines)
+    rows = [[markdown(name, longest) for name in table.header], rule, *lines]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+
+
+def _cell(cell: str, longest: int) -> str:
+    if isinstance(cell, Best):
+        mark = "(\\*)" if isinstance(cell, BestOfRuns) else "\\*"
+        return f"**{cell}** {mark}"
+    if isinstance(cell, Number):
+        return cell
+    shown = markdown(cell, longest)
+    return f"**{shown}**" if isinstance(cell, Strong) and cell else shown
 
 
 def boards_to_csv(boards: Sequence[Board]) -> str:
@@ -125,31 +83,35 @@ def _csv_value(name: str, value: Value) -> object:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def _seed(section: list[Row]) -> str:
-    seed = only_seed(section)
-    return f", {seed}" if seed else ""
+def _section(section: Section) -> Iterator[str]:
+    recipe, seed = markdown(section.first.recipe), f", {section.seed}" if section.seed else ""
+    yield f"### {markdown(section.expert)}, recipe {recipe}{seed}"
+    runs, means = section.runs(), section.means()
+    yield markdown_table(runs.accuracies(""))
+    for table in section.beside():
+        yield f"{table.title}:"
+        yield markdown_table(table)
+    yield from (markdown(line, LONGEST_LINE) for line in section.noise)
+    yield from section.chosen
+    yield from _differences(runs)
+    if means is not None:
+        yield section.of_means
+        yield markdown_table(means.accuracies(""))
+        yield from _differences(means)
+    yield from _claims(section)
 
 
-def _over_seeds(board: Board, section: list[Row]) -> Iterator[str]:
-    """Means over seeds and their differences, where an arm has several."""
-    means = seed_means(board, section)
-    if not means:
-        return
-    yield f"{MEANS} {pool_text(board, section)}"
-    yield _table(mean_cells(board, means, _SCRIPT))
-    for baseline in baselines_of(board, section):
-        cells = training_cells(board, means, baseline, _SCRIPT)
-        if cells is not None:
-            yield f"Difference from `{markdown(baseline)}`, training like this:"
-            yield _table(cells)
+def _differences(scores: Scores) -> Iterator[str]:
+    for baseline, table in scores.differences():
+        yield f"Difference from `{markdown(baseline)}`, {scores.what}:"
+        yield markdown_table(table)
 
 
-def _claims(recipe: RecipeRecord, board: Board, section: list[Row]) -> Iterator[str]:
-    """The verdicts on the recipe's claims by the rows of `section`, which are those of the recipe."""
-    unread = [f"- {markdown(line, LONGEST_LINE)}" for line in unread_lines(recipe)]
-    if unread:
-        yield "\n".join(unread)
-    for point, judgements in judge_recipe(recipe, board, section):
+def _claims(section: Section) -> Iterator[str]:
+    """The verdicts on the recipe's claims, each with what it rests on."""
+    if section.unread:
+        yield "\n".join(f"- {markdown(line, LONGEST_LINE)}" for line in section.unread)
+    for point, judgements in section.claims:
         yield f"Claims at {markdown(point_text(point))}:" if point else "Claims:"
         lines = []
         for judgement in judgements:
@@ -157,8 +119,3 @@ def _claims(recipe: RecipeRecord, board: Board, section: list[Row]) -> Iterator[
             lines.append(f"- {markdown(claim, LONGEST_LINE)}")
             lines += [f"  - {markdown(reason.strip(), LONGEST_LINE)}" for reason in reasons]
         yield "\n".join(lines)
-
-
-def _table(cells: Cells) -> str:
-    rule = ["---", *["---:"] * (len(cells.header) - 1)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [cells.header, rule, *cells.lines])

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from lrbench.errors import RecipeError
 from lrbench.evaluation.statistics import EQUIVALENCE_MARGIN, Comparison
 from lrbench.recipe.controlling import absent_controls
+from lrbench.recipe.expanding import point_text
 from lrbench.recipe.recorded import recorded_recipe
 from lrbench.recipe.references import EMBEDDED
 from lrbench.recipe.schema import Recipe
 from lrbench.results.board import Board
+from lrbench.results.board_arms import compared_with
+from lrbench.results.choosing import Chosen, Sweep, sweeps_of
 from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import AVERAGE, Row, grouped
 from lrbench.results.text import plain
 from lrbench.results.variations import called
-from lrbench.results.wording import difference_text
+from lrbench.results.wording import accuracy_text, difference_text
 
 _LONGEST = 60
+_AT_POINTS = {
+    "ahead": "above it",
+    "behind": "below it",
+    "equivalent": "equivalent",
+    "inconclusive": "not decided",
+}
 
 
 @dataclass(frozen=True)
@@ -34,10 +44,18 @@ def words_on(board: Board, section: Sequence[Row], declared: RecipeRecord | None
 
     `declared` is what the recipe's name stands for: without it nothing is known of its items and controls.
     """
-    rows = asked_about(board, section)
-    if not rows:
+    rows, swept = asked_about(board, section), _swept(board, section)
+    if not rows and not swept:
         return None
-    return Words((*_shown(board, rows), *_forgotten(board, rows)), tuple(_left_open(rows, _recipe(declared))))
+    shown = (*_shown(board, rows), *_forgotten(board, rows)) if rows else ()
+    of_points = (sentence for sweep in swept for sentence in _of_points(sweep))
+    about = rows or list(swept[0].groups[0].rows)
+    return Words((*of_points, *shown), tuple(_left_open(about, _recipe(declared))))
+
+
+def has_words(board: Board, section: Sequence[Row]) -> bool:
+    """Whether `words_on` has any, which takes far less than these."""
+    return bool(asked_about(board, section) or _swept(board, section))
 
 
 def asked_about(board: Board, section: Sequence[Row]) -> list[Row]:
@@ -57,6 +75,52 @@ def spoken_of(board: Board, rows: Sequence[Row], meant: Collection[str] = ()) ->
         return []
     latest = max(candidates, key=lambda row: (board.is_meant(row), row.arm_id in meant, row.recorded_at))
     return [row for row in candidates if row.group == latest.group]
+
+
+def _swept(board: Board, section: Sequence[Row]) -> list[Sweep]:
+    """The sweeps of what the recipe is about."""
+    if section[0].recipe in board.second_of:
+        return []
+    return [sweep for sweep in sweeps_of(board, section) if board.is_meant(sweep.first)]
+
+
+def _of_points(sweep: Sweep) -> Iterator[str]:
+    """The best point and what choosing it is worth, then at how many the arm is above its baselines."""
+    board, arm = sweep.board, plain(sweep.first.arm, _LONGEST)
+    swept = "; ".join(
+        f"{plain(name.rpartition('.')[2], _LONGEST)} {plain(', '.join(map(str, values)), _LONGEST)}"
+        for name, values in sweep.fields.items()
+    )
+    yield f"{arm} was measured at {len(sweep.groups)} points: {swept}."
+    chosen = sweep.chosen
+    if chosen is None:
+        yield f"No point of {arm} is called the best: averages are the same, or not of the same items."
+    else:
+        best = chosen.group
+        average = best.on(AVERAGE) or best.rows[0].on(AVERAGE)
+        shown = "" if average is None else f" with {accuracy_text(average)}"
+        yield (
+            f"The best point on average is {plain(point_text(best.rows[0].point), _LONGEST)}{shown}. It was "
+            "chosen by the items that it is measured on, so it looks about "
+            f"{chosen.optimism:.1f} points better than it is."
+        )
+    for baseline in board.foremost(sweep.first):
+        found = [compared_with(board, group, baseline).get(AVERAGE) for group in sweep.groups]
+        counted = Counter(_verdict(compared) for compared in found if compared is not None)
+        if counted:
+            counts = ", ".join(
+                f"{words} at {counted[verdict]}" for verdict, words in _AT_POINTS.items() if counted[verdict]
+            )
+            lead = "" if chosen is None else _by_luck(board, chosen, baseline)
+            yield f"Against {plain(baseline, _LONGEST)}, each point by itself: {counts}{lead}."
+
+
+def _by_luck(board: Board, chosen: Chosen, baseline: str) -> str:
+    """Where the best point leads by no more than choosing it adds: that it does."""
+    compared = compared_with(board, chosen.group, baseline).get(AVERAGE)
+    if compared is None or not 0 < compared.difference <= chosen.optimism:
+        return ""
+    return f"; the best one leads by {compared.difference:.1f}, no more than choosing it adds"
 
 
 def _recipe(declared: RecipeRecord | None) -> Recipe | None:

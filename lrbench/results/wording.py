@@ -25,13 +25,16 @@ LEGEND = (
     "Accuracy in percent, 95% intervals: Wilson; for the average, stratified bootstrap.",
     "Differences in points on the same items. Of these runs: McNemar's mid-p, Holm over the benchmarks; for "
     "the average, sign-flip permutation; one run of each says nothing of other seeds. Of training like this: "
-    "all seeds of both arms, by how far the seeds of the expert's arms lie apart.",
+    "all seeds of both arms, and how much seeds change the results of this expert's arms.",
     "inconclusive: not separated at 5%, which is not equal. equivalent: two one-sided tests at 5% show a "
     f"difference within {EQUIVALENCE_MARGIN:g} points.",
     "*: best of its expert, and separated from every other arm. (*): the same of these runs, where one seed "
     "is all there is.",
 )
-MEANS = "Means over seeds, of training like this, with 95% intervals for other items and seeds like these."
+MEANS = (
+    "Means over seeds: what training like this gives, whichever the seed. The 95% intervals allow for other "
+    "items and other seeds."
+)
 REPORTED = "another protocol, so nothing is paired and nothing is ranked; intervals from published rate and n"
 UNKNOWN = "-"
 FORGETTING = "forgetting"
@@ -231,12 +234,15 @@ def seed_means(board: Board, section: list[Row]) -> list[tuple[str, Group]]:
 
 
 def pool_text(board: Board, section: list[Row]) -> str:
-    """From how many arms it is known how far seeds lie apart; empty where no arm has several."""
+    """From how many arms it is known how much seeds change; empty where no arm has several."""
     pool = board.pool(section[0].expert_weights, AVERAGE)
     if pool is None:
         return ""
     arms = "1 arm" if pool.arms == 1 else f"{pool.arms} arms"
-    return f"How far seeds lie apart is known from {arms} of this expert, and from the two arms where more."
+    return (
+        f"How much a seed changes is estimated from {arms} of this expert; where the two arms that are "
+        "compared change more, from those two."
+    )
 
 
 def chosen_texts(board: Board, section: list[Row]) -> list[str]:

@@ -398,7 +398,7 @@ class TestSeveralSeeds:
         for text in (captured.get(), boards_to_markdown([board]), boards_to_latex([board])):
             plain = text.replace("{-}", "-").replace(r"\textless{}", "<").replace("&lt;", "<")
             assert said in plain
-            assert "known from 2 arms of this expert" in plain
+            assert "estimated from 2 arms of this expert" in plain
         lines = list(csv.DictReader(io.StringIO(boards_to_csv([board]))))
         (mean,) = (
             line

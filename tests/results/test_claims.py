@@ -315,7 +315,7 @@ class TestSeeds:
         assert judgement.evidence.seeds == (0, 1, 2)
         assert judgement.evidence.interval == expected.interval()
         assert judgement.evidence.notes == (
-            "these runs differ (p <0.001); how far seeds lie apart is known from 2 arms",
+            "these runs differ (p <0.001); how much a seed changes is estimated from 2 arms",
         )
         assert "all seeds of both" in judgement.evidence.test
 
@@ -473,7 +473,7 @@ class TestRecipe:
         show_boards([board], console, [recipe])
         shown = console.file.getvalue()
         assert shown.count(told) == 1
-        assert shown.count("underpowered: lightr > sft on chain") == 2
+        assert "Claim: lightr > sft on chain. Underpowered at all 2 points" in shown
         assert boards_to_markdown([board], [recipe]).count("not judged: lightr") == 1
 
     def test_without_claims_or_rows_there_is_nothing_to_judge(self, board):

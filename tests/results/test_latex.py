@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lrbench.results.board import build_boards
 from lrbench.results.latex import boards_to_latex, latex, latex_table
+from lrbench.results.sheet import Table
 
 BENCHMARKS = ("chain", "formal")
 # Every way in which these characters may be left in escaped text.
@@ -40,7 +41,7 @@ def test_the_board_has_its_accuracies_and_differences(boards):
     assert r"\textbf{95.0 {[}88.8, 97.8{]}}$^{(*)}$" in text
     assert "64.0 {[}54.2, 72.7{]}" in text
     assert "inconclusive (+2.0)" in text
-    assert r"recipe a\_b \& c: difference from sft in points" in text
+    assert r"recipe a\_b \& c: Difference from sft in points" in text
 
 
 def test_every_line_of_a_table_has_as_many_cells_as_its_header(boards):
@@ -71,7 +72,8 @@ def test_no_results_is_a_comment():
 
 
 def test_an_empty_line_is_a_rule():
-    assert latex_table(["a", "b"], [["1", "2"], [], ["3", "4"]], "c").count(r"\midrule") == 2
+    table = Table("c", ("a", "b"), (("1", "2"), (), ("3", "4")))
+    assert latex_table(table).count(r"\midrule") == 2
 
 
 @given(st.text(max_size=100))

@@ -193,5 +193,36 @@ def test_claims_stand_beneath_the_board_of_their_recipe(board):
     console = Console(width=100)
     with console.capture() as captured:
         show_boards([board], console, [declared(arm_ids=ids, claims=("lightr > sft on average",))])
-    assert "Claims at beta=0.2" in captured.get()
-    assert ": lightr > sft on average" in captured.get()
+    lines = captured.get().splitlines()
+    place = lines.index("Claim: lightr > sft on average. Supported at all 2 points")
+    assert lines[place + 1].split("  ")[0] == "point"
+    assert [line.split()[:2] for line in lines[place + 3 : place + 5]] == [
+        ["beta=0.2", "supported"],
+        ["beta=10.0", "supported"],
+    ]
+    assert "  lightr is above sft on average" in lines[place + 5 :]
+
+
+def test_what_a_sweep_shows_begins_with_its_best_point_and_what_choosing_it_is_worth(board):
+    console = Console(width=200)
+    with console.capture() as captured:
+        show_boards([board], console)
+    _, told = captured.get().split("What this shows\n")
+    first, second, *others = [line.strip() for line in told.splitlines()]
+    assert first == "lightr was measured at 2 points: beta 0.2, 10.0."
+    assert re.fullmatch(
+        r"The best point on average is beta=0.2 with 90\.5 \[.*\]\. It was chosen by the items that it is "
+        r"measured on, so it looks about \d+\.\d points better than it is\.",
+        second,
+    )
+    assert "Against base, each point by itself: above it at 2." in others
+
+
+def test_the_average_of_one_benchmark_is_not_shown_beside_it(score_record):
+    boards = build_boards([], [score_record("vary", "1100", arm=arm, benchmarks=("vary",)) for arm in "ab"])
+    console = Console(width=200)
+    with console.capture() as captured:
+        show_boards(boards, console)
+    (heading,) = [line for line in captured.get().splitlines() if line.startswith("vary")]
+    assert heading.split() == ["vary", "n", "4"]
+    assert not re.search("^average", captured.get(), re.MULTILINE)

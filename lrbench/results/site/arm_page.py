@@ -11,13 +11,13 @@ from markupsafe import Markup
 from lrbench.errors import StoreError
 from lrbench.results.board import Board
 from lrbench.results.inspection import Inspector
-from lrbench.results.layout import accuracy_cells
+from lrbench.results.layout import run_scores
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.provenance import look, stages_behind
 from lrbench.results.records import ArmRecord
 from lrbench.results.rows import Row
 from lrbench.results.site.charts import charts_of
-from lrbench.results.site.pages import ID_LENGTH, SCRIPT, Page, Table
+from lrbench.results.site.pages import ID_LENGTH, HtmlTable, Page
 from lrbench.results.variations import called
 from lrbench.results.web.items import LOST, WON, Pair, paired
 from lrbench.results.web.text_diff import diff_html
@@ -52,7 +52,7 @@ class Measured:
     """The arm on one board: its line, and what it won and lost against the `baseline` that matters most."""
 
     suite: str
-    table: Table
+    table: HtmlTable
     baseline: str
     flips: list[Flips]
 
@@ -101,7 +101,7 @@ def _page(
 
 
 def _measured(board: Board, row: Row, inspector: Inspector) -> Measured:
-    table = Table.of("Accuracy and cost", accuracy_cells(board, [row], SCRIPT))
+    table = HtmlTable.of(run_scores(board, [row], board.columns).accuracies("Accuracy and cost"))
     # Of an arm that the recipe is not about none matters more than another.
     baseline = next(iter([*board.foremost(row), *row.against]), None)
     if baseline is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lrbench.results.layout import Cells, Script
+from lrbench.results.sheet import Best, BestOfRuns, Number, Table
 from lrbench.results.web.text import name_html, text_html
 
 INDEX, NUMBERS = "index.html", "numbers.csv"
@@ -35,32 +35,33 @@ class Page:
     about: str = ""
 
 
-SCRIPT = Script(
-    text=lambda text: name_html(text, LONGEST_NAME),
-    # A line may end before an interval, and not within it.
-    number=lambda text: name_html(text).replace(", ", ",\u00a0"),
-    best=lambda text: f"<strong>{text}</strong> *",
-    best_of_runs=lambda text: f"<strong>{text}</strong> (*)",
-)
-
-
 @dataclass(frozen=True)
-class Table:
-    """A table with its title; the first cell of a line leads to `links`, by what stands in it."""
+class HtmlTable:
+    """A table with its title, written as HTML; the first cell of a line leads to the page of its arm."""
 
     title: str
     header: list[Markup]
     lines: list[list[Markup]]
 
     @classmethod
-    def of(cls, title: str, cells: Cells, links: Mapping[str, str] | None = None) -> Table:
-        """Cells that were written with `SCRIPT`."""
-        links = links or {}
-        lines = [[Markup(cell) for cell in line] for line in cells.lines]
-        for line in lines:
-            if line[0] in links:
-                line[0] = Markup('<a href="{}">{}</a>').format(links[line[0]], line[0])
-        return cls(title, [Markup(cell) for cell in cells.header], lines)
+    def of(cls, table: Table, links: Mapping[str, str] | None = None) -> HtmlTable:
+        """`links` lead from an arm's id to its page."""
+        lines = [list(map(_cell, line)) for line in table.lines]
+        for line, about in zip(lines, table.abouts, strict=False):
+            if about in (links or {}):
+                line[0] = Markup('<a href="{}">{}</a>').format((links or {})[about], line[0])
+        title = f"{table.title}: {table.note}" if table.note else table.title
+        return cls(title, list(map(_cell, table.header)), lines)
+
+
+def _cell(cell: str) -> Markup:
+    if not isinstance(cell, Number):
+        return Markup(name_html(cell, LONGEST_NAME))
+    # A line may end before an interval, and not within it.
+    shown = Markup(name_html(cell).replace(", ", ",\u00a0"))
+    if isinstance(cell, Best):
+        return Markup("<strong>{}</strong> {}").format(shown, "(*)" if isinstance(cell, BestOfRuns) else "*")
+    return shown
 
 
 def rendered(page: Page, site: str, pages: Sequence[Page]) -> str:

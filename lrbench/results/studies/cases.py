@@ -12,7 +12,8 @@ from lrbench.evaluation.statistics import Flips, count_flips
 from lrbench.methods.presets import UNTRAINED
 from lrbench.results.inspection import Inspector
 from lrbench.results.rows import Row
-from lrbench.results.studies.content import Number, Passage, Table
+from lrbench.results.sheet import Table
+from lrbench.results.studies.content import Number, Passage
 from lrbench.results.studies.gathering import Gathered, Line, command_for
 
 HEADER = ("benchmark", "n", "won", "lost", "both right", "neither right")

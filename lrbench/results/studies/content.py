@@ -6,22 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lrbench.recipe.study import LoadedEdition
+from lrbench.results.sheet import Table
 from lrbench.results.studies.figures import Figure
 
 Number = float | int | str | bool | None
-
-
-class Strong(str):
-    """A cell that stands out: best, and separated from the second."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table. Each of `lines` has as many cells as `header`; an empty line divides groups."""
-
-    caption: str
-    header: tuple[str, ...]
-    lines: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)

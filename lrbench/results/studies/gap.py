@@ -8,8 +8,9 @@ from pathlib import Path
 
 from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import AVERAGE
+from lrbench.results.sheet import Table
 from lrbench.results.studies.accuracies import AccuracyTables
-from lrbench.results.studies.content import Number, Table
+from lrbench.results.studies.content import Number
 from lrbench.results.studies.figures import Point, Scatter
 from lrbench.results.studies.gathering import Gathered, Line
 from lrbench.results.studies.measures import accuracy, difference, differences

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 
 from lrbench.results.latex import PREAMBLE, latex, latex_table
-from lrbench.results.studies.content import Number, Report, Strong, Table
+from lrbench.results.studies.content import Number, Report
+from lrbench.results.tables import markdown_table
 from lrbench.results.text import markdown, plain, spreadsheet
 
 LONGEST = 4000
@@ -23,8 +23,7 @@ def report_to_markdown(report: Report) -> str:
     if edition.description:
         parts.append(_text(edition.description))
     for table in report.tables:
-        parts.append(f"## {_text(table.caption)}")
-        parts.append(_markdown_table(table))
+        parts += [f"## {_text(table.title)}", markdown_table(table, LONGEST)]
     parts += [f"![{_text(edition.title)}: {name}]({name}.svg)" for name in report.figures]
     for judged in report.claims:
         parts.append(f"## {_text(judged.title)}")
@@ -46,10 +45,7 @@ def report_to_latex(report: Report) -> str:
     """The tables in booktabs, with notes and cases as paragraphs and the missing commands as comments."""
     edition = report.edition
     parts = [PREAMBLE, f"% {plain(edition.title)} ({edition.edition} edition)"]
-    for table in report.tables:
-        header = [latex(cell) for cell in table.header]
-        lines = [[_latex_cell(cell) for cell in line] for line in table.lines]
-        parts.append(latex_table(header, lines, latex(table.caption)))
+    parts += map(latex_table, report.tables)
     for judged in report.claims:
         parts.append(rf"\paragraph{{{_long(judged.title)}}}")
         parts += [
@@ -84,23 +80,6 @@ def lines_of(text: str) -> list[str]:
     """The lines of a longer text that are not empty, at most `LONGEST` characters in all."""
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
     return [line for line in shown.splitlines() if line.strip()] or [""]
-
-
-def _markdown_table(table: Table) -> str:
-    rule = ["---", *["---:"] * (len(table.header) - 1)]
-    lines: Iterator[list[str]] = (
-        [_markdown_cell(cell) for cell in line] or [""] * len(table.header) for line in table.lines
-    )
-    rows = [[_text(cell) for cell in table.header], rule, *lines]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
-
-
-def _markdown_cell(cell: str) -> str:
-    return f"**{_text(cell)}**" if isinstance(cell, Strong) and cell else _text(cell)
-
-
-def _latex_cell(cell: str) -> str:
-    return rf"\textbf{{{latex(cell)}}}" if isinstance(cell, Strong) and cell else latex(cell)
 
 
 def _long(text: str) -> str:

@@ -11,9 +11,10 @@ from lrbench.recipe.controlling import missing_controls
 from lrbench.recipe.study import LoadedEdition
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.reported import reported_for
+from lrbench.results.sheet import Table
 from lrbench.results.studies.accuracies import AccuracyTables
 from lrbench.results.studies.cases import CaseTables
-from lrbench.results.studies.content import Missing, Report, Table
+from lrbench.results.studies.content import Missing, Report
 from lrbench.results.studies.convergence import CONVERGENCE_NOTE, ConvergenceTables
 from lrbench.results.studies.costs import COSTS_NOTE, CostTables
 from lrbench.results.studies.divergence import DIVERGENCE_NOTE, DivergenceTables

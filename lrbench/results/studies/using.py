@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrbench.results.studies.content import Number, Table
+from lrbench.results.sheet import Table
+from lrbench.results.studies.content import Number
 from lrbench.results.studies.gathering import Gathered, Line
 from lrbench.results.uses import UNKNOWN, Uses, mean_uses
 from lrbench.results.wording import TOOK_WITHIN, USES, uses_texts

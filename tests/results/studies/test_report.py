@@ -13,7 +13,7 @@ from lrbench.methods.fidelity import HAZARDS
 from lrbench.recipe.loading import load_recipe
 from lrbench.results.inspection import Inspector
 from lrbench.results.records import Costs
-from lrbench.results.studies.content import Strong
+from lrbench.results.sheet import Strong
 from lrbench.results.studies.convergence import settled_at
 from lrbench.results.studies.report import build_report
 from tests.results.studies.conftest import RECIPE as SMALL
@@ -43,7 +43,7 @@ KL = {
 
 
 def table_of(report, caption):
-    (found,) = [table for table in report.tables if caption in table.caption]
+    (found,) = [table for table in report.tables if caption in table.title]
     return found
 
 
@@ -256,7 +256,7 @@ class TestArmsThatAreNotTrainedAndNotTheExpert:
         assert report.notes[0].startswith("The claims of small are not held against: prefill (")
         assert not any("cd (" in note for note in report.notes)
         assert list(report.figures) == ["averages"]
-        captions = [table.caption for table in report.tables]
+        captions = [table.title for table in report.tables]
         assert captions[0].endswith("accuracy in percent")
         assert "what answers took" in captions[1]
         assert captions[2].endswith("difference from base in points")
@@ -300,8 +300,8 @@ class TestExpertiseGap:
         assert [line[:2] for line in lines] == [("embedded/amateur", "+35.0"), ("embedded/peer", "-3.0")]
         assert lines[0][5].startswith("+50.0 [")
         assert lines[1][5].startswith("equivalent within 2: 0.0 [")
-        assert not any("embedded/peer: " in table.caption for table in report.tables)
-        (farther,) = [table for table in report.tables if "the widest gap" in table.caption]
+        assert not any("embedded/peer: " in table.title for table in report.tables)
+        (farther,) = [table for table in report.tables if "the widest gap" in table.title]
         assert farther.lines[0][1].startswith("-50.0 [")
 
     def test_an_expert_of_which_no_arm_has_an_amateur_is_among_the_accuracies_alone(
@@ -310,7 +310,7 @@ class TestExpertiseGap:
         peer = 'name=peer, "arms=[base, sft]", pair.expert.model=embedded/peer'
         recipes = f"[small.yaml, {{recipe: small.yaml, overrides: [{peer}]}}]"
         edition = declared("expertise_gap", recipes=recipes)
-        captions = [table.caption for table in build_report(edition, ledger_of(edition), RUNS).tables]
+        captions = [table.title for table in build_report(edition, ledger_of(edition), RUNS).tables]
         assert [caption for caption in captions if "expertise gap" in caption] == [
             "embedded/expert: gain by expertise gap"
         ]
@@ -503,7 +503,7 @@ class TestAMethodOfOnesOwn:
 
     def test_is_set_against_its_own_baselines(self, report_of):
         report = report_of("main_results")
-        captions = [table.caption for table in report.tables if "difference" in table.caption]
+        captions = [table.title for table in report.tables if "difference" in table.title]
         assert captions == [
             "embedded/expert: difference from start in points",
             "embedded/expert: difference from plain in points",

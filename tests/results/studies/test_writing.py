@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from lrbench.errors import StoreError
+from lrbench.results.sheet import Strong, Table
 from lrbench.results.studies import writing
-from lrbench.results.studies.content import Judged, Missing, Passage, Report, Strong, Table
+from lrbench.results.studies.content import Judged, Missing, Passage, Report
 from lrbench.results.studies.drawing import FORMATS, draw
 from lrbench.results.studies.figures import Bars, Histogram, Lines, Panel, Point, Radar, Scatter, Series
 from lrbench.results.studies.rendering import report_to_csv, report_to_latex, report_to_markdown
