@@ -64,6 +64,11 @@ def impossible(
             f"scripts: 16) in place of `rollouts_per_update` for the arm `{arm}`; or give that arm another "
             "fidelity"
         )
+    if fidelity.makes_rows and ingredients.distance is not None:
+        yield (
+            f"the arm `{arm}` trains with the objective {ingredients.objective.label}, and the loss of the "
+            "public scripts is KL(target || model) alone; give that arm `fidelity: corrected`"
+        )
     written = fidelity.at("rollouts").hazards if ingredients.source.stage == "rollouts" else ()
     if derived and written:
         yield (

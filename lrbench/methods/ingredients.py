@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
+from lrbench.methods.arrays import np
 from lrbench.methods.changes import AnyChange, LowRank
 from lrbench.methods.continued import Continuing
-from lrbench.methods.objectives import AnyObjective, Forward
-from lrbench.methods.readings import Reading
+from lrbench.methods.objectives import AnyObjective, Distance, Forward
+from lrbench.methods.readings import Reading, Support
 from lrbench.methods.section import Section
 from lrbench.methods.selectors import AnySelector
 from lrbench.methods.sources import AnySource
-from lrbench.methods.targets import AnyTarget
+from lrbench.methods.targets import AnyTarget, Targets
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Thresholds(Protocol):
@@ -57,6 +62,24 @@ class Ingredients(Section):
     def thresholds(self) -> frozenset[str]:
         """The fields of `divergence` that the components take settings from."""
         return self.selector.thresholds | self.target.thresholds
+
+    @property
+    def distance(self) -> Distance | None:
+        """What training makes small at a kept step; None for KL(target || model)."""
+        return self.objective.distance(self.target)
+
+    @property
+    def of_targets(self) -> Mapping[str, Any]:
+        """What the objective changes about them, as the identity of samples has it."""
+        return {"rest": "counted"} if self.objective.counts_the_rest and self.target.covers else {}
+
+    def targets(
+        self, own_ids: NDArray[np.int32], kept: NDArray[np.bool_], scores: Mapping[Reading, Support]
+    ) -> Targets:
+        """What is learnt at the kept steps: the target's `distributions`, or `outcomes` for the objective."""
+        target = self.target
+        find = target.outcomes if self.objective.counts_the_rest else target.distributions
+        return find(own_ids, kept, scores)
 
     def completed(self, thresholds: Thresholds) -> Ingredients:
         """With the recipe's thresholds where the components have none of their own."""

@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_serializer
 
 from lrbench.methods.component import Component
 from lrbench.methods.families import Family
 from lrbench.methods.rewards import GroupPolicy
+from lrbench.methods.targets import Target
+
+# As in GKD (arXiv 2306.13649): KL(target || model), its reverse, and what is half way between them.
+BETAS = {"forward": 0.0, "reverse": 1.0, "js": 0.5}
+Kind = Literal["forward", "reverse", "js"]
+Temperature = Annotated[float, Field(gt=0, le=100)]
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far a model is from one kept step's target, where it is not the plain KL(target || model).
+
+    `own_share` of the target is on the rollout's own token: that is a label and no distribution, so it is
+    learnt by its cross-entropy at temperature 1. What is left is a distribution over the stored tokens and,
+    as one outcome more, all others; the model's is made into one over the same outcomes, its logarithms
+    divided by `temperature`. The divergence of the two, t and p, is KL(t || p) for a `beta` of 0, KL(p || t)
+    for 1, and between them beta KL(t || m) + (1 - beta) KL(p || m) with m = beta t + (1 - beta) p.
+    """
+
+    beta: float
+    temperature: float
+    own_share: float = 0.0
 
 
 class Objective(Component):
@@ -22,6 +47,19 @@ class Objective(Component):
     def writes(self) -> bool:
         """Whether the model in training writes what it learns from."""
         return self.policy is not None
+
+    @property
+    def counts_the_rest(self) -> bool:
+        """Whether targets have to say how much of them is on tokens that are not stored."""
+        return False
+
+    def distance(self, target: Target) -> Distance | None:
+        """What is made small at a kept step; None for KL(target || model)."""
+        return None
+
+    def refusal(self, target: Target) -> str | None:
+        """Why it cannot be had with a target; None where it can."""
+        return None
 
 
 class Forward(Objective):
@@ -61,7 +99,94 @@ class Grpo(Objective):
         return self.grpo
 
 
-OBJECTIVES: tuple[type[Objective], ...] = (Forward, Grpo)
+class _Divergent(Objective):
+    """What divergences have in common, however they are written."""
+
+    @property
+    def written(self) -> tuple[Kind, float]:
+        """The divergence and the temperature."""
+        raise NotImplementedError
+
+    @model_serializer(mode="wrap")
+    def _shortest(self, handler: Any) -> Any:
+        # One way to write it, whichever of the two it was.
+        del handler
+        return dict(self.identity) or Forward.word
+
+    @property
+    def label(self) -> str:
+        """Which, and at what temperature."""
+        kind, temperature = self.written
+        return kind + ("" if temperature == 1 else f" at temperature {temperature:g}")
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """The divergence and the temperature; nothing where it is the plain one."""
+        if not self.counts_the_rest:
+            return {}
+        return dict(zip(Divergence.model_fields, self.written, strict=True))
+
+    @property
+    def counts_the_rest(self) -> bool:
+        """It does, unless it is what arms did before they could choose."""
+        return self.written != (Forward.word, 1)
+
+    def distance(self, target: Target) -> Distance | None:
+        """None where it is the plain one."""
+        kind, temperature = self.written
+        return Distance(BETAS[kind], temperature, target.own_share) if self.counts_the_rest else None
+
+    def refusal(self, target: Target) -> str | None:
+        """Own tokens are no distribution, and the reverse is infinite where a target has nothing."""
+        if not self.counts_the_rest:
+            return None
+        if target.own_share == 1:
+            return (
+                "the target is the rollout's own token alone, which is learnt by its cross-entropy at "
+                "temperature 1 whatever the divergence; add a part that is a distribution, or leave the "
+                "objective out"
+            )
+        if self.written[0] == "reverse" and not target.covers:
+            return (
+                f"KL(model || target) is infinite where the target ({target.label}) gives nothing to a token "
+                "that the model may write; allowed is a target with a `soft` part, or the divergence `js`"
+            )
+        return None
+
+
+class Divergence(_Divergent):
+    """The mean over kept steps of another divergence of model and target, or at another `temperature`.
+
+    `forward` is KL(target || model), `reverse` KL(model || target), and `js` the mean of both divergences
+    from the even mixture of the two (GKD, arXiv 2306.13649, with weight 0.5). The model's logarithms are
+    divided by `temperature`; the target has one of its own. No factor of its square is multiplied in.
+    """
+
+    word: ClassVar[str] = "diverging"
+
+    divergence: Kind
+    temperature: Temperature = 1.0
+
+    @property
+    def written(self) -> tuple[Kind, float]:
+        """As a recipe says."""
+        return self.divergence, self.temperature
+
+
+class Tempered(_Divergent):
+    """KL(target || model) at another `temperature`: the shorter way to write `Divergence` of it."""
+
+    word: ClassVar[str] = "tempered"
+
+    temperature: Temperature
+
+    @property
+    def written(self) -> tuple[Kind, float]:
+        """As a recipe says."""
+        return "forward", self.temperature
+
+
+OBJECTIVES: tuple[type[Objective], ...] = (Forward, Divergence, Tempered, Grpo)
 
 OBJECTIVE = Family(
     OBJECTIVES, base=Objective, closed="the loss and its gradient are computed by lrbench's own training loop"

@@ -50,6 +50,16 @@ class Target(Component):
         return False
 
     @property
+    def own_share(self) -> float:
+        """How much of it is on the rollout's own token, as a label."""
+        return 0.0
+
+    @property
+    def covers(self) -> bool:
+        """Whether it gives something to every token, so also to those that are not stored."""
+        return False
+
+    @property
     def plausible_from(self) -> float | None:
         """The share of the largest probability that every token of it has; None where there is no rule."""
         return None
@@ -79,6 +89,12 @@ class Target(Component):
         """What is learnt at the K kept steps: `kept` is (N,), `own_ids` the rollouts' own tokens (K,)."""
         raise NotImplementedError
 
+    def outcomes(
+        self, own_ids: NDArray[np.int32], kept: NDArray[np.bool_], scores: Mapping[Reading, Support]
+    ) -> Targets:
+        """The same, where weights sum to 1 less what is on tokens that are not stored."""
+        return self.distributions(own_ids, kept, scores)
+
     def lost(self, scores: Mapping[Reading, Support]) -> NDArray[np.float64]:
         """(N,) the share of each step's target that is not stored, so left out; empty where none can be."""
         return np.zeros(0)
@@ -105,6 +121,11 @@ class OwnToken(Target):
     word: ClassVar[str] = "own_token"
 
     use: Literal["own_token"] = "own_token"
+
+    @property
+    def own_share(self) -> float:
+        """All of it."""
+        return 1.0
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -244,6 +265,11 @@ class Soft(Target):
         return f"soft of {self.of}"
 
     @property
+    def covers(self) -> bool:
+        """A model gives every token something."""
+        return True
+
+    @property
     def readings(self) -> frozenset[Reading]:
         """The one that stores what is likeliest to its model."""
         return frozenset({self._reading})
@@ -264,6 +290,13 @@ class Soft(Target):
     ) -> Targets:
         """p^(1/T), renormalised over what is stored."""
         return soft(scores[self._reading], kept, self.temperature, self.top_k)
+
+    def outcomes(
+        self, own_ids: NDArray[np.int32], kept: NDArray[np.bool_], scores: Mapping[Reading, Support]
+    ) -> Targets:
+        """p^(1/T), renormalised over what is stored and all else as one outcome."""
+        support, rest = scores[self._reading], self.lost(scores)
+        return soft(support, kept, self.temperature, self.top_k, rest)
 
     def lost(self, scores: Mapping[Reading, Support]) -> NDArray[np.float64]:
         """The model's probability of the tokens that are not taken, at temperature 1."""
@@ -324,6 +357,16 @@ class Mixture(Target):
         return " + ".join(f"{part.weight:g} {part.label}" for part in self.parts)
 
     @property
+    def own_share(self) -> float:
+        """Of all parts."""
+        return math.fsum(part.weight * part.own_share for part in self.parts)
+
+    @property
+    def covers(self) -> bool:
+        """Where a part does."""
+        return any(part.covers for part in self.parts)
+
+    @property
     def readings(self) -> frozenset[Reading]:
         """Of all parts."""
         return frozenset().union(*(part.readings for part in self.parts))
@@ -352,6 +395,12 @@ class Mixture(Target):
     ) -> Targets:
         """The weighted sum of the parts' distributions."""
         return mixed([(part.distributions(own_ids, kept, scores), part.weight) for part in self.parts])
+
+    def outcomes(
+        self, own_ids: NDArray[np.int32], kept: NDArray[np.bool_], scores: Mapping[Reading, Support]
+    ) -> Targets:
+        """The weighted sum of theirs."""
+        return mixed([(part.outcomes(own_ids, kept, scores), part.weight) for part in self.parts])
 
     def lost(self, scores: Mapping[Reading, Support]) -> NDArray[np.float64]:
         """The weighted sum over the parts that can lose any."""
@@ -446,13 +495,31 @@ def likeliest(scores: Support, top_k: int | None) -> NDArray[np.bool_]:
     return rank < top_k
 
 
-def soft(scores: Support, kept: NDArray[np.bool_], temperature: float, top_k: int | None) -> Targets:
-    """p^(1/T) of the reading's first model, renormalised over the tokens taken; `kept` is (N,)."""
+def soft(
+    scores: Support,
+    kept: NDArray[np.bool_],
+    temperature: float,
+    top_k: int | None,
+    rest: NDArray[np.float64] | None = None,
+) -> Targets:
+    """p^(1/T) of the reading's first model, renormalised over the tokens taken; `kept` is (N,).
+
+    With `rest` (N,), the probability of all other tokens, they are one outcome more, which is no token's and
+    which the weights lack.
+    """
     lengths = np.diff(scores.offsets)
     mask = likeliest(scores, top_k) & np.repeat(kept, lengths)
     counts = _counts(lengths, mask, kept)
     scaled = scores.support_log_p_expert[mask].astype(np.float64) / temperature
-    return Targets(_offsets(counts), scores.support_ids[mask], _softmax(scaled, counts))
+    if rest is None:
+        return Targets(_offsets(counts), scores.support_ids[mask], _softmax(scaled, counts))
+    with np.errstate(divide="ignore"):
+        others = np.log(rest[kept]) / temperature
+    ends = np.cumsum(counts)
+    whole = _softmax(np.insert(scaled, ends, others), counts + 1)
+    return Targets(
+        _offsets(counts), scores.support_ids[mask], np.delete(whole, ends + np.arange(len(counts)))
+    )
 
 
 def mixed(parts: Sequence[tuple[Targets, float]]) -> Targets:

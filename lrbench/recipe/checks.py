@@ -254,6 +254,10 @@ def _own_settings(declaration: ArmDeclaration, arm: Arm, recipe: Recipe, path: P
         message = "given beside `rollouts_per_update`, allowed is one of the two"
         yield (*path, "training", "steps_per_update"), message
     yield from _match(declaration.training.budget, (*path, "training", "budget"))
+    if arm.ingredients is not None:
+        refused = arm.ingredients.objective.refusal(arm.ingredients.target)
+        if refused is not None:
+            yield (*path, *(() if declaration.objective is None else ("objective",))), refused
 
 
 def _repeated_sources(data: Data) -> Iterator[Finding]:

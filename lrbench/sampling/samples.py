@@ -108,7 +108,7 @@ def build_samples(
         kept = keeper(ingredients.selector, lambda: [seen], least_mass)(seen)
     steps = next(iter(seen.values()))
     kl = views[PAIR].kl if PAIR in views else np.full(len(kept), np.nan, dtype=np.float32)
-    targets = ingredients.target.distributions(own_N[kept], kept, views)
+    targets = ingredients.targets(own_N[kept], kept, views)
     rollout = steps.rollout[kept] - np.int32(first_rollout)
     return Samples(rollouts, rollout, steps.step[kept], kl[kept], targets)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrbench.methods.objectives import Distance
 from lrbench.models.source import LocatedModel
 from lrbench.recipe.schema import Runtime, Training
 from lrbench.store.files import writing_errors
@@ -63,6 +64,7 @@ class Lesson:
     held_out: Sequence[Rollout] = ()
     rows: RowForm | None = None
     start: Path | None = None
+    distance: Distance | None = None
 
     def train(
         self,
@@ -92,6 +94,7 @@ class Lesson:
             team=team,
             rows=self.rows,
             start=self.start,
+            distance=self.distance,
         )
 
 

@@ -15,6 +15,7 @@ from peft import PeftModel
 from torch import Tensor
 
 from lrbench.errors import NonFiniteLossError
+from lrbench.methods.objectives import Distance
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.recipe.schema import Runtime, Training
 from lrbench.sampling.rollouts import Rollout
@@ -24,6 +25,7 @@ from lrbench.training.checkpoints import Checkpoint, Points
 from lrbench.training.dropout import TokenDropout
 from lrbench.training.gradients import Gradients, ways_of_computing
 from lrbench.training.held_out import perplexity
+from lrbench.training.loss import batch_losses
 from lrbench.training.portions import Losses, Portion, Provider, Stored
 from lrbench.training.reference_loss import RowForm, row_losses
 from lrbench.training.team import Team
@@ -205,6 +207,7 @@ def train(
     team: Team = ALONE,
     rows: RowForm | None = None,
     start: Path | None = None,
+    distance: Distance | None = None,
 ) -> Trained:
     """Train an adapter on samples, or on what a provider gives; `resume` continues where a save is.
 
@@ -214,11 +217,14 @@ def train(
     beginning, the end and 19 times between; that changes no bit of the adapter. Randomness (dropout) depends
     on the update, the rollout and the position alone, so an interrupted and an uninterrupted run without
     `seconds` end with the same bytes, and sizes in `runtime` or the processes of `team` change rounding
-    alone. `rows` has it train as the paper's public scripts do.
+    alone. `rows` has it train as the paper's public scripts do, and `distance` with another distance from
+    its targets than KL(target || model).
     Raises `NonFiniteLossError` naming the batch when the loss, its gradient or a weight is not a number.
     """
     adapted = attach_adapter(model, training.lora, seed, start)
-    losses = partial(row_losses, rows) if rows is not None and rows.fidelity.makes_rows else None
+    losses: Losses | None = None if distance is None else partial(batch_losses, distance=distance)
+    if rows is not None and rows.fidelity.makes_rows:
+        losses = partial(row_losses, rows)
     learner = _Adapter(adapted, vocabulary, TokenDropout(adapted, seed), runtime, team, losses)
     expert = learner.expert
     provider: Provider

@@ -14,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lrbench.methods.objectives import Distance
 from lrbench.models.loading import Model
 from lrbench.models.pieces import Pieces
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.sampling.samples import Samples
+from lrbench.training.distances import summed_distance
 from lrbench.training.dropout import TokenDropout
 from lrbench.training.output_gradient import Chunk, mean_divergence
 from lrbench.training.packing import Forward, forwards_of, packed_hidden_states
@@ -46,6 +48,7 @@ def batch_losses(
     pack: bool = False,
     dropout: TokenDropout | None = None,
     share: slice = slice(None),
+    distance: Distance | None = None,
 ) -> Iterator[Tensor]:
     """Parts of the loss of the kept steps `batch`, in nats per step (paper, equation 6).
 
@@ -54,10 +57,11 @@ def batch_losses(
     made, so that memory holds one at a time. One forward per rollout serves all of its kept steps, and
     logits exist for one chunk of positions at a time. Equal to one row per (prefix, token) with dropout off.
     `share` picks the rollouts of one process of several; the parts of all processes sum to the mean.
+    `distance` is another one from the targets than KL(target || model).
     """
     pieces = pieces or Pieces.usual(model.device.type, vocabulary.size)
     for part, steps_P in parts_of(samples, batch, pieces, pack, share):
-        yield part.divergence(model, vocabulary, steps_P, pieces.positions, dropout, len(batch))
+        yield part.divergence(model, vocabulary, steps_P, pieces.positions, dropout, len(batch), distance)
 
 
 def parts_of(
@@ -95,14 +99,25 @@ class Part:
         positions_per_chunk: int,
         dropout: TokenDropout | None,
         steps: int,
+        distance: Distance | None = None,
     ) -> Tensor:
-        """Sum of KL(target || model) over the kept steps P, divided by all `steps` of the update."""
+        """Sum of the distances from the targets over the kept steps P, divided by all of an update."""
         hidden_PD, begins = self.states(model, steps_P, positions_per_chunk, dropout)
         chunks = [
             Chunk(positions, *_targets(self.samples, steps_P[positions], model.device), begin)
             for positions, begin in begins
         ]
-        return mean_divergence(model, vocabulary, hidden_PD, chunks, steps)
+        summed = None
+        if distance is not None:
+            summed = partial(summed_distance, distance=distance, own_P=self._own(steps_P, model.device))
+        return mean_divergence(model, vocabulary, hidden_PD, chunks, steps, summed)
+
+    def _own(self, steps_P: NDArray[np.int64], device: torch.device) -> Tensor:
+        """(P,) the tokens that the rollouts themselves have at the steps."""
+        samples = self.samples
+        places = zip(samples.rollout[steps_P].tolist(), samples.step[steps_P].tolist(), strict=True)
+        own = [samples.rollouts[rollout].completion_ids[step] for rollout, step in places]
+        return torch.tensor(own, device=device)
 
     def states(
         self,

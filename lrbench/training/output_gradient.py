@@ -10,7 +10,7 @@ shared vocabulary, M target tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -52,14 +52,23 @@ class Chunk:
     begin: Callable[[], None] = lambda: None
 
 
+# The sum over a chunk, of logits (C, R) whose place its gradient, times a scale, takes.
+Summed = Callable[[Tensor, SharedVocabulary, Chunk, float], Tensor]
+
+
 def mean_divergence(
-    model: Model, vocabulary: SharedVocabulary, hidden_PD: Tensor, chunks: Sequence[Chunk], steps: int
+    model: Model,
+    vocabulary: SharedVocabulary,
+    hidden_PD: Tensor,
+    chunks: Sequence[Chunk],
+    steps: int,
+    summed: Summed | None = None,
 ) -> Tensor:
-    """Sum of KL(target || model) over all positions of the chunks, in nats, divided by `steps`.
+    """Sum of KL(target || model), or what is `summed`, over the chunks, in nats, divided by `steps`.
 
     It can be sent backward once, into the hidden states and into what learns of the output layer.
     """
-    return mean_of_chunks(model, vocabulary, hidden_PD, chunks, steps, _divergence)
+    return mean_of_chunks(model, vocabulary, hidden_PD, chunks, steps, summed or _divergence)
 
 
 def mean_of_chunks(
@@ -116,20 +125,24 @@ class _MeanOfChunks(torch.autograd.Function):
         return None, None, None, None, None, *(gradient * saved for saved in ctx.saved_tensors)
 
 
-def _divergence(logits_CR: Tensor, vocabulary: SharedVocabulary, chunk: Chunk, scale: float) -> Tensor:
-    """Sum of KL(target || model) over the chunk; its gradient, times `scale`, takes the place of the logits.
+def blocks_of(logits_CR: Tensor, chunk: Chunk) -> Iterator[tuple[slice, NDArray[np.int64], slice]]:
+    """Rows that are worked on at once, how many target tokens each has (B,), and which tokens these are.
 
-    Block by block, so that no further tensor of the chunk's size is needed: to find new memory for one takes
-    the system a good part of the time that the logits take.
+    Block by block no further tensor of the chunk's size is needed: to find new memory for one takes the
+    system a good part of the time that the logits take.
     """
     ends_C = np.cumsum(chunk.counts)
     size = rows_per_block(logits_CR)
-    parts = []
     for start in range(0, len(logits_CR), size):
         counts_B = chunk.counts[start : start + size]
         end = int(ends_C[start + len(counts_B) - 1])
-        tokens = slice(end - int(counts_B.sum()), end)
-        block = slice(start, start + size)
+        yield slice(start, start + size), counts_B, slice(end - int(counts_B.sum()), end)
+
+
+def _divergence(logits_CR: Tensor, vocabulary: SharedVocabulary, chunk: Chunk, scale: float) -> Tensor:
+    """Sum of KL(target || model) over the chunk; its gradient, times `scale`, takes the logits' place."""
+    parts = []
+    for block, counts_B, tokens in blocks_of(logits_CR, chunk):
         rows_M = torch.as_tensor(np.repeat(np.arange(len(counts_B)), counts_B), device=logits_CR.device)
         logits_BR = logits_CR[block].detach().requires_grad_()
         with torch.enable_grad():

@@ -129,3 +129,22 @@ def test_what_is_written_comes_back_from_a_dump() -> None:
 def test_todays_targets_have_the_identity_they_had_as_strings() -> None:
     assert OwnToken().identity == {"target": "own_token"}
     assert Contrast().completed(0.3).identity == {"target": "contrast", "alpha": 0.3}
+
+
+@given(distributions(), st.sampled_from([0.5, 1.0, 2.0]))
+def test_what_is_not_stored_of_a_model_is_one_outcome_more(steps: Steps, temperature: float) -> None:
+    scores = scores_of(steps, 0.2)
+    target = mixture(
+        {"use": "own_token", "weight": 0.25},
+        {"use": "soft", "of": "expert", "temperature": temperature, "weight": 0.75},
+    )
+    kept = np.ones(len(scores), dtype=bool)
+    found = target.outcomes(scores.top1_expert, kept, {PAIR: scores})
+    assert target.own_share == 0.25
+    for place, (expert, _) in enumerate(steps):
+        span = slice(found.offsets[place], found.offsets[place + 1])
+        p = np.exp(expert.astype(np.float64))[found.ids[span]]
+        powers = np.append(p, max(0.0, 1 - p.sum())) ** (1 / temperature)
+        expected = 0.75 * powers[:-1] / powers.sum() + 0.25 * (found.ids[span] == scores.top1_expert[place])
+        # The rest is known to rounding of what is stored, which a high temperature makes much of.
+        assert found.weights[span] == pytest.approx(expected, abs=3e-3 if temperature > 1 else 1e-5)

@@ -24,3 +24,18 @@ def loss(model: Any, vocabulary: SharedVocabulary, samples: Samples, batch: list
         target = zip(samples.targets.ids[span].tolist(), samples.targets.weights[span].tolist(), strict=True)
         rows.append(sum(w * (torch.tensor(w).log() - log_p[token]) for token, w in target if w > 0))
     return torch.stack(rows).mean()
+
+
+def whole_divergence(student_NV: Tensor, teacher_NV: Tensor, kind: str, temperature: float) -> Tensor:
+    """(N,) by definition, over the whole vocabulary, both at the temperature."""
+    log_p, log_q = ((logits / temperature).log_softmax(-1) for logits in (student_NV, teacher_NV))
+
+    def kl(log_left: Tensor, log_right: Tensor) -> Tensor:
+        return (log_left.exp() * (log_left - log_right)).sum(-1)
+
+    if kind == "forward":
+        return kl(log_q, log_p)
+    if kind == "reverse":
+        return kl(log_p, log_q)
+    log_even = ((log_p.exp() + log_q.exp()) / 2).log()
+    return (kl(log_p, log_even) + kl(log_q, log_even)) / 2

@@ -70,6 +70,7 @@ OTHERS: dict[str, Any] = {
     "arms.4.source": "solutions",
     "arms.4.selector": "kl",
     "arms.4.target": "own_token",
+    "arms.4.objective": {"divergence": "js"},
     "arms.4.answer": {"prefill": "First"},
     "measure": {"samples": 2},
     "fidelity": "last_column",
@@ -102,7 +103,6 @@ ELSEWHERE = {
     "arms.4.training.steps_per_update": "test_the_unit_of_an_update_changes_the_training_key",
     # The ingredients of `varied` are all its own, so which arm it is like decides nothing more.
     "arms.4.like": "all ingredients are given",
-    "arms.4.objective": "there is one so far",
     "arms.4.change": "there is one so far",
     "controls": "are arms that are added; tests/recipe/test_controlling.py",
     "models": "decide something where an arm reads them; tests/pipeline/test_answering.py",
@@ -181,6 +181,26 @@ def test_every_field_changes_keys_exactly_when_it_can_change_the_output(recipe: 
             assert after == before, f"{path} cannot change the output but changes a key"
         walked += 1
     assert walked > 35
+
+
+def test_an_objective_decides_adapters_and_of_samples_alone_what_is_left_out(
+    make_recipe: Callable[..., Recipe], runs: Path
+) -> None:
+    def adapter(target: Any, objective: Any) -> Any:
+        arm = {"name": "lightr", "target": target, "objective": objective}
+        return plan_recipe(make_recipe(arms=[arm]), runs).arms[0].adapter
+
+    soft = {"use": "soft", "of": "expert"}
+    plain, same, js, tempered = (
+        [adapter(target, objective) for target in ("contrast", soft)]
+        for objective in (None, {"divergence": "forward"}, {"divergence": "js"}, {"temperature": 2.0})
+    )
+    assert [each.key for each in same] == [each.key for each in plain]
+    for place in (0, 1):
+        assert len({each[place].key for each in (plain, js, tempered)}) == 3
+    # A contrast leaves nothing out.
+    assert js[0].samples.key == plain[0].samples.key
+    assert plain[1].samples.key != js[1].samples.key == tempered[1].samples.key
 
 
 def test_what_an_arm_is_called_and_what_the_recipe_is_called_change_nothing(

@@ -149,6 +149,24 @@ BETA = "11:9: divergence.beta: ignored, because no arm has a selector that takes
             "16:50: arms.0.training.budget.match: budgets that wait for each other: lightr -> lightr",
         ),
         (
+            [(ARMS, "[lightr, {name: sft, objective: {divergence: js}}]")],
+            "16:28: arms.1.objective: the target is the rollout's own token alone, which is learnt by its "
+            "cross-entropy at temperature 1 whatever the divergence; add a part that is a distribution, or "
+            "leave the objective out",
+        ),
+        (
+            [(ARMS, "[{name: lightr, objective: {divergence: reverse}}]")],
+            "16:23: arms.0.objective: KL(model || target) is infinite where the target (contrast) gives "
+            "nothing to a token that the model may write; allowed is a target with a `soft` part, or the "
+            "divergence `js`",
+        ),
+        (
+            [(ARMS, "[{name: lightr, objective: {temperature: 2}, fidelity: last_column}]")],
+            "16:62: arms.0.fidelity: the arm `lightr` trains with the objective forward at temperature 2, "
+            "and the loss of the public scripts is KL(target || model) alone; give that arm "
+            "`fidelity: corrected`",
+        ),
+        (
             [
                 (UNIT, UNIT + "  budget: {match: sft, on: problems}\n"),
                 (ARMS, "[lightr, {name: sft, training: {budget: {match: lightr, on: updates}}}]"),

@@ -72,6 +72,7 @@ OTHER_WORDS = {
     ("arms", 0, "source"): "solutions",
     ("arms", 0, "selector"): "all",
     ("arms", 0, "target"): "own_token",
+    ("arms", 0, "objective"): {"divergence": "js"},
     ("arms", 0, "answer"): {"prefill": "First"},
     ("fidelity",): "reference",
     ("measure", "confidence"): "([0-9]+)%",
@@ -132,8 +133,8 @@ DERIVE = ("pair", "amateur", "derive")
 DERIVATION = {"from": "expert", "layers": 6, "distill_updates": 6}
 # The words of an arm are components, whose parts make sense together alone.
 WORDS = ("source", "selector", "target", "objective", "change", "answer")
-# Where an amateur is derived from has one possible value, and so have these words so far.
-SINGLE = {(*DERIVE, "from"), ("arms", 0, "objective"), ("arms", 0, "change")}
+# Where an amateur is derived from has one possible value, and so has this word so far.
+SINGLE = {(*DERIVE, "from"), ("arms", 0, "change")}
 # Controls are arms that are added; tests/recipe/test_controlling.py says what they are to the hash.
 ADDING = "controls"
 CHANGEABLE = [
@@ -169,6 +170,9 @@ COMPONENTS = [
     ("target", {"use": "soft", "of": "expert", "temperature": 0.5}),
     ("target", {"use": "soft", "of": "expert", "top_k": 2}),
     ("target", {"use": "soft", "of": "expert", "truncate": True}),
+    ("objective", {"divergence": "js"}),
+    ("objective", {"divergence": "js", "temperature": 2.0}),
+    ("objective", {"temperature": 2.0}),
     ("target", [{"use": "own_token", "weight": 0.5}, {"use": "contrast", "weight": 0.5}]),
     ("target", [{"use": "own_token", "weight": 0.25}, {"use": "contrast", "weight": 0.75}]),
     ("answer", {"mix": {"expert": 1.0, "amateur": -1.0}}),
@@ -215,6 +219,10 @@ def test_every_setting_of_a_component_changes_the_hash() -> None:
 def test_a_component_has_one_hash_however_it_is_written() -> None:
     written = ["contrast", {"use": "contrast"}, {"use": "contrast", "minus": "amateur"}]
     assert len({with_word("target", value) for value in written}) == 1
+    plain = ["forward", {"divergence": "forward"}, {"temperature": 1.0}]
+    assert len({with_word("objective", value) for value in plain}) == 1
+    tempered = [{"temperature": 2.0}, {"temperature": 2.0, "divergence": "forward"}]
+    assert len({with_word("objective", value) for value in tempered}) == 1
 
 
 def test_a_field_that_is_not_used_is_no_part_of_the_hash(monkeypatch: pytest.MonkeyPatch) -> None:

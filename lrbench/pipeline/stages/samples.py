@@ -310,7 +310,8 @@ class ArmSamples(Stage):
     @property
     def identity(self) -> Mapping[str, Any]:
         """The selector and the target with the thresholds they use, and which packages these come from."""
-        return identity_of(self.ingredients.selector, self.ingredients.target) | self.fidelity.identity
+        own = identity_of(self.ingredients.selector, self.ingredients.target)
+        return {**own, **self.ingredients.of_targets, **self.fidelity.identity}
 
     @property
     def inputs(self) -> Mapping[str, Stage]:

@@ -67,6 +67,7 @@ class TrainedAdapter(Stage):
             "training": training_identity(self.training),
             "seed": self.seed,
             **parts,
+            **self.samples.ingredients.objective.identity,
             **self.fidelity.identity,
         }
 
@@ -195,6 +196,7 @@ class TrainedAdapter(Stage):
             read_artifact_rollouts(inputs["held_out"]) if "held_out" in inputs else (),
             rows,
             inputs["start"].directory if "start" in inputs else None,
+            self.samples.ingredients.distance,
         )
         train = trained_alone if workspace.runtime.processes == 1 else trained_together
         course = train(lesson, self.expert.identity, workspace.expert, draft, progress)
