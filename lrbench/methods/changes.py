@@ -8,9 +8,32 @@ from typing import Annotated, Any, ClassVar
 from lrbench.methods.component import Component
 from lrbench.methods.families import Family
 
+# The engine that computes in this process, and so can add anything to what layers give.
+HERE = "hf"
+
 
 class Change(Component):
-    """Base of all changes."""
+    """Base of all changes.
+
+    `steers` says that only one vector for each layer learns, which is added to what the layer gives.
+    """
+
+    steers: ClassVar[bool] = False
+
+    def unservable(self, engine: str) -> str | None:
+        """Why the engine called `engine` cannot write with a model so changed; None where it can."""
+        if not self.steers or engine == HERE:
+            return None
+        return (
+            f"`change: {self.word}` is no LoRA adapter, and the engine {engine} takes no others; use `{HERE}`"
+        )
+
+    @property
+    def unmergeable(self) -> str | None:
+        """Why it cannot become part of the model's own weights; None where it can."""
+        if not self.steers:
+            return None
+        return f"`change: {self.word}` adds vectors that no weight of the model can hold"
 
 
 class LowRank(Change):
@@ -24,7 +47,22 @@ class LowRank(Change):
         return {}
 
 
-CHANGES: tuple[type[Change], ...] = (LowRank,)
+class Vectors(Change):
+    """Steering vectors: one for each layer, as wide as the model, added to what the layer's MLP gives.
+
+    They begin at zero, as no change at all. `training.lora` is nothing to them.
+    """
+
+    word: ClassVar[str] = "vectors"
+    steers: ClassVar[bool] = True
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Its name."""
+        return {"change": self.word}
+
+
+CHANGES: tuple[type[Change], ...] = (LowRank, Vectors)
 
 CHANGE = Family(
     CHANGES, base=Change, closed="what moves is attached, saved, loaded and exported by lrbench's own stages"

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lrbench.methods.changes import Vectors
 from lrbench.methods.component import AMATEUR, EXPERT
 from lrbench.methods.continued import RANKS, Continued
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.objectives import Grpo
 from lrbench.methods.preset import Preset
 from lrbench.methods.rewards import GroupPolicy
-from lrbench.methods.selectors import All
+from lrbench.methods.selectors import All, Kl
 from lrbench.methods.sources import Greedy, Solutions
 from lrbench.methods.targets import Contrast, OwnToken
 
@@ -98,5 +99,19 @@ NEIGHBOURS = (
         deviations="R2R trains a router by these labels, between its small and a large model, and a "
         "third one judges sentences; here answers of finished rollouts are compared, and "
         "the other model is the amateur unless `over` names one",
+    ),
+    Neighbour(
+        Preset(
+            "vectors",
+            None,
+            Ingredients(source=Greedy(), selector=Kl(), target=Contrast(), change=Vectors()),
+            against=("lightr", "sft", "base"),
+        ),
+        title="Small vectors: one steering vector a layer, and nothing else, learns",
+        source="Small Vectors, Big Effects, arXiv 2509.06608",
+        implemented="a vector as wide as the model for each layer, added to the residual stream with what "
+        "the layer's MLP gives; they begin at zero, and any source, target or objective trains them",
+        deviations="the preset learns what the paper's arm learns and not from rewards; `like: grpo` with "
+        "`change: vectors` does. Where a norm follows the MLP, as in Gemma 2, the vector is added before it",
     ),
 )

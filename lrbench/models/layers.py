@@ -14,6 +14,9 @@ from torch import nn
 
 from lrbench.errors import ModelError
 
+# The last linear layer of an MLP, as architectures call it.
+CLOSING = ("down_proj", "fc2", "dense_4h_to_h", "fc_out")
+
 
 def check_target_modules(name: str, model: Any, targets: Sequence[str]) -> None:
     """Raise `ModelError` unless every target of an adapter is the name of linear layers that read text.
@@ -37,6 +40,23 @@ def adapted_modules(model: Any, targets: Sequence[str]) -> list[str] | str:
     if not any(_last(place) in targets for place in elsewhere):
         return list(targets)
     return "|".join(re.escape(place) for place in layers if _last(place) in targets)
+
+
+def closing_layer(name: str, model: Any) -> str:
+    """What the last linear layer of every MLP is called, whose output is added to the residual stream.
+
+    Raises `ModelError` where not every layer has just one, as with a mixture of experts.
+    """
+    layers = language_layers(name, model)
+    count = model.config.get_text_config().num_hidden_layers
+    for closing in CLOSING:
+        found = [layer for place, layer in layers.items() if _last(place) == closing]
+        if found and len(found) == count and all(isinstance(layer, nn.Linear) for layer in found):
+            return closing
+    raise ModelError(
+        f"{name}: steering vectors are added to what the last linear layer of every MLP gives, and none of "
+        f"{', '.join(CLOSING)} is there once a layer"
+    )
 
 
 def language_layers(name: str, model: Any) -> dict[str, nn.Module]:

@@ -137,6 +137,14 @@ def check_target_modules(model: LocatedModel, target_modules: Sequence[str]) -> 
     layers.check_target_modules(model.name, empty_model(model), target_modules)
 
 
+def check_closing_layer(model: LocatedModel) -> None:
+    """Raise `ModelError` unless every layer has an MLP that steering vectors can be added to.
+
+    Builds the architecture without its weights.
+    """
+    layers.closing_layer(model.name, empty_model(model))
+
+
 def empty_model(model: LocatedModel) -> Model:
     """The model's architecture without weights: every tensor has a shape and no content.
 

@@ -13,6 +13,7 @@ from lrbench.methods.component import AMATEUR
 from lrbench.methods.presets import BY_NAME
 from lrbench.recipe.addresses import unusable_address
 from lrbench.recipe.arms import Arm, resolve_arm, resolve_arms
+from lrbench.recipe.changing import change_problems
 from lrbench.recipe.comparing import compared, presets_of
 from lrbench.recipe.hazards import hazard_problems
 from lrbench.recipe.measuring import measure_problems, second_suite_problems
@@ -92,6 +93,7 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _matched_arms(recipe, arms)
         yield from reference_problems(recipe, arms, sections)
         yield from hazard_problems(recipe, arms, sections)
+        yield from change_problems(recipe, arms, sections)
         yield from objective_problems(recipe, arms, sections)
         yield from objective_problems(recipe, arms, sections)
         yield from repeats_problems(recipe, arms, sections)

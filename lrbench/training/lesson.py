@@ -53,7 +53,10 @@ class Course:
 
 @dataclass(frozen=True)
 class Lesson:
-    """All that `train` is told but the model, and where it stands; `start` is the adapter it begins from."""
+    """All that `train` is told but the model, and where it stands; `start` is the adapter it begins from.
+
+    `steers` asks for steering vectors in the place of a LoRA adapter.
+    """
 
     vocabulary: SharedVocabulary
     material: Samples | Provider
@@ -65,6 +68,7 @@ class Lesson:
     rows: RowForm | None = None
     start: Path | None = None
     distance: Distance | None = None
+    steers: bool = False
 
     def train(
         self,
@@ -95,6 +99,7 @@ class Lesson:
             rows=self.rows,
             start=self.start,
             distance=self.distance,
+            steers=self.steers,
         )
 
 

@@ -208,10 +208,12 @@ def train(
     rows: RowForm | None = None,
     start: Path | None = None,
     distance: Distance | None = None,
+    steers: bool = False,
 ) -> Trained:
     """Train an adapter on samples, or on what a provider gives; `resume` continues where a save is.
 
-    It is a fresh one, or begins as the adapter in the folder `start`. `training.updates` is the length of the
+    It is a fresh one, or begins as the adapter in the folder `start`; one that `steers` is a vector for each
+    layer. `training.updates` is the length of the
     schedule. Once updates have taken `seconds`, none begins any more; the learning rate falls with the larger
     share of the two, so that it ends at zero either way. The perplexity of `held_out` is measured at the
     beginning, the end and 19 times between; that changes no bit of the adapter. Randomness (dropout) depends
@@ -221,7 +223,7 @@ def train(
     its targets than KL(target || model).
     Raises `NonFiniteLossError` naming the batch when the loss, its gradient or a weight is not a number.
     """
-    adapted = attach_adapter(model, training.lora, seed, start)
+    adapted = attach_adapter(model, training.lora, seed, start, steers)
     losses: Losses | None = None if distance is None else partial(batch_losses, distance=distance)
     if rows is not None and rows.fidelity.makes_rows:
         losses = partial(row_losses, rows)

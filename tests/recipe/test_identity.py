@@ -73,6 +73,7 @@ OTHER_WORDS = {
     ("arms", 0, "selector"): "all",
     ("arms", 0, "target"): "own_token",
     ("arms", 0, "objective"): {"divergence": "js"},
+    ("arms", 0, "change"): "vectors",
     ("arms", 0, "answer"): {"prefill": "First"},
     ("fidelity",): "reference",
     ("measure", "confidence"): "([0-9]+)%",
@@ -133,8 +134,8 @@ DERIVE = ("pair", "amateur", "derive")
 DERIVATION = {"from": "expert", "layers": 6, "distill_updates": 6}
 # The words of an arm are components, whose parts make sense together alone.
 WORDS = ("source", "selector", "target", "objective", "change", "answer")
-# Where an amateur is derived from has one possible value, and so has this word so far.
-SINGLE = {(*DERIVE, "from"), ("arms", 0, "change")}
+# Where an amateur is derived from has one possible value.
+SINGLE = {(*DERIVE, "from")}
 # Controls are arms that are added; tests/recipe/test_controlling.py says what they are to the hash.
 ADDING = "controls"
 CHANGEABLE = [

@@ -33,7 +33,7 @@ from lrbench.pipeline.exporting.gate import (
     weight_hashes,
 )
 from lrbench.store.files import give_usual_mode, writing_errors
-from lrbench.training.adapters import load_adapter
+from lrbench.training.adapters import check_mergeable, load_adapter
 
 MERGED_IN = "float32"
 TOKENIZER_FILES = (
@@ -78,6 +78,7 @@ def write_merged(
         expert_cast = compare_logits(exact_NV, cast_NV)
 
     adapted = load_adapter(load_model(exact, device), adapter)
+    check_mergeable(adapted, adapter)
     expected_NV = probe_logits(adapted, probes)
     if adapts_output(adapted.get_base_model()):
         untie(adapted.get_base_model())

@@ -134,7 +134,9 @@ def _header(facts: CardFacts) -> str:
 
 def _introduction(facts: CardFacts) -> str:
     expert, settings = markdown(model_name(facts.expert)), facts.arm.settings
-    what = "with the adapter merged into its weights" if facts.merge else "as a LoRA adapter"
+    other = settings.get("change")
+    adapter = f"as an adapter in PEFT's format ({markdown(other)})" if other else "as a LoRA adapter"
+    what = "with the adapter merged into its weights" if facts.merge else adapter
     amateur = facts.arm.amateur
     contrast = f", scored against {markdown(model_name(amateur))}" if amateur else ""
     return (

@@ -125,7 +125,7 @@ class OnlineAdapter(TrainedAdapter):
             each,
             mean,
             each * mean * share,
-            rank=training.lora.r,
+            rank=1 if self.change.steers else training.lora.r,
             seconds=training.budget.seconds,
             as_declared=True,
         )
@@ -182,6 +182,7 @@ class OnlineAdapter(TrainedAdapter):
             limits.get("seconds"),
             read_artifact_rollouts(inputs["held_out"]) if "held_out" in inputs else (),
             start=inputs["start"].directory if "start" in inputs else None,
+            steers=self.change.steers,
         )
         course = trained_alone(lesson, self.expert.identity, workspace.expert, draft, progress)
         draft.commit(CURVES_FILE, lambda path: path.write_text(json.dumps(course.curves)))

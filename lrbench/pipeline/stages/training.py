@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, ClassVar
 
 from lrbench.errors import NothingKeptError
+from lrbench.methods.changes import Change
 from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
@@ -29,7 +30,7 @@ CURVES_FILE = "curves.json"
 
 @dataclass(frozen=True)
 class TrainedAdapter(Stage):
-    """The LoRA adapter that an arm's samples give, within its budget.
+    """The adapter that an arm's samples give, within its budget.
 
     `held_out` are the solutions whose perplexity is measured; nothing is learnt from them. `matched` is the
     adapter whose budget is taken, where `training.budget` says so, and `start` the one that it begins from.
@@ -68,8 +69,14 @@ class TrainedAdapter(Stage):
             "seed": self.seed,
             **parts,
             **self.samples.ingredients.objective.identity,
+            **self.change.identity,
             **self.fidelity.identity,
         }
+
+    @property
+    def change(self) -> Change:
+        """What of the expert moves."""
+        return self.samples.ingredients.change
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
@@ -109,11 +116,14 @@ class TrainedAdapter(Stage):
         modules = self.training.lora.target_modules
 
         def check() -> None:
-            from lrbench.models.loading import check_target_modules
+            from lrbench.models.loading import check_closing_layer, check_target_modules
 
-            check_target_modules(self.expert, sorted(set(modules)))
+            if self.change.steers:
+                check_closing_layer(self.expert)
+            else:
+                check_target_modules(self.expert, sorted(set(modules)))
 
-        yield Check(About.MODULES, modules, check)
+        yield Check(About.MODULES, self.change.steers or modules, check)
 
     def task(self, known: Known) -> Task:
         """Updates of an adapter on the expert."""
@@ -132,7 +142,7 @@ class TrainedAdapter(Stage):
             by_rows,
             steps,
             of_update * kept,
-            rank=training.lora.r,
+            rank=1 if self.change.steers else training.lora.r,
             seconds=training.budget.seconds,
             as_declared=True,
         )
@@ -197,6 +207,7 @@ class TrainedAdapter(Stage):
             rows,
             inputs["start"].directory if "start" in inputs else None,
             self.samples.ingredients.distance,
+            steers=self.change.steers,
         )
         train = trained_alone if workspace.runtime.processes == 1 else trained_together
         course = train(lesson, self.expert.identity, workspace.expert, draft, progress)

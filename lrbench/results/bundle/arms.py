@@ -262,6 +262,8 @@ def _check_settings(
     findings.compare(where, "the seed", arm.seed, train["seed"])
     findings.compare(where, "the training", training_identity(found.training), train["training"])
     assert found.ingredients is not None
+    changed = found.ingredients.change.identity
+    findings.compare(where, "what of the expert it changes", changed.get("change"), train.get("change"))
     parts = completed(found, resolve_arms(recipe), recipe.seed)
     source = parts.source.stage
     if not parts.objective.writes:

@@ -1,0 +1,65 @@
+"""What does not go with what an arm changes is told with its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lrbench.recipe.checks import misfits
+from lrbench.recipe.schema import Recipe
+
+COMPLETE: dict[str, Any] = {
+    "name": "changes",
+    "pair": {"expert": {"model": "embedded/expert"}, "amateur": {"model": "embedded/amateur"}},
+    "data": {"train": "embedded/multi_step", "problems": 8},
+    "training": {"updates": 5, "rollouts_per_update": 2},
+    "evaluation": {"suite": "embedded7"},
+}
+
+
+def found(*arms: Any, **sections: Any) -> list[tuple[Any, str]]:
+    recipe = Recipe.model_validate(COMPLETE | {"arms": list(arms)} | sections)
+    return list(misfits({name: getattr(recipe, name) for name in Recipe.model_fields}))
+
+
+VLLM = {"name": "vllm"}
+
+
+@pytest.mark.parametrize(
+    ("arms", "sections", "path", "told"),
+    [
+        (
+            [{"name": "lightr", "change": "vectors"}],
+            {"evaluation": {"suite": "embedded7", "engine": VLLM}},
+            ("arms", 0, "change"),
+            "is no LoRA adapter, and the engine vllm takes no others; use `hf` (evaluation.engine.name)",
+        ),
+        (
+            ["lightr", {"name": "vectors", "start": "lightr"}],
+            {},
+            ("arms", 1, "start"),
+            "is of `change: lora`, and this arm's of `vectors`",
+        ),
+        (
+            [{"name": "vectors", "fidelity": "merged_in_bfloat16"}],
+            {},
+            ("arms", 0),
+            "adds vectors that no weight of the model can hold, so it has no hazard `merged_in_bfloat16`",
+        ),
+        (
+            ["vectors", {"name": "kd", "like": "sft", "source": {"writer": "arm:vectors"}}],
+            {"sampling": {"engine": VLLM}},
+            ("arms", 1, "source"),
+            "takes no others; use `hf` (sampling.engine.name), as `arm:vectors` writes it",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told(
+    arms: list[Any], sections: dict[str, Any], path: tuple[Any, ...], told: str
+) -> None:
+    assert any(place == path and told in message for place, message in found(*arms, **sections))
+
+
+def test_vectors_by_themselves_are_fine() -> None:
+    assert found("base", "lightr", "vectors") == []
