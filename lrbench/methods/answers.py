@@ -21,6 +21,7 @@ from lrbench.methods.families import Family
 from lrbench.methods.relays import Chain
 from lrbench.methods.section import Section
 from lrbench.methods.signals import SIGNALS, Bound
+from lrbench.methods.taking_over import Rewrite, TakeOver
 
 # Of the rows that are written at once, as a recipe writes it.
 Share = Literal["1/2", "1/3", "1/4"]
@@ -381,6 +382,8 @@ ANSWERS: tuple[type[Answer], ...] = (
     Vote,
     Again,
     Chain,
+    TakeOver,
+    Rewrite,
 )
 
 ANSWER = Family(ANSWERS, base=Answer)

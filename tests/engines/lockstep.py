@@ -14,6 +14,7 @@ from lrbench.methods.answers import (
     TokenBudget,
 )
 from lrbench.methods.relays import Chain
+from lrbench.methods.taking_over import Rewrite, TakeOver
 from lrbench.sampling.engines.answered import Answered
 from lrbench.sampling.engines.base import TokenRules
 from lrbench.sampling.engines.lockstep import LockstepEngine
@@ -82,6 +83,14 @@ def lead(tokens: int | None, share: float = 1.0) -> Lead:
 
 def budget(**limits: int) -> TokenBudget:
     return TokenBudget.model_validate({"budget": limits})
+
+
+def take_over(**settings: Any) -> TakeOver:
+    return TakeOver.model_validate({"take_over": {"by": "teacher", **settings}})
+
+
+def rewrite(**settings: Any) -> Rewrite:
+    return Rewrite.model_validate({"rewrite": {"by": "teacher", **settings}})
 
 
 def chain(planner: str, solver: str, **settings: Any) -> Chain:

@@ -39,7 +39,9 @@ from tests.engines.lockstep import (
     chain,
     lead,
     mix,
+    rewrite,
     route,
+    take_over,
     written_by,
 )
 from tests.oracles.mixing import mixed
@@ -73,6 +75,8 @@ KNOWN: list[Answer] = [
     budget(at_least=5, at_most=8),
     Force(force={"20": "21", "33": "34"}, first=2),
     chain("teacher", OWN, tokens=4),
+    take_over(after="33", cues={"reflect": ["20", "45"]}, draft=2),
+    rewrite(after="33", below=-4.6),
     chain("teacher", OWN, place="answer", tokens=4, tell="{plan} 30"),
 ]
 

@@ -28,6 +28,12 @@ WRITTEN: dict[str, Any] = {
     "vote": {"vote": 8, "temperature": 1},
     "again": {"again": "1/2"},
     "again_16": {"again": 16},
+    "take_over": {"take_over": {"by": "teacher"}},
+    "take_over_early": {"take_over": {"by": "teacher", "recap": {"after": 3}}},
+    "take_over_never": {"take_over": {"by": "teacher", "recap": None}},
+    "take_over_check": {"take_over": {"by": "teacher", "cues": {"verify": ["Check"]}}},
+    "rewrite": {"rewrite": {"by": "teacher", "below": -1.0}},
+    "rewrite_sentences": {"rewrite": {"by": "teacher", "below": -1.0, "after": "."}},
     "chain": {"chain": ["arm:planner", "arm:solver"]},
     "chain_begun": {"chain": ["planner", "own"], "place": "answer", "tokens": 40},
     "chain_told": {"chain": ["planner", "own"], "ask": " Plan it.", "tell": " By {plan}, solve it."},
@@ -42,7 +48,20 @@ def read(written: dict[str, Any]) -> Any:
 
 def test_the_field_that_gives_an_answer_away_is_required_and_of_no_other() -> None:
     telling = [next(iter(answer.model_fields), None) for answer in ANSWERS]
-    known = ["mix", "prefill", "route", "lead", "stop_bias", "budget", "force", "vote", "again", "chain"]
+    known = [
+        "mix",
+        "prefill",
+        "route",
+        "lead",
+        "stop_bias",
+        "budget",
+        "force",
+        "vote",
+        "again",
+        "chain",
+        "take_over",
+        "rewrite",
+    ]
     assert telling == [None, *known]
     first = [next(iter(answer.model_fields.values())) for answer in ANSWERS[1:]]
     assert all(field.is_required() for field in first)
@@ -80,6 +99,8 @@ def test_which_model_of_a_mixture_is_named_first_counts() -> None:
         ("lead", {OWN, "teacher"}),
         ("vote", {OWN}),
         ("chain", {"arm:planner", "arm:solver"}),
+        ("take_over", {OWN, "teacher"}),
+        ("rewrite", {OWN, "teacher"}),
         ("chain_agreed", {"planner", OWN, "expert"}),
     ],
 )
@@ -113,6 +134,8 @@ def test_a_model_without_weight_is_read_only_where_it_is_compared() -> None:
         ("vote", "majority of 8 samples at temperature 1"),
         ("again", "again, 1/2 of the rows at once"),
         ("again_16", "again, 16 rows at once"),
+        ("take_over", "teacher at cues"),
+        ("rewrite", "teacher where its mean log p of a step < -1"),
         ("chain", "arm:solver with a plan of arm:planner"),
         ("chain_begun", "own after a plan of planner, at most 40 tokens"),
         ("chain_agreed", "own with a plan of planner, until expert agrees, at most 3 rounds"),
@@ -144,6 +167,11 @@ def test_labels_say_what_an_answer_is(name: str, label: str) -> None:
         ({"vote": 3, "temperature": 0}, "greater than 0"),
         ({"again": "half"}, "Input should be '1/2', '1/3' or '1/4'"),
         ({"again": 0}, "greater than or equal to 1"),
+        ({"take_over": {}}, "Field required"),
+        ({"take_over": {"by": "teacher", "after": ""}}, "at least 1 character"),
+        ({"take_over": {"by": "teacher", "cues": {"verify": [""]}}}, "at least 1 character"),
+        ({"take_over": {"by": "teacher", "draft": 0}}, "greater than or equal to 1"),
+        ({"rewrite": {"by": "teacher"}}, "Field required"),
         ({"chain": ["planner"]}, "Field required"),
         ({"chain": ["planner", "own"], "tell": "a plan"}, "has to hold {plan} once"),
         ({"chain": ["planner", "own"], "place": "margin"}, "Input should be 'prompt' or 'answer'"),
@@ -162,7 +190,9 @@ def test_any_engine_writes_what_one_model_writes_by_itself(name: str, engine: st
     assert Plain().unservable(engine) is None
 
 
-@pytest.mark.parametrize("name", ["cd", "route", "lead", "stop_bias", "budget", "force", "chain"])
+@pytest.mark.parametrize(
+    "name", ["cd", "route", "lead", "stop_bias", "budget", "force", "chain", "take_over", "rewrite"]
+)
 def test_a_server_cannot_be_told_what_to_choose(name: str) -> None:
     answer = read(WRITTEN[name])
     assert answer.unservable("hf") is None

@@ -28,6 +28,7 @@ from lrbench.methods.answers import (
     Vote,
 )
 from lrbench.methods.relays import Chain
+from lrbench.methods.taking_over import Rewrite, TakeOver
 from lrbench.models.loading import Model
 from lrbench.recipe.schema import BatchSize
 from lrbench.sampling.engines.answered import Answered
@@ -51,6 +52,7 @@ from lrbench.sampling.engines.refilling import can_refill
 from lrbench.sampling.engines.relays import Reading, Relay, Speech, Turn, relayed
 from lrbench.sampling.engines.row_batches import batch_rows
 from lrbench.sampling.engines.rows import Row
+from lrbench.sampling.engines.taking_over import AtCues, ByScore
 from lrbench.sampling.engines.transformers import TransformersEngine
 
 # What goes on after other tokens draws from a stream of its own: the seed's own has given those their noise.
@@ -228,8 +230,13 @@ def phases_of(answer: Answer, token_of: TokenOf | None = None) -> tuple[Phase, .
 def relay_of(answer: Answer, rules: TokenRules, speech: Speech | None) -> Callable[[Request], Relay]:
     """How models write an answer in turns. Raises `RunError` for one that no engine here knows."""
     assert speech is not None, "somebody has to read what models write in turns"
+    stops = frozenset(rules.stop_ids)
     if isinstance(answer, Chain):
-        return Chaining(answer, speech, frozenset(rules.stop_ids), rules.context).begin
+        return Chaining(answer, speech, stops, rules.context).begin
+    if isinstance(answer, TakeOver):
+        return AtCues(answer.take_over, speech, stops).begin
+    if isinstance(answer, Rewrite):
+        return ByScore(answer.rewrite, speech, stops).begin
     raise RunError(f"the engine hf does not know how to write an answer by `{answer.word}`")
 
 
