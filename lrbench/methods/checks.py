@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
+from pydantic import Field
+
 from lrbench.methods.component import Component
 from lrbench.methods.families import Family
 
@@ -18,6 +20,11 @@ class Check(Component):
     def needs_answers(self) -> bool:
         """Whether it compares what is written with the answers of the training problems."""
         return False
+
+    @property
+    def models(self) -> frozenset[str]:
+        """Every model besides the writer that has a say in it."""
+        return frozenset()
 
     def keeps(self, rejection: str | None) -> bool:
         """Whether an answer is kept that is not right for the reason `rejection`, or is right for None."""
@@ -75,7 +82,29 @@ class Wrong(Check):
         return rejection in FINISHED
 
 
-CHECKS: tuple[type[Check], ...] = (Anything, Right, Wrong)
+class Agreement(Check):
+    """What the model `agree_with` comes to as well: it goes on greedily after the share `cut` of the tokens.
+
+    Its answer has to be that of the whole. Reads no answer of a problem.
+    """
+
+    word: ClassVar[str] = "agreement"
+
+    agree_with: Annotated[str, Field(min_length=1)]
+    cut: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"answers that {self.agree_with} agrees with"
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The one that has to agree."""
+        return frozenset({self.agree_with})
+
+
+CHECKS: tuple[type[Check], ...] = (Anything, Right, Wrong, Agreement)
 
 CHECK = Family(CHECKS)
 AnyCheck = Annotated[Check, CHECK]

@@ -9,8 +9,10 @@ from lrbench.methods.component import EXPERT, Component
 
 # The names of stages that give rollouts.
 GREEDY_STAGE, CHECKED_STAGE, REFERENCE_STAGE = "rollouts", "solutions", "reference"
-WRITTEN_STAGE = "written"
-WRITING = frozenset({GREEDY_STAGE, CHECKED_STAGE, REFERENCE_STAGE, WRITTEN_STAGE})
+WRITTEN_STAGE, AGREED_STAGE = "written", "agreed"
+# Of those that read the rollouts of other stages, and have no model write.
+SHAPED_STAGE, MIXED_STAGE = "shaped", "mixed"
+WRITING = frozenset({GREEDY_STAGE, CHECKED_STAGE, REFERENCE_STAGE, WRITTEN_STAGE, AGREED_STAGE})
 
 
 class Source(Component):
@@ -35,6 +37,11 @@ class Source(Component):
     def first_problems(self) -> int | None:
         """How many of the training problems it takes, from the first one on; None for all."""
         return None
+
+    @property
+    def parts(self) -> tuple[Source, ...]:
+        """The sources that it is mixed of; itself where it is not."""
+        return (self,)
 
     @property
     def identity(self) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from lrbench.methods.families import Family
 from lrbench.methods.source import CHECKED_STAGE, GREEDY_STAGE, REFERENCE_STAGE, Source
-from lrbench.methods.writers import Written
+from lrbench.methods.writers import Mixture, Written
 
 
 class Greedy(Source):
@@ -57,7 +57,7 @@ class GroundTruth(Source):
         return "solution"
 
 
-SOURCES: tuple[type[Source], ...] = (Greedy, Solutions, GroundTruth, Written)
+SOURCES: tuple[type[Source], ...] = (Greedy, Solutions, GroundTruth, Written, Mixture)
 
 SOURCE = Family(SOURCES, base=Source, closed="rollouts are written and stored by lrbench's own stages")
 AnySource = Annotated[Source, SOURCE]

@@ -6,12 +6,26 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from lrbench.methods.checks import AnyCheck, Anything, Right
+from lrbench.methods.checks import Agreement, AnyCheck, Anything, Right
 from lrbench.methods.component import ARM, EXPERT
-from lrbench.methods.source import CHECKED_STAGE, GREEDY_STAGE, WRITTEN_STAGE, Source
+from lrbench.methods.shapes import AnyShape, Correction
+from lrbench.methods.source import (
+    AGREED_STAGE,
+    CHECKED_STAGE,
+    GREEDY_STAGE,
+    MIXED_STAGE,
+    REFERENCE_STAGE,
+    SHAPED_STAGE,
+    WRITTEN_STAGE,
+    Source,
+)
 
 # The engine that computes in this process, and so can write with any model.
 HERE = "hf"
+# The writer that is no model: the data set, which has solutions of its own.
+DATA = "data"
+# What says how a model writes.
+WRITING_FIELDS = ("samples", "temperature", "max_new_tokens", "forget_prompt")
 
 Count = Annotated[int, Field(ge=1, le=10**15)]
 Words = Annotated[str, Field(min_length=1)]
@@ -22,8 +36,9 @@ class Written(Source):
 
     It writes `samples` to each problem at `temperature`, 0 for the likeliest tokens, of at most
     `max_new_tokens` each; what is null is as `sampling.solutions` has it, and of greedy ones as `sampling`.
-    `check` says which are kept. They are written under a `system_prompt` (null: that of `sampling`), which
-    they are learnt without where `forget_prompt` says so. `problems` are the first ones that are asked.
+    `check` says which are kept, and `shape` what is made of them. They are written under a `system_prompt`
+    (null: that of `sampling`), which they are learnt without where `forget_prompt` says so. `problems` are
+    the first ones that are asked. The writer `data` is the data set, with its own solutions.
     """
 
     word: ClassVar[str] = "writer"
@@ -33,6 +48,7 @@ class Written(Source):
     temperature: Annotated[float, Field(ge=0)] | None = None
     max_new_tokens: Count | None = None
     check: AnyCheck = Anything()
+    shape: AnyShape | None = None
     system_prompt: Words | None = None
     forget_prompt: bool | None = None
     problems: Count | None = None
@@ -46,13 +62,31 @@ class Written(Source):
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
+        if self.is_data:
+            asked = [name for name in WRITING_FIELDS if getattr(self, name) is not None]
+            if type(self.check) is not Anything:
+                asked.append("check")
+            if asked:
+                raise ValueError(
+                    f"`{asked[0]}` says how a model writes, and the writer `{DATA}` is the data set itself"
+                )
         if self.is_greedy and (self.samples or 1) > 1:
             raise ValueError(
                 f"{self.samples} samples at temperature 0 would all be the same; give a temperature above 0"
             )
         if self.forget_prompt and self.system_prompt is None:
             raise ValueError("`forget_prompt` is given without the `system_prompt` that is to be forgotten")
+        if isinstance(self.shape, Correction) and (self.is_data or type(self.check) is not Anything):
+            raise ValueError(
+                f"`{self.shape.word}` takes right and wrong answers, so it needs a model as writer and the "
+                f"check `{Anything.word}`"
+            )
         return self
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the data set's own solutions are meant."""
+        return self.writer == DATA
 
     @property
     def is_greedy(self) -> bool:
@@ -65,28 +99,42 @@ class Written(Source):
         return self.writer == EXPERT and not self.forget_prompt
 
     @property
-    def stage(self) -> str:
-        """Those of the sources `greedy` and `solutions`, where it is one of these in other words."""
-        if self.by_expert and self.is_greedy and type(self.check) is Anything:
+    def written_by(self) -> str:
+        """The name of the stage that writes: that of `greedy` or `solutions`, where it is one of these."""
+        if self.is_data:
+            return REFERENCE_STAGE
+        checked = type(self.check)
+        if self.by_expert and self.is_greedy and checked in (Anything, Agreement):
             return GREEDY_STAGE
-        if self.by_expert and not self.is_greedy and type(self.check) is Right:
+        if self.by_expert and not self.is_greedy and checked is Right:
             return CHECKED_STAGE
         return WRITTEN_STAGE
 
     @property
+    def stage(self) -> str:
+        """That of the shape, of the model that has to agree, or of the writer, whichever is last."""
+        if self.shape is not None:
+            return SHAPED_STAGE
+        return AGREED_STAGE if isinstance(self.check, Agreement) else self.written_by
+
+    @property
     def label(self) -> str:
-        """For people: `right answers of teacher`."""
-        return f"{self.check.label} of {self.writer}"
+        """For people: `right answers of teacher (prune)`."""
+        shaped = "" if self.shape is None else f" ({self.shape.label})"
+        return f"{'solutions' if self.is_data else self.check.label} of {self.writer}{shaped}"
 
     @property
     def label_field(self) -> str | None:
-        """The answer, where what is written is compared with it."""
-        return "answer" if self.check.needs_answers else None
+        """The answer, where what is written is compared with it, and the solution, where it is that."""
+        if self.is_data:
+            return "solution"
+        shape = self.shape is not None and self.shape.needs_answers
+        return "answer" if self.check.needs_answers or shape else None
 
     @property
     def draws(self) -> bool:
-        """Unless it is greedy."""
-        return not self.is_greedy
+        """Unless it is greedy, or given."""
+        return not self.is_greedy and not self.is_data
 
     @property
     def first_problems(self) -> int | None:
@@ -95,14 +143,80 @@ class Written(Source):
 
     @property
     def models(self) -> frozenset[str]:
-        """The writer, and the expert, in whose tokens it is learnt from."""
-        return frozenset({EXPERT, self.writer})
+        """The writer, who checks it, and the expert, in whose tokens it is learnt from."""
+        return (frozenset({EXPERT, self.writer}) | self.check.models) - {DATA}
 
     def unservable(self, engine: str) -> str | None:
         """An engine that serves the expert can have adapters of it on, and is no other model."""
-        if engine == HERE or self.writer == EXPERT or self.writer.startswith(ARM):
+        others = [name for name in sorted(self.models) if name != EXPERT and not name.startswith(ARM)]
+        if engine == HERE or not others:
             return None
         return (
-            f"the engine {engine} writes with the expert, and `{self.writer}` is another model; set "
+            f"the engine {engine} writes with the expert, and `{others[0]}` is another model; set "
             f"sampling.engine.name to `{HERE}`, or write with the expert or an `{ARM}NAME`"
         )
+
+
+class Share(Written):
+    """One part of a mixture: a writer, and its `share` of the rollouts in proportion to all shares."""
+
+    share: Annotated[float, Field(ge=0)]
+
+
+class Mixture(Source):
+    """Rollouts of several writers, a problem's of one of them, in proportion to their shares.
+
+    What is left out so that the proportion holds is counted. A part with the share 0 is not written.
+    """
+
+    word: ClassVar[str] = "mixture"
+
+    mix: Annotated[tuple[Share, ...], Field(min_length=1, strict=False)]
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if not self.parts:
+            raise ValueError("every share is 0; give one of the writers a share of the rollouts")
+        prompts = {part.system_prompt for part in self.parts if not part.forget_prompt}
+        forgotten = {None for part in self.parts if part.forget_prompt}
+        if len(prompts | forgotten) > 1:
+            raise ValueError(
+                "its parts are learnt under different system prompts; set `forget_prompt` where only the "
+                "writer is to see one"
+            )
+        return self
+
+    @property
+    def parts(self) -> tuple[Share, ...]:
+        """Those with a share."""
+        return tuple(part for part in self.mix if part.share > 0)
+
+    @property
+    def stage(self) -> str:
+        """That of the only part, where there is no other."""
+        return MIXED_STAGE if len(self.parts) > 1 else self.parts[0].stage
+
+    @property
+    def label(self) -> str:
+        """For people: `answers of teacher : answers of expert, 1 : 4`."""
+        shares = " : ".join(f"{part.share:g}" for part in self.parts)
+        return f"{' : '.join(part.label for part in self.parts)}, {shares}"
+
+    @property
+    def label_field(self) -> str | None:
+        """Of the first part that has one."""
+        return next((field for part in self.parts if (field := part.label_field)), None)
+
+    @property
+    def draws(self) -> bool:
+        """Whether a part does."""
+        return any(part.draws for part in self.parts)
+
+    @property
+    def models(self) -> frozenset[str]:
+        """Those of all parts."""
+        return frozenset().union(*(part.models for part in self.parts))
+
+    def unservable(self, engine: str) -> str | None:
+        """Of the first part that cannot be written."""
+        return next((told for part in self.parts if (told := part.unservable(engine))), None)

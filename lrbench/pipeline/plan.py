@@ -13,13 +13,14 @@ from lrbench.errors import DataError, LrbenchError
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.repeats import Repeats
 from lrbench.methods.answers import OWN
+from lrbench.methods.checks import Agreement, Anything
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.continued import Continuing
 from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.rewards import GroupPolicy
 from lrbench.methods.source import Source
-from lrbench.methods.writers import Written
+from lrbench.methods.writers import Mixture, Written
 from lrbench.models.source import LocatedModel, expect, locate, model_identity
 from lrbench.models.turn_marks import begin_turn_marks
 from lrbench.pipeline.data import measured_items
@@ -32,6 +33,7 @@ from lrbench.pipeline.expecting import (
 )
 from lrbench.pipeline.failures import Cause, ends_run
 from lrbench.pipeline.repeating import repeats_of
+from lrbench.pipeline.stages.agreed import AgreedRollouts
 from lrbench.pipeline.stages.answering import AnsweredBy, Reader
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.continuations import Continuations
@@ -39,6 +41,7 @@ from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.named_tasks import TaskScore
 from lrbench.pipeline.stages.policy import PolicyAdapter
+from lrbench.pipeline.stages.rewritten import MixedRollouts, ShapedRollouts
 from lrbench.pipeline.stages.rollouts import GreedyRollouts, ReferenceRollouts, RolloutSource
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.solutions import CheckedSolutions
@@ -47,7 +50,7 @@ from lrbench.pipeline.stages.written import WrittenRollouts
 from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant, expand, point_text
 from lrbench.recipe.measuring import Measure
-from lrbench.recipe.schema import Data, Evaluation, ModelReference, Recipe
+from lrbench.recipe.schema import Data, Evaluation, ModelReference, Recipe, Sampling
 from lrbench.recipe.writing import sampling_of, written_out
 from lrbench.results.identity import model_of
 from lrbench.sampling.problem_sources import is_absent
@@ -517,6 +520,17 @@ class _Builder:
         self, source: Source, fidelity: Fidelity, policy: GroupPolicy | None = None
     ) -> RolloutSource:
         """Those of a source; with a `policy` they are written in groups, as it says."""
+        given = fidelity if source.stage == GreedyRollouts.name else CORRECTED
+        parts = tuple(self._part(part, given, policy) for part in source.parts)
+        if not isinstance(source, Mixture) or len(parts) == 1:
+            return parts[0]
+        assert self.problems is not None
+        shares = tuple(part.share for part in source.parts)
+        sampling = sampling_of(source, self.recipe.sampling)
+        return MixedRollouts(self.expert, self.problems, sampling, parts, shares, self.recipe.seed)
+
+    def _part(self, source: Source, fidelity: Fidelity, policy: GroupPolicy | None) -> RolloutSource:
+        """The rollouts of one source that is no mixture."""
         problems = self._asked(source.first_problems)
         if source.label_field is not None and not any(problems.labels(source.label_field)):
             raise DataError(
@@ -527,14 +541,32 @@ class _Builder:
         if policy is not None:
             solutions = sampling.solutions.model_copy(update=policy.sampling)
             sampling = sampling.model_copy(update={"solutions": solutions})
-        if source.stage == CheckedSolutions.name:
+        if not isinstance(source, Written):
+            return self._written(source.stage, None, problems, sampling, fidelity)
+        whole = written_out(source, self.recipe.sampling)
+        check = source.check
+        rollouts = self._written(source.written_by, whole, problems, sampling, fidelity)
+        if isinstance(check, Agreement):
+            other, longest = self._reader(check.agree_with), whole.max_new_tokens or 0
+            rollouts = AgreedRollouts(self.expert, problems, sampling, rollouts, other, check, longest)
+        if source.shape is not None:
+            rollouts = ShapedRollouts(self.expert, problems, sampling, rollouts, source.shape)
+        return rollouts
+
+    def _written(
+        self, stage: str, source: Written | None, problems: Problems, sampling: Sampling, fidelity: Fidelity
+    ) -> RolloutSource:
+        """What is written, before a model has to agree with it and before it is shaped."""
+        if stage == CheckedSolutions.name:
             return CheckedSolutions(self.expert, problems, sampling, self.recipe.seed)
-        if source.stage == GreedyRollouts.name:
+        if stage == GreedyRollouts.name:
             return GreedyRollouts(self.expert, problems, sampling, fidelity)
-        if isinstance(source, Written):
-            whole, writer = written_out(source, self.recipe.sampling), self._reader(source.writer)
-            return WrittenRollouts(self.expert, problems, sampling, writer, whole, self.recipe.seed)
-        return ReferenceRollouts(self.expert, problems, sampling)
+        if stage == ReferenceRollouts.name or source is None:
+            return ReferenceRollouts(self.expert, problems, sampling)
+        writer = self._reader(source.writer)
+        if isinstance(source.check, Agreement):
+            source = source.model_copy(update={"check": Anything()})
+        return WrittenRollouts(self.expert, problems, sampling, writer, source, self.recipe.seed)
 
     def _asked(self, first: int | None) -> Problems:
         """The training problems, or the first ones."""

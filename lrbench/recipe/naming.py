@@ -7,7 +7,9 @@ from typing import Any
 
 from lrbench.methods.answers import OWN
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
+from lrbench.methods.shapes import Correction
 from lrbench.methods.source import Source
+from lrbench.methods.writers import DATA, Written
 from lrbench.recipe.arms import Arm
 from lrbench.recipe.measuring import is_sampled
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
@@ -36,7 +38,9 @@ def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
         yield from _matching(arm, by_name, path)
         yield from _beginning(arm, by_name, path)
         if arm.ingredients is not None:
-            yield from _source_problems(arm.ingredients.source, declaration, path, sections)
+            where = (*path, "source") if declaration.source is not None else path
+            source, needs_scores = arm.ingredients.source, arm.ingredients.needs_scores
+            yield from _source_problems(source, where, sections, needs_scores=needs_scores)
         where = (*path, "answer") if declaration.answer is not None else path
         if is_sampled(sections.get("measure")) and arm.answer.undrawable is not None:
             yield where, arm.answer.undrawable
@@ -49,17 +53,25 @@ def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
 
 
 def _source_problems(
-    source: Source, declaration: ArmDeclaration, path: Path, sections: Mapping[str, Any]
+    source: Source, where: Path, sections: Mapping[str, Any], *, needs_scores: bool
 ) -> Iterator[Finding]:
-    """Rollouts that the engine cannot write, or of more problems than there are."""
-    where = (*path, "source") if declaration.source is not None else path
+    """Rollouts that the engine cannot write, or of more problems than there are, or that cannot be read."""
     if "sampling" in sections:
         unservable = source.unservable(sections["sampling"].engine.name)
         if unservable is not None:
             yield where, unservable
-    asked, there = source.first_problems, sections["data"].problems if "data" in sections else None
-    if asked is not None and there is not None and asked > there:
-        yield where, f"asks {asked:,} problems, and data.problems is {there:,}; raise that, or ask fewer"
+    there = sections["data"].problems if "data" in sections else None
+    for part in source.parts:
+        asked = part.first_problems
+        if asked is not None and there is not None and asked > there:
+            yield where, f"asks {asked:,} problems, and data.problems is {there:,}; raise that, or ask fewer"
+    written = [part for part in source.parts if isinstance(part, Written)]
+    if DATA in (sections.get("models") or {}) and any(part.is_data for part in written):
+        yield where, f"`{DATA}` as a writer is the data set; give the model of that name another one"
+    aligned = "pair" in sections and sections["pair"].align == "tokens"
+    if aligned and needs_scores and any(isinstance(part.shape, Correction) for part in written):
+        message = f"`{Correction.word}` puts answers into prompts, which `pair.align: tokens` builds anew"
+        yield where, f"{message}; compare by ids, or learn without a second model"
 
 
 def unused_models(recipe: Recipe, arms: Sequence[Arm]) -> Iterator[Finding]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from lrbench.methods.source import Source
-from lrbench.methods.writers import Written
+from lrbench.methods.checks import Agreement, Anything
+from lrbench.methods.source import REFERENCE_STAGE, WRITING, Source
+from lrbench.methods.writers import Mixture, Written
 from lrbench.recipe.schema import Sampling
 
 
 def sampling_of(source: Source, sampling: Sampling) -> Sampling:
     """The recipe's sampling as it holds for a source; the system prompt is the one that is learnt under."""
+    if isinstance(source, Mixture) and len(source.parts) > 1:
+        # All parts are learnt under one system prompt.
+        learnt = sampling_of(source.parts[0], sampling).system_prompt
+        return sampling.model_copy(update={"system_prompt": learnt})
+    source = source.parts[0]
     if not isinstance(source, Written):
         return sampling
     own: dict[str, object] = {}
@@ -41,3 +47,24 @@ def written_out(source: Written, sampling: Sampling) -> Written:
             "max_new_tokens": solutions.max_new_tokens,
         }
     return source.model_copy(update=update)
+
+
+def asked_problems(source: Source, sampling: Sampling, problems: int) -> list[int]:
+    """How many of the `problems` each distinct piece of work asks that writes for a source."""
+    asked: dict[object, int] = {}
+    for part in source.parts:
+        count = part.first_problems or problems
+        if not isinstance(part, Written):
+            if part.stage in WRITING and part.stage != REFERENCE_STAGE:
+                asked[part.stage] = count
+            continue
+        if part.is_data:
+            continue
+        whole = written_out(part, sampling)
+        agreed = isinstance(whole.check, Agreement)
+        fields = {name: getattr(whole, name) for name in Written.model_fields if name != "shape"}
+        written = fields | {"problems": count} | ({"check": Anything()} if agreed else {})
+        asked[repr(written)] = count
+        if agreed:
+            asked[repr(fields)] = count
+    return list(asked.values())

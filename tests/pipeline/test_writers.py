@@ -42,6 +42,7 @@ def by_writer(make_recipe: Callable[..., Recipe], arms: list[Any], **sections: A
             "twin": {"model": str(model_folder("expert"))},
             "teacher": {"model": "embedded/careful"},
             "foreign": {"model": "embedded/foreign"},
+            "verbose": {"model": "embedded/verbose"},
         },
         "data": {"train": "embedded/one_step", "problems": PROBLEMS},
         "sampling": SAMPLING,
@@ -57,16 +58,16 @@ def source_keys(
     """The key of each arm's rollouts, in the order of the arms."""
     planned = {arm.arm.name: arm for arm in plan_recipe(by_writer(make_recipe, arms, **sections), runs).arms}
     names = [arm if isinstance(arm, str) else arm["name"] for arm in arms]
-    return [_source(planned[name]).key for name in names]
+    return [source_of(planned[name]).key for name in names]
 
 
-def _source(arm: ArmPlan) -> Any:
+def source_of(arm: ArmPlan) -> Any:
     assert arm.adapter is not None
     return arm.adapter.samples.rollouts
 
 
 def rollouts(runs: Path, arm: ArmPlan) -> list[Rollout]:
-    return read_rollouts(parquet_files(artifact_of(runs, _source(arm))))
+    return read_rollouts(parquet_files(artifact_of(runs, source_of(arm))))
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,7 @@ def test_a_writer_that_is_the_expert_writes_what_the_expert_does(
 ) -> None:
     """Weak-to-strong with the expert as its own amateur is greedy self-training."""
     assert arms["again"].model == arms["neither"].model
-    assert _source(arms["twins"]).key != _source(arms["neither"]).key
+    assert source_of(arms["twins"]).key != source_of(arms["neither"]).key
     assert rollouts(runs, arms["twins"]) == rollouts(runs, arms["neither"])
     assert rollouts(runs, arms["weak"]) != rollouts(runs, arms["neither"])
 
@@ -174,7 +175,7 @@ def test_what_is_kept_is_right_or_wrong_as_asked(runs: Path, arms: dict[str, Arm
     from lrbench.sampling.judging import why_rejected
 
     for name, is_right in (("taught", True), ("wrongs", False)):
-        stage = _source(arms[name])
+        stage = source_of(arms[name])
         tokenizer = load_tokenizer(stage.expert)
         found = rollouts(runs, arms[name])
         assert found
@@ -196,7 +197,7 @@ def test_a_writer_with_other_tokens_is_read_as_text(runs: Path, arms: dict[str, 
     from lrbench.models.prompt import render_prompt
     from lrbench.models.turn_marks import turn_marks
 
-    stage = _source(arms["told"])
+    stage = source_of(arms["told"])
     expert, foreign = load_tokenizer(stage.expert), load_tokenizer(stage.writer.model)
     assert expert.get_vocab() != foreign.get_vocab()
     found = rollouts(runs, arms["told"])
@@ -250,7 +251,7 @@ def test_records_say_who_wrote_what_it_took_and_whether_labels_were_used(
     assert uses["pupil"].arms == ("taught",)
     taught = records["taught"].costs
     assert (taught.sampled_problems, records["told"].costs.sampled_problems) == (PROBLEMS, 3)
-    statistics = artifact_of(runs, _source(arms["taught"])).statistics
+    statistics = artifact_of(runs, source_of(arms["taught"])).statistics
     assert taught.sampled_tokens == statistics["sampled_tokens"]
     together = used.costs(records["pupil"])
     assert together is not None
@@ -276,7 +277,7 @@ def test_garbage_for_answers_changes_nothing_of_arms_that_check_nothing(
 
     monkeypatch.setattr(Problems, "answers_hash", "garbage")
     again = {arm.arm.name: arm for arm in plan_recipe(recipe, runs).arms}
-    same = {name for name, arm in again.items() if _source(arm).key == _source(arms[name]).key}
+    same = {name for name, arm in again.items() if source_of(arm).key == source_of(arms[name]).key}
     assert same == {"neither", "again", "weak", "twins", "told", "then"}
 
 

@@ -41,6 +41,49 @@ def learning(source: str) -> tuple[str, str]:
             "{writer: teacher, check: correct}",
             'arms.1.source.check: found the text "correct", allowed is `any`, `right`, `wrong`',
         ),
+        (
+            "{writer: data, samples: 2}",
+            "arms.1.source: `samples` says how a model writes, and the writer `data` is the data set itself",
+        ),
+        (
+            "{writer: data, check: right}",
+            "arms.1.source: `check` says how a model writes, and the writer `data` is the data set itself",
+        ),
+        (
+            "{writer: teacher, check: right, shape: correction}",
+            "arms.1.source: `correction` takes right and wrong answers, so it needs a model as writer and "
+            "the check `any`",
+        ),
+        (
+            "{mix: [{writer: teacher, share: 0}]}",
+            "arms.1.source: every share is 0; give one of the writers a share of the rollouts",
+        ),
+        (
+            "{mix: [{writer: teacher, share: 1}, {writer: expert, system_prompt: Think., share: 1}]}",
+            "arms.1.source: its parts are learnt under different system prompts; set `forget_prompt` where "
+            "only the writer is to see one",
+        ),
+        (
+            "{mix: [{writer: teacher}]}",
+            "source.mix.0.share: missing; needed is a number of at least 0",
+        ),
+        (
+            "{mix: [{writer: teacher, share: 1, problems: 9}, {writer: expert, share: 1}]}",
+            "arms.1.source: asks 9 problems, and data.problems is 8; raise that, or ask fewer",
+        ),
+        (
+            "{writer: teacher, check: {agree_with: nobody}}",
+            "arms.1.source: `nobody` is no model of this recipe",
+        ),
+        (
+            "{writer: teacher, check: {agree_with: expert, cut: 2}}",
+            "source.check.cut: found 2, allowed",
+        ),
+        (
+            "{writer: teacher, shape: short}",
+            'arms.1.source.shape: found the text "short", allowed is `prune`, `equations`, `answer_only`, '
+            "`correction` or a mapping with the fields longer_than or null",
+        ),
         ("{writer: teacher, temperature: -1}", "found -1, allowed is a number of at least 0 or null"),
     ],
 )
@@ -48,6 +91,17 @@ def test_what_does_not_fit_is_told_at_its_place(
     refusal: Refusal, changed: Changed, source: str, told: str
 ) -> None:
     assert any(told in message for message in refusal(changed(learning(source))))
+
+
+def test_what_a_writer_can_be_mistaken_for_is_told(refusal: Refusal, changed: Changed) -> None:
+    models = "models: {data: {model: embedded/careful}}"
+    arm = "{name: a, like: sft, source: {writer: data}}"
+    (told,) = (m for m in refusal(changed((ARMS, f"{models}\narms: [{arm}]"))) if "as a writer" in m)
+    assert told.endswith("`data` as a writer is the data set; give the model of that name another one")
+    arm = "{name: a, like: lightr, source: {writer: expert, shape: correction}}"
+    pair = ("amateur: {model: embedded/amateur}", "amateur: {model: embedded/amateur}\n  align: tokens")
+    (told,) = refusal(changed((ARMS, f"arms: [{arm}]"), pair))
+    assert "`correction` puts answers into prompts, which `pair.align: tokens` builds anew" in told
 
 
 @pytest.mark.parametrize(

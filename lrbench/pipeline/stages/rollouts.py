@@ -35,7 +35,7 @@ PROBLEMS_PER_SHARD = 64
 
 @dataclass(frozen=True)
 class RolloutSource(Sharded):
-    """What the three sources have in common: problems in, shards of rollouts out."""
+    """What all sources have in common: problems in, shards of rollouts out."""
 
     new_fields: ClassVar[Mapping[str, str]] = MARKS
     expert: LocatedModel
@@ -131,6 +131,64 @@ class RolloutSource(Sharded):
             "in the expert's context"
         )
 
+    def summary(self, draft: Draft) -> dict[str, Any]:
+        """Counts of rollouts and their tokens."""
+        from lrbench.sampling.rollouts import iterate_rollouts
+
+        count = tokens = 0
+        for rollout in iterate_rollouts(
+            draft.path(name) for name in draft.names if name.endswith(".parquet")
+        ):
+            count += 1
+            tokens += rollout.steps
+        return {"rollouts": count, "tokens": tokens}
+
+    @property
+    def shards(self) -> Shards:
+        """How the problems are cut."""
+        return Shards(self.size, PROBLEMS_PER_SHARD, ".parquet")
+
+    def prompt(self, index: int, workspace: Workspace) -> tuple[int, ...]:
+        """Token ids of the prompt that asks problem `index`."""
+        from lrbench.models.prompt import render_prompt
+
+        text = self.problems.texts[index]
+        with self._at(index):
+            return tuple(render_prompt(workspace.expert.tokenizer, text, self.sampling.system_prompt))
+
+    @contextmanager
+    def _at(self, index: int) -> Iterator[None]:
+        """Says of which problem it is that the model's tokenizer cannot read a text."""
+        try:
+            yield
+        except ModelError as error:
+            raise DataError(f"{self.problems.place(index)}: {error}") from error
+
+    def checks(self, workspace: Workspace) -> Iterator[Check]:
+        """Also whether every text can be encoded."""
+        yield from super().checks(workspace)
+        yield Check(About.TEXTS, self.key, partial(self.check_texts, workspace))
+
+    def check_texts(self, workspace: Workspace) -> None:
+        """Find out before any work whether the tokenizer can read every text. Raises `DataError` if not."""
+        marks = turn_marks(self.expert)
+        for index in range(self.size):
+            if marks.control_text(self._texts_of(index)):
+                self._encode(index, workspace)
+
+    def _texts_of(self, index: int) -> list[str]:
+        """The texts of a problem that the stage encodes."""
+        return [self.problems.texts[index]]
+
+    def _encode(self, index: int, workspace: Workspace) -> None:
+        """Encode the texts of a problem, for the errors alone."""
+        self.prompt(index, workspace)
+
+
+@dataclass(frozen=True)
+class AskedRollouts(RolloutSource):
+    """Rollouts that are made from the problems alone, by an engine or without one."""
+
     def make_shards(
         self,
         place: Place,
@@ -150,23 +208,6 @@ class RolloutSource(Sharded):
                 return partial(write_rollouts, rollouts=rollouts)
 
             return self.shards.finish(range(self.size), place, names, progress, make)
-
-    def summary(self, draft: Draft) -> dict[str, Any]:
-        """Counts of rollouts and their tokens."""
-        from lrbench.sampling.rollouts import iterate_rollouts
-
-        count = tokens = 0
-        for rollout in iterate_rollouts(
-            draft.path(name) for name in draft.names if name.endswith(".parquet")
-        ):
-            count += 1
-            tokens += rollout.steps
-        return {"rollouts": count, "tokens": tokens}
-
-    @property
-    def shards(self) -> Shards:
-        """How the problems are cut."""
-        return Shards(self.size, PROBLEMS_PER_SHARD, ".parquet")
 
     @contextmanager
     def _engine(
@@ -225,45 +266,9 @@ class RolloutSource(Sharded):
         `engine` is None for a source without an engine.
         """
 
-    def prompt(self, index: int, workspace: Workspace) -> tuple[int, ...]:
-        """Token ids of the prompt that asks problem `index`."""
-        from lrbench.models.prompt import render_prompt
-
-        text = self.problems.texts[index]
-        with self._at(index):
-            return tuple(render_prompt(workspace.expert.tokenizer, text, self.sampling.system_prompt))
-
-    @contextmanager
-    def _at(self, index: int) -> Iterator[None]:
-        """Says of which problem it is that the model's tokenizer cannot read a text."""
-        try:
-            yield
-        except ModelError as error:
-            raise DataError(f"{self.problems.place(index)}: {error}") from error
-
-    def checks(self, workspace: Workspace) -> Iterator[Check]:
-        """Also whether every text can be encoded."""
-        yield from super().checks(workspace)
-        yield Check(About.TEXTS, self.key, partial(self.check_texts, workspace))
-
-    def check_texts(self, workspace: Workspace) -> None:
-        """Find out before any work whether the tokenizer can read every text. Raises `DataError` if not."""
-        marks = turn_marks(self.expert)
-        for index in range(self.size):
-            if marks.control_text(self._texts_of(index)):
-                self._encode(index, workspace)
-
-    def _texts_of(self, index: int) -> list[str]:
-        """The texts of a problem that the stage encodes."""
-        return [self.problems.texts[index]]
-
-    def _encode(self, index: int, workspace: Workspace) -> None:
-        """Encode the texts of a problem, for the errors alone."""
-        self.prompt(index, workspace)
-
 
 @dataclass(frozen=True)
-class GreedyRollouts(RolloutSource):
+class GreedyRollouts(AskedRollouts):
     """The expert's greedy answers, cut at `max_new_tokens`. Reads problem texts, never a label."""
 
     name: ClassVar[str] = "rollouts"
@@ -327,7 +332,7 @@ class GreedyRollouts(RolloutSource):
 
 
 @dataclass(frozen=True)
-class ReferenceRollouts(RolloutSource):
+class ReferenceRollouts(AskedRollouts):
     """The data set's own solutions as rollouts, for the `ground_truth` source."""
 
     name: ClassVar[str] = "reference"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lrbench.evaluation.graded_items import MUCH_CUT
 from lrbench.evaluation.protocol import OWN_FIELDS
 from lrbench.models.turn_marks import turn_marks
-from lrbench.pipeline.stages.rollouts import RolloutSource
+from lrbench.pipeline.stages.rollouts import AskedRollouts
 from lrbench.pipeline.stages.sharding import Place
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.references import model_name
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class CheckedSolutions(RolloutSource):
+class CheckedSolutions(AskedRollouts):
     """Solutions the expert sampled and finished whose answer is right: rejection sampling for SFT."""
 
     name: ClassVar[str] = "solutions"

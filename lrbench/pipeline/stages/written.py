@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,9 @@ from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, end_of_turn, turn_marks
 from lrbench.pipeline.stages.answering import Reader
 from lrbench.pipeline.stages.base import Stage
-from lrbench.pipeline.stages.checking import About, Check
-from lrbench.pipeline.stages.rollouts import RolloutSource
+from lrbench.pipeline.stages.checking import Check
+from lrbench.pipeline.stages.hands import checks_of, has_expert_s_tokens, spoken, title, writing
+from lrbench.pipeline.stages.rollouts import AskedRollouts
 from lrbench.pipeline.stages.sharding import Place
 from lrbench.pipeline.stages.solutions import row_seed
 from lrbench.pipeline.stages.tasks import Known, Task, Writing, mean_written
@@ -41,7 +42,7 @@ KEPT, UNREADABLE, EMPTY = "kept", "unreadable", "empty"
 
 
 @dataclass(frozen=True)
-class WrittenRollouts(RolloutSource):
+class WrittenRollouts(AskedRollouts):
     """What a `writer` writes to the problems, of it what the source's check keeps, as the expert reads it.
 
     `sampling` holds the system prompt that is learnt under, and `source`, which is written out, the one that
@@ -66,10 +67,7 @@ class WrittenRollouts(RolloutSource):
 
     def label_under(self, names: Mapping[str, str]) -> str:
         """The name of the arm whose adapter writes stands for its title."""
-        writer = model_name(self.writer.model.name)
-        if self.writer.adapter is not None:
-            arm = self.writer.adapter.arm
-            writer = f"{writer} with {names.get(arm, arm)}"
+        writer = title(self.writer, names)
         each = "" if self.source.is_greedy else f", {self.samples_per_problem} samples each"
         return f"{self.source.check.label} of {writer} ({self.size} problems{each})"
 
@@ -137,18 +135,7 @@ class WrittenRollouts(RolloutSource):
     def checks(self, workspace: Workspace) -> Iterator[Check]:
         """Also whether the writer can be built, and shows problems in its own template."""
         yield from super().checks(workspace)
-        model = self.writer.model
-        if not model.here or model == workspace.expert.source:
-            return
-        held = workspace.held(model)
-        yield Check(About.AMATEUR, model, held.check)
-
-        def check_template() -> None:
-            from lrbench.models.prompt import check_prompts
-
-            check_prompts(model.name, held.tokenizer, [self.source.system_prompt])
-
-        yield Check(About.TEMPLATE, (model, self.source.system_prompt), check_template)
+        yield from checks_of(self.writer, workspace, self.source.system_prompt)
 
     def why_nothing(self, made: Artifact) -> str:
         """What became of the answers."""
@@ -214,31 +201,11 @@ class WrittenRollouts(RolloutSource):
         assert self.source.temperature is not None
         return Decoding(self.source.temperature)
 
-    @contextmanager
     def _writing(
         self, workspace: Workspace, choice: EngineChoice, inputs: Mapping[str, Artifact]
-    ) -> Iterator[Engine]:
-        """The expert's engines, with an adapter on or without; for another model one in this process."""
-        folder = next((inputs[name].directory for name in self.inputs), None)
-        if self.writer.model == workspace.expert.source:
-            with workspace.engines.open(choice, folder) as engine:
-                yield engine
-            return
-        from lrbench.sampling.engines.transformers import TransformersEngine
-
-        held = workspace.held(self.writer.model)
-        if folder is not None:
-            held.place(folder)
-        rules, size = self._spoken(workspace).token_rules, workspace.runtime.batch_size
-        try:
-            yield TransformersEngine(held.weights, rules, size, workspace.engines.padding)
-        finally:
-            workspace.let_go(self.writer.model)
-
-    def _spoken(self, workspace: Workspace) -> HeldModel:
-        """The model whose tokens the writer has: its own, or the expert's where a stage makes it of that."""
-        model = self.writer.model
-        return workspace.held(model) if model.here else workspace.expert
+    ) -> AbstractContextManager[Engine]:
+        """The writer."""
+        return writing(self.writer, workspace, choice, inputs)
 
     def requests(self, index: int, workspace: Workspace) -> list[tuple[tuple[int, ...], int]]:
         """As often as there are samples, each with a seed of its own; in the writer's own template."""
@@ -246,7 +213,7 @@ class WrittenRollouts(RolloutSource):
 
         text, problem = self.problems.texts[index], self.problems.ids[index]
         with self._at(index):
-            tokenizer = self._spoken(workspace).tokenizer
+            tokenizer = spoken(self.writer, workspace).tokenizer
             prompt = tuple(render_prompt(tokenizer, text, self.source.system_prompt))
         return [(prompt, row_seed(self.seed, problem, sample)) for sample in range(self.samples_per_problem)]
 
@@ -278,7 +245,7 @@ class WrittenRollouts(RolloutSource):
         """What becomes of an answer, and its ids as the expert reads them where it is kept."""
         if not completion:
             return EMPTY, ()
-        own = self._spoken(workspace)
+        own = spoken(self.writer, workspace)
         ended = completion[-1] in own.turn_marks.stops
         body = completion[:-1] if ended else completion
         if self.source.check.needs_answers:
@@ -286,7 +253,7 @@ class WrittenRollouts(RolloutSource):
             rejection = why_rejected(self.problems, index, text)
             if not self.source.check.keeps(rejection):
                 return rejection or RIGHT, ()
-        shared = own is workspace.expert or own.has_tokens_of(workspace.expert)
+        shared = has_expert_s_tokens(self.writer, workspace)
         ids = tuple(body) if shared else _retold(body, ended, own, workspace.expert)
         if ids is None:
             return UNREADABLE, ()

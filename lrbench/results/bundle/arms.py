@@ -12,11 +12,12 @@ from lrbench.embedded.assets import EARLIER_WEIGHTS, model_folder
 from lrbench.methods.component import AMATEUR, ARM
 from lrbench.methods.fidelity import FIELD
 from lrbench.methods.plugins import identity_of
-from lrbench.methods.source import CHECKED_STAGE, GREEDY_STAGE, WRITTEN_STAGE
+from lrbench.methods.source import AGREED_STAGE, CHECKED_STAGE, GREEDY_STAGE, WRITTEN_STAGE
 from lrbench.models.source import folder_identity
 from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant
 from lrbench.recipe.references import EMBEDDED
+from lrbench.recipe.writing import asked_problems
 from lrbench.results.bundle.declared import Declared, Recipes
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.identity import START, arm_id, arm_settings, training_identity
@@ -26,7 +27,7 @@ from lrbench.store.keys import FileHashes
 Manifest = Mapping[str, Any]
 
 # The stages that have a model write, a problem at a time.
-SAMPLING = (GREEDY_STAGE, CHECKED_STAGE, WRITTEN_STAGE)
+SAMPLING = (GREEDY_STAGE, CHECKED_STAGE, WRITTEN_STAGE, AGREED_STAGE)
 # That which goes on from their rollouts.
 CONTINUING = "continuations"
 TRAIN = "train"
@@ -101,13 +102,14 @@ def check_arm(
 
 def _sampled(variant: Variant, found: Arm, behind: Mapping[str, Manifest]) -> int:
     """How many problems the stages have asked; the arm's own source may ask fewer than all."""
-    asked = variant.recipe.data.problems
+    recipe = variant.recipe
+    problems = recipe.data.problems
     source = None if found.ingredients is None else found.ingredients.source
-    own = asked if source is None else source.first_problems or asked
+    own = [] if source is None else asked_problems(source, recipe.sampling, problems)
     writing = [manifest["stage"] for manifest in behind.values() if manifest["stage"] in SAMPLING]
-    stored = sum(own if source is not None and stage == source.stage else asked for stage in writing)
-    # The model in training may have asked some by itself.
+    # Others are those that an amateur is made from, and the model in training may have asked some by itself.
     trained = behind[TRAIN]["statistics"] if TRAIN in behind else {}
+    stored = sum(own) + problems * (len(writing) - len(own))
     return stored + int(trained.get("sampled_problems", 0))
 
 
@@ -276,7 +278,7 @@ def _check_settings(
         if name in identity:
             chosen = value["name"] if name == "engine" else value
             findings.compare(where, f"{name} of its {source}", chosen, identity[name])
-    if parts.source.draws:
+    if parts.source.draws and "seed" in identity:
         findings.compare(where, "the seed of its solutions", arm.seed, identity["seed"])
     for name, value in identity_of(parts.selector, parts.target).items():
         findings.compare(where, f"{name} of its samples", value, samples.get(name))
