@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from lrbench.methods.checks import Agreement, AnyCheck, Anything, Right
 from lrbench.methods.component import ARM, EXPERT
+from lrbench.methods.section import Section
 from lrbench.methods.shapes import AnyShape, Correction
 from lrbench.methods.source import (
     AGREED_STAGE,
@@ -25,10 +26,24 @@ HERE = "hf"
 # The writer that is no model: the data set, which has solutions of its own.
 DATA = "data"
 # What says how a model writes.
-WRITING_FIELDS = ("samples", "temperature", "max_new_tokens", "forget_prompt")
+WRITING_FIELDS = ("samples", "temperature", "max_new_tokens", "accept", "forget_prompt")
 
 Count = Annotated[int, Field(ge=1, le=10**15)]
 Words = Annotated[str, Field(min_length=1)]
+
+
+class Acceptance(Section):
+    """What the model `by` has to say of every token that a writer draws: reverse speculative decoding.
+
+    A drawn token is taken that has a probability of at least `above` there, at the temperature that is
+    written at, and is among its `top` likeliest (null: all). After `tries` draws that are not taken, it draws
+    the token itself, from its `top` likeliest.
+    """
+
+    by: Words = EXPERT
+    above: Annotated[float, Field(ge=0)]
+    tries: Count = 5
+    top: Count | None = None
 
 
 class Written(Source):
@@ -38,7 +53,8 @@ class Written(Source):
     `max_new_tokens` each; what is null is as `sampling.solutions` has it, and of greedy ones as `sampling`.
     `check` says which are kept, and `shape` what is made of them. They are written under a `system_prompt`
     (null: that of `sampling`), which they are learnt without where `forget_prompt` says so. `problems` are
-    the first ones that are asked. The writer `data` is the data set, with its own solutions.
+    the first ones that are asked. With `accept` another model has a say in every token. The writer `data` is
+    the data set, with its own solutions.
     """
 
     word: ClassVar[str] = "writer"
@@ -47,6 +63,7 @@ class Written(Source):
     samples: Count | None = None
     temperature: Annotated[float, Field(ge=0)] | None = None
     max_new_tokens: Count | None = None
+    accept: Acceptance | None = None
     check: AnyCheck = Anything()
     shape: AnyShape | None = None
     system_prompt: Words | None = None
@@ -74,6 +91,8 @@ class Written(Source):
             raise ValueError(
                 f"{self.samples} samples at temperature 0 would all be the same; give a temperature above 0"
             )
+        if self.is_greedy and self.accept is not None:
+            raise ValueError("`accept` takes or leaves tokens that are drawn; give a temperature above 0")
         if self.forget_prompt and self.system_prompt is None:
             raise ValueError("`forget_prompt` is given without the `system_prompt` that is to be forgotten")
         if isinstance(self.shape, Correction) and (self.is_data or type(self.check) is not Anything):
@@ -95,8 +114,8 @@ class Written(Source):
 
     @property
     def by_expert(self) -> bool:
-        """Whether the untouched expert writes, under the prompt that is learnt under."""
-        return self.writer == EXPERT and not self.forget_prompt
+        """Whether the untouched expert writes by itself, under the prompt that is learnt under."""
+        return self.writer == EXPERT and not self.forget_prompt and self.accept is None
 
     @property
     def written_by(self) -> str:
@@ -121,7 +140,8 @@ class Written(Source):
     def label(self) -> str:
         """For people: `right answers of teacher (prune)`."""
         shaped = "" if self.shape is None else f" ({self.shape.label})"
-        return f"{'solutions' if self.is_data else self.check.label} of {self.writer}{shaped}"
+        accepted = "" if self.accept is None else f", accepted by {self.accept.by}"
+        return f"{'solutions' if self.is_data else self.check.label} of {self.writer}{accepted}{shaped}"
 
     @property
     def label_field(self) -> str | None:
@@ -143,13 +163,21 @@ class Written(Source):
 
     @property
     def models(self) -> frozenset[str]:
-        """The writer, who checks it, and the expert, in whose tokens it is learnt from."""
-        return (frozenset({EXPERT, self.writer}) | self.check.models) - {DATA}
+        """The writer, who accepts and checks it, and the expert, in whose tokens it is learnt from."""
+        accepting = frozenset() if self.accept is None else frozenset({self.accept.by})
+        return (frozenset({EXPERT, self.writer}) | accepting | self.check.models) - {DATA}
 
     def unservable(self, engine: str) -> str | None:
         """An engine that serves the expert can have adapters of it on, and is no other model."""
         others = [name for name in sorted(self.models) if name != EXPERT and not name.startswith(ARM)]
-        if engine == HERE or not others:
+        if engine == HERE:
+            return None
+        if self.accept is not None:
+            return (
+                f"with `accept` two models have a say in every token, which the engine {engine} leaves to "
+                f"the one model it serves; set sampling.engine.name to `{HERE}`"
+            )
+        if not others:
             return None
         return (
             f"the engine {engine} writes with the expert, and `{others[0]}` is another model; set "

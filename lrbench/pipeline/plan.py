@@ -566,7 +566,8 @@ class _Builder:
         writer = self._reader(source.writer)
         if isinstance(source.check, Agreement):
             source = source.model_copy(update={"check": Anything()})
-        return WrittenRollouts(self.expert, problems, sampling, writer, source, self.recipe.seed)
+        judge = None if source.accept is None else self._reader(source.accept.by)
+        return WrittenRollouts(self.expert, problems, sampling, writer, source, self.recipe.seed, judge)
 
     def _asked(self, first: int | None) -> Problems:
         """The training problems, or the first ones."""

@@ -83,6 +83,9 @@ def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
             learning("wrongs", writer="teacher", check="wrong", temperature=3.0),
             learning("told", writer="foreign", temperature=0, problems=3),
             learning("pupil", writer="arm:taught", samples=1),
+            learning("rsd", writer="teacher", samples=1, accept={"above": 0.01, "top": 20}),
+            learning("free", writer="teacher", samples=1, accept={"above": 0}),
+            learning("unjudged", writer="teacher", samples=1),
             # So little that it stays what it begins as.
             {"name": "then", "like": "neither", "start": "taught", "training": {"learning_rate": 1e-12}},
         ],
@@ -150,6 +153,10 @@ def test_every_setting_of_a_writer_decides_what_is_written(
         {"system_prompt": "Think."},
         {"system_prompt": "Think.", "forget_prompt": True},
         {"problems": 2},
+        {"accept": {"above": 0.01}},
+        {"accept": {"above": 0.01, "top": 20}},
+        {"accept": {"above": 0.01, "tries": 2}},
+        {"accept": {"above": 0.01, "by": "amateur"}},
     ]
     arms = [learning(f"arm{place}", **own | other) for place, other in enumerate([{}, *others])]
     keys = source_keys(make_recipe, tmp_path, arms)
@@ -169,6 +176,16 @@ def test_a_writer_that_is_the_expert_writes_what_the_expert_does(
     assert source_of(arms["twins"]).key != source_of(arms["neither"]).key
     assert rollouts(runs, arms["twins"]) == rollouts(runs, arms["neither"])
     assert rollouts(runs, arms["weak"]) != rollouts(runs, arms["neither"])
+
+
+def test_a_judge_that_takes_everything_leaves_what_the_writer_writes_alone(
+    runs: Path, arms: dict[str, ArmPlan]
+) -> None:
+    assert rollouts(runs, arms["free"]) == rollouts(runs, arms["unjudged"])
+    assert source_of(arms["free"]).key != source_of(arms["unjudged"]).key
+    statistics = artifact_of(runs, source_of(arms["rsd"])).statistics
+    assert set(statistics["tokens_by"]) <= {"drawing", "judging"}
+    assert sum(statistics["tokens_by"].values()) == statistics["sampled_tokens"]
 
 
 def test_what_is_kept_is_right_or_wrong_as_asked(runs: Path, arms: dict[str, ArmPlan]) -> None:
@@ -278,7 +295,7 @@ def test_garbage_for_answers_changes_nothing_of_arms_that_check_nothing(
     monkeypatch.setattr(Problems, "answers_hash", "garbage")
     again = {arm.arm.name: arm for arm in plan_recipe(recipe, runs).arms}
     same = {name for name, arm in again.items() if source_of(arm).key == source_of(arms[name]).key}
-    assert same == {"neither", "again", "weak", "twins", "told", "then"}
+    assert same == arms.keys() - {"taught", "wrongs", "pupil"}
 
 
 def test_where_no_answer_is_kept_it_is_said_what_became_of_them(

@@ -84,6 +84,12 @@ def learning(source: str) -> tuple[str, str]:
             'arms.1.source.shape: found the text "short", allowed is `prune`, `equations`, `answer_only`, '
             "`correction` or a mapping with the fields longer_than or null",
         ),
+        (
+            "{writer: teacher, temperature: 0, accept: {above: 0.01}}",
+            "arms.1.source: `accept` takes or leaves tokens that are drawn; give a temperature above 0",
+        ),
+        ("{writer: teacher, accept: {by: nobody, above: 0.01}}", "`nobody` is no model of this recipe"),
+        ("{writer: teacher, accept: {by: expert}}", "source.accept.above: missing; needed is a number of"),
         ("{writer: teacher, temperature: -1}", "found -1, allowed is a number of at least 0 or null"),
     ],
 )
@@ -137,9 +143,11 @@ def test_what_cannot_be_begun_from_is_told_at_its_place(
 def test_an_engine_that_serves_the_expert_writes_with_no_other_model(
     refusal: Refusal, changed: Changed, writer: str, is_served: bool
 ) -> None:
+    served = ("training:\n", "sampling: {engine: {name: vllm}}\ntraining:\n")
+    (told,) = refusal(changed(learning("{writer: expert, accept: {above: 0.1}}"), served))
+    assert "with `accept` two models have a say in every token, which the engine vllm leaves to" in told
     # Another mistake, so that there is something to be told of every one.
     arms = learning(f'{{writer: "{writer}", problems: 9}}')
-    served = ("training:\n", "sampling: {engine: {name: vllm}}\ntraining:\n")
     told = [message for message in refusal(changed(arms, served)) if "engine" in message]
     assert bool(told) != is_served
     if told:

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lrbench.errors import ModelError
 from lrbench.evaluation.protocol import OWN_FIELDS
 from lrbench.methods.checks import Agreement
 from lrbench.methods.source import AGREED_STAGE
@@ -18,8 +17,8 @@ from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.answering import Reader
 from lrbench.pipeline.stages.base import Stage
-from lrbench.pipeline.stages.checking import About, Check
-from lrbench.pipeline.stages.hands import checks_of, has_expert_s_tokens, spoken, title, writing
+from lrbench.pipeline.stages.checking import Check
+from lrbench.pipeline.stages.hands import check_of_tokens, checks_of, spoken, title, writing
 from lrbench.pipeline.stages.rewritten import by_problem
 from lrbench.pipeline.stages.rollouts import RolloutSource, read_artifact_rollouts
 from lrbench.pipeline.stages.sharding import Place, Shard
@@ -104,15 +103,8 @@ class AgreedRollouts(RolloutSource):
         """Also whether the other model has the expert's tokens, and can be built."""
         yield from super().checks(workspace)
         yield from checks_of(self.other, workspace, self.sampling.system_prompt)
-
-        def check_tokens() -> None:
-            if not has_expert_s_tokens(self.other, workspace):
-                raise ModelError(
-                    f"{self.other.model.name} has other tokens than {self.expert.name}, so it cannot go on "
-                    "where a rollout is cut; let a model agree that has the expert's tokenizer"
-                )
-
-        yield Check(About.TOKENS, (self.other.model, AGREED_STAGE), check_tokens)
+        instead = "let a model agree that has the expert's tokenizer"
+        yield check_of_tokens(self.other, workspace, "go on where a rollout is cut", instead)
 
     def why_nothing(self, made: Artifact) -> str:
         """How many there were."""

@@ -19,7 +19,15 @@ from lrbench.models.turn_marks import MARKS, end_of_turn, turn_marks
 from lrbench.pipeline.stages.answering import Reader
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.checking import Check
-from lrbench.pipeline.stages.hands import checks_of, has_expert_s_tokens, spoken, title, writing
+from lrbench.pipeline.stages.hands import (
+    check_of_tokens,
+    checks_of,
+    has_expert_s_tokens,
+    judged_writing,
+    spoken,
+    title,
+    writing,
+)
 from lrbench.pipeline.stages.rollouts import AskedRollouts
 from lrbench.pipeline.stages.sharding import Place
 from lrbench.pipeline.stages.solutions import row_seed
@@ -46,7 +54,8 @@ class WrittenRollouts(AskedRollouts):
     """What a `writer` writes to the problems, of it what the source's check keeps, as the expert reads it.
 
     `sampling` holds the system prompt that is learnt under, and `source`, which is written out, the one that
-    is written under. A writer with other tokens than the expert's is read as text. `seed` is the recipe's.
+    is written under. A writer with other tokens than the expert's is read as text. `seed` is the recipe's. A
+    `judge` accepts its tokens, as the source says.
     """
 
     name: ClassVar[str] = WRITTEN_STAGE
@@ -57,6 +66,7 @@ class WrittenRollouts(AskedRollouts):
     writer: Reader
     source: Written
     seed: int
+    judge: Reader | None = None
 
     # What it is
 
@@ -68,6 +78,8 @@ class WrittenRollouts(AskedRollouts):
     def label_under(self, names: Mapping[str, str]) -> str:
         """The name of the arm whose adapter writes stands for its title."""
         writer = title(self.writer, names)
+        if self.judge is not None:
+            writer = f"{writer} accepted by {title(self.judge, names)}"
         each = "" if self.source.is_greedy else f", {self.samples_per_problem} samples each"
         return f"{self.source.check.label} of {writer} ({self.size} problems{each})"
 
@@ -93,14 +105,23 @@ class WrittenRollouts(AskedRollouts):
             "check": source.check.word,
             "engine": self.sampling.engine.name,
             **({} if source.is_greedy else {"seed": self.seed}),
+            **self._accepting,
             **(judged if source.check.needs_answers else {}),
             **({"writer_turns": turns} if turns else {}),
         }
 
     @property
+    def _accepting(self) -> dict[str, Any]:
+        """Which tokens the judge accepts, where there is one."""
+        if self.judge is None or self.source.accept is None:
+            return {}
+        rule = self.source.accept.model_dump(mode="json", exclude={"by"})
+        return {"accept": rule | {"judged_by": model_identity(self.judge.model)}}
+
+    @property
     def inputs(self) -> Mapping[str, Stage]:
-        """The stage that makes the writer, or its adapter."""
-        return self.writer.inputs
+        """The stages that make the writer and the judge, or their adapters."""
+        return {**self.writer.inputs, **(self.judge.inputs if self.judge is not None else {})}
 
     @property
     def prompts(self) -> tuple[tuple[LocatedModel, str | None], ...]:
@@ -136,6 +157,12 @@ class WrittenRollouts(AskedRollouts):
         """Also whether the writer can be built, and shows problems in its own template."""
         yield from super().checks(workspace)
         yield from checks_of(self.writer, workspace, self.source.system_prompt)
+        if self.judge is None:
+            return
+        yield from checks_of(self.judge, workspace, self.source.system_prompt)
+        instead = "name a model that has the expert's tokenizer, or leave `accept` out"
+        for reader in (self.writer, self.judge):
+            yield check_of_tokens(reader, workspace, "write token by token with another model", instead)
 
     def why_nothing(self, made: Artifact) -> str:
         """What became of the answers."""
@@ -183,10 +210,12 @@ class WrittenRollouts(AskedRollouts):
         counts = [json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(".json")]
         became = sum((Counter(count["became"]) for count in counts), Counter[str]())
         samples = sum(count["samples"] for count in counts)
+        chosen = sum((Counter(count.get("origins", {})) for count in counts), Counter[str]())
         return super().summary(draft) | {
             "sampled_solutions": samples,
             "sampled_tokens": sum(count["tokens"] for count in counts),
             "became": dict(became),
+            **({"tokens_by": dict(chosen)} if self.judge is not None else {}),
             **({"share_right": self._right(became) / samples} if self.source.check.needs_answers else {}),
         }
 
@@ -204,8 +233,10 @@ class WrittenRollouts(AskedRollouts):
     def _writing(
         self, workspace: Workspace, choice: EngineChoice, inputs: Mapping[str, Artifact]
     ) -> AbstractContextManager[Engine]:
-        """The writer."""
-        return writing(self.writer, workspace, choice, inputs)
+        """The writer, with the judge where there is one."""
+        if self.judge is None or self.source.accept is None:
+            return writing(self.writer, workspace, choice, inputs)
+        return judged_writing((self.writer, self.judge), self.source.accept, workspace, inputs)
 
     def requests(self, index: int, workspace: Workspace) -> list[tuple[tuple[int, ...], int]]:
         """As often as there are samples, each with a seed of its own; in the writer's own template."""
@@ -213,7 +244,9 @@ class WrittenRollouts(AskedRollouts):
 
         text, problem = self.problems.texts[index], self.problems.ids[index]
         with self._at(index):
-            tokenizer = spoken(self.writer, workspace).tokenizer
+            # Who writes together reads one prompt.
+            own = workspace.expert if self.judge is not None else spoken(self.writer, workspace)
+            tokenizer = own.tokenizer
             prompt = tuple(render_prompt(tokenizer, text, self.source.system_prompt))
         return [(prompt, row_seed(self.seed, problem, sample)) for sample in range(self.samples_per_problem)]
 
@@ -227,7 +260,8 @@ class WrittenRollouts(AskedRollouts):
         wanted = [(index, sample) for index in span for sample in range(self.samples_per_problem)]
         asked = [pair for index in span for pair in self.requests(index, workspace)]
         seeds = [seed for _, seed in asked]
-        written = engine.complete([prompt for prompt, _ in asked], self.longest, self.decoding, seeds=seeds)
+        answers = engine.answer([prompt for prompt, _ in asked], self.longest, self.decoding, seeds=seeds)
+        written = [answer.completion for answer in answers]
         kept: list[Rollout] = []
         became: Counter[str] = Counter()
         for (index, sample), completion in zip(wanted, written, strict=True):
@@ -236,6 +270,8 @@ class WrittenRollouts(AskedRollouts):
             if what == KEPT:
                 kept.append(Rollout(self.problems.ids[index], sample, self.prompt(index, workspace), ids))
         counts = {"samples": len(written), "tokens": sum(map(len, written)), "became": became}
+        if self.judge is not None:
+            counts["origins"] = Counter(origin for answer in answers for origin in answer.origins)
         place.commit(f"{name}.json", partial(Path.write_text, data=json.dumps(counts)))
         return kept
 
@@ -246,7 +282,8 @@ class WrittenRollouts(AskedRollouts):
         if not completion:
             return EMPTY, ()
         own = spoken(self.writer, workspace)
-        ended = completion[-1] in own.turn_marks.stops
+        judged = () if self.judge is None else spoken(self.judge, workspace).turn_marks.stops
+        ended = completion[-1] in (*own.turn_marks.stops, *judged)
         body = completion[:-1] if ended else completion
         if self.source.check.needs_answers:
             text = own.tokenizer.decode(body) if ended else None
