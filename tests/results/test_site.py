@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lrbench.errors import StoreError, UserError
 from lrbench.results.inspection import Inspector
@@ -132,7 +134,29 @@ def test_nothing_is_overwritten_and_an_empty_folder_is_filled(quickstart_runs: P
 
 def test_curves_are_drawn_of_finite_values() -> None:
     (loss,) = charts_of({"loss": [(0, 2.0), (1, float("nan")), (2, 1.0)], "gradient_norm": [(0, 1.0)]})
-    assert (loss.points, loss.lowest, loss.highest) == ("0.0,0.0 320.0,130.0", "1", "2")
+    assert loss.points == "0.0,0.0 300.0,130.0"
+    assert loss.said == "loss, nats per kept step: from 1 to 2, updates 0 to 2"
+
+
+def test_curves_have_round_ticks_on_both_axes() -> None:
+    (loss,) = charts_of({"loss": [(0, 2.0), (40, 1.0)]})
+    assert [(tick.text, tick.at) for tick in loss.across] == [
+        ("0", "0.0"), ("10", "75.0"), ("20", "150.0"), ("30", "225.0"), ("40", "300.0")
+    ]  # fmt: skip
+    assert [tick.text for tick in loss.up] == ["1", "1.2", "1.4", "1.6", "1.8", "2"]
+    assert (loss.up[0].at, loss.up[-1].at) == ("130.0", "0.0")
+    (norm,) = charts_of({"gradient_norm": [(0, 0.001), (1, 1.0), (2, 0.1)]})
+    assert norm.title == "gradient norm (logarithmic)"
+    assert {"0.001", "0.1"} & {tick.text for tick in norm.up}
+    assert [tick.text for tick in norm.across] == ["0", "1", "2"], "there is nothing between updates"
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=9))
+def test_ticks_are_few_and_within_their_axis(values: list[float]) -> None:
+    (chart,) = charts_of({"gradient_norm": list(enumerate(values))})
+    for ticks, length in ((chart.up, 130), (chart.across, 300)):
+        assert 1 <= len(ticks) <= 7
+        assert all(-0.1 <= float(tick.at) <= length + 0.1 for tick in ticks)
 
 
 def test_a_browser_opens_it_from_its_file_and_asks_nobody(site: Path, chromium: Any) -> None:
