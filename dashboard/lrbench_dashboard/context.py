@@ -23,6 +23,8 @@ SUITE, PROTOCOL, RECIPE, EXPERT = "suite", "protocol", "recipe", "expert"
 # No recipe and no expert has this name.
 ALL = "*"
 TOKEN_LENGTH = 12
+# What the style sheet calls boxes that a phone folds: those of the context, and a page's own.
+BOXES, OWN_BOXES = "context", "choices"
 # Widths in pixels of select boxes: two narrow ones stand side by side on a phone.
 NARROW, WIDE = 180, 380
 
@@ -60,7 +62,8 @@ def choose_context(results: Results, of: str | None = None) -> Context:
         st.html('<p class="lr-note" role="status">Models were made, but none is evaluated yet.</p>')
         st.stop()
     carried = _of_result(results, of) or state.carried()
-    with st.container(horizontal=True):
+    folded = st.empty()
+    with st.container(horizontal=True, key=BOXES):
         suites = {board.suite: plain(board.suite, LONGEST_NAME) for board in results.boards}
         last = max(results.boards, key=latest_moment)
         default = carried.get(SUITE, last.suite)
@@ -84,6 +87,7 @@ def choose_context(results: Results, of: str | None = None) -> Context:
         }
         expert = state.choice("Expert", experts, key=EXPERT, default=carried.get(EXPERT, ALL), width=NARROW)
     state.carry({SUITE: suite, PROTOCOL: token_of(board), RECIPE: recipe, EXPERT: expert})
+    folded.html(_folded_html(suite, board, recipes[recipe], experts[expert]))
     _announce_newer(board, own)
     found = Context(board, None if recipe == ALL else recipe, tokens.get(expert))
     if not found.rows:
@@ -92,6 +96,15 @@ def choose_context(results: Results, of: str | None = None) -> Context:
             "another.</p>"
         )
     return found
+
+
+def _folded_html(suite: str, board: Board, recipe: str, expert: str) -> str:
+    """What is chosen in one line, which on a phone stands for the boxes until it is unfolded.
+
+    Where there is room for the boxes it is not shown; both are the style sheet's doing.
+    """
+    said = ", ".join(map(name_html, (suite, board.protocol_hash[:8], recipe, expert)))
+    return f'<details class="lr-choose"><summary>{said} <b>choose</b></summary></details>'
 
 
 def context_html() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from lrbench.results.records import ArmRecord
-from lrbench.results.rows import Row
+from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
 from lrbench.results.web.curves import CURVES
 from lrbench_dashboard.boards import row_parts
@@ -24,8 +24,10 @@ FEW_POINTS = 20
 # In the text that stands for a chart.
 MOST_NAMED = 6
 HEIGHT = 260
+# How much of a line's strength is left where another arm is pointed out.
+FAINT = 0.2
 # More names than these at the ends of lines cannot be read.
-MOST_LABELS = 16
+MOST_LABELS = 12
 
 Curve = Sequence[tuple[float, float]]
 
@@ -80,14 +82,20 @@ def without_numbers(rows: Iterable[Row], arms: dict[str, ArmRecord]) -> list[str
     return found
 
 
-def show_curve(lines: Sequence[Line], name: str, palette: Palette, numbers: Numbers) -> None:
-    """Draw one chart; points of sweeps go by their `numbers`."""
+def show_curve(
+    lines: Sequence[Line], name: str, palette: Palette, numbers: Numbers, pointed: Group | None = None
+) -> None:
+    """Draw one chart; points of sweeps go by their `numbers`, and all but the arm `pointed` out are faint."""
     named = dict.fromkeys(_name(line) for line in lines)
     alt = f"{CURVES[name][0]} by update, of {'; '.join(list(named)[:MOST_NAMED])}"
-    st.vega_lite_chart(curve_spec(lines, name, palette, numbers), width="stretch", theme="streamlit", alt=alt)
+    st.vega_lite_chart(
+        curve_spec(lines, name, palette, numbers, pointed), width="stretch", theme="streamlit", alt=alt
+    )
 
 
-def curve_spec(lines: Sequence[Line], name: str, palette: Palette, numbers: Numbers) -> dict[str, Any]:
+def curve_spec(
+    lines: Sequence[Line], name: str, palette: Palette, numbers: Numbers, pointed: Group | None = None
+) -> dict[str, Any]:
     """The chart as a Vega-Lite specification."""
     title, decades = CURVES[name]
     averaged = {line.row.group for line in lines if line.mean}
@@ -95,12 +103,14 @@ def curve_spec(lines: Sequence[Line], name: str, palette: Palette, numbers: Numb
     values: list[dict[str, Any]] = []
     for line in lines:
         thin = not line.mean and line.row.group in averaged
+        faint = pointed is not None and line.row.group != pointed.rows[0].group
         same = {
             "line": f"{line.row.arm_id}{'/mean' if line.mean else ''}",
             "name": _name(line),
             "color": palette.color(line.row.arm),
             "width": 1 if thin else 2,
-            "opacity": 0.45 if thin else 1,
+            "opacity": (0.45 if thin else 1) * (FAINT if faint else 1),
+            "thin": thin,
             "dash": palette.dash(line.row.arm),
             "label": _label(line.row, several, numbers),
         }
@@ -147,11 +157,9 @@ def curve_spec(lines: Sequence[Line], name: str, palette: Palette, numbers: Numb
             ],
         },
     }
-    thick = [value for value in values if value["opacity"] == 1]
+    thick = [value for value in values if not value["thin"]]
     log = scale.get("type") == "log"
-    names = [] if log else end_labels(thick, "update", "value", "label", largest - smallest, HEIGHT)
-    if len(names) > MOST_LABELS:
-        names = []
+    names = _end_names(thick, smallest, largest, log)
     text = {
         "data": {"values": names},
         "mark": {"type": "text", "align": "left", "dx": 6, "color": palette.ink, "fontSize": 11},
@@ -167,6 +175,19 @@ def curve_spec(lines: Sequence[Line], name: str, palette: Palette, numbers: Numb
         "layer": [drawn, text] if names else [drawn],
         "padding": {"right": LABEL_ROOM if names else 5},
     }
+
+
+def _end_names(
+    thick: Sequence[dict[str, Any]], smallest: float, largest: float, log: bool
+) -> list[dict[str, Any]]:
+    """The name of every thick line at its end, apart as they are seen; none where they are too many."""
+    if len({value["label"] for value in thick}) > MOST_LABELS:
+        return []
+    if not log:
+        return end_labels(thick, "update", "value", "label", largest - smallest, HEIGHT)
+    flat = [{**value, "value": math.log10(value["value"])} for value in thick]
+    names = end_labels(flat, "update", "value", "label", math.log10(largest / smallest), HEIGHT)
+    return [{**name, "value": 10 ** name["value"]} for name in names]
 
 
 def _sparse(lines: Sequence[Line]) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from lrbench.recipe.expanding import point_text
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.text import plain
 from lrbench.results.variations import PLAIN, variations
@@ -17,15 +18,13 @@ LONGEST = 40
 
 
 def name_of(record: ArmRecord | ScoreRecord, variant: str = "") -> str:
-    """`lightr, quickstart, seed 0, 2026-11-21`, with where it stands in a sweep and what sets it apart.
+    """`lightr, quickstart, alpha=0.2, seed 0, 2026-11-21`, and what else sets it apart.
 
     On one line, as text.
     """
     parts = [plain(record.arm, LONGEST), plain(record.recipe, LONGEST)]
+    parts += [plain(point_text(record.point), LONGEST)] if record.point else []
     parts += [] if record.seed is None else [f"seed {record.seed}"]
-    parts += [
-        f"{plain(str(name), LONGEST)} {plain(str(value), LONGEST)}" for name, value in record.point.items()
-    ]
     parts += [plain(variant, LONGEST)] if variant else []
     return ", ".join([*parts, record.recorded_at[:10]])
 

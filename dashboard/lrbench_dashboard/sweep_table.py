@@ -49,11 +49,11 @@ def best_html(sweep: Sweep) -> str:
         return '<p class="lr-note">No two points have an average on the same items yet.</p>'
     value = chosen.group.value(AVERAGE) or 0.0
     point = name_html(point_text(chosen.group.rows[0].point), 120)
+    name = f"{name_html(sweep.first.arm)} at {point}"
     return (
-        f"<p><b>{point}</b> is the highest of {chosen.points} points on average: {100 * value:.1f}. The "
-        "items that it is measured on chose it, so it is up to "
-        f"<b>{chosen.optimism:.1f} points too high</b>: so much is the luck of the best of {chosen.points} "
-        "equal points. No point is the recipe's answer.</p>"
+        f"<p><b>{name}</b> is the highest of {chosen.points} points on average: {100 * value:.1f}. The items "
+        f"that it is measured on chose it, so it is up to <b>{chosen.optimism:.1f} points too high</b>: so "
+        f"much is the luck of the best of {chosen.points} equal points. No point is the recipe's answer.</p>"
     )
 
 
@@ -74,7 +74,7 @@ def claims_html(judged: Judged) -> str:
 
 def _verdict_html(judgement: Judgement) -> str:
     found = judgement.evidence
-    points = "" if found is None else f"<br>{points_text(found.difference)}"
+    points = "" if found is None else f" {points_text(found.difference)}"
     return f'<b class="lr-{VERDICTS[judgement.verdict]}">{judgement.verdict}</b>{points}'
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from lrbench.results.ledger import Ledger
 from tests.dashboard.conftest import served
 from tests.dashboard.looking import look
 from tests.dashboard.made_up import write_runs
+from tests.dashboard.swept import swept_records
 
 pytestmark = pytest.mark.slow
 
@@ -30,10 +33,50 @@ PAGES = {
     "provenance": ("provenance", ("Provenance",)),
 }
 
+# Of what a phone shows at first, in pixels.
+PHONE = 640
+CHARTS = ".stVegaLiteChart svg, .stEChartsChart svg"
+# The system's colours, those that are drawn with, and of every chart its texts, dashes and the marks of arms.
+DRAWN = """charts => {
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.cssText = "color: CanvasText; background: Canvas";
+  const ink = getComputedStyle(probe).color, paper = getComputedStyle(probe).backgroundColor;
+  probe.remove();
+  const seen = colour => colour !== "none" && !/^rgba.*, 0[)]$/.test(colour);
+  const all = [...document.querySelectorAll(charts)];
+  const within = (found, what) => found.flatMap(svg => [...svg.querySelectorAll(what)]);
+  const drawn = property => within(all, `:is(path, line, rect)[${property}]:not(.background)`)
+    .map(mark => getComputedStyle(mark)[property]).filter(seen);
+  return {
+    ink, paper,
+    texts: within(all, "text").map(text => getComputedStyle(text).fill),
+    marks: [...drawn("stroke"), ...drawn("fill")],
+    charts: all.map(svg => ({
+      said: within([svg], "text").map(text => text.textContent),
+      dashes: within([svg], 'path[aria-roledescription="line mark"], path[stroke-width="2"][fill="none"]')
+        .map(line => line.getAttribute("stroke-dasharray")),
+      arms: within([svg], 'path[aria-label*="arm: "]').map(mark => [
+        mark.getAttribute("aria-label").match(/arm: ([^,]+)/)[1],
+        mark.getAttribute("d") + seen(getComputedStyle(mark).fill),
+      ]),
+    })),
+  };
+}"""
+
 
 @pytest.fixture(scope="module")
 def address(quickstart_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(quickstart_runs, tmp_path_factory.mktemp("server") / "log") as found:
+    """The dashboard of the quickstart, and of a sweep that is a suite of its own in the same ledger."""
+    runs = tmp_path_factory.mktemp("runs")
+    for entry in quickstart_runs.iterdir():
+        if entry.name != "ledger":
+            (runs / entry.name).symlink_to(entry)
+    shutil.copytree(quickstart_runs / "ledger", runs / "ledger")
+    recipe, arms, scores = swept_records(2)
+    swept = [record.model_copy(update={"recipe": "swept"}) for record in (recipe, *arms)]
+    swept += [score.model_copy(update={"recipe": "swept", "suite": "swept"}) for score in scores]
+    Ledger(runs / "ledger").append(swept)
+    with served(runs, tmp_path_factory.mktemp("server") / "log") as found:
         yield found
 
 
@@ -157,6 +200,70 @@ def test_downloads_hold_the_rows_that_pass_the_filters(address: str, chromium: A
             assert text.startswith(start)
             assert "lightr" in text
             assert ",base," not in text
+
+
+def test_on_a_phone_the_answer_is_on_the_first_screen_and_the_boxes_unfold(
+    address: str, chromium: Any
+) -> None:
+    with look(chromium, 420) as view:
+        for page, answer in (("", ".lr-answers b"), ("sweep?suite=swept", ".stHtml p b")):
+            view.go(f"{address}/{page}")
+            assert view.page.get_by_role("combobox").filter(visible=True).count() == 0
+            box = view.page.locator(answer).first.bounding_box()
+            assert box["y"] + box["height"] < PHONE
+        view.page.get_by_text("choose").click()
+        assert view.page.get_by_role("combobox").filter(visible=True).count() == 7
+        view.page.get_by_role("combobox", name="Recipe").click()
+        view.page.get_by_role("option", name="swept").click()
+        view.page.wait_for_url("**recipe=swept*")
+    with look(chromium) as view:
+        view.go(address)
+        assert view.page.get_by_text("choose", exact=True).filter(visible=True).count() == 0
+        assert view.page.get_by_role("combobox").filter(visible=True).count() >= 4
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_with_forced_colours_charts_have_the_systems_and_tell_arms_apart_without(
+    address: str, chromium: Any, scheme: str
+) -> None:
+    def looked_at(page: str) -> Any:
+        view.go(f"{address}/{page}")
+        view.page.wait_for_selector(CHARTS.replace("svg", "svg text"))
+        drawn = view.page.evaluate(DRAWN, CHARTS)
+        view.keep_picture(f"{page.partition('?')[0]}-1280-forced-{scheme}")
+        assert set(drawn["texts"]) == set(drawn["marks"]) == {drawn["ink"]}
+        assert contrast(drawn["ink"], drawn["paper"]) > 7
+        return drawn
+
+    with look(chromium) as view:
+        view.page.emulate_media(color_scheme=scheme, forced_colors="active")
+        costs, *curves = looked_at("cost")["charts"]
+        looks = dict(costs["arms"])
+        assert looks.keys() == {"base", "sft", "random", "cd", "lightr"}
+        assert len(set(looks.values())) == len(looks), "a mark for every arm"
+        assert looks.keys() <= set(costs["said"]), "and its name beside it"
+        assert len(curves) == 4
+        for chart in curves:
+            assert len(set(chart["dashes"])) == 3, "a dash for every arm that was trained"
+            assert {"sft", "random", "lightr"} <= set(chart["said"])
+        (swept,) = looked_at("sweep?suite=swept")["charts"]
+        assert len(set(swept["dashes"])) == 2, "the baseline is dotted"
+        assert "base" in swept["said"]
+        (radar,) = looked_at("compare")["charts"]
+        assert len(set(radar["dashes"])) == 2
+        assert {"lightr", "sft"} <= set(radar["said"])
+
+
+def contrast(first: str, second: str) -> float:
+    """The ratio of WCAG 2 of two colours, written as `rgb(0, 0, 0)`."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted(map(luminance, (first, second)))
+    return (high + 0.05) / (low + 0.05)
 
 
 def test_a_row_leads_to_its_comparison(address: str, chromium: Any) -> None:

@@ -51,7 +51,7 @@ def test_every_point_is_in_the_table_and_the_best_says_how_lucky_it_was(
     _, sweep = board_and_sweep()
     assert sweep.chosen is not None
     assert (sweep.fields, sweep.chosen.points) == ({"divergence.alpha": list(ALPHAS)}, 3)
-    assert "alpha=0.4</b> is the highest of 3 points" in shown
+    assert "<b>lightr at alpha=0.4</b> is the highest of 3 points" in shown
     assert f"{sweep.chosen.optimism:.1f} points too high" in shown
     points = re.findall(r'<tr><th scope="row">([\d.]+)', shown)
     assert points == ["0.4", "0.2", "0.1"], "the highest first"

@@ -15,13 +15,14 @@ from lrbench_dashboard.boards import (
     show_differing,
 )
 from lrbench_dashboard.charts import Palette, palette_of
-from lrbench_dashboard.context import NARROW, WIDE, Context, choose_context
+from lrbench_dashboard.context import NARROW, OWN_BOXES, WIDE, Context, choose_context
 from lrbench_dashboard.cost_chart import cost_text, show_costs
 from lrbench_dashboard.curves import lines_of, show_curve, without_numbers
 from lrbench_dashboard.loading import Results, load_results
 from lrbench_dashboard.look import begin_page, table_html
 from lrbench_dashboard.point_numbers import Numbers, numbers_html, numbers_of
 
+from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
 from lrbench.results.board_arms import estimate_of, run_costs
 from lrbench.results.frontier import COSTS, Point, cost_of, frontier, gain, points_of
@@ -51,7 +52,7 @@ def main() -> None:
     results = load_results()
     context = choose_context(results)
     board = context.board
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key=OWN_BOXES):
         columns = {column: plain(column, 60) for column in board.columns}
         column = state.choice("Accuracy", columns, key="column", width=NARROW)
         kind = state.choice("Cost", COSTS, key="cost", width=NARROW)
@@ -70,7 +71,7 @@ def main() -> None:
     table = st.empty()
     table.html(frontier_html(board, points, kind, column, tested=False))
     st.html("<h2>Training</h2>")
-    show_training(rows, results, palette, numbers)
+    show_training(rows, results, palette, numbers, pointed)
     show_differing(results, board)
     # Tests of averages take a while: all else is seen before.
     table.html(frontier_html(board, points, kind, column, tested=True))
@@ -88,7 +89,8 @@ def _point_out(context: Context) -> Group | None:
 def _costs_html(group: Group) -> str:
     """What one run of an arm cost, in words."""
     row, costs = group.rows[-1], run_costs(group)
-    name = f"<b>{name_html(row.arm)}</b> of {name_html(row.recipe)}"
+    at = f" at {name_html(point_text(row.point), 60)}" if row.point else ""
+    name = f"<b>{name_html(row.arm)}</b>{at} of {name_html(row.recipe)}"
     if costs is None:
         return f'<p class="lr-note">{name}: the ledger has no record of what it cost.</p>'
     runs = "A run of" if len(group.rows) > 1 else "Making"
@@ -158,7 +160,9 @@ def frontier_html(board: Board, points: Sequence[Point], kind: str, column: str,
     return table_html(head, lines, "The frontier") + caption
 
 
-def show_training(rows: Sequence[Row], results: Results, palette: Palette, numbers: Numbers) -> None:
+def show_training(
+    rows: Sequence[Row], results: Results, palette: Palette, numbers: Numbers, pointed: Group | None
+) -> None:
     """Every curve that the rows' records hold, two beside each other."""
     trained = [row for row in rows if row.arm_id in results.arms and results.arms[row.arm_id].curves]
     if not trained:
@@ -177,7 +181,7 @@ def show_training(rows: Sequence[Row], results: Results, palette: Palette, numbe
     places = st.columns(2, gap="medium")
     for number, (name, lines) in enumerate(found.items()):
         with places[number % 2]:
-            show_curve(lines, name, palette, numbers)
+            show_curve(lines, name, palette, numbers, pointed)
     st.html(
         '<p class="lv-caption">Seeds of one arm are thin lines, their mean is the thick one. Losses of arms '
         "with different targets do not measure the same thing.</p>"

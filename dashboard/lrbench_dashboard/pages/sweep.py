@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from lrbench_dashboard import state
 from lrbench_dashboard.charts import palette_of
-from lrbench_dashboard.context import NARROW, WIDE, Context, choose_context
+from lrbench_dashboard.context import NARROW, OWN_BOXES, WIDE, Context, choose_context
 from lrbench_dashboard.links import sweep_token
 from lrbench_dashboard.loading import Results, load_results
 from lrbench_dashboard.look import begin_page
@@ -38,7 +38,7 @@ def main() -> None:
             "with <code>sweep</code>.</p>"
         )
         return
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key=OWN_BOXES):
         labels = {token: _label(sweep, board) for token, sweep in sweeps.items()}
         sweep = sweeps[state.choice("Sweep", labels, key="of", width=WIDE)]
         columns = {column: plain(column, 60) for column in board.columns}
