@@ -126,7 +126,7 @@ def test_every_line_has_its_own_baseline_or_says_that_it_has_none() -> None:
     spec = sweep_spec(sweep, "divergence.beta", "average", Palette(False, ()), beside.lines)
     line, _, names = spec["layer"][-4:-1]
     assert [value["y"] for value in line["data"]["values"]] == [40.0, 40.0, 50.0, 50.0]
-    assert [value["name"] for value in names["data"]["values"]] == ["sft updates=8", "sft updates=16"]
+    assert {value["name"] for value in names["data"]["values"]} == {"sft updates=8", "sft updates=16"}
     lacking = Baselines(beside.lines[:1], ("updates=16",))
     assert "No baseline is measured of updates=16." in baselines_html(lacking)
     alone = baselines_of(swept_with_its_baseline(updates=()), "divergence.beta", "average")
