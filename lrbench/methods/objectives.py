@@ -44,9 +44,14 @@ class Objective(Component):
         return None
 
     @property
+    def online(self) -> int | None:
+        """After how many updates the model in training writes the rollouts anew; None where it does not."""
+        return None
+
+    @property
     def writes(self) -> bool:
         """Whether the model in training writes what it learns from."""
-        return self.policy is not None
+        return self.policy is not None or self.online is not None
 
     @property
     def counts_the_rest(self) -> bool:

@@ -52,6 +52,11 @@ class Selector(Component):
         return 1.0
 
     @property
+    def decides_alone(self) -> bool:
+        """Whether a step is kept or not whatever the other rollouts are."""
+        return True
+
+    @property
     def threshold(self) -> float | None:
         """The divergence above which it keeps steps, in nats; None where it goes by something else."""
         return None

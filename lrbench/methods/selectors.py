@@ -223,6 +223,11 @@ class Rule(Selector):
         return self.above if self.signal == "kl" and usual else None
 
     @property
+    def decides_alone(self) -> bool:
+        """Unless it keeps a share of all steps, or as many as another arm."""
+        return self.top is None and self.match is None
+
+    @property
     def matched_arm(self) -> str | None:
         """As written."""
         return self.match.arm if isinstance(self.match, Matched) else self.match

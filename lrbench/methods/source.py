@@ -34,6 +34,11 @@ class Source(Component):
         return False
 
     @property
+    def by_learner(self) -> bool:
+        """Whether the expert writes them, so that the model in training can write them anew."""
+        return False
+
+    @property
     def first_problems(self) -> int | None:
         """How many of the training problems it takes, from the first one on; None for all."""
         return None

@@ -19,6 +19,11 @@ class Greedy(Source):
         """That of greedy rollouts."""
         return GREEDY_STAGE
 
+    @property
+    def by_learner(self) -> bool:
+        """The expert writes them."""
+        return True
+
 
 class Solutions(Source):
     """Full solutions that the expert samples, those whose answer is right."""
@@ -29,6 +34,11 @@ class Solutions(Source):
     def stage(self) -> str:
         """That of checked solutions."""
         return CHECKED_STAGE
+
+    @property
+    def by_learner(self) -> bool:
+        """The expert writes them."""
+        return True
 
     @property
     def label_field(self) -> str:

@@ -118,6 +118,12 @@ class Written(Source):
         return self.writer == EXPERT and not self.forget_prompt and self.accept is None
 
     @property
+    def by_learner(self) -> bool:
+        """Where the expert writes by itself, and what it writes is learnt from as it is."""
+        written = (GREEDY_STAGE, CHECKED_STAGE, WRITTEN_STAGE)
+        return self.writer == EXPERT and self.accept is None and self.stage in written
+
+    @property
     def written_by(self) -> str:
         """The name of the stage that writes: that of `greedy` or `solutions`, where it is one of these."""
         if self.is_data:

@@ -17,6 +17,7 @@ from lrbench.methods.checks import Agreement, Anything
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.continued import Continuing
 from lrbench.methods.fidelity import CORRECTED, Fidelity
+from lrbench.methods.learner import MOVING
 from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.rewards import GroupPolicy
 from lrbench.methods.source import Source
@@ -42,6 +43,7 @@ from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.named_tasks import TaskScore
 from lrbench.pipeline.stages.policy import PolicyAdapter
 from lrbench.pipeline.stages.rewritten import MixedRollouts, ShapedRollouts
+from lrbench.pipeline.stages.rewriting import RewritingAdapter
 from lrbench.pipeline.stages.rollouts import GreedyRollouts, ReferenceRollouts, RolloutSource
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.solutions import CheckedSolutions
@@ -459,7 +461,9 @@ class _Builder:
             for continuing in ingredients.continuings
         )
         samples = ArmSamples(rollouts, readings, ingredients, fidelity.at(ArmSamples.name), continued)
-        kind = TrainedAdapter if policy is None else PolicyAdapter
+        kind = TrainedAdapter
+        if ingredients.objective.writes:
+            kind = RewritingAdapter if policy is None else PolicyAdapter
         return kind(
             arm.name,
             self.expert,
@@ -503,7 +507,7 @@ class _Builder:
 
     def _located(self, name: str) -> LocatedModel:
         """A model that is no arm's, by the name under which components speak of it."""
-        if name == EXPERT:
+        if name == EXPERT or name in MOVING:
             return self.expert
         if name != AMATEUR:
             return self.others[name]

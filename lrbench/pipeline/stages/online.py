@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lrbench.methods.plugins import identity_of
 from lrbench.models.source import LocatedModel
-from lrbench.pipeline.progress import Progress
+from lrbench.pipeline.progress import Progress, Silent
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.lessons import trained_alone
 from lrbench.pipeline.stages.rollouts import read_artifact_rollouts
 from lrbench.pipeline.stages.samples import input_name
+from lrbench.pipeline.stages.saving import Saves
 from lrbench.pipeline.stages.tasks import Known, Learning, Several, Task, Writing
 from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
 from lrbench.pipeline.workspace import Workspace
@@ -38,6 +39,9 @@ class Along(Protocol):
 
     def portions(self, adapted: PeftModel, done: int) -> Iterator[Portion]:
         """What the updates after the first `done` learn from."""
+
+    def has(self, update: int) -> bool:
+        """Whether what an update learns from is there, or can be written once the updates before are done."""
 
     def statistics(self, updates: int) -> dict[str, Any]:
         """What there is to say of all that was written for so many updates."""
@@ -173,6 +177,11 @@ class OnlineAdapter(TrainedAdapter):
 
         limits, training = self.limits(inputs)
         along = self.along(draft, inputs, workspace, limits.get("problems"))
+        saves = Saves(draft)
+        resume = saves.resume(Silent())
+        if resume is not None and not along.has(resume.update):
+            # What was written for that update is damaged, and whoever wrote it is some updates on.
+            saves.discard()
         lesson = Lesson(
             workspace.expert.vocabulary,
             along,

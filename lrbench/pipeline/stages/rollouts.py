@@ -259,7 +259,7 @@ class AskedRollouts(RolloutSource):
 
     @abstractmethod
     def make(
-        self, name: str, span: range, place: Place, workspace: Workspace, engine: Engine | None
+        self, name: str, span: Sequence[int], place: Place, workspace: Workspace, engine: Engine | None
     ) -> list[Rollout]:
         """The rollouts of the problems in `span`; `name` is the shard's, for files beside it.
 
@@ -316,7 +316,7 @@ class GreedyRollouts(AskedRollouts):
         return self.sampling.engine
 
     def make(
-        self, name: str, span: range, place: Place, workspace: Workspace, engine: Engine | None
+        self, name: str, span: Sequence[int], place: Place, workspace: Workspace, engine: Engine | None
     ) -> list[Rollout]:
         """One greedy rollout per problem that leaves room for one in the model's context."""
         from lrbench.sampling.rollouts import Rollout
@@ -356,7 +356,7 @@ class ReferenceRollouts(AskedRollouts):
         }
 
     def make(
-        self, name: str, span: range, place: Place, workspace: Workspace, engine: Engine | None
+        self, name: str, span: Sequence[int], place: Place, workspace: Workspace, engine: Engine | None
     ) -> list[Rollout]:
         """One rollout per problem that has a solution, ended like a turn."""
         from lrbench.sampling.rollouts import Rollout

@@ -182,10 +182,7 @@ class PairScores(Stage):
 
         files = parquet_files(inputs["rollouts"])
         count = count_rollouts(files)
-        if "amateur" in inputs:
-            workspace.pair.amateur.place(inputs["amateur"].directory)
-        first, second = (inputs[name].directory if name in inputs else None for name in ADAPTERS)
-        pair = workspace.pair_of(self.expert, self.amateur, (first, second))
+        pair = self.pair(inputs, workspace)
         covered = CoveredMass()
         steps = crowded = 0
         most_dropped = 0.0
@@ -236,6 +233,13 @@ class PairScores(Stage):
             100 * most_dropped,
         )
         return {**statistics, "crowded_steps": crowded, "most_dropped": most_dropped}
+
+    def pair(self, inputs: Mapping[str, Artifact], workspace: Workspace) -> Pair:
+        """Both models, each with its adapter, once the stages that make them are finished."""
+        if "amateur" in inputs:
+            workspace.pair.amateur.place(inputs["amateur"].directory)
+        first, second = (inputs[name].directory if name in inputs else None for name in ADAPTERS)
+        return workspace.pair_of(self.expert, self.amateur, (first, second))
 
     def _score_as_scripted(self, group: list[Rollout], first_index: int, pair: Pair) -> Scores:
         from lrbench.sampling.reference_scores import score_as_scripted

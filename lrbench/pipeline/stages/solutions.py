@@ -127,7 +127,7 @@ class CheckedSolutions(AskedRollouts):
         }
 
     def make(
-        self, name: str, span: range, place: Place, workspace: Workspace, engine: Engine | None
+        self, name: str, span: Sequence[int], place: Place, workspace: Workspace, engine: Engine | None
     ) -> list[Rollout]:
         """The right ones among several sampled solutions per problem; their counts are committed beside."""
         assert engine is not None
@@ -163,7 +163,9 @@ class CheckedSolutions(AskedRollouts):
         prompt, problem = self.prompt(index, workspace), self.problems.ids[index]
         return [(prompt, row_seed(self.seed, problem, sample)) for sample in range(self.samples_per_problem)]
 
-    def _sample(self, span: range, workspace: Workspace, engine: Engine) -> list[tuple[Rollout, bool]]:
+    def _sample(
+        self, span: Sequence[int], workspace: Workspace, engine: Engine
+    ) -> list[tuple[Rollout, bool]]:
         from lrbench.sampling.rollouts import Rollout
 
         wanted = [(index, sample) for index in span for sample in range(self.samples_per_problem)]

@@ -22,6 +22,7 @@ from lrbench.pipeline.workspace import Workspace
 from lrbench.sampling.rollouts import Rollout, read_rollouts, write_rollouts
 from lrbench.sampling.samples import build_samples
 from lrbench.store.draft import Draft
+from lrbench.training.drawing import Draws
 from lrbench.training.policy import PolicyLosses, advantages, most_uncertain, seen_tokens
 from lrbench.training.portions import Portion
 
@@ -50,6 +51,10 @@ class Groups:
         """Those of the updates after the first `done`, without end."""
         return (self._portion(adapted, update) for update in count(done))
 
+    def has(self, update: int) -> bool:
+        """What is written for every update, it can be written for."""
+        return True
+
     def statistics(self, updates: int) -> dict[str, Any]:
         """Costs and rewards of so many updates, and of how many groups nothing could be learnt."""
         facts = [self._facts(update) for update in range(updates)]
@@ -74,23 +79,13 @@ class Groups:
     def drawn(self, update: int) -> list[tuple[int, int]]:
         """The problems of an update, each with the place of its draw among all: shuffled once per epoch."""
         first = update * self.policy.problems
-        return [(self._at(place), place) for place in range(first, first + self.policy.problems)]
-
-    def _at(self, place: int) -> int:
-        epoch, within = divmod(place, len(self._answerable))
-        if epoch not in self._orders:
-            self._orders.clear()
-            self._orders[epoch] = np.random.default_rng([self.seed, epoch]).permutation(len(self._answerable))
-        return self._answerable[int(self._orders[epoch][within])]
+        return [(self._draws.at(place), place) for place in range(first, first + self.policy.problems)]
 
     @cached_property
-    def _answerable(self) -> list[int]:
+    def _draws(self) -> Draws:
         answers = self.source.problems.answers
-        return [index for index, answer in enumerate(answers) if answer is not None][: self.problems]
-
-    @cached_property
-    def _orders(self) -> dict[int, NDArray[np.int64]]:
-        return {}
+        answerable = [index for index, answer in enumerate(answers) if answer is not None]
+        return Draws(answerable[: self.problems], self.seed)
 
     def _portion(self, adapted: PeftModel, update: int) -> Portion:
         """What an update learns from; nothing but the adapter changes what is written."""

@@ -251,7 +251,7 @@ class WrittenRollouts(AskedRollouts):
         return [(prompt, row_seed(self.seed, problem, sample)) for sample in range(self.samples_per_problem)]
 
     def make(
-        self, name: str, span: range, place: Place, workspace: Workspace, engine: Engine | None
+        self, name: str, span: Sequence[int], place: Place, workspace: Workspace, engine: Engine | None
     ) -> list[Rollout]:
         """What is kept of the answers to the problems of a shard; the counts are committed beside."""
         from lrbench.sampling.rollouts import Rollout
