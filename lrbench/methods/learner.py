@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from lrbench.methods.answers import OWN
+from lrbench.methods.answer import OWN
 
-# As it is when it writes what is read, and as it was when it wrote before.
-LEARNER, EARLIER = OWN, "earlier"
+# As it is when it writes what is read, and as it was when it wrote before; no model of a recipe can be
+# called that.
+LEARNER, EARLIER = OWN, f"{OWN}:earlier"
 MOVING = (LEARNER, EARLIER)

@@ -11,6 +11,7 @@ from lrbench.methods.changes import Vectors
 from lrbench.methods.component import AMATEUR, EXPERT
 from lrbench.methods.continued import RANKS, Continued
 from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.learner import MOVING
 from lrbench.methods.objectives import Grpo
 from lrbench.methods.preset import Preset
 from lrbench.methods.rewards import GroupPolicy
@@ -44,7 +45,7 @@ class Neighbour:
         """Whether it reads a model besides the pair, such as a stronger one."""
         ingredients = self.preset.ingredients
         models = self.preset.answer.models | (ingredients.models if ingredients else frozenset())
-        return bool(models - {EXPERT, AMATEUR, *self.preset.answer.models})
+        return bool(models - {EXPERT, AMATEUR, *MOVING})
 
 
 NEIGHBOURS = (

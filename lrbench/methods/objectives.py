@@ -17,6 +17,7 @@ from lrbench.methods.targets import Target
 BETAS = {"forward": 0.0, "reverse": 1.0, "js": 0.5}
 Kind = Literal["forward", "reverse", "js"]
 Temperature = Annotated[float, Field(gt=0, le=100)]
+Updates = Annotated[int, Field(ge=1, le=10**15)]
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,14 @@ class Objective(Component):
         return None
 
     @property
-    def online(self) -> int | None:
+    def rewritten_every(self) -> int | None:
         """After how many updates the model in training writes the rollouts anew; None where it does not."""
         return None
 
     @property
     def writes(self) -> bool:
         """Whether the model in training writes what it learns from."""
-        return self.policy is not None or self.online is not None
+        return self.policy is not None or self.rewritten_every is not None
 
     @property
     def counts_the_rest(self) -> bool:
@@ -112,6 +113,12 @@ class _Divergent(Objective):
         """The divergence and the temperature."""
         raise NotImplementedError
 
+    @property
+    def rewritten_every(self) -> int | None:
+        """As `online` has it."""
+        online: int | None = getattr(self, "online", None)
+        return online
+
     @model_serializer(mode="wrap")
     def _shortest(self, handler: Any) -> Any:
         # One way to write it, whichever of the two it was.
@@ -120,16 +127,18 @@ class _Divergent(Objective):
 
     @property
     def label(self) -> str:
-        """Which, and at what temperature."""
+        """Which, at what temperature, and how often rollouts are written anew."""
         kind, temperature = self.written
-        return kind + ("" if temperature == 1 else f" at temperature {temperature:g}")
+        tempered = "" if temperature == 1 else f" at temperature {temperature:g}"
+        online = "" if self.rewritten_every is None else f", online every {self.rewritten_every}"
+        return f"{kind}{tempered}{online}"
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """The divergence and the temperature; nothing where it is the plain one."""
-        if not self.counts_the_rest:
-            return {}
-        return dict(zip(Divergence.model_fields, self.written, strict=True))
+        """The divergence and the temperature, where it is not the plain one, and what is written anew."""
+        kind, temperature = self.written
+        own = {"divergence": kind, "temperature": temperature} if self.counts_the_rest else {}
+        return own if self.rewritten_every is None else own | {"online": self.rewritten_every}
 
     @property
     def counts_the_rest(self) -> bool:
@@ -165,12 +174,14 @@ class Divergence(_Divergent):
     `forward` is KL(target || model), `reverse` KL(model || target), and `js` the mean of both divergences
     from the even mixture of the two (GKD, arXiv 2306.13649, with weight 0.5). The model's logarithms are
     divided by `temperature`; the target has one of its own. No factor of its square is multiplied in.
+    With `online` the model in training writes the rollouts again every so many updates.
     """
 
     word: ClassVar[str] = "diverging"
 
     divergence: Kind
     temperature: Temperature = 1.0
+    online: Updates | None = None
 
     @property
     def written(self) -> tuple[Kind, float]:
@@ -184,6 +195,7 @@ class Tempered(_Divergent):
     word: ClassVar[str] = "tempered"
 
     temperature: Temperature
+    online: Updates | None = None
 
     @property
     def written(self) -> tuple[Kind, float]:
@@ -191,7 +203,20 @@ class Tempered(_Divergent):
         return "forward", self.temperature
 
 
-OBJECTIVES: tuple[type[Objective], ...] = (Forward, Divergence, Tempered, Grpo)
+class Online(_Divergent):
+    """KL(target || model) along rollouts that the model in training writes again every `online` updates."""
+
+    word: ClassVar[str] = "rewritten"
+
+    online: Updates
+
+    @property
+    def written(self) -> tuple[Kind, float]:
+        """The plain one."""
+        return "forward", 1.0
+
+
+OBJECTIVES: tuple[type[Objective], ...] = (Forward, Divergence, Tempered, Online, Grpo)
 
 OBJECTIVE = Family(
     OBJECTIVES, base=Objective, closed="the loss and its gradient are computed by lrbench's own training loop"

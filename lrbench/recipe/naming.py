@@ -8,6 +8,7 @@ from typing import Any
 from lrbench.methods.answers import OWN
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.shapes import Correction
+from lrbench.methods.learner import EARLIER, MOVING
 from lrbench.methods.source import Source
 from lrbench.methods.writers import DATA, Written
 from lrbench.recipe.arms import Arm
@@ -17,7 +18,7 @@ from lrbench.recipe.schema import ArmDeclaration, Recipe
 
 Finding = tuple[Path, str]
 
-RESERVED = (EXPERT, AMATEUR, OWN)
+RESERVED = (EXPERT, AMATEUR, *MOVING)
 
 
 def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[str, Any]) -> Iterator[Finding]:
@@ -35,6 +36,7 @@ def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
             wrong = _unknown(named, models, names, by_name)
             if wrong is not None:
                 yield (*path, *word), wrong
+        yield from _moving(arm, declaration, path)
         yield from _matching(arm, by_name, path)
         yield from _beginning(arm, by_name, path)
         if arm.ingredients is not None:
@@ -115,6 +117,22 @@ def _unknown(
     if arm in by_name and by_name[arm].ingredients is None:
         return f"the arm `{arm}` is not trained, so it has no adapter; name the models that it reads instead"
     return None
+
+
+def _moving(arm: Arm, declaration: ArmDeclaration, path: Path) -> Iterator[Finding]:
+    """The model in training, where an arm reads it and does not learn from what that one writes."""
+    if EARLIER in arm.answer.models:
+        yield (*path, "answer"), f"`{EARLIER}` is the model in training, and an answer has it as `{OWN}`"
+    if arm.ingredients is None or arm.ingredients.objective.rewritten_every is not None:
+        return
+    for word, component in arm.ingredients:
+        for named in sorted(component.models & set(MOVING)):
+            where: Path = (word,) if getattr(declaration, word) is not None else ()
+            yield (
+                (*path, *where),
+                f"`{named}` is the model in training, which reads what it writes with `online` alone; give "
+                f"the arm `{arm.name}` an objective such as `{{online: 20}}`",
+            )
 
 
 def _matching(arm: Arm, by_name: Mapping[str, Arm], path: Path) -> Iterator[Finding]:

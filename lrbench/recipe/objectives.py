@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lrbench.methods.component import Component
+from lrbench.methods.component import EXPERT, Component
 from lrbench.methods.inert import HERE
 from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.readings import PAIR
 from lrbench.methods.selectors import All
 from lrbench.methods.sources import Solutions
 from lrbench.methods.targets import OwnToken
@@ -30,6 +31,8 @@ def objective_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
         where: Path = (*path, "objective") if declaration.objective is not None else path
         if arm.ingredients.objective.policy is not None:
             yield from ((where, wrong) for wrong in _not_rewarded(arm.ingredients))
+        else:
+            yield from ((where, wrong) for wrong in _not_rewritten(arm, sections))
         engine = sections["sampling"].engine.name if "sampling" in sections else HERE
         if engine != HERE:
             yield (
@@ -69,6 +72,34 @@ def _not_rewarded(ingredients: Ingredients) -> Iterator[str]:
                 f"rewards are for whole answers that the model samples, so the {word} has to be "
                 f"`{expected}`, and is {found.label}; `like: grpo` has all three words"
             )
+
+
+def _not_rewritten(arm: Arm, sections: Mapping[str, Any]) -> Iterator[str]:
+    """What of an arm asks for more than the rollouts that the model in training has just written."""
+    ingredients = arm.ingredients
+    assert ingredients is not None
+    if not ingredients.source.by_learner:
+        yield (
+            "with `online` the model in training writes, as the expert does at first, and the source is "
+            f"{ingredients.source.label}; take `greedy`, `solutions` or `{{writer: {EXPERT}, ...}}`"
+        )
+    if not ingredients.selector.decides_alone:
+        yield (
+            "with `online` there are only the rollouts that are just written, and the selector "
+            f"({ingredients.selector.label}) keeps as many steps as others say; give it "
+            "`above` or `below`, or keep all"
+        )
+    if arm.training.rollouts_per_update is None:
+        yield (
+            "with `online` an update takes whole rollouts that are written for it; give "
+            f"`training.rollouts_per_update` for the arm `{arm.name}`"
+        )
+    pair = sections.get("pair")
+    if pair is not None and pair.align == "tokens" and PAIR in ingredients.readings:
+        yield (
+            "with `online` models are compared id by id, and `pair.align` is `tokens`; take a pair "
+            "with the same tokens, or leave `online` out"
+        )
 
 
 def ignored_units(arms: Sequence[Arm], declarations: Sequence[ArmDeclaration]) -> Iterator[Finding]:

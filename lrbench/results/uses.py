@@ -14,9 +14,10 @@ from statistics import fmean
 
 from pydantic import TypeAdapter, ValidationError
 
-from lrbench.methods.answers import OWN, Answer, AnyAnswer
+from lrbench.methods.answers import Answer, AnyAnswer
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.learner import MOVING
 from lrbench.methods.presets import PLAIN
 from lrbench.methods.source import WRITING
 from lrbench.results.identity import START
@@ -109,7 +110,7 @@ class _Read:
         """The models besides the pair; None where there may be more."""
         if self.named is None or self.missing:
             return None
-        own = (OWN, EXPERT, AMATEUR)
+        own = (*MOVING, EXPERT, AMATEUR)
         return tuple(sorted(name for name in self.named if name not in own and not name.startswith(ARM)))
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lrbench.methods.plugins import identity_of
 from lrbench.models.source import LocatedModel
 from lrbench.pipeline.progress import Progress, Silent
 from lrbench.pipeline.stages.base import Stage
@@ -63,7 +62,7 @@ class OnlineAdapter(TrainedAdapter):
         readings = {input_name(reading): scores.identity for reading, scores in self.samples.readings}
         return {
             **self.samples.rollouts.identity,
-            **identity_of(ingredients.selector, ingredients.target),
+            **self.samples.identity,
             **({"readings": readings} if readings else {}),
             **ingredients.objective.identity,
             **super().identity,

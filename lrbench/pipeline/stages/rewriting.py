@@ -55,7 +55,7 @@ class RewritingAdapter(OnlineAdapter):
         """Rollouts of the first so many problems, and what their models make of them."""
         from lrbench.pipeline.stages.writing_anew import Anew
 
-        every = self.samples.ingredients.objective.online
+        every = self.samples.ingredients.objective.rewritten_every
         assert every is not None
         pairs = {}
         for reading, scores in self.samples.readings:
