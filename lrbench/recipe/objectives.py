@@ -83,11 +83,11 @@ def _not_rewritten(arm: Arm, sections: Mapping[str, Any]) -> Iterator[str]:
             "with `online` the model in training writes, as the expert does at first, and the source is "
             f"{ingredients.source.label}; take `greedy`, `solutions` or `{{writer: {EXPERT}, ...}}`"
         )
-    if not ingredients.selector.decides_alone:
+    if not ingredients.selector.decides_alone or ingredients.continuings:
         yield (
             "with `online` there are only the rollouts that are just written, and the selector "
-            f"({ingredients.selector.label}) keeps as many steps as others say; give it "
-            "`above` or `below`, or keep all"
+            f"({ingredients.selector.label}) looks at more than those; give a signal `above` or `below` a "
+            "number, or keep all"
         )
     if arm.training.rollouts_per_update is None:
         yield (

@@ -52,6 +52,40 @@ def places_and_messages(told: list[str], line: int) -> list[str]:
             ],
         ),
         (
+            "{name: a, like: ground_truth, objective: {online: 2}}",
+            [
+                "arms.0.objective: with `online` the model in training writes, as the expert does at first, "
+                "and the source is ground truth; take `greedy`, `solutions` or `{writer: expert, ...}`"
+            ],
+        ),
+        (
+            "{name: a, like: lightr, objective: {online: 2}, selector: {signal: entropy, top: 0.2}}",
+            [
+                "arms.0.objective: with `online` there are only the rollouts that are just written, and the "
+                "selector (entropy, top 20%) looks at more than those; give a signal `above` or `below` a number, or "
+                "keep all"
+            ],
+        ),
+        (
+            "{name: a, like: lightr, objective: {online: 2}, training: {steps_per_update: 8}}",
+            [
+                "arms.0.objective: with `online` an update takes whole rollouts that are written for it; "
+                "give `training.rollouts_per_update` for the arm `a`"
+            ],
+        ),
+        (
+            '{name: a, like: lightr, target: {use: contrast, of: own, minus: "own:earlier"}}',
+            [
+                f"arms.0.target: `{name}` is the model in training, which reads what it writes with `online` "
+                "alone; give the arm `a` an objective such as `{online: 20}`"
+                for name in ("own", "own:earlier")
+            ],
+        ),
+        (
+            '{name: a, like: base, answer: {mix: {"own:earlier": 1}}}',
+            ["arms.0.answer: `own:earlier` is the model in training, and an answer has it as `own`"],
+        ),
+        (
             "{name: grpo, fidelity: last_column}",
             [
                 "arms.0.fidelity: the arm `grpo` learns from what it writes meanwhile, which the "
