@@ -62,8 +62,8 @@ def places_and_messages(told: list[str], line: int) -> list[str]:
             "{name: a, like: lightr, objective: {online: 2}, selector: {signal: entropy, top: 0.2}}",
             [
                 "arms.0.objective: with `online` there are only the rollouts that are just written, and the "
-                "selector (entropy, top 20%) looks at more than those; give a signal `above` or `below` a number, or "
-                "keep all"
+                "selector (entropy, top 20%) looks at more than those; give a signal `above` or `below` a "
+                "number, or keep all"
             ],
         ),
         (

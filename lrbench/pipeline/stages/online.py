@@ -191,6 +191,7 @@ class OnlineAdapter(TrainedAdapter):
             read_artifact_rollouts(inputs["held_out"]) if "held_out" in inputs else (),
             start=inputs["start"].directory if "start" in inputs else None,
             steers=self.change.steers,
+            distance=self.samples.ingredients.distance,
         )
         course = trained_alone(lesson, self.expert.identity, workspace.expert, draft, progress)
         draft.commit(CURVES_FILE, lambda path: path.write_text(json.dumps(course.curves)))
