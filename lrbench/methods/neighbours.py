@@ -12,12 +12,15 @@ from lrbench.methods.component import AMATEUR, EXPERT
 from lrbench.methods.continued import RANKS, Continued
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.learner import MOVING
-from lrbench.methods.objectives import Grpo
+from lrbench.methods.objectives import Divergence, Grpo
 from lrbench.methods.preset import Preset
 from lrbench.methods.rewards import GroupPolicy
 from lrbench.methods.selectors import All, Kl
 from lrbench.methods.sources import Greedy, Solutions
-from lrbench.methods.targets import Contrast, OwnToken
+from lrbench.methods.targets import Contrast, OwnToken, Soft
+
+# What a recipe with a preset that has a stronger model calls it, under `models`.
+TEACHER = "teacher"
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,27 @@ NEIGHBOURS = (
         "right answers, learning from the most uncertain tokens alone",
         deviations="every batch is learnt from once, so nothing is clipped; LoRA; answers are rewarded by "
         "the grader alone, not for their format",
+    ),
+    Neighbour(
+        Preset(
+            "opd",
+            None,
+            Ingredients(
+                source=Greedy(),
+                selector=All(),
+                target=Soft(use="soft", of=TEACHER),
+                objective=Divergence(divergence="reverse", online=1),
+            ),
+            against=("sft", "base"),
+        ),
+        title="On-policy distillation: a teacher's distributions along what the student writes",
+        source="GKD, arXiv 2306.13649; MiniLLM, arXiv 2306.08543; \"On-policy distillation\", Thinking Machines "
+        "Lab, 2025",
+        implemented="the student writes anew for every update, a teacher under the recipe's `models` reads "
+        "that, and the reverse divergence is over whole distributions at every token",
+        deviations="the student writes greedily, where the published ones sample (`source: {writer: expert, "
+        "temperature: 1}` does); tokens that the teacher gives less than `divergence.alpha_min` times its "
+        "largest probability are one outcome; LoRA; no mixture with stored answers",
     ),
     Neighbour(
         Preset(
