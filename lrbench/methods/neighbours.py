@@ -83,7 +83,7 @@ NEIGHBOURS = (
             against=("sft", "base"),
         ),
         title="On-policy distillation: a teacher's distributions along what the student writes",
-        source="GKD, arXiv 2306.13649; MiniLLM, arXiv 2306.08543; \"On-policy distillation\", Thinking Machines "
+        source='GKD, arXiv 2306.13649; MiniLLM, arXiv 2306.08543; "On-policy distillation", Thinking Machines '
         "Lab, 2025",
         implemented="the student writes anew for every update, a teacher under the recipe's `models` reads "
         "that, and the reverse divergence is over whole distributions at every token",
