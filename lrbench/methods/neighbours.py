@@ -83,8 +83,8 @@ NEIGHBOURS = (
             against=("sft", "base"),
         ),
         title="On-policy distillation: a teacher's distributions along what the student writes",
-        source='GKD, arXiv 2306.13649; MiniLLM, arXiv 2306.08543; "On-policy distillation", Thinking Machines '
-        "Lab, 2025",
+        source='GKD, arXiv 2306.13649; MiniLLM, arXiv 2306.08543; "On-policy distillation", Thinking '
+        "Machines Lab, 2025",
         implemented="the student writes anew for every update, a teacher under the recipe's `models` reads "
         "that, and the reverse divergence is over whole distributions at every token",
         deviations="the student writes greedily, where the published ones sample (`source: {writer: expert, "

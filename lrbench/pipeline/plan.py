@@ -42,8 +42,8 @@ from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.named_tasks import TaskScore
 from lrbench.pipeline.stages.policy import PolicyAdapter
-from lrbench.pipeline.stages.rewritten import MixedRollouts, ShapedRollouts
 from lrbench.pipeline.stages.rewriting import RewritingAdapter
+from lrbench.pipeline.stages.rewritten import MixedRollouts, ShapedRollouts
 from lrbench.pipeline.stages.rollouts import GreedyRollouts, ReferenceRollouts, RolloutSource
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.solutions import CheckedSolutions

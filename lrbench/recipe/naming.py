@@ -7,8 +7,8 @@ from typing import Any
 
 from lrbench.methods.answers import OWN
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
-from lrbench.methods.shapes import Correction
 from lrbench.methods.learner import EARLIER, MOVING
+from lrbench.methods.shapes import Correction
 from lrbench.methods.source import Source
 from lrbench.methods.writers import DATA, Written
 from lrbench.recipe.arms import Arm

@@ -23,7 +23,7 @@ from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.steps import Views, unscored
 from lrbench.models.loading import load_model
 from lrbench.pipeline.holding.pair import Pair
-from lrbench.pipeline.stages.rollouts import RolloutSource
+from lrbench.pipeline.stages.rollouts import AskedRollouts
 from lrbench.pipeline.stages.samples import ArmSamples
 from lrbench.pipeline.stages.solutions import CheckedSolutions, row_seed
 from lrbench.pipeline.stages.written import WrittenRollouts
@@ -151,8 +151,10 @@ class Anew:
         }
 
     @property
-    def _source(self) -> RolloutSource:
-        return self.samples.rollouts
+    def _source(self) -> AskedRollouts:
+        source = self.samples.rollouts
+        assert isinstance(source, AskedRollouts)
+        return source
 
     @cached_property
     def _draws(self) -> Draws:
@@ -208,7 +210,7 @@ class Anew:
             commit(f"{window.name}.safetensors", lambda path: save_file(state, path))
         commit(f"{window.name}.steps.parquet", partial(_write_steps, samples=samples))
 
-    def _seeded(self, update: int) -> RolloutSource:
+    def _seeded(self, update: int) -> AskedRollouts:
         """The source with a seed of its own for what is sampled from this update on."""
         source = self._source
         if isinstance(source, CheckedSolutions | WrittenRollouts) and update:
@@ -254,9 +256,11 @@ class Anew:
     @cached_property
     def _copies(self) -> dict[str, PeftModel]:
         """Copies of the expert that the model in training is put into, to be read as it was at one moment."""
-        expert = self.workspace.expert
+        expert, steers = self.workspace.expert, self.samples.ingredients.change.steers
         return {
-            name: attach_adapter(load_model(expert.located, expert.machine.device), self.lora, self.seed)
+            name: attach_adapter(
+                load_model(expert.located, expert.machine.device), self.lora, self.seed, steers=steers
+            )
             for name in sorted(self._moving)
         }
 
