@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrbench.methods.changes import Vectors
+from lrbench.methods.changes import ProjectHeads, Projection, ScaleWeights, Scaling, Vectors
 from lrbench.methods.component import AMATEUR, EXPERT
 from lrbench.methods.continued import RANKS, Continued
 from lrbench.methods.ingredients import Ingredients
@@ -138,5 +138,38 @@ NEIGHBOURS = (
         "the layer's MLP gives; they begin at zero, and any source, target or objective trains them",
         deviations="the preset learns what the paper's arm learns and not from rewards; `like: grpo` with "
         "`change: vectors` does. Where a norm follows the MLP, as in Gemma 2, the vector is added before it",
+    ),
+    Neighbour(
+        Preset(
+            "neuro",
+            None,
+            against=("base",),
+            edit=ScaleWeights(
+                scale_weights=Scaling.model_validate(
+                    {"by": 1.1, "for": "train", "against": "general", "share": 0.01}
+                )
+            ),
+        ),
+        title="MathNeuro: weights that matter for mathematics and for nothing else, scaled",
+        source="MathNeuro, arXiv 2410.16930, from its formula alone",
+        implemented="a weight's size times the norm of its input over two sets of texts; of every matrix the "
+        "top share by the first and not by the second is multiplied; `drawn: SEED` is the control, as many "
+        "by chance",
+        deviations="texts are the expert's own greedy rollouts of the training problems, and sentences of "
+        "small talk; the top is taken in every matrix by itself, embeddings and output layer left out",
+    ),
+    Neighbour(
+        Preset(
+            "thinkedit",
+            None,
+            against=("base",),
+            edit=ProjectHeads(project_heads=Projection(short=100, long=1000, heads=20)),
+        ),
+        title="ThinkEdit: heads that make answers short lose that direction",
+        source="ThinkEdit, arXiv 2503.22048",
+        implemented="the mean of what stands behind the attention, of long less short texts; the heads that "
+        "add most along the opposite, over the tokens of short ones; a full projection of their output",
+        deviations="texts are the expert's own greedy rollouts, so `sampling.max_new_tokens` has to let them "
+        "grow long, and lengths are of whole answers; there is no strength between nothing and all",
     ),
 )

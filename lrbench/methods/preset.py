@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lrbench.methods.answers import Answer, Plain
+from lrbench.methods.changes import Edit
 from lrbench.methods.ingredients import Ingredients
 
 PLAIN = Plain()
@@ -30,6 +31,7 @@ class Preset:
     Without a `colour` it shares those of arms of a user's own making. `against` names the presets that it is
     set against, the one that matters most first; none for the untrained expert, which everything else is
     measured from. A recipe that does not say what it is about is about an arm that `leads`, where it has one.
+    `edit` is what of the expert is changed without training.
     """
 
     name: str
@@ -38,3 +40,4 @@ class Preset:
     answer: Answer = PLAIN
     against: tuple[str, ...] = ()
     leads: bool = False
+    edit: Edit | None = None

@@ -39,6 +39,7 @@ from lrbench.pipeline.stages.answering import AnsweredBy, Reader
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.continuations import Continuations
 from lrbench.pipeline.stages.deriving import DerivedAmateur
+from lrbench.pipeline.stages.editing import EditedModel
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.named_tasks import TaskScore
 from lrbench.pipeline.stages.policy import PolicyAdapter
@@ -266,7 +267,7 @@ class _Materials:
     def _builder(self, recipe: Recipe, arms: tuple[Arm, ...]) -> _Builder:
         """What makes the plans of one variant's arms."""
         needs_amateur = any(AMATEUR in arm.models for arm in arms)
-        trained = any(arm.ingredients is not None for arm in arms)
+        trained = any(arm.ingredients is not None or arm.edit is not None for arm in arms)
         expert = self._model(recipe.pair.expert)
         self._once((begin_turn_marks, expert), lambda: begin_turn_marks(expert))
         deriving = recipe.pair.amateur is not None and recipe.pair.amateur.derive is not None
@@ -391,7 +392,8 @@ class _Builder:
         """The plan of one of the arms."""
         adapter = self._adapter(arm)
         readers = tuple(map(self._reader, sorted(arm.answer.models - {OWN})))
-        answered_by = AnsweredBy(arm.answer, readers, arm.fidelity.at(BenchmarkScore.name))
+        fidelity = arm.fidelity.at(BenchmarkScore.name)
+        answered_by = AnsweredBy(arm.answer, readers, fidelity, self._edited(arm))
         measure = self.recipe.measure or Measure()
         drawn, traced = measure.draws, measure.traces
         rows = self.recipe.runtime.batch_size
@@ -432,6 +434,14 @@ class _Builder:
             answered_by=answered_by,
             second=tuple(second) or ((),),
         )
+
+    def _edited(self, arm: Arm) -> EditedModel | None:
+        """The stage that makes the arm's own model where it is the expert with other weights."""
+        if arm.edit is None:
+            return None
+        assert self.problems is not None
+        rollouts = GreedyRollouts(self.expert, self.problems, self.recipe.sampling)
+        return EditedModel(self.expert, rollouts, arm.edit)
 
     def _reader(self, name: str) -> Reader:
         """A model that an answer reads, by the name under which it speaks of it."""

@@ -64,7 +64,9 @@ def arm_record(
 
     To write a recipe takes longer than all else here, and a sweep has one for all its arms.
     """
-    named = {} if arm.adapter is None else dict(_making(arm.adapter))
+    edited = arm.answered_by.edited
+    named: dict[str, Stage] = {} if edited is None else {each.name: each for each in _written(edited)}
+    named |= {} if arm.adapter is None else dict(_making(arm.adapter))
     making = list(named.values())
     statistics: dict[str, Any] = {}
     for stage in making:
@@ -170,7 +172,7 @@ def _making(adapter: TrainedAdapter) -> Iterator[tuple[str, Stage]]:
 def _written(stage: Stage) -> Iterator[Stage]:
     """What rollouts were made from, inputs first, but for adapters: those are of other arms."""
     for _, needed in sorted(stage.inputs.items()):
-        if not isinstance(needed, TrainedAdapter):
+        if needed.name != TrainedAdapter.name:
             yield from _written(needed)
     yield stage
 

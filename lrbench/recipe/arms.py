@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrbench.methods.answers import Answer
+from lrbench.methods.changes import Edit
 from lrbench.methods.component import ARM
 from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.ingredients import Ingredients
-from lrbench.methods.presets import BY_NAME, PLAIN
+from lrbench.methods.presets import BY_NAME, PLAIN, UNTRAINED
 from lrbench.methods.section import Section
 from lrbench.methods.selector import Selector
 from lrbench.recipe.schema import (
@@ -33,7 +34,7 @@ class Arm:
     """A complete arm: what it learns from, None where it is not trained, and what writes its answers.
 
     `fidelity` says which habits of the public scripts it is made with; without training there are none.
-    `start` is the arm whose adapter its own begins as.
+    `start` is the arm whose adapter its own begins as, `edit` what of the expert is changed without training.
     """
 
     name: str
@@ -43,11 +44,12 @@ class Arm:
     answer: Answer = PLAIN
     fidelity: Fidelity = CORRECTED
     start: str | None = None
+    edit: Edit | None = None
 
     @property
     def is_expert(self) -> bool:
         """Whether it is the expert as it is: neither trained, nor answering in any other way."""
-        return self.ingredients is None and not self.answer.identity
+        return self.ingredients is None and self.edit is None and not self.answer.identity
 
     @property
     def is_random(self) -> bool:
@@ -75,10 +77,20 @@ def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
     own = {word: value for word, value in own.items() if value is not None}
     divergence, training = _given(declaration.divergence), _given(declaration.training)
     fidelity = recipe.fidelity if declaration.fidelity is None else declaration.fidelity
+    edit = known.edit
+    if isinstance(declaration.change, Edit):
+        if known.ingredients is not None:
+            raise ValueError(
+                f"`change: {declaration.change.word}` is made without training, and the arm `{like}` is "
+                f"trained; say `like: {UNTRAINED.name}`"
+            )
+        edit = declaration.change
+        del own["change"]
     beside = (declaration.fidelity, declaration.start)
     if known.ingredients is None and (own or divergence or training or beside != (None, None)):
         raise ValueError(
-            f"the arm `{like}` is the expert, which is not trained; it takes no settings but `answer`"
+            f"the arm `{like}` is the expert, which is not trained; it takes no settings but `answer`, and a "
+            "`change` that is made without training"
         )
     ingredients = None if known.ingredients is None else known.ingredients.model_copy(update=own)
     merged = _merged_training(recipe.training, training, declaration.name)
@@ -93,6 +105,7 @@ def resolve_arm(recipe: Recipe, declaration: ArmDeclaration) -> Arm:
         answer=known.answer if declaration.answer is None else declaration.answer,
         fidelity=CORRECTED if known.ingredients is None else fidelity,
         start=declaration.start,
+        edit=edit,
     )
 
 

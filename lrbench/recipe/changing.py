@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lrbench.methods.changes import Change
 from lrbench.methods.component import ARM
 from lrbench.recipe.arms import Arm
 from lrbench.recipe.messages import Path
@@ -19,14 +20,15 @@ def change_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[str, 
     places = {declaration.name: place for place, declaration in enumerate(recipe.arms)}
     engines = {name: sections[name].engine.name for name in ("sampling", "evaluation") if name in sections}
     for arm in arms:
-        if arm.ingredients is None:
-            continue
         declaration, path = recipe.arms[places[arm.name]], ("arms", places[arm.name])
-        change = arm.ingredients.change
         where = (*path, "change") if declaration.change is not None else path
-        wrong = change.unservable(engines["evaluation"]) if "evaluation" in engines else None
-        if wrong is not None:
-            yield where, f"{wrong} (evaluation.engine.name)"
+        change: Change | None = arm.edit if arm.ingredients is None else arm.ingredients.change
+        if change is not None and "evaluation" in engines:
+            wrong = change.unservable(engines["evaluation"])
+            if wrong is not None:
+                yield where, f"{wrong} (evaluation.engine.name)"
+        if arm.ingredients is None or change is None:
+            continue
         if change.unmergeable is not None and arm.fidelity.merged_in_bfloat16:
             yield where, f"{change.unmergeable}, so it has no hazard `merged_in_bfloat16`"
         other = by_name.get(arm.start or "")

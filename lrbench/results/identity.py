@@ -42,7 +42,8 @@ def arm_settings(recipe: Recipe, arm: Arm, texts: str) -> dict[str, Any]:
     """
     answering = _answering(recipe, arm)
     if arm.ingredients is None:
-        return answering | plugins_of(arm.answer)
+        changed = {} if arm.edit is None else {"change": arm.edit.model_dump(mode="json")}
+        return answering | changed | plugins_of(arm.answer)
     ingredients = matched(arm, resolve_arms(recipe))
     sampling = output_fields(sampling_of(arm.ingredients.source, recipe.sampling))
     if not arm.ingredients.source.draws:

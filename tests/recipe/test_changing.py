@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from lrbench.recipe.checks import misfits
 from lrbench.recipe.schema import Recipe
@@ -59,6 +60,27 @@ def test_what_does_not_fit_is_told(
     arms: list[Any], sections: dict[str, Any], path: tuple[Any, ...], told: str
 ) -> None:
     assert any(place == path and told in message for place, message in found(*arms, **sections))
+
+
+SCALE = {"scale_weights": {"by": 1.1}}
+
+
+def test_a_change_without_training_is_one_of_the_expert() -> None:
+    assert found("base", "neuro", {"name": "stronger", "like": "base", "change": SCALE}) == []
+    ((path, told),) = found({"name": "lightr", "change": SCALE})
+    assert path == ("arms", 0)
+    assert told == (
+        "`change: scale_weights` is made without training, and the arm `lightr` is trained; say `like: base`"
+    )
+    ((path, told),) = found("neuro", evaluation={"suite": "embedded7", "engine": VLLM})
+    assert path == ("arms", 0)
+    assert "makes a model that the engine vllm does not have; use `hf`" in told
+
+
+def test_bounds_of_short_and_long_texts_leave_none_in_both() -> None:
+    heads = {"project_heads": {"short": 30, "long": 20, "heads": 1}}
+    with pytest.raises(ValidationError, match="less than 30 tokens would be among those of more than 20"):
+        found({"name": "thinkedit", "change": heads})
 
 
 def test_vectors_by_themselves_are_fine() -> None:

@@ -92,7 +92,7 @@ BETA = "11:9: divergence.beta: ignored, because no arm has a selector that takes
         (
             [(ARMS, "[lightr, {name: base, selector: all}]")],
             "16:16: arms.1: the arm `base` is the expert, which is not trained; it takes no settings but "
-            "`answer`",
+            "`answer`, and a `change` that is made without training",
         ),
         (
             [(ARMS, "[lightr, {name: lightr, divergence: {beta: 0.1}}]")],

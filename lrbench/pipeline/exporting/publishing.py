@@ -18,6 +18,7 @@ from lrbench.pipeline.exporting.licences import licence_files, licence_of
 from lrbench.pipeline.exporting.model_card import CardFacts, MergeCheck, model_card
 from lrbench.pipeline.exporting.naming import find_result, full_name
 from lrbench.pipeline.plan import HASH_CACHE
+from lrbench.pipeline.stages.editing import EditedModel
 from lrbench.pipeline.stages.lessons import ADAPTER_FILES
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.recorded import recorded_recipe
@@ -85,6 +86,12 @@ def export_result(
     arm = find_result(name, contents.arms)
     if arm.imported:
         raise UserError(f"{full_name(arm)} was imported from result files: its model is not here")
+    if EditedModel.name in arm.stages:
+        there = runs / "store" / EditedModel.name / arm.stages[EditedModel.name]
+        raise UserError(
+            f"{full_name(arm)} is the expert with other weights, a whole model that lies in "
+            f"{plain(str(there))}; copy that folder"
+        )
     if "train" not in arm.stages:
         raise UserError(
             f"{full_name(arm)} is the expert itself, untrained: there is no adapter and nothing to "

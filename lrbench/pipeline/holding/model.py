@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lrbench.models.vocabulary import SharedVocabulary
     from lrbench.sampling.engines.base import TokenRules
 
+# A folder of a whole model has it, one of an adapter has not.
+CONFIG_NAME = "config.json"
 # What the public scripts merge an adapter in.
 MERGED_IN = "bfloat16"
 
@@ -142,10 +144,15 @@ class HeldModel:
     def with_adapter(self, adapter: Path | None, merged: bool = False) -> Iterator[Any]:
         """The loaded model with the adapter of a folder applied, or as it is for None.
 
-        `merged` has it merged into weights of bfloat16, which are then those of a model of their own.
+        `merged` has it merged into weights of bfloat16, which are then those of a model of their own. Where
+        the folder holds a whole model, which the expert became by a change of its weights, it is that one.
         """
         if adapter is None:
             yield self.weights
+            return
+        if (adapter / CONFIG_NAME).exists():
+            self.release()
+            yield _load(placed(self.source, adapter), self.machine.device)
             return
         if merged:
             # Two models of this size need not fit beside each other.

@@ -22,10 +22,13 @@ from lrbench.store.artifact import Artifact
 if TYPE_CHECKING:
     from lrbench.evaluation.language_model import Write
     from lrbench.evaluation.traces import LogProbabilities
+    from lrbench.pipeline.stages.editing import EditedModel
     from lrbench.sampling.engines.answered import Answered
     from lrbench.sampling.engines.base import Decoding, Engine, Request
 
 
+# The name under which an evaluation reads the arm's own model where it is the expert with other weights.
+EDITED = "edited model"
 # A prompt that will be asked, how many tokens it may be completed with, and the seed of that.
 Upcoming = tuple[Sequence[int], int, int]
 
@@ -61,24 +64,28 @@ class Answering:
 class AnsweredBy:
     """An `answer` and its `readers`: every model that it reads besides the arm's own, by name.
 
-    `fidelity` may have the arm's own adapter merged into weights of bfloat16.
+    `fidelity` may have the arm's own adapter merged into weights of bfloat16, and `edited` is the arm's own
+    model where it is the expert with other weights.
     """
 
     answer: Answer
     readers: tuple[Reader, ...] = ()
     fidelity: Fidelity = CORRECTED
+    edited: EditedModel | None = None
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """The answer's own, and which weights it reads; nothing for the arm's own model alone."""
         models = {reader.name: model_identity(reader.model) for reader in self.readers}
         read = {"models": models} if models else {}
-        return identity_of(self.answer) | read | self.fidelity.identity
+        changed = {} if self.edited is None else self.edited.edit.identity
+        return {**identity_of(self.answer), **read, **self.fidelity.identity, **changed}
 
     @property
-    def inputs(self) -> Mapping[str, TrainedAdapter | DerivedAmateur]:
-        """The stages that its readers come from."""
-        return {name: stage for reader in self.readers for name, stage in reader.inputs.items()}
+    def inputs(self) -> Mapping[str, TrainedAdapter | DerivedAmateur | EditedModel]:
+        """The stages that its readers come from, and the arm's own model where one makes it."""
+        own = {} if self.edited is None else {EDITED: self.edited}
+        return own | {name: stage for reader in self.readers for name, stage in reader.inputs.items()}
 
     def check(self, workspace: Workspace) -> None:
         """Find out before any work whether all models have the arm's own tokens, id by id.
@@ -171,7 +178,8 @@ class AnsweredBy:
         stop_repeats: int | None,
         reads: Callable[[tuple[int, ...]], str | None],
     ) -> Iterator[Engine]:
-        own = inputs["adapter"].directory if "adapter" in inputs else None
+        changed = inputs.get("adapter") or inputs.get(EDITED)
+        own = None if changed is None else changed.directory
         if not self.answer.here:
             merged = self.fidelity.merged_in_bfloat16
             with workspace.engines.open(choice, own, merged=merged, stop_repeats=stop_repeats) as engine:

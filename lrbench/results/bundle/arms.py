@@ -30,7 +30,7 @@ Manifest = Mapping[str, Any]
 SAMPLING = (GREEDY_STAGE, CHECKED_STAGE, WRITTEN_STAGE, AGREED_STAGE)
 # That which goes on from their rollouts.
 CONTINUING = "continuations"
-TRAIN = "train"
+TRAIN, EDIT = "train", "edit"
 # Begins the name under which what a model writes reads the adapter that the model has on.
 WRITER = "adapter of "
 # The name under which samples read the rollouts that they are of.
@@ -63,6 +63,8 @@ def check_arm(
     if absent:
         return
     making = {} if "train" not in arm.stages else dict(_making(arm.stages["train"], manifests))
+    if EDIT in arm.stages:
+        making = {manifests[key]["stage"]: key for key in _written(arm.stages[EDIT], manifests)}
     findings.compare(where, "its stages", arm.stages, making)
     behind = {stage: manifests[key] for stage, key in making.items()}
     for reading, manifest in behind.items():
@@ -235,10 +237,10 @@ def _check_measured(
         findings.compare(where, f"the cost in {words}", getattr(arm.costs, name), value)
     environments = [found["environment"] for found in provenances.values()]
     if making:
-        environments = [provenances[making["train"]]["environment"]]
+        environments = [provenances[making.get(TRAIN) or making[EDIT]]["environment"]]
     if arm.environment not in environments:
         findings.add(where, "no stage was made in the environment that is recorded")
-    measured = CURVES.validate_python(curves[making["train"]] if making else {})
+    measured = CURVES.validate_python(curves[making[TRAIN]] if TRAIN in making else {})
     # By their texts, since NaN is not equal to itself.
     for name in sorted(measured.keys() | arm.curves.keys()):
         if repr(arm.curves.get(name)) != repr(measured.get(name)):

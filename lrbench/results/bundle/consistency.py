@@ -117,7 +117,7 @@ def _is_as_declared(score: ScoreRecord, recipe: Recipe, wanted: Evaluation, benc
 
 
 # What of an evaluation's identity says what answered, where it was not the arm's own model alone.
-ANSWERING = ("answer", "models", PLUGINS, FIELD)
+ANSWERING = ("change", "answer", "models", PLUGINS, FIELD)
 # Before the name of a model under which an evaluation reads the adapter that it has on.
 ADAPTER_OF = "adapter of "
 
