@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.results.logs import guard_logs
+from lrbench.results.reported import reported_results
 from lrbench.results.text import shown
 from lrbench_dashboard.loading import RUNS_VARIABLE
 from lrbench_dashboard.theme import OPTIONS
@@ -66,6 +67,8 @@ def serve(runs: Path, port: int) -> None:
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "none",
         "logger.level": "warning",
+        # Pages say what they show; without this every run of one looks through its source for bare values.
+        "runner.magicEnabled": False,
         # Widgets get what the URL holds through the session's state, also those that insist on a default.
         "global.disableWidgetStateDuplicationWarning": True,
         **OPTIONS,
@@ -75,9 +78,14 @@ def serve(runs: Path, port: int) -> None:
 
 
 def load_ahead() -> None:
-    """Import what the first page needs while nobody waits for it yet."""
+    """Import what the first page needs while nobody waits for it yet.
+
+    Intervals of what is reported are drawn too: boards of all published benchmarks have the same.
+    """
     for name in ("lrbench_dashboard.answers", "lrbench_dashboard.leaderboard_table", "scipy.special"):
         import_module(name)
+    for reported in reported_results():
+        reported.over(tuple(reported.accuracies))
 
 
 def _refuse_other_names() -> None:

@@ -61,7 +61,9 @@ def arm_html(view: View, arm: BoardArm, named: bool) -> str:
         else:
             cells += cell_html(column, _benchmark_html(view, arm, column, found))
     line = f'<tr role="row">{_header_html(view, arm, baseline, named)}{cells}</tr>'
-    return f'<tbody class="lr-arm">{line}{_inside_html(view, arm)}</tbody>'
+    # What is folded nobody sees while the rest is still pending.
+    inside = _inside_html(view, arm) if view.complete else ""
+    return f'<tbody class="lr-arm">{line}{inside}</tbody>'
 
 
 def cell_html(label: str, shown: str, style: str = "") -> str:

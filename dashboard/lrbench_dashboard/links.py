@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Collection, Sequence
 
 from lrbench.results.rows import Row
@@ -42,7 +43,7 @@ def sweep_token(row: Row) -> str:
 
 def _shown(links: Sequence[Link]) -> str:
     shown = " ".join(
-        f'<a href="{name_html(where, 2000)}" target="_self" title="{title}">{name}</a>'
+        f'<a href="{html.escape(where)}" target="_self" title="{title}">{name}</a>'
         for name, where, title in links
     )
     return f'<small class="lr-links">{shown}</small>'

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -228,8 +229,15 @@ def link(page: str, **tokens: str | Sequence[str]) -> str:
 
     The first page has no path of its own: Streamlit serves it at the root.
     """
-    held = carried() | tokens
-    return f"{'./' if page == FIRST_PAGE else page}?{urlencode(held, doseq=True)}"
+    kept = {key: token for key, token in carried().items() if key not in tokens}
+    query = "&".join(filter(None, (_query(tuple(kept.items())), urlencode(tokens, doseq=True))))
+    return f"{'./' if page == FIRST_PAGE else page}?{query}"
+
+
+# A page has hundreds of links that carry the same.
+@lru_cache(maxsize=16)
+def _query(tokens: tuple[tuple[str, str], ...]) -> str:
+    return urlencode(tokens)
 
 
 def here(**tokens: str | Sequence[str]) -> str:

@@ -70,9 +70,11 @@ def measure(runs: Path) -> dict[str, Any]:
     queries += [seconds(query) for _ in range(QUERIES - 1)]
 
     from lrbench_dashboard.__main__ import load_ahead
+    from streamlit import config
     from streamlit.testing.v1 import AppTest
 
     # As the server does before anybody opens a page.
+    config.set_option("runner.magicEnabled", False)
     load_ahead()
     app = AppTest.from_file(str(ROOT / "dashboard" / "lrbench_dashboard" / "app.py"), default_timeout=60)
     opened = processor_seconds(app.run)

@@ -46,7 +46,7 @@ class BoardArm:
     @cached_property
     def measured(self) -> frozenset[str]:
         """The keys of all its measurements: equal for one model under two names."""
-        return frozenset(cell.score.evaluation_key for row in self.rows for cell in row.cells.values())
+        return frozenset().union(*(row.measured for row in self.rows))
 
     def value(self, column: str) -> float | None:
         """What it is ordered by: its mean share, of a swept arm that of its highest point."""

@@ -131,7 +131,7 @@ def _runs(rows: Sequence[Row]) -> list[Row]:
     """The rows of different runs: one of what is not random, and one of what stands under several seeds."""
     if rows and is_fixed(rows):
         return [rows[-1]]
-    once = {frozenset(cell.score.evaluation_key for cell in row.cells.values()): row for row in rows}
+    once = {row.measured: row for row in rows}
     return list(once.values())
 
 

@@ -267,7 +267,7 @@ class Row:
             return None if self.missing else read(tuple(self.cells.values()))
         return read((self.cells[column],)) if column in self.cells else None
 
-    @property
+    @cached_property
     def group(self) -> tuple[str, ...]:
         """The same for rows of one arm that differ by their seeds alone."""
         return (self.expert_weights, self.recipe, self.arm, canonical_json(self.point), self.made_alike)
@@ -286,10 +286,21 @@ class Row:
     def value(self, column: str) -> float | None:
         """The share `on` gives without its interval, and so without drawing any: what rows are ranked by."""
         if column == AVERAGE:
-            shares = [cell.share for cell in self.cells.values()]
-            return None if self.missing else sum(shares) / len(shares)
+            return self._mean_share
         cell = self.cells.get(column)
         return None if cell is None else cell.share
+
+    @cached_property
+    def _mean_share(self) -> float | None:
+        """The mean share over all benchmarks: to rank an arm asks for it many times."""
+        if self.missing:
+            return None
+        return sum(cell.share for cell in self.cells.values()) / len(self.cells)
+
+    @cached_property
+    def measured(self) -> frozenset[str]:
+        """The keys of its measurements: equal for one model under two names."""
+        return frozenset(cell.score.evaluation_key for cell in self.cells.values())
 
 
 @dataclass(frozen=True)

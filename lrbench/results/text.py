@@ -20,6 +20,8 @@ def plain(text: str, longest: int = 200) -> str:
 
     Cut to `longest` characters, the last of them an ellipsis.
     """
+    if len(text) <= longest and text.isprintable():
+        return text
     shown = "".join(_spelt_out(character) for character in text[: longest + 1])
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 

@@ -15,9 +15,9 @@ why only half of the pool's freedom does. Measured in simulation by `experiments
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from lrbench.evaluation.statistics.seeds import (
     item_quantile,
     items_variance,
     outcomes_array,
+    over_reruns,
     variance,
 )
 from lrbench.evaluation.statistics.values import (
@@ -104,12 +105,19 @@ def reach(
     `items` are the item part and the variance that items bring with the runs as they are, below which no
     interval goes; `fewest` is how many groups they were estimated from, None for items.
     """
-    from scipy.special import ndtr, stdtrit
-
+    ndtr, stdtrit = _normal_and_students()
     part, alone = items
     of_items = item_quantile(z, fewest)
     both = stdtrit(freedom, ndtr(-z)) ** 2 * run_part + of_items**2 * part
     return np.asarray(np.sqrt(np.maximum(both, of_items**2 * alone)))
+
+
+@cache
+def _normal_and_students() -> tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]]:
+    """The normal distribution and the quantiles of Student's: found once, and not for every halving."""
+    from scipy.special import ndtr, stdtrit
+
+    return ndtr, stdtrit
 
 
 def errors_within(
@@ -250,8 +258,8 @@ class SeedDifference:
         Where all items (nearly) agree it makes an interval as wide as the score interval of no event among
         so many.
         """
-        pairs = zip(self._arms[0].by_run, self._arms[1].by_run, strict=True)
-        per_unit = [ours_SG.mean(axis=0) - theirs_SG.mean(axis=0) for ours_SG, theirs_SG in pairs]
+        pairs = zip(self._arms[0].over_runs, self._arms[1].over_runs, strict=True)
+        per_unit = [ours_G - theirs_G for ours_G, theirs_G in pairs]
         total = sum(map(items_variance, per_unit, self._arms[0].items))
         return total / len(per_unit) ** 2
 
@@ -323,15 +331,17 @@ def _known_arm(
 
 
 class _Arm:
-    """One arm's runs: each seed's values by unit per benchmark, [S, G], and what their means vary by.
+    """One arm's runs: each seed's values by unit per benchmark, [S, G], their means over the runs, [G], and
+    what the runs' means vary by.
 
     `items` are how many items each benchmark has, `fewest` the fewest groups, None without any.
     """
 
     def __init__(self, benchmarks: Sequence[Outcomes], fixed: bool, groups: Sequence[Groups]) -> None:
-        by_item = [outcomes_array(outcomes).mean(axis=1) for outcomes in benchmarks]
+        by_item = [over_reruns(outcomes_array(outcomes)) for outcomes in benchmarks]
         self.items = [values_SN.shape[1] for values_SN in by_item]
         self.by_run = [by_unit(values_SN, own) for values_SN, own in zip(by_item, groups, strict=True)]
+        self.over_runs = [values_SG.mean(axis=0) for values_SG in self.by_run]
         self.fewest = fewest_units(self.by_run, groups)
         if len({len(values_SN) for values_SN in self.by_run}) > 1:
             raise ValueError("benchmarks differ in their numbers of seeds")

@@ -199,14 +199,25 @@ def fewest_units(by_run: Sequence[np.ndarray], groups: Sequence[Groups]) -> int 
 
 def item_quantile(z: np.ndarray | float, fewest: int | None) -> np.ndarray | float:
     """The quantile of the item part: normal for items, Student's for groups."""
+    if fewest is None:
+        return z
     from scipy.special import ndtr, stdtrit
 
-    return z if fewest is None else -stdtrit(max(1, fewest - 1), ndtr(-np.asarray(z)))
+    return np.asarray(-stdtrit(max(1, fewest - 1), ndtr(-np.asarray(z))))
 
 
 def variance(values: np.ndarray) -> float:
     """The variance between values; nought of a single one."""
-    return float(np.var(values, ddof=1)) if len(values) > 1 else 0.0
+    if len(values) < 2:
+        return 0.0
+    # As `np.var` has it, bit for bit, in a third of its time: a board asks for thousands.
+    rest = values - np.add.reduce(values) / len(values)
+    return float(np.add.reduce(rest * rest) / (len(values) - 1))
+
+
+def over_reruns(values_SRN: np.ndarray) -> np.ndarray:
+    """Each seed's values, [S, N], the means of its reruns."""
+    return values_SRN[:, 0] if values_SRN.shape[1] == 1 else np.asarray(values_SRN.mean(axis=1))
 
 
 def interaction(values_XN: np.ndarray) -> float:

@@ -20,6 +20,7 @@ from lrbench.evaluation.statistics import (
     two_sided_p,
     wilson_interval,
 )
+from lrbench.evaluation.statistics.seeds import variance
 
 RNG_SEED = 20265
 
@@ -420,3 +421,8 @@ class TestGroups:
             alone += SeedDifference(*arms).compared().runs.p < 0.05
         assert found / 100 <= 0.1
         assert alone / 100 > 0.15
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=700))
+def test_the_variance_is_numpys_bit_for_bit(values: list[float]) -> None:
+    assert variance(np.array(values)) == np.var(values, ddof=1)
