@@ -29,6 +29,11 @@ class Source(Component):
         return None
 
     @property
+    def is_right(self) -> bool:
+        """Whether its rollouts were kept since their answers are right."""
+        return False
+
+    @property
     def draws(self) -> bool:
         """Whether solutions are sampled, as `sampling.solutions` has it but for what the source says."""
         return False

@@ -46,6 +46,11 @@ class Solutions(Source):
         return "answer"
 
     @property
+    def is_right(self) -> bool:
+        """They are."""
+        return True
+
+    @property
     def draws(self) -> bool:
         """They are sampled."""
         return True

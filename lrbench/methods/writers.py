@@ -158,6 +158,11 @@ class Written(Source):
         return "answer" if self.check.needs_answers or shape else None
 
     @property
+    def is_right(self) -> bool:
+        """Where that is what is checked, or what a correction ends with."""
+        return type(self.check) is Right or isinstance(self.shape, Correction)
+
+    @property
     def draws(self) -> bool:
         """Unless it is greedy, or given."""
         return not self.is_greedy and not self.is_data

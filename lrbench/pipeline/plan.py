@@ -495,8 +495,7 @@ class _Builder:
     ) -> Continuations:
         """What becomes of rollouts, judged by the answer of the problem where that has chosen them."""
         tried_by = None if continuing.reading is None else scores[continuing.reading]
-        checked = source.label_field == "answer"
-        return Continuations(self.expert, rollouts, continuing, checked, tried_by)
+        return Continuations(self.expert, rollouts, continuing, source.is_right, tried_by)
 
     def _scores(self, reading: Reading, rollouts: RolloutSource, fidelity: Fidelity) -> PairScores:
         """What the two models of a reading make of the rollouts; the scripts know the recipe's pair alone."""

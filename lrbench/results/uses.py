@@ -25,7 +25,7 @@ from lrbench.results.records import ArmRecord, Costs, ScoreRecord
 
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(AnyAnswer)
 MOST_READ = 1024
-TRAIN_STAGE = "train"
+TRAIN_STAGE, CONTINUING = "train", "continuations"
 
 
 @dataclass(frozen=True)
@@ -222,6 +222,10 @@ def _together(arms: Sequence[ArmRecord]) -> Costs:
         if writes or (TRAIN_STAGE in new and _writes(arm)):
             for name in ("sampled_problems", "sampled_tokens"):
                 update[name] = getattr(total, name) + getattr(arm.costs, name)
+        elif CONTINUING in new:
+            # Of rollouts that were counted before.
+            continued = int(arm.statistics.get("continued_tokens", 0))
+            update["sampled_tokens"] = total.sampled_tokens + continued
         total = total.model_copy(update=update)
     return total
 

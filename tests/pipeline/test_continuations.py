@@ -17,7 +17,10 @@ from lrbench.methods.continued import Continued, Continuing
 from lrbench.methods.presets import BY_NAME
 from lrbench.methods.readings import PAIR
 from lrbench.methods.selectors import All, Rule
+from lrbench.methods.source import Source
+from lrbench.methods.sources import Greedy, Solutions
 from lrbench.methods.steps import unscored
+from lrbench.methods.writers import Written
 from lrbench.models.vocabulary import SharedVocabulary
 from lrbench.pipeline.progress import Silent
 from lrbench.pipeline.stages import continuations as stage_module
@@ -328,3 +331,20 @@ def test_as_many_random_steps_as_are_critical_need_the_same_continuations() -> N
     )
     kept = matched.keep({PAIR: unscored([3, 2]), view: tried})
     assert [int(kept[:3].sum()), int(kept[3:].sum())] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("source", "is_right"),
+    [
+        (Solutions(), True),
+        (Greedy(), False),
+        (Written(writer="expert", check="right"), True),
+        (Written(writer="expert", check="wrong"), False),
+        (Written(writer="teacher", check="any"), False),
+        (Written(writer="teacher", shape="correction"), True),
+    ],
+)
+def test_continuations_are_held_to_the_right_answer_where_rollouts_were(
+    source: Source, is_right: bool
+) -> None:
+    assert source.is_right == is_right

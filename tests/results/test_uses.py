@@ -131,6 +131,31 @@ def test_an_arm_that_reads_another_cost_what_that_one_did_each_stage_once(
     )
 
 
+def test_continuations_of_rollouts_that_were_counted_are_counted_besides(
+    arm_record: MakeArm, score_record: MakeScore
+) -> None:
+    own = {"source": "greedy", "selector": "all", "target": "own_token"}
+    critical = own | {"selector": {"signal": "critical"}}
+    both = {"answer": {"mix": {"arm:first": 1.0, "arm:continued": 1.0}}}
+    plain = Costs(sampled_problems=8, sampled_tokens=80)
+    more = Costs(sampled_problems=8, sampled_tokens=110)
+    stages = {"rollouts": "a" * 64, "continuations": "b" * 64, "train": "c" * 64}
+    arms = [
+        arm_record("first", settings=own, costs=plain, stages={"rollouts": "a" * 64, "train": "d" * 64}),
+        arm_record(
+            "continued", settings=critical, costs=more, stages=stages, statistics={"continued_tokens": 30}
+        ),
+        arm_record("both", settings=both, costs=Costs(), stages={}),
+    ]
+    (board,) = build_boards(
+        arms, [score_record("chain", "1100", arm.arm, benchmarks=("chain",)) for arm in arms]
+    )
+    found = rows_of(board)["both"].costs
+    assert found is not None
+    # Which of the two is counted first does not matter.
+    assert (found.sampled_problems, found.sampled_tokens) == (8, 110)
+
+
 def test_arms_that_answer_with_each_other_do_not_go_round_for_ever(board: Callable[[Given], Board]) -> None:
     round_ = {"answer": {"mix": {"arm:first": 1.0, "arm:second": 1.0}}}
     rows = rows_of(board({"first": (round_, PLAIN), "second": (round_, PLAIN)}))
