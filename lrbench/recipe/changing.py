@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lrbench.methods.answers import OWN
 from lrbench.methods.changes import Change
-from lrbench.methods.component import ARM
+from lrbench.methods.component import ARM, EXPERT
 from lrbench.recipe.arms import Arm
 from lrbench.recipe.messages import Path
 from lrbench.recipe.schema import Recipe
@@ -27,6 +28,12 @@ def change_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[str, 
             wrong = change.unservable(engines["evaluation"])
             if wrong is not None:
                 yield where, f"{wrong} (evaluation.engine.name)"
+        if arm.edit is not None and OWN not in arm.answer.models:
+            yield (
+                where,
+                f"`change: {arm.edit.word}` changes the arm's own model, and its answer by "
+                f"`{arm.answer.word}` does not read that; name `{OWN}` there in the place of `{EXPERT}`",
+            )
         if arm.ingredients is None or change is None:
             continue
         if change.unmergeable is not None and arm.fidelity.merged_in_bfloat16:

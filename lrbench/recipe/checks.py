@@ -95,7 +95,6 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         yield from hazard_problems(recipe, arms, sections)
         yield from change_problems(recipe, arms, sections)
         yield from objective_problems(recipe, arms, sections)
-        yield from objective_problems(recipe, arms, sections)
         yield from repeats_problems(recipe, arms, sections)
         yield from _second_suite(sections, arms)
         if "pair" in sections and sections["pair"].amateur is None:

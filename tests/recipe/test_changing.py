@@ -77,6 +77,17 @@ def test_a_change_without_training_is_one_of_the_expert() -> None:
     assert "makes a model that the engine vllm does not have; use `hf`" in told
 
 
+def test_an_answer_that_does_not_read_the_changed_model_is_told() -> None:
+    ((path, told),) = found({"name": "cd", "change": SCALE})
+    assert path == ("arms", 0, "change")
+    assert told == (
+        "`change: scale_weights` changes the arm's own model, and its answer by `mix` does not read that; "
+        "name `own` there in the place of `expert`"
+    )
+    mix = {"mix": {"own": 1.0, "amateur": -1.0}, "alpha": 0.2}
+    assert found({"name": "cd", "change": SCALE, "answer": mix}) == []
+
+
 def test_bounds_of_short_and_long_texts_leave_none_in_both() -> None:
     heads = {"project_heads": {"short": 30, "long": 20, "heads": 1}}
     with pytest.raises(ValidationError, match="less than 30 tokens would be among those of more than 20"):
