@@ -12,7 +12,8 @@ from lrbench.methods.component import AMATEUR, EXPERT
 from lrbench.methods.continued import RANKS, Continued
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.learner import MOVING
-from lrbench.methods.objectives import Divergence, Grpo
+from lrbench.methods.objectives import Divergence, Dpo, Grpo, Preference
+from lrbench.methods.pairs import RightWrong
 from lrbench.methods.preset import Preset
 from lrbench.methods.rewards import GroupPolicy
 from lrbench.methods.selectors import All, Kl
@@ -90,6 +91,27 @@ NEIGHBOURS = (
         deviations="the student writes greedily, where the published ones sample (`source: {writer: expert, "
         "temperature: 1}` does); tokens that the teacher gives less than `divergence.alpha_min` times its "
         "largest probability are one outcome; LoRA; no mixture with stored answers",
+    ),
+    Neighbour(
+        Preset(
+            "dpo",
+            None,
+            Ingredients(
+                source=RightWrong(pairs="right_wrong", writer=EXPERT, samples=8),
+                selector=All(),
+                target=OwnToken(),
+                objective=Dpo(dpo=Preference()),
+            ),
+            against=("sft", "base"),
+        ),
+        title="DPO: right answers preferred to wrong ones of the same problem",
+        source="arXiv 2305.18290; pairs of the model's own right and wrong answers as in Self-Refine tuning, "
+        "Rollout-DPO of Phi-4-Mini and SPHERE",
+        implemented="the sigmoid loss over whole answers against the model as training begins, whose "
+        "log-probabilities are computed once; pairs of right and wrong samples, or of a chosen and a "
+        "rejected writer",
+        deviations="LoRA; at most four pairs of a problem, drawn from all right and wrong ones; no term for "
+        "length, whose gap is reported instead",
     ),
     Neighbour(
         Preset(

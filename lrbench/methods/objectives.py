@@ -11,6 +11,7 @@ from pydantic import Field, model_serializer
 from lrbench.methods.component import Component
 from lrbench.methods.families import Family
 from lrbench.methods.rewards import GroupPolicy
+from lrbench.methods.section import Section
 from lrbench.methods.targets import Target
 
 # As in GKD (arXiv 2306.13649): KL(target || model), its reverse, and what is half way between them.
@@ -47,6 +48,11 @@ class Objective(Component):
     @property
     def rewritten_every(self) -> int | None:
         """After how many updates the model in training writes the rollouts anew; None where it does not."""
+        return None
+
+    @property
+    def preference(self) -> Preference | None:
+        """How strongly the chosen answer of a pair is preferred; None where it learns from no pairs."""
         return None
 
     @property
@@ -216,7 +222,40 @@ class Online(_Divergent):
         return "forward", 1.0
 
 
-OBJECTIVES: tuple[type[Objective], ...] = (Forward, Divergence, Tempered, Online, Grpo)
+class Preference(Section):
+    """Settings of DPO: `beta` is how much of what the model began as it keeps."""
+
+    beta: Annotated[float, Field(gt=0, le=1000)] = 0.1
+
+
+class Dpo(Objective):
+    """Direct preference optimisation (arXiv 2305.18290): chosen answers more likely than rejected ones.
+
+    The loss of a pair is -log sigmoid(beta ((log p(chosen) - log r(chosen)) - (log p(rejected) -
+    log r(rejected)))), with r the model as the training begins.
+    """
+
+    word: ClassVar[str] = "dpo"
+
+    dpo: Preference
+
+    @property
+    def label(self) -> str:
+        """With its beta."""
+        return f"DPO with beta {self.dpo.beta:g}"
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """All that is said of it."""
+        return {"objective": {self.word: self.dpo.model_dump(mode="json")}}
+
+    @property
+    def preference(self) -> Preference:
+        """As it is written."""
+        return self.dpo
+
+
+OBJECTIVES: tuple[type[Objective], ...] = (Forward, Divergence, Tempered, Online, Grpo, Dpo)
 
 OBJECTIVE = Family(
     OBJECTIVES, base=Objective, closed="the loss and its gradient are computed by lrbench's own training loop"

@@ -11,7 +11,7 @@ from lrbench.methods.component import EXPERT, Component
 GREEDY_STAGE, CHECKED_STAGE, REFERENCE_STAGE = "rollouts", "solutions", "reference"
 WRITTEN_STAGE, AGREED_STAGE = "written", "agreed"
 # Of those that read the rollouts of other stages, and have no model write.
-SHAPED_STAGE, MIXED_STAGE = "shaped", "mixed"
+SHAPED_STAGE, MIXED_STAGE, PAIRS_STAGE = "shaped", "mixed", "pairs"
 WRITING = frozenset({GREEDY_STAGE, CHECKED_STAGE, REFERENCE_STAGE, WRITTEN_STAGE, AGREED_STAGE})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from lrbench.methods.families import Family
+from lrbench.methods.pairs import Chosen, RightWrong
 from lrbench.methods.source import CHECKED_STAGE, GREEDY_STAGE, REFERENCE_STAGE, Source
 from lrbench.methods.writers import Mixture, Written
 
@@ -72,7 +73,15 @@ class GroundTruth(Source):
         return "solution"
 
 
-SOURCES: tuple[type[Source], ...] = (Greedy, Solutions, GroundTruth, Written, Mixture)
+SOURCES: tuple[type[Source], ...] = (
+    Greedy,
+    Solutions,
+    GroundTruth,
+    RightWrong,
+    Chosen,
+    Written,
+    Mixture,
+)
 
 SOURCE = Family(SOURCES, base=Source, closed="rollouts are written and stored by lrbench's own stages")
 AnySource = Annotated[Source, SOURCE]

@@ -18,6 +18,7 @@ from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.continued import Continuing
 from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.learner import MOVING
+from lrbench.methods.pairs import Paired
 from lrbench.methods.readings import PAIR, Reading
 from lrbench.methods.rewards import GroupPolicy
 from lrbench.methods.source import Source
@@ -42,6 +43,7 @@ from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.editing import EditedModel
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.named_tasks import TaskScore
+from lrbench.pipeline.stages.pairs import PairedAnswers, ReferenceLogP
 from lrbench.pipeline.stages.policy import PolicyAdapter
 from lrbench.pipeline.stages.rewriting import RewritingAdapter
 from lrbench.pipeline.stages.rewritten import MixedRollouts, ShapedRollouts
@@ -474,6 +476,7 @@ class _Builder:
         kind = TrainedAdapter
         if ingredients.objective.writes:
             kind = RewritingAdapter if policy is None else PolicyAdapter
+        start = self._adapter_of(arm.start)
         return kind(
             arm.name,
             self.expert,
@@ -483,7 +486,8 @@ class _Builder:
             self.held_out,
             self._adapter_of(arm.training.budget.match),
             fidelity.at(TrainedAdapter.name),
-            self._adapter_of(arm.start),
+            start,
+            ReferenceLogP(self.expert, rollouts, start) if isinstance(rollouts, PairedAnswers) else None,
         )
 
     def _continuations(
@@ -534,6 +538,8 @@ class _Builder:
     ) -> RolloutSource:
         """Those of a source; with a `policy` they are written in groups, as it says."""
         given = fidelity if source.stage == GreedyRollouts.name else CORRECTED
+        if isinstance(source, Paired):
+            return self._paired(source, given)
         parts = tuple(self._part(part, given, policy) for part in source.parts)
         if not isinstance(source, Mixture) or len(parts) == 1:
             return parts[0]
@@ -542,14 +548,18 @@ class _Builder:
         sampling = sampling_of(source, self.recipe.sampling)
         return MixedRollouts(self.expert, self.problems, sampling, parts, shares, self.recipe.seed)
 
+    def _paired(self, source: Paired, fidelity: Fidelity) -> RolloutSource:
+        """Pairs of what both sides write."""
+        chosen, rejected = (self._part(side, fidelity, None) for side in source.sides)
+        problems = self._labelled(source)
+        sampling = sampling_of(source, self.recipe.sampling)
+        return PairedAnswers(
+            self.expert, problems, sampling, chosen, rejected, source.at_most, self.recipe.seed
+        )
+
     def _part(self, source: Source, fidelity: Fidelity, policy: GroupPolicy | None) -> RolloutSource:
         """The rollouts of one source that is no mixture."""
-        problems = self._asked(source.first_problems)
-        if source.label_field is not None and not any(problems.labels(source.label_field)):
-            raise DataError(
-                f'{self.recipe.data.label}: no problem has an "{source.label_field}", which arms with the '
-                f"source {source.word} learn from; add them or leave those arms out"
-            )
+        problems = self._labelled(source)
         sampling = sampling_of(source, self.recipe.sampling)
         if policy is not None:
             solutions = sampling.solutions.model_copy(update=policy.sampling)
@@ -581,6 +591,16 @@ class _Builder:
             source = source.model_copy(update={"check": Anything()})
         judge = None if source.accept is None else self._reader(source.accept.by)
         return WrittenRollouts(self.expert, problems, sampling, writer, source, self.recipe.seed, judge)
+
+    def _labelled(self, source: Source) -> Problems:
+        """The training problems that a source asks, of which some have the label that it needs."""
+        problems = self._asked(source.first_problems)
+        if source.label_field is not None and not any(problems.labels(source.label_field)):
+            raise DataError(
+                f'{self.recipe.data.label}: no problem has an "{source.label_field}", which arms with the '
+                f"source {source.word} learn from; add them or leave those arms out"
+            )
+        return problems
 
     def _asked(self, first: int | None) -> Problems:
         """The training problems, or the first ones."""

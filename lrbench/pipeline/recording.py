@@ -166,6 +166,8 @@ def _making(adapter: TrainedAdapter) -> Iterator[tuple[str, Stage]]:
         for place, (_, continuations) in enumerate(samples.continued):
             yield continuations_name(place), continuations
         yield samples.name, samples
+    if adapter.reference is not None:
+        yield adapter.reference.name, adapter.reference
     yield adapter.name, adapter
 
 

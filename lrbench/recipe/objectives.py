@@ -8,6 +8,8 @@ from typing import Any
 from lrbench.methods.component import EXPERT, Component
 from lrbench.methods.inert import HERE
 from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.objectives import Dpo
+from lrbench.methods.pairs import Paired
 from lrbench.methods.readings import PAIR
 from lrbench.methods.selectors import All
 from lrbench.methods.sources import Solutions
@@ -25,10 +27,13 @@ def objective_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
     places = {declaration.name: place for place, declaration in enumerate(recipe.arms)}
     fidelities = written_at(recipe.arms)
     for arm in arms:
-        if arm.ingredients is None or not arm.ingredients.objective.writes:
+        if arm.ingredients is None:
             continue
         declaration, path = recipe.arms[places[arm.name]], ("arms", places[arm.name])
         where: Path = (*path, "objective") if declaration.objective is not None else path
+        yield from ((where, wrong) for wrong in _unpaired(arm, arm.ingredients))
+        if not arm.ingredients.objective.writes:
+            continue
         if arm.ingredients.objective.policy is not None:
             yield from ((where, wrong) for wrong in _not_rewarded(arm.ingredients))
         else:
@@ -56,6 +61,36 @@ def objective_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
                 f"the arm `{arm.name}` learns from what it writes meanwhile, of which nobody knows before "
                 "how many tokens there will be; limit its updates, problems or seconds",
             )
+
+
+def _unpaired(arm: Arm, ingredients: Ingredients) -> Iterator[str]:
+    """Pairs that are learnt from otherwise, and what else does not go with them."""
+    paired = isinstance(ingredients.source, Paired)
+    if ingredients.objective.preference is None:
+        if paired:
+            yield (
+                f"the source {ingredients.source.label} gives pairs, of which one answer shall not be "
+                f"learnt; they are for `objective: {{{Dpo.word}: ...}}`"
+            )
+        return
+    if not paired:
+        yield (
+            f"{Dpo.word} learns from pairs, and the source {ingredients.source.label} gives none; write "
+            "`source: {pairs: right_wrong, writer: expert, samples: 8}`, or one with `chosen` and `rejected`"
+        )
+    if not (isinstance(ingredients.selector, All) and isinstance(ingredients.target, OwnToken)):
+        yield (
+            f"whole answers are preferred to each other, so the selector has to be `{All.word}` and the "
+            f"target `{OwnToken.word}`; `like: {Dpo.word}` has both"
+        )
+    rollouts = arm.training.rollouts_per_update
+    if rollouts is None or rollouts % 2:
+        yield (
+            f"an update of {Dpo.word} takes whole pairs, so training.rollouts_per_update has to be an even "
+            f"number, and is {'not given' if rollouts is None else rollouts}"
+        )
+    if arm.fidelity.at("train").hazards:
+        yield (f"the public scripts know no pairs; give the arm `{arm.name}` the fidelity `corrected`")
 
 
 def _not_rewarded(ingredients: Ingredients) -> Iterator[str]:

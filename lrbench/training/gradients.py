@@ -47,12 +47,14 @@ class Gradients:
         self.dropout = dropout
         self.team = team
         self.losses = losses
+        self.told: dict[str, float] = {}
         self.pieces = Pieces.usual(model.device.type, vocabulary.size, runtime.tokens_per_forward)
         self.pack = supports_packing(model)
 
     def of(self, update: int, portion: Portion) -> Tensor:
         """The loss of a portion, whose gradient is left in `grad` of the parameters, dropout on.
 
+        What else its parts say, behind their loss, is added up and left in `told`.
         Raises `RunError` when the smallest piece of it does not fit into memory.
         """
         while (loss := self._tried(update, portion)) is None:
@@ -68,15 +70,16 @@ class Gradients:
         self.team.sum([loss, *gradients])
         for weight, gradient in zip(self.parameters, gradients, strict=True):
             weight.grad = gradient
-        return loss
+        self.told = dict(zip(portion.told, loss[1:].tolist(), strict=True))
+        return loss[0]
 
     def _tried(self, update: int, portion: Portion) -> Tensor | None:
-        """The loss of this process's share, or None when memory ran out on the way."""
+        """(1 + told,) the loss of this process's share, or None when memory ran out on the way."""
         torch.manual_seed(self.dropout.seed * 1_000_003 + update)
         self.dropout.update = update
         for weight in self.parameters:
             weight.grad = None
-        loss = torch.zeros((), device=self.model.device)
+        loss = torch.zeros(1 + len(portion.told), device=self.model.device)
         try:
             for part in (portion.losses or self.losses or batch_losses)(
                 self.model,
@@ -88,7 +91,8 @@ class Gradients:
                 dropout=self.dropout,
                 share=self.team.share,
             ):
-                torch.autograd.backward(part)
+                part = part.reshape(-1)
+                torch.autograd.backward(part[0])
                 loss += part.detach()
         except RuntimeError as error:
             if not out_of_memory(error):

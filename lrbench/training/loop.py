@@ -45,7 +45,7 @@ class Curves:
     `held_out_perplexity` is counted in updates done: that of the untrained expert is at 0. Where the model in
     training writes: how many tokens (`written_tokens`) an update took and the mean length of a completion,
     and of what is rewarded the mean `reward`, the share that is `right`, and the share of groups in which all
-    rewards are equal.
+    rewards are equal. Where it learns from pairs: their mean `margin`, and the share `preferred` above 0.
     """
 
     loss: Points = field(default_factory=list)
@@ -58,6 +58,8 @@ class Curves:
     reward: Points = field(default_factory=list)
     right: Points = field(default_factory=list)
     equal_groups: Points = field(default_factory=list)
+    margin: Points = field(default_factory=list)
+    preferred: Points = field(default_factory=list)
 
     @property
     def measured(self) -> dict[str, Points]:
@@ -293,7 +295,7 @@ class _Adapter:
         return self.gradients.of(update, batch).item()
 
     def measured(self, batch: Portion) -> Mapping[str, float]:
-        return batch.measured
+        return {**batch.measured, **self.gradients.told}
 
     def tensors(self) -> dict[str, Tensor]:
         return {f"adapter/{name}": value.contiguous() for name, value in adapter_state(self.adapted).items()}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lrbench.recipe.schema import Training
 from lrbench.sampling.samples import Samples
-from lrbench.training.batches import update_batches
+from lrbench.training.batches import Batch, update_batches
 
 # Parts of the loss of a batch, as `batch_losses` gives them.
 Losses = Callable[..., Iterator[Tensor]]
@@ -23,13 +23,14 @@ class Portion:
     """What one update learns from: the kept steps of `samples` with these indices.
 
     `losses` gives the parts of another loss than the training's own. `measured` is what else is known of the
-    portion, by the names of curves.
+    portion, by the names of curves, and `told` are the names of what the parts of its loss say besides that.
     """
 
     samples: Samples
     steps: Sequence[int]
     losses: Losses | None = None
     measured: Mapping[str, float] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -57,5 +58,8 @@ class Stored:
 
     def portions(self, adapted: PeftModel, done: int) -> Iterator[Portion]:
         """As `update_batches` deals them out."""
-        batches = update_batches(self.samples, self.training, self.seed, self.rows_shuffled)
-        return (Portion(self.samples, batch) for batch in islice(batches, done, None))
+        return (Portion(self.samples, batch) for batch in islice(self.batches(), done, None))
+
+    def batches(self) -> Iterator[Batch]:
+        """The kept steps of one update after the other."""
+        return update_batches(self.samples, self.training, self.seed, self.rows_shuffled)

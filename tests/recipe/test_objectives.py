@@ -36,6 +36,52 @@ def places_and_messages(told: list[str], line: int) -> list[str]:
             ],
         ),
         (
+            "{name: sft, source: {pairs: right_wrong, writer: expert}}",
+            [
+                "arms.0: the source right against wrong answers of expert gives pairs, of which one answer "
+                "shall not be learnt; they are for `objective: {dpo: ...}`"
+            ],
+        ),
+        (
+            "{name: a, like: lightr, objective: {dpo: {}}}",
+            [
+                "arms.0.objective: dpo learns from pairs, and the source greedy gives none; write "
+                "`source: {pairs: right_wrong, writer: expert, samples: 8}`, or one with `chosen` and "
+                "`rejected`",
+                "arms.0.objective: whole answers are preferred to each other, so the selector has to be "
+                "`all` and the target `own_token`; `like: dpo` has both",
+            ],
+        ),
+        (
+            "{name: dpo, training: {rollouts_per_update: 3}}",
+            [
+                "arms.0: an update of dpo takes whole pairs, so training.rollouts_per_update has to be an "
+                "even number, and is 3"
+            ],
+        ),
+        (
+            "{name: dpo, training: {steps_per_update: 16}}",
+            [
+                "arms.0: an update of dpo takes whole pairs, so training.rollouts_per_update has to be an "
+                "even number, and is not given"
+            ],
+        ),
+        (
+            "{name: dpo, source: {chosen: {writer: expert}, rejected: {writer: expert}}}",
+            ["arms.0.source: `chosen` and `rejected` are the same, so that nothing would be preferred"],
+        ),
+        (
+            "{name: dpo, source: {pairs: right_wrong, writer: expert, samples: 1}}",
+            [
+                "arms.0.source: one answer to a problem is right or wrong and no pair; give `samples` above "
+                "1 and a temperature above 0"
+            ],
+        ),
+        (
+            "{name: dpo, objective: {dpo: {beta: 0}}}",
+            ["arms.0.objective.dpo.beta: found 0, allowed is a number in (0, 1000]"],
+        ),
+        (
             "{name: grpo, objective: {grpo: {groups: 8}}}",
             ["arms.0.objective.grpo.groups: unknown field; did you mean `group`?"],
         ),

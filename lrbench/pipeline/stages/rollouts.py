@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -257,14 +256,14 @@ class AskedRollouts(RolloutSource):
         """Every prompt that asks problem `index`, each with the seed of its completion."""
         return [(self.prompt(index, workspace), 0)]
 
-    @abstractmethod
     def make(
         self, name: str, span: Sequence[int], place: Place, workspace: Workspace, engine: Engine | None
     ) -> list[Rollout]:
         """The rollouts of the problems in `span`; `name` is the shard's, for files beside it.
 
-        `engine` is None for a source without an engine.
+        `engine` is None for a source without an engine. One that is made from others makes shards otherwise.
         """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

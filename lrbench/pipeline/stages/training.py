@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.errors import NothingKeptError
 from lrbench.methods.changes import Change
@@ -16,6 +16,7 @@ from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.lessons import ADAPTER_FILES, trained_alone, trained_together
+from lrbench.pipeline.stages.pairs import ReferenceLogP, read_log_p
 from lrbench.pipeline.stages.rollouts import ReferenceRollouts, read_artifact_rollouts
 from lrbench.pipeline.stages.samples import ArmSamples, kept_samples
 from lrbench.pipeline.stages.tasks import Known, Learning, Task
@@ -24,6 +25,12 @@ from lrbench.recipe.schema import Training
 from lrbench.results.identity import training_identity
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
+
+if TYPE_CHECKING:
+    from lrbench.sampling.samples import Samples
+    from lrbench.training.checkpoints import Points
+    from lrbench.training.portions import Stored
+    from lrbench.training.preferences import Pairs
 
 CURVES_FILE = "curves.json"
 
@@ -34,6 +41,7 @@ class TrainedAdapter(Stage):
 
     `held_out` are the solutions whose perplexity is measured; nothing is learnt from them. `matched` is the
     adapter whose budget is taken, where `training.budget` says so, and `start` the one that it begins from.
+    Of samples that are pairs, `reference` says how likely the answers were before.
     """
 
     name: ClassVar[str] = "train"
@@ -48,6 +56,7 @@ class TrainedAdapter(Stage):
     matched: TrainedAdapter | None = None
     fidelity: Fidelity = CORRECTED
     start: TrainedAdapter | None = None
+    reference: ReferenceLogP | None = None
 
     @property
     def label(self) -> str:
@@ -85,6 +94,7 @@ class TrainedAdapter(Stage):
             "held_out": self.held_out,
             "matched": self.matched,
             "start": self.start,
+            "reference": self.reference,
         }
         return {"samples": self.samples} | {name: stage for name, stage in others.items() if stage}
 
@@ -181,7 +191,6 @@ class TrainedAdapter(Stage):
         """
         import numpy as np
 
-        from lrbench.training.batches import update_batches
         from lrbench.training.budget import first_samples, learnt_problems
         from lrbench.training.lesson import Lesson
 
@@ -196,9 +205,10 @@ class TrainedAdapter(Stage):
             from lrbench.training.reference_loss import row_form
 
             rows = row_form(self.fidelity, samples, workspace.expert.tokenizer)
+        material = self._material(samples, training, inputs)
         lesson = Lesson(
             workspace.expert.vocabulary,
-            samples,
+            material,
             training,
             self.seed,
             workspace.runtime,
@@ -213,8 +223,7 @@ class TrainedAdapter(Stage):
         course = train(lesson, self.expert.identity, workspace.expert, draft, progress)
         draft.commit(CURVES_FILE, lambda path: path.write_text(json.dumps(course.curves)))
         learnt, steps, at_padding = np.zeros(len(samples), dtype=bool), 0, 0
-        shuffled = self.fidelity.rows_shuffled
-        for batch in islice(update_batches(samples, training, self.seed, shuffled), course.updates):
+        for batch in islice(material.batches(), course.updates):
             learnt[batch] = True
             steps += len(batch)
             at_padding += rows.at_padding(samples, batch) if rows is not None else 0
@@ -226,9 +235,27 @@ class TrainedAdapter(Stage):
             "tuned_tokens": int(learnt.sum()),
             "trained_steps": steps,
             "problems": learnt_problems(samples, learnt),
+            **self._of_pairs(course.curves),
             **({} if rows is None else rows.statistics(samples)),
             **({"rows_at_padding": at_padding} if self.fidelity.last_column else {}),
         }
+
+    def _material(
+        self, samples: Samples, training: Training, inputs: Mapping[str, Artifact]
+    ) -> Stored | Pairs:
+        """Where what the updates learn from is taken."""
+        from lrbench.training.portions import Stored
+        from lrbench.training.preferences import Pairs
+
+        preference = self.samples.ingredients.objective.preference
+        if preference is None:
+            return Stored(samples, training, self.seed, self.fidelity.rows_shuffled)
+        log_p = read_log_p(inputs["reference"])
+        return Pairs(samples, training, self.seed, preference.beta, log_p)
+
+    def _of_pairs(self, curves: Mapping[str, Points]) -> dict[str, float]:
+        """How strongly chosen answers were preferred in the last update, where pairs were learnt from."""
+        return {f"final_{name}": curves[name][-1][1] for name in ("margin", "preferred") if name in curves}
 
     def limits(self, inputs: Mapping[str, Artifact]) -> tuple[dict[str, Any], Training]:
         """Every limit of the budget by name: those written down, and the one of the matched adapter.

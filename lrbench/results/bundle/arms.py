@@ -35,6 +35,8 @@ TRAIN, EDIT = "train", "edit"
 WRITER = "adapter of "
 # The name under which samples read the rollouts that they are of.
 ROLLOUTS = "rollouts"
+# The name under which training reads how likely paired answers were before.
+REFERENCE = "reference"
 CURVES = TypeAdapter(dict[str, list[tuple[int, float]]])
 HUB = "hub:"
 
@@ -167,7 +169,8 @@ def _making(train: str, manifests: Mapping[str, Manifest]) -> Iterator[tuple[str
         stage = manifests[key]["stage"]
         seen[stage] += 1
         yield name_in_record(stage, seen[stage]), key
-    yield from [*readings.items(), ("samples", samples), (TRAIN, train)]
+    reference = [(manifests[key]["stage"], key) for name, key in inputs.items() if name == REFERENCE]
+    yield from [*readings.items(), ("samples", samples), *reference, (TRAIN, train)]
 
 
 def _written(key: str, manifests: Mapping[str, Manifest]) -> Iterator[str]:
