@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lrbench.methods.objectives import Objective
 from lrbench.methods.presets import UNTRAINED
+from lrbench.methods.targets import TARGET
 
 SFT = "sft"
 
@@ -54,6 +56,20 @@ BEYOND = {
     "an amateur that lacks nothing": "has to show no gain; sweep `pair.amateur.model`",
     SEVERAL: "else nothing is known of other runs",
 }
+
+
+def at_odds(control: Control, objective: Objective) -> str | None:
+    """Why a control that varies an arm's own words cannot have its objective; None where it can."""
+    if control.changes is None:
+        return None
+    if objective.policy is not None:
+        return "rewards are for whole answers, whatever the steps and their targets"
+    if "selector" in control.changes and objective.rewritten_every is not None:
+        return "what is written anew has no stored steps to draw from"
+    target = control.changes.get("target")
+    if target is None or objective.refusal(TARGET.read(target)) is None:
+        return None
+    return f"the objective ({objective.label}) is not for that target"
 
 
 def entries(subject: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

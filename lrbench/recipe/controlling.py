@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from lrbench.methods.controls import BEYOND, CONTROLS, SEVERAL, Control, entries
+from lrbench.methods.controls import BEYOND, CONTROLS, SEVERAL, Control, at_odds, entries
+from lrbench.methods.objectives import OBJECTIVE
 from lrbench.methods.presets import BY_NAME, UNTRAINED
 from lrbench.recipe.measuring import is_sampled
 
@@ -28,7 +30,12 @@ def with_controls(written: Mapping[str, Any]) -> Mapping[str, Any]:
     names = {entry.get("name") for entry in map(entry_of, arms)}
     found = entries(subject, _given(declared))
     engine, drawn = _engine(written.get("evaluation")), is_sampled(written.get("measure"))
-    added = [entry for name, entry in found.items() if name not in names and not _unfit(name, engine, drawn)]
+    odd = _at_odds(subject)
+    added = [
+        entry
+        for name, entry in found.items()
+        if name not in names and name not in odd and not _unfit(name, engine, drawn)
+    ]
     return {**written, "arms": [*arms, *added]}
 
 
@@ -37,9 +44,11 @@ def missing_controls(recipe: Recipe) -> list[str]:
     if recipe.controls is None and not recipe.claims:
         return []
     missing = []
+    subject = None if recipe.controls is None else recipe.controls.of
+    odd = _at_odds(next((entry_of(arm) for arm in recipe.arms if arm.name == subject), {}))
     for control in absent_controls(recipe):
         engine, drawn = recipe.evaluation.engine.name, is_sampled(recipe.measure)
-        reason = _unfit(control.name, engine, drawn) or control.asks
+        reason = odd.get(control.name) or _unfit(control.name, engine, drawn) or control.asks
         if control.given is not None and recipe.controls is not None:
             reason = f"`controls: {{of: ARM, {control.given}}}` says which"
         missing.append(f"{control.name} ({reason})")
@@ -52,6 +61,21 @@ def absent_controls(recipe: Recipe) -> list[Control]:
     """The controls of which the recipe has no arm by that name."""
     names = {arm.name for arm in recipe.arms}
     return [control for control in CONTROLS if control.name not in names]
+
+
+def _at_odds(subject: Mapping[str, Any]) -> dict[str, str]:
+    """The controls that the objective of the subject, an entry, does not go with, and why."""
+    preset, objective = BY_NAME.get(subject.get("like") or subject.get("name") or ""), None
+    if subject.get("objective") is not None:
+        # What is no objective is for the schema to say.
+        with suppress(ValueError):
+            objective = OBJECTIVE.read(subject["objective"])
+    elif preset is not None and preset.ingredients is not None:
+        objective = preset.ingredients.objective
+    if objective is None:
+        return {}
+    reasons = {control.name: at_odds(control, objective) for control in CONTROLS}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def _given(declared: Mapping[str, Any]) -> dict[str, Any]:

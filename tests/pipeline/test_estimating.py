@@ -74,6 +74,31 @@ def run_estimate(**changes: object) -> RunEstimate:
     return replace(usual, **changes)  # type: ignore[arg-type]
 
 
+def test_what_is_written_while_an_arm_learns_is_expected_with_its_learning(tmp_path: Path) -> None:
+    """Twice as many answers are twice as many tokens, and take longer than learning from them alone."""
+
+    def expected(arm: str) -> StageEstimate:
+        plan = plan_of(RECIPES / "quickstart.yaml", tmp_path, f"arms=[{arm}]")
+        found = estimate_plan(plan, tmp_path, named_device("cpu", ONE_CORE))
+        return found.stages[stage_called(plan, "train").key]
+
+    stored = expected("{name: a, like: sft}")
+    few, many, anew = (
+        expected("grpo"),
+        expected("{name: grpo, objective: {grpo: {group: 16}}}"),
+        expected("{name: a, like: lightr, objective: {online: 1}}"),
+    )
+    assert (few.tokens, many.tokens, few.exact) == (40 * 64 * 128, 40 * 128 * 128, False)
+    assert anew.tokens == 40 * 16 * 128
+    assert stored.seconds is not None
+    assert few.seconds is not None
+    assert many.seconds is not None
+    assert anew.seconds is not None
+    assert stored.seconds < few.seconds < many.seconds
+    assert stored.seconds < anew.seconds
+    assert few.kind == "train hf"
+
+
 # Shapes
 
 

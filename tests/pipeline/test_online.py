@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lrbench.errors import UserError
+from lrbench.pipeline.exporting.samples import compared_samples
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.solutions import CheckedSolutions
-from lrbench.recipe.schema import Recipe
+from lrbench.recipe.schema import ArmDeclaration, Recipe
 from lrbench.results.bundle.contents import write_bundle
 from lrbench.results.bundle.verifying import verify_bundle
 from lrbench.results.ledger import Ledger
@@ -19,6 +21,7 @@ from lrbench.results.records import ArmRecord
 from lrbench.results.uses import ArmsInUse
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
+from lrbench.training import loop
 from tests.pipeline.running import artifact_of
 
 MakeRecipe = Callable[..., Recipe]
@@ -36,13 +39,15 @@ class Killed(BaseException):
     """What nothing in between catches, as nothing catches a kill."""
 
 
-@pytest.fixture(autouse=True)
-def some_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def some_are_right() -> Iterator[None]:
     """Random models solve nothing: answers with an even first token shall be right."""
-    monkeypatch.setattr(CheckedSolutions, "is_right", lambda _self, _index, ids, _workspace: ids[0] % 2 == 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CheckedSolutions, "is_right", lambda _self, _index, ids, _workspace: ids[0] % 2 == 0)
+        yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def recipe(make_recipe: MakeRecipe) -> Recipe:
     return make_recipe(arms=[GRPO], **SECTIONS)
 
@@ -73,16 +78,22 @@ def commits(monkeypatch: pytest.MonkeyPatch, end_before: int | None = None) -> l
     return names
 
 
-@pytest.fixture
-def undisturbed(recipe: Recipe, tmp_path: Path) -> tuple[Artifact, list[str]]:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs folder of a run that nobody disturbs."""
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(recipe: Recipe, whole: Path) -> tuple[Artifact, list[str]]:
     with pytest.MonkeyPatch.context() as patch:
         names = commits(patch)
-        assert not run_recipe(recipe, tmp_path / "whole").failures
-    return trained(recipe, tmp_path / "whole"), names
+        assert not run_recipe(recipe, whole).failures
+    return trained(recipe, whole), names
 
 
 def test_what_was_written_and_learnt_is_counted_in_costs_statistics_and_curves(
-    tmp_path: Path, undisturbed: tuple[Artifact, list[str]]
+    whole: Path, undisturbed: tuple[Artifact, list[str]]
 ) -> None:
     artifact, names = undisturbed
     assert {record.name for record in artifact.files} == {
@@ -94,7 +105,7 @@ def test_what_was_written_and_learnt_is_counted_in_costs_statistics_and_curves(
         "written-000000.parquet",
         "written-000001.parquet",
     ]
-    record = record_of(tmp_path / "whole")
+    record = record_of(whole)
     costs, curves, found = record.costs, record.curves, record.statistics
     assert (costs.updates, costs.sampled_problems, found["sampled_completions"]) == (5, 15, 60)
     assert costs.sampled_tokens == sum(count for _, count in curves["written_tokens"])
@@ -111,9 +122,9 @@ def test_what_was_written_and_learnt_is_counted_in_costs_statistics_and_curves(
 def test_a_kill_at_any_commit_ends_with_the_same_bytes_and_writes_nothing_twice(
     recipe: Recipe, tmp_path: Path, undisturbed: tuple[Artifact, list[str]]
 ) -> None:
-    whole, names = undisturbed
-    # Between the files of an update, after a save, in the midst of what it saves.
-    for place in (3, names.index("save.safetensors") + 1, names.index("written-000003.parquet")):
+    undamaged, names = undisturbed
+    # After a save, and between the two files of an update.
+    for place in (names.index("save.safetensors") + 1, names.index("written-000003.parquet")):
         runs = tmp_path / f"killed-{place}"
         with pytest.MonkeyPatch.context() as patch:
             before = commits(patch, end_before=place)
@@ -122,7 +133,7 @@ def test_a_kill_at_any_commit_ends_with_the_same_bytes_and_writes_nothing_twice(
         with pytest.MonkeyPatch.context() as patch:
             after = commits(patch)
             assert not run_recipe(recipe, runs).failures
-        assert trained(recipe, runs).content_hash == whole.content_hash
+        assert trained(recipe, runs).content_hash == undamaged.content_hash
         written = [name for name in (*before, *after) if name.endswith(".parquet") and "part" not in name]
         assert len(written) == len(set(written)) == 5
 
@@ -142,6 +153,27 @@ def test_a_bundle_holds_it_to_its_recipe_and_who_reads_it_has_its_costs(
     costs = used.costs(read)
     assert costs is not None
     assert (costs.sampled_tokens, costs.sampled_problems) == (own.costs.sampled_tokens, 5 * 8)
+
+
+def test_a_learning_rate_of_nought_answers_as_the_expert_does(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it writes at random meanwhile; no recipe can ask for it."""
+    schedule = loop.Schedule
+
+    def still(updates: int, _: float, *others: Any) -> loop.Schedule:
+        return schedule(updates, 0.0, *others)
+
+    monkeypatch.setattr(loop, "Schedule", still)
+    arms = (ArmDeclaration(name="base"), *recipe.arms)
+    assert not run_recipe(recipe.model_copy(update={"arms": arms}), tmp_path).failures
+    base, grpo = (score.answers_hash for score in Ledger(tmp_path / "ledger").read().scores)
+    assert base == grpo
+
+
+def test_no_samples_of_it_can_be_looked_at(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no samples of it are kept"):
+        compared_samples(recipe, "grpo", tmp_path, tmp_path / "file")
 
 
 def test_groups_whose_rewards_are_all_equal_teach_nothing_and_are_counted(

@@ -35,6 +35,35 @@ def test_every_control_is_added_once(load: Callable[[str], Recipe]) -> None:
     assert recorded_recipe(resolved_yaml(recipe), "recorded") == recipe
 
 
+@pytest.mark.parametrize(
+    ("subject", "left_out"),
+    [
+        (
+            "grpo",
+            dict.fromkeys(
+                ("random", "flat", "no_contrast"),
+                "rewards are for whole answers, whatever the steps and their targets",
+            ),
+        ),
+        (
+            "{name: a, like: lightr, objective: {divergence: js, online: 5}}",
+            {
+                "random": "what is written anew has no stored steps to draw from",
+                "no_contrast": "the objective (js, online every 5) is not for that target",
+            },
+        ),
+    ],
+)
+def test_a_control_that_the_objective_does_not_go_with_is_named_and_not_added(
+    load: Callable[[str], Recipe], subject: str, left_out: dict[str, str]
+) -> None:
+    name = subject if subject == "grpo" else "a"
+    recipe = load(f"arms: [{subject}]\ncontrols: {{of: {name}, prefill: First}}")
+    added = [arm.name for arm in recipe.arms[1:]]
+    assert added == [control for control in NAMES if control not in {"forced", *left_out}]
+    assert {f"{control} ({reason})" for control, reason in left_out.items()} <= set(missing_controls(recipe))
+
+
 def test_sampled_answers_have_the_vote_beside_them(load: Callable[[str], Recipe]) -> None:
     recipe = load("arms: [lightr]\ncontrols: {of: lightr, prefill: First}\nmeasure: {samples: 4}")
     assert [arm.name for arm in recipe.arms[1:]] == [name for name in NAMES if name not in ("forced", "vote")]
