@@ -252,6 +252,14 @@ def test_with_forced_colours_charts_have_the_systems_and_tell_arms_apart_without
         (radar,) = looked_at("compare")["charts"]
         assert len(set(radar["dashes"])) == 2
         assert {"lightr", "sft"} <= set(radar["said"])
+        view.go(f"{address}/microscope")
+        kept, other = (
+            view.page.locator(f".tokens .token{which}").first.evaluate(
+                "token => getComputedStyle(token).borderBottomColor"
+            )
+            for which in (".kept", ":not(.kept)")
+        )
+        assert contrast(kept, other) > 7, "kept steps alone are underlined"
 
 
 def contrast(first: str, second: str) -> float:
