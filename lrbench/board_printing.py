@@ -57,10 +57,10 @@ def print_results(
     from lrbench.results.board import build_boards
     from lrbench.results.computed import computed_once
     from lrbench.results.console import Screen
-    from lrbench.results.latex import boards_to_latex
     from lrbench.results.ledger import Ledger
-    from lrbench.results.tables import boards_to_csv, boards_to_markdown
-    from lrbench.results.terminal import MOST_ROWS, show_boards
+    from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
+    from lrbench.results.rendering.latex import boards_to_latex
+    from lrbench.results.rendering.terminal import MOST_ROWS, show_boards
 
     contents = Ledger(runs / "ledger").read()
     for broken in contents.broken:
@@ -86,7 +86,7 @@ def print_results(
         elif format_ is TableFormat.CSV:
             tell(boards_to_csv(boards), nl=False)
         elif format_ is TableFormat.JSON:
-            from lrbench.results.number_files import boards_to_json
+            from lrbench.results.rendering.number_files import boards_to_json
 
             tell(boards_to_json(boards))
         elif to is not None:
@@ -95,7 +95,7 @@ def print_results(
 
 def _write_results(boards: Sequence[Board], format_: TableFormat, runs: Path, to: Path) -> None:
     from lrbench.results.foreign.exporting import export_boards
-    from lrbench.results.number_files import write_parquet
+    from lrbench.results.rendering.number_files import write_parquet
 
     if format_ is TableFormat.PARQUET:
         tell(f"{to}: {write_parquet(boards, to):,} lines")

@@ -416,7 +416,7 @@ def _load(path: Path, overrides: list[str] | None) -> Recipe:
 def _print_tables(editions: list[LoadedEdition], runs: Path, out: Path) -> None:
     from lrbench.pipeline.studying import make_tables
     from lrbench.results.console import Screen
-    from lrbench.results.studies.terminal import show_files, show_report
+    from lrbench.results.studies.printing import show_files, show_report
 
     reports, broken = make_tables(editions, runs, out)
     for line in broken:

@@ -15,7 +15,7 @@ from lrbench.output import complain, tell
 from lrbench.store.files import write_atomically
 
 if TYPE_CHECKING:
-    from lrbench.results.gating import Asked, Gate
+    from lrbench.results.claims.gates import Asked, Gate
 
 Files = Annotated[
     list[str],
@@ -128,7 +128,7 @@ def gate(
 ) -> None:
     """Judge claims, or that nothing got worse, for a script: exits 0 supported, 3 refuted, 4 inconclusive."""
     from lrbench.recipe.finding import SUFFIXES, found_recipe
-    from lrbench.results.gating import asked_of, gate_lines, gate_markdown
+    from lrbench.results.claims.gates import asked_of, gate_lines, gate_markdown
 
     asked = asked_of(no_worse_than, by, tuple(on or ()))
     recipe = found_recipe(targets[0])

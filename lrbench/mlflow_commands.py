@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 
 def rebuild(runs: Runs = RUNS) -> None:
     """Bring MLflow up to date with the ledger, or make it anew after it was deleted."""
-    from lrbench.results.mlflow_mirror import mirror
+    from lrbench.results.mlflow.mirror import mirror
 
     tell(mirror(runs).sentence)
 
@@ -42,7 +42,7 @@ def mlflow(
     runs: Runs = RUNS,
 ) -> None:
     """Open MLflow's pages on the store of the runs folder, for this machine alone."""
-    from lrbench.results.mlflow_server import check_servable, opening, serve
+    from lrbench.results.mlflow.serving import check_servable, opening, serve
 
     check_servable(runs, port)
     tell_own(opening(runs, port))

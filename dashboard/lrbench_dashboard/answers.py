@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from lrbench.recipe.expanding import point_text
 from lrbench.results.asking import CONTROLS_BEYOND, Asked, Held, answer_to, asked_of
 from lrbench.results.board import Board
-from lrbench.results.claim_words import claim_sentence, needed_text
 from lrbench.results.claims import Judgement, Verdict
+from lrbench.results.claims.in_words import claim_sentence, needed_text
 from lrbench.results.contrasts import is_fixed
 from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import Delta, Group, Row

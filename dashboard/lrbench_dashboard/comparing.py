@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lrbench.results.board import Board
-from lrbench.results.claim_rows import runs_text
+from lrbench.results.claims.matching import runs_text
 from lrbench.results.contrasts import paired_cells
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.statistics import (

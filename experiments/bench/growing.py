@@ -17,8 +17,8 @@ from experiments.bench.measuring import Figure, print_table
 from experiments.bench.synthetic_ledger import BENCHMARKS, write_synthetic_ledger
 from lrbench.results.computed import COMPUTED
 from lrbench.results.ledger import Ledger
-from lrbench.results.ledger_following import FollowedLedger
-from lrbench.results.ledger_index import INDEX
+from lrbench.results.ledger.following_on import FollowedLedger
+from lrbench.results.ledger.index import INDEX
 
 SCORES = 10_000
 APPENDED = 20

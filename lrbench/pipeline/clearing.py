@@ -142,8 +142,8 @@ def remove(runs: Path, removal: Removal) -> None:
     Raises `UserError` while a process is at work, or where MLflow has a store and is not installed,
     `LedgerError` and `RunError` where it cannot be written.
     """
-    from lrbench.results.mlflow_mirror import forget
-    from lrbench.results.mlflow_place import has_store, require_mlflow
+    from lrbench.results.mlflow.mirror import forget
+    from lrbench.results.mlflow.place import has_store, require_mlflow
 
     _check_idle(runs)
     if has_store(runs):

@@ -15,9 +15,9 @@ from lrbench.recipe.expanding import point_text
 from lrbench.recipe.messages import did_you_mean
 from lrbench.recipe.schema import Recipe
 from lrbench.results.board import build_boards
-from lrbench.results.claim_rows import by_point
 from lrbench.results.claims import judge_claims, judge_points
-from lrbench.results.gating import Asked, Gate
+from lrbench.results.claims.gates import Asked, Gate
+from lrbench.results.claims.matching import by_point
 from lrbench.results.ledger import Ledger
 
 

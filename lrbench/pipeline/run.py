@@ -29,7 +29,7 @@ from lrbench.pipeline.watching import Watcher, place_of, watched
 from lrbench.pipeline.workers import working_beside
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_background import mirrored
+from lrbench.results.mlflow.background import mirrored
 from lrbench.results.text import shown
 from lrbench.store.store import Store
 

@@ -14,8 +14,8 @@ from lrbench.methods.presets import UNTRAINED
 from lrbench.results.board import Board
 from lrbench.results.board_arms import compared_with
 from lrbench.results.choosing import Sweep, sweeps_of
-from lrbench.results.claim_words import unheld_line
 from lrbench.results.claims import Judgement, claims_of, judge_recipe
+from lrbench.results.claims.in_words import unheld_line
 from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.telling import spoken_of

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.evaluation.statistics import remembering
-from lrbench.results.side_files import in_memory, open_beside
+from lrbench.results.ledger.side_files import in_memory, open_beside
 
 COMPUTED = "computed.sqlite"
 # Of several ledgers of ten thousand scores; beyond, what is no longer asked for is not worth its room.

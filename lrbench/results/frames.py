@@ -17,8 +17,8 @@ from lrbench.recipe.messages import did_you_mean
 from lrbench.results.board import build_boards
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger, LedgerContents
-from lrbench.results.number_files import numbers_table
 from lrbench.results.records import ArmRecord, ScoreRecord
+from lrbench.results.rendering.number_files import numbers_table
 from lrbench.results.text import plain
 
 if TYPE_CHECKING:

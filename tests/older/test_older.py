@@ -15,10 +15,10 @@ from lrbench.results.board import build_boards
 from lrbench.results.bundle.contents import bundle_by_name
 from lrbench.results.bundle.verifying import verify_bundle
 from lrbench.results.declarations import standing
-from lrbench.results.latex import boards_to_latex
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_content import recipe_runs
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
+from lrbench.results.mlflow.run_content import recipe_runs
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
+from lrbench.results.rendering.latex import boards_to_latex
 from tests.worlds import forget_embedded_problems
 
 HERE = Path(__file__).parent

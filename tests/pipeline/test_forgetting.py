@@ -18,8 +18,8 @@ from lrbench.results.board import build_boards
 from lrbench.results.bundle.contents import write_bundle
 from lrbench.results.bundle.verifying import verify_bundle
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_content import recipe_runs
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
+from lrbench.results.mlflow.run_content import recipe_runs
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
 from lrbench.store.artifact import Artifact
 from tests.pipeline.running import artifact_of
 

@@ -14,7 +14,7 @@ from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.recording import arm_identity
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.schema import Recipe
-from lrbench.results.gating import Asked
+from lrbench.results.claims.gates import Asked
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import ArmRecord, Costs, ScoreRecord, items_hash
 from lrbench.store.keys import stable_hash

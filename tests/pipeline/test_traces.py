@@ -21,11 +21,11 @@ from lrbench.recipe.schema import Recipe
 from lrbench.results.board import Board, build_boards
 from lrbench.results.bundle.contents import write_bundle
 from lrbench.results.bundle.verifying import verify_bundle
-from lrbench.results.latex import boards_to_latex
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import ScoreRecord
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
+from lrbench.results.rendering.latex import boards_to_latex
 from lrbench.results.rows import AVERAGE
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from tests.pipeline.running import artifact_of
 
 MEASURE = {"traces": True, "samples": 2, "temperature": 0.7}

@@ -29,10 +29,10 @@ from lrbench.evaluation.statistics import (
 )
 from lrbench.results.board import build_boards
 from lrbench.results.choosing import chosen_points
-from lrbench.results.latex import boards_to_latex
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
+from lrbench.results.rendering.latex import boards_to_latex
+from lrbench.results.rendering.terminal import show_boards
 from lrbench.results.rows import AVERAGE
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
-from lrbench.results.terminal import show_boards
 from lrbench.results.wording import comparison_text, notes_on
 from tests.results.conftest import make_arm, make_score
 

@@ -22,13 +22,13 @@ from lrbench.evaluation.statistics import (
 )
 from lrbench.recipe.claims import parse_claim
 from lrbench.results.board import build_boards
-from lrbench.results.budgets import match_budgets
-from lrbench.results.claim_rows import by_point
-from lrbench.results.claim_words import budget_label, claim_lines, claim_sentence
 from lrbench.results.claims import judge_claims, judge_recipe
+from lrbench.results.claims.budgets import match_budgets
+from lrbench.results.claims.in_words import budget_label, claim_lines, claim_sentence
+from lrbench.results.claims.matching import by_point
 from lrbench.results.records import Costs, RecipeRecord
-from lrbench.results.tables import boards_to_markdown
-from lrbench.results.terminal import show_boards
+from lrbench.results.rendering.documents import boards_to_markdown
+from lrbench.results.rendering.terminal import show_boards
 from tests.results.conftest import make_score
 
 TWO = ("chain", "vary")

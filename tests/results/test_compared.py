@@ -10,12 +10,12 @@ from rich.console import Console
 
 from lrbench.recipe.schema import Compare
 from lrbench.results.board import build_boards
-from lrbench.results.budgets import match_budgets
-from lrbench.results.latex import boards_to_latex
+from lrbench.results.claims.budgets import match_budgets
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import Costs, RecipeRecord
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
-from lrbench.results.terminal import show_boards
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
+from lrbench.results.rendering.latex import boards_to_latex
+from lrbench.results.rendering.terminal import show_boards
 
 MINE = "arms:\n- name: start\n  like: base\n- name: plain\n  like: sft\n- name: mine\n  like: lightr\n"
 RIGHT = {"start": 40, "plain": 60, "mine": 90, "base": 40, "sft": 60, "lightr": 90}

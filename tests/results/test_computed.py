@@ -12,10 +12,10 @@ from rich.console import Console
 
 from lrbench.evaluation.statistics import paired
 from lrbench.evaluation.statistics.values import LEVEL, two_sided_quantile
-from lrbench.results import terminal
 from lrbench.results.board import build_boards
 from lrbench.results.computed import COMPUTED, computed_once
-from lrbench.results.number_files import boards_to_json
+from lrbench.results.rendering import terminal
+from lrbench.results.rendering.number_files import boards_to_json
 
 
 @pytest.fixture

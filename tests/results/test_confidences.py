@@ -12,10 +12,10 @@ from rich.console import Console
 from lrbench.evaluation.statistics import calibration
 from lrbench.results.answers import Answers
 from lrbench.results.board import build_boards
-from lrbench.results.latex import boards_to_latex
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
+from lrbench.results.rendering.latex import boards_to_latex
+from lrbench.results.rendering.terminal import show_boards
 from lrbench.results.rows import AVERAGE
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
-from lrbench.results.terminal import show_boards
 
 PATTERN = r"I am (\d+)% sure"
 ITEMS = 400

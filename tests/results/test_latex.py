@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbench.results.board import build_boards
-from lrbench.results.latex import boards_to_latex, latex, latex_table
-from lrbench.results.sheet import Table
+from lrbench.results.rendering.latex import boards_to_latex, latex, latex_table
+from lrbench.results.rendering.sheet import Table
 
 BENCHMARKS = ("chain", "formal")
 # Every way in which these characters may be left in escaped text.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lrbench.results import ledger_lines
 from lrbench.results.ledger import SCORES, Ledger
-from lrbench.results.ledger_following import FollowedLedger
+from lrbench.results.ledger import raw_lines as ledger_lines
+from lrbench.results.ledger.following_on import FollowedLedger
 
 
 @pytest.fixture

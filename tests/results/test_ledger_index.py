@@ -12,10 +12,10 @@ import textwrap
 
 import pytest
 
-from lrbench.results import ledger_index
 from lrbench.results.ledger import SCORES, Ledger
-from lrbench.results.ledger_index import INDEX
-from lrbench.results.ledger_lines import line_of
+from lrbench.results.ledger import index as ledger_index
+from lrbench.results.ledger.index import INDEX
+from lrbench.results.ledger.raw_lines import line_of
 
 
 @pytest.fixture
@@ -149,7 +149,8 @@ def test_a_writer_killed_around_its_write_leaves_an_index_that_the_next_one_sees
         from pathlib import Path
         sys.path.insert(0, sys.argv[2])
         from conftest import make_score
-        from lrbench.results import ledger, ledger_index
+        from lrbench.results import ledger
+        from lrbench.results.ledger import index as ledger_index
         moment = {moment!r}
 
         def die(*arguments):

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from lrbench.results import mlflow_background
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_background import mirrored
-from lrbench.results.mlflow_mirror import mirror
-from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored
+from lrbench.results.mlflow import background as mlflow_background
+from lrbench.results.mlflow.background import mirrored
+from lrbench.results.mlflow.mirror import mirror
+from lrbench.results.mlflow.place import default_tracking_uri, is_mirrored
 from tests.results.mlflow_contents import contents_of
 
 pytestmark = pytest.mark.usefixtures("empty_place")
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("empty_place")
 RUN = """
 import sys
 from pathlib import Path
-from lrbench.results.mlflow_background import mirrored
+from lrbench.results.mlflow.background import mirrored
 
 with mirrored(Path(sys.argv[1]), print, work=True) as recorded:
     recorded()
@@ -90,7 +90,7 @@ def processes_over(runs):
     return [
         process.pid
         for process in psutil.process_iter(["cmdline"])
-        if (process.info["cmdline"] or [])[2:] == ["-m", "lrbench.results.mlflow_background", str(runs)]
+        if (process.info["cmdline"] or [])[2:] == ["-m", "lrbench.results.mlflow.background", str(runs)]
         and process.status() != psutil.STATUS_ZOMBIE
     ]
 

@@ -12,7 +12,7 @@ import pytest
 
 from lrbench.evaluation.statistics import macro_average, wilson_interval
 from lrbench.results.ledger import LedgerContents
-from lrbench.results.mlflow_content import (
+from lrbench.results.mlflow.run_content import (
     LONGEST_PARAM,
     LONGEST_TAG,
     arm_runs,

@@ -12,9 +12,9 @@ import pytest
 
 from lrbench.errors import RunError, UserError
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_mirror import mirror
-from lrbench.results.mlflow_place import database_file, default_tracking_uri
-from lrbench.results.mlflow_server import check_servable
+from lrbench.results.mlflow.mirror import mirror
+from lrbench.results.mlflow.place import database_file, default_tracking_uri
+from lrbench.results.mlflow.serving import check_servable
 from tests.results.mlflow_contents import contents_of
 
 pytestmark = pytest.mark.usefixtures("empty_place")

@@ -10,9 +10,9 @@ from datetime import timedelta
 import pytest
 
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_live import Live, trainings
-from lrbench.results.mlflow_mirror import Mirroring, forget, mirror
-from lrbench.results.mlflow_place import default_tracking_uri
+from lrbench.results.mlflow.live import Live, trainings
+from lrbench.results.mlflow.mirror import Mirroring, forget, mirror
+from lrbench.results.mlflow.place import default_tracking_uri
 from lrbench.results.run_status import FOLDER, STATUS, RunStatus, StageNow, now
 from tests.results.mlflow_contents import contents_of
 

@@ -11,10 +11,10 @@ from contextlib import closing
 import pytest
 
 from lrbench.errors import LrbenchError, RunError
-from lrbench.results import mlflow_mirror
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_mirror import Mirroring, forget, mirror
-from lrbench.results.mlflow_place import DIGEST, default_tracking_uri, is_mirrored
+from lrbench.results.mlflow import mirror as mlflow_mirror
+from lrbench.results.mlflow.mirror import Mirroring, forget, mirror
+from lrbench.results.mlflow.place import DIGEST, default_tracking_uri, is_mirrored
 from tests.commands import said_by
 from tests.results.mlflow_contents import contents_of
 
@@ -28,8 +28,8 @@ REBUILD = """
 import json, sys
 from pathlib import Path
 from tests.results.mlflow_contents import contents_of
-from lrbench.results.mlflow_mirror import mirror
-from lrbench.results.mlflow_place import default_tracking_uri
+from lrbench.results.mlflow.mirror import mirror
+from lrbench.results.mlflow.place import default_tracking_uri
 report = mirror(Path(sys.argv[1]))
 print("REPORT", json.dumps([report.added, report.renewed, report.unchanged]))
 print("CONTENT", json.dumps(contents_of(default_tracking_uri(Path(sys.argv[1])))))

@@ -13,12 +13,12 @@ import urllib.request
 
 import pytest
 
-from lrbench.results import mlflow_background
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_background import mirrored
-from lrbench.results.mlflow_mirror import mirror
-from lrbench.results.mlflow_place import default_tracking_uri
-from lrbench.results.mlflow_server import server_command, server_environment
+from lrbench.results.mlflow import background as mlflow_background
+from lrbench.results.mlflow.background import mirrored
+from lrbench.results.mlflow.mirror import mirror
+from lrbench.results.mlflow.place import default_tracking_uri
+from lrbench.results.mlflow.serving import server_command, server_environment
 from tests.commands import lrbench
 from tests.results.mlflow_contents import contents_of
 

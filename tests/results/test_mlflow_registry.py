@@ -10,8 +10,8 @@ import yaml
 
 from lrbench.errors import RunError
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow_place import default_tracking_uri
-from lrbench.results.mlflow_registry import register_adapter
+from lrbench.results.mlflow.place import default_tracking_uri
+from lrbench.results.mlflow.registry import register_adapter
 
 pytestmark = pytest.mark.usefixtures("empty_place")
 

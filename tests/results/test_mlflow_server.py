@@ -13,16 +13,16 @@ import pytest
 from lrbench.errors import UserError
 from lrbench.pipeline.clearing import Removal, remove
 from lrbench.recipe.secrets import without_secrets
-from lrbench.results.mlflow_mirror import mirror
-from lrbench.results.mlflow_place import (
+from lrbench.results.mlflow.mirror import mirror
+from lrbench.results.mlflow.place import (
     artifact_folder,
     default_tracking_uri,
     is_mirrored,
     ledger_state,
     note_mirrored,
 )
-from lrbench.results.mlflow_server import check_servable, opening, server_command, server_environment
-from lrbench.results.mlflow_views import VIEWS
+from lrbench.results.mlflow.serving import check_servable, opening, server_command, server_environment
+from lrbench.results.mlflow.views import VIEWS
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ from lrbench.evaluation.statistics import count_flips, wilson_interval
 from lrbench.recipe.claims import parse_claim
 from lrbench.results.board import build_boards
 from lrbench.results.claims import judge_claims
-from lrbench.results.latex import boards_to_latex
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
+from lrbench.results.rendering.latex import boards_to_latex
+from lrbench.results.rendering.terminal import show_boards
 from lrbench.results.rows import AVERAGE
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
-from lrbench.results.terminal import show_boards
 from lrbench.results.wording import noise_texts, notes_on, sections
 
 N = 400

@@ -13,9 +13,9 @@ from lrbench.recipe.expanding import point_text
 from lrbench.results.board import build_boards
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import RecipeRecord
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
+from lrbench.results.rendering.terminal import show_boards
 from lrbench.results.rows import AVERAGE
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
-from lrbench.results.terminal import show_boards
 
 LOW, HIGH = {"divergence.beta": 0.2}, {"divergence.beta": 10.0}
 

@@ -13,9 +13,9 @@ from lrbench.evaluation.statistics import Comparison, Estimate, Interval
 from lrbench.results import wording
 from lrbench.results.board import build_boards
 from lrbench.results.counted import counts_to_csv
-from lrbench.results.latex import boards_to_latex
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
-from lrbench.results.terminal import show_boards
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
+from lrbench.results.rendering.latex import boards_to_latex
+from lrbench.results.rendering.terminal import show_boards
 from lrbench.results.wording import NOTHING, accuracy_text, comparison_text, duration_text
 
 ACCURACIES = {

@@ -11,8 +11,8 @@ from lrbench.recipe.identity import resolved_yaml
 from lrbench.recipe.loading import load_recipe
 from lrbench.results.board import build_boards
 from lrbench.results.records import RecipeRecord
+from lrbench.results.rendering.terminal import MOST_TOLD, show_boards
 from lrbench.results.telling import words_on
-from lrbench.results.terminal import MOST_TOLD, show_boards
 
 RECIPE = """
 name: quickstart

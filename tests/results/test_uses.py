@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 from lrbench.results.board import Board, build_boards
-from lrbench.results.latex import boards_to_latex
 from lrbench.results.records import ArmRecord, Costs, ScoreRecord
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
+from lrbench.results.rendering.latex import boards_to_latex
+from lrbench.results.rendering.terminal import show_boards
 from lrbench.results.rows import Row
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
-from lrbench.results.terminal import show_boards
 from lrbench.results.uses import Uses
 from lrbench.results.wording import TOOK
 

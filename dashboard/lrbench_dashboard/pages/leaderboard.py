@@ -30,10 +30,10 @@ from lrbench_dashboard.loading import Results, load_results
 from lrbench.results.board import Board
 from lrbench.results.board_arms import BoardArm, arms_of, once_each
 from lrbench.results.counted import counts_to_csv
-from lrbench.results.latex import boards_to_latex
 from lrbench.results.ranks import Ranks, rank_ranges
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
+from lrbench.results.rendering.latex import boards_to_latex
 from lrbench.results.rows import AVERAGE, Row
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.web.text import name_html, names_shown
 from lrbench.results.wording import (
     COSTS,

@@ -28,7 +28,7 @@ from lrbench.recipe.moving import runs_anywhere
 from lrbench.recipe.secrets import without_secrets
 from lrbench.results.asking import asked_first
 from lrbench.results.inspection import Inspector
-from lrbench.results.mlflow_place import default_tracking_uri, is_mirrored, is_server
+from lrbench.results.mlflow.place import default_tracking_uri, is_mirrored, is_server
 from lrbench.results.provenance import StageFound, State, hashes_read, look, stages_behind, verified
 from lrbench.results.records import IMPORTED, ArmRecord, ScoreRecord
 from lrbench.results.text import plain, size_text

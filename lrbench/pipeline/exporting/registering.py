@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from lrbench.pipeline.exporting.publishing import export_result
-from lrbench.results.mlflow_registry import Registered, register_adapter
+from lrbench.results.mlflow.registry import Registered, register_adapter
 
 
 def register_result(name: str, runs: Path) -> Registered:

@@ -30,7 +30,7 @@ from lrbench.results.bundle.studies import STUDY, study_as_json, study_tables
 from lrbench.results.declarations import declared_with, latest_of_each, left_out, standing
 from lrbench.results.ledger import ARMS, LARGEST, RECIPES, SCORES, Ledger, LedgerContents
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
 from lrbench.results.text import plain
 from lrbench.store.artifact import MANIFEST, PROVENANCE, Artifact, DamageError, describe_file
 from lrbench.store.canonical import seal, stable_hash

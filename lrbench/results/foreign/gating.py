@@ -12,11 +12,11 @@ from lrbench.recipe.claims import AVERAGE, no_worse
 from lrbench.recipe.messages import did_you_mean
 from lrbench.results.board import build_boards
 from lrbench.results.claims import judge_claims
+from lrbench.results.claims.gates import Asked, Gate
 from lrbench.results.foreign.outcomes import Measured, Origin, shown
 from lrbench.results.foreign.pairing import pair, whole_draws
 from lrbench.results.foreign.reading import System, read_systems, source_of
 from lrbench.results.foreign.recording import named, records_of
-from lrbench.results.gating import Asked, Gate
 from lrbench.results.records import ArmRecord, ScoreRecord
 
 

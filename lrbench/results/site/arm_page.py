@@ -11,10 +11,10 @@ from markupsafe import Markup
 from lrbench.errors import StoreError
 from lrbench.results.board import Board
 from lrbench.results.inspection import Inspector
-from lrbench.results.layout import run_scores
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.provenance import look, stages_behind
 from lrbench.results.records import ArmRecord
+from lrbench.results.rendering.layout import run_scores
 from lrbench.results.rows import Row
 from lrbench.results.site.charts import charts_of
 from lrbench.results.site.pages import ID_LENGTH, HtmlTable, Page

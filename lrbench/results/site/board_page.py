@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
-from lrbench.results.claim_words import claim_lines
-from lrbench.results.layout import Scores
+from lrbench.results.claims.in_words import claim_lines
 from lrbench.results.ledger import LedgerContents
-from lrbench.results.sections import Section, Sheet, sheets_of
-from lrbench.results.sheet import Table
+from lrbench.results.rendering.layout import Scores
+from lrbench.results.rendering.sections import Section, Sheet, sheets_of
+from lrbench.results.rendering.sheet import Table
 from lrbench.results.site.pages import INDEX, HtmlTable, Page
 from lrbench.results.wording import LEGEND
 

@@ -13,11 +13,11 @@ from lrbench.results.bundle.contents import unknown_recipe
 from lrbench.results.declarations import standing
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger, LedgerContents
+from lrbench.results.rendering.documents import boards_to_csv
 from lrbench.results.site.arm_page import arm_pages
 from lrbench.results.site.board_page import board_page
 from lrbench.results.site.microscope_page import microscope_pages
 from lrbench.results.site.pages import NUMBERS, Page, rendered
-from lrbench.results.tables import boards_to_csv
 from lrbench.results.text import plain, size_text
 from lrbench.store.files import storage_errors
 from lrbench.store.outside import publish, working_beside

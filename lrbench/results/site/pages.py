@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lrbench.results.sheet import Best, BestOfRuns, Number, Table
+from lrbench.results.rendering.sheet import Best, BestOfRuns, Number, Table
 from lrbench.results.web.text import name_html, text_html
 
 INDEX, NUMBERS = "index.html", "numbers.csv"

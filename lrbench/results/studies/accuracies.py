@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lrbench.evaluation.statistics import Comparison
 from lrbench.methods.presets import UNTRAINED
+from lrbench.results.rendering.sheet import Strong, Table
 from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.rows import AVERAGE
-from lrbench.results.sheet import Strong, Table
 from lrbench.results.studies.content import Number
 from lrbench.results.studies.figures import Bars, Panel, Radar, Series
 from lrbench.results.studies.gathering import Gathered, Line, command_for

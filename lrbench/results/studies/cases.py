@@ -11,8 +11,8 @@ from lrbench.errors import StoreError
 from lrbench.evaluation.statistics import Flips, count_flips
 from lrbench.methods.presets import UNTRAINED
 from lrbench.results.inspection import Inspector
+from lrbench.results.rendering.sheet import Table
 from lrbench.results.rows import Row
-from lrbench.results.sheet import Table
 from lrbench.results.studies.content import Number, Passage
 from lrbench.results.studies.gathering import Gathered, Line, command_for
 

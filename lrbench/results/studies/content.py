@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lrbench.recipe.study import LoadedEdition
-from lrbench.results.sheet import Table
+from lrbench.results.rendering.sheet import Table
 from lrbench.results.studies.figures import Figure
 
 Number = float | int | str | bool | None

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from lrbench.results.records import ArmRecord
-from lrbench.results.sheet import Table
+from lrbench.results.rendering.sheet import Table
 from lrbench.results.studies.content import Number
 from lrbench.results.studies.figures import Lines
 from lrbench.results.studies.gathering import Gathered, Line, command_for

@@ -9,9 +9,9 @@ from statistics import fmean
 
 from lrbench.methods.presets import UNTRAINED
 from lrbench.results.records import Costs
+from lrbench.results.rendering.sheet import Table
 from lrbench.results.reported import ReportedCosts, reported_costs
 from lrbench.results.rows import AVERAGE
-from lrbench.results.sheet import Table
 from lrbench.results.studies.content import Number
 from lrbench.results.studies.figures import Bars, Panel, Series
 from lrbench.results.studies.gathering import Gathered, Line, command_for

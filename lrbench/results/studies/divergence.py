@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lrbench.results.rendering.sheet import Table
 from lrbench.results.reported import ReportedDivergence, reported_divergence, reported_results
-from lrbench.results.sheet import Table
 from lrbench.results.studies.content import Number
 from lrbench.results.studies.figures import Histogram
 from lrbench.results.studies.gathering import Gathered, Line, command_for

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lrbench.results.rendering.sheet import Table
 from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import AVERAGE
-from lrbench.results.sheet import Table
 from lrbench.results.studies.accuracies import AccuracyTables
 from lrbench.results.studies.content import Number
 from lrbench.results.studies.figures import Point, Scatter

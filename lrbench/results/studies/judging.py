@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lrbench.recipe.claims import parse_claim
 from lrbench.recipe.study import LoadedEdition
-from lrbench.results.claim_words import claim_lines
 from lrbench.results.claims import judge_claims
+from lrbench.results.claims.in_words import claim_lines
 from lrbench.results.rows import Row
 from lrbench.results.studies.content import Judged
 from lrbench.results.studies.gathering import Gathered, Line, command_for

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
-from lrbench.results.latex import PREAMBLE, latex, latex_table
+from lrbench.results.rendering.documents import markdown_table
+from lrbench.results.rendering.latex import PREAMBLE, latex, latex_table
 from lrbench.results.studies.content import Number, Report
-from lrbench.results.tables import markdown_table
 from lrbench.results.text import markdown, plain, spreadsheet
 
 LONGEST = 4000

@@ -10,8 +10,8 @@ from lrbench.methods.fidelity import HAZARDS
 from lrbench.recipe.controlling import missing_controls
 from lrbench.recipe.study import LoadedEdition
 from lrbench.results.ledger import LedgerContents
+from lrbench.results.rendering.sheet import Table
 from lrbench.results.reported import reported_for
-from lrbench.results.sheet import Table
 from lrbench.results.studies.accuracies import AccuracyTables
 from lrbench.results.studies.cases import CaseTables
 from lrbench.results.studies.content import Missing, Report

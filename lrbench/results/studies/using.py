@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrbench.results.sheet import Table
+from lrbench.results.rendering.sheet import Table
 from lrbench.results.studies.content import Number
 from lrbench.results.studies.gathering import Gathered, Line
 from lrbench.results.uses import UNKNOWN, Uses, mean_uses

@@ -25,8 +25,8 @@ from lrbench.results.foreign.reading import read_systems, source_of
 from lrbench.results.foreign.recording import import_files
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger
-from lrbench.results.number_files import boards_to_json, write_parquet
 from lrbench.results.numbers import board_numbers, number_fields
+from lrbench.results.rendering.number_files import boards_to_json, write_parquet
 from lrbench.store.keys import stage_key
 from lrbench.store.store import Store
 from tests.commands import lrbench

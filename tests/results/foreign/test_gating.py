@@ -10,8 +10,8 @@ import pytest
 
 from lrbench.errors import DataError, UserError
 from lrbench.evaluation.statistics import AverageDifference, BenchmarkDifference, Flips
+from lrbench.results.claims.gates import Asked, asked_of, gate_markdown
 from lrbench.results.foreign.gating import gate_files
-from lrbench.results.gating import Asked, asked_of, gate_markdown
 from tests.commands import LRBENCH, ROOT, lrbench
 from tests.results.foreign.support import table, write_csv
 

@@ -15,15 +15,15 @@ from lrbench.errors import DataError, LedgerError, UserError
 from lrbench.pipeline.doctor import examine
 from lrbench.results.board import build_boards
 from lrbench.results.claims import judge_recipe
+from lrbench.results.claims.gates import Asked
 from lrbench.results.declarations import standing
 from lrbench.results.foreign.comparing import compare_files
 from lrbench.results.foreign.gating import gate_files
 from lrbench.results.foreign.recording import import_files, safe_name
-from lrbench.results.gating import Asked
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger, LedgerContents
-from lrbench.results.mlflow_content import recipe_runs
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
+from lrbench.results.mlflow.run_content import recipe_runs
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
 from tests.commands import ROOT, lrbench
 from tests.results.conftest import make_arm, make_score
 from tests.results.foreign.support import json_lines, table, write_csv

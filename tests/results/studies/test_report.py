@@ -13,7 +13,7 @@ from lrbench.methods.fidelity import HAZARDS
 from lrbench.recipe.loading import load_recipe
 from lrbench.results.inspection import Inspector
 from lrbench.results.records import Costs
-from lrbench.results.sheet import Strong
+from lrbench.results.rendering.sheet import Strong
 from lrbench.results.studies.convergence import settled_at
 from lrbench.results.studies.report import build_report
 from tests.results.studies.conftest import RECIPE as SMALL

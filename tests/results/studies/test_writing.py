@@ -12,14 +12,14 @@ import pytest
 from rich.console import Console
 
 from lrbench.errors import StoreError
-from lrbench.results.sheet import Strong, Table
+from lrbench.results.rendering.sheet import Strong, Table
 from lrbench.results.studies import writing
 from lrbench.results.studies.content import Judged, Missing, Passage, Report
 from lrbench.results.studies.drawing import FORMATS, draw
 from lrbench.results.studies.figures import Bars, Histogram, Lines, Panel, Point, Radar, Scatter, Series
+from lrbench.results.studies.printing import show_files, show_report
 from lrbench.results.studies.rendering import report_to_csv, report_to_latex, report_to_markdown
 from lrbench.results.studies.report import build_report
-from lrbench.results.studies.terminal import show_files, show_report
 
 RUNS = Path("runs")
 STARTS = {"png": b"\x89PNG\r\n", "svg": b"<?xml", "pdf": b"%PDF-"}

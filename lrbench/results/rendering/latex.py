@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lrbench.results.board import Board
-from lrbench.results.layout import Scores
-from lrbench.results.sections import Section, sheets_of
-from lrbench.results.sheet import Best, BestOfRuns, Strong, Table
+from lrbench.results.rendering.layout import Scores
+from lrbench.results.rendering.sections import Section, sheets_of
+from lrbench.results.rendering.sheet import Best, BestOfRuns, Strong, Table
 from lrbench.results.text import plain
 from lrbench.results.wording import LEGEND, NOTHING, pool_text
 

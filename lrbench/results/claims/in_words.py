@@ -6,8 +6,8 @@ from lrbench.errors import RecipeError
 from lrbench.recipe.claims import AVERAGE
 from lrbench.recipe.controlling import missing_controls
 from lrbench.recipe.recorded import recorded_recipe
-from lrbench.results.budgets import BudgetMatch, Spent
 from lrbench.results.claims import Evidence, Judgement, Needed, claims_of
+from lrbench.results.claims.budgets import BudgetMatch, Spent
 from lrbench.results.records import RecipeRecord
 from lrbench.results.text import plain
 

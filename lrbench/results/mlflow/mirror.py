@@ -20,9 +20,8 @@ from lrbench.errors import LedgerError, RunError
 from lrbench.recipe.secrets import without_secrets
 from lrbench.results.computed import computed_once
 from lrbench.results.ledger import Ledger, LedgerContents
-from lrbench.results.ledger_following import FollowedLedger
-from lrbench.results.mlflow_content import ArmRun, RecipeRun, RunContent, recipe_runs
-from lrbench.results.mlflow_live import (
+from lrbench.results.ledger.following_on import FollowedLedger
+from lrbench.results.mlflow.live import (
     KEY,
     PARENT,
     end_stale,
@@ -31,8 +30,8 @@ from lrbench.results.mlflow_live import (
     live_runs,
     recipes_at_work,
 )
-from lrbench.results.mlflow_models import log_model, models_of
-from lrbench.results.mlflow_place import (
+from lrbench.results.mlflow.logged_models import log_model, models_of
+from lrbench.results.mlflow.place import (
     DIGEST,
     artifact_folder,
     database_file,
@@ -43,9 +42,10 @@ from lrbench.results.mlflow_place import (
     note_mirrored,
     require_mlflow,
 )
-from lrbench.results.mlflow_store import LOCK, connect, empty_run, prepare
-from lrbench.results.mlflow_times import TRAINING
-from lrbench.results.mlflow_views import VIEWS
+from lrbench.results.mlflow.run_content import ArmRun, RecipeRun, RunContent, recipe_runs
+from lrbench.results.mlflow.times import TRAINING
+from lrbench.results.mlflow.tracking_store import LOCK, connect, empty_run, prepare
+from lrbench.results.mlflow.views import VIEWS
 from lrbench.store.locks import hold
 
 if TYPE_CHECKING:

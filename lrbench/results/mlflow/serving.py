@@ -14,8 +14,7 @@ from typing import NoReturn
 
 from lrbench.errors import UserError
 from lrbench.recipe.secrets import without_secrets
-from lrbench.results.mlflow_moving import SECONDS_FOR_DATABASE, check_is_file, settle
-from lrbench.results.mlflow_place import (
+from lrbench.results.mlflow.place import (
     DIGEST,
     artifact_folder,
     database_file,
@@ -24,7 +23,8 @@ from lrbench.results.mlflow_place import (
     own_artifacts,
     require_mlflow,
 )
-from lrbench.results.mlflow_views import VIEWS, pages
+from lrbench.results.mlflow.relocating import SECONDS_FOR_DATABASE, check_is_file, settle
+from lrbench.results.mlflow.views import VIEWS, pages
 
 HOST = "127.0.0.1"
 PORT = 5000

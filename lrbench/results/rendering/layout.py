@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from lrbench.evaluation.statistics import Calibration, Comparison, Estimate, SeedMean
 from lrbench.results.board import Board
 from lrbench.results.confidences import Confidences
+from lrbench.results.rendering.sheet import Best, BestOfRuns, Number, Table
 from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import AVERAGE, Group, Row
-from lrbench.results.sheet import Best, BestOfRuns, Number, Table
 from lrbench.results.traces import Traced
 from lrbench.results.wording import (
     CALIBRATED,

@@ -28,8 +28,8 @@ from lrbench.evaluation.statistics import (
 )
 from lrbench.recipe.claims import Claim, parse_claim
 from lrbench.results.board import Board
-from lrbench.results.budgets import BudgetMatch, match_budgets
-from lrbench.results.claim_rows import Match, by_point, match_rows
+from lrbench.results.claims.budgets import BudgetMatch, match_budgets
+from lrbench.results.claims.matching import Match, by_point, match_rows
 from lrbench.results.contrasts import pooled_spread
 from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import Row, grouped

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
-from lrbench.results.claim_words import claim_lines
-from lrbench.results.layout import Scores
+from lrbench.results.claims.in_words import claim_lines
 from lrbench.results.numbers import SOURCE, Value, board_numbers, number_fields
 from lrbench.results.records import RecipeRecord
-from lrbench.results.sections import Section, sheets_of
-from lrbench.results.sheet import Best, BestOfRuns, Number, Strong, Table
+from lrbench.results.rendering.layout import Scores
+from lrbench.results.rendering.sections import Section, sheets_of
+from lrbench.results.rendering.sheet import Best, BestOfRuns, Number, Strong, Table
 from lrbench.results.text import markdown, spreadsheet
 from lrbench.results.wording import LEGEND, NOTHING
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lrbench.recipe.expanding import point_text
-from lrbench.results.claim_words import claim_lines
 from lrbench.results.claims import Judgement
-from lrbench.results.sheet import Number, Table
+from lrbench.results.claims.in_words import claim_lines
+from lrbench.results.rendering.sheet import Number, Table
 from lrbench.results.text import plain
 from lrbench.results.wording import UNKNOWN
 

@@ -20,13 +20,13 @@ from lrbench.recipe.secrets import without_secrets
 from lrbench.results.board import Board, build_boards
 from lrbench.results.declarations import standing
 from lrbench.results.ledger import LedgerContents
-from lrbench.results.mlflow_items import ITEMS, TAGS, items_table
-from lrbench.results.mlflow_summary import Summary, summary_of
-from lrbench.results.mlflow_times import moment_of, training_of, work_on
+from lrbench.results.mlflow.item_tables import ITEMS, TAGS, items_table
+from lrbench.results.mlflow.summary import Summary, summary_of
+from lrbench.results.mlflow.times import moment_of, training_of, work_on
 from lrbench.results.plots import Series, accuracy_plot, curve_plot, kl_histogram_plot
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
+from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
 from lrbench.results.rows import Cell, Row, average_of
-from lrbench.results.tables import boards_to_csv, boards_to_markdown
 from lrbench.results.uses import ArmsInUse, Uses
 from lrbench.results.variations import PLAIN, Variation, variations
 from lrbench.store.keys import stable_hash

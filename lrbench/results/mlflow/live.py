@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.recipe.secrets import without_secrets
-from lrbench.results.mlflow_content import LONGEST_NAME, LONGEST_TAG, shorten
-from lrbench.results.mlflow_place import DIGEST
-from lrbench.results.mlflow_times import TRAINING, Span
+from lrbench.results.mlflow.place import DIGEST
+from lrbench.results.mlflow.run_content import LONGEST_NAME, LONGEST_TAG, shorten
+from lrbench.results.mlflow.times import TRAINING, Span
 from lrbench.results.run_status import RunStatus, now, statuses
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-    from lrbench.results.mlflow_mirror import Mirroring
+    from lrbench.results.mlflow.mirror import Mirroring
 
 KEY = "lrbench.key"
 KIND, OF_RECIPE = "lrbench.kind", "lrbench.recipe"

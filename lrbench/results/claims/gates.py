@@ -8,8 +8,8 @@ from typing import Literal
 
 from lrbench.errors import UserError
 from lrbench.recipe.claims import AVERAGE
-from lrbench.results.claim_words import claim_lines
 from lrbench.results.claims import Judgement
+from lrbench.results.claims.in_words import claim_lines
 from lrbench.results.text import markdown, plain
 
 GateVerdict = Literal["supported", "refuted", "inconclusive"]

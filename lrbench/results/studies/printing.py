@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from lrbench.results.rendering.terminal_tables import show_table
 from lrbench.results.studies.content import Report
 from lrbench.results.studies.rendering import FILLING, LONGEST, MISSING, NOTHING_MISSING, lines_of
-from lrbench.results.terminal_tables import show_table
 from lrbench.results.text import plain
 
 

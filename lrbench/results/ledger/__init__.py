@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.errors import LedgerError, StoreError
-from lrbench.results.ledger_lines import (
+from lrbench.results.ledger.raw_lines import (
     AnyRecord,
     BrokenLine,
     line_of,
@@ -30,7 +30,7 @@ from lrbench.store.files import read_regular, storage_errors, sync_directory, wr
 from lrbench.store.locks import hold
 
 if TYPE_CHECKING:
-    from lrbench.results.ledger_index import LedgerIndex
+    from lrbench.results.ledger.index import LedgerIndex
 
 RECIPES = "recipes.jsonl"
 ARMS = "arms.jsonl"
@@ -87,7 +87,7 @@ class Ledger:
         scores = [record for record in records if isinstance(record, ScoreRecord)]
         with self.held():
             # Imported here: readers have no use for it.
-            from lrbench.results.ledger_index import LedgerIndex
+            from lrbench.results.ledger.index import LedgerIndex
 
             with closing(LedgerIndex(self.folder)) as index:
                 return (

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from lrbench.results.board import Board
-from lrbench.results.claim_words import unheld_line, unread_lines
 from lrbench.results.claims import Judgement, judge_recipe
+from lrbench.results.claims.in_words import unheld_line, unread_lines
 from lrbench.results.declarations import notes_on_declarations, standing
-from lrbench.results.layout import (
+from lrbench.results.records import RecipeRecord
+from lrbench.results.rendering.layout import (
     Scores,
     answers_tables,
     draws_table,
@@ -20,9 +21,8 @@ from lrbench.results.layout import (
     run_scores,
     uses_table,
 )
-from lrbench.results.records import RecipeRecord
+from lrbench.results.rendering.sheet import Table
 from lrbench.results.rows import Row
-from lrbench.results.sheet import Table
 from lrbench.results.telling import Words, words_on
 from lrbench.results.wording import (
     MEANS,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.recipe.secrets import without_secrets
-from lrbench.results.mlflow_content import ArmRun, safe_name
-from lrbench.results.mlflow_times import TRAINING
+from lrbench.results.mlflow.run_content import ArmRun, safe_name
+from lrbench.results.mlflow.times import TRAINING
 from lrbench.results.records import ArmRecord
 
 if TYPE_CHECKING:

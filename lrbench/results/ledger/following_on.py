@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Generic
 
 from lrbench.results.ledger import ARMS, RECIPES, SCORES, Ledger, LedgerContents
-from lrbench.results.ledger_index import LedgerIndex
-from lrbench.results.ledger_lines import AnyRecord, BrokenLine, bytes_from, parse_lines
+from lrbench.results.ledger.index import LedgerIndex
+from lrbench.results.ledger.raw_lines import AnyRecord, BrokenLine, bytes_from, parse_lines
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import RunError
 from lrbench.recipe.secrets import without_secrets
-from lrbench.results.mlflow_content import shorten
-from lrbench.results.mlflow_mirror import EXPERIMENT, explanation, mirror
-from lrbench.results.mlflow_models import MODEL_TYPE, describe, model_name, models_of
-from lrbench.results.mlflow_place import default_tracking_uri
-from lrbench.results.mlflow_store import LOCK, connect
+from lrbench.results.mlflow.logged_models import MODEL_TYPE, describe, model_name, models_of
+from lrbench.results.mlflow.mirror import EXPERIMENT, explanation, mirror
+from lrbench.results.mlflow.place import default_tracking_uri
+from lrbench.results.mlflow.run_content import shorten
+from lrbench.results.mlflow.tracking_store import LOCK, connect
 from lrbench.results.records import ArmRecord
 from lrbench.store.locks import hold
 

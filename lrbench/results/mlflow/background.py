@@ -20,8 +20,8 @@ from select import select
 
 from lrbench.errors import LrbenchError
 from lrbench.recipe.secrets import without_secrets
-from lrbench.results.mlflow_place import INSTALLATION, default_tracking_uri, is_installed, is_mirrored
-from lrbench.results.mlflow_store import LOCK, prepare
+from lrbench.results.mlflow.place import INSTALLATION, default_tracking_uri, is_installed, is_mirrored
+from lrbench.results.mlflow.tracking_store import LOCK, prepare
 from lrbench.store.locks import hold
 
 SWITCH = "LRBENCH_MLFLOW"
@@ -91,7 +91,7 @@ class BackgroundMirror:
         if self._process is not None or is_off() or not is_installed():
             return
         # -P: a file called mlflow.py where the user stands is not what is meant.
-        command = [sys.executable, "-P", "-m", "lrbench.results.mlflow_background", str(self._runs)]
+        command = [sys.executable, "-P", "-m", "lrbench.results.mlflow.background", str(self._runs)]
         try:
             # A session of its own: Ctrl-C is for the run, which then stops this process.
             self._process = subprocess.Popen(
@@ -212,8 +212,8 @@ class _Mirror:
     """The mirror, and until when it rests."""
 
     def __init__(self, runs: Path, uri: str) -> None:
-        from lrbench.results.mlflow_live import Live
-        from lrbench.results.mlflow_mirror import Mirroring
+        from lrbench.results.mlflow.live import Live
+        from lrbench.results.mlflow.mirror import Mirroring
 
         self._mirroring = Mirroring(runs, uri)
         self.live = Live(runs, self._mirroring)
@@ -235,7 +235,7 @@ class _Mirror:
 
 
 def main() -> None:
-    """The process: `python -m lrbench.results.mlflow_background RUNS`, told through its standard input."""
+    """The process: `python -m lrbench.results.mlflow.background RUNS`, told through its standard input."""
     os.nice(NICENESS)
     # Libraries may print; the answer goes where nothing else does.
     answer = os.dup(1)

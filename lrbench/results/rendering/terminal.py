@@ -11,14 +11,14 @@ from rich.text import Text
 
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
-from lrbench.results.claim_tables import point_tables
-from lrbench.results.claim_words import claim_lines
-from lrbench.results.layout import Scores
+from lrbench.results.claims.in_words import claim_lines
+from lrbench.results.claims.point_tables import point_tables
 from lrbench.results.records import RecipeRecord
+from lrbench.results.rendering.layout import Scores
+from lrbench.results.rendering.sections import Section, Sheet, columns_shown, sheets_of
+from lrbench.results.rendering.terminal_tables import blocks, matrix, show_table
 from lrbench.results.rows import Row
-from lrbench.results.sections import Section, Sheet, columns_shown, sheets_of
 from lrbench.results.telling import has_words
-from lrbench.results.terminal_tables import blocks, matrix, show_table
 from lrbench.results.text import plain
 from lrbench.results.wording import LEGEND, LONGEST_NAME, NOTHING, expert_label, only_seed, sections
 

@@ -13,8 +13,8 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
-from lrbench.results.layout import Line, Scores
-from lrbench.results.sheet import Best, BestOfRuns, Strong, Table
+from lrbench.results.rendering.layout import Line, Scores
+from lrbench.results.rendering.sheet import Best, BestOfRuns, Strong, Table
 from lrbench.results.text import plain
 from lrbench.results.wording import (
     COSTS,

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.errors import RunError
-from lrbench.results.mlflow_moving import SECONDS_FOR_DATABASE, check_is_file, local_folder, settle
-from lrbench.results.mlflow_place import (
+from lrbench.results.mlflow.place import (
     DIGEST,
     artifact_folder,
     database_file,
@@ -20,6 +19,7 @@ from lrbench.results.mlflow_place import (
     own_artifacts,
     sqlite_uri,
 )
+from lrbench.results.mlflow.relocating import SECONDS_FOR_DATABASE, check_is_file, local_folder, settle
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

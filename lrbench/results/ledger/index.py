@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lrbench.results.ledger_lines import AnyRecord, line_at, parse_line, parse_lines
-from lrbench.results.side_files import in_memory, open_beside
+from lrbench.results.ledger.raw_lines import AnyRecord, line_at, parse_line, parse_lines
+from lrbench.results.ledger.side_files import in_memory, open_beside
 from lrbench.store.canonical import canonical_json
 from lrbench.store.files import UnusableFileError, open_regular
 

@@ -1,0 +1,1 @@
+"""The mirror of the ledger in MLflow, which can be deleted and made again."""

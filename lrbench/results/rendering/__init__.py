@@ -1,0 +1,1 @@
+"""Boards as tables, and tables in the terminal, Markdown, LaTeX and CSV."""
