@@ -26,19 +26,22 @@ class Answer(Component):
     `here` says whether the engine has to compute in this process: a server or vLLM gives tokens away that
     only the model it serves has chosen. `drawn` says whether the same answer can be sampled several times,
     at a temperature that is not its own. `repeats` says that it is a plain answer written once more, so that
-    whatever differs from the first is noise. `in_turns` says that models write in turns, each after what was
-    written before, and that somebody has to read what that says.
+    whatever differs from the first is noise.
     """
 
     here: ClassVar[bool] = True
     drawn: ClassVar[bool] = False
     repeats: ClassVar[bool] = False
-    in_turns: ClassVar[bool] = False
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """All that was written, and what was not, at its default."""
         return {"answer": self.model_dump()}
+
+    @property
+    def in_turns(self) -> bool:
+        """Whether models write in turns, by what was written before or is about to be."""
+        return False
 
     @property
     def models(self) -> frozenset[str]:

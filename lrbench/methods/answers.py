@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, model_serializer, model_validator
 
 # Packages, too, know the first three from here.
 from lrbench.methods.answer import HERE as HERE
@@ -194,14 +194,57 @@ class Prefill(Answer):
         return f'after "{self.prefill}"'
 
 
-class Routing(Section):
-    """Tokens are written by the model `to` where the rule `when` holds.
+class FirstToken(Section):
+    """A rule for a whole answer, by what the arm's own model thinks of its first token, in nats.
 
-    Its signal compares the arm's own model, the first, with `to`, the second.
+    `log_p` is the logarithm of the chance of the likeliest one, `entropy` that of the distribution.
+    """
+
+    signal: Literal["log_p", "entropy"]
+    above: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> FirstToken:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("a rule is `above` a number or `below` one: give exactly one of them")
+        return self
+
+    @property
+    def label(self) -> str:
+        """For people: `log p of the first token < -0.4`."""
+        words = {"log_p": "log p", "entropy": "entropy"}[self.signal]
+        return f"{words} of the first token {self._bound.sign()} {self._bound.value:g}"
+
+    def holds(self, value: float) -> bool:
+        """Whether it holds, from the signal's value."""
+        return bool(self._bound.holds(value))
+
+    @property
+    def _bound(self) -> Bound:
+        return Bound(self.above, self.below)
+
+
+class Routing(Section):
+    """Tokens are written by the model `to` where the rule `when` holds, or whole answers where `first` does.
+
+    The signal of `when` compares the arm's own model, the first, with `to`, the second.
     """
 
     to: ModelName
-    when: Gate
+    when: Gate | None = None
+    first: FirstToken | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Routing:
+        if (self.when is None) == (self.first is None):
+            raise ValueError("a route goes by `when`, at every token, or by `first`, once: give one of them")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _what_there_is(self, handler: Any) -> Any:
+        # Routes are recorded, and have keys, from before there was a second rule.
+        return {name: value for name, value in handler(self).items() if value is not None}
 
 
 class Route(Answer):
@@ -213,6 +256,11 @@ class Route(Answer):
     route: Routing
 
     @property
+    def in_turns(self) -> bool:
+        """Where the first token decides about all of them."""
+        return self.route.first is not None
+
+    @property
     def models(self) -> frozenset[str]:
         """The arm's own and the other."""
         return frozenset({OWN, self.route.to})
@@ -220,7 +268,9 @@ class Route(Answer):
     @property
     def label(self) -> str:
         """For people: `teacher where entropy > 0.45`."""
-        return f"{self.route.to} where {self.route.when.label}"
+        rule = self.route.when or self.route.first
+        assert rule is not None
+        return f"{self.route.to} where {rule.label}"
 
 
 class Leading(Section):

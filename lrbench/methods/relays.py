@@ -43,7 +43,6 @@ class Chain(Answer):
 
     word: ClassVar[str] = "chain"
     drawn: ClassVar[bool] = True
-    in_turns: ClassVar[bool] = True
 
     chain: Annotated[tuple[ModelName, ModelName], Field(strict=False)]
     place: Literal["prompt", "answer"] = "prompt"
@@ -57,6 +56,11 @@ class Chain(Answer):
         if self.tell is not None and self.tell.count(PLAN) != 1:
             raise ValueError(f"`tell` says how the plan is told, and has to hold {PLAN} once")
         return self
+
+    @property
+    def in_turns(self) -> bool:
+        """They do."""
+        return True
 
     @property
     def planner(self) -> str:

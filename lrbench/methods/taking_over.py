@@ -72,9 +72,13 @@ class TakeOver(Answer):
 
     word: ClassVar[str] = "take_over"
     drawn: ClassVar[bool] = True
-    in_turns: ClassVar[bool] = True
 
     take_over: TakingOver
+
+    @property
+    def in_turns(self) -> bool:
+        """They do."""
+        return True
 
     @property
     def models(self) -> frozenset[str]:
@@ -103,9 +107,13 @@ class Rewrite(Answer):
 
     word: ClassVar[str] = "rewrite"
     drawn: ClassVar[bool] = True
-    in_turns: ClassVar[bool] = True
 
     rewrite: Rewriting
+
+    @property
+    def in_turns(self) -> bool:
+        """They do."""
+        return True
 
     @property
     def models(self) -> frozenset[str]:

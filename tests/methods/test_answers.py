@@ -20,6 +20,8 @@ WRITTEN: dict[str, Any] = {
     "rast": {"mix": {"peer": 1, "arm:lightr": 1, "expert": -1}},
     "prefill": {"prefill": "First"},
     "route": {"route": {"to": "teacher", "when": {"signal": "entropy", "above": 0.45}}},
+    "route_first": {"route": {"to": "teacher", "first": {"signal": "log_p", "below": -0.4}}},
+    "route_first_entropy": {"route": {"to": "teacher", "first": {"signal": "entropy", "above": 0.4}}},
     "lead": {"lead": {"by": "teacher", "tokens": 15, "share": 0.5}},
     "stop_bias": {"stop_bias": 1.5},
     "budget": {"budget": {"at_least": 40}},
@@ -81,6 +83,11 @@ def test_every_answer_has_an_identity_of_its_own() -> None:
     assert stable_hash(read(WRITTEN["cd"]).identity) == stable_hash(Mix(**WRITTEN["cd"], when=None).identity)
 
 
+def test_a_route_is_recorded_as_before_there_was_a_second_rule() -> None:
+    dumped = read(WRITTEN["route"]).model_dump()
+    assert dumped == {"route": {"to": "teacher", "when": {"signal": "entropy", "above": 0.45, "below": None}}}
+
+
 def test_which_model_of_a_mixture_is_named_first_counts() -> None:
     one = Mix(mix={"expert": 1.0, "peer": 1.0}, alpha=0.2)
     other = Mix(mix={"peer": 1.0, "expert": 1.0}, alpha=0.2)
@@ -96,6 +103,7 @@ def test_which_model_of_a_mixture_is_named_first_counts() -> None:
         ("rast", {"peer", "arm:lightr", "expert"}),
         ("prefill", {OWN}),
         ("route", {OWN, "teacher"}),
+        ("route_first", {OWN, "teacher"}),
         ("lead", {OWN, "teacher"}),
         ("vote", {OWN}),
         ("chain", {"arm:planner", "arm:solver"}),
@@ -126,6 +134,8 @@ def test_a_model_without_weight_is_read_only_where_it_is_compared() -> None:
         ("rast", "1 peer + 1 arm:lightr - 1 expert"),
         ("prefill", 'after "First"'),
         ("route", "teacher where entropy > 0.45"),
+        ("route_first", "teacher where log p of the first token < -0.4"),
+        ("route_first_entropy", "teacher where entropy of the first token > 0.4"),
         ("lead", "teacher's first 15 tokens of 50% of the answers"),
         ("stop_bias", "odds of stopping times e^1.5"),
         ("budget", "at least 40 tokens"),
@@ -156,7 +166,13 @@ def test_labels_say_what_an_answer_is(name: str, label: str) -> None:
         ({"mix": {"expert": 1}, "when": {"signal": "step"}}, "exactly one of them"),
         ({"mix": {"expert": 1}, "when": {"signal": "step", "above": 1, "below": 2}}, "exactly one of them"),
         ({"mix": {"expert": 1}, "when": {"signal": "mood", "above": 1}}, "Input should be 'kl'"),
-        ({"route": {"to": "teacher"}}, "Field required"),
+        ({"route": {"to": "teacher"}}, "give one of them"),
+        (
+            {"route": WRITTEN["route"]["route"] | WRITTEN["route_first"]["route"]},
+            "at every token, or by `first`, once: give one of them",
+        ),
+        ({"route": {"to": "teacher", "first": {"signal": "log_p"}}}, "exactly one of them"),
+        ({"route": {"to": "teacher", "first": {"signal": "kl", "above": 1}}}, "'log_p' or 'entropy'"),
         ({"lead": {"by": "teacher", "tokens": 0}}, "greater than or equal to 1"),
         ({"lead": {"by": "teacher", "tokens": 1, "share": 1.5}}, "less than or equal to 1"),
         ({"budget": {}}, "one of them or both"),
@@ -191,7 +207,8 @@ def test_any_engine_writes_what_one_model_writes_by_itself(name: str, engine: st
 
 
 @pytest.mark.parametrize(
-    "name", ["cd", "route", "lead", "stop_bias", "budget", "force", "chain", "take_over", "rewrite"]
+    "name",
+    ["cd", "route", "route_first", "lead", "stop_bias", "budget", "force", "chain", "take_over", "rewrite"],
 )
 def test_a_server_cannot_be_told_what_to_choose(name: str) -> None:
     answer = read(WRITTEN[name])

@@ -29,6 +29,7 @@ from lrbench.methods.answers import (
 )
 from lrbench.methods.relays import Chain
 from lrbench.methods.taking_over import Rewrite, TakeOver
+from lrbench.models.forward import UNUSED_LOGIT
 from lrbench.models.loading import Model
 from lrbench.recipe.schema import BatchSize
 from lrbench.sampling.engines.answered import Answered
@@ -36,7 +37,8 @@ from lrbench.sampling.engines.base import PORTION, Decoding, Request, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit
 from lrbench.sampling.engines.chains import Chaining
 from lrbench.sampling.engines.decoding import Decoder
-from lrbench.sampling.engines.own_tokens import token_log_probabilities
+from lrbench.sampling.engines.first_token import ByFirstToken
+from lrbench.sampling.engines.own_tokens import next_log_probabilities, token_log_probabilities
 from lrbench.sampling.engines.padding import Padding
 from lrbench.sampling.engines.policies import (
     Alone,
@@ -49,7 +51,7 @@ from lrbench.sampling.engines.policies import (
     Setting,
 )
 from lrbench.sampling.engines.refilling import can_refill
-from lrbench.sampling.engines.relays import Reading, Relay, Speech, Turn, relayed
+from lrbench.sampling.engines.relays import Look, Reading, Relay, Seen, Speech, Turn, relayed
 from lrbench.sampling.engines.row_batches import batch_rows
 from lrbench.sampling.engines.rows import Row
 from lrbench.sampling.engines.taking_over import AtCues, ByScore
@@ -123,7 +125,8 @@ class LockstepEngine(TransformersEngine):
         """Requests are taken as rows become free; where there are phases or turns, a portion at a time."""
         if self.begin is not None:
             turns = partial(self._turns, decoding, at_once)
-            yield from relayed(requests, self.begin, turns, partial(self._readings, at_once), at_once)
+            reads, looks = partial(self._readings, at_once), partial(self._looks, at_once)
+            yield from relayed(requests, self.begin, turns, reads, looks, at_once)
         elif len(self.phases) == 1:
             (phase,) = self.phases
             for row in self._rows(phase, decoding, requests, at_once):
@@ -153,6 +156,18 @@ class LockstepEngine(TransformersEngine):
         written = [reading.written for reading in asked.values()]
         found = token_log_probabilities(self.models[first.by], prompts, written, at_once)
         yield from zip(asked, found, strict=True)
+
+    def _looks(self, at_once: int, asked: Mapping[int, Look]) -> Iterator[tuple[int, Seen]]:
+        """What one model thinks of the tokens that come next in several answers, by number."""
+        first, numbers = next(iter(asked.values())), list(asked)
+        known = [token for token in self.rules.no_tokens if token < self.rules.rows]
+        prompts = [look.prompt for look in asked.values()]
+        for place, log_p_V in next_log_probabilities(self.models[first.by], prompts, at_once):
+            log_p_V = log_p_V[: self.rules.rows].clone()
+            log_p_V[known] = UNUSED_LOGIT
+            log_p_V = log_p_V.log_softmax(-1)
+            entropy = -(log_p_V.exp() * log_p_V).sum()
+            yield numbers[place], Seen(log_p_V.max().item(), entropy.item())
 
     def _by_phases(
         self, waiting: Mapping[int, Request], decoding: Decoding, at_once: int
@@ -206,7 +221,7 @@ def phases_of(answer: Answer, token_of: TokenOf | None = None) -> tuple[Phase, .
         # From there on the first writes alone, and the others need not read along.
         after = (alone(answer.first),)
         return (mixing,) if steps is None else after if steps == 0 else (mixing, *after)
-    if isinstance(answer, Route):
+    if isinstance(answer, Route) and answer.route.when is not None:
         names = (OWN, answer.route.to)
         return (Phase(names, partial(Routing, answer.route.when, names)),)
     if isinstance(answer, Lead):
@@ -233,6 +248,8 @@ def relay_of(answer: Answer, rules: TokenRules, speech: Speech | None) -> Callab
     stops = frozenset(rules.stop_ids)
     if isinstance(answer, Chain):
         return Chaining(answer, speech, stops, rules.context).begin
+    if isinstance(answer, Route) and answer.route.first is not None:
+        return ByFirstToken(answer.route.to, answer.route.first).begin
     if isinstance(answer, TakeOver):
         return AtCues(answer.take_over, speech, stops).begin
     if isinstance(answer, Rewrite):

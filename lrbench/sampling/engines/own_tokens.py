@@ -5,9 +5,10 @@ Shapes: B rows, T tokens, D hidden, C positions of one chunk, V the width of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from lrbench.models.forward import hidden_states, length_batches, pad_right, unwrapped
 from lrbench.models.loading import Model
@@ -15,6 +16,23 @@ from lrbench.models.pieces import TOKENS_PER_FORWARD, chunk_positions
 
 # Read at once where a recipe leaves it open.
 DEFAULT_ROWS = 64
+
+
+@torch.no_grad()
+def next_log_probabilities(
+    model: Model, prompts: Sequence[Sequence[int]], rows: int
+) -> Iterator[tuple[int, Tensor]]:
+    """The log-probabilities (V,), float32, of what comes after each prompt, by the prompt's place.
+
+    At most `rows` rows of similar length go forward together.
+    """
+    plain = unwrapped(model)
+    layer = plain.get_output_embeddings()
+    most = TOKENS_PER_FORWARD["cuda" if plain.device.type == "cuda" else "cpu"]
+    for batch in length_batches([len(prompt) for prompt in prompts], rows, most):
+        hidden_BTD = hidden_states(plain, pad_right([prompts[index] for index in batch], plain.device))
+        for hidden_TD, index in zip(hidden_BTD, batch, strict=True):
+            yield index, torch.log_softmax(layer(hidden_TD[len(prompts[index]) - 1]).float(), dim=-1)
 
 
 @torch.no_grad()

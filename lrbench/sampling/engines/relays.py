@@ -1,7 +1,7 @@
 """Answers that models write in turns: each is a small program that asks for what it needs next.
 
-A relay is a generator: it gives what it asks for, a `Turn` or a `Reading`, is sent what came of that, and
-returns the whole answer. Those of many questions go on together, with one model at a time.
+A relay is a generator: it gives what it asks for, a `Turn`, a `Reading` or a `Look`, is sent what came of
+that, and returns the whole answer. Those of many questions go on together, with one model at a time.
 """
 
 from __future__ import annotations
@@ -85,11 +85,33 @@ class Reading:
         return (Reading, self.by)
 
 
-Asked = Turn | Reading
+@dataclass(frozen=True)
+class Look:
+    """What the model `by` thinks of the token that comes after `prompt`."""
+
+    by: str
+    prompt: Ids
+
+    @property
+    def together(self) -> tuple[Any, ...]:
+        """What looks have in common that are taken together."""
+        return (Look, self.by)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look has found, in nats: log p of the likeliest token, and the distribution's entropy."""
+
+    log_p: float
+    entropy: float
+
+
+Asked = Turn | Reading | Look
 Relay = Generator[Asked, Any, Answered]
 # What came of each of several turns, or readings, by the numbers of their questions, as soon as it is there.
 Turns = Callable[[Mapping[int, Turn]], Iterable[tuple[int, Answered]]]
 Readings = Callable[[Mapping[int, Reading]], Iterable[tuple[int, list[float]]]]
+Looks = Callable[[Mapping[int, Look]], Iterable[tuple[int, Seen]]]
 
 
 def relayed(
@@ -97,6 +119,7 @@ def relayed(
     begin: Callable[[Request], Relay],
     write: Turns,
     read: Readings,
+    look: Looks,
     at_once: int,
 ) -> Iterator[tuple[int, Answered]]:
     """The answer to every request, as soon as it is done; they are taken a portion at a time."""
@@ -115,6 +138,8 @@ def relayed(
             found: Iterable[tuple[int, Any]]
             if kind[0] is Turn:
                 found = write({index: each for index, each in chosen.items() if isinstance(each, Turn)})
+            elif kind[0] is Look:
+                found = look({index: each for index, each in chosen.items() if isinstance(each, Look)})
             else:
                 found = read({index: each for index, each in chosen.items() if isinstance(each, Reading)})
             for index, came in found:
