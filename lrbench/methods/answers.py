@@ -17,6 +17,7 @@ from lrbench.methods.answer import HERE as HERE
 from lrbench.methods.answer import OWN as OWN
 from lrbench.methods.answer import SEED_BYTES, Count, ModelName, seed_for
 from lrbench.methods.answer import Answer as Answer
+from lrbench.methods.cache_shift import CacheShift
 from lrbench.methods.families import Family
 from lrbench.methods.relays import Chain
 from lrbench.methods.section import Section
@@ -434,6 +435,7 @@ ANSWERS: tuple[type[Answer], ...] = (
     Chain,
     TakeOver,
     Rewrite,
+    CacheShift,
 )
 
 ANSWER = Family(ANSWERS, base=Answer)

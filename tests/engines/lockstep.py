@@ -13,6 +13,7 @@ from lrbench.methods.answers import (
     Route,
     TokenBudget,
 )
+from lrbench.methods.cache_shift import CacheShift
 from lrbench.methods.relays import Chain
 from lrbench.methods.taking_over import Rewrite, TakeOver
 from lrbench.sampling.engines.answered import Answered
@@ -50,7 +51,7 @@ def spelt(ids: Sequence[int]) -> str:
 
 
 # Questions are whole prompts: nothing closes them.
-SPEECH = Speech(encoded, spelt, last, ())
+SPEECH = Speech(encoded, spelt, last, (), encoded)
 
 
 def answers_by(
@@ -91,6 +92,10 @@ def take_over(**settings: Any) -> TakeOver:
 
 def rewrite(**settings: Any) -> Rewrite:
     return Rewrite.model_validate({"rewrite": {"by": "teacher", **settings}})
+
+
+def cache_shift(**settings: Any) -> CacheShift:
+    return CacheShift.model_validate({"cache_shift": settings})
 
 
 def chain(planner: str, solver: str, **settings: Any) -> Chain:

@@ -34,6 +34,11 @@ WRITTEN: dict[str, Any] = {
     "take_over_early": {"take_over": {"by": "teacher", "recap": {"after": 3}}},
     "take_over_never": {"take_over": {"by": "teacher", "recap": None}},
     "take_over_check": {"take_over": {"by": "teacher", "cues": {"verify": ["Check"]}}},
+    "cache_shift": {"cache_shift": {"towards": "So. {question}", "questions": ["2 + 3?", "4 + 5?"]}},
+    "cache_shift_keys": {"cache_shift": {"towards": "{question}", "questions": ["2?"], "keys": 0.5}},
+    "cache_shift_away": {
+        "cache_shift": {"towards": "{question}", "questions": ["2?"], "away": "{question}!"}
+    },
     "rewrite": {"rewrite": {"by": "teacher", "below": -1.0}},
     "rewrite_sentences": {"rewrite": {"by": "teacher", "below": -1.0, "after": "."}},
     "chain": {"chain": ["arm:planner", "arm:solver"]},
@@ -63,6 +68,7 @@ def test_the_field_that_gives_an_answer_away_is_required_and_of_no_other() -> No
         "chain",
         "take_over",
         "rewrite",
+        "cache_shift",
     ]
     assert telling == [None, *known]
     first = [next(iter(answer.model_fields.values())) for answer in ANSWERS[1:]]
@@ -108,6 +114,7 @@ def test_which_model_of_a_mixture_is_named_first_counts() -> None:
         ("vote", {OWN}),
         ("chain", {"arm:planner", "arm:solver"}),
         ("take_over", {OWN, "teacher"}),
+        ("cache_shift", {OWN}),
         ("rewrite", {OWN, "teacher"}),
         ("chain_agreed", {"planner", OWN, "expert"}),
     ],
@@ -145,6 +152,8 @@ def test_a_model_without_weight_is_read_only_where_it_is_compared() -> None:
         ("again", "again, 1/2 of the rows at once"),
         ("again_16", "again, 16 rows at once"),
         ("take_over", "teacher at cues"),
+        ("cache_shift", "cache moved once, keys by 0 and values by 1 times 2 questions' mean"),
+        ("cache_shift_keys", "cache moved once, keys by 0.5 and values by 1 times what one question's is"),
         ("rewrite", "teacher where its mean log p of a step < -1"),
         ("chain", "arm:solver with a plan of arm:planner"),
         ("chain_begun", "own after a plan of planner, at most 40 tokens"),
@@ -183,6 +192,12 @@ def test_labels_say_what_an_answer_is(name: str, label: str) -> None:
         ({"vote": 3, "temperature": 0}, "greater than 0"),
         ({"again": "half"}, "Input should be '1/2', '1/3' or '1/4'"),
         ({"again": 0}, "greater than or equal to 1"),
+        ({"cache_shift": {"towards": "{question}", "questions": []}}, "at least 1 item"),
+        ({"cache_shift": {"towards": "So.", "questions": ["2?"]}}, "`towards` says how a question is asked"),
+        (
+            {"cache_shift": {"towards": "{question}", "questions": ["2?"], "away": "{question}{question}"}},
+            "hold {question} once",
+        ),
         ({"take_over": {}}, "Field required"),
         ({"take_over": {"by": "teacher", "after": ""}}, "at least 1 character"),
         ({"take_over": {"by": "teacher", "cues": {"verify": [""]}}}, "at least 1 character"),
@@ -208,7 +223,19 @@ def test_any_engine_writes_what_one_model_writes_by_itself(name: str, engine: st
 
 @pytest.mark.parametrize(
     "name",
-    ["cd", "route", "route_first", "lead", "stop_bias", "budget", "force", "chain", "take_over", "rewrite"],
+    [
+        "cd",
+        "route",
+        "route_first",
+        "lead",
+        "stop_bias",
+        "budget",
+        "force",
+        "chain",
+        "take_over",
+        "rewrite",
+        "cache_shift",
+    ],
 )
 def test_a_server_cannot_be_told_what_to_choose(name: str) -> None:
     answer = read(WRITTEN[name])

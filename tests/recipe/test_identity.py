@@ -221,6 +221,12 @@ COMPONENTS = [
         for word in ("after", "later", "latest", "tokens", "more", "most")
     ),
     ("answer", {"take_over": {"by": "expert", "recap": {"text": ""}}}),
+    ("answer", {"cache_shift": {"towards": "{question}", "questions": ["2?"]}}),
+    ("answer", {"cache_shift": {"towards": "{question}", "questions": ["3?"]}}),
+    ("answer", {"cache_shift": {"towards": "So. {question}", "questions": ["2?"]}}),
+    ("answer", {"cache_shift": {"towards": "{question}", "questions": ["2?"], "away": "So. {question}"}}),
+    ("answer", {"cache_shift": {"towards": "{question}", "questions": ["2?"], "keys": 1.0}}),
+    ("answer", {"cache_shift": {"towards": "{question}", "questions": ["2?"], "values": 2.0}}),
     ("answer", {"rewrite": {"by": "expert", "below": -1.0}}),
     ("answer", {"rewrite": {"by": "amateur", "below": -1.0}}),
     ("answer", {"rewrite": {"by": "expert", "below": -0.5}}),

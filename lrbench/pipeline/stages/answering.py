@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lrbench.methods.answers import OWN, Answer
+from lrbench.methods.cache_shift import CacheShift
 from lrbench.methods.component import EXPERT
 from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.plugins import identity_of
@@ -185,7 +186,7 @@ class AnsweredBy:
             with workspace.engines.open(choice, own, merged=merged, stop_repeats=stop_repeats) as engine:
                 yield engine
             return
-        from lrbench.models.prompt import closing_tokens, render_answer, single_token
+        from lrbench.models.prompt import closing_tokens, render_answer, render_prompt, single_token
         from lrbench.sampling.engines.lockstep import LockstepEngine
         from lrbench.sampling.engines.relays import Speech
 
@@ -202,9 +203,10 @@ class AnsweredBy:
             tokenizer, padding = workspace.expert.tokenizer, workspace.engines.padding
             token_of = partial(single_token, tokenizer, name=workspace.expert.source.name)
             speech = None
-            if self.answer.in_turns:
-                closing = tuple(closing_tokens(tokenizer))
-                speech = Speech(partial(render_answer, tokenizer), tokenizer.decode, reads, closing)
+            if self.answer.in_turns or isinstance(self.answer, CacheShift):
+                encode, closing = partial(render_answer, tokenizer), tuple(closing_tokens(tokenizer))
+                ask = partial(render_prompt, tokenizer, system_prompt=None)
+                speech = Speech(encode, tokenizer.decode, reads, closing, ask)
             yield LockstepEngine(models, self.answer, rules, size, padding, token_of, speech)
 
 

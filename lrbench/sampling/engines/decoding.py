@@ -19,6 +19,7 @@ from transformers import DynamicCache
 from lrbench.models.loading import Model
 from lrbench.models.pieces import TOKENS_PER_FORWARD
 from lrbench.sampling.engines.base import Request
+from lrbench.sampling.engines.cache_shift import Shift
 from lrbench.sampling.engines.choosing import Chooser
 from lrbench.sampling.engines.grouped_queries import without_copies
 from lrbench.sampling.engines.padding import Padding
@@ -52,8 +53,11 @@ class Decoder:
         chooser: Chooser,
         at_once: int,
         padding: Padding,
+        shift: Shift | None = None,
     ) -> None:
+        """With a `shift`, one entry of every prompt's cache in the first model is moved before it is done."""
         self.models = models
+        self.shift = shift
         self.device = models[0].device
         self.stop_ids = frozenset(stop_ids)
         self.chooser = chooser
@@ -112,6 +116,9 @@ class Decoder:
     def read(self, rows: list[Row]) -> Group:
         """Prompts go into new caches, and each row gets its first token."""
         prompts = [row.request.prompt for row in rows]
+        if self.shift is not None:
+            # The last token is read after what stands before it was moved.
+            prompts = [prompt[:-1] for prompt in prompts]
         longest = max(map(len, prompts))
         ids_BT = torch.tensor(
             [[PADDING_ID] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=self.device
@@ -122,17 +129,29 @@ class Decoder:
         )
         real_BT = (positions_BT >= 0).long()
         caches = [cache_with_room(model.config) for model in self.models]
-        self._forward(rows, caches, ids_BT, real_BT, positions_BT.clamp_(min=0))
+        logits = self._forward(rows, caches, ids_BT, real_BT, positions_BT.clamp_(min=0))
         mask = torch.zeros(ids_BT.shape, dtype=self.models[0].dtype, device=self.device)
-        return Group(rows, caches, mask.masked_fill_(real_BT == 0, -torch.inf))
+        group = Group(rows, caches, mask.masked_fill_(real_BT == 0, -torch.inf))
+        if self.shift is None:
+            self._write(rows, logits)
+        else:
+            self.shift.apply(caches[0])
+            self._go_on(group, [row.request.prompt[-1] for row in rows], list(map(len, prompts)))
+        return group
 
     def step(self, group: Group) -> None:
         """One more token for each row."""
-        ids_BT = torch.tensor([[row.written[-1]] for row in group.rows], device=self.device)
-        positions_BT = torch.tensor([[row.length] for row in group.rows], device=self.device)
+        rows = group.rows
+        self._go_on(group, [row.written[-1] for row in rows], [row.length for row in rows])
+
+    def _go_on(self, group: Group, ids: Sequence[int], positions: Sequence[int]) -> None:
+        """Read one token of each row, at its position, and write the next."""
+        ids_BT = torch.tensor([[token] for token in ids], device=self.device)
+        positions_BT = torch.tensor([[position] for position in positions], device=self.device)
         group.mask = torch.nn.functional.pad(group.mask, (0, 1))
         # A mask of four dimensions is taken as it is; one of two would be worked out anew for each token.
-        self._forward(group.rows, group.caches, ids_BT, group.mask[:, None, None], positions_BT)
+        mask = group.mask[:, None, None]
+        self._write(group.rows, self._forward(group.rows, group.caches, ids_BT, mask, positions_BT))
 
     def _forward(
         self,
@@ -141,7 +160,8 @@ class Decoder:
         ids_BT: Tensor,
         mask: Tensor,
         positions_BT: Tensor,
-    ) -> None:
+    ) -> list[Tensor]:
+        """The logits (B, V) of each model for what comes next."""
         with without_copies():
             logits = [
                 model(
@@ -155,6 +175,9 @@ class Decoder:
                 for model, cache in zip(self.models, caches, strict=True)
             ]
         self.padding.forward(len(rows), ids_BT.shape[1], columns=mask.shape[-1])
+        return logits
+
+    def _write(self, rows: Sequence[Row], logits: Sequence[Tensor]) -> None:
         for row, token in zip(rows, self.chooser.next_tokens(logits, rows), strict=True):
             row.written.append(token)
 

@@ -27,17 +27,15 @@ from lrbench.methods.answers import (
     TokenBudget,
     Vote,
 )
-from lrbench.methods.relays import Chain
-from lrbench.methods.taking_over import Rewrite, TakeOver
+from lrbench.methods.cache_shift import CacheShift
 from lrbench.models.forward import UNUSED_LOGIT
 from lrbench.models.loading import Model
 from lrbench.recipe.schema import BatchSize
 from lrbench.sampling.engines.answered import Answered
 from lrbench.sampling.engines.base import PORTION, Decoding, Request, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit
-from lrbench.sampling.engines.chains import Chaining
+from lrbench.sampling.engines.cache_shift import shift_of
 from lrbench.sampling.engines.decoding import Decoder
-from lrbench.sampling.engines.first_token import ByFirstToken
 from lrbench.sampling.engines.own_tokens import next_log_probabilities, token_log_probabilities
 from lrbench.sampling.engines.padding import Padding
 from lrbench.sampling.engines.policies import (
@@ -51,11 +49,11 @@ from lrbench.sampling.engines.policies import (
     Setting,
 )
 from lrbench.sampling.engines.refilling import can_refill
-from lrbench.sampling.engines.relays import Look, Reading, Relay, Seen, Speech, Turn, relayed
+from lrbench.sampling.engines.relays import Look, Reading, Seen, Speech, Turn, relayed
 from lrbench.sampling.engines.row_batches import batch_rows
 from lrbench.sampling.engines.rows import Row
-from lrbench.sampling.engines.taking_over import AtCues, ByScore
 from lrbench.sampling.engines.transformers import TransformersEngine
+from lrbench.sampling.engines.turns import relay_of
 
 # What goes on after other tokens draws from a stream of its own: the seed's own has given those their noise.
 GOING_ON = 2**61
@@ -113,6 +111,10 @@ class LockstepEngine(TransformersEngine):
         super().__init__(first, _shared_rules(rules, list(self.models.values())), batch_size, padding)
         self.adds = answer.in_turns
         self.begin = relay_of(answer, self.rules, speech) if answer.in_turns else None
+        self.shift = None
+        if isinstance(answer, CacheShift):
+            assert speech is not None, "somebody has to ask its questions"
+            self.shift = shift_of(answer, models[OWN], speech)
 
     @property
     def own(self) -> Model:
@@ -200,8 +202,14 @@ class LockstepEngine(TransformersEngine):
             Setting(rules.rows, rules.no_tokens, rules.stop_ids, decoding, self.model.device)
         )
         if all(can_refill(model) for model in models):
-            yield from Decoder(models, rules.stop_ids, policy, at_once, self.padding).rows(asked)
+            decoder = Decoder(models, rules.stop_ids, policy, at_once, self.padding, self.shift)
+            yield from decoder.rows(asked)
             return
+        if self.shift is not None:
+            raise RunError(
+                "an answer by `cache_shift` moves one entry of the model's cache, and this model does not "
+                "keep one for every token in every layer; use another model"
+            )
         coming = iter(asked)
         while batch := dict(islice(coming, at_once)):
             yield from batch_rows(models, batch, frozenset(rules.stop_ids), policy, self.padding)
@@ -235,25 +243,10 @@ def phases_of(answer: Answer, token_of: TokenOf | None = None) -> tuple[Phase, .
         assert token_of is not None
         changes = {token_of(unwanted): token_of(wanted) for unwanted, wanted in answer.force.items()}
         return (Phase((OWN,), partial(Forcing, changes, answer.first, OWN)),)
-    if isinstance(answer, Plain | Prefill | Vote | Again):
+    if isinstance(answer, Plain | Prefill | Vote | Again | CacheShift):
         return (alone(OWN),)
     if isinstance(answer, Phased):
         return answer.phases()
-    raise RunError(f"the engine hf does not know how to write an answer by `{answer.word}`")
-
-
-def relay_of(answer: Answer, rules: TokenRules, speech: Speech | None) -> Callable[[Request], Relay]:
-    """How models write an answer in turns. Raises `RunError` for one that no engine here knows."""
-    assert speech is not None, "somebody has to read what models write in turns"
-    stops = frozenset(rules.stop_ids)
-    if isinstance(answer, Chain):
-        return Chaining(answer, speech, stops, rules.context).begin
-    if isinstance(answer, Route) and answer.route.first is not None:
-        return ByFirstToken(answer.route.to, answer.route.first).begin
-    if isinstance(answer, TakeOver):
-        return AtCues(answer.take_over, speech, stops).begin
-    if isinstance(answer, Rewrite):
-        return ByScore(answer.rewrite, speech, stops).begin
     raise RunError(f"the engine hf does not know how to write an answer by `{answer.word}`")
 
 

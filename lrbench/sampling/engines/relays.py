@@ -26,13 +26,14 @@ class Speech:
     """How texts become token ids and ids texts.
 
     `read` says which answer the grader reads in token ids, None where it reads none; `closing` are the tokens
-    that stand between a question and its answer in every prompt.
+    that stand between a question and its answer in every prompt. `ask` makes a prompt of a question.
     """
 
     encode: Callable[[str], Sequence[int]]
     decode: Callable[[Sequence[int]], str]
     read: Callable[[Ids], str | None]
     closing: Ids
+    ask: Callable[[str], Sequence[int]]
 
     def asked_with(self, prompt: Ids, text: str) -> Ids:
         """The prompt with more text at the end of its question.
