@@ -190,13 +190,12 @@ class Continuations(Sharded):
         with workspace.engines.open(self.engine_choice) as engine:
 
             def make(shard: Shard[int]) -> Callable[[Path], object]:
-                judges = {
-                    number: judge
-                    for index in shard.units
-                    for number in by_problem.get(self.source.problems.ids[index], ())
-                    if (judge := self._judge(index, rollouts[number], workspace)).expected is not None
-                }
-                of_shard = sum(len(by_problem.get(self.source.problems.ids[i], ())) for i in shard.units)
+                ids = self.source.problems.ids
+                places = [
+                    (index, number) for index in shard.units for number in by_problem.get(ids[index], ())
+                ]
+                judged = {number: self._judge(index, rollouts[number], workspace) for index, number in places}
+                judges = {number: judge for number, judge in judged.items() if judge.expected is not None}
                 trials = self._trials({number: rollouts[number] for number in judges}, tried, workspace)
                 written = self._written(trials, rollouts, engine)
                 verdicts = [
@@ -204,8 +203,8 @@ class Continuations(Sharded):
                     for trial, tokens in zip(trials, written.of_trials, strict=True)
                 ]
                 counts = {
-                    "rollouts": of_shard,
-                    "unanswered": of_shard - len(judges),
+                    "rollouts": len(judged),
+                    "unanswered": len(judged) - len(judges),
                     "continuations": written.continuations,
                     "continued_tokens": written.tokens,
                     "tried_tokens": len(trials),
