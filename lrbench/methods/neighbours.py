@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lrbench.methods.answer import OWN
 from lrbench.methods.changes import ProjectHeads, Projection, ScaleWeights, Scaling, Vectors
 from lrbench.methods.component import AMATEUR, EXPERT
 from lrbench.methods.continued import RANKS, Continued
@@ -18,6 +19,7 @@ from lrbench.methods.preset import Preset
 from lrbench.methods.rewards import GroupPolicy
 from lrbench.methods.selectors import All, Kl
 from lrbench.methods.sources import Greedy, Solutions
+from lrbench.methods.taking_over import TakeOver, TakingOver
 from lrbench.methods.targets import Contrast, OwnToken, Soft
 
 # What a recipe with a preset that has a stronger model calls it, under `models`.
@@ -49,7 +51,7 @@ class Neighbour:
         """Whether it reads a model besides the pair, such as a stronger one."""
         ingredients = self.preset.ingredients
         models = self.preset.answer.models | (ingredients.models if ingredients else frozenset())
-        return bool(models - {EXPERT, AMATEUR, *MOVING})
+        return bool(models - {OWN, EXPERT, AMATEUR, *MOVING})
 
 
 NEIGHBOURS = (
@@ -193,5 +195,19 @@ NEIGHBOURS = (
         "add most along the opposite, over the tokens of short ones; a full projection of their output",
         deviations="texts are the expert's own greedy rollouts, so `sampling.max_new_tokens` has to let them "
         "grow long, and lengths are of whole answers; there is no strength between nothing and all",
+    ),
+    Neighbour(
+        Preset("take_over", None, answer=TakeOver(take_over=TakingOver(by=TEACHER)), against=("base",)),
+        title="Speculative Thinking: a larger model takes over where a smaller one affirms, doubts or "
+        "checks something",
+        source="Speculative Thinking, arXiv 2504.12329; constants and loop are those of the authors' public "
+        "settings and code",
+        implemented="after a text that ends a paragraph the own model drafts `draft` tokens; where they "
+        "hold a cue, the other model writes as many in their place, and `verify` more where those check "
+        "something; after so many doubting paragraphs it looks back, beginning with a given text, and has "
+        "more patience and more tokens each time",
+        deviations="the variants in which the own draft may stay, a text is put before each paragraph, or "
+        "the larger model begins, are left out; a draft without a cue is kept and not written again, which "
+        "is the same where answers are greedy",
     ),
 )

@@ -1,6 +1,6 @@
 """Answers of the arm's own model that a better one takes over, where what was written asks for it.
 
-The settings of `take_over` are those published with Speculative Thinking (Yang et al., 2025).
+The settings of `take_over` are those published with Speculative Thinking (arXiv 2504.12329).
 """
 
 from __future__ import annotations

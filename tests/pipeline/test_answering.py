@@ -31,6 +31,12 @@ ARMS: list[Any] = [
     {"name": "forced", "like": "base", "answer": {"force": {"e": "a", "i": "a"}, "first": 9}},
     {"name": "led", "like": "base", "answer": {"lead": {"by": "amateur", "tokens": None, "share": 0.5}}},
     {"name": "vote", "like": "vote", "answer": {"vote": 3}},
+    {
+        "name": "unmoved",
+        "like": "base",
+        "answer": {"cache_shift": {"towards": "So. {question}", "questions": ["2 + 3?"], "values": 0.0}},
+    },
+    {"name": "rewritten", "like": "base", "answer": {"rewrite": {"by": "amateur", "below": 1, "after": "e"}}},
     {"name": "planned", "like": "base", "answer": {"chain": ["arm:lightr", "own"], "tokens": 8}},
 ]
 NAMES = [arm if isinstance(arm, str) else arm["name"] for arm in ARMS]
@@ -68,6 +74,7 @@ def test_a_model_without_weight_and_nothing_given_are_the_model_itself(
     base = completions(runs, arms["base"])
     assert completions(runs, arms["unweighted"]) == base
     assert completions(runs, arms["nothing_given"]) == base
+    assert completions(runs, arms["unmoved"]) == base
     assert completions(runs, arms["cd"]) != base
 
 
@@ -97,6 +104,12 @@ def test_what_it_took_is_noted(runs: Path, arms: dict[str, ArmPlan]) -> None:
     first = statistics(runs, arms["first"])
     assert (first["passes"]["amateur"], first["passes"]["expert"]) == (6, first["tokens"])
     assert "passes" not in statistics(runs, arms["base"])
+
+
+def test_what_was_written_and_thrown_away_is_counted(runs: Path, arms: dict[str, ArmPlan]) -> None:
+    found = statistics(runs, arms["rewritten"])
+    assert found["origins"] == {"amateur": found["tokens"]}
+    assert found["written"] == found["tokens"] + found["passes"]["own"]
 
 
 def test_a_plan_is_counted_and_no_part_of_the_answer(runs: Path, arms: dict[str, ArmPlan]) -> None:
