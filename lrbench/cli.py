@@ -157,7 +157,7 @@ def plan(
     with telling_where(recipe, overrides or ()):
         planned = checked_plan(loaded, runs, store, elsewhere=device is not None)
     show_plan(planned, runs, device)
-    failures = foreseen(planned, store)
+    failures = foreseen(planned.phases[0], store)
     for failure in failures:
         tell(f"cannot  {failure}")
     if failures:
@@ -199,13 +199,13 @@ def check(
             wrong += 1
             complain(str(error))
             continue
-        failures = foreseen(planned, store)
+        failures = foreseen(planned.phases[0], store)
         wrong += bool(failures)
         for failure in failures:
             complain(f"{path}: cannot {failure}")
         if not failures:
             tell(f"{path}: valid")
-            for remark in remarks_on_fidelity(planned.arms):
+            for remark in remarks_on_fidelity(planned.phases[0].arms):
                 tell(f"{path}: {remark}")
             if recipe.controls is not None and (missing := missing_controls(recipe)):
                 tell(f"{path}: controls that are missing: {'; '.join(missing)}")

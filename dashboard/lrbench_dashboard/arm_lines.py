@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrbench.recipe.expanding import point_text
+from lrbench.recipe.selecting import VALIDATION
 from lrbench.results.board_arms import BoardArm, compared_with, run_costs
 from lrbench.results.choosing import Sweep
 from lrbench.results.rows import AVERAGE, Group, Row
@@ -19,7 +20,9 @@ from lrbench.results.wording import (
     expert_label,
     notable_uses,
     reported_on,
+    taken_point,
 )
+from lrbench_dashboard.context import PROTOCOL, SUITE, TOKEN_LENGTH
 from lrbench_dashboard.links import links_html, sweep_link_html
 from lrbench_dashboard.numbers import (
     NONE,
@@ -87,8 +90,14 @@ def _header_html(view: View, arm: BoardArm, baseline: str | None, named: bool) -
     uses = f'<div aria-label="uses">{tags}</div>' if tags else ""
     last = arm.groups[-1].rows[-1]
     links = sweep_link_html(last) if arm.is_swept else links_html(last, baseline, view.scored)
+    point, selection = taken_point(view.board, row), view.board.selections.get(row.recipe)
+    taken = ""
+    if point is not None and selection is not None:
+        there = {SUITE: VALIDATION, PROTOCOL: selection.protocol[:TOKEN_LENGTH]}
+        links += sweep_link_html(row, **there)
+        taken = f'<div class="lr-muted"><small>{name_html(point, 160)}</small></div>'
     return (
-        f'<th scope="row" role="rowheader">{arm_mark_html(row.arm)}{name_html(row.arm)} {more} {uses}'
+        f'<th scope="row" role="rowheader">{arm_mark_html(row.arm)}{name_html(row.arm)} {more} {taken}{uses}'
         f"{_folded_html(arm)}{links}</th>"
     )
 
@@ -188,8 +197,9 @@ def _optimism_html(view: View, arm: BoardArm) -> str:
     if chosen is None:
         return NONE
     point = name_html(point_text(chosen.group.rows[0].point), 60)
+    said = "chosen from" if chosen.is_taken else "best of"
     return (
-        f'<span class="lr-said lr-muted">best of {chosen.points}: {point}</span>'
+        f'<span class="lr-said lr-muted">{said} {chosen.points}: {point}</span>'
         f'<small class="lr-muted">up to {chosen.optimism:.1f} points too high</small>'
     )
 

@@ -31,9 +31,10 @@ def links_html(row: Row, baseline: str | None, scored: Collection[str]) -> str:
     return _shown(links)
 
 
-def sweep_link_html(row: Row) -> str:
-    """The link of an arm that stands at several points."""
-    return _shown([(SWEEP, state.link("sweep", of=sweep_token(row)), "every point with its interval")])
+def sweep_link_html(row: Row, **there: str) -> str:
+    """The link of an arm that stands at several points, on this board or, by its tokens, on another one."""
+    where = state.link("sweep", of=sweep_token(row), **there)
+    return _shown([(SWEEP, where, "every point with its interval")])
 
 
 def sweep_token(row: Row) -> str:

@@ -19,6 +19,8 @@ from lrbench_dashboard.look import table_html
 from lrbench_dashboard.numbers import NONE, points_text, verdict_html
 from lrbench_dashboard.sweep_baselines import fields_of
 
+NO_ANSWER = "No point is the recipe's answer."
+TAKEN = "That point was then measured on the recipe's suite, where nothing was chosen and this luck is gone."
 Judged = Sequence[tuple[Mapping[str, Any], Sequence[Judgement]]]
 
 
@@ -32,6 +34,8 @@ def summary_html(board: Board, sweep: Sweep, column: str, scored: Collection[str
         row = group.rows[-1]
         is_best = chosen is not None and chosen.group is group and column == AVERAGE
         best = ' <span class="lr-best lr-of-runs">highest</span>' if is_best else ""
+        if sweep.is_taken(group):
+            best += ' <span class="lr-tag">chosen</span>'
         values = [_value_html(group, name) for name in fields]
         values[0] += best
         links = links_html(row, declared_baseline(board, group), scored)
@@ -50,10 +54,11 @@ def best_html(sweep: Sweep) -> str:
     value = chosen.group.value(AVERAGE) or 0.0
     point = name_html(point_text(chosen.group.rows[0].point), 120)
     name = f"{name_html(sweep.first.arm)} at {point}"
+    after = TAKEN if chosen.is_taken else NO_ANSWER
     return (
         f"<p><b>{name}</b> is the highest of {chosen.points} points on average: {100 * value:.1f}. The items "
         f"that it is measured on chose it, so it is up to <b>{chosen.optimism:.1f} points too high</b>: so "
-        f"much is the luck of the best of {chosen.points} equal points. No point is the recipe's answer.</p>"
+        f"much is the luck of the best of {chosen.points} equal points. {after}</p>"
     )
 
 

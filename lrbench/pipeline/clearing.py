@@ -228,7 +228,7 @@ def _of_begun(contents: LedgerContents, runs: Path) -> set[Address]:
                 f"{plain(name)} was begun and has arms that are not measured, and what these need cannot be "
                 f"told: {error}\nFinish it, or remove it with `lrbench rm {shlex.quote(name)}`"
             ) from error
-        found |= {(stage.name, stage.key) for stage in plan.stages}
+        found |= {(stage.name, stage.key) for phase in plan.phases for stage in phase.stages}
     return found
 
 

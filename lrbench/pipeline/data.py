@@ -37,9 +37,14 @@ def measured_items(wanted: Evaluation, data_root: str | None) -> tuple[ItemSet, 
     return item_sets
 
 
+def reads_training_sets(recipe: Recipe) -> bool:
+    """Whether training problems are learnt from, or points are chosen on them."""
+    return recipe.evaluation.select_on is not None or any(arm.ingredients for arm in resolve_arms(recipe))
+
+
 def public_sets(recipe: Recipe) -> Iterator[AnySet]:
     """The public data sets that `recipe` reads."""
-    if any(arm.ingredients for arm in resolve_arms(recipe)):
+    if reads_training_sets(recipe):
         names = (as_source(each).data if isinstance(each, str) else each.data for each in recipe.data.sources)
         yield from (TRAINING_SETS[name] for name in names if name in TRAINING_SETS)
     benchmarks = [one for evaluation in recipe.evaluations for one in measured_benchmarks(evaluation)]

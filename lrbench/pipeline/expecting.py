@@ -6,19 +6,18 @@ stages that read them change once the data is there, and nothing is ever made un
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lrbench.data.access import AnySet, is_here
 from lrbench.data.sets import TRAINING_SETS
 from lrbench.evaluation.items import ItemSet, check_listed
 from lrbench.evaluation.named_tasks.items import chosen_items
-from lrbench.pipeline.data import public_sets
-from lrbench.recipe.arms import resolve_arms
+from lrbench.pipeline.data import public_sets, reads_training_sets
 from lrbench.recipe.references import HUB
 from lrbench.recipe.schema import Data, Evaluation, Recipe
 from lrbench.recipe.training_sources import as_source, without_folders
 from lrbench.sampling.problem_sources import OWN_BENCHMARK, is_absent
-from lrbench.sampling.problems import Problems, check_size
+from lrbench.sampling.problems import Problems, check_size, check_validation_size
 from lrbench.suites.data_names import public_set
 from lrbench.suites.suite import Benchmark, measured_benchmarks
 
@@ -54,7 +53,7 @@ def absent_sets(recipe: Recipe) -> Iterator[AnySet]:
 
 def absent_hub_sets(recipe: Recipe) -> Iterator[str]:
     """The training sets of the hub that `recipe` reads and a run would fetch first."""
-    if any(arm.ingredients for arm in resolve_arms(recipe)):
+    if reads_training_sets(recipe):
         for written, name in zip(recipe.data.sources, recipe.data.names, strict=True):
             if name.startswith(HUB) and is_absent(written, recipe.runtime.data_root):
                 yield name
@@ -72,12 +71,23 @@ def expected_problems(data: Data) -> tuple[Problems, Problems | None]:
             check_size(data, data_set.rows, place)
     benchmark = known[0].benchmark if known[0] is not None else OWN_BENCHMARK
 
-    def some(what: str, count: int) -> Problems:
-        ids = [f"{_told(data)} {data.selection} {data.seed} {what} {number}" for number in range(count)]
-        return Problems([benchmark] * count, ids, list(ids), list(ids), list(ids))
+    held_out = _some(data, benchmark, "held out", data.held_out) if data.held_out else None
+    return _some(data, benchmark, "problem", data.problems), held_out
 
-    held_out = some("held out", data.held_out) if data.held_out else None
-    return some("problem", data.problems), held_out
+
+def expected_validation(data: Data, count: int, used: Sequence[Data]) -> Problems:
+    """Stand-ins for what points are chosen on; raises `DataError` as `expected_problems` does."""
+    sources = [as_source(each) if isinstance(each, str) else each for each in data.sources]
+    known = [TRAINING_SETS.get(source.data or "") for source in sources]
+    for place, data_set in enumerate(known):
+        if data_set is not None:
+            check_validation_size(data, count, used, data_set.rows, place)
+    return _some(data, known[0].benchmark if known[0] is not None else OWN_BENCHMARK, "validation", count)
+
+
+def _some(data: Data, benchmark: str, what: str, count: int) -> Problems:
+    ids = [f"{_told(data)} {data.selection} {data.seed} {what} {number}" for number in range(count)]
+    return Problems([benchmark] * count, ids, list(ids), list(ids), list(ids))
 
 
 def _told(data: Data) -> str:

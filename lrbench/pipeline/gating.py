@@ -35,11 +35,16 @@ def gate_recipe(
     _check_places(claims, plan)
     record = recipe_record(plan, command, datetime.now(UTC).isoformat(timespec="seconds"))
     contents = Ledger(runs / "ledger").read()
+    if plan.is_open:
+        # Where a point cannot be measured, what a run has chosen from the others is recorded.
+        known = [each for each in contents.recipes if each.recipe_hash == record.recipe_hash]
+        record = known[-1] if known else record
     boards = build_boards(contents.arms, contents.scores, [*contents.recipes, record])
     protocols = {protocol_of(evaluation) for arm in plan.arms for evaluation in arm.evaluations}
     judged = []
     for board in boards:
-        own = [row for row in board.rows if row.arm_id in record.arm_ids]
+        meant = record.meant_on(board.protocol_hash)
+        own = [row for row in board.rows if row.arm_id in meant]
         if board.protocol_hash in protocols and own:
             pools = {column: board.pool(own[0].expert_weights, column) for column in board.columns}
             points = by_point(own)

@@ -32,9 +32,11 @@ from lrbench.pipeline.expecting import (
     absent_tasks,
     expected_items,
     expected_problems,
+    expected_validation,
 )
 from lrbench.pipeline.failures import Cause, ends_run
 from lrbench.pipeline.repeating import repeats_of
+from lrbench.pipeline.selecting import selected
 from lrbench.pipeline.stages.agreed import AgreedRollouts
 from lrbench.pipeline.stages.answering import AnsweredBy, Reader
 from lrbench.pipeline.stages.base import Stage
@@ -52,18 +54,27 @@ from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.solutions import CheckedSolutions
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.pipeline.stages.written import WrittenRollouts
+from lrbench.pipeline.validation import (
+    overlap_text,
+    overlaps,
+    repeats_in_validation,
+    validation_benchmarks,
+)
 from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant, expand, point_text
 from lrbench.recipe.measuring import Measure
-from lrbench.recipe.schema import Data, Evaluation, ModelReference, Recipe, Sampling
+from lrbench.recipe.schema import Data, EngineChoice, Evaluation, ModelReference, Recipe, Sampling
 from lrbench.recipe.writing import sampling_of, written_out
 from lrbench.results.identity import model_of
+from lrbench.results.selection import Selection
 from lrbench.sampling.problem_sources import is_absent
-from lrbench.sampling.problems import Problems, load_held_out, load_problems
+from lrbench.sampling.problems import Problems, load_held_out, load_problems, load_validation
 from lrbench.store.keys import FileHashes, stable_hash
-from lrbench.suites.suite import measured_benchmarks
+from lrbench.store.store import Store
+from lrbench.suites.suite import Benchmark, measured_benchmarks
 
 HASH_CACHE = "file-hashes.json"
+STORE = "store"
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,8 @@ class ArmPlan:
     swept fields that all variants with this model agree on, and so no field that is nothing to it.
     `evaluations` are measurements of the whole suite; there are several only where a sweep changes what is
     measured. Of each, `second` holds that of the suite of `measure.forgetting`, empty where there is none.
-    `places` are those of the variants that mean it, among the plan's.
+    `places` are those of the variants that mean it, among the plan's. `validation` measures it on what
+    points are chosen on, and is empty where none are.
     """
 
     title: str
@@ -91,6 +103,7 @@ class ArmPlan:
     answered_by: AnsweredBy
     second: tuple[tuple[BenchmarkScore, ...], ...]
     places: tuple[int, ...] = ()
+    validation: tuple[BenchmarkScore, ...] = ()
 
     @cached_property
     def model(self) -> str:
@@ -135,6 +148,12 @@ class Plan:
 
     Arms with the same pair of models come together, so that each pair is loaded once. `absent` says, in
     words, what a run fetches first. `unplanned` are arms of some points of a sweep that cannot be made.
+
+    Where the points of swept arms are chosen (`evaluation.select_on`), `selecting` is the plan that measures
+    all of them to that end, and the `arms` here are the chosen ones and those without points. While not all
+    is measured that the choice needs, it `is_open`, and of such an arm the first point stands in for the
+    chosen one, which takes as long. `selection` says what was chosen, and `overlaps` how many of the problems
+    that points are chosen on repeat items of a benchmark, by its name.
     """
 
     recipe: Recipe
@@ -142,6 +161,20 @@ class Plan:
     arms: tuple[ArmPlan, ...]
     absent: tuple[str, ...] = ()
     unplanned: tuple[Unplanned, ...] = ()
+    selecting: Plan | None = None
+    selection: Selection | None = None
+    is_open: bool = False
+    overlaps: Mapping[str, Repeats] = field(default_factory=dict)
+
+    @property
+    def phases(self) -> tuple[Plan, ...]:
+        """All plans of a run in order: that by which points are chosen, where there is one, and this."""
+        return (self,) if self.selecting is None else (self.selecting, self)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What to know before the work: what is chosen on and measured both."""
+        return [overlap_text(benchmark, found) for benchmark, found in self.overlaps.items()]
 
     @property
     def failed(self) -> list[tuple[str, Cause]]:
@@ -167,17 +200,19 @@ class Plan:
         return tuple(distinct.values())
 
 
-def plan_recipe(recipe: Recipe, runs: Path, fetch: bool = True) -> Plan:
+def plan_recipe(recipe: Recipe, runs: Path, fetch: bool = True, settled: bool = False) -> Plan:
     """The work `recipe` asks for. Hashes model files (once, cached under `runs`); loads no weights.
 
     Models of the hub and public data that are not here are fetched; without `fetch` they are planned with as
     far as they are known, and what depends on them has keys that are not final. Raises `ModelError` or
     `DataError` when a model or data cannot be found; where that is so at some points of a sweep alone, the
-    plan goes without them and says so.
+    plan goes without them and says so. Where points are chosen, the store under `runs` has what by; once that
+    is `settled`, points without all their results are left out of the choice.
     """
     variants = expand(recipe)
     varying = _varying_fields(variants)
-    materials = _Materials(FileHashes(runs / HASH_CACHE), recipe.runtime.data_root, fetch)
+    used = tuple(dict.fromkeys(variant.recipe.data for variant in variants))
+    materials = _Materials(FileHashes(runs / HASH_CACHE), recipe.runtime.data_root, fetch, used)
     planned: dict[tuple[str, str], list[tuple[int, Variant, ArmPlan]]] = {}
     unplanned: list[Unplanned] = []
     for place, variant in enumerate(variants):
@@ -195,7 +230,15 @@ def plan_recipe(recipe: Recipe, runs: Path, fetch: bool = True) -> Plan:
     merged = [_merged(same, varying, len(recipe.seeds or ())) for same in planned.values()]
     pairs = list(dict.fromkeys(_pair(arm) for arm in merged))
     ordered = sorted(merged, key=lambda arm: pairs.index(_pair(arm)))
-    return Plan(recipe, variants, tuple(ordered), tuple(materials.absent), tuple(unplanned))
+    whole = Plan(
+        recipe,
+        variants,
+        tuple(ordered),
+        tuple(materials.absent),
+        tuple(unplanned),
+        overlaps=materials.overlaps,
+    )
+    return whole if recipe.evaluation.select_on is None else selected(whole, Store(runs / STORE), settled)
 
 
 def _pair(arm: ArmPlan) -> tuple[LocatedModel, LocatedModel | None]:
@@ -237,6 +280,7 @@ def _merged(same: list[tuple[int, Variant, ArmPlan]], varying: list[str], seeds:
         point=point,
         evaluations=tuple(titled(first) for first, _ in evaluations.values()),
         second=tuple(titled(second) for _, second in evaluations.values()),
+        validation=titled(arm.validation),
         places=tuple(place for place, _, _ in same),
     )
 
@@ -248,6 +292,8 @@ class _Materials:
     hashes: FileHashes
     data_root: str | None
     fetch: bool
+    used: tuple[Data, ...]
+    overlaps: dict[str, Repeats] = field(default_factory=dict)
     absent: dict[str, None] = field(default_factory=dict)
     found: dict[Any, Any] = field(default_factory=dict)
 
@@ -290,12 +336,41 @@ class _Materials:
         held_out = None if solutions is None else ReferenceRollouts(expert, solutions, recipe.sampling)
         measured = tuple(self._measured(recipe, evaluation, problems) for evaluation in recipe.evaluations)
         others = {name: self._model(reference) for name, reference in (recipe.models or {}).items()}
-        return _Builder(recipe, arms, expert, amateur, derived, others, problems, held_out, measured, lacking)
+        validation = self._validation(recipe, measured[0], problems)
+        return _Builder(
+            recipe, arms, expert, amateur, derived, others, problems, held_out, measured, validation, lacking
+        )
 
     def _measured(self, recipe: Recipe, evaluation: Evaluation, problems: Problems | None) -> _Measured:
         find = measured_items if self.fetch else expected_items
         items = self._once(evaluation, lambda: find(evaluation, self.data_root))
-        return _Measured(evaluation, items, self._repeats(recipe, evaluation, items, problems))
+        repeats = self._repeats(recipe, evaluation, items, problems)
+        return _Measured(measured_benchmarks(evaluation), evaluation.engine, items, repeats)
+
+    def _validation(self, recipe: Recipe, measured: _Measured, problems: Problems | None) -> _Measured | None:
+        """What points are chosen on, where they are."""
+        asked, data = recipe.evaluation.select_on, recipe.data
+        if asked is None:
+            return None
+        count, suite = asked.validation, measured.benchmarks
+        here = self.fetch or not self._is_absent(data)
+
+        def find() -> tuple[Problems, tuple[Benchmark, ...], tuple[ItemSet, ...]]:
+            if here:
+                found = load_validation(data, count, self.used, self.data_root, self.fetch)
+            else:
+                found = expected_validation(data, count, self.used)
+            self.overlaps.update(overlaps(data, found, suite, measured.items))
+            return found, *validation_benchmarks(data, found, suite, self.data_root, self.fetch)
+
+        # All points have the same.
+        _, benchmarks, items = self._once(("validation", count), find)
+        repeats: list[Repeats | None] = [None] * len(items)
+        if problems is not None and here:
+            repeats = self._once(
+                ("validation", data), lambda: [repeats_in_validation(data, own, problems) for own in items]
+            )
+        return _Measured(benchmarks, measured.engine, items, repeats)
 
     def _repeats(
         self, recipe: Recipe, evaluation: Evaluation, items: tuple[ItemSet, ...], problems: Problems | None
@@ -367,14 +442,15 @@ def _raise_what_ends_all(error: LrbenchError) -> None:
 class _Measured:
     """`repeats` says of each benchmark how many of its items are learnt from, where that was counted."""
 
-    evaluation: Evaluation
+    benchmarks: tuple[Benchmark, ...]
+    engine: EngineChoice
     items: tuple[ItemSet, ...]
     repeats: Sequence[Repeats | None]
 
 
 @dataclass(frozen=True)
 class _Builder:
-    """`measured` is the first suite and, where there is one, the second.
+    """`measured` is the first suite and, where there is one, the second; `validation` is for choosing points.
 
     `lacking` is why there is no amateur, where arms need one that cannot be had.
     """
@@ -388,6 +464,7 @@ class _Builder:
     problems: Problems | None
     held_out: ReferenceRollouts | None
     measured: tuple[_Measured, ...]
+    validation: _Measured | None
     lacking: LrbenchError | None = None
 
     def plan(self, arm: Arm) -> ArmPlan:
@@ -401,8 +478,7 @@ class _Builder:
         rows = self.recipe.runtime.batch_size
 
         def scores(measured: _Measured) -> tuple[BenchmarkScore, ...]:
-            benchmarks = measured_benchmarks(measured.evaluation)
-            engine = measured.evaluation.engine
+            benchmarks, engine = measured.benchmarks, measured.engine
             repeats = measured.repeats if adapter is not None else [None] * len(benchmarks)
             return tuple(
                 (BenchmarkScore if benchmark.tasks is None else TaskScore)(
@@ -435,6 +511,7 @@ class _Builder:
             evaluations=(first,),
             answered_by=answered_by,
             second=tuple(second) or ((),),
+            validation=() if self.validation is None else scores(self.validation),
         )
 
     def _edited(self, arm: Arm) -> EditedModel | None:

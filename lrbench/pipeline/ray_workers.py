@@ -46,12 +46,16 @@ class UnfitError(UserError):
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is told: the run's folder with the note that it left there, and how things are there."""
+    """What a worker is told: the run's folder with the note that it left there, and how things are there.
+
+    It works on one `phase` of the recipe's plan; those before are made.
+    """
 
     runs: Path
     note: Path
     folder: Path
     environment: dict[str, str]
+    phase: int = 0
 
 
 class RayWorker:
@@ -90,7 +94,7 @@ class RayWorker:
         self.check(order)
         os.chdir(order.folder)
         store = Store(order.runs / "store")
-        plan = fetched_plan(recipe, order.runs, store)
+        plan = fetched_plan(recipe, order.runs, store, settled=True).phases[order.phase]
         with announced(order.runs, recipe.name):
             return settled(plan, store, order.runs, Silent()).failed
 
@@ -209,16 +213,18 @@ class LostError(RunError):
 
 @contextmanager
 def working_on_ray(
-    cluster: Cluster, recipe: Recipe, note: Path, waiting: int, say: Callable[[str], None]
+    cluster: Cluster, recipe: Recipe, note: Path, waiting: int, phase: int, say: Callable[[str], None]
 ) -> Iterator[RayWorkers]:
     """Workers on `cluster` that make the stages of `recipe` while the block records them; they end with it.
+
+    They are those of one `phase` of its plan.
 
     `note` is what this process has left in the runs folder. There are no more workers than can have one of
     the `waiting` parts of stages each. Raises `UserError` where the cluster, or one of its machines, does
     not allow the work, and `RunError` where none can be started.
     """
     runs = note.parent.parent.resolve()
-    order = Order(runs, note.resolve(), Path.cwd(), environment())
+    order = Order(runs, note.resolve(), Path.cwd(), environment(), phase)
     with connected(cluster, min(recipe.runtime.workers, waiting)) as ray:
         each, count, on_gpus = _places(ray, cluster, recipe)
         kind = ray.remote(**each, runtime_env={"env_vars": _passed_on()})(RayWorker)

@@ -33,12 +33,21 @@ from lrbench.store.keys import stable_hash
 
 
 def recipe_record(plan: Plan, command: str, now: str) -> RecipeRecord:
-    """Which arms the recipe means; `command` is what reproduces them."""
+    """Which arms the recipe means; `command` is what reproduces them.
+
+    Where points are chosen, those are arms beside the points; while the choice is open there are none yet.
+    """
+    phases = plan.phases[:1] if plan.is_open else plan.phases
+    measured = [tuple(arm_identity(plan.recipe, arm) for arm in phase.arms) for phase in phases]
+    selection = plan.selection
+    if selection is not None:
+        first, *second = measured
+        selection = selection.model_copy(update={"measured": first, "on_suite": tuple(chain(*second))})
     return RecipeRecord(
         recipe=plan.recipe.name,
         recipe_hash=recipe_hash(plan.recipe),
         recipe_yaml=resolved_yaml(plan.recipe),
-        arm_ids=tuple(arm_identity(plan.recipe, arm) for arm in plan.arms),
+        arm_ids=tuple(dict.fromkeys(chain(*measured))),
         forgetting={
             protocol_of(first): protocol_of(second)
             for arm in plan.arms
@@ -47,6 +56,7 @@ def recipe_record(plan: Plan, command: str, now: str) -> RecipeRecord:
         },
         claims=plan.recipe.claims,
         compare=plan.recipe.compare,
+        selection=selection,
         command=command,
         recorded_at=now,
     )

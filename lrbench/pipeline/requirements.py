@@ -17,18 +17,21 @@ def checked_plan(recipe: Recipe, runs: Path, store: Store, elsewhere: bool = Fal
     Raises `UserError` as `plan_recipe` and `check_requirements` do.
     """
     plan = plan_recipe(recipe, runs, fetch=False)
-    check_requirements(plan, store, elsewhere)
+    for phase in plan.phases:
+        check_requirements(phase, store, elsewhere)
     return plan
 
 
-def fetched_plan(recipe: Recipe, runs: Path, store: Store, elsewhere: bool = False) -> Plan:
+def fetched_plan(
+    recipe: Recipe, runs: Path, store: Store, elsewhere: bool = False, settled: bool = False
+) -> Plan:
     """The work of `recipe` with its models and data here; what can be said before they are fetched, is.
 
-    Raises `UserError` as `checked_plan` and `plan_recipe` do.
+    `settled` is as of `plan_recipe`. Raises `UserError` as `checked_plan` and `plan_recipe` do.
     """
     checked_plan(recipe, runs, store, elsewhere)
-    plan = plan_recipe(recipe, runs)
-    inert = inert_hazard(plan.arms)
+    plan = plan_recipe(recipe, runs, settled=settled)
+    inert = inert_hazard(plan.phases[0].arms)
     if inert is not None:
         raise inert
     return plan

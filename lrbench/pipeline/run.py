@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from lrbench.pipeline.recording import arm_record, recipe_record, score_records
 from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.requirements import fetched_plan
 from lrbench.pipeline.runner import Runner, Workspaces
+from lrbench.pipeline.selecting import chosen_lines
 from lrbench.pipeline.sharing import announced, at_work
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.watching import Watcher, place_of, watched
@@ -30,6 +31,7 @@ from lrbench.pipeline.workers import working_beside
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow.background import mirrored
+from lrbench.results.records import RecipeRecord
 from lrbench.results.text import shown
 from lrbench.store.store import Store
 
@@ -71,84 +73,150 @@ def run_recipe(
     with the recipe as a whole is found before any work and raised, as is what ends every run: a full disk,
     a store or ledger that cannot be used. `command` is recorded as what a user types to do the same. `on` is
     `ray` or `ray=ADDRESS`, where workers of a Ray cluster make the stages (`lrbench.pipeline.ray_workers`).
+    Where points are chosen, all are measured to that end first, and then the chosen ones on the suite.
     Raises `LrbenchError` subclasses; finished shards stay either way.
     """
     reporter = reporter or Silent()
     cluster = None if on is None else cluster_of(on)
     store = Store(runs / "store", on_damage=reporter.say)
     plan = fetched_plan(recipe, runs, store, elsewhere=cluster is not None)
-    measuring = Measuring(plan, runs)
-    waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
-    watcher = Watcher(
-        reporter,
-        place_of(runs, recipe.name),
-        recipe.name,
-        waiting,
-        len(plan.stages),
-        expected=measuring.seconds,
-        is_checked=measuring.is_checked,
-        inputs=measuring.inputs,
-        workers=recipe.runtime.workers,
+    running = _Running(recipe, runs, store, reporter, command, cluster)
+    if plan.selecting is None or plan.selection is None:
+        return _report([running.make(plan, plan)])
+    waiting = sum(not store.exists(stage.name, stage.key) for stage in plan.selecting.stages)
+    if waiting:
+        reporter.say(f"first of 2 phases: every point on {plan.selection.label}")
+    measured = running.make(plan.selecting, plan)
+    if plan.is_open:
+        plan = fetched_plan(recipe, runs, store, elsewhere=cluster is not None, settled=True)
+    for line in chosen_lines(plan):
+        reporter.say(line)
+    return _report([measured, running.make(plan, plan, phase=1)])
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What one phase of a run came to: `worked` stages of those `settled`, by key; the rest as a report's."""
+
+    worked: int
+    settled: frozenset[str]
+    arm_ids: tuple[str, ...]
+    new_records: int
+    score_ids: frozenset[tuple[str, ...]]
+    failures: tuple[Failure, ...]
+
+
+def _report(phases: Sequence[_Made]) -> RunReport:
+    worked = sum(phase.worked for phase in phases)
+    return RunReport(
+        worked=worked,
+        cached=len(frozenset().union(*(phase.settled for phase in phases))) - worked,
+        arm_ids=tuple(dict.fromkeys(arm_id for phase in phases for arm_id in phase.arm_ids)),
+        new_records=sum(phase.new_records for phase in phases),
+        score_ids=frozenset().union(*(phase.score_ids for phase in phases)),
+        failures=tuple(failure for phase in phases for failure in phase.failures),
     )
-    # Workers import libraries while this process does.
-    with (
-        announced(runs, recipe.name) as note,
-        watched(watcher, runs),
-        _helpers(recipe, runs, sum(stage.parts for stage in waiting), cluster, note, reporter) as helpers,
-    ):
-        workspaces = Workspaces(plan, None if cluster is None else alone(recipe).runtime)
-        work = bool(waiting)
-        failed: dict[str, Cause] = {}
-        if not helpers.is_elsewhere:
-            work, failed = preflight(plan, store, workspaces.of)
 
-        def is_alone() -> bool:
-            others = [name for _, name in at_work(runs) if name == recipe.name]
-            return recipe.runtime.workers == 1 and len(others) <= 1
 
-        runner = Runner(
-            store, workspaces, watcher, {stage.key for stage in waiting}, failed, helpers, is_alone
+@dataclass(frozen=True)
+class _Running:
+    """What all phases of a run have in common."""
+
+    recipe: Recipe
+    runs: Path
+    store: Store
+    reporter: Reporter
+    command: str
+    cluster: Cluster | None
+
+    def make(self, plan: Plan, whole: Plan, phase: int = 0) -> _Made:
+        """Make and record all of one `phase`, whose plan this is, of the `whole`."""
+        recipe, runs, store = self.recipe, self.runs, self.store
+        measuring = Measuring(plan, runs)
+        waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
+        watcher = Watcher(
+            self.reporter,
+            place_of(runs, recipe.name),
+            recipe.name,
+            waiting,
+            len(plan.stages),
+            expected=measuring.seconds,
+            is_checked=measuring.is_checked,
+            inputs=measuring.inputs,
+            workers=recipe.runtime.workers,
         )
-        for line in _remarks(plan, waiting, store):
-            reporter.say(line)
-        ledger = Ledger(runs / "ledger")
-        declared = recipe_record(plan, command, _now())
-        new = ledger.declare(declared)
-        for failure in gathered([*plan.failed, *runner.causes(plan.arms)]):
-            reporter.say(f"cannot  {failure}")
-        arm_ids, score_ids = [], set()
-        with mirrored(runs, reporter.say, work) as recorded:
-            for arm in runner.settle(plan.arms):
-                if not runner.is_made(arm):
-                    continue
-                record = arm_record(recipe, arm, runner.artifacts, _now(), declared.recipe_yaml)
-                scores = list(score_records(recipe, arm, runner.artifacts, _now()))
-                new += ledger.append([record, *scores])
-                arm_ids.append(record.arm_id)
-                score_ids |= {score.identity for score in scores}
-                recorded()
-        for reason in helpers.ended_early:
-            reporter.say(f"warning: a worker ended early, and its work was done without it: {reason}")
-        worked = runner.worked + helpers.made(runner.elsewhere)
-    measuring.record(runner.artifacts, reporter.say)
-    cached = sum(stage.key in runner.artifacts for stage in plan.stages) - worked
-    failures = gathered([*plan.failed, *runner.causes(plan.arms)])
-    return RunReport(worked, cached, tuple(arm_ids), new, frozenset(score_ids), failures)
+        # Workers import libraries while this process does.
+        with (
+            announced(runs, recipe.name) as note,
+            watched(watcher, runs),
+            self._helpers(sum(stage.parts for stage in waiting), note, phase) as helpers,
+        ):
+            workspaces = Workspaces(plan, None if self.cluster is None else alone(recipe).runtime)
+            work = bool(waiting)
+            failed: dict[str, Cause] = {}
+            if not helpers.is_elsewhere:
+                work, failed = preflight(plan, store, workspaces.of)
+                if whole.is_open:
+                    # What would stop the chosen arms is found before days are spent on choosing them.
+                    preflight(whole, store, workspaces.of)
 
+            def is_alone() -> bool:
+                others = [name for _, name in at_work(runs) if name == recipe.name]
+                return recipe.runtime.workers == 1 and len(others) <= 1
 
-def _helpers(
-    recipe: Recipe, runs: Path, waiting: int, cluster: Cluster | None, note: Path, reporter: Reporter
-) -> AbstractContextManager[Helpers]:
-    """The processes that make some or all of the `waiting` parts of stages while the block works."""
-    if cluster is None:
-        return working_beside(recipe, runs, waiting)
-    return working_on_ray(cluster, recipe, note, waiting, reporter.say) if waiting else nullcontext(NOBODY)
+            runner = Runner(
+                store, workspaces, watcher, {stage.key for stage in waiting}, failed, helpers, is_alone
+            )
+            for line in _remarks(plan, waiting, store):
+                self.reporter.say(line)
+            ledger = Ledger(runs / "ledger")
+            declared = recipe_record(whole, self.command, _now())
+            new = self._declare(ledger, declared, whole)
+            for failure in gathered([*plan.failed, *runner.causes(plan.arms)]):
+                self.reporter.say(f"cannot  {failure}")
+            arm_ids, score_ids = [], set()
+            with mirrored(runs, self.reporter.say, work) as recorded:
+                for arm in runner.settle(plan.arms):
+                    if not runner.is_made(arm):
+                        continue
+                    record = arm_record(recipe, arm, runner.artifacts, _now(), declared.recipe_yaml)
+                    scores = list(score_records(recipe, arm, runner.artifacts, _now()))
+                    new += ledger.append([record, *scores])
+                    arm_ids.append(record.arm_id)
+                    score_ids |= {score.identity for score in scores}
+                    recorded()
+            for reason in helpers.ended_early:
+                self.reporter.say(
+                    f"warning: a worker ended early, and its work was done without it: {reason}"
+                )
+            worked = runner.worked + helpers.made(runner.elsewhere)
+        measuring.record(runner.artifacts, self.reporter.say)
+        settled = frozenset(stage.key for stage in plan.stages if stage.key in runner.artifacts)
+        failures = gathered([*plan.failed, *runner.causes(plan.arms)])
+        return _Made(worked, settled, tuple(arm_ids), new, frozenset(score_ids), failures)
+
+    def _declare(self, ledger: Ledger, declared: RecipeRecord, whole: Plan) -> int:
+        """Record what the recipe means; an earlier choice of the same recipe stands until the new one."""
+        if whole.is_open:
+            known = [record for record in ledger.read().recipes if record.recipe == declared.recipe]
+            if known and known[-1].recipe_hash == declared.recipe_hash:
+                return 0
+        return ledger.declare(declared)
+
+    def _helpers(self, waiting: int, note: Path, phase: int) -> AbstractContextManager[Helpers]:
+        """The processes that make some or all of the `waiting` parts of stages while the block works."""
+        if self.cluster is None:
+            return working_beside(self.recipe, self.runs, waiting, phase)
+        if not waiting:
+            return nullcontext(NOBODY)
+        return working_on_ray(self.cluster, self.recipe, note, waiting, phase, self.reporter.say)
 
 
 def _remarks(plan: Plan, waiting: list[Stage], store: Store) -> Iterator[str]:
     """What a user should know before the work on what is `waiting`."""
     yield from map(str, redone(plan.stages, store))
     yield from remarks_on_prompts(waiting)
+    yield from plan.remarks
     if waiting:
         yield from remarks_on_fidelity(plan.arms)
     yield from dict.fromkeys(said for stage in waiting for said in stage.remarks)

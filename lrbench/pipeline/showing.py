@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -11,13 +12,16 @@ from rich.text import Text
 
 from lrbench.pipeline.cuda import missing_devices
 from lrbench.pipeline.estimating.showing import cost_cells, cost_lines, expected_cost
+from lrbench.pipeline.estimating.stages import PlanEstimate
 from lrbench.pipeline.hazards import remarks_on_fidelity
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.prompting import ends_of_turns, remarks_on_agreement, remarks_on_prompts
 from lrbench.pipeline.redoing import redone
+from lrbench.pipeline.selecting import together
 from lrbench.pipeline.stages.base import Stage
 from lrbench.recipe.expanding import point_text
 from lrbench.results.console import Screen
+from lrbench.results.text import duration
 from lrbench.store.store import Store
 
 MOST_VALUES = 8
@@ -31,14 +35,99 @@ def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
     `UserError` when no such device is known.
     """
     console = Screen()
-    estimate = expected_cost(plan, runs, device)
-    if len(plan.variants) > 1:
-        console.print(Text(_variants_text(plan)))
+    whole = together(plan)
+    estimate = expected_cost(whole, runs, device)
+    first = plan.phases[0]
+    if len(first.variants) > 1:
+        console.print(Text(_variants_text(first)))
         console.print()
     store = Store(runs / "store")
     begun = {(draft.stage, draft.key): draft.committed_files for draft in store.drafts()}
-    waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
+    waiting = [stage for stage in whole.stages if not store.exists(stage.name, stage.key)]
     unfinished = {stage.key for stage in waiting}
+    shown: set[str] = set()
+    for title, phase in zip(_phase_titles(plan), plan.phases, strict=True):
+        stages = [stage for stage in phase.stages if stage.key not in shown]
+        shown |= {stage.key for stage in stages}
+        if title:
+            console.print(Text(title + _time_of(stages, unfinished, estimate), style="bold"))
+            console.print()
+        console.print(_table(phase, stages, unfinished, begun, estimate))
+        if title:
+            console.print()
+    tokens = sum(stage.most_tokens for stage in waiting)
+    console.print(
+        f"{'' if plan.selecting else chr(10)}{len(whole.stages)} stages: {len(whole.stages) - len(waiting)} "
+        f"finished, {len(waiting)} to run (at most {tokens:,} new tokens).",
+        highlight=False,
+    )
+    for line in cost_lines(estimate):
+        console.print(Text(line))
+    remarks = [
+        *ends_of_turns(whole.stages),
+        *remarks_on_prompts(whole.stages),
+        *remarks_on_agreement(whole.stages),
+        *remarks_on_fidelity(whole.arms),
+        *plan.remarks,
+        *dict.fromkeys(said for stage in whole.stages for said in stage.remarks),
+    ]
+    for line in remarks:
+        console.print(Text(line))
+    for again in redone(whole.stages, store):
+        console.print(Text(f"To be {again}."))
+    missing = None if device is None or not waiting else missing_devices(plan.recipe.runtime)
+    if missing is not None:
+        console.print(Text(f"This machine could not run it: {missing}."))
+    if plan.absent:
+        console.print(Text(f"Not here yet, a run fetches first: {', '.join(plan.absent)}."))
+        console.print("Keys of what depends on them change once they are here.", style="dim")
+
+
+def _phase_titles(plan: Plan) -> list[str]:
+    """What each phase does; nothing of a run that has one."""
+    if plan.selecting is None or plan.selection is None:
+        return [""]
+    swept = {arm.arm.name for arm in plan.selecting.arms if arm.point}
+    names = ", ".join(dict.fromkeys(arm.arm.name for arm in plan.arms if arm.arm.name in swept))
+    if plan.is_open:
+        chosen = f"the point chosen then of {names}"
+    else:
+        chosen = ", ".join(f"{each.arm} {point_text(each.point)}" for each in plan.selection.chosen)
+    return [
+        f"Phase 1 of 2: every point of {names}{_models(plan.selecting, swept)}, on {plan.selection.label}",
+        f"Phase 2 of 2: {chosen}{_models(plan, swept)}, on the suite",
+    ]
+
+
+def _models(plan: Plan, swept: Collection[str]) -> str:
+    """How many models of arms that stand at points a phase has, and of others."""
+    own = sum(arm.arm.name in swept for arm in plan.arms)
+    others = len(plan.arms) - own
+    beside = f", and {_counted(others, 'other')}" if others else ""
+    return f" ({_counted(own, 'model')}){beside}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _time_of(stages: Sequence[Stage], unfinished: Collection[str], estimate: PlanEstimate | None) -> str:
+    """What the stages that are not finished take, one after the other; empty where that is unknown."""
+    waiting = [stage.key for stage in stages if stage.key in unfinished]
+    if not waiting:
+        return ": finished"
+    seconds = [None if estimate is None else estimate.stages[key].seconds for key in waiting]
+    known = [each for each in seconds if each is not None]
+    return f": {duration(sum(known))} of work" if len(known) == len(seconds) else ""
+
+
+def _table(
+    plan: Plan,
+    stages: Sequence[Stage],
+    unfinished: Collection[str],
+    begun: Mapping[tuple[str, str], int],
+    estimate: PlanEstimate | None,
+) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("stage", no_wrap=True)
     table.add_column("what")
@@ -47,43 +136,20 @@ def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("memory", justify="right", no_wrap=True)
     table.add_column("key", no_wrap=True, style="dim")
-    for (name, label), alike in _lines(plan).items():
+    for (name, label), alike in _lines(plan, stages).items():
         to_run = [stage for stage in alike if stage.key in unfinished]
         files = sum(begun.get((stage.name, stage.key), 0) for stage in to_run)
         costs = None if estimate is None else [estimate.stages[stage.key] for stage in alike]
+        # What stands in for what is chosen has another key.
+        key = alike[0].key[:8] if len(alike) == 1 and not plan.is_open else ""
         table.add_row(
             name,
             Text(label if len(alike) == 1 else f"{label} x {len(alike)}"),
             _state(len(alike), len(to_run), files),
             *(cost_cells(costs) if costs else ("", "", "")),
-            alike[0].key[:8] if len(alike) == 1 else "",
+            key,
         )
-    console.print(table)
-    tokens = sum(stage.most_tokens for stage in waiting)
-    console.print(
-        f"\n{len(plan.stages)} stages: {len(plan.stages) - len(waiting)} finished, {len(waiting)} to run "
-        f"(at most {tokens:,} new tokens).",
-        highlight=False,
-    )
-    for line in cost_lines(estimate):
-        console.print(Text(line))
-    remarks = [
-        *ends_of_turns(plan.stages),
-        *remarks_on_prompts(plan.stages),
-        *remarks_on_agreement(plan.stages),
-        *remarks_on_fidelity(plan.arms),
-        *dict.fromkeys(said for stage in plan.stages for said in stage.remarks),
-    ]
-    for line in remarks:
-        console.print(Text(line))
-    for again in redone(plan.stages, store):
-        console.print(Text(f"To be {again}."))
-    missing = None if device is None or not waiting else missing_devices(plan.recipe.runtime)
-    if missing is not None:
-        console.print(Text(f"This machine could not run it: {missing}."))
-    if plan.absent:
-        console.print(Text(f"Not here yet, a run fetches first: {', '.join(plan.absent)}."))
-        console.print("Keys of what depends on them change once they are here.", style="dim")
+    return table
 
 
 def _variants_text(plan: Plan) -> str:
@@ -104,11 +170,11 @@ def _shortened(values: list[str]) -> str:
     return ", ".join(values if len(values) <= MOST_VALUES else [*values[: MOST_VALUES - 1], "..."])
 
 
-def _lines(plan: Plan) -> dict[tuple[str, str], list[Stage]]:
+def _lines(plan: Plan, stages: Sequence[Stage]) -> dict[tuple[str, str], list[Stage]]:
     """The stages of each line, under the stage's name and what it makes."""
     titles = {arm.title: arm.arm.name for arm in plan.arms}
     lines: dict[tuple[str, str], list[Stage]] = defaultdict(list)
-    for stage in plan.stages:
+    for stage in stages:
         lines[stage.name, stage.label_under(titles)].append(stage)
     return lines
 

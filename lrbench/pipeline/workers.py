@@ -28,6 +28,7 @@ from lrbench.pipeline.preflight import preflight
 from lrbench.pipeline.progress import PART, Reporter, Silent
 from lrbench.pipeline.requirements import fetched_plan
 from lrbench.pipeline.runner import Runner, Workspaces
+from lrbench.pipeline.selecting import chosen_lines, together
 from lrbench.pipeline.sharing import announced, check_locks
 from lrbench.pipeline.watching import Watcher, place_of, watched
 from lrbench.recipe.schema import Recipe, Runtime
@@ -43,8 +44,8 @@ SECONDS_TO_STOP = 10.0
 class Worker:
     """One process beside this one, as this one sees it."""
 
-    def __init__(self, recipe: Recipe, runs: Path, number: int) -> None:
-        """Start the one called `number`, from 1, of the recipe's workers.
+    def __init__(self, recipe: Recipe, runs: Path, number: int, phase: int) -> None:
+        """Start the one called `number`, from 1, of the recipe's workers, on a phase of its plan.
 
         Raises `OSError` where no process can be started.
         """
@@ -64,7 +65,7 @@ class Worker:
         assert self._process.stdin is not None
         self._watched = place_of(runs, recipe.name, self._process.pid)
         with suppress(BrokenPipeError):
-            pickle.dump(recipe, self._process.stdin)
+            pickle.dump((recipe, phase), self._process.stdin)
             self._process.stdin.flush()
 
     @property
@@ -125,16 +126,16 @@ class WorkersHere:
 
 
 @contextmanager
-def working_beside(recipe: Recipe, runs: Path, waiting: int) -> Iterator[WorkersHere]:
+def working_beside(recipe: Recipe, runs: Path, waiting: int, phase: int) -> Iterator[WorkersHere]:
     """The recipe's workers but this process, while the block works too; they are ended with it.
 
-    There are no more than can have one of the `waiting` parts of stages each. Raises `RunError` where a
-    process cannot be started.
+    They make the stages of one `phase` of its plan. There are no more than can have one of the `waiting`
+    parts of stages each. Raises `RunError` where a process cannot be started.
     """
     workers: list[Worker] = []
     try:
         for number in range(1, min(recipe.runtime.workers, waiting)):
-            workers.append(_started(recipe, runs, number))
+            workers.append(_started(recipe, runs, number, phase))
         yield WorkersHere(workers)
         for worker in workers:
             worker.leave()
@@ -143,9 +144,9 @@ def working_beside(recipe: Recipe, runs: Path, waiting: int) -> Iterator[Workers
             worker.stop()
 
 
-def _started(recipe: Recipe, runs: Path, number: int) -> Worker:
+def _started(recipe: Recipe, runs: Path, number: int, phase: int) -> Worker:
     try:
-        return Worker(recipe, runs, number)
+        return Worker(recipe, runs, number, phase)
     except OSError as error:
         raise RunError(f"cannot start a worker ({error.strerror}); lower runtime.workers") from error
 
@@ -183,6 +184,11 @@ class WorkReport:
     stages: int
     failures: tuple[Failure, ...]
 
+    def followed_by(self, later: WorkReport, stages: int) -> WorkReport:
+        """This and what was made in the phase after, of so many stages in all."""
+        failures = (*self.failures, *later.failures)
+        return WorkReport(self.worked + later.worked, self.helped + later.helped, stages, failures)
+
 
 def work_from_anywhere(recipe: Recipe, runs: Path, reporter: Reporter) -> WorkReport:
     """Make stages of `recipe` beside whoever else does on the same `runs`, on this machine or another.
@@ -194,7 +200,13 @@ def work_from_anywhere(recipe: Recipe, runs: Path, reporter: Reporter) -> WorkRe
     store = Store(runs / "store", on_damage=reporter.say)
     plan = fetched_plan(recipe, runs, store)
     with announced(runs, recipe.name, alike=True):
-        return _work(plan, store, runs, reporter)
+        report = _work(plan.phases[0], store, runs, reporter)
+        if plan.selecting is None:
+            return report
+        chosen = fetched_plan(recipe, runs, store, settled=True)
+        for line in chosen_lines(chosen):
+            reporter.say(line)
+        return report.followed_by(_work(chosen, store, runs, reporter), len(together(chosen).stages))
 
 
 def settled(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> Runner:
@@ -229,13 +241,14 @@ def main() -> None:
     # Libraries may print; the answer goes where nothing else does.
     told = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    recipe = pickle.load(sys.stdin.buffer)
+    recipe, phase = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     runs = Path(sys.argv[1])
     try:
-        # The process that started this one has fetched all. What fails for some arms fails there too, and it
-        # says so.
-        _work(plan_recipe(recipe, runs, fetch=False), Store(runs / "store"), runs, _Counted(told))
+        # The process that started this one has fetched all, and made the phases before. What fails for some
+        # arms fails there too, and it says so.
+        plan = plan_recipe(recipe, runs, fetch=False, settled=True).phases[phase]
+        _work(plan, Store(runs / "store"), runs, _Counted(told))
     except LrbenchError as error:
         sys.exit(str(error))
     # The other process waits for this: taking thousands of modules apart would be for nothing.

@@ -16,7 +16,7 @@ from lrbench.recipe.arms import Arm, resolve_arm, resolve_arms
 from lrbench.recipe.changing import change_problems
 from lrbench.recipe.comparing import compared, presets_of
 from lrbench.recipe.hazards import hazard_problems
-from lrbench.recipe.measuring import measure_problems, second_suite_problems
+from lrbench.recipe.measuring import Measure, measure_problems, second_suite_problems
 from lrbench.recipe.measuring_again import repeats_problems
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
 from lrbench.recipe.naming import circle, reference_problems, unused_models
@@ -34,6 +34,7 @@ from lrbench.recipe.schema import (
     Recipe,
     Training,
 )
+from lrbench.recipe.selecting import selection_problems
 from lrbench.recipe.suites import SECOND
 from lrbench.recipe.training_sources import as_source
 from lrbench.suites.declaration import SuiteDeclaration
@@ -65,6 +66,7 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _choice_of_items(sections["evaluation"])
         yield from _own_suite(sections["evaluation"])
         yield from _own_name(sections["evaluation"].suite, ("evaluation", "suite"))
+        yield from _selection(sections["evaluation"], sections.get("measure"))
     if sections.get("measure") is not None:
         of_tasks = "evaluation" in sections and sections["evaluation"].lm_eval is not None
         yield from measure_problems(sections["measure"], of_tasks=of_tasks)
@@ -188,6 +190,13 @@ def _own_name(declared: str | SuiteDeclaration | None, path: Path) -> Iterator[F
     if isinstance(declared, SuiteDeclaration) and declared.name in UNUSABLE:
         message = f"`{declared.name}` is a name that lrbench has a suite for; give yours another one"
         yield (*path, "name"), message
+
+
+def _selection(evaluation: Evaluation, measure: Measure | None) -> Iterator[Finding]:
+    if evaluation.select_on is not None:
+        forgetting = None if measure is None else measure.forgetting
+        of_tasks = evaluation.lm_eval is not None
+        yield from selection_problems(evaluation.suite, forgetting, of_tasks=of_tasks)
 
 
 def _second_suite(sections: Mapping[str, Any], arms: list[Arm]) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from typing import Any
 from lrbench.methods.presets import BY_NAME
 from lrbench.recipe.fields import EXTENDS
 from lrbench.recipe.schema import Recipe
+from lrbench.recipe.selecting import VALIDATION
 from lrbench.suites.shipped import SHIPPED
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -26,6 +27,7 @@ def editor_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     definitions["ArmDeclaration"] = {"anyOf": [{"enum": list(BY_NAME)}, definitions["ArmDeclaration"]]}
     definitions["Controls"] = {"anyOf": [TEXT, definitions["Controls"]]}
+    definitions["SelectOn"] = {"anyOf": [{"const": VALIDATION}, definitions["SelectOn"]]}
     for section, field in (("Evaluation", "suite"), ("Measure", "forgetting")):
         fields = definitions[section]["properties"]
         fields[field] = {"anyOf": [{"enum": sorted(SHIPPED)}, TEXT, fields[field]]}

@@ -13,6 +13,7 @@ from lrbench.recipe.fields import leaf_paths
 from lrbench.recipe.kinds import Kind, kind_at
 from lrbench.recipe.messages import Path
 from lrbench.recipe.schema import Recipe
+from lrbench.recipe.selecting import SELECT_ON
 from lrbench.recipe.suites import SECOND
 
 # What stands for several recipes, and so is in none of them; `seeds` varies the seed.
@@ -74,13 +75,15 @@ def value_text(value: Any) -> str:
 
 @cache
 def _sweepable() -> tuple[Path, ...]:
-    """Every field that can change a result, but for seeds, sweeps, a second suite and the names of arms."""
+    """Every field that can change a result, but for seeds, sweeps, a second suite, what points are
+    chosen on, and the names of arms."""
     return tuple(
         path
         for path in leaf_paths()
         if kind_at(Recipe, path) is Kind.OUTPUT
         and path[0] not in ("seed", *VARYING)
         and path not in (("arms", 0, "name"), SECOND)
+        and path[: len(SELECT_ON)] != SELECT_ON
     )
 
 

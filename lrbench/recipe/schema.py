@@ -25,6 +25,7 @@ from lrbench.recipe.controlling import with_controls
 from lrbench.recipe.kinds import Kind
 from lrbench.recipe.measuring import Measure
 from lrbench.recipe.measuring_again import with_repeats
+from lrbench.recipe.selecting import SelectOn
 from lrbench.recipe.training_sources import AnyTraining, TrainingSource, train_label
 from lrbench.suites.declaration import AnySuite, NamedTasks
 
@@ -306,6 +307,7 @@ class Evaluation(Section):
     A suite is one that ships with lrbench, by its name, or one's own: the folder of its `suite.yaml`, or all
     that such a file says (`lrbench.suites.declaration`). Instead of a suite, tasks of `lm_eval` may be named.
     Of each benchmark all items are measured, or the first `limit`, or those whose ids `items` lists.
+    `select_on` has the point of every swept arm chosen on training problems, before the suite is measured.
     """
 
     suite: AnySuite | None = None
@@ -313,6 +315,7 @@ class Evaluation(Section):
     benchmarks: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
     limit: Count | None = None
     items: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
+    select_on: SelectOn | None = None
     engine: EngineChoice = EngineChoice()
 
 

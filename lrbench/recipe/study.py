@@ -320,6 +320,12 @@ class _Loading:
                     "cannot be compared"
                 )
                 self._add((*at, place), message)
+            if loaded.recipe.evaluation.select_on is not None:
+                message = (
+                    "has points chosen (`evaluation.select_on`), and a study shows every point on the "
+                    "suite; run the recipe by itself, or override `evaluation.select_on=null`"
+                )
+                self._add((*at, place), message)
             if loaded.recipe.evaluation != recipes[0].recipe.evaluation:
                 message = (
                     "measures something else than the edition's first recipe; a table needs one `evaluation` "

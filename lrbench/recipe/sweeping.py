@@ -14,6 +14,7 @@ from lrbench.recipe.expanding import VARYING, choices, sweepable_fields
 from lrbench.recipe.fields import schema_at
 from lrbench.recipe.messages import Path, Problem, excerpt, nearest
 from lrbench.recipe.nodes import Entry, Fields, Items, Leaf, Node, find, plain, replaced, value_position
+from lrbench.recipe.selecting import SELECT_ON, is_common, is_within
 from lrbench.recipe.suites import SECOND
 
 # Beyond these a plan takes seconds, and beyond those its recipes do not fit into a small machine's memory.
@@ -59,6 +60,7 @@ def check_choices(recipe: Fields, problems: list[Problem]) -> None:
         refuse(("seeds",), "given beside `seed`, allowed is one of the two")
     _refuse_repetitions(recipe, ("seeds",), problems)
     sweep = _given(recipe, "sweep")
+    _check_selection(recipe, problems)
     if isinstance(sweep, Fields):
         grid, points = (_given(sweep, name) for name in ("grid", "points"))
         if grid is None and points is None and not misspelt:
@@ -70,6 +72,28 @@ def check_choices(recipe: Fields, problems: list[Problem]) -> None:
         if isinstance(grid, Fields):
             for field in grid.entries:
                 _refuse_repetitions(recipe, ("sweep", "grid", field), problems)
+
+
+def _check_selection(recipe: Fields, problems: list[Problem]) -> None:
+    """Reports a choice among points where there are none, and points that cannot be chosen from."""
+    selecting = find(recipe, SELECT_ON)
+    if selecting is None or (isinstance(selecting, Leaf) and selecting.value is None):
+        return
+    is_told = any(problem.path[: len(SELECT_ON)] == SELECT_ON for problem in problems)
+    if _given(recipe, "sweep") is None and not is_told:
+        message = (
+            "chooses among the points of a sweep, and this recipe has no `sweep`; add one, or leave it out"
+        )
+        problems.append(Problem(value_position(recipe, SELECT_ON), SELECT_ON, message))
+    for path in [("sweep", "grid"), *_points(recipe)]:
+        swept = find(recipe, path)
+        for name, entry in swept.entries.items() if isinstance(swept, Fields) else ():
+            if is_common(name):
+                message = (
+                    "cannot be swept where points are chosen (`evaluation.select_on`): all are measured on "
+                    "the same problems, in the same way and with one expert"
+                )
+                problems.append(Problem(entry.key, (*path, name), message))
 
 
 @dataclass(frozen=True)
@@ -172,6 +196,8 @@ def _no_field_to_sweep(name: str, known: dict[str, Path]) -> str | None:
         return "seeds have a list of their own: `seeds: [0, 1, 2]`"
     if name == ".".join(SECOND):
         return "cannot be swept, since all points are measured on one second suite"
+    if is_within(name, ".".join(SELECT_ON)):
+        return "cannot be swept, since all points are chosen from together"
     within = [field for field in known if field.startswith(f"{name}.")]
     if within:
         return f"not one field but several; name one, such as `{within[0]}`"

@@ -60,9 +60,9 @@ class Asked:
 def asked_of(board: Board, declared: Mapping[str, RecipeRecord]) -> Iterator[list[Row]]:
     """The rows of every recipe and expert of a board, the latest measured first.
 
-    What a recipe measures on a second suite answers nothing there.
+    What a recipe measures on a second suite, or to choose points by, answers nothing there.
     """
-    found = [section for section in sections(board) if section[0].recipe not in board.second_of]
+    found = [section for section in sections(board) if not board.answers_nothing(section[0].recipe)]
     yield from sorted(
         found,
         key=lambda rows: (rows[0].recipe in declared, max(row.recorded_at for row in rows)),

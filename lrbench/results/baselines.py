@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from lrbench.recipe.comparing import Comparisons, board_place
@@ -21,8 +22,13 @@ def set_against(
     arm_records: Mapping[str, ArmRecord],
     varied: Mapping[str, Variation],
     comparisons: Mapping[str, Comparisons],
+    meant: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Iterable[Row]:
-    """The rows with their deltas to the baselines of their recipes, as far as there are results of those."""
+    """The rows with their deltas to the baselines of their recipes, as far as there are results of those.
+
+    `meant` has by recipe the arms that it means here, of those that have points chosen: an arm is set against
+    baselines as they were chosen, however they were made.
+    """
     named: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         named[row.expert_weights, row.arm].append(row)
@@ -34,8 +40,11 @@ def set_against(
     for row in rows:
         near = _Likeness(arm_records.get(row.arm_id), varied)
         found = {}
+        own = meant.get(row.recipe, ())
         for baseline in _baselines_for(row, comparisons[row.recipe], named):
-            delta = _delta(row, named[row.expert_weights, baseline], width, near)
+            there = named[row.expert_weights, baseline]
+            chosen = [other for other in there if other.arm_id in own] if row.arm_id in own else []
+            delta = _delta(row, chosen or there, width, near)
             if delta is not None:
                 further = (again for again in repeats[delta.baseline] if again.arm_id != row.arm_id)
                 found[baseline] = replace(delta, repeats=tuple(_repeats(row, further, width)))

@@ -9,7 +9,7 @@ elsewhere; equal records give equal boards, whatever their order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from math import inf
@@ -25,10 +25,12 @@ from lrbench.recipe.comparing import Comparisons, board_place
 from lrbench.results.baselines import nearest, set_against
 from lrbench.results.compared import Compared
 from lrbench.results.contrasts import compare_arms, compare_columns, pooled_spread
+from lrbench.results.declarations import standing
 from lrbench.results.races import Race, find_race, won
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.results.repeats import with_repeats
 from lrbench.results.rows import AVERAGE, Cell, Delta, Group, Row, grouped
+from lrbench.results.selection import Selection
 from lrbench.results.uses import ArmsInUse
 from lrbench.results.variations import ID_LENGTH, PLAIN, Variation, variations
 from lrbench.store.keys import canonical_json, stable_hash
@@ -44,7 +46,8 @@ class Board:
     far as a score of it was recorded. Rows are ordered by expert, recipe, arm (baselines first), point and
     seed. `comparisons` say by recipe what its rows are about. `baselines` are the arms that any row is set
     against, in the order of a board. `forgetting` holds by recipe what its rows lost on a second suite;
-    `second_of` are the recipes of which this board is that of the second suite.
+    `second_of` are the recipes of which this board is that of the second suite, `validation_of` those that
+    choose points on it. `selections` say by recipe which points are chosen, here or for here.
     """
 
     suite: str
@@ -56,6 +59,12 @@ class Board:
     baselines: tuple[str, ...]
     forgetting: Mapping[str, Forgetting] = field(default_factory=dict)
     second_of: frozenset[str] = frozenset()
+    validation_of: frozenset[str] = frozenset()
+    selections: Mapping[str, Selection] = field(default_factory=dict)
+
+    def answers_nothing(self, recipe: str) -> bool:
+        """Whether what a recipe asks is not answered here: it is on the suite, and this is another board."""
+        return recipe in self.second_of or recipe in self.validation_of
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -243,11 +252,36 @@ def build_boards(
         groups[score.suite, _hash_of(tuple(score.suite_protocol.items()))].append(score)
     ordered = sorted(groups.items(), key=lambda group: (_age(group[1][-1]), group[0]), reverse=True)
     ordered.sort(key=lambda group: group[0][0])
+    choosing = [record for record in standing(recipes).values() if record.selection is not None]
+
+    def meant(protocol_hash: str) -> dict[str, frozenset[str]]:
+        return {record.recipe: frozenset(record.meant_on(protocol_hash)) for record in choosing}
+
     boards = tuple(
-        _build_board(suite, protocol_hash, group, arm_records, varied, declared, comparisons, in_use)
-        for (suite, protocol_hash), group in ordered
+        _build_board(suite, hash_, group, arm_records, varied, declared, comparisons, in_use, meant(hash_))
+        for (suite, hash_), group in ordered
     )
-    return _with_second(boards, recipes)
+    return _with_selections(_with_second(boards, recipes), recipes)
+
+
+def _with_selections(boards: tuple[Board, ...], recipes: Iterable[RecipeRecord]) -> tuple[Board, ...]:
+    """The boards with what is chosen on them, and for them."""
+    selecting = [record for record in recipes if record.selection is not None]
+    if not selecting:
+        return boards
+    now = {name: record.selection for name, record in standing(recipes).items() if record.selection}
+    return tuple(
+        replace(
+            board,
+            validation_of=frozenset(
+                record.recipe
+                for record in selecting
+                if record.selection is not None and record.selection.protocol == board.protocol_hash
+            ),
+            selections=now,
+        )
+        for board in boards
+    )
 
 
 def _with_second(boards: tuple[Board, ...], recipes: Iterable[RecipeRecord]) -> tuple[Board, ...]:
@@ -322,6 +356,7 @@ def _build_board(
     declared: Compared,
     comparisons: Mapping[str, Comparisons],
     in_use: ArmsInUse,
+    meant: Mapping[str, Collection[str]],
 ) -> Board:
     """The board of `scores`, which are ordered by age."""
     benchmarks = tuple(scores[0].suite_protocol)
@@ -370,7 +405,7 @@ def _build_board(
         return (*_row_order(first, comparisons[first.recipe]), row is not first, row.arm, row.arm_id)
 
     rows.sort(key=place)
-    rows = list(set_against(rows, len(benchmarks), arm_records, varied, comparisons))
+    rows = list(set_against(rows, len(benchmarks), arm_records, varied, comparisons, meant))
     presets = {row.arm: row.preset for row in reversed(rows)}
     return Board(
         suite=suite,

@@ -17,11 +17,15 @@ from lrbench.results.rows import AVERAGE, Group, Row
 
 @dataclass(frozen=True)
 class Chosen:
-    """The best of `points` points of one arm's sweep on average, and by how many points it looks too good."""
+    """The best of `points` points of one arm's sweep on average, and by how many points it looks too good.
+
+    `is_taken` says that it was chosen here to be measured elsewhere.
+    """
 
     group: Group
     points: int
     optimism: float
+    is_taken: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,22 @@ class Sweep:
                     values.append(value)
         return found
 
+    def is_taken(self, group: Group) -> bool:
+        """Whether it is the point that its recipe has chosen here, and measured on its suite then."""
+        selection = self.board.selections.get(self.first.recipe)
+        taken = None if selection is None else selection.of(self.first.arm)
+        here = self.first.recipe in self.board.validation_of
+        return here and taken is not None and dict(group.rows[0].point) == taken.point
+
     @cached_property
     def chosen(self) -> Chosen | None:
-        """Its best point; None where fewer than two have an average, all the same, or no items are shared."""
+        """Its best point; None where fewer than two have an average, all the same, or no items are shared.
+
+        Of equally good ones the one that its recipe has taken, where it has points chosen here.
+        """
         ranked = sorted(
             (group for group in self.groups if group.value(AVERAGE) is not None),
-            key=lambda group: -(group.value(AVERAGE) or 0.0),
+            key=lambda group: (-(group.value(AVERAGE) or 0.0), not self.is_taken(group)),
         )
         if len(ranked) < 2 or ranked[0].value(AVERAGE) == ranked[-1].value(AVERAGE):
             return None
@@ -63,7 +77,8 @@ class Sweep:
         if not known:
             return None
         points = 1 + len(others)
-        return Chosen(best, points, optimism_of_best(points, sum(known) / len(known)))
+        optimism = optimism_of_best(points, sum(known) / len(known))
+        return Chosen(best, points, optimism, self.is_taken(best))
 
 
 def sweeps_of(board: Board, section: Sequence[Row]) -> list[Sweep]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lrbench.recipe.schema import Compare
+from lrbench.results.selection import Selection
 from lrbench.suites.patterns import why_unusable
 
 
@@ -117,7 +118,9 @@ class RecipeRecord(Record):
     Of several records of one `recipe`, by its name, the last says what it means now. `claims` are as
     written, and so is what it says to `compare`; `command` makes and measures the arms again, and is empty
     where the recipe came from no file. `forgetting` maps the protocol hash of a board to that of the board of
-    the second suite measured beside it, where the recipe has one.
+    the second suite measured beside it, where the recipe has one. `selection` says which points were chosen
+    and on what, where the recipe has them chosen: such arms are meant at every point and, once more and
+    without one, as they were chosen.
     """
 
     kind: Literal["recipe"] = "recipe"
@@ -128,13 +131,25 @@ class RecipeRecord(Record):
     claims: tuple[str, ...]
     compare: Compare = Compare()
     forgetting: dict[str, str] = {}
+    selection: Selection | None = Field(default=None, exclude_if=lambda value: value is None)
     command: str
     recorded_at: Moment
+
+    def meant_on(self, protocol: str) -> tuple[str, ...]:
+        """The arms that the recipe means on the board of this protocol.
+
+        Where points are chosen, that is every point on the board that they are chosen on, and nowhere else.
+        """
+        if self.selection is None:
+            return self.arm_ids
+        on_validation = protocol == self.selection.protocol
+        return self.selection.measured if on_validation else self.selection.on_suite
 
     @property
     def meaning(self) -> tuple[object, ...]:
         """What was declared, whenever and wherever that was."""
-        return (self.recipe, self.recipe_hash, self.arm_ids, self.claims, self.compare, self.forgetting)
+        said = (self.claims, self.compare, self.forgetting, self.selection)
+        return (self.recipe, self.recipe_hash, self.arm_ids, *said)
 
     @property
     def identity(self) -> tuple[str, ...]:

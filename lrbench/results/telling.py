@@ -20,7 +20,7 @@ from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import AVERAGE, Row, grouped
 from lrbench.results.text import plain
 from lrbench.results.variations import called
-from lrbench.results.wording import accuracy_text, difference_text
+from lrbench.results.wording import accuracy_text, difference_text, taken_text
 
 _LONGEST = 60
 _AT_POINTS = {
@@ -47,7 +47,7 @@ def words_on(board: Board, section: Sequence[Row], declared: RecipeRecord | None
     rows, swept = asked_about(board, section), _swept(board, section)
     if not rows and not swept:
         return None
-    shown = (*_shown(board, rows), *_forgotten(board, rows)) if rows else ()
+    shown = (*_shown(board, rows), *_chosen(board, rows), *_forgotten(board, rows)) if rows else ()
     of_points = (sentence for sweep in swept for sentence in _of_points(sweep))
     about = rows or list(swept[0].groups[0].rows)
     return Words((*of_points, *shown), tuple(_left_open(about, _recipe(declared))))
@@ -60,8 +60,8 @@ def has_words(board: Board, section: Sequence[Row]) -> bool:
 
 def asked_about(board: Board, section: Sequence[Row]) -> list[Row]:
     """The rows of `section` that its recipe is about; none where that was neither declared nor leads."""
-    # What shows on a second suite is told where the first one is.
-    rows = [] if section[0].recipe in board.second_of else spoken_of(board, section)
+    # What shows on a second suite, or on what points are chosen on, is told where the first suite is.
+    rows = [] if board.answers_nothing(section[0].recipe) else spoken_of(board, section)
     return rows if rows and board.is_meant(rows[-1]) else []
 
 
@@ -79,9 +79,16 @@ def spoken_of(board: Board, rows: Sequence[Row], meant: Collection[str] = ()) ->
 
 def _swept(board: Board, section: Sequence[Row]) -> list[Sweep]:
     """The sweeps of what the recipe is about."""
-    if section[0].recipe in board.second_of:
+    recipe = section[0].recipe
+    if board.answers_nothing(recipe):
         return []
-    return [sweep for sweep in sweeps_of(board, section) if board.is_meant(sweep.first)]
+    # Where its points are chosen elsewhere, those that were measured here before answer nothing.
+    selection = board.selections.get(recipe)
+    return [
+        sweep
+        for sweep in sweeps_of(board, section)
+        if board.is_meant(sweep.first) and (selection is None or selection.of(sweep.first.arm) is None)
+    ]
 
 
 def _of_points(sweep: Sweep) -> Iterator[str]:
@@ -158,6 +165,13 @@ def _shown(board: Board, rows: Sequence[Row]) -> Iterator[str]:
             yield f"{before} {_listed(found[verdict])} {after}"
     if not any(found.values()):
         yield f"{name} has no baseline measured on the same items."
+
+
+def _chosen(board: Board, rows: Sequence[Row]) -> Iterator[str]:
+    """At which point the arm is, where that was chosen on other problems."""
+    text = taken_text(board, rows[-1])
+    if text is not None:
+        yield f"{plain(rows[-1].arm, _LONGEST)} is at {text}."
 
 
 def _forgotten(board: Board, rows: Sequence[Row]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from lrbench.evaluation.statistics import EQUIVALENCE_MARGIN, Comparison, Estima
 from lrbench.recipe.expanding import point_text
 from lrbench.recipe.references import recorded_name
 from lrbench.results.board import Board
-from lrbench.results.choosing import chosen_points
+from lrbench.results.choosing import Chosen, chosen_points
 from lrbench.results.protocols import differing_suites
 from lrbench.results.repeats import Noise, noises
 from lrbench.results.reported import ReportedResult, reported_for
@@ -246,12 +246,49 @@ def pool_text(board: Board, section: list[Row]) -> str:
 
 
 def chosen_texts(board: Board, section: list[Row]) -> list[str]:
-    """Of every sweep: that its best point was chosen by the items it is shown on, and what that is worth."""
+    """Of every sweep: that its best point was chosen by the items it is shown on, and what that is worth.
+
+    Of arms whose points were chosen on other problems: which those are.
+    """
     return [
-        f"{_arm_label(chosen.group.rows[0])}: best of {chosen.points} points, measured on the items that "
-        f"chose it; about {chosen.optimism:.1f} points too high on average."
-        for chosen in chosen_points(board, section)
+        *_taken_texts(board, section),
+        *(_chosen_text(chosen) for chosen in chosen_points(board, section)),
     ]
+
+
+def _chosen_text(chosen: Chosen) -> str:
+    taken = " It was then measured on the suite, which had no part in that." if chosen.is_taken else ""
+    return (
+        f"{_arm_label(chosen.group.rows[0])}: best of {chosen.points} points, measured on the items that "
+        f"chose it; about {chosen.optimism:.1f} points too high on average.{taken}"
+    )
+
+
+def taken_point(board: Board, row: Row) -> str | None:
+    """`learning_rate=0.004, chosen on 60 validation problems`; None of a row that is not chosen like that."""
+    selection = board.selections.get(row.recipe)
+    taken = None if selection is None else selection.of(row.arm)
+    if selection is None or taken is None or row.point or row.arm_id not in selection.on_suite:
+        return None
+    return f"{plain(point_text(taken.point), LONGEST_NAME)}, chosen on {selection.label}"
+
+
+def taken_text(board: Board, row: Row) -> str | None:
+    """`taken_point`, among how many it was chosen, and what that is worth here."""
+    point, selection = taken_point(board, row), board.selections.get(row.recipe)
+    taken = None if selection is None else selection.of(row.arm)
+    if selection is None or taken is None or point is None:
+        return None
+    worth = "no optimism"
+    if selection.overlapping:
+        worth = f"{selection.overlapping} of these problems repeat items of the suite"
+    return f"{point} ({taken.reason}); {worth}"
+
+
+def _taken_texts(board: Board, section: list[Row]) -> Iterator[str]:
+    texts = {row.arm: text for row in section if (text := taken_text(board, row)) is not None}
+    for arm, text in texts.items():
+        yield f"{plain(arm, LONGEST_NAME)}: {text}."
 
 
 def noise_texts(board: Board, section: list[Row]) -> list[str]:
@@ -323,6 +360,11 @@ def notes_on(board: Board, other: Board | None = None) -> Iterator[str]:
         yield (
             f"{FORGETTING}: difference from the untrained expert on {plain(suite, LONGEST_NAME)}, in points "
             "with its 95% interval; below 0 is lost."
+        )
+    for recipe in sorted(board.validation_of):
+        yield (
+            f"{plain(recipe, LONGEST_NAME)} chooses points here, on training problems that nothing is learnt "
+            "from: these are no results on its suite, which has a board of its own."
         )
     yield from _note_on_cut_answers(board)
     for noise in noises(board.rows, board.rows):

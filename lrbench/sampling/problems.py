@@ -15,6 +15,7 @@ from typing import Any
 from lrbench.errors import DataError, TooFewProblemsError
 from lrbench.recipe.messages import excerpt
 from lrbench.recipe.schema import Data
+from lrbench.recipe.selecting import SELECT_ON, VALIDATION
 from lrbench.sampling.problem_sources import ProblemRow, SourceRows, read_source
 from lrbench.store.keys import stable_hash
 from lrbench.suites.graders import checker_of
@@ -114,6 +115,29 @@ def load_held_out(data: Data, data_root: str | None = None, fetch: bool = True) 
     return held_out
 
 
+def load_validation(
+    data: Data, count: int, used: Sequence[Data], data_root: str | None = None, fetch: bool = True
+) -> Problems:
+    """The `count` problems with an answer that `data` would select after those that any of `used` takes.
+
+    `used` select from the same sources in the same order, and learn from or hold out different numbers.
+    Raises `DataError` as `load_problems` does, and `TooFewProblemsError` where so many are not left.
+    """
+    read = [read_source(source, data_root, fetch) for source in data.sources]
+    taken = _taken(used)
+    chosen = []
+    for place, (source, wanted) in enumerate(zip(read, shares(count, data.weights), strict=True)):
+        left = [index for index in _order(data, source)[taken[place] :] if source.rows[index].answer]
+        _check_left(data, count, len(left), place)
+        chosen.append(left[:wanted])
+    return _spread(data, read, chosen)
+
+
+def check_validation_size(data: Data, count: int, used: Sequence[Data], rows: int, place: int = 0) -> None:
+    """Raise `DataError` unless a source of so many rows has validation problems beside all that is `used`."""
+    _check_left(data, count, max(0, rows - _taken(used)[place]), place)
+
+
 def shares(count: int, weights: Sequence[Fraction]) -> list[int]:
     """`count` divided in proportion to `weights` by largest remainders, of equal ones the earlier."""
     exact = [count * weight / sum(weights) for weight in weights]
@@ -160,15 +184,58 @@ def _selected(data: Data, data_root: str | None, fetch: bool, held_out: bool) ->
     """The problems that are learnt from, or those that are held out."""
     read = [read_source(source, data_root, fetch) for source in data.sources]
     learnt, kept = (shares(count, data.weights) for count in (data.problems, data.held_out))
-    ids = _different_ids(read)
-    chosen: list[tuple[Fraction, str, str, ProblemRow]] = []
+    chosen = []
     for place, source in enumerate(read):
         check_size(data, len(source.rows), place)
-        order = _lots(source.rows, data.seed) if data.selection == "sample" else list(range(len(source.rows)))
         start, count = (learnt[place], kept[place]) if held_out else (0, learnt[place])
-        for number, index in enumerate(sorted(order[start : start + count])):
+        chosen.append(_order(data, source)[start : start + count])
+    return _spread(data, read, chosen)
+
+
+def _taken(used: Sequence[Data]) -> list[int]:
+    """How many problems of each source, in the order of selection, are learnt from or held out by any."""
+    counts = [
+        [
+            sum(both)
+            for both in zip(*(shares(n, each.weights) for n in (each.problems, each.held_out)), strict=True)
+        ]
+        for each in used
+    ]
+    return [max(of_source) for of_source in zip(*counts, strict=True)]
+
+
+def _check_left(data: Data, count: int, left: int, place: int) -> None:
+    wanted = shares(count, data.weights)[place]
+    if left < wanted:
+        several = len(data.sources) > 1
+        raise TooFewProblemsError(
+            (*SELECT_ON, VALIDATION),
+            count,
+            f"{data.names[place]} has {left} problems with an answer left beside those that are learnt from "
+            f"or held out, and {wanted} are asked for"
+            + (
+                f", its share of {count}; ask for fewer, or give it less weight"
+                if several
+                else f"; set it to {left} or fewer"
+                if left
+                else "; lower data.problems"
+            ),
+        )
+
+
+def _order(data: Data, source: SourceRows) -> list[int]:
+    """Indices of all rows of a source in the order in which they are selected."""
+    return _lots(source.rows, data.seed) if data.selection == "sample" else list(range(len(source.rows)))
+
+
+def _spread(data: Data, read: Sequence[SourceRows], selected: Sequence[Sequence[int]]) -> Problems:
+    """The rows selected from each source, those of each in file order and evenly over the whole."""
+    ids = _different_ids(read)
+    chosen: list[tuple[Fraction, str, str, ProblemRow]] = []
+    for place, (source, indices) in enumerate(zip(read, selected, strict=True)):
+        for number, index in enumerate(sorted(indices)):
             # In the middle of its part of the whole, so that any beginning is in proportion too.
-            middle = Fraction(2 * number + 1, 2 * count)
+            middle = Fraction(2 * number + 1, 2 * len(indices))
             chosen.append((middle, source.benchmark, ids[place][index], source.rows[index]))
     chosen.sort(key=lambda each: each[0])
     return Problems(

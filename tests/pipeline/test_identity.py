@@ -91,6 +91,7 @@ ELSEWHERE = {
     "evaluation.lm_eval": "tests/evaluation/named_tasks",
     "evaluation.benchmarks": "test_the_choice_of_benchmarks_and_items_decides_what_is_measured",
     "evaluation.items": "test_the_choice_of_benchmarks_and_items_decides_what_is_measured",
+    "evaluation.select_on": "tests/pipeline/test_selecting.py",
     "seeds": "what seeds and sweeps share is tested in test_sharing.py",
     "sweep": "what seeds and sweeps share is tested in test_sharing.py",
     "data.seed": "test_a_seed_decides_a_sample_alone",

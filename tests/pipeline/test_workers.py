@@ -62,8 +62,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[workers.Worker]:
     found: list[workers.Worker] = []
 
     class Watched(workers.Worker):
-        def __init__(self, recipe: Recipe, runs: Path, number: int) -> None:
-            super().__init__(recipe, runs, number)
+        def __init__(self, recipe: Recipe, runs: Path, number: int, phase: int) -> None:
+            super().__init__(recipe, runs, number, phase)
             found.append(self)
 
     monkeypatch.setattr(workers, "Worker", Watched)

@@ -81,6 +81,7 @@ def test_any_field_that_can_change_a_result_can_be_swept_and_no_other() -> None:
         ("sweep", "grid"),
         ("sweep", "points"),
         ("measure", "forgetting"),
+        ("evaluation", "select_on", "validation"),
     }
     assert not any(path[0] == "runtime" or path[-1] in ("url", "served_as") for path in fields.values())
 

@@ -154,6 +154,7 @@ evaluation:
   benchmarks: [hard]
   limit: null
   items: [hard-test-1]
+  select_on: {validation: 4}
   engine: {name: hf, url: null, served_as: null}
 measure:
   {samples: 4, temperature: 0.6, top_p: 0.95, seed: 0, confidence: (\\d+)%, forgetting: embedded_talk,

@@ -138,6 +138,11 @@ def test_one_edition_can_be_loaded_alone(written):
             "8:9: editions.embedded.recipes.0: sweeps `evaluation.limit`; a table needs one `evaluation`",
         ),
         (
+            "[seed=1]\n",
+            '[evaluation.select_on=validation, "sweep={grid: {divergence.beta: [1]}}"]\n',
+            "8:9: editions.embedded.recipes.0: has points chosen (`evaluation.select_on`), and a study shows",
+        ),
+        (
             "[small.yaml]",
             "[small.yaml, {recipe: ./small.yaml, overrides: [description=again], arms: [lightr]}]",
             "5:27: editions.paper.recipes.1: this recipe and its arm `lightr` stand twice in the list",

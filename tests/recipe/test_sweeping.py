@@ -9,8 +9,9 @@ import pytest
 
 from lrbench.embedded.assets import available_models
 from lrbench.errors import RecipeError
+from lrbench.pipeline.plan import plan_recipe
 from lrbench.recipe import sweeping
-from lrbench.recipe.loading import load_recipe, load_with_warnings
+from lrbench.recipe.loading import load_recipe, load_with_warnings, telling_where
 from tests.commands import QUICKSTART
 
 Refusal = Callable[..., list[str]]
@@ -208,3 +209,88 @@ def test_a_sweep_of_very_many_recipes_is_a_warning(
     recipe, (warning,) = load_with_warnings("r.yaml")
     assert recipe.sweep is not None
     assert warning.startswith("r.yaml:19:1: sweep: with its seeds it stands for 6 recipes; planning them")
+
+
+COMMON = (
+    "cannot be swept where points are chosen (`evaluation.select_on`): all are measured on the same "
+    "problems, in the same way and with one expert"
+)
+SELECTING = ("suite: embedded7", "suite: embedded7\n  select_on: {on}\nsweep: {sweep}")
+
+
+@pytest.mark.parametrize(
+    ("on", "sweep", "told"),
+    [
+        (
+            "validation",
+            "null",
+            "19:14: evaluation.select_on: chooses among the points of a sweep, and this recipe has no "
+            "`sweep`; add one, or leave it out",
+        ),
+        (
+            "tests",
+            "{grid: {divergence.beta: [0.2, 0.4]}}",
+            '19:14: evaluation.select_on: found the text "tests", allowed is `validation`, or a mapping with '
+            "the field validation or null",
+        ),
+        (
+            "{validation: 0}",
+            "{grid: {divergence.beta: [0.2, 0.4]}}",
+            "19:27: evaluation.select_on.validation: found 0, allowed is a whole number of at least 1",
+        ),
+        (
+            "{validaton: 5}",
+            "{grid: {divergence.beta: [0.2, 0.4]}}",
+            "19:15: evaluation.select_on.validaton: unknown field; did you mean `validation`?",
+        ),
+        (
+            "validation",
+            "{points: [{data.train: embedded/hard}, {evaluation.limit: 3}]}",
+            f"20:19: sweep.points.0.data.train: {COMMON}\n"
+            f"r.yaml:20:48: sweep.points.1.evaluation.limit: {COMMON}",
+        ),
+        (
+            "validation",
+            "{grid: {evaluation.select_on: [validation]}}",
+            "20:16: sweep.grid.evaluation.select_on: cannot be swept, since all points are chosen from "
+            "together",
+        ),
+    ],
+)
+def test_a_choice_of_points_that_cannot_be_is_told(
+    refusal: Refusal, changed: Changed, on: str, sweep: str, told: str
+) -> None:
+    before, after = SELECTING
+    text = changed((before, after.format(on=on, sweep=sweep)))
+    assert refusal(text) == [f"r.yaml:{line}" for line in told.removeprefix("r.yaml:").split("\nr.yaml:")]
+
+
+def test_what_does_not_go_with_a_choice_of_points_is_told(refusal: Refusal, changed: Changed) -> None:
+    sweep = "sweep: {grid: {divergence.beta: [0.2, 0.4]}}"
+    suite = "{name: validation, benchmarks: {sums: {data: embedded/hard, grader: integer}}}"
+    own = changed(("suite: embedded7", f"suite: {suite}\n  select_on: validation\n{sweep}"))
+    assert refusal(own) == [
+        "r.yaml:18:17: evaluation.suite.name: `validation` is the board of what points are chosen on; give "
+        "yours another name"
+    ]
+    written = f"lm_eval: {{tasks: [arc_easy]}}\n  select_on: validation\n{sweep}"
+    tasks = changed(("suite: embedded7", written))
+    assert refusal(tasks) == [
+        "r.yaml:19:14: evaluation.select_on: does not go with `evaluation.lm_eval`, whose tasks say "
+        "themselves how they are asked"
+    ]
+
+
+def test_too_few_problems_to_choose_on_are_told_where_that_is_written(
+    folder: Path, changed: Changed, tmp_path: Path
+) -> None:
+    text = changed(
+        (
+            SELECTING[0],
+            SELECTING[1].format(on="{validation: 9999}", sweep="{grid: {divergence.beta: [1, 2]}}"),
+        )
+    )
+    (folder / "r.yaml").write_text(text)
+    place = r"r\.yaml:19:27: evaluation\.select_on\.validation: "
+    with pytest.raises(RecipeError, match=f"{place}.* has 1016 problems"), telling_where("r.yaml"):
+        plan_recipe(load_recipe("r.yaml"), tmp_path / "runs", fetch=False)

@@ -118,7 +118,7 @@ NAME = "allowed is a name of up to 100 letters, digits, `.`, `_` and `-` that be
             "evaluation:\n  suite: embedded7\n",
             "",
             "1:1: evaluation: missing; needed is a mapping with the fields suite, lm_eval, benchmarks, "
-            "limit, items, engine",
+            "limit, items, select_on, engine",
         ),
         ("[base, sft, lightr]", "[]", "16:7: arms: found an empty list, allowed is a list that is not empty"),
         (

@@ -64,6 +64,8 @@ def _scripted(recipe: Recipe, arm: str, runs: Path) -> Iterator[ScriptedStep]:
 def _kept(recipe: Recipe, arm: str, runs: Path) -> tuple[Samples, Tokenizer, dict[str, str]]:
     """The samples of an arm, the expert's tokenizer, and the question of every problem by its id."""
     plan = plan_recipe(recipe, runs)
+    if plan.is_open:
+        raise UserError(f"the points of {recipe.name} are not chosen yet; run the recipe first")
     named = [planned for planned in plan.arms if planned.arm.name == arm]
     if not named:
         arms = list(dict.fromkeys(planned.arm.name for planned in plan.arms))

@@ -192,8 +192,9 @@ def _source(arm: ArmRecord, behind: Mapping[str, Manifest]) -> str:
 def _meant(arm: ArmRecord, declared: Declared, behind: Mapping[str, Manifest]) -> tuple[Variant, Arm] | None:
     """What the arm was made from: of several points that it may stand for, one with its settings."""
     candidates = list(declared.meant_by(arm))
+    texts = _texts(arm, behind) if "train" in behind else ""
     for variant, found in candidates:
-        if "train" in behind and arm.settings == arm_settings(variant.recipe, found, _texts(arm, behind)):
+        if arm.settings == arm_settings(variant.recipe, found, texts):
             return variant, found
     return candidates[0] if candidates else None
 

@@ -12,6 +12,7 @@ from lrbench.results.bundle.arms import Manifest, check_adapter, check_model
 from lrbench.results.bundle.declared import Recipes, is_of
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.bundle.regrading import Regraded
+from lrbench.results.bundle.selecting import check_selection
 from lrbench.results.identity import arm_id, model_of
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.store.artifact import Origin
@@ -73,10 +74,12 @@ def check_meant(
                     where, f"its arm {name} with seed {variant.recipe.seed} at {variant.point} is not there"
                 )
             for found in made:
-                for wanted in variant.recipe.evaluations:
+                on_suite = record.selection is None or found.arm_id in record.selection.on_suite
+                for wanted in variant.recipe.evaluations if on_suite else ():
                     _check_benchmarks(
                         found, variant.recipe, wanted, scores_of.get(found.arm_id, []), measured, findings
                     )
+    check_selection(record, recipes.read(record.recipe_yaml, where), arms, scores, measured, findings)
     for found in (arm for group in meant.values() for arm in group if arm.arm_id not in declared):
         findings.add(where, f"it declares no {found.arm} with seed {found.seed} at {found.point}")
 

@@ -21,6 +21,7 @@ from lrbench.evaluation.protocol import Recorded, recorded_benchmark
 from lrbench.evaluation.traces import first_right
 from lrbench.grading import Reason, Verdict
 from lrbench.methods.answers import OWN
+from lrbench.recipe.selecting import VALIDATION
 from lrbench.results.answers import Answers
 from lrbench.results.bundle.findings import Findings
 from lrbench.results.records import items_hash
@@ -253,7 +254,11 @@ class BenchmarkData:
         """
         benchmark, protocol, known = measured.benchmark, measured.protocol, measured.recorded.shipped
         if known is None:
-            kind = "a task of lm-eval" if measured.is_of_tasks else "a file of its own, held against its hash"
+            kind = "a file of its own, held against its hash"
+            if measured.is_of_tasks:
+                kind = "a task of lm-eval"
+            elif protocol["suite"] == VALIDATION:
+                kind = "problems on which points are chosen, held against their hash"
             self.absent.add(f"{benchmark} ({kind})")
             return None
         if protocol["data"] in EARLIER_ITEMS.get(benchmark, ()):

@@ -186,13 +186,15 @@ def judge_recipe(
 ) -> list[tuple[Mapping[str, Any], tuple[Judgement, ...]]]:
     """Verdicts on the claims of a recipe as it was declared, for every point of its sweep, by `rows`.
 
-    The claims of all points are one family. Only rows of the arms that the recipe means now count.
+    The claims of all points are one family. Only rows of the arms that the recipe means now count; where it
+    has points chosen, those are the chosen ones.
     A recipe without claims, or none of whose arms is on the board, gives nothing.
     """
     claims, unread = claims_of(recipe)
-    own = [row for row in (board.rows if rows is None else rows) if row.arm_id in recipe.arm_ids]
+    meant = recipe.meant_on(board.protocol_hash)
+    own = [row for row in (board.rows if rows is None else rows) if row.arm_id in meant]
     # Claims are about the first suite.
-    if not claims or not own or recipe.recipe in board.second_of:
+    if not claims or not own or board.answers_nothing(recipe.recipe):
         return []
     run = recipe.command or RUN
     pools = {column: board.pool(own[0].expert_weights, column) for column in board.columns}

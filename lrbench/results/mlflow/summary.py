@@ -27,7 +27,7 @@ class Summary:
 
 def summary_of(boards: Sequence[Board], recipe: str) -> Summary:
     """Of the board that the recipe measures first; nothing where there is none."""
-    board = next((board for board in boards if recipe not in board.second_of), None)
+    board = next((board for board in boards if not board.answers_nothing(recipe)), None)
     if board is None or recipe not in board.comparisons:
         return Summary()
     compared = board.comparisons[recipe]

@@ -106,8 +106,10 @@ class Section:
 
     @property
     def unheld(self) -> str | None:
-        """The controls that the recipe's claims are not held against."""
-        return None if self.recipe is None else unheld_line(self.recipe)
+        """The controls that the recipe's claims are not held against; nothing where those are not judged."""
+        if self.recipe is None or self.board.answers_nothing(self.recipe.recipe):
+            return None
+        return unheld_line(self.recipe)
 
     @property
     def words(self) -> Words | None:

@@ -145,7 +145,7 @@ def _without_result(sheet: Sheet) -> Iterator[str]:
     shown = {row.arm_id for row in sheet.board.rows}
     declared = {section.first.recipe: section.recipe for section in sheet.sections}
     for name, recipe in declared.items():
-        meant = () if recipe is None else recipe.arm_ids
+        meant = () if recipe is None else recipe.meant_on(sheet.board.protocol_hash)
         absent = len(set(meant) - shown)
         if absent:
             yield (
