@@ -50,6 +50,14 @@ def statistics_html(columns: Mapping[str, Summary], contrasted: bool) -> str:
                 lambda s: _percent(s.share_overturned),
             ),
         ]
+        if any(summary.share_odd is not None for summary in columns.values()):
+            rows.append(
+                _row(
+                    "target prefers what is hardly ever written there",
+                    columns,
+                    lambda s: _percent(s.share_odd),
+                )
+            )
     return table_html(["", *columns], rows, "Statistics of the steps")
 
 

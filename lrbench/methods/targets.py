@@ -55,6 +55,11 @@ class Target(Component):
         return 0.0
 
     @property
+    def leaves_out_odd(self) -> bool:
+        """Whether nothing is learnt where its largest weight is on an odd token (`sampling/oddity.py`)."""
+        return False
+
+    @property
     def covers(self) -> bool:
         """Whether it gives something to every token, so also to those that are not stored."""
         return False
@@ -143,7 +148,8 @@ class Contrast(Target):
     """What the first model prefers to the second (paper, equations 4 and 5): softmax of log p_E - log p_A.
 
     It is over the tokens that are plausible to `of`, which have at least `alpha` of its largest probability
-    (null: `divergence.alpha`). `minus` is the model that they are set against.
+    (null: `divergence.alpha`). `minus` is the model that they are set against. With `leave_out_odd` nothing
+    is learnt where its favourite is a token that the writer of the rollouts hardly ever writes there.
     """
 
     word: ClassVar[str] = "contrast"
@@ -152,6 +158,18 @@ class Contrast(Target):
     of: str = EXPERT
     minus: str = AMATEUR
     alpha: Annotated[float, Field(gt=0, le=1)] | None = None
+    leave_out_odd: bool = False
+
+    @model_serializer(mode="wrap")
+    def _shortest(self, handler: Any) -> Any:
+        written = super()._shortest(handler)
+        # Without its defaults a record would not say which target has this.
+        return {"use": self.use} | written if self.leave_out_odd else written
+
+    @property
+    def leaves_out_odd(self) -> bool:
+        """Where it is asked for."""
+        return self.leave_out_odd
 
     @property
     def contrasts(self) -> bool:
@@ -177,7 +195,8 @@ class Contrast(Target):
     def identity(self) -> Mapping[str, Any]:
         """The threshold, and its models where they are not the pair."""
         models = {} if (self.of, self.minus) == PAIR else {"of": self.of, "minus": self.minus}
-        return {"target": self.word, "alpha": self.alpha} | models
+        odd = {"odd": "left out"} if self.leave_out_odd else {}
+        return {"target": self.word, "alpha": self.alpha} | models | odd
 
     def completed(self, alpha: float) -> Contrast:
         """With the recipe's threshold."""
@@ -360,6 +379,11 @@ class Mixture(Target):
     def own_share(self) -> float:
         """Of all parts."""
         return math.fsum(part.weight * part.own_share for part in self.parts)
+
+    @property
+    def leaves_out_odd(self) -> bool:
+        """Where a part does: the favourite is that of all parts together."""
+        return any(part.leaves_out_odd for part in self.parts)
 
     @property
     def covers(self) -> bool:

@@ -129,6 +129,11 @@ def _not_rewritten(arm: Arm, sections: Mapping[str, Any]) -> Iterator[str]:
             "with `online` an update takes whole rollouts that are written for it; give "
             f"`training.rollouts_per_update` for the arm `{arm.name}`"
         )
+    if ingredients.target.leaves_out_odd:
+        yield (
+            "with `online` there are only the rollouts that are just written, which do not say what is odd; "
+            "leave `leave_out_odd` out"
+        )
     pair = sections.get("pair")
     if pair is not None and pair.align == "tokens" and PAIR in ingredients.readings:
         yield (

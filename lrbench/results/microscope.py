@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -34,8 +34,9 @@ from lrbench.recipe.schema import Divergence
 from lrbench.results.inspection import Inspector, ScoredRollouts
 from lrbench.results.records import ArmRecord
 from lrbench.sampling.divergence import divergence_statistics
+from lrbench.sampling.oddity import Habits
 from lrbench.sampling.rollouts import Rollout
-from lrbench.sampling.samples import kept_steps
+from lrbench.sampling.samples import build_samples, kept_steps
 from lrbench.sampling.scores import Scores, keep_covered, taken
 
 # Nats; eight to a decade. The first bin also holds what lies below it, the last what lies above.
@@ -107,6 +108,8 @@ class Summary:
     share_overturned: float | None
     counts: NDArray[np.int64]
     counts_kept: NDArray[np.int64]
+    # Steps whose target prefers an odd token, of a whole arm as it was trained alone.
+    share_odd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -251,7 +254,24 @@ class Microscope:
         selector = self.ingredients.completed(thresholds).selector
         views: Views = {PAIR: self.scores, **self.others, **self.continued}
         kept_N = kept_steps(views, selector, self.least_mass)
-        return kept_as_scripted(self.fidelity, kept_N, {PAIR: self.scores}, selector.threshold)
+        kept_N = kept_as_scripted(self.fidelity, kept_N, {PAIR: self.scores}, selector.threshold)
+        if self.ingredients.target.leaves_out_odd:
+            kept_N[kept_N] = ~self._odd(kept_N, thresholds)
+        return kept_N
+
+    def share_odd(self, thresholds: Divergence) -> float | None:
+        """The share of kept steps whose target prefers an odd token (`sampling/oddity.py`); None of none."""
+        kept_N = self.kept(thresholds)
+        return float(self._odd(kept_N, thresholds).mean()) if kept_N.any() else None
+
+    def _odd(self, kept_N: NDArray[np.bool_], thresholds: Divergence) -> NDArray[np.bool_]:
+        """(K,) which of the kept steps are odd."""
+        views, completed = {PAIR: self.scores, **self.others}, self.ingredients.completed(thresholds)
+        return self._habits.odd(build_samples(self.rollouts, views, completed, self.least_mass, kept_N))
+
+    @cached_property
+    def _habits(self) -> Habits:
+        return Habits.of(self.rollouts)
 
     def summary(self, thresholds: Divergence) -> Summary:
         """All rollouts at once."""
@@ -260,7 +280,10 @@ class Microscope:
     @cached_property
     def summary_as_trained(self) -> Summary:
         """All rollouts at the arm's own thresholds."""
-        return self.summary(self.trained)
+        summary = self.summary(self.trained)
+        if not self.ingredients.target.contrasts:
+            return summary
+        return replace(summary, share_odd=self.share_odd(self.trained))
 
     def rollout(self, index: int, thresholds: Divergence) -> RolloutView:
         """One rollout; `index` is its place in `rollouts`."""

@@ -199,6 +199,8 @@ def test_an_objective_decides_adapters_and_of_samples_alone_what_is_left_out(
     assert [each.key for each in same] == [each.key for each in plain]
     for place in (0, 1):
         assert len({each[place].key for each in (plain, js, tempered)}) == 3
+    usual = adapter({"use": "contrast", "leave_out_odd": True}, None)
+    assert usual.samples.key != plain[0].samples.key
     # A contrast leaves nothing out.
     assert js[0].samples.key == plain[0].samples.key
     assert plain[1].samples.key != js[1].samples.key == tempered[1].samples.key

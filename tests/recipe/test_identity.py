@@ -168,6 +168,7 @@ COMPONENTS = [
     ("target", {"use": "contrast", "alpha": 0.3}),
     ("target", {"use": "contrast", "alpha": 0.4}),
     ("target", {"use": "contrast", "minus": "expert"}),
+    ("target", {"use": "contrast", "leave_out_odd": True}),
     ("target", {"use": "soft", "of": "expert", "temperature": 0.5}),
     ("target", {"use": "soft", "of": "expert", "top_k": 2}),
     ("target", {"use": "soft", "of": "expert", "truncate": True}),

@@ -34,15 +34,18 @@ SELECTING = {
 }
 # An arm that leaves out what the public scripts leave out.
 SKIPPING = "skipping"
-ARMS = (CONTRASTED, "no_selection", "no_contrast", *SELECTING, SKIPPING)
+# One that learns nothing where its target is odd.
+USUAL = "usual"
+ARMS = (CONTRASTED, "no_selection", "no_contrast", *SELECTING, SKIPPING, USUAL)
 SMALL = [
     "data.problems=8",
     "training.updates=1",
     "evaluation.limit=1",
     "evaluation.benchmarks=[one_step]",
-    f"arms=[base, {', '.join(name for name in ARMS if name not in (*SELECTING, SKIPPING))}, neither, "
+    f"arms=[base, {', '.join(name for name in ARMS if name not in (*SELECTING, SKIPPING, USUAL))}, neither, "
     + ", ".join(f"{{name: {name}, like: lightr, selector: {rule}}}" for name, rule in SELECTING.items())
-    + f", {{name: {SKIPPING}, like: lightr, fidelity: [first_step_skipped, beta_included]}}]",
+    + f", {{name: {SKIPPING}, like: lightr, fidelity: [first_step_skipped, beta_included]}}"
+    + f", {{name: {USUAL}, like: lightr, target: {{use: contrast, leave_out_odd: true}}}}]",
     "seed=3",
     "runtime.workers=1",
     "divergence.beta=0.3",
@@ -322,6 +325,9 @@ def test_a_target_overturned_prefers_another_token_than_the_expert() -> None:
     microscope = microscope_over(found)
     summary = microscope.summary(microscope.trained)
     assert summary.share_overturned == 0.5
+    # The second step prefers what was written after the same token, the first what nobody wrote.
+    assert microscope.summary_as_trained.share_odd == microscope.share_odd(microscope.trained) == 0.5
+    assert summary.share_odd is None
     view = microscope.rollout(0, microscope.trained)
     assert view.step(0).shared is None
     assert [max(view.step(t).candidates, key=lambda c: c.weight).token for t in (0, 1)] == [4, 3]

@@ -344,6 +344,7 @@ class ArmSamples(Stage):
         import numpy as np
 
         from lrbench.sampling.divergence import DivergenceSums
+        from lrbench.sampling.oddity import Habits, without
         from lrbench.sampling.samples import STEPS_FILE, build_samples, keeper, write_steps
 
         least_mass = None if self.scores is None else self.scores.least_mass
@@ -352,19 +353,28 @@ class ArmSamples(Stage):
         lost: list[NDArray[np.float64]] = [np.zeros(0)]
         target = self.ingredients.target
         threshold = self.ingredients.selector.threshold
+        left_out: list[int] = []
 
         def samples() -> Iterator[Samples]:
             parts = partial(self._parts, inputs, workspace)
             keep = keeper(self.ingredients.selector, lambda: (part.seen for part in parts()), least_mass)
+            habits = None
+            if target.leaves_out_odd:
+                habits = Habits.of(rollout for part in parts() for rollout in part.rollouts)
             for part in parts():
                 kept = kept_as_scripted(self.fidelity, keep(part.seen), part.seen, threshold)
+                built = build_samples(
+                    part.rollouts, part.views, self.ingredients, least_mass, kept, part.first_rollout
+                )
+                if habits is not None:
+                    odd = habits.odd(built)
+                    left_out.append(int(odd.sum()))
+                    built, kept[kept] = without(built, odd), ~odd
                 if PAIR in part.views:
                     sums.add(part.views[PAIR], kept)
                 at_each = target.lost(part.views)
                 lost.append(at_each[kept] if len(at_each) else at_each)
-                yield build_samples(
-                    part.rollouts, part.views, self.ingredients, least_mass, kept, part.first_rollout
-                )
+                yield built
 
         draft.commit(STEPS_FILE, lambda path: counts.append(write_steps(path, samples())))
         progress.advance(1)
@@ -374,6 +384,9 @@ class ArmSamples(Stage):
         if remark := target.remark(missing):
             logger.warning("%s: %s", self.label, remark)
         statistics: dict[str, Any] = {"kept_steps": counts[-1]}
+        if target.leaves_out_odd:
+            statistics["odd_steps"] = sum(left_out)
+            logger.info("%s: %s odd steps are left out", self.label, f"{sum(left_out):,}")
         if self.scores is not None:
             statistics["divergence"] = sums.statistics()
         return statistics
