@@ -137,16 +137,20 @@ def test_lightreasoner_learns_from_no_label_though_held_out_ones_are_measured(
     make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     """Labels of training problems change no byte; those of held-out ones change the curve alone."""
-    found = {}
+    found, written = {}, {}
+    anew = {"name": "anew", "like": "lightr", "objective": {"online": 2}}
     for name, spoilt in {"true": range(0), "training": range(40), "held_out": range(40, 48)}.items():
         file = write_problems(tmp_path / f"{name}.jsonl", 48, spoilt)
         data = {"train": str(file), "problems": 40, "held_out": 8}
-        recipe = make_recipe(arms=["lightr"], data=data, evaluation=ONE_ITEM)
+        recipe = make_recipe(arms=["lightr", anew], data=data, evaluation=ONE_ITEM)
         run_recipe(recipe, tmp_path / name)
         found[name] = adapter(recipe, tmp_path / name, "lightr")
+        written[name] = adapter(recipe, tmp_path / name, "anew").file(ADAPTER_FILES[1]).read_bytes()
         curve = recorded(tmp_path / name)["lightr"].curves["held_out_perplexity"]
         assert [update for update, _ in curve] == list(range(7))
     assert found["training"].content_hash == found["true"].content_hash
+    # Nor does one from what it writes itself.
+    assert written["training"] == written["held_out"] == written["true"]
     assert found["held_out"].key != found["true"].key
     assert (
         found["held_out"].file("curves.json").read_bytes() != found["true"].file("curves.json").read_bytes()
