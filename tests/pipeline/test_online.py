@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lrbench.errors import UserError
+from lrbench.pipeline.exporting.publishing import export_result
 from lrbench.pipeline.exporting.samples import compared_samples
 from lrbench.pipeline.plan import plan_recipe
 from lrbench.pipeline.run import run_recipe
@@ -145,6 +146,10 @@ def test_a_bundle_holds_it_to_its_recipe_and_who_reads_it_has_its_costs(
     assert not run_recipe(make_recipe(arms=["grpo", reader], **SECTIONS), tmp_path / "runs").failures
     write_bundle(["tiny"], tmp_path / "runs", tmp_path / "b.tar.gz")
     assert verify_bundle(tmp_path / "b.tar.gz").findings == ()
+    export_result("tiny/grpo", tmp_path / "runs", tmp_path / "exported", merge=False)
+    card = (tmp_path / "exported" / "README.md").read_text()
+    assert "Learnt from: solutions rollouts" in card
+    assert 'objective: {"grpo": {' in card.replace("\\", "")
     arms = Ledger(tmp_path / "runs" / "ledger").read().arms
     own, read = (next(arm for arm in arms if arm.arm == name) for name in ("grpo", "reader"))
     used = ArmsInUse(arms)

@@ -135,15 +135,21 @@ def _header(facts: CardFacts) -> str:
 def _introduction(facts: CardFacts) -> str:
     expert, settings = markdown(model_name(facts.expert)), facts.arm.settings
     other = settings.get("change")
-    adapter = f"as an adapter in PEFT's format ({markdown(other)})" if other else "as a LoRA adapter"
+    adapter = f"as an adapter in PEFT's format ({_said(other)})" if other else "as a LoRA adapter"
     what = "with the adapter merged into its weights" if facts.merge else adapter
     amateur = facts.arm.amateur
     contrast = f", scored against {markdown(model_name(amateur))}" if amateur else ""
+    objective = f"; objective: {_said(settings['objective'])}" if "objective" in settings else ""
     return (
-        f"{expert}, fine-tuned by lrbench {what}. Learnt from: {markdown(settings['source'])} rollouts"
-        f"{contrast}; steps kept: {markdown(settings['selector'])}; "
-        f"target: {markdown(settings['target'])}."
+        f"{expert}, fine-tuned by lrbench {what}. Learnt from: {_said(settings['source'])} rollouts"
+        f"{contrast}; steps kept: {_said(settings['selector'])}; "
+        f"target: {_said(settings['target'])}{objective}."
     )
+
+
+def _said(written: Any) -> str:
+    """A word of the arm as its recipe writes it: a name, or a mapping in one line."""
+    return markdown(written if isinstance(written, str) else json.dumps(written))
 
 
 def _use(facts: CardFacts) -> str:
