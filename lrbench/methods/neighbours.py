@@ -5,14 +5,12 @@ Their cards are docs/methods.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from lrbench.methods.answer import OWN
 from lrbench.methods.changes import ProjectHeads, Projection, ScaleWeights, Scaling, Vectors
-from lrbench.methods.component import AMATEUR, EXPERT
+from lrbench.methods.component import EXPERT
 from lrbench.methods.continued import RANKS, Continued
 from lrbench.methods.ingredients import Ingredients
-from lrbench.methods.learner import MOVING
+from lrbench.methods.neighbour import TEACHER
+from lrbench.methods.neighbour import Neighbour as Neighbour
 from lrbench.methods.objectives import Divergence, Dpo, Grpo, Preference
 from lrbench.methods.pairs import RightWrong
 from lrbench.methods.preset import Preset
@@ -21,38 +19,7 @@ from lrbench.methods.selectors import All, Kl
 from lrbench.methods.sources import Greedy, Solutions
 from lrbench.methods.taking_over import TakeOver, TakingOver
 from lrbench.methods.targets import Contrast, OwnToken, Soft
-
-# What a recipe with a preset that has a stronger model calls it, under `models`.
-TEACHER = "teacher"
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """The `preset` of a related system and its card.
-
-    `source` is where it was published, `implemented` what of it there is here, and `deviations` what is not
-    as it was published.
-    """
-
-    preset: Preset
-    title: str
-    source: str
-    implemented: str
-    deviations: str
-
-    @property
-    def uses_labels(self) -> bool:
-        """Whether it learns from answers or solutions of the training problems."""
-        ingredients = self.preset.ingredients
-        return ingredients is not None and ingredients.source.label_field is not None
-
-    @property
-    def uses_another_model(self) -> bool:
-        """Whether it reads a model besides the pair, such as a stronger one."""
-        ingredients = self.preset.ingredients
-        models = self.preset.answer.models | (ingredients.models if ingredients else frozenset())
-        return bool(models - {OWN, EXPERT, AMATEUR, *MOVING})
-
+from lrbench.methods.taught import TAUGHT
 
 NEIGHBOURS = (
     Neighbour(
@@ -210,4 +177,5 @@ NEIGHBOURS = (
         "the larger model begins, are left out; a draft without a cue is kept and not written again, which "
         "is the same where answers are greedy",
     ),
+    *TAUGHT,
 )

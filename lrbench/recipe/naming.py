@@ -35,7 +35,9 @@ def reference_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[st
         for word, named in _named(arm, declaration):
             wrong = _unknown(named, models, names, by_name)
             if wrong is not None:
-                yield (*path, *word), wrong
+                # What nobody has written, the known arm has.
+                needed = None if word else _needed(named, declaration)
+                yield (*path, *word), needed or wrong
         yield from _moving(arm, declaration, path)
         yield from _matching(arm, by_name, path)
         yield from _beginning(arm, by_name, path)
@@ -95,6 +97,18 @@ def _named(arm: Arm, declaration: ArmDeclaration) -> Iterator[tuple[Path, str]]:
             yield where, model
     if arm.start is not None:
         yield ("start",), ARM + arm.start
+
+
+def _needed(name: str, declaration: ArmDeclaration) -> str:
+    """What a recipe has to add for the known arm that a declaration is like."""
+    like = declaration.like or declaration.name
+    if name.startswith(ARM):
+        arm = name.removeprefix(ARM)
+        return f"`{like}` reads what the arm `{arm}` has become; add that arm, or name another in its place"
+    return (
+        f"`{like}` learns from a model called `{name}`; say which it is, as in "
+        f"`models: {{{name}: {{model: embedded/careful}}}}`"
+    )
 
 
 def _unknown(

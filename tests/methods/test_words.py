@@ -25,6 +25,7 @@ ELSEWHERE = {
     "all": "a word for every benchmark or item",
     "budget": "a field of training",
     "divergent": "an order of rollouts",
+    "mentor": "an embedded model",
     "neither": "neither of two answers is right",
     "lora": "a field of training",
     "prefill": "a field of `controls`",

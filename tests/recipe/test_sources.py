@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from lrbench.recipe.loading import load_with_warnings
 
 Refusal = Callable[..., list[str]]
 Changed = Callable[..., str]
@@ -155,3 +158,36 @@ def test_an_engine_that_serves_the_expert_writes_with_no_other_model(
             "r.yaml:18:34: arms.1.source: the engine vllm writes with the expert, and `teacher` is another "
             "model; set sampling.engine.name to `hf`, or write with the expert or an `arm:NAME`"
         ]
+
+
+@pytest.mark.parametrize(
+    ("arm", "told"),
+    [
+        (
+            "kd",
+            "arms.0: `kd` learns from a model called `teacher`; say which it is, as in "
+            "`models: {teacher: {model: embedded/careful}}`",
+        ),
+        (
+            "redistil",
+            "arms.0: `redistil` reads what the arm `grpo` has become; add that arm, or name another "
+            "in its place",
+        ),
+    ],
+)
+def test_a_known_arm_that_needs_a_model_says_how_to_give_it(
+    refusal: Refusal, changed: Changed, arm: str, told: str
+) -> None:
+    (message,) = refusal(changed((ARMS, f"arms: [{arm}]")))
+    assert message.endswith(told)
+
+
+def test_every_related_system_is_an_arm_of_a_recipe_that_says_who_teaches(
+    changed: Changed, folder: Path
+) -> None:
+    from lrbench.methods.taught import TAUGHT
+
+    models = "models: {teacher: {model: embedded/careful}, mentor: {model: embedded/mentor}}"
+    names = ", ".join(["base", "grpo", *(neighbour.preset.name for neighbour in TAUGHT)])
+    (folder / "r.yaml").write_text(changed((ARMS, f"{models}\narms: [{names}]")))
+    load_with_warnings("r.yaml")
