@@ -70,16 +70,18 @@ class Accepting(Policy):
         for _ in range(self.rule.tries):
             if not waiting:
                 break
-            drawn = self._drawn(written_BV[waiting], [rows[place].stream for place in waiting])
-            for place, token in zip(waiting, drawn, strict=True):
-                if taken_BV[place, token]:
+            drawn_B = self._drawn(written_BV[waiting], [rows[place].stream for place in waiting])
+            is_taken = taken_BV[waiting].gather(1, drawn_B[:, None])[:, 0].tolist()
+            for place, token, is_fine in zip(waiting, drawn_B.tolist(), is_taken, strict=True):
+                if is_fine:
                     tokens[place] = token
             waiting = [place for place in waiting if tokens[place] < 0]
         for row, token in zip(rows, tokens, strict=True):
             row.origins.append(JUDGE if token < 0 else WRITER)
         if waiting:
             streams = [self._stream_of(rows[place]) for place in waiting]
-            for place, token in zip(waiting, self._drawn(judged_BV[waiting], streams), strict=True):
+            drawn_B = self._drawn(judged_BV[waiting], streams)
+            for place, token in zip(waiting, drawn_B.tolist(), strict=True):
                 tokens[place] = token
         return tokens
 
@@ -89,9 +91,9 @@ class Accepting(Policy):
             scores_BV = scores_BV.index_fill(1, self._no_tokens, -torch.inf)
         return scores_BV / self.temperature
 
-    def _drawn(self, scores_BV: Tensor, streams: Sequence[torch.Generator | None]) -> list[int]:
-        drawn: list[int] = (scores_BV + gumbel_noise(streams, scores_BV)).argmax(dim=-1).tolist()
-        return drawn
+    def _drawn(self, scores_BV: Tensor, streams: Sequence[torch.Generator | None]) -> Tensor:
+        """(B,) one token a row."""
+        return (scores_BV + gumbel_noise(streams, scores_BV)).argmax(dim=-1)
 
     def _stream_of(self, row: Row) -> torch.Generator:
         """The stream of what the judge draws in a row."""
