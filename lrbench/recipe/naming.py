@@ -106,7 +106,7 @@ def _needed(name: str, declaration: ArmDeclaration) -> str:
         arm = name.removeprefix(ARM)
         return f"`{like}` reads what the arm `{arm}` has become; add that arm, or name another in its place"
     return (
-        f"`{like}` learns from a model called `{name}`; say which it is, as in "
+        f"`{like}` reads a model called `{name}`; say which it is, as in "
         f"`models: {{{name}: {{model: embedded/careful}}}}`"
     )
 

@@ -165,7 +165,7 @@ def test_an_engine_that_serves_the_expert_writes_with_no_other_model(
     [
         (
             "kd",
-            "arms.0: `kd` learns from a model called `teacher`; say which it is, as in "
+            "arms.0: `kd` reads a model called `teacher`; say which it is, as in "
             "`models: {teacher: {model: embedded/careful}}`",
         ),
         (
