@@ -64,6 +64,8 @@ def at_odds(control: Control, objective: Objective) -> str | None:
         return None
     if objective.policy is not None:
         return "rewards are for whole answers, whatever the steps and their targets"
+    if objective.preference is not None:
+        return "whole answers are preferred to each other, whatever the steps and their targets"
     if "selector" in control.changes and objective.rewritten_every is not None:
         return "what is written anew has no stored steps to draw from"
     target = control.changes.get("target")

@@ -46,6 +46,13 @@ def test_every_control_is_added_once(load: Callable[[str], Recipe]) -> None:
             ),
         ),
         (
+            "dpo",
+            dict.fromkeys(
+                ("random", "flat", "no_contrast"),
+                "whole answers are preferred to each other, whatever the steps and their targets",
+            ),
+        ),
+        (
             "{name: a, like: lightr, objective: {divergence: js, online: 5}}",
             {
                 "random": "what is written anew has no stored steps to draw from",
@@ -57,7 +64,7 @@ def test_every_control_is_added_once(load: Callable[[str], Recipe]) -> None:
 def test_a_control_that_the_objective_does_not_go_with_is_named_and_not_added(
     load: Callable[[str], Recipe], subject: str, left_out: dict[str, str]
 ) -> None:
-    name = subject if subject == "grpo" else "a"
+    name = subject if subject in ("grpo", "dpo") else "a"
     recipe = load(f"arms: [{subject}]\ncontrols: {{of: {name}, prefill: First}}")
     added = [arm.name for arm in recipe.arms[1:]]
     assert added == [control for control in NAMES if control not in {"forced", *left_out}]
