@@ -226,8 +226,25 @@ class FirstToken(Section):
         return Bound(self.above, self.below)
 
 
+class Nearest(Section):
+    """A rule for a whole answer: whether most of the `k` questions nearest to its own are among the `other`.
+
+    Near is what the arm's own model begins to answer alike: questions are as far from each other as the
+    logarithms of the chances of all first tokens. Of as many of both kinds the `own` count.
+    """
+
+    own: Annotated[tuple[ModelName, ...], Field(min_length=1, strict=False)]
+    other: Annotated[tuple[ModelName, ...], Field(min_length=1, strict=False)]
+    k: Count = 5
+
+    @property
+    def label(self) -> str:
+        """For people: `most of the nearest 5 of 40 questions are`."""
+        return f"most of the nearest {self.k} of {len(self.own) + len(self.other)} questions are"
+
+
 class Routing(Section):
-    """Tokens are written by the model `to` where the rule `when` holds, or whole answers where `first` does.
+    """Tokens are written by the model `to` where the rule `when` holds, or whole answers where another does.
 
     The signal of `when` compares the arm's own model, the first, with `to`, the second.
     """
@@ -235,11 +252,14 @@ class Routing(Section):
     to: ModelName
     when: Gate | None = None
     first: FirstToken | None = None
+    nearest: Nearest | None = None
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Routing:
-        if (self.when is None) == (self.first is None):
-            raise ValueError("a route goes by `when`, at every token, or by `first`, once: give one of them")
+    def _one_of_them(self) -> Routing:
+        if (self.when, self.first, self.nearest).count(None) != 2:
+            raise ValueError(
+                "a route goes by `when`, at every token, or by `first` or `nearest`, once: give one of them"
+            )
         return self
 
     @model_serializer(mode="wrap")
@@ -259,7 +279,7 @@ class Route(Answer):
     @property
     def in_turns(self) -> bool:
         """Where the first token decides about all of them."""
-        return self.route.first is not None
+        return self.route.when is None
 
     @property
     def models(self) -> frozenset[str]:
@@ -269,7 +289,7 @@ class Route(Answer):
     @property
     def label(self) -> str:
         """For people: `teacher where entropy > 0.45`."""
-        rule = self.route.when or self.route.first
+        rule = self.route.when or self.route.first or self.route.nearest
         assert rule is not None
         return f"{self.route.to} where {rule.label}"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lrbench.methods.answers import OWN, Route
-from tests.engines.lockstep import BEYOND, NO_TOKENS, PROMPTS, alone, answers_by
+from tests.engines.lockstep import BEYOND, NO_TOKENS, PROMPTS, Ids, alone, answers_by, spelt
 from tests.oracles.mixing import read as distribution_of
 
 pytestmark = pytest.mark.usefixtures("refilled")
@@ -43,4 +43,38 @@ def test_answers_go_by_the_distribution_of_their_first_token(models: dict[str, A
     found = answers_by(models, by_first(signal=signal, below=bound))
     expected = ["teacher" if value < bound else OWN for value in values]
     assert [answered.origins[0] for answered in found] == expected
+    assert set(expected) == {OWN, "teacher"}
+
+
+def by_nearest(own: list[str], other: list[str], k: int) -> Route:
+    return Route.model_validate({"route": {"to": "teacher", "nearest": {"own": own, "other": other, "k": k}}})
+
+
+def test_a_question_is_nearest_to_itself(models: dict[str, Any]) -> None:
+    texts = [spelt(prompt) for prompt in PROMPTS]
+    found = answers_by(models, by_nearest(texts[::2], texts[1::2], k=1))
+    assert [answered.origins[0] for answered in found] == [(OWN, "teacher")[n % 2] for n in range(len(texts))]
+    own, other = alone(models[OWN]), alone(models["teacher"])
+    expected = [(own, other)[n % 2][n] for n in range(len(texts))]
+    assert [answered.completion for answered in found] == expected
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_most_of_the_nearest_decide_and_of_as_many_the_own_model_writes(
+    models: dict[str, Any], k: int
+) -> None:
+    questions: list[Ids] = [(place, 30, place + 1) for place in range(9, 21)]
+    answer = by_nearest([spelt(q) for q in questions[:6]], [spelt(q) for q in questions[6:]], k=k)
+
+    def logs(prompt: Ids) -> list[float]:
+        p = distribution_of(models[OWN], prompt, 64, NO_TOKENS)
+        return [math.log(value) for token, value in enumerate(p) if token not in NO_TOKENS]
+
+    expected = []
+    for prompt in PROMPTS:
+        here = logs(prompt)
+        away = [math.dist(here, logs(question)) for question in questions]
+        nearest = sorted(range(len(questions)), key=lambda place, away=away: away[place])[:k]
+        expected.append("teacher" if sum(place >= 6 for place in nearest) * 2 > k else OWN)
+    assert [answered.origins[0] for answered in answers_by(models, answer)] == expected
     assert set(expected) == {OWN, "teacher"}

@@ -28,7 +28,6 @@ from lrbench.methods.answers import (
     Vote,
 )
 from lrbench.methods.cache_shift import CacheShift
-from lrbench.models.forward import UNUSED_LOGIT
 from lrbench.models.loading import Model
 from lrbench.recipe.schema import BatchSize
 from lrbench.sampling.engines.answered import Answered
@@ -36,7 +35,7 @@ from lrbench.sampling.engines.base import PORTION, Decoding, Request, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit
 from lrbench.sampling.engines.cache_shift import shift_of
 from lrbench.sampling.engines.decoding import Decoder
-from lrbench.sampling.engines.own_tokens import next_log_probabilities, token_log_probabilities
+from lrbench.sampling.engines.own_tokens import DEFAULT_ROWS, next_log_probabilities, token_log_probabilities
 from lrbench.sampling.engines.padding import Padding
 from lrbench.sampling.engines.policies import (
     Alone,
@@ -110,7 +109,8 @@ class LockstepEngine(TransformersEngine):
         first, *_ = self.models.values()
         super().__init__(first, _shared_rules(rules, list(self.models.values())), batch_size, padding)
         self.adds = answer.in_turns
-        self.begin = relay_of(answer, self.rules, speech) if answer.in_turns else None
+        looks = partial(self._looks, DEFAULT_ROWS)
+        self.begin = relay_of(answer, self.rules, speech, looks) if answer.in_turns else None
         self.shift = None
         if isinstance(answer, CacheShift):
             assert speech is not None, "somebody has to ask its questions"
@@ -162,14 +162,11 @@ class LockstepEngine(TransformersEngine):
     def _looks(self, at_once: int, asked: Mapping[int, Look]) -> Iterator[tuple[int, Seen]]:
         """What one model thinks of the tokens that come next in several answers, by number."""
         first, numbers = next(iter(asked.values())), list(asked)
-        known = [token for token in self.rules.no_tokens if token < self.rules.rows]
+        no_tokens = frozenset(self.rules.no_tokens)
+        used = [token for token in range(self.rules.rows) if token not in no_tokens]
         prompts = [look.prompt for look in asked.values()]
         for place, log_p_V in next_log_probabilities(self.models[first.by], prompts, at_once):
-            log_p_V = log_p_V[: self.rules.rows].clone()
-            log_p_V[known] = UNUSED_LOGIT
-            log_p_V = log_p_V.log_softmax(-1)
-            entropy = -(log_p_V.exp() * log_p_V).sum()
-            yield numbers[place], Seen(log_p_V.max().item(), entropy.item())
+            yield numbers[place], Seen(log_p_V[used].log_softmax(-1))
 
     def _by_phases(
         self, waiting: Mapping[int, Request], decoding: Decoding, at_once: int

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from torch import Tensor
+
 from lrbench.errors import RunError
 from lrbench.methods.answer import SEED_BYTES
 from lrbench.sampling.engines.answered import Answered
@@ -101,10 +103,19 @@ class Look:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a look has found, in nats: log p of the likeliest token, and the distribution's entropy."""
+    """What a look has found: log-probabilities, float32, of all tokens (V) there are, by id."""
 
-    log_p: float
-    entropy: float
+    log_ps: Tensor
+
+    @property
+    def log_p(self) -> float:
+        """Of the likeliest token, in nats."""
+        return self.log_ps.max().item()
+
+    @property
+    def entropy(self) -> float:
+        """Of the distribution, in nats."""
+        return -(self.log_ps.exp() * self.log_ps).sum().item()
 
 
 Asked = Turn | Reading | Look
