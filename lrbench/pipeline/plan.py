@@ -9,20 +9,16 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lrbench.errors import DataError, LrbenchError
+from lrbench.errors import LrbenchError
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.repeats import Repeats
 from lrbench.methods.answers import OWN
-from lrbench.methods.checks import Agreement, Anything
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.continued import Continuing
 from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.learner import MOVING
-from lrbench.methods.pairs import Paired
 from lrbench.methods.readings import PAIR, Reading
-from lrbench.methods.rewards import GroupPolicy
 from lrbench.methods.source import Source
-from lrbench.methods.writers import Mixture, Written
 from lrbench.models.source import LocatedModel, expect, locate, model_identity
 from lrbench.models.turn_marks import begin_turn_marks
 from lrbench.pipeline.data import measured_items
@@ -37,7 +33,7 @@ from lrbench.pipeline.expecting import (
 from lrbench.pipeline.failures import Cause, ends_run
 from lrbench.pipeline.repeating import repeats_of
 from lrbench.pipeline.selecting import selected
-from lrbench.pipeline.stages.agreed import AgreedRollouts
+from lrbench.pipeline.sourcing import Sources
 from lrbench.pipeline.stages.answering import AnsweredBy, Reader
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.continuations import Continuations
@@ -45,15 +41,12 @@ from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.editing import EditedModel
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.named_tasks import TaskScore
-from lrbench.pipeline.stages.pairs import PairedAnswers, ReferenceLogP
+from lrbench.pipeline.stages.pairs import ReferenceLogP
 from lrbench.pipeline.stages.policy import PolicyAdapter
 from lrbench.pipeline.stages.rewriting import RewritingAdapter
-from lrbench.pipeline.stages.rewritten import MixedRollouts, ShapedRollouts
 from lrbench.pipeline.stages.rollouts import GreedyRollouts, ReferenceRollouts, RolloutSource
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
-from lrbench.pipeline.stages.solutions import CheckedSolutions
 from lrbench.pipeline.stages.training import TrainedAdapter
-from lrbench.pipeline.stages.written import WrittenRollouts
 from lrbench.pipeline.validation import (
     overlap_text,
     overlaps,
@@ -63,8 +56,7 @@ from lrbench.pipeline.validation import (
 from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant, expand, point_text
 from lrbench.recipe.measuring import Measure
-from lrbench.recipe.schema import Data, EngineChoice, Evaluation, ModelReference, Recipe, Sampling
-from lrbench.recipe.writing import sampling_of, written_out
+from lrbench.recipe.schema import Data, EngineChoice, Evaluation, ModelReference, Recipe
 from lrbench.results.identity import model_of
 from lrbench.results.selection import Selection
 from lrbench.sampling.problem_sources import is_absent
@@ -467,6 +459,10 @@ class _Builder:
     validation: _Measured | None
     lacking: LrbenchError | None = None
 
+    @property
+    def _sources(self) -> Sources:
+        return Sources(self.recipe, self.expert, self.problems, self._reader)
+
     def plan(self, arm: Arm) -> ArmPlan:
         """The plan of one of the arms."""
         adapter = self._adapter(arm)
@@ -540,7 +536,7 @@ class _Builder:
         ingredients = completed(arm, self.arms, self.recipe.seed)
         fidelity = arm.fidelity
         policy = ingredients.objective.policy
-        rollouts = self._rollouts(ingredients.source, fidelity.at(GreedyRollouts.name), policy)
+        rollouts = self._sources.rollouts(ingredients.source, fidelity.at(GreedyRollouts.name), policy)
         scored = fidelity.at(PairScores.name)
         readings = tuple(
             (reading, self._scores(reading, rollouts, scored)) for reading in sorted(ingredients.readings)
@@ -564,7 +560,7 @@ class _Builder:
             self._adapter_of(arm.training.budget.match),
             fidelity.at(TrainedAdapter.name),
             start,
-            ReferenceLogP(self.expert, rollouts, start) if isinstance(rollouts, PairedAnswers) else None,
+            None if ingredients.objective.preference is None else ReferenceLogP(self.expert, rollouts, start),
         )
 
     def _continuations(
@@ -609,82 +605,6 @@ class _Builder:
     def _adapter_of(self, name: str | None) -> TrainedAdapter | None:
         """The adapter of the arm called `name`."""
         return next((self._adapter(arm) for arm in self.arms if arm.name == name), None)
-
-    def _rollouts(
-        self, source: Source, fidelity: Fidelity, policy: GroupPolicy | None = None
-    ) -> RolloutSource:
-        """Those of a source; with a `policy` they are written in groups, as it says."""
-        given = fidelity if source.stage == GreedyRollouts.name else CORRECTED
-        if isinstance(source, Paired):
-            return self._paired(source, given)
-        parts = tuple(self._part(part, given, policy) for part in source.parts)
-        if not isinstance(source, Mixture) or len(parts) == 1:
-            return parts[0]
-        assert self.problems is not None
-        shares = tuple(part.share for part in source.parts)
-        sampling = sampling_of(source, self.recipe.sampling)
-        return MixedRollouts(self.expert, self.problems, sampling, parts, shares, self.recipe.seed)
-
-    def _paired(self, source: Paired, fidelity: Fidelity) -> RolloutSource:
-        """Pairs of what both sides write."""
-        chosen, rejected = (self._part(side, fidelity, None) for side in source.sides)
-        problems = self._labelled(source)
-        sampling = sampling_of(source, self.recipe.sampling)
-        return PairedAnswers(
-            self.expert, problems, sampling, chosen, rejected, source.at_most, self.recipe.seed
-        )
-
-    def _part(self, source: Source, fidelity: Fidelity, policy: GroupPolicy | None) -> RolloutSource:
-        """The rollouts of one source that is no mixture."""
-        problems = self._labelled(source)
-        sampling = sampling_of(source, self.recipe.sampling)
-        if policy is not None:
-            solutions = sampling.solutions.model_copy(update=policy.sampling)
-            sampling = sampling.model_copy(update={"solutions": solutions})
-        if not isinstance(source, Written):
-            return self._written(source.stage, None, problems, sampling, fidelity)
-        whole = written_out(source, self.recipe.sampling)
-        check = source.check
-        rollouts = self._written(source.written_by, whole, problems, sampling, fidelity)
-        if isinstance(check, Agreement):
-            other, longest = self._reader(check.agree_with), whole.max_new_tokens or 0
-            rollouts = AgreedRollouts(self.expert, problems, sampling, rollouts, other, check, longest)
-        if source.shape is not None:
-            rollouts = ShapedRollouts(self.expert, problems, sampling, rollouts, source.shape)
-        return rollouts
-
-    def _written(
-        self, stage: str, source: Written | None, problems: Problems, sampling: Sampling, fidelity: Fidelity
-    ) -> RolloutSource:
-        """What is written, before a model has to agree with it and before it is shaped."""
-        if stage == CheckedSolutions.name:
-            return CheckedSolutions(self.expert, problems, sampling, self.recipe.seed)
-        if stage == GreedyRollouts.name:
-            return GreedyRollouts(self.expert, problems, sampling, fidelity)
-        if stage == ReferenceRollouts.name or source is None:
-            return ReferenceRollouts(self.expert, problems, sampling)
-        writer = self._reader(source.writer)
-        if isinstance(source.check, Agreement):
-            source = source.model_copy(update={"check": Anything()})
-        judge = None if source.accept is None else self._reader(source.accept.by)
-        return WrittenRollouts(self.expert, problems, sampling, writer, source, self.recipe.seed, judge)
-
-    def _labelled(self, source: Source) -> Problems:
-        """The training problems that a source asks, of which some have the label that it needs."""
-        problems = self._asked(source.first_problems)
-        if source.label_field is not None and not any(problems.labels(source.label_field)):
-            raise DataError(
-                f'{self.recipe.data.label}: no problem has an "{source.label_field}", which arms with the '
-                f"source {source.word} learn from; add them or leave those arms out"
-            )
-        return problems
-
-    def _asked(self, first: int | None) -> Problems:
-        """The training problems, or the first ones."""
-        assert self.problems is not None
-        if first is None or first >= len(self.problems.ids):
-            return self.problems
-        return self.problems.only(range(first))
 
 
 def with_inputs(stage: Stage) -> Iterator[Stage]:

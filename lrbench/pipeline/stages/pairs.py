@@ -226,7 +226,7 @@ class ReferenceLogP(Stage):
     version: ClassVar[int] = 1
 
     expert: LocatedModel
-    rollouts: PairedAnswers
+    rollouts: RolloutSource
     start: TrainedAdapter | None = None
 
     @property

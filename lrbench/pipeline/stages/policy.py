@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lrbench.methods.rewards import GroupPolicy
 from lrbench.pipeline.stages.online import OnlineAdapter
@@ -39,6 +39,6 @@ class PolicyAdapter(OnlineAdapter):
         """Groups of answers to those of the problems that have one to check by."""
         from lrbench.pipeline.stages.writing_groups import Groups
 
-        source = self.samples.rollouts
-        assert isinstance(source, CheckedSolutions)
+        # Groups are rewarded by the answers of problems; recipes are held to that.
+        source = cast("CheckedSolutions", self.samples.rollouts)
         return Groups(source, self.samples.ingredients, self.policy, draft, workspace, self.seed, problems)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lrbench.errors import DataError, ModelError
 from lrbench.methods.fidelity import CORRECTED, Fidelity
@@ -187,6 +187,10 @@ class RolloutSource(Sharded):
 @dataclass(frozen=True)
 class AskedRollouts(RolloutSource):
     """Rollouts that are made from the problems alone, by an engine or without one."""
+
+    def seeded(self, seed: int) -> Self:
+        """The source with another seed, where it draws what it writes."""
+        return self
 
     def make_shards(
         self,

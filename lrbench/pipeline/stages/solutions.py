@@ -7,10 +7,10 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lrbench.evaluation.graded_items import MUCH_CUT
 from lrbench.evaluation.protocol import OWN_FIELDS
@@ -43,6 +43,10 @@ class CheckedSolutions(AskedRollouts):
     own_fields: ClassVar[Mapping[str, str]] = OWN_FIELDS
 
     seed: int
+
+    def seeded(self, seed: int) -> Self:
+        """With its draws from another seed."""
+        return replace(self, seed=seed)
 
     @property
     def label(self) -> str:

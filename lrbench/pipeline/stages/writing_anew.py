@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import count, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from peft import PeftModel
@@ -25,8 +25,7 @@ from lrbench.models.loading import load_model
 from lrbench.pipeline.holding.pair import Pair
 from lrbench.pipeline.stages.rollouts import AskedRollouts
 from lrbench.pipeline.stages.samples import ArmSamples
-from lrbench.pipeline.stages.solutions import CheckedSolutions, row_seed
-from lrbench.pipeline.stages.written import WrittenRollouts
+from lrbench.pipeline.stages.solutions import row_seed
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import Lora
 from lrbench.sampling.engines.answered import Answered
@@ -152,9 +151,8 @@ class Anew:
 
     @property
     def _source(self) -> AskedRollouts:
-        source = self.samples.rollouts
-        assert isinstance(source, AskedRollouts)
-        return source
+        # What the model in training writes anew asks the problems; recipes are held to that.
+        return cast("AskedRollouts", self.samples.rollouts)
 
     @cached_property
     def _draws(self) -> Draws:
@@ -212,10 +210,7 @@ class Anew:
 
     def _seeded(self, update: int) -> AskedRollouts:
         """The source with a seed of its own for what is sampled from this update on."""
-        source = self._source
-        if isinstance(source, CheckedSolutions | WrittenRollouts) and update:
-            return replace(source, seed=row_seed(self.seed, "online", update))
-        return source
+        return self._source.seeded(row_seed(self.seed, "online", update)) if update else self._source
 
     def _samples(self, adapted: PeftModel, window: Window, rollouts: Sequence[Rollout]) -> Samples:
         """The kept steps of the rollouts, with targets. Raises `RunError` for targets that lack much."""

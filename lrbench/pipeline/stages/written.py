@@ -6,10 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lrbench.evaluation.protocol import OWN_FIELDS
 from lrbench.methods.source import WRITTEN_STAGE
@@ -69,6 +69,10 @@ class WrittenRollouts(AskedRollouts):
     judge: Reader | None = None
 
     # What it is
+
+    def seeded(self, seed: int) -> Self:
+        """With its draws from another seed."""
+        return replace(self, seed=seed)
 
     @property
     def label(self) -> str:
