@@ -16,6 +16,8 @@ from lrbench.store.keys import stable_hash
 
 # The setting that says as which arm's adapter an arm's own begins.
 START = "start"
+# The field by which a target says which it is.
+USE = "use"
 
 
 def arm_id(recipe: str, arm: str, point: Mapping[str, Any], model: str) -> str:
@@ -78,7 +80,18 @@ def _answering(recipe: Recipe, arm: Arm) -> dict[str, Any]:
 def _settings_of(ingredients: Ingredients) -> dict[str, Any]:
     """The components as a recipe writes them, without defaults that every arm had before it could choose."""
     written: dict[str, Any] = ingredients.model_dump(mode="json", exclude_defaults=True)
+    if isinstance(written["target"], dict):
+        # It is a default as well, but which target it is has to be said.
+        written["target"] = {USE: ingredients.target.word} | written["target"]
     return written
+
+
+def as_recorded(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`settings` as the version that has `recorded` wrote them: earlier ones left out a target's `use`."""
+    ours, theirs = settings.get("target"), recorded.get("target")
+    if not isinstance(ours, dict) or not isinstance(theirs, dict) or USE in theirs:
+        return settings
+    return {**settings, "target": {name: value for name, value in ours.items() if name != USE}}
 
 
 def training_identity(training: Training) -> dict[str, Any]:

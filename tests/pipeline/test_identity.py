@@ -18,7 +18,7 @@ from lrbench.pipeline.stages.base import Stage
 from lrbench.recipe.arms import resolve_arms
 from lrbench.recipe.kinds import Kind, fields_of_kind
 from lrbench.recipe.schema import Recipe
-from lrbench.results.identity import arm_settings
+from lrbench.results.identity import arm_settings, as_recorded
 
 ARMS: list[Any] = [
     "base",
@@ -391,6 +391,20 @@ def test_a_corrected_arm_has_the_identities_that_it_had_before_there_was_fidelit
     stages = by_name(recipe, runs)
     assert {name: set(stage.identity) for name, stage in stages.items()} == BEFORE_FIDELITY
     assert "fidelity" not in arm_settings(recipe, resolve_arms(recipe)[1], "")
+
+
+@pytest.mark.parametrize(
+    "target", [{"use": "contrast", "alpha": 0.3}, {"use": "plausible", "alpha": 0.3}, "contrast"]
+)
+def test_settings_say_which_target_it_is_and_are_known_without(
+    make_recipe: Callable[..., Recipe], target: Any
+) -> None:
+    recipe = make_recipe(training=ROWS, arms=["base", {"name": "mine", "like": "lightr", "target": target}])
+    settings = arm_settings(recipe, resolve_arms(recipe)[1], "")
+    assert settings["target"] == target
+    earlier = {**settings, "target": {"alpha": 0.3} if isinstance(target, dict) else target}
+    assert as_recorded(settings, earlier) == earlier
+    assert as_recorded(settings, settings) == settings
 
 
 @pytest.mark.parametrize("hazard", HAZARDS)

@@ -20,7 +20,7 @@ from lrbench.recipe.references import EMBEDDED
 from lrbench.recipe.writing import asked_problems
 from lrbench.results.bundle.declared import Declared, Recipes
 from lrbench.results.bundle.findings import Findings
-from lrbench.results.identity import START, arm_id, arm_settings, training_identity
+from lrbench.results.identity import START, arm_id, arm_settings, as_recorded, training_identity
 from lrbench.results.records import ArmRecord, Costs, name_in_record
 from lrbench.store.keys import FileHashes
 
@@ -94,7 +94,7 @@ def check_arm(
             findings.compare(where, "its id", arm.arm_id, own_id)
         _check_settings(where, arm, variant, found, behind, findings)
     else:
-        settings = arm_settings(variant.recipe, found, "")
+        settings = as_recorded(arm_settings(variant.recipe, found, ""), arm.settings)
         for name in sorted(settings.keys() | arm.settings.keys()):
             findings.compare(where, f"the setting {name}", arm.settings.get(name), settings.get(name))
     amateur = variant.recipe.pair.amateur_name if AMATEUR in found.models else None
@@ -194,7 +194,7 @@ def _meant(arm: ArmRecord, declared: Declared, behind: Mapping[str, Manifest]) -
     candidates = list(declared.meant_by(arm))
     texts = _texts(arm, behind) if "train" in behind else ""
     for variant, found in candidates:
-        if arm.settings == arm_settings(variant.recipe, found, texts):
+        if arm.settings == as_recorded(arm_settings(variant.recipe, found, texts), arm.settings):
             return variant, found
     return candidates[0] if candidates else None
 
@@ -261,7 +261,7 @@ def _check_settings(
 ) -> None:
     """A trained arm's settings against its recipe, and its stages' identities against the same."""
     recipe = variant.recipe
-    settings = arm_settings(recipe, found, _texts(arm, behind))
+    settings = as_recorded(arm_settings(recipe, found, _texts(arm, behind)), arm.settings)
     for name in sorted(settings.keys() | arm.settings.keys()):
         findings.compare(where, f"the setting {name}", arm.settings.get(name), settings.get(name))
     train = behind["train"]["identity"]
