@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.grading import grade
 from lrbench.pipeline.lines import LineReporter
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.progress import Reporter
 from lrbench.pipeline.run import RunReport, run_recipe
 from lrbench.recipe.loading import load_recipe
@@ -52,7 +53,7 @@ def runs_folder() -> Path:
 def plan(recipe: AnyRecipe, runs: Path | str | None = None) -> Plan:
     """The stages that a recipe, its file or its fields need; fetches and loads nothing.
 
-    See `lrbench.pipeline.plan.plan_recipe`.
+    See `lrbench.pipeline.planning.plan_recipe`.
     """
     return plan_recipe(recipe_of(recipe), _folder(runs), fetch=False)
 

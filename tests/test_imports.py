@@ -110,7 +110,7 @@ def test_no_module_imports_itself_by_way_of_others_not_even_late() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["lrbench", "lrbench.cli", "lrbench.recipe.loading", "lrbench.pipeline.plan"]
+    "module", ["lrbench", "lrbench.cli", "lrbench.recipe.loading", "lrbench.pipeline.planning"]
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(module: str) -> None:
     code = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"

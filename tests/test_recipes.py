@@ -14,7 +14,8 @@ import yaml
 from lrbench.data.sets import DATA_SETS
 from lrbench.errors import RecipeError
 from lrbench.methods.sources import Greedy
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.recipe.arms import Arm, resolve_arms
 from lrbench.recipe.editor_schema import editor_schema
 from lrbench.recipe.loading import load_with_warnings

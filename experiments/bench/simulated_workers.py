@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from lrbench.pipeline.estimating.devices import named_device
 from lrbench.pipeline.estimating.scheduling import longest_chain, seconds_together
 from lrbench.pipeline.estimating.stages import estimate_plan
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.recipe.study import find_study, load_study
 
 

@@ -214,7 +214,7 @@ def _behind(addresses: Iterable[Address], inputs: Mapping[Address, tuple[str, ..
 
 def _of_begun(contents: LedgerContents, runs: Path) -> set[Address]:
     """All stages of recipes that were declared and have not made all of their arms."""
-    from lrbench.pipeline.plan import plan_recipe
+    from lrbench.pipeline.planning import plan_recipe
 
     measured = {score.arm_id for score in contents.scores}
     found: set[Address] = set()

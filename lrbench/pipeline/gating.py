@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lrbench.errors import UserError
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.recording import protocol_of, recipe_record
 from lrbench.recipe.claims import AVERAGE, Claim, no_worse, parse_claim
 from lrbench.recipe.comparing import comparisons_of

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from lrbench.pipeline.cuda import missing_devices
 from lrbench.pipeline.hazards import inert_hazard
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.store.store import Store
 

@@ -23,7 +23,8 @@ from typing import IO, Any
 from lrbench.errors import LrbenchError, RunError
 from lrbench.pipeline.estimating.devices import visible_gpus
 from lrbench.pipeline.failures import Cause, Failure, gathered
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.preflight import preflight
 from lrbench.pipeline.progress import PART, Reporter, Silent
 from lrbench.pipeline.requirements import fetched_plan

@@ -19,7 +19,7 @@ from lrbench.methods.plugins import identity_of, lacking, plugins_of
 from lrbench.methods.selectors import SELECTOR, All, Kl, Rule
 from lrbench.methods.targets import Contrast
 from lrbench.pipeline.doctor import examine
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.identity import resolved_yaml

@@ -111,6 +111,6 @@ def runs(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def arms(recipe: Recipe, runs: Path) -> dict[str, ArmPlan]:
     """The plans of the module's `recipe`, by the arm's name."""
-    from lrbench.pipeline.plan import plan_recipe
+    from lrbench.pipeline.planning import plan_recipe
 
     return {arm.arm.name: arm for arm in plan_recipe(recipe, runs).arms}

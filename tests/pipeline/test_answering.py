@@ -10,7 +10,8 @@ import pytest
 
 from lrbench.errors import ModelError
 from lrbench.evaluation.graded_items import read_items
-from lrbench.pipeline.plan import ArmPlan, plan_recipe
+from lrbench.pipeline.plan import ArmPlan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.showing import show_plan
 from lrbench.recipe.schema import Recipe

@@ -11,7 +11,7 @@ import pytest
 
 from lrbench.errors import RunError
 from lrbench.models.prompt import canary_hash
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.store.store import Store

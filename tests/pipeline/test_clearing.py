@@ -10,7 +10,7 @@ import pytest
 
 from lrbench.errors import RunError, UserError
 from lrbench.pipeline.clearing import clear, holdings, removal_of, remove, unneeded
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.sharing import announced
 from lrbench.recipe.schema import Recipe

@@ -12,7 +12,8 @@ import torch
 from lrbench.errors import RecipeError
 from lrbench.models.loading import load_model
 from lrbench.models.source import locate
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.samples import PairScores
 from lrbench.recipe.identity import resolved_yaml

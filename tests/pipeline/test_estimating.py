@@ -23,7 +23,8 @@ from lrbench.pipeline.estimating.measuring import Measuring
 from lrbench.pipeline.estimating.shapes import Shape, published_shapes, shape_of
 from lrbench.pipeline.estimating.showing import cost_cells, cost_lines
 from lrbench.pipeline.estimating.stages import PlanEstimate, StageEstimate, batches, estimate_plan
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.stages.base import Stage
 from lrbench.recipe.loading import load_with_warnings
 from lrbench.recipe.schema import Runtime

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lrbench.errors import DataError, ModelError
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.showing import show_plan
 from lrbench.recipe.schema import Recipe
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from lrbench.cli import app
 from lrbench.errors import DiskFullError, IncompleteRunError, ModelError, NonFiniteLossError, RunError
 from lrbench.pipeline.failures import Cause, Failure, gathered, incomplete
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import RunReport, run_recipe
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
 from lrbench.pipeline.stages.rollouts import GreedyRollouts

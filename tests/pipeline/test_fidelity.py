@@ -16,7 +16,7 @@ import yaml
 from lrbench.errors import RecipeError
 from lrbench.methods.fidelity import HAZARDS
 from lrbench.pipeline.hazards import inert_hazard, remarks_on_fidelity
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.requirements import checked_plan
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.workspace import Workspace

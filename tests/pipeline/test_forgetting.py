@@ -12,7 +12,8 @@ import pytest
 
 from lrbench.errors import RunError
 from lrbench.evaluation.graded_items import read_items
-from lrbench.pipeline.plan import ArmPlan, plan_recipe
+from lrbench.pipeline.plan import ArmPlan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.results.board import build_boards
 from lrbench.results.bundle.contents import write_bundle

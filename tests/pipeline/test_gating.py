@@ -10,7 +10,7 @@ import pytest
 
 from lrbench.errors import UserError
 from lrbench.pipeline.gating import gate_recipe
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.recording import arm_identity
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.schema import Recipe

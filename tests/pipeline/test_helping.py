@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lrbench.evaluation.harness import BenchmarkTask
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.progress import Silent
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages import evaluation

@@ -13,7 +13,8 @@ from lrbench.errors import DataError
 from lrbench.methods.component import Component
 from lrbench.methods.fidelity import HAZARDS
 from lrbench.pipeline.data import check_data
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.stages.base import Stage
 from lrbench.recipe.arms import resolve_arms
 from lrbench.recipe.kinds import Kind, fields_of_kind

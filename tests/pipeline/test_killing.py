@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.recipe.identity import resolved_yaml
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.schema import Recipe

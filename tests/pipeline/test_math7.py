@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lrbench.evaluation.graded_items import read_items
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger

@@ -13,7 +13,8 @@ import pytest
 from lrbench.evaluation.graded_items import read_draws, read_items
 from lrbench.evaluation.protocol import protocol
 from lrbench.evaluation.statistics import average_at_k, majority_at_k, pass_at_k_of_items
-from lrbench.pipeline.plan import ArmPlan, plan_recipe
+from lrbench.pipeline.plan import ArmPlan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages import evaluation as stage
 from lrbench.recipe.schema import Recipe

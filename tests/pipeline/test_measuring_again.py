@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.pipeline.plan import ArmPlan, plan_recipe
+from lrbench.pipeline.plan import ArmPlan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.results.board import build_boards
 from lrbench.results.ledger import Ledger

@@ -11,7 +11,7 @@ import pytest
 from lrbench.errors import UserError
 from lrbench.pipeline.exporting.publishing import export_result
 from lrbench.pipeline.exporting.samples import compared_samples
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.solutions import CheckedSolutions
 from lrbench.recipe.schema import ArmDeclaration, Recipe

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lrbench.models.loading import load_tokenizer
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.pairs import PairedAnswers, read_log_p
 from lrbench.pipeline.stages.rollouts import read_artifact_rollouts

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.progress import Progress, Silent
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.identity import resolved_yaml

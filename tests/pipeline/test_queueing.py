@@ -12,7 +12,7 @@ import pytest
 
 from lrbench.errors import RunError
 from lrbench.methods.answers import Vote
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.runner import Runner
 from lrbench.pipeline.stages import evaluation, rollouts

@@ -20,7 +20,7 @@ import pytest
 from experiments.faults.nodes import Nodes, actors, free_port, two_nodes
 from lrbench.errors import FieldError, RunError, UserError
 from lrbench.pipeline import ray_cluster, ray_workers
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.progress import Silent
 from lrbench.pipeline.ray_cluster import Cluster, cluster_of
 from lrbench.pipeline.ray_workers import Order, RayWorker, RayWorkers

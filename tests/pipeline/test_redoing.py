@@ -8,7 +8,7 @@ import pytest
 
 from lrbench.evaluation.graded_items import read_items
 from lrbench.pipeline.holding.engines import Engines
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.samples import PairScores

@@ -18,7 +18,7 @@ from lrbench.errors import FieldError, ModelError, RecipeError
 from lrbench.pipeline import cuda, requirements
 from lrbench.pipeline.estimating import devices
 from lrbench.pipeline.holding.machine import Machine
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages import deriving
 from lrbench.recipe.loading import telling_where

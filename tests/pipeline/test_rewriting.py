@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.results.bundle.contents import write_bundle

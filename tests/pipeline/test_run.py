@@ -13,7 +13,8 @@ import pytest
 
 from lrbench.embedded import assets
 from lrbench.errors import DataError, ModelError
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.progress import Silent
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.workspace import Workspace

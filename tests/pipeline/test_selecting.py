@@ -12,7 +12,8 @@ import pytest
 
 from lrbench.errors import DataError, TooFewProblemsError
 from lrbench.pipeline.gating import gate_recipe
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.progress import Silent
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.showing import show_plan

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from lrbench.pipeline.plan import Plan, plan_recipe
+from lrbench.pipeline.plan import Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.recording import arm_identity
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.schema import Recipe

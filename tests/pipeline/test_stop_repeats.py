@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.evaluation.graded_items import read_items
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.identity import recipe_hash
 from lrbench.recipe.schema import Recipe

@@ -15,7 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from lrbench.evaluation.graded_items import read_draws
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.results.board import Board, build_boards

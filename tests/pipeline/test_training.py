@@ -12,7 +12,8 @@ import pytest
 
 from lrbench.embedded import assets
 from lrbench.errors import DataError, FieldError
-from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
+from lrbench.pipeline.plan import ArmPlan, Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.lessons import ADAPTER_FILES
 from lrbench.pipeline.stages.rollouts import parquet_files

@@ -14,7 +14,7 @@ import pytest
 
 from lrbench.errors import LrbenchError, RunError
 from lrbench.pipeline import workers
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.progress import Progress, Silent
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.identity import resolved_yaml

@@ -11,7 +11,8 @@ import pytest
 from lrbench.embedded.assets import model_folder
 from lrbench.models.loading import load_tokenizer
 from lrbench.pipeline.doctor import examine
-from lrbench.pipeline.plan import ArmPlan, plan_recipe
+from lrbench.pipeline.plan import ArmPlan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.rollouts import parquet_files
 from lrbench.recipe.schema import Recipe

@@ -9,7 +9,7 @@ import pytest
 
 from lrbench.embedded.assets import available_models
 from lrbench.errors import RecipeError
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.recipe import sweeping
 from lrbench.recipe.loading import load_recipe, load_with_warnings, telling_where
 from tests.commands import QUICKSTART

@@ -8,7 +8,7 @@ import pytest
 
 from lrbench.errors import RecipeError
 from lrbench.pipeline.exporting.model_card import without_places
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.recipe.expanding import expand
 from lrbench.recipe.identity import resolved_yaml
 from lrbench.recipe.loading import load_recipe

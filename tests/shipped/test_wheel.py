@@ -44,7 +44,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 import lrbench, lrbench_dashboard
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.recipe.loading import load_with_warnings
 from lrbench.recipe.study import known_studies, load_study
 from lrbench.shipped.places import recipe_names

@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from lrbench.evaluation.programs.running import LIMITS
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.recipe.loading import load_recipe
 from lrbench.suites.declaration import BenchmarkDeclaration, FieldNames, SuiteDeclaration
 from lrbench.suites.grader import Answered

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from lrbench.embedded.assets import problems
 from lrbench.evaluation.graded_items import read_items
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.showing import show_plan
 from lrbench.recipe.loading import load_recipe

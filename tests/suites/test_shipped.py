@@ -9,7 +9,7 @@ import pytest
 from lrbench.embedded.assets import FAMILIES
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.protocol import protocol, recorded_benchmark
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.recipe.loading import load_recipe
 from lrbench.store.keys import stable_hash
 from lrbench.suites.shipped import FILE, FOLDER, SHIPPED

@@ -17,7 +17,7 @@ from lrbench.pipeline.exporting.hub_results import measured_by, write_eval_resul
 from lrbench.pipeline.exporting.licences import licence_files, licence_of
 from lrbench.pipeline.exporting.model_card import CardFacts, MergeCheck, model_card
 from lrbench.pipeline.exporting.naming import find_result, full_name
-from lrbench.pipeline.plan import HASH_CACHE
+from lrbench.pipeline.planning import HASH_CACHE
 from lrbench.pipeline.stages.editing import EditedModel
 from lrbench.pipeline.stages.lessons import ADAPTER_FILES
 from lrbench.pipeline.stages.training import TrainedAdapter

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import UserError
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.recipe.messages import did_you_mean
 from lrbench.recipe.schema import Recipe
 from lrbench.store.store import Store

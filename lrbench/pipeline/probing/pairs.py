@@ -13,7 +13,7 @@ from lrbench.errors import DataError, UserError
 from lrbench.methods.answers import Gate, Mix
 from lrbench.methods.component import AMATEUR, EXPERT
 from lrbench.models.source import LocatedModel, locate
-from lrbench.pipeline.plan import HASH_CACHE
+from lrbench.pipeline.planning import HASH_CACHE
 from lrbench.pipeline.stages.answering import AnsweredBy, Reader
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.rollouts import GreedyRollouts

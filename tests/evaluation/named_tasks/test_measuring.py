@@ -12,7 +12,7 @@ import yaml
 from lrbench.embedded.assets import model_folder
 from lrbench.errors import RecipeError, UserError
 from lrbench.evaluation.graded_items import read_items
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.loading import load_recipe
 from lrbench.recipe.schema import Recipe

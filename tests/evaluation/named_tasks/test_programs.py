@@ -19,7 +19,7 @@ from lrbench.evaluation.named_tasks.code_eval import CodeEval
 from lrbench.evaluation.named_tasks.items import task_items
 from lrbench.evaluation.named_tasks.loading import named_tasks
 from lrbench.evaluation.programs.running import LIMITS, missing_sandbox
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.loading import load_recipe
 from lrbench.results.ledger import Ledger

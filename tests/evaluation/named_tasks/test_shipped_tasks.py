@@ -11,7 +11,7 @@ import yaml
 from lrbench.embedded.assets import model_folder, problems
 from lrbench.evaluation.graded_items import read_items
 from lrbench.evaluation.named_tasks.finding import folders_of
-from lrbench.pipeline.plan import plan_recipe
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.loading import load_recipe
 from lrbench.store.store import Store
