@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 
 from lrbench.pipeline.estimating.scheduling import seconds_together
@@ -47,17 +48,21 @@ class Watched:
     done: int = 0
     note: str = ""
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
-    every: int = 1
+    every: dict[str, int] = field(default_factory=lambda: defaultdict(lambda: 1))
 
     def add(self, units: int, note: str, measured: Mapping[str, float]) -> None:
         """So much more is done, with what was measured."""
         self.done, self.note = self.done + units, note
         for name, value in measured.items():
-            if self.done % self.every == 0 or self.done >= self.units:
-                self.curves[name].append((self.done, value))
-        if any(len(points) > MOST_POINTS for points in self.curves.values()):
-            self.every *= 2
-            for points in self.curves.values():
+            # JSON has no other numbers, and whoever reads the file would leave it out.
+            if not isfinite(value):
+                continue
+            points = self.curves[name]
+            if self.done % self.every[name] == 0 or self.done >= self.units:
+                points.append((self.done, value))
+            # Each by itself: what is measured some twenty times loses none of it.
+            if len(points) > MOST_POINTS:
+                self.every[name] *= 2
                 points[:] = points[1::2]
 
     def remaining(self, factor: float) -> float | None:

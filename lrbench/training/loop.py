@@ -123,17 +123,18 @@ def optimise(
     save: Callable[[Checkpoint], None],
     resume: Checkpoint | None = None,
     progress: Callable[[int, Mapping[str, float]], None] | None = None,
-    measure: Callable[[int], None] = lambda _updates: None,
+    measure: Callable[[int], Mapping[str, float]] = lambda _updates: {},
     clock: Callable[[], float] = time.monotonic,
     agreed: Callable[[float], float] = lambda seconds: seconds,
 ) -> tuple[int, float]:
     """Change the learner's weights; gives the updates done in all and the seconds that they took.
 
     `batches` gives those after so many updates; each is asked for once the update before it is done, and the
-    time that it takes counts. `progress` is told the updates done and what was measured of the last one.
+    time that it takes counts. `progress` is told the updates done and a point for each of the curves.
     `curves` holds those up to `resume`, and grows. `measure` is called some times between and at the end,
-    with the updates done. A checkpoint given to `save` is that state until `save` returns. `agreed` makes
-    one number of the seconds of several processes. Raises `NonFiniteLossError`.
+    with the updates done, and gives what `progress` is told besides. A checkpoint given to `save` is that
+    state until `save` returns. `agreed` makes one number of the seconds of several processes. Raises
+    `NonFiniteLossError`.
     """
     weights = learner.weights
     optimizer = torch.optim.AdamW(
@@ -163,11 +164,11 @@ def optimise(
         curves.add(update, {**own, **measured})
         done = update + 1
         spent = agreed(spent + clock() - started)
-        if progress is not None:
-            progress(done, {"loss": loss, **measured})
         share = schedule.share(done, spent)
-        if share >= 1 or int(share * MEASUREMENTS) > int(before * MEASUREMENTS):
-            measure(done)
+        is_time = share >= 1 or int(share * MEASUREMENTS) > int(before * MEASUREMENTS)
+        besides = measure(done) if is_time else {}
+        if progress is not None:
+            progress(done, {**own, **measured, **besides})
         if share >= 1 or done % schedule.updates_between_saves == 0:
             if not all(torch.isfinite(weight).all() for weight in weights.values()):
                 raise NonFiniteLossError(learner.describe(loss, norm, update, batch))
@@ -246,16 +247,19 @@ def train(
         seconds,
     )
 
-    def measure(updates: int) -> None:
-        if held_out:
-            adapted.eval()
-            curves.held_out_perplexity.append((updates, perplexity(expert, vocabulary, held_out)))
-            adapted.train()
+    def measure(updates: int) -> Mapping[str, float]:
+        if not held_out:
+            return {}
+        adapted.eval()
+        measured = {"held_out_perplexity": perplexity(expert, vocabulary, held_out)}
+        adapted.train()
+        curves.add(updates, measured)
+        return measured
 
     adapted.train()
     curves = Curves() if resume is None else Curves(**resume.curves)
-    if resume is None:
-        measure(0)
+    if resume is None and (untrained := measure(0)) and progress is not None:
+        progress(0, untrained)
     with ways_of_computing(expert, runtime):
         done, spent = optimise(
             learner,

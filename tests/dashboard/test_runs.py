@@ -38,7 +38,7 @@ def status() -> RunStatus:
         seconds=30.0,
         remaining_seconds=90.0,
         note="loss 0.353",
-        curves={"loss": ((1, 0.5), (2, 0.4), (10, 0.353))},
+        curves={"loss": ((1, 0.5), (2, 0.4), (10, 0.353)), "learning_rate": ((1, 0.1),)},
     )
     began = now() - timedelta(minutes=3)
     return RunStatus("mine", "here", 7, False, "running", began, now(), 18, 3, 5400.0, stage)

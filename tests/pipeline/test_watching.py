@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import math
 import re
 import time
 from collections.abc import Callable
@@ -77,6 +78,7 @@ def test_a_run_says_where_it_stands_and_how_its_losses_look(
     assert (last.now.stage, len(last.now.key)) == ("train", 64)
     # Written down right after it was told, so the file is one update behind.
     assert [update for update, _ in last.now.curves["loss"]] == list(range(1, last.now.units))
+    assert {"learning_rate", "gradient_norm", "steps"} <= set(last.now.curves)
     assert re.fullmatch(r"loss \d\.\d{3}", last.now.note)
     (after,) = statuses(tmp_path)
     assert (after.state, after.now, after.finished) == ("finished", None, after.stages)
@@ -144,10 +146,13 @@ def test_a_long_curve_is_thinned_over_all_of_its_length(tmp_path: Path) -> None:
     watcher = watcher_of(tmp_path, Told(tmp_path))
     progress = watcher.begin("slow", 5000)
     for update in range(5000):
-        progress.advance(1, loss=float(update))
+        rarely = {} if update % 250 else {"held_out_perplexity": 1.0, "reward": math.inf}
+        progress.advance(1, loss=float(update), **rarely)
     found = watcher.status().now
     assert found is not None
     points = found.curves["loss"]
+    assert len(found.curves["held_out_perplexity"]) == 20
+    assert "reward" not in found.curves
     assert MOST_POINTS / 4 < len(points) <= MOST_POINTS + 1
     assert points[-1] == (5000, 4999.0)
     assert all(value == place - 1 for place, value in points)

@@ -31,7 +31,9 @@ def _own_store(monkeypatch):
 def status(done=2, **changes):
     """A process that has trained for ten seconds and done so many updates."""
     losses = tuple((unit, 1 / unit) for unit in range(1, done + 1))
-    stage = StageNow(LABEL, 40, done, 10.0, None, "", {"loss": losses}, "train", KEY)
+    # Measured before the first update, and after the second one.
+    curves = {"held_out_perplexity": ((0, 9.0), (2, 8.0)), "loss": losses}
+    stage = StageNow(LABEL, 40, done, 10.0, None, "", curves, "train", KEY)
     values = {"state": "running", "seen_at": now(), "now": stage} | changes
     return replace(RunStatus("quickstart", "here", PROCESS, False, "running", now(), now(), 5, 1), **values)
 
@@ -61,9 +63,13 @@ def run_of(runs, name):
 
 def test_points_lie_within_the_time_so_far_and_other_stages_and_silent_processes_are_none():
     (training,) = trainings([status(4)])
-    seen = training.losses[-1][2]
-    assert [point[:2] for point in training.losses] == [(0, 1.0), (1, 1 / 2), (2, 1 / 3), (3, 1 / 4)]
-    assert [point[2] - seen for point in training.losses] == [-7500, -5000, -2500, 0]
+    perplexities, losses = training.curves
+    seen = losses[-1].moment
+    assert {point.name for point in losses} == {"training/loss"}
+    assert [(point.step, point.value) for point in losses] == [(0, 1.0), (1, 1 / 2), (2, 1 / 3), (3, 1 / 4)]
+    assert [point.moment - seen for point in losses] == [-7500, -5000, -2500, 0]
+    # Counted in updates done, as the arm's own curve.
+    assert [(point.step, point.moment - seen) for point in perplexities] == [(0, -10_000), (2, -5000)]
     assert training.begin == seen - 10_000
     other = replace(status().now, stage="rollouts")
     gone = now() - timedelta(hours=1)
@@ -88,6 +94,8 @@ def test_a_training_at_work_grows_becomes_its_arm_and_equals_a_rebuilt_one(
     history = client.get_metric_history(run.info.run_id, "training/loss")
     history = sorted((point.step, point.timestamp) for point in history)
     assert [step for step, _ in history] == [0, 1, 2, 3, 4]
+    perplexities = client.get_metric_history(run.info.run_id, "training/held_out_perplexity")
+    assert [(point.step, point.value) for point in perplexities] == [(0, 9.0), (2, 8.0)]
     moments = [run.info.start_time, *(moment for _, moment in history)]
     assert moments == sorted(moments)
     assert (run.info.status, run_of(runs, "quickstart").info.status) == ("RUNNING", "RUNNING")
@@ -123,7 +131,8 @@ def test_a_killed_training_ends_as_killed_and_the_next_attempt_goes_on_with_it(t
     assert {run_of(tmp_path, one).info.status for one in (LABEL, "quickstart")} == {"KILLED"}
     look(tmp_path, live, status(3))
     run = run_of(tmp_path, LABEL)
-    assert (run.info.status, run.data.metrics) == ("RUNNING", {"training/loss": 1 / 3})
+    assert run.info.status == "RUNNING"
+    assert run.data.metrics == {"training/loss": 1 / 3, "training/held_out_perplexity": 8.0}
     assert (forget(tmp_path, (), {"another"}), forget(tmp_path, (), {"quickstart"})) == (0, 2)
 
 

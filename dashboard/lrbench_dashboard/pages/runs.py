@@ -22,6 +22,8 @@ SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_WHERE_NOTHING_RUNS = 15.0
 MOST_FAILURES = 20
 HEIGHT = 200
+# How it goes does not show in these.
+NOT_SHOWN = frozenset({"learning_rate", "steps"})
 
 
 def main() -> None:
@@ -53,7 +55,8 @@ def show_runs() -> None:
         st.html(status_html(status, at))
         if status.now is not None and status.state == "running":
             for name, points in status.now.curves.items():
-                show_curve(name, points, status.now, key=f"{number}-{name}")
+                if name not in NOT_SHOWN:
+                    show_curve(name, points, status.now, key=f"{number}-{name}")
 
 
 def status_html(status: RunStatus, at: datetime) -> str:

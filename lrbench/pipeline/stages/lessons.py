@@ -29,7 +29,7 @@ def trained_alone(lesson: Lesson, base: str, expert: HeldModel, draft: Draft, pr
         expert.weights,
         save=saves.save,
         resume=saves.resume(progress),
-        progress=lambda _update, measured: _tell(progress, measured),
+        progress=lambda update, measured: _tell(progress, update, measured),
     )
     config, weights = ADAPTER_FILES
     lora = lesson.training.lora
@@ -59,7 +59,7 @@ def trained_together(
     with tempfile.TemporaryDirectory(prefix="lrbench-team-") as name:
         folder = Path(name)
         state = saves.resume(progress)
-        done = 0 if state is None else state.update
+        done = -1 if state is None else state.update
         if saves.path is not None:
             shutil.copyfile(saves.path, folder / SAVE_FILE)
 
@@ -71,7 +71,7 @@ def trained_together(
             update, measured = told
             # Updates since the last save are done once more after a process was lost.
             if update > done:
-                _tell(progress, measured)
+                _tell(progress, update, measured)
                 done = update
 
         expert.release()
@@ -86,7 +86,13 @@ def trained_together(
     return course
 
 
-def _tell(progress: Progress, measured: Mapping[str, float]) -> None:
-    """Tell that an update is done: what it was rewarded with where it was, else its loss."""
+def _tell(progress: Progress, update: int, measured: Mapping[str, float]) -> None:
+    """Tell that an update is done: what it was rewarded with where it was, else its loss.
+
+    At 0 none is, and what is known is of the model as it begins.
+    """
+    if update == 0:
+        progress.advance(0, note="", **measured)
+        return
     name = "reward" if "reward" in measured else "loss"
     progress.advance(1, note=f"{name} {measured[name]:.3f}", **measured)

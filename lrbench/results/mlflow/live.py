@@ -9,16 +9,24 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.recipe.secrets import without_secrets
 from lrbench.results.mlflow.place import DIGEST
-from lrbench.results.mlflow.run_content import LONGEST_NAME, LONGEST_TAG, shorten
-from lrbench.results.mlflow.times import TRAINING, Span
+from lrbench.results.mlflow.run_content import (
+    LONGEST_NAME,
+    LONGEST_TAG,
+    METRICS_PER_BATCH,
+    Metric,
+    curve_metric,
+    shorten,
+)
+from lrbench.results.mlflow.times import COUNTED_DONE, TRAINING, Span
 from lrbench.results.run_status import RunStatus, now, statuses
 
 if TYPE_CHECKING:
@@ -31,7 +39,6 @@ KEY = "lrbench.key"
 KIND, OF_RECIPE = "lrbench.kind", "lrbench.recipe"
 AT_WORK = "training"
 PARENT = "mlflow.parentRunId"
-LOSS = "training/loss"
 MOST_RUNS = 1000
 
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -43,13 +50,13 @@ LARGEST_SHARE = 0.05
 
 @dataclass(frozen=True)
 class LiveTraining:
-    """A training at work: its stage's key, and its losses as (update, loss, milliseconds since 1970)."""
+    """A training at work: its stage's key, and the points of each of its curves in their order."""
 
     key: str
     recipe: str
     label: str
     begin: int
-    losses: tuple[tuple[int, float, int], ...]
+    curves: tuple[tuple[Metric, ...], ...]
 
 
 def live_key(stage_key: str | None) -> str:
@@ -65,12 +72,18 @@ def trainings(found: Iterable[RunStatus]) -> Iterator[LiveTraining]:
             continue
         seen = round(status.seen_at.timestamp() * 1000)
         so_far = Span(seen - round(stage.seconds * 1000), seen)
-        # The first update is at 0, and done once one is done.
-        losses = tuple(
-            (done - 1, loss, so_far.at(done / max(stage.done, 1)))
-            for done, loss in stage.curves.get("loss", ())
-        )
-        yield LiveTraining(stage.key, status.recipe, stage.label, so_far.begin, losses)
+        curves = tuple(_curve(name, points, stage.done, so_far) for name, points in stage.curves.items())
+        yield LiveTraining(stage.key, status.recipe, stage.label, so_far.begin, curves)
+
+
+def _curve(name: str, points: Iterable[tuple[int, float]], done: int, so_far: Span) -> tuple[Metric, ...]:
+    """The points, counted in updates done, as the arm's curve of this name will have them."""
+    # The first update is at 0, and done once one is done.
+    first = 0 if name in COUNTED_DONE else 1
+    return tuple(
+        Metric(curve_metric(name), value, place - first, so_far.at(place / max(done, 1)))
+        for place, value in points
+    )
 
 
 def recipes_at_work(runs: Path, but: int | None = None) -> set[str]:
@@ -134,7 +147,7 @@ class Live:
 
 
 def show(client: MlflowClient, experiment: str, training: LiveTraining) -> None:
-    """See to it that MLflow has the training's run, at work, with all its losses so far."""
+    """See to it that MLflow has the training's run, at work, with all its curves so far."""
     run = _find(client, experiment, live_key(training.key))
     if run is None:
         run = client.create_run(
@@ -150,13 +163,28 @@ def show(client: MlflowClient, experiment: str, training: LiveTraining) -> None:
         )
     elif run.info.status != "RUNNING":
         client.update_run(run.info.run_id, status="RUNNING")
-    known = client.get_metric_history(run.info.run_id, LOSS)
+    new = [point for curve in training.curves for point in _new_points(client, run.info.run_id, curve)]
+    # Writing is what takes long: all curves at once.
+    for begin in range(0, len(new), METRICS_PER_BATCH):
+        client.log_batch(run.info.run_id, metrics=new[begin : begin + METRICS_PER_BATCH])
+
+
+def _new_points(client: MlflowClient, run: str, curve: Sequence[Metric]) -> list[Any]:
+    """The points of a curve that the run does not have yet, as MLflow takes them."""
+    from mlflow import entities
+
+    finite = [point for point in curve if isfinite(point.value)]
+    if not finite:
+        return []
+    known = client.get_metric_history(run, finite[0].name)
     last = max((point.step for point in known), default=-1)
     # What counted as spread evenly may have been measured a little later: curves never go back in time.
     latest = max((point.timestamp for point in known), default=0)
-    new = [(update, loss, max(at, latest)) for update, loss, at in training.losses if update > last]
-    if new:
-        client.log_batch(run.info.run_id, metrics=_metrics(new))
+    return [
+        entities.Metric(point.name, point.value, max(point.moment, latest), point.step)
+        for point in finite
+        if point.step > last
+    ]
 
 
 def live_runs(client: MlflowClient, experiment: str) -> dict[str, Run]:
@@ -197,14 +225,6 @@ def _find(client: MlflowClient, experiment: str, key: str) -> Run | None:
     # Names of recipes hold no quotes: they are names of files too.
     found = client.search_runs([experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
     return found[0] if found else None
-
-
-def _metrics(points: Iterable[tuple[int, float, int]]) -> list[Any]:
-    from math import isfinite
-
-    from mlflow.entities import Metric
-
-    return [Metric(LOSS, value, moment, update) for update, value, moment in points if isfinite(value)]
 
 
 def _short(text: str, longest: int) -> str:

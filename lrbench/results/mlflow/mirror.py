@@ -42,7 +42,14 @@ from lrbench.results.mlflow.place import (
     note_mirrored,
     require_mlflow,
 )
-from lrbench.results.mlflow.run_content import ArmRun, RecipeRun, RunContent, recipe_runs
+from lrbench.results.mlflow.run_content import (
+    METRICS_PER_BATCH,
+    PARAMS_PER_BATCH,
+    ArmRun,
+    RecipeRun,
+    RunContent,
+    recipe_runs,
+)
 from lrbench.results.mlflow.times import TRAINING
 from lrbench.results.mlflow.tracking_store import LOCK, connect, empty_run, prepare
 from lrbench.results.mlflow.views import VIEWS
@@ -56,9 +63,6 @@ EXPERIMENT = "lrbench"
 # Opens on runs and their charts; MLflow would guess that it is about conversations.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
-# What one log_batch call may hold.
-PARAMS_PER_BATCH = 100
-METRICS_PER_BATCH = 1000
 RUNS_PER_PAGE = 1000
 
 

@@ -41,6 +41,9 @@ LONGEST_TAG = 8000
 LONGEST_NAME = 250
 LONGEST_DATASET_NAME = 500
 LONGEST_DIGEST = 32
+# What one call of its log_batch may hold.
+PARAMS_PER_BATCH = 100
+METRICS_PER_BATCH = 1000
 
 AVERAGE = "average"
 DRAWN_CURVES = ("loss", "reward", "held_out_perplexity")
@@ -234,9 +237,7 @@ class ArmRun(RunContent):
         training = training_of(self.arm, self.scores)
         updates = self.arm.costs.updates or len(self.arm.curves.get("loss", ()))
         curves = [
-            Metric(
-                _joined(("training", name), "/"), value, update, moment_of(name, update, updates, training)
-            )
+            Metric(curve_metric(name), value, update, moment_of(name, update, updates, training))
             for name, points in self.arm.curves.items()
             for update, value in points
         ]
@@ -320,6 +321,11 @@ def arm_runs(
 def safe_name(name: str) -> str:
     """`name` with what MLflow forbids in names replaced."""
     return _FORBIDDEN.sub("_", name)[:LONGEST_NAME]
+
+
+def curve_metric(name: str) -> str:
+    """What the metric is called that a curve of training becomes."""
+    return _joined(("training", name), "/")
 
 
 def shorten(text: str, longest: int) -> str:
