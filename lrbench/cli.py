@@ -20,6 +20,7 @@ from lrbench.dashboard_command import dashboard
 from lrbench.ending import run_to_end, write_crash_report
 from lrbench.errors import InterruptedRunError, LrbenchError, OutputError, UserError
 from lrbench.init_command import init
+from lrbench.mirror_command import mirror
 from lrbench.options import EXPERIMENTS, RUNS, EditionName, On, Overrides, RecipePath, Runs
 from lrbench.output import complain, tell
 from lrbench.pipeline.probing import ITEMS
@@ -389,6 +390,7 @@ def doctor(
 
 handing_on_commands.add_to(app)
 mlflow_commands.add_to(app)
+app.command()(mirror)
 app.command()(dashboard)
 
 

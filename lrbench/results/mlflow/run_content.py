@@ -1,4 +1,4 @@
-"""What MLflow shows of the ledger: records in, the content of runs out. No MLflow and no I/O here.
+"""What MLflow and others show of the ledger: records in, the content of runs out. No MLflow, no I/O here.
 
 A recipe, by its name, is a parent run; an arm under one protocol is its child. Equal records give equal
 content, byte for byte, so that a rebuilt store says what the lost one said. docs/mlflow.md lists every name.
@@ -86,6 +86,11 @@ class RunContent:
     begin: int
     end: int
     tags: dict[str, str]
+
+    @property
+    def params(self) -> dict[str, str]:
+        """Settings by name: none, unless the run is of one arm."""
+        return {}
 
     @property
     def closing_tags(self) -> dict[str, str]:
