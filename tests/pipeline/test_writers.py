@@ -169,6 +169,19 @@ def test_every_setting_of_a_writer_decides_what_is_written(
     )
 
 
+def test_who_writes_and_who_accepts_are_told_apart_where_an_arm_s_adapter_is_one_of_them(
+    make_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    first, second, expert = "arm:neither", "arm:lightr", "expert"
+    hands = [(first, expert), (expert, first), (first, first), (first, second), (second, first)]
+    arms = [
+        learning(f"arm{place}", writer=writer, samples=1, accept={"by": judge, "above": 0.01})
+        for place, (writer, judge) in enumerate(hands)
+    ]
+    keys = source_keys(make_recipe, tmp_path, ["neither", "lightr", *arms])[2:]
+    assert len(set(keys)) == len(hands)
+
+
 def test_a_writer_that_is_the_expert_writes_what_the_expert_does(
     runs: Path, arms: dict[str, ArmPlan]
 ) -> None:

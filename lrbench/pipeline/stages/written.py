@@ -120,7 +120,14 @@ class WrittenRollouts(AskedRollouts):
         if self.judge is None or self.source.accept is None:
             return {}
         rule = self.source.accept.model_dump(mode="json", exclude={"by"})
-        return {"accept": rule | {"judged_by": model_identity(self.judge.model)}}
+        judged = rule | {"judged_by": model_identity(self.judge.model)}
+        if self.judge.adapter is not None:
+            # The inputs name the adapters, and not who of the two has which on.
+            judged |= {
+                "judged_with": self.judge.adapter.key,
+                "written_with": None if self.writer.adapter is None else self.writer.adapter.key,
+            }
+        return {"accept": judged}
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
