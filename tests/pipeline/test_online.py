@@ -139,6 +139,20 @@ def test_a_kill_at_any_commit_ends_with_the_same_bytes_and_writes_nothing_twice(
         assert len(written) == len(set(written)) == 5
 
 
+def test_counts_of_an_update_before_the_save_that_are_damaged_are_made_again_from_the_beginning(
+    recipe: Recipe, tmp_path: Path, undisturbed: tuple[Artifact, list[str]]
+) -> None:
+    undamaged, names = undisturbed
+    with pytest.MonkeyPatch.context() as patch:
+        commits(patch, end_before=names.index("save.safetensors") + 1)
+        with pytest.raises(Killed):
+            run_recipe(recipe, tmp_path)
+    (written,) = tmp_path.rglob("written-000000.json")
+    written.write_bytes(b"torn")
+    assert not run_recipe(recipe, tmp_path).failures
+    assert trained(recipe, tmp_path).content_hash == undamaged.content_hash
+
+
 def test_a_bundle_holds_it_to_its_recipe_and_who_reads_it_has_its_costs(
     make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

@@ -162,17 +162,26 @@ def test_what_was_written_and_is_damaged_is_written_again_from_the_beginning(
     make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     recipe = make_recipe(
-        arms=[arm("a", objective={"online": 3})], **SECTIONS, runtime={"updates_between_saves": 2}
+        arms=[arm("a", objective={"online": 3})],
+        **SECTIONS | {"training": SECTIONS["training"] | {"updates": 6}},
+        runtime={"updates_between_saves": 2},
     )
-    assert not run_recipe(recipe, tmp_path / "whole").failures
     with pytest.MonkeyPatch.context() as patch:
-        commits(patch, end_before=5)
-        with pytest.raises(Killed):
-            run_recipe(recipe, tmp_path / "runs")
-    (written,) = (tmp_path / "runs").rglob("written-000000.steps.parquet")
-    written.write_bytes(b"torn")
-    assert not run_recipe(recipe, tmp_path / "runs").failures
-    assert adapter(recipe, tmp_path / "runs").content_hash == adapter(recipe, tmp_path / "whole").content_hash
+        names = commits(patch)
+        assert not run_recipe(recipe, tmp_path / "whole").failures
+    expected = adapter(recipe, tmp_path / "whole").content_hash
+    # A save in the midst of the rollouts that are torn, and one behind them, which has learnt from them.
+    first, second = (place for place, name in enumerate(names) if name == "save.safetensors")
+    for save, torn in ((first, "steps.parquet"), (second, "json")):
+        runs = tmp_path / torn
+        with pytest.MonkeyPatch.context() as patch:
+            commits(patch, end_before=save + 1)
+            with pytest.raises(Killed):
+                run_recipe(recipe, runs)
+        (written,) = runs.rglob(f"written-000000.{torn}")
+        written.write_bytes(b"torn")
+        assert not run_recipe(recipe, runs).failures
+        assert adapter(recipe, runs).content_hash == expected
 
 
 def test_other_writers_words_and_a_bundle(make_recipe: MakeRecipe, tmp_path: Path) -> None:

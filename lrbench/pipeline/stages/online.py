@@ -40,7 +40,10 @@ class Along(Protocol):
         """What the updates after the first `done` learn from."""
 
     def has(self, update: int) -> bool:
-        """Whether what an update learns from is there, or can be written once the updates before are done."""
+        """Whether training can go on with an update: what it learns from is there, or can be written then.
+
+        What was counted of all updates before has to be there too.
+        """
 
     def statistics(self, updates: int) -> dict[str, Any]:
         """What there is to say of all that was written for so many updates."""

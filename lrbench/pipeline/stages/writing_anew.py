@@ -103,9 +103,11 @@ class Anew:
             yield Portion(held[1], self._steps(window, update, held[2]), measured=measured)
 
     def has(self, update: int) -> bool:
-        """Whether what an update learns from is there, or can be written once the updates before are done."""
-        window = self.window(update)
-        return update == window.first or self.draft.has(f"{window.name}.steps.parquet")
+        """Whether what an update learns from is there, or can be written once the updates before are done.
+
+        What those have learnt from is counted at the end, so it has to be there too.
+        """
+        return all(self._is_whole(self.window(first)) for first in range(0, update, self.every))
 
     def window(self, update: int) -> Window:
         """The one that an update is in."""
@@ -171,13 +173,18 @@ class Anew:
 
     def _written(self, adapted: PeftModel, window: Window) -> Samples:
         """What the updates of a window learn from; nothing but the adapter changes it."""
-        if not self.draft.has(f"{window.name}.steps.parquet"):
+        if not self._is_whole(window):
             adapted.eval()
             try:
                 self._write(adapted, window)
             finally:
                 adapted.train()
         return self._read(window)
+
+    def _is_whole(self, window: Window) -> bool:
+        """Whether every file of a window is committed and undamaged."""
+        kinds = ("json", "rollouts.parquet", *(("safetensors",) if self._moving else ()), "steps.parquet")
+        return all(self.draft.has(f"{window.name}.{kind}") for kind in kinds)
 
     def _read(self, window: Window) -> Samples:
         paths = (self.draft.path(f"{window.name}.{kind}.parquet") for kind in ("rollouts", "steps"))

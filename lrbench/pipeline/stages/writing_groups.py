@@ -52,8 +52,8 @@ class Groups:
         return (self._portion(adapted, update) for update in count(done))
 
     def has(self, update: int) -> bool:
-        """What is written for every update, it can be written for."""
-        return True
+        """What an update learns from can be written at any time; what was counted before cannot be again."""
+        return all(self.draft.has(f"{_name(earlier)}.json") for earlier in range(update))
 
     def statistics(self, updates: int) -> dict[str, Any]:
         """Costs and rewards of so many updates, and of how many groups nothing could be learnt."""
@@ -98,7 +98,7 @@ class Groups:
 
     def _written(self, adapted: PeftModel, update: int) -> tuple[list[Rollout], NDArray[np.float64]]:
         name, draft = _name(update), self.draft
-        if not draft.has(f"{name}.parquet"):
+        if not (draft.has(f"{name}.parquet") and draft.has(f"{name}.json")):
             rollouts = self._write(adapted, self.drawn(update))
             facts = {"rewards": self._rewards(rollouts, update), "tokens": sum(r.steps for r in rollouts)}
             draft.commit(f"{name}.json", partial(Path.write_text, data=json.dumps(facts)))
