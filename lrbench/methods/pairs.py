@@ -43,8 +43,10 @@ class Paired(Source):
 
     @property
     def label_field(self) -> str | None:
-        """The answer, where what is written is compared with it."""
-        return "answer" if self.judged or any(side.label_field for side in self.sides) else None
+        """The answer, where what is written is compared with it, or else what a side cannot do without."""
+        if self.judged:
+            return "answer"
+        return next((field for side in self.sides if (field := side.label_field)), None)
 
     @property
     def draws(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -166,6 +167,17 @@ def test_identity_22_garbage_for_answers_changes_nothing_where_writers_say_which
     after = {name: adapter.key for name, adapter in adapters(recipe, tmp_path).items()}
     assert after["writers"] == before["writers"]
     assert after["dpo"] != before["dpo"]
+
+
+def test_where_the_data_set_s_solutions_are_chosen_no_problem_needs_an_answer(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    file = tmp_path / "solved.jsonl"
+    file.write_text(json.dumps({"problem": "What is 1 + 1?", "solution": "1 + 1 = 2."}) + "\n")
+    source = {"chosen": {"writer": "data"}, "rejected": {"writer": "expert", "temperature": 0}}
+    solved = {"name": "solved", "like": "dpo", "source": source}
+    recipe = by_writer(make_recipe, [solved], data={"train": str(file), "problems": 1})
+    assert adapters(recipe, tmp_path)["solved"].samples.ingredients.source.label_field == "solution"
 
 
 @pytest.mark.parametrize(
