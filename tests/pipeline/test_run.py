@@ -1,8 +1,7 @@
-"""The whole pipeline on a pair of random models: once, again, poisoned, damaged."""
+"""The whole pipeline on a pair of random models: once, again, damaged."""
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from lrbench.embedded import assets
 from lrbench.errors import DataError, ModelError
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.planning import plan_recipe
@@ -189,24 +187,6 @@ def test_a_source_that_found_its_batch_size_keeps_it_for_all_its_shards(
     # Halved for the first shard; the second, of six problems, begins with what fitted.
     assert rollouts.size == 70
     assert tried == [64, 32, 16, 8, 4, 4]
-
-
-def test_garbage_labels_leave_lightreasoners_adapter_byte_identical(
-    make_recipe: Callable[..., Recipe], tmp_path: Path
-) -> None:
-    rows = assets.problems("multi_step", "train")[:40]
-    contents = []
-    for name, label in (("true", None), ("garbage", "garbage")):
-        file = tmp_path / f"{name}.jsonl"
-        with file.open("w") as stream:
-            for row in rows:
-                labels = {"answer": label or row["answer"], "solution": label or row["solution"]}
-                stream.write(json.dumps({"id": row["id"], "problem": row["problem"], **labels}) + "\n")
-        recipe = make_recipe(arms=["lightr"], data={"train": str(file), "problems": 40})
-        run_recipe(recipe, tmp_path / name)
-        contents.append(content(plan_recipe(recipe, tmp_path / name), tmp_path / name))
-    assert len(contents[0]) == 4 + 2
-    assert contents[0] == contents[1]
 
 
 def flip_a_bit(path: Path) -> None:
