@@ -11,7 +11,8 @@ import pytest
 from lrbench.embedded import assets
 from lrbench.methods.component import ARM
 from lrbench.methods.presets import BY_NAME
-from lrbench.pipeline.plan import ArmPlan, Plan, plan_recipe
+from lrbench.pipeline.plan import ArmPlan, Plan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.base import Stage
 from lrbench.recipe.schema import Recipe
