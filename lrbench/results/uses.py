@@ -207,27 +207,50 @@ def _arms_in(models: Iterable[str]) -> Iterator[str]:
 def _together(arms: Sequence[ArmRecord]) -> Costs:
     """The costs of several arms; a stage that several have was done once."""
     total, counted = arms[0].costs, set(arms[0].stages.values())
+    # Costs are not told by stage; of these stages together it is known what was sampled.
+    together = _sampling(arms[0])
+    sampled = {together: total}
     for arm in arms[1:]:
         new = {name for name, key in arm.stages.items() if key not in counted}
         seconds = dict(total.seconds)
         for name, taken in arm.costs.seconds.items():
             if arm.stages.get(name) not in counted:
                 seconds[name] = round(seconds.get(name, 0.0) + taken, 3)
-        counted |= set(arm.stages.values())
         update: dict[str, object] = {"seconds": seconds}
         if TRAIN_STAGE in new:
             for name in ("updates", "tuned_tokens", "trained_steps", "learnt_problems"):
                 update[name] = getattr(total, name) + getattr(arm.costs, name)
-        writes = {name.partition(" ")[0] for name in new} & WRITING
-        if writes or (TRAIN_STAGE in new and _writes(arm)):
+        own = _sampling(arm)
+        shared = sampled.get(own & counted)
+        if not own <= counted:
             for name in ("sampled_problems", "sampled_tokens"):
-                update[name] = getattr(total, name) + getattr(arm.costs, name)
-        elif CONTINUING in new:
-            # Of rollouts that were counted before.
-            continued = int(arm.statistics.get("continued_tokens", 0))
-            update["sampled_tokens"] = total.sampled_tokens + continued
+                before = 0 if shared is None else getattr(shared, name)
+                update[name] = getattr(total, name) + getattr(arm.costs, name) - before
+            if shared is None and own & counted and not _writing(arm) - counted:
+                # What is continued was counted before, with other rollouts.
+                continued = int(arm.statistics.get("continued_tokens", 0))
+                update |= {
+                    "sampled_problems": total.sampled_problems,
+                    "sampled_tokens": total.sampled_tokens + continued,
+                }
+        counted |= set(arm.stages.values())
         total = total.model_copy(update=update)
+        sampled.setdefault(own, arm.costs)
+        together |= own
+        sampled.setdefault(together, total)
     return total
+
+
+def _writing(arm: ArmRecord) -> frozenset[str]:
+    """The keys of the stages of an arm that ask problems."""
+    keys = {key for name, key in arm.stages.items() if name.partition(" ")[0] in WRITING}
+    return frozenset(keys | ({arm.stages[TRAIN_STAGE]} if _writes(arm) else set()))
+
+
+def _sampling(arm: ArmRecord) -> frozenset[str]:
+    """The keys of all stages of an arm that write tokens, of which its costs hold the sum."""
+    keys = {key for name, key in arm.stages.items() if name.partition(" ")[0] == CONTINUING}
+    return _writing(arm) | keys
 
 
 def _passes(score: ScoreRecord) -> int:

@@ -156,6 +156,24 @@ def test_continuations_of_rollouts_that_were_counted_are_counted_besides(
     assert (found.sampled_problems, found.sampled_tokens) == (8, 110)
 
 
+def test_of_what_several_write_for_an_arm_nothing_is_counted_twice(
+    arm_record: MakeArm, score_record: MakeScore
+) -> None:
+    own = {"source": "greedy", "selector": "all", "target": "own_token"}
+    one, two = {"written": "a" * 64}, {"written": "a" * 64, "written 2": "b" * 64}
+    half, whole = (Costs(sampled_problems=8 * each, sampled_tokens=80 * each) for each in (1, 2))
+    # Begun as the other, whose mixture has what this one learns from as well; and the other way round.
+    for first, second in (((one, half), (two, whole)), ((two, whole), (one, half))):
+        arms = [
+            arm_record("first", settings=own | {"start": "second"}, costs=first[1], stages=first[0]),
+            arm_record("second", settings=own, costs=second[1], stages=second[0]),
+        ]
+        (board,) = build_boards(arms, [score_record("chain", "1100", "first", benchmarks=("chain",))])
+        found = rows_of(board)["first"].costs
+        assert found is not None
+        assert (found.sampled_problems, found.sampled_tokens) == (16, 160)
+
+
 def test_arms_that_answer_with_each_other_do_not_go_round_for_ever(board: Callable[[Given], Board]) -> None:
     round_ = {"answer": {"mix": {"arm:first": 1.0, "arm:second": 1.0}}}
     rows = rows_of(board({"first": (round_, PLAIN), "second": (round_, PLAIN)}))
