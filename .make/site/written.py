@@ -26,7 +26,8 @@ API = {
         "lrbench.results.frames": ["leaderboard", "scores", "items", "rollouts", "steps", "curves"],
     },
     "What you get": {
-        "lrbench.pipeline.plan": ["plan_recipe", "Plan"],
+        "lrbench.pipeline.planning": ["plan_recipe"],
+        "lrbench.pipeline.plan": ["Plan"],
         "lrbench.pipeline.run": ["run_recipe", "RunReport"],
         "lrbench.pipeline.failures": ["Failure"],
         "lrbench.results.foreign.comparing": ["compare_files", "FilesCompared"],
@@ -81,8 +82,12 @@ def fields(recipes: Path) -> str:
 def _default(node: dict[str, Any]) -> str:
     if "default" not in node:
         return "needed"
-    value = yaml.safe_dump(node["default"], default_flow_style=True, width=1000).removesuffix("\n...\n")
-    return f"`{value.strip()}`" if node["default"] != "" else "empty"
+    default = node["default"]
+    # A text of several lines, which a cell has no place for, as one that YAML reads as the same.
+    quotes = '"' if "\n" in str(default) else None
+    value = yaml.safe_dump(default, default_flow_style=True, default_style=quotes, width=1000)
+    shown = value.removesuffix("\n...\n").strip()
+    return f"`{shown}`" if default != "" else "empty"
 
 
 def _meaning(meanings: dict[str, str], name: str) -> str:
