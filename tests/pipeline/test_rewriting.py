@@ -87,6 +87,23 @@ def test_what_is_written_once_is_the_arm_with_stored_rollouts_byte_for_byte(
     assert list(again.stages) == ["train"]
 
 
+def test_the_temperatures_of_writing_and_of_the_divergence_are_told_apart(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    both = [(written, tempered) for written in (1.0, 0.5) for tempered in (1.0, 0.5)]
+    arms = [
+        arm(
+            f"arm{place}",
+            source={"writer": "expert", "temperature": written},
+            target={"use": "soft", "of": "amateur"},
+            objective={"divergence": "reverse", "temperature": tempered, "online": 1},
+        )
+        for place, (written, tempered) in enumerate(both)
+    ]
+    plan = plan_recipe(make_recipe(arms=arms, **SECTIONS), tmp_path)
+    assert len({planned.model for planned in plan.arms}) == len(both)
+
+
 def test_a_teacher_that_is_the_student_has_nothing_to_teach_and_the_amateur_may_move(
     make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

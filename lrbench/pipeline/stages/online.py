@@ -63,13 +63,17 @@ class OnlineAdapter(TrainedAdapter):
         """Also all that decides what is written, and what is learnt from that."""
         ingredients = self.samples.ingredients
         readings = {input_name(reading): scores.identity for reading, scores in self.samples.readings}
-        return {
-            **self.samples.rollouts.identity,
-            **self.samples.identity,
-            **({"readings": readings} if readings else {}),
-            **ingredients.objective.identity,
-            **super().identity,
-        }
+        parts = (
+            self.samples.rollouts.identity,
+            self.samples.identity,
+            {"readings": readings} if readings else {},
+            ingredients.objective.identity,
+            super().identity,
+        )
+        whole = {name: value for part in parts for name, value in part.items()}
+        # Rollouts and the objective each have a temperature, and others may come to share a name.
+        hidden = [{name: value for name, value in part.items() if whole[name] != value} for part in parts]
+        return whole | ({"hidden": hidden} if any(hidden) else {})
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
