@@ -28,12 +28,6 @@ class Neighbour:
     deviations: str
 
     @property
-    def uses_labels(self) -> bool:
-        """Whether it learns from answers or solutions of the training problems."""
-        ingredients = self.preset.ingredients
-        return ingredients is not None and ingredients.source.label_field is not None
-
-    @property
     def uses_another_model(self) -> bool:
         """Whether it reads a model besides the pair, such as a stronger one."""
         ingredients = self.preset.ingredients

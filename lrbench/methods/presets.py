@@ -6,7 +6,7 @@ What an arm is called is compared nowhere else: whoever needs an order, a colour
 from __future__ import annotations
 
 from lrbench.methods.answers import Again, Mix, Vote
-from lrbench.methods.component import AMATEUR, EXPERT
+from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.neighbours import NEIGHBOURS
 from lrbench.methods.preset import PLAIN as PLAIN
@@ -93,6 +93,16 @@ LEADER = next(preset for preset in PRESETS if preset.leads)
 def once_more(share: int) -> dict[str, str]:
     """The answer, as a recipe writes it, of a further measurement with 1/`share` of the rows at once."""
     return {Again.word: f"1/{share}"}
+
+
+def uses_labels(name: str) -> bool:
+    """Whether the preset, or one whose adapter it reads, learns from answers or solutions of the problems."""
+    preset = BY_NAME[name]
+    ingredients = preset.ingredients
+    if ingredients is not None and ingredients.source.label_field is not None:
+        return True
+    read = preset.answer.models | (ingredients.models if ingredients else frozenset())
+    return any(uses_labels(model.removeprefix(ARM)) for model in read if model.startswith(ARM))
 
 
 def place_of(name: str) -> int:

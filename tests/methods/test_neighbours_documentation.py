@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.methods.neighbours import NEIGHBOURS, Neighbour
+from lrbench.methods.presets import uses_labels
 
 TEXT = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
 
@@ -20,7 +21,7 @@ def test_every_related_system_has_its_card(neighbour: Neighbour) -> None:
         f"| source | {neighbour.source} |",
         f"| implemented | {neighbour.implemented} |",
         f"| deviations | {neighbour.deviations} |",
-        f"| uses labels | {said[neighbour.uses_labels]} |",
+        f"| uses labels | {said[uses_labels(neighbour.preset.name)]} |",
         f"| uses another model | {said[neighbour.uses_another_model]} |",
     ):
         assert row in card

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.embedded import assets
-from lrbench.methods.component import ARM
-from lrbench.methods.presets import BY_NAME
+from lrbench.methods.presets import BY_NAME, uses_labels
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
@@ -29,16 +28,7 @@ FITTED = {
 }
 
 
-def needs_labels(name: str) -> bool:
-    """Whether the arm, or one whose adapter it reads, has a source that takes a label."""
-    ingredients = BY_NAME[name].ingredients
-    if ingredients is None:
-        return False
-    read = {model.removeprefix(ARM) for model in ingredients.models if model.startswith(ARM)}
-    return ingredients.source.label_field is not None or any(map(needs_labels, read))
-
-
-UNLABELLED = [name for name in MADE if not needs_labels(name)]
+UNLABELLED = [name for name in MADE if not uses_labels(name)]
 
 
 def made_of(arm: ArmPlan) -> Stage:
