@@ -116,12 +116,13 @@ def _claims_html(asked: Asked) -> str:
         )
     unheld = f'<p class="lr-beside">{name_html(asked.unheld, 600)}</p>' if asked.unheld else ""
     family = asked.judged[0].family
+    together = f"{family} claims are one family (Holm); intervals stand alone." if family > 1 else ""
     return (
         '<div class="lr-scroll"><table class="lr-plain lr-claims"><thead><tr><th scope="col">claim</th>'
         '<th scope="col">verdict</th><th scope="col">what it rests on</th>'
         '<th scope="col">its controls beside it, on average</th></tr></thead>'
         f"<tbody>{lines}</tbody></table></div>{unheld}"
-        f'<p class="lr-beside">{family} claims are one family (Holm); intervals stand alone.</p>'
+        + (f'<p class="lr-beside">{together}</p>' if together else "")
     )
 
 

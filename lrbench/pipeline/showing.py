@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,9 @@ from lrbench.results.text import duration
 from lrbench.store.store import Store
 
 MOST_VALUES = 8
+# Narrower than this, long names of stages would leave no room for what a stage makes.
+WIDE_SCREEN = 100
+LONG_NAME = 10
 
 
 def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
@@ -52,7 +56,7 @@ def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
         if title:
             console.print(Text(title + _time_of(stages, unfinished, estimate), style="bold"))
             console.print()
-        console.print(_table(phase, stages, unfinished, begun, estimate))
+        console.print(_table(phase, stages, unfinished, begun, estimate, console.width))
         if title:
             console.print()
     tokens = sum(stage.most_tokens for stage in waiting)
@@ -127,29 +131,42 @@ def _table(
     unfinished: Collection[str],
     begun: Mapping[tuple[str, str], int],
     estimate: PlanEstimate | None,
+    width: int,
 ) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    lines = _lines(plan, stages)
+    is_tight = width < WIDE_SCREEN and any(len(name) > LONG_NAME for name, _ in lines)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=is_tight)
     table.add_column("stage", no_wrap=True)
-    table.add_column("what")
+    table.add_column("what", overflow="fold")
     table.add_column("state", no_wrap=True)
     table.add_column("tokens", justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("memory", justify="right", no_wrap=True)
     table.add_column("key", no_wrap=True, style="dim")
-    for (name, label), alike in _lines(plan, stages).items():
+    for (name, label), alike in lines.items():
         to_run = [stage for stage in alike if stage.key in unfinished]
         files = sum(begun.get((stage.name, stage.key), 0) for stage in to_run)
         costs = None if estimate is None else [estimate.stages[stage.key] for stage in alike]
         # What stands in for what is chosen has another key.
         key = alike[0].key[:8] if len(alike) == 1 and not plan.is_open else ""
         table.add_row(
-            name,
+            _broken(name) if is_tight else name,
             Text(label if len(alike) == 1 else f"{label} x {len(alike)}"),
             _state(len(alike), len(to_run), files),
             *(cost_cells(costs) if costs else ("", "", "")),
             key,
         )
     return table
+
+
+def _broken(name: str) -> str:
+    """A long name over lines, each ending with `_` but the last: `reference_`, `log_p`."""
+    lines = [""]
+    for part in re.findall("[^_]*_|[^_]+", name):
+        if lines[-1] and len(lines[-1] + part) > LONG_NAME:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _variants_text(plan: Plan) -> str:

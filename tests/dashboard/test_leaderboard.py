@@ -574,3 +574,7 @@ def test_claims_are_the_answer_with_their_controls_beside_them() -> None:
     assert "refuted" in second
     assert "flat has no result" in third
     assert "points above" not in said
+    assert "3 claims are one family" in said
+    alone = answers(board, None, record.model_copy(update={"claims": tuple(claims[:1])}))
+    assert "supported" in alone
+    assert "family" not in alone

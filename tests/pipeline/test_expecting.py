@@ -126,3 +126,24 @@ def test_many_variants_are_told_in_few_lines(
     assert lines[0] == "6 variants: 3 seeds x 2 points (divergence.beta 0.2, 0.4)"
     said = " ".join(" ".join(lines).split())
     assert "adapter of lightr (6 updates) x 6" in said
+
+
+def test_long_names_of_stages_leave_room_for_what_is_made(
+    make_recipe: Callable[..., Recipe],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = plan_recipe(make_recipe(arms=["base", "cft", "dpo"]), tmp_path)
+    assert {"reference_log_p", "continuations"} <= {stage.name for stage in plan.stages}
+    monkeypatch.setenv("COLUMNS", "80")
+    show_plan(plan, tmp_path)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert lines[0].index("state") - lines[0].index("what") >= 18
+    first = next(place for place, line in enumerate(lines) if line.startswith("reference_ "))
+    assert lines[first + 1].startswith("log_p ")
+    assert "adapter of dpo" in "\n".join(lines)
+    monkeypatch.setenv("COLUMNS", "200")
+    show_plan(plan, tmp_path)
+    assert "\nreference_log_p   how likely paired answers are before training " in capsys.readouterr().out
