@@ -42,6 +42,9 @@ def unknown_things(recipe: Fields) -> list[Problem]:
 
     check(("pair", "expert", "model"), wrong_model)
     check(("pair", "amateur", "model"), wrong_model)
+    beside = find(recipe, ("models",))
+    for name in beside.entries if isinstance(beside, Fields) else ():
+        check(("models", name, "model"), wrong_model)
     check(("data", "train"), wrong_problems)
     for path in training_places(recipe, ("data", "train")):
         check(path, wrong_set if path[-1] == "data" else wrong_problems)

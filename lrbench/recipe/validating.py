@@ -8,8 +8,16 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from lrbench.methods.families import CLASS_MARK
-from lrbench.recipe.fields import FREE_NAME, allowed, choices_at, is_number, is_text, takes_packages
-from lrbench.recipe.messages import Path, Problem, did_you_mean, excerpt, found
+from lrbench.recipe.fields import (
+    FREE_NAME,
+    allowed,
+    choices_at,
+    is_number,
+    is_text,
+    names_at,
+    takes_packages,
+)
+from lrbench.recipe.messages import Path, Problem, did_you_mean, excerpt, found, nearest
 from lrbench.recipe.nodes import Fields, find, key_position, plain, value_position
 from lrbench.recipe.schema import LARGEST_COUNT, Recipe
 from lrbench.recipe.yaml_nodes import plain_scalar
@@ -84,6 +92,15 @@ def _problem(recipe: Fields, path: Path, kind: str, said: str) -> Problem:
     return Problem(value_position(recipe, path), path, message)
 
 
+def _field_meant(path: Path, word: str) -> str:
+    """Where a word stands for a mapping, the field of it that has such a value."""
+    for name in names_at(path):
+        meant = nearest(word, choices_at((*path, name)))
+        if meant is not None:
+            return f"; did you mean `{{{name}: {meant}}}`?"
+    return ""
+
+
 def _hint(path: Path, value: object) -> str:
     """What to do about the commonest mistakes."""
     if isinstance(value, int) and value > LARGEST_COUNT and allowed(path).startswith(COUNTS):
@@ -94,7 +111,8 @@ def _hint(path: Path, value: object) -> str:
         if isinstance(plain_scalar(value), int | float):
             return "; write it without quotes"
     if isinstance(value, str):
-        return did_you_mean(value, choices_at(path)) or (ADDED if takes_packages(path) else "")
+        meant = did_you_mean(value, choices_at(path)) or _field_meant(path, value)
+        return meant or (ADDED if takes_packages(path) else "")
     if isinstance(value, bool | int | float) and is_text(path):
         return "; put it in quotes"
     return ""

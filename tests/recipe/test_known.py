@@ -45,6 +45,14 @@ def test_an_unknown_embedded_model_is_told(refusal: Refusal, changed: Changed, m
     ]
 
 
+def test_an_unknown_model_beside_the_pair_is_told_at_its_place(refusal: Refusal, changed: Changed) -> None:
+    beside = "name: small\nmodels: {teacher: {model: embedded/exprt}}"
+    (told,) = refusal(changed(("name: small", beside)))
+    assert told.startswith(
+        'r.yaml:2:27: models.teacher.model: found the text "embedded/exprt", embedded models'
+    )
+
+
 @pytest.mark.parametrize("model", ["embeded/expert", "embedded-expert", "expert", "Expert"])
 def test_a_hub_id_that_resembles_an_embedded_model_is_told(
     refusal: Refusal, changed: Changed, model: str

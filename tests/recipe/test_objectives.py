@@ -82,6 +82,13 @@ def places_and_messages(told: list[str], line: int) -> list[str]:
             ["arms.0.objective.dpo.beta: found 0, allowed is a number in (0, 1000]"],
         ),
         (
+            "{name: a, like: lightr, objective: reverze}",
+            [
+                'arms.0.objective: found the text "reverze", allowed is `forward` or a mapping with the fields '
+                "divergence, temperature, online, grpo, dpo or null; did you mean `{divergence: reverse}`?"
+            ],
+        ),
+        (
             "{name: grpo, objective: {grpo: {groups: 8}}}",
             ["arms.0.objective.grpo.groups: unknown field; did you mean `group`?"],
         ),

@@ -125,6 +125,7 @@ fidelity: corrected
 arms:
   - name: mine
     like: lightr
+    start: null
     fidelity: {last_column: true}
     source: greedy
     selector: kl
@@ -249,7 +250,7 @@ def test_an_unknown_field_is_told_in_every_mapping(
             "{like: base, answer: {mix: {expert: 1}, when: {signal: kl, above: 1}}}",
             "answer: `when: kl` compares the first two models, and `mix` names one",
         ),
-        ("{like: base, answer: {route: {to: peer}}}", "answer.route.when: missing; needed is a mapping"),
+        ("{like: base, answer: {route: {to: peer}}}", "answer.route: a route goes by `when`, at every token"),
     ],
 )
 def test_what_is_wrong_with_a_word_of_an_arm_is_told_at_its_place(
