@@ -84,8 +84,9 @@ def places_and_messages(told: list[str], line: int) -> list[str]:
         (
             "{name: a, like: lightr, objective: reverze}",
             [
-                'arms.0.objective: found the text "reverze", allowed is `forward` or a mapping with the fields '
-                "divergence, temperature, online, grpo, dpo or null; did you mean `{divergence: reverse}`?"
+                'arms.0.objective: found the text "reverze", allowed is `forward` or a mapping with the '
+                "fields divergence, temperature, online, grpo, dpo or null; did you mean `{divergence: "
+                "reverse}`?"
             ],
         ),
         (
