@@ -50,7 +50,7 @@ def best_html(sweep: Sweep) -> str:
     """The best point in a sentence, with its optimism."""
     chosen = sweep.chosen
     if chosen is None:
-        return '<p class="lr-note">No two points have an average on the same items yet.</p>'
+        return f'<p class="lr-note">No point is the highest: {sweep.why_none}.</p>'
     value = chosen.group.value(AVERAGE) or 0.0
     point = name_html(point_text(chosen.group.rows[0].point), 120)
     name = f"{name_html(sweep.first.arm)} at {point}"

@@ -64,11 +64,8 @@ class Sweep:
 
         Of equally good ones the one that its recipe has taken, where it has points chosen here.
         """
-        ranked = sorted(
-            (group for group in self.groups if group.value(AVERAGE) is not None),
-            key=lambda group: (-(group.value(AVERAGE) or 0.0), not self.is_taken(group)),
-        )
-        if len(ranked) < 2 or ranked[0].value(AVERAGE) == ranked[-1].value(AVERAGE):
+        ranked = self._ranked
+        if len(ranked) < 2 or self._is_tied:
             return None
         best, *others = ranked
         pool = self.board.pool(self.first.expert_weights, AVERAGE)
@@ -79,6 +76,31 @@ class Sweep:
         points = 1 + len(others)
         optimism = optimism_of_best(points, sum(known) / len(known))
         return Chosen(best, points, optimism, self.is_taken(best))
+
+    @property
+    def why_none(self) -> str:
+        """Why no point is the best, where none is `chosen`, to stand after a colon."""
+        ranked = self._ranked
+        if len(ranked) < 2:
+            return "fewer than two points have an average yet"
+        if self._is_tied:
+            who = "points" if len(ranked) == len(self.groups) else "points that have an average"
+            average = 100 * (ranked[0].value(AVERAGE) or 0.0)
+            return f"all {len(ranked)} {who} tie with {average:.1f} on average"
+        return "no other point has an average on the same items as the highest"
+
+    @cached_property
+    def _ranked(self) -> list[Group]:
+        """The points that have an average, the best first."""
+        return sorted(
+            (group for group in self.groups if group.value(AVERAGE) is not None),
+            key=lambda group: (-(group.value(AVERAGE) or 0.0), not self.is_taken(group)),
+        )
+
+    @property
+    def _is_tied(self) -> bool:
+        """Whether all points that have an average have the same."""
+        return len({group.value(AVERAGE) for group in self._ranked}) == 1
 
 
 def sweeps_of(board: Board, section: Sequence[Row]) -> list[Sweep]:

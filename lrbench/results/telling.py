@@ -101,7 +101,7 @@ def _of_points(sweep: Sweep) -> Iterator[str]:
     yield f"{arm} was measured at {len(sweep.groups)} points: {swept}."
     chosen = sweep.chosen
     if chosen is None:
-        yield f"No point of {arm} is called the best: averages are the same, or not of the same items."
+        yield f"No point of {arm} is called the best: {sweep.why_none}."
     else:
         best = chosen.group
         average = best.on(AVERAGE) or best.rows[0].on(AVERAGE)

@@ -83,6 +83,23 @@ def test_the_page_opens_on_lightr_against_its_baseline(runs: Path, open_page: Op
     assert app.query_params["second"]
 
 
+def test_the_page_opens_on_the_first_benchmark_with_a_flip(tmp_path: Path, open_page: OpenPage) -> None:
+    write_runs(tmp_path)
+    ledger = Ledger(tmp_path / "ledger")
+    scores = ledger.read().scores
+    first = next(score.paper for score in scores if score.benchmark == "chain")
+    (tmp_path / "ledger" / "scores.jsonl").unlink()
+    ledger.append(
+        [
+            score.model_copy(update={"paper": first}) if score.benchmark == "chain" else score
+            for score in scores
+        ]
+    )
+    app = open_page(tmp_path, "compare")
+    assert not app.exception
+    assert app.selectbox(key="benchmark").value == "vary"
+
+
 def test_a_link_opens_the_same_item(runs: Path, open_page: OpenPage) -> None:
     app = open_page(runs, "compare")
     app.selectbox(key="benchmark").select("vary").run()

@@ -13,7 +13,7 @@ import pytest
 from lrbench_dashboard.charts import Palette
 from lrbench_dashboard.sweep_baselines import Baselines, baselines_html, baselines_of
 from lrbench_dashboard.sweep_chart import sweep_spec
-from lrbench_dashboard.sweep_table import summary_html
+from lrbench_dashboard.sweep_table import best_html, summary_html
 from streamlit.testing.v1 import AppTest
 
 from lrbench.results.board import Board, build_boards
@@ -58,6 +58,23 @@ def test_every_point_is_in_the_table_and_the_best_says_how_lucky_it_was(
     assert shown.index("highest of 3") < shown.index("Every point of the sweep")
     assert "The 3 claims of all points are one family" in shown
     assert len(app.get("vega_lite_chart")) == 1
+
+
+def test_points_without_a_best_say_whether_they_tie_or_cannot_be_compared() -> None:
+    def shown(*papers: str) -> str:
+        arms, scores = [], []
+        for number, paper in enumerate(papers):
+            same: dict[str, Any] = {"arm_id": f"{number}", "point": {"divergence.alpha": number}}
+            arms.append(make_arm("lightr", settings={"divergence": {"alpha": number}}, **same))
+            scores.append(make_score("chain", paper, benchmarks=("chain",), **same))
+        scores.append(make_score("chain", "1100", "base", benchmarks=("chain",), arm_id="base"))
+        (board,) = build_boards(arms, scores, [])
+        (sweep,) = sweeps_of(board, board.rows)
+        assert sweep.chosen is None
+        return best_html(sweep)
+
+    assert "highest: all 3 points tie with 75.0 on average." in shown("1110", "0111", "1011")
+    assert "the same items as the highest." in shown("1110", "111", "11000")
 
 
 def test_every_point_leads_to_its_flips_its_cost_and_its_provenance(runs: Path, open_page: OpenPage) -> None:

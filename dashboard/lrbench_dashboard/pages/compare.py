@@ -161,7 +161,8 @@ def _items(results: Results, duel: Duel, names: tuple[str, str]) -> None:
     if len(labels) > 1:
         labels |= {ALL: "all benchmarks"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        benchmark = state.choice("Benchmark", labels, key="benchmark", width=220)
+        flipped = next((name for name, flips in duel.flips.items() if flips.won or flips.lost), None)
+        benchmark = state.choice("Benchmark", labels, key="benchmark", default=flipped, width=220)
         flips = _sum(duel.flips.values()) if benchmark == ALL else duel.flips[benchmark]
         counts = {WON: flips.won, LOST: flips.lost, BOTH: flips.both, NEITHER: flips.neither}
         first_full = next(token for token in (LOST, WON, NEITHER, BOTH) if counts[token])
