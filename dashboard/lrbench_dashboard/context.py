@@ -27,6 +27,8 @@ TOKEN_LENGTH = 12
 BOXES, OWN_BOXES = "context", "choices"
 # Widths in pixels of select boxes: two narrow ones stand side by side on a phone.
 NARROW, WIDE = 180, 380
+# What the name of a protocol says of its recipes, and what is said of a recipe's protocols.
+RECIPES_NAMED, NAME_IN_LABEL, PROTOCOLS_NAMED = 3, 24, 3
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,15 @@ def choose_context(results: Results, of: str | None = None) -> Context:
         recipes = {ALL: "all recipes"} | {
             name: plain(name, LONGEST_NAME) for name in sorted({row.recipe for row in board.rows})
         }
-        recipe = state.choice("Recipe", recipes, key=RECIPE, default=carried.get(RECIPE, ALL), width=NARROW)
+        asked = [name for name in st.query_params.get_all(RECIPE)[:1] if name not in recipes]
+        recipe = state.choice(
+            "Recipe",
+            recipes,
+            key=RECIPE,
+            default=carried.get(RECIPE, ALL),
+            elsewhere={name: said for name in asked if (said := _elsewhere_html(results, board, name))},
+            width=NARROW,
+        )
         tokens = expert_tokens(board)
         experts = {ALL: "all experts"} | {
             token: expert_label(board.by_expert[weights][0], board) for token, weights in tokens.items()
@@ -138,9 +148,33 @@ def latest_moment(board: Board) -> str:
 
 
 def protocol_label(board: Board) -> str:
-    """`a7c449bb, 19 results, 2026-11-29`."""
+    """`a7c449bb, 19 results, 2026-11-29: quickstart, chosen`, the recipes measured last first."""
     count = "1 result" if len(board.rows) == 1 else f"{len(board.rows):,} results"
-    return f"{board.protocol_hash[:8]}, {count}, {latest_moment(board)[:10]}"
+    latest = sorted(board.rows, key=lambda row: row.recorded_at, reverse=True)
+    recipes = list(dict.fromkeys(row.recipe for row in latest))
+    named = ", ".join(plain(name, NAME_IN_LABEL) for name in recipes[:RECIPES_NAMED])
+    more = f" and {len(recipes) - RECIPES_NAMED} more" if len(recipes) > RECIPES_NAMED else ""
+    return f"{board.protocol_hash[:8]}, {count}, {latest[0].recorded_at[:10]}: {named}{more}"
+
+
+def _elsewhere_html(results: Results, board: Board, recipe: str) -> str:
+    """Under which protocols a recipe that `board` lacks was measured, with links there; empty under none."""
+    found = [other for other in results.boards if any(row.recipe == recipe for row in other.rows)]
+    found.sort(key=latest_moment, reverse=True)
+    # Of this suite first: that is what the reader looks at.
+    found.sort(key=lambda other: other.suite != board.suite)
+    links = []
+    for other in found[:PROTOCOLS_NAMED]:
+        asked = {SUITE: other.suite, PROTOCOL: token_of(other), RECIPE: recipe, EXPERT: ALL}
+        suite = "" if other.suite == board.suite else f"{name_html(other.suite)}, "
+        where = html.escape(state.here(**asked))
+        links.append(f'<a href="{where}" target="_self">{suite}{name_html(protocol_label(other), 160)}</a>')
+    if not links:
+        return ""
+    return (
+        f"The recipe {name_html(recipe)} has no result under {board.protocol_hash[:8]}, of which all recipes "
+        f"are shown. It was measured under {'; '.join(links)}."
+    )
 
 
 def _announce_newer(board: Board, boards: list[Board]) -> None:

@@ -87,8 +87,13 @@ def forget(keys: Iterable[str]) -> None:
 
 def note(text: str) -> None:
     """Tell the reader something above the page; `text` may hold anything."""
+    note_html(name_html(text, 400))
+
+
+def note_html(said: str) -> None:
+    """Tell the reader something above the page that is HTML already."""
     with st.session_state[_NOTES] if _NOTES in st.session_state else st.container():
-        st.html(f'<p class="lr-note" role="status">{name_html(text, 400)}</p>')
+        st.html(f'<p class="lr-note" role="status">{said}</p>')
 
 
 def choice(
@@ -98,16 +103,25 @@ def choice(
     key: str,
     default: str | None = None,
     aliases: Mapping[str, str] | None = None,
+    elsewhere: Mapping[str, str] | None = None,
     **more: Any,
 ) -> str:
     """One of `options` (token -> label, not empty) in a select box; its token. Labels are shown as text.
 
     The choice is always written to the URL, since a default (the latest result) may move on. `aliases` are
-    other tokens that links may hold, each with the option that it stands for.
+    other tokens that links may hold, each with the option that it stands for. `elsewhere` are those that are
+    no option here and somewhere else, each with the HTML that says where.
     """
     first = next(iter(options)) if default not in options else str(default)
     known = aliases or {}
-    _seed(key, first, lambda raw: _known(known.get(raw[0], raw[0]), options, label, first))
+
+    def parse(raw: Sequence[str]) -> str:
+        if elsewhere and raw[0] in elsewhere:
+            note_html(elsewhere[raw[0]])
+            return first
+        return _known(known.get(raw[0], raw[0]), options, label, first)
+
+    _seed(key, first, parse)
     # Another choice took the one away that this widget held, or a page before had another kind of widget.
     if st.session_state[key] not in list(options):
         st.session_state[key] = first

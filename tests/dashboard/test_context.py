@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from lrbench.results.ledger import Ledger
 from lrbench.store.keys import stable_hash
 from tests.dashboard.made_up import write_runs
 from tests.dashboard.test_state import notes
+from tests.results.conftest import make_arm, make_score
 
 OpenPage = Callable[..., AppTest]
 KEYS = ("suite", "protocol", "recipe", "expert")
@@ -78,6 +80,25 @@ def test_a_link_to_a_result_without_a_context_brings_its_own(runs: Path, open_pa
     arm = Ledger(runs / "ledger").read().arms[-1]
     app = open_page(runs, "provenance", arm=arm.arm_id)
     assert app.query_params["recipe"] == arm.recipe
+
+
+def test_a_recipe_that_is_under_another_protocol_is_found_there(tmp_path: Path, open_page: OpenPage) -> None:
+    later = {"recipe": "later", "arm_id": "later", "recorded_at": "2027-11-20T10:00:00+00:00"}
+    scores = [make_score(), make_score(limit=18, **later)]
+    Ledger(tmp_path / "ledger").append([make_arm(), make_arm(recipe="later", arm_id="later"), *scores])
+    app = open_page(tmp_path, recipe="quickstart")
+    assert not app.exception
+    newest, older = app.selectbox(key="protocol").options
+    assert newest.endswith("1 result, 2027-11-20: later")
+    assert older.endswith(": quickstart")
+    assert app.selectbox(key="recipe").value == "*", "the newer protocol stays"
+    (said,) = [note for note in notes(app) if "It was measured under" in note]
+    assert older in said
+    (link,) = re.findall(r'href="\?([^"]*)"', said)
+    there = open_page(tmp_path, **{key: each for key, (each,) in parse_qs(html.unescape(link)).items()})
+    assert there.selectbox(key="recipe").value == "quickstart"
+    assert not any("It was measured under" in note for note in notes(there))
+    assert any("which is not among" in note for note in notes(open_page(tmp_path, recipe="nowhere")))
 
 
 def _whole(short: str, runs: Path) -> str:
