@@ -10,9 +10,14 @@ from lrbench.results.rows import Row
 from lrbench.results.web.text import name_html
 from lrbench_dashboard import theme
 
-# In pixels: between two names at the ends of lines, and the room for them.
-LINE_HEIGHT, LABEL_ROOM = 15, 130
+# In pixels: between two names at the ends of lines, the room for them, and what else stands free at an edge.
+LINE_HEIGHT, LABEL_ROOM, PADDING = 15, 130, 5
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
+
+
+def padded(right: int) -> dict[str, int]:
+    """A chart's padding in pixels; an edge that is not named would have none, and cut what stands there."""
+    return {"left": PADDING, "top": PADDING, "right": right, "bottom": PADDING}
 
 
 @dataclass(frozen=True)

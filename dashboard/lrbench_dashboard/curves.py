@@ -15,7 +15,7 @@ from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
 from lrbench.results.web.curves import CURVES
 from lrbench_dashboard.boards import row_parts
-from lrbench_dashboard.charts import DASHES, LABEL_ROOM, Palette, end_labels
+from lrbench_dashboard.charts import DASHES, LABEL_ROOM, PADDING, Palette, end_labels, padded
 from lrbench_dashboard.point_numbers import Numbers
 
 # Of one curve; a longer one is shown by the means of as many equal stretches.
@@ -131,13 +131,14 @@ def curve_spec(
                 "field": "update",
                 "type": "quantitative",
                 "title": "update",
-                "axis": {"grid": False},
+                # There is no half an update.
+                "axis": {"grid": False, "tickMinStep": 1},
                 "scale": {"domain": [min(updates, default=0), max(updates, default=1)], "nice": False},
             },
             "y": {
                 "field": "value",
                 "type": "quantitative",
-                "title": title,
+                "title": None,
                 "scale": {**scale, "domain": [smallest, largest]},
             },
             "color": {"field": "color", "type": "nominal", "scale": None},
@@ -173,7 +174,9 @@ def curve_spec(
         "data": {"values": values},
         "height": HEIGHT,
         "layer": [drawn, text] if names else [drawn],
-        "padding": {"right": LABEL_ROOM if names else 5},
+        # Upright at the axis a long title would be cut; above the picture there is room.
+        "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": "normal"},
+        "padding": padded(LABEL_ROOM if names else PADDING),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from lrbench.recipe.expanding import value_text
 from lrbench.results.board_arms import estimate_of
 from lrbench.results.choosing import Sweep
-from lrbench_dashboard.charts import LABEL_ROOM, Palette, end_labels
+from lrbench_dashboard.charts import LABEL_ROOM, Palette, end_labels, padded
 from lrbench_dashboard.sweep_baselines import BaselineLine, fields_of, line_of
 from lrbench_dashboard.theme import MARKS, arm_mark
 
@@ -75,7 +75,7 @@ def sweep_spec(
                 "encoding": {"x": x, "y": y, "text": {"field": "line"}},
             }
         )
-    padding = {"right": LABEL_ROOM if several else 20}
+    padding = padded(LABEL_ROOM if several else 20)
     return {"data": {"values": values}, "layer": layers, "height": HEIGHT, "padding": padding}
 
 

@@ -118,6 +118,10 @@ def test_seeds_are_thin_and_their_mean_is_thick(runs: Path) -> None:
     spec = curve_spec(lines, "loss", palette_of(board.rows), {})
     widths = {value["line"]: value["width"] for value in spec["data"]["values"]}
     assert sorted(widths.values()) == [1, 1, 2]
+    axes = spec["layer"][0]["encoding"]
+    assert (spec["title"]["text"], axes["y"]["title"]) == ("loss", None), "not upright, where it is cut"
+    assert axes["x"]["axis"]["tickMinStep"] == 1
+    assert spec["padding"]["left"] > 0
     assert lines_of(board.rows, arms, "held_out_perplexity")
     assert lines_of(board.rows, arms, "unheard of") == []
 

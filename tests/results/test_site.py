@@ -135,7 +135,7 @@ def test_nothing_is_overwritten_and_an_empty_folder_is_filled(quickstart_runs: P
 def test_curves_are_drawn_of_finite_values() -> None:
     (loss,) = charts_of({"loss": [(0, 2.0), (1, float("nan")), (2, 1.0)], "gradient_norm": [(0, 1.0)]})
     assert loss.points == "0.0,0.0 300.0,130.0"
-    assert loss.said == "loss, nats per kept step: from 1 to 2, updates 0 to 2"
+    assert loss.said == "loss: from 1 to 2, updates 0 to 2"
 
 
 def test_curves_have_round_ticks_on_both_axes() -> None:

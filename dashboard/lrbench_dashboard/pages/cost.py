@@ -184,7 +184,7 @@ def show_training(
             show_curve(lines, name, palette, numbers, pointed)
     st.html(
         '<p class="lv-caption">Seeds of one arm are thin lines, their mean is the thick one. Losses of arms '
-        "with different targets do not measure the same thing.</p>"
+        "with different targets or objectives do not measure the same thing.</p>"
     )
     if broken := without_numbers(trained, results.arms):
         more = f"<br>and {len(broken) - MOST_NOTES} more" if len(broken) > MOST_NOTES else ""

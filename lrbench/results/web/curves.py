@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-# Name in the ledger -> what the axis says, and whether it spans decades.
+# Name in the ledger -> what stands at the axis, and whether it spans decades. What a loss is counted in goes
+# by the objective, and arms of several stand in one picture.
 CURVES = {
-    "loss": ("loss, nats per kept step", False),
+    "loss": ("loss", False),
     "held_out_perplexity": ("perplexity of held-out solutions", False),
     "reward": ("mean reward of the answers written", False),
     "equal_groups": ("share of groups with equal rewards", False),
