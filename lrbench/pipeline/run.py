@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,18 +21,20 @@ from lrbench.pipeline.ray_cluster import Cluster, cluster_of
 from lrbench.pipeline.ray_workers import alone, working_on_ray
 from lrbench.pipeline.recording import arm_record, recipe_record, score_records
 from lrbench.pipeline.redoing import redone
+from lrbench.pipeline.remaining import Ahead
 from lrbench.pipeline.requirements import fetched_plan
 from lrbench.pipeline.runner import Runner, Workspaces
-from lrbench.pipeline.selecting import chosen_lines
+from lrbench.pipeline.selecting import chosen_lines, together
 from lrbench.pipeline.sharing import announced, at_work
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.watching import Watcher, place_of, watched
 from lrbench.pipeline.workers import working_beside
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
-from lrbench.results.mlflow.background import mirrored
+from lrbench.results.mlflow.background import BackgroundMirror, mirrored
 from lrbench.results.records import RecipeRecord
 from lrbench.results.text import shown
+from lrbench.store.artifact import Artifact
 from lrbench.store.store import Store
 
 
@@ -80,26 +82,59 @@ def run_recipe(
     cluster = None if on is None else cluster_of(on)
     store = Store(runs / "store", on_damage=reporter.say)
     plan = fetched_plan(recipe, runs, store, elsewhere=cluster is not None)
-    running = _Running(recipe, runs, store, reporter, command, cluster)
-    if plan.selecting is None or plan.selection is None:
-        return _report([running.make(plan, plan)])
-    waiting = sum(not store.exists(stage.name, stage.key) for stage in plan.selecting.stages)
-    if waiting:
-        reporter.say(f"first of 2 phases: every point on {plan.selection.label}")
-    measured = running.make(plan.selecting, plan)
-    if plan.is_open:
-        plan = fetched_plan(recipe, runs, store, elsewhere=cluster is not None, settled=True)
-    for line in chosen_lines(plan):
-        reporter.say(line)
-    return _report([measured, running.make(plan, plan, phase=1)])
+    whole = together(plan)
+    measuring = Measuring(plan.phases[0], runs, None if plan.selecting is None else whole)
+    ahead = _ahead(plan.phases[0], whole, store, measuring)
+    watcher = Watcher(
+        reporter,
+        place_of(runs, recipe.name),
+        recipe.name,
+        ahead,
+        len(whole.stages),
+        workers=recipe.runtime.workers,
+        phases=len(plan.phases),
+    )
+    # One clock and one mirror over all phases: nothing waits for MLflow between them.
+    with watched(watcher, runs), mirrored(runs, reporter.say) as mirror:
+        running = _Running(recipe, runs, store, reporter, command, cluster, watcher, mirror)
+        phases = []
+        if plan.selecting is not None and plan.selection is not None:
+            if ahead.waiting:
+                reporter.say(f"first of 2 phases: every point on {plan.selection.label}")
+            phases.append(running.make(plan.selecting, plan, ahead.waiting))
+            measuring.record(phases[0].artifacts, reporter.say)
+            if plan.is_open:
+                plan = fetched_plan(recipe, runs, store, elsewhere=cluster is not None, settled=True)
+            for line in chosen_lines(plan):
+                reporter.say(line)
+            whole, measuring = together(plan), Measuring(plan, runs)
+            ahead = _ahead(plan, plan, store, measuring)
+            made = sum(store.exists(stage.name, stage.key) for stage in whole.stages)
+            watcher.go_on(ahead, len(whole.stages), made)
+        phases.append(running.make(plan, plan, ahead.waiting, phase=len(phases)))
+    measuring.record(phases[-1].artifacts, reporter.say)
+    return _report(phases)
+
+
+def _ahead(plan: Plan, whole: Plan, store: Store, measuring: Measuring) -> Ahead:
+    """What is not made yet of a phase, whose plan this is, and of the `whole` after it."""
+    waiting = [stage for stage in whole.stages if not store.exists(stage.name, stage.key)]
+    own = {stage.key for stage in plan.stages}
+    return Ahead(
+        [stage for stage in waiting if stage.key in own],
+        [stage for stage in waiting if stage.key not in own],
+        measuring.seconds,
+        measuring.is_checked,
+        measuring.inputs,
+    )
 
 
 @dataclass(frozen=True)
 class _Made:
-    """What one phase of a run came to: `worked` stages of those `settled`, by key; the rest as a report's."""
+    """What one phase of a run came to: `worked` stages, `artifacts` of all by key; the rest as a report's."""
 
     worked: int
-    settled: frozenset[str]
+    artifacts: Mapping[str, Artifact]
     arm_ids: tuple[str, ...]
     new_records: int
     score_ids: frozenset[tuple[str, ...]]
@@ -110,7 +145,7 @@ def _report(phases: Sequence[_Made]) -> RunReport:
     worked = sum(phase.worked for phase in phases)
     return RunReport(
         worked=worked,
-        cached=len(frozenset().union(*(phase.settled for phase in phases))) - worked,
+        cached=len(frozenset().union(*(phase.artifacts for phase in phases))) - worked,
         arm_ids=tuple(dict.fromkeys(arm_id for phase in phases for arm_id in phase.arm_ids)),
         new_records=sum(phase.new_records for phase in phases),
         score_ids=frozenset().union(*(phase.score_ids for phase in phases)),
@@ -128,27 +163,15 @@ class _Running:
     reporter: Reporter
     command: str
     cluster: Cluster | None
+    watcher: Watcher
+    mirror: BackgroundMirror
 
-    def make(self, plan: Plan, whole: Plan, phase: int = 0) -> _Made:
-        """Make and record all of one `phase`, whose plan this is, of the `whole`."""
+    def make(self, plan: Plan, whole: Plan, waiting: Sequence[Stage], phase: int = 0) -> _Made:
+        """Make what is `waiting` of one `phase`, whose plan this is, of the `whole`, and record it all."""
         recipe, runs, store = self.recipe, self.runs, self.store
-        measuring = Measuring(plan, runs)
-        waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
-        watcher = Watcher(
-            self.reporter,
-            place_of(runs, recipe.name),
-            recipe.name,
-            waiting,
-            len(plan.stages),
-            expected=measuring.seconds,
-            is_checked=measuring.is_checked,
-            inputs=measuring.inputs,
-            workers=recipe.runtime.workers,
-        )
         # Workers import libraries while this process does.
         with (
             announced(runs, recipe.name) as note,
-            watched(watcher, runs),
             self._helpers(sum(stage.parts for stage in waiting), note, phase) as helpers,
         ):
             workspaces = Workspaces(plan, None if self.cluster is None else alone(recipe).runtime)
@@ -165,7 +188,7 @@ class _Running:
                 return recipe.runtime.workers == 1 and len(others) <= 1
 
             runner = Runner(
-                store, workspaces, watcher, {stage.key for stage in waiting}, failed, helpers, is_alone
+                store, workspaces, self.watcher, {stage.key for stage in waiting}, failed, helpers, is_alone
             )
             for line in _remarks(plan, waiting, store):
                 self.reporter.say(line)
@@ -175,25 +198,26 @@ class _Running:
             for failure in gathered([*plan.failed, *runner.causes(plan.arms)]):
                 self.reporter.say(f"cannot  {failure}")
             arm_ids, score_ids = [], set()
-            with mirrored(runs, self.reporter.say, work) as recorded:
-                for arm in runner.settle(plan.arms):
-                    if not runner.is_made(arm):
-                        continue
-                    record = arm_record(recipe, arm, runner.artifacts, _now(), declared.recipe_yaml)
-                    scores = list(score_records(recipe, arm, runner.artifacts, _now()))
-                    new += ledger.append([record, *scores])
-                    arm_ids.append(record.arm_id)
-                    score_ids |= {score.identity for score in scores}
-                    recorded()
+            if work:
+                self.mirror.start()
+            for arm in runner.settle(plan.arms):
+                if not runner.is_made(arm):
+                    continue
+                record = arm_record(recipe, arm, runner.artifacts, _now(), declared.recipe_yaml)
+                scores = list(score_records(recipe, arm, runner.artifacts, _now()))
+                new += ledger.append([record, *scores])
+                arm_ids.append(record.arm_id)
+                score_ids |= {score.identity for score in scores}
+                self.mirror.tell()
             for reason in helpers.ended_early:
                 self.reporter.say(
                     f"warning: a worker ended early, and its work was done without it: {reason}"
                 )
             worked = runner.worked + helpers.made(runner.elsewhere)
-        measuring.record(runner.artifacts, self.reporter.say)
-        settled = frozenset(stage.key for stage in plan.stages if stage.key in runner.artifacts)
+        made = runner.artifacts
+        artifacts = {stage.key: made[stage.key] for stage in plan.stages if stage.key in made}
         failures = gathered([*plan.failed, *runner.causes(plan.arms)])
-        return _Made(worked, settled, tuple(arm_ids), new, frozenset(score_ids), failures)
+        return _Made(worked, artifacts, tuple(arm_ids), new, frozenset(score_ids), failures)
 
     def _declare(self, ledger: Ledger, declared: RecipeRecord, whole: Plan) -> int:
         """Record what the recipe means; an earlier choice of the same recipe stands until the new one."""
@@ -212,7 +236,7 @@ class _Running:
         return working_on_ray(self.cluster, self.recipe, note, waiting, phase, self.reporter.say)
 
 
-def _remarks(plan: Plan, waiting: list[Stage], store: Store) -> Iterator[str]:
+def _remarks(plan: Plan, waiting: Sequence[Stage], store: Store) -> Iterator[str]:
     """What a user should know before the work on what is `waiting`."""
     yield from map(str, redone(plan.stages, store))
     yield from remarks_on_prompts(waiting)

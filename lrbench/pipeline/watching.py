@@ -7,15 +7,14 @@ import platform
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 
-from lrbench.pipeline.estimating.scheduling import seconds_together
 from lrbench.pipeline.progress import Progress, Reporter
-from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.remaining import Ahead, Remaining
 from lrbench.results.run_status import (
     FOLDER,
     SECONDS_BETWEEN_SIGNS,
@@ -31,8 +30,6 @@ from lrbench.results.status_words import stage_text, standing
 SECONDS_BETWEEN_WRITES = 1.0
 # At most so many points of a curve are kept: every second one goes where there would be more.
 MOST_POINTS = 200
-# What is expected counts as so much of a run having passed as expected, until more has passed.
-PRIOR_SHARE = 0.05
 
 
 @dataclass
@@ -82,28 +79,18 @@ class Watcher(Reporter):
         reporter: Reporter,
         place: Path,
         recipe: str,
-        waiting: Sequence[Stage],
+        ahead: Ahead,
         stages: int,
         *,
-        expected: Mapping[str, float] | None = None,
-        is_checked: bool = True,
-        inputs: Mapping[str, Sequence[str]] | None = None,
         workers: int = 1,
+        phases: int = 1,
         is_worker: bool = False,
     ) -> None:
-        """Of all `stages` those `waiting` are to be made; `expected` has their seconds by key, if known.
-
-        Not `is_checked`: no run here has shown yet whether it is right, so what is left is said once a part
-        of this one has.
-        """
+        """Of all `stages`, those of every one of the `phases`, what is `ahead` is to be made."""
         self._reporter = reporter
         self._place = place
-        self._left = list(waiting)
-        self._expected = expected
-        self._is_checked = is_checked
-        self._inputs = inputs or {}
         self._workers = workers
-        self._passed = self._passed_as_expected = 0.0
+        self._left = Remaining(ahead, workers)
         self._now: Watched | None = None
         self._lock = threading.Lock()
         self._written = 0.0
@@ -117,15 +104,25 @@ class Watcher(Reporter):
             began_at=began,
             seen_at=began,
             stages=stages,
-            finished=stages - len(waiting),
+            finished=stages - ahead.count,
+            phases=phases,
         )
+
+    def go_on(self, ahead: Ahead, stages: int, finished: int) -> None:
+        """The next phase begins, which knows better what is `ahead`; the clock and what failed remain."""
+        with self._lock:
+            self._left = Remaining(ahead, self._workers)
+            self._status = replace(
+                self._status, phase=self._status.phase + 1, stages=stages, finished=finished
+            )
+        self.write()
 
     def begin(self, label: str, units: int) -> Progress:
         """A stage starts to work."""
         with self._lock:
-            stage = next((stage for stage in self._left if stage.label == label), None)
+            stage = self._left.stage(label)
             name, key = ("", "") if stage is None else (stage.name, stage.key)
-            expected = None if self._expected is None else self._expected.get(key)
+            expected = self._left.expected(key)
             self._now = Watched(label, units, time.monotonic(), expected, name, key)
         self.write()
         return _Watched(self, self._reporter.begin(label, units), self._now)
@@ -133,13 +130,8 @@ class Watcher(Reporter):
     def end(self, label: str, seconds: float, note: str = "") -> None:
         """The stage's artifact is finished."""
         with self._lock:
-            place = next((place for place, stage in enumerate(self._left) if stage.label == label), None)
-            if place is not None:
-                key = self._left.pop(place).key
+            if self._left.end(label, seconds):
                 self._status = replace(self._status, finished=self._status.finished + 1)
-                if self._expected is not None and key in self._expected:
-                    self._passed += seconds
-                    self._passed_as_expected += self._expected[key]
             if self._now is not None and self._now.label == label:
                 self._now = None
         self._reporter.end(label, seconds, note)
@@ -191,7 +183,7 @@ class Watcher(Reporter):
 
     def status(self) -> RunStatus:
         """Where the run stands now."""
-        factor = self._factor
+        factor = self._left.factor
         stage = None
         if self._now is not None:
             stage = StageNow(
@@ -205,31 +197,7 @@ class Watcher(Reporter):
                 self._now.stage,
                 self._now.key,
             )
-        return replace(
-            self._status, seen_at=now(), now=stage, remaining_seconds=self._remaining(factor, stage)
-        )
-
-    @property
-    def _factor(self) -> float:
-        """What stages took so far, of what was expected of them."""
-        if self._expected is None:
-            return 1.0
-        prior = PRIOR_SHARE * sum(self._expected.values())
-        return (self._passed + prior) / (self._passed_as_expected + prior) if prior else 1.0
-
-    def _remaining(self, factor: float, stage: StageNow | None) -> float | None:
-        if self._expected is None:
-            return None
-        if not self._is_checked and self._passed_as_expected < PRIOR_SHARE * sum(self._expected.values()):
-            return None
-        seconds = {item.key: self._expected.get(item.key, 0.0) * factor for item in self._left}
-        if stage is not None and stage.remaining_seconds is not None:
-            key = next((item.key for item in self._left if item.label == stage.label), None)
-            if key is not None:
-                seconds[key] = stage.remaining_seconds
-        inputs = {key: self._inputs.get(key, ()) for key in seconds}
-        parts = {item.key: item.parts for item in self._left}
-        return seconds_together(seconds, inputs, self._workers, parts)
+        return replace(self._status, seen_at=now(), now=stage, remaining_seconds=self._left.seconds(stage))
 
 
 class _Watched:

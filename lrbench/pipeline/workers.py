@@ -27,6 +27,7 @@ from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.preflight import preflight
 from lrbench.pipeline.progress import PART, Reporter, Silent
+from lrbench.pipeline.remaining import Ahead
 from lrbench.pipeline.requirements import fetched_plan
 from lrbench.pipeline.runner import Runner, Workspaces
 from lrbench.pipeline.selecting import chosen_lines, together
@@ -216,7 +217,7 @@ def settled(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> Runner:
     _, failed = preflight(plan, store, workspaces.of)
     waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
     place, name = place_of(runs, plan.recipe.name), plan.recipe.name
-    watcher = Watcher(reporter, place, name, waiting, len(plan.stages), is_worker=True)
+    watcher = Watcher(reporter, place, name, Ahead(waiting), len(plan.stages), is_worker=True)
     with watched(watcher, runs):
         runner = Runner(store, workspaces, watcher, frozenset(), failed, is_alone=lambda: False)
         for _ in runner.settle(plan.arms):

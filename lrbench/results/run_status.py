@@ -47,8 +47,9 @@ class StageNow:
 class RunStatus:
     """How one process is getting on with a recipe.
 
-    `worker` makes stages for a run that records them. Of `stages` in all, `finished` are. What remains is
-    worked out from the plan's times and what has passed; None where nothing is known. Moments are in UTC.
+    `worker` makes stages for a run that records them. Of `stages` in all, `finished` are; a run of several
+    `phases` counts those of all, and is at number `phase`. What remains is worked out from the plan's times
+    and what has passed; None where nothing is known. Moments are in UTC.
     """
 
     recipe: str
@@ -63,6 +64,8 @@ class RunStatus:
     remaining_seconds: float | None = None
     now: StageNow | None = None
     failures: tuple[str, ...] = ()
+    phase: int = 1
+    phases: int = 1
 
     def is_silent(self, at: datetime) -> bool:
         """Whether it says that it works and has not been heard of for too long: killed, or cut off."""

@@ -12,8 +12,10 @@ MOST_FAILURES = 5
 
 
 def standing(status: RunStatus) -> str:
-    """`3 of 18 stages, about 1 h 20 min left`, which of a worker is not asked."""
+    """`3 of 18 stages, phase 1 of 2, about 1 h 20 min left`, which of a worker is not asked."""
     stages = f"{status.finished} of {status.stages} stages"
+    if status.phases > 1 and status.state != "finished":
+        stages += f", phase {status.phase} of {status.phases}"
     if status.state != "running" or status.worker or status.finished == status.stages:
         return stages
     if status.remaining_seconds is None:

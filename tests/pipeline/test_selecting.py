@@ -14,7 +14,7 @@ from lrbench.errors import DataError, TooFewProblemsError
 from lrbench.pipeline.gating import gate_recipe
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.planning import plan_recipe
-from lrbench.pipeline.progress import Silent
+from lrbench.pipeline.progress import Progress, Silent
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.showing import show_plan
 from lrbench.pipeline.workers import work_from_anywhere
@@ -26,8 +26,11 @@ from lrbench.results.bundle.verifying import verify_bundle
 from lrbench.results.claims import judge_recipe
 from lrbench.results.declarations import standing
 from lrbench.results.ledger import Ledger
+from lrbench.results.mlflow.background import BackgroundMirror
 from lrbench.results.records import RecipeRecord, ScoreRecord
+from lrbench.results.run_status import RunStatus, statuses
 from lrbench.results.selection import ChosenPoint
+from lrbench.results.status_words import standing as said_of
 from lrbench.results.telling import words_on
 from lrbench.results.wording import chosen_texts, notes_on, sections
 from lrbench.sampling.problems import load_held_out, load_problems, load_validation
@@ -283,26 +286,67 @@ def test_a_bundle_holds_both_phases_and_a_forged_choice_is_found(
     assert "on the suite is not other at the point chosen" in findings
 
 
-def test_workers_make_both_phases(make_recipe: Made, tmp_path: Path) -> None:
-    # Equal points: the first that is declared is taken.
-    prefills = [{"prefill": "7"}, {"prefill": "8"}]
-    recipe = selecting(
+PREFILLS = [{"prefill": "7"}, {"prefill": "8"}]
+
+
+def smallest(make_recipe: Made) -> Recipe:
+    """Three stages by which one of two points is chosen, and two on the suite."""
+    return selecting(
         make_recipe,
         arms=["base", OTHER],
         seeds=None,
-        sweep={"points": [{PREFILL: value} for value in prefills]},
+        sweep={"points": [{PREFILL: value} for value in PREFILLS]},
         evaluation={"suite": "embedded7", "benchmarks": ["hard"], "limit": 2, "select_on": {"validation": 2}},
         claims=[],
     )
+
+
+def test_workers_make_both_phases(make_recipe: Made, tmp_path: Path) -> None:
+    # Equal points: the first that is declared is taken.
+    recipe = smallest(make_recipe)
     report = work_from_anywhere(recipe, tmp_path, Silent())
     assert report.worked == report.stages == 3 + 2
     assert run_recipe(recipe, tmp_path).worked == 0
     selection = standing(Ledger(tmp_path / "ledger").read().recipes)[recipe.name].selection
     assert selection is not None
-    assert selection.chosen == (ChosenPoint(arm="other", point={PREFILL: prefills[0]}, points=2, tied=1),)
+    assert selection.chosen == (ChosenPoint(arm="other", point={PREFILL: PREFILLS[0]}, points=2, tied=1),)
     assert selection.chosen[0].reason == (
         "best of 2 points; another one is as good, and the first declared is taken"
     )
+
+
+class Looking(Silent):
+    """Keeps where a run stands as each stage begins."""
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+        self.seen: list[RunStatus] = []
+
+    def begin(self, label: str, units: int) -> Progress:
+        self.seen += statuses(self.runs)
+        return self
+
+
+def test_a_run_of_two_phases_has_one_clock_and_waits_once_for_its_mirror(
+    make_recipe: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, waits = Looking(tmp_path), []
+    monkeypatch.setattr(BackgroundMirror, "finish", lambda _: waits.extend(statuses(tmp_path)))
+    report = run_recipe(smallest(make_recipe), tmp_path, told)
+    assert report.worked == 5
+    assert [(one.phase, one.finished, one.stages) for one in told.seen] == [
+        (1, 0, 5), (1, 1, 5), (1, 2, 5), (2, 3, 5), (2, 4, 5),
+    ]  # fmt: skip
+    assert said_of(told.seen[0]).startswith("0 of 5 stages, phase 1 of 2, ")
+    assert said_of(told.seen[-1]).startswith("4 of 5 stages, phase 2 of 2, ")
+    # Nothing waits between the phases, and the end is the whole run's.
+    assert [(one.state, one.finished) for one in waits] == [("running", 5)]
+    (last,) = statuses(tmp_path)
+    assert (last.state, said_of(last)) == ("finished", "5 of 5 stages")
+    assert {one.began_at for one in (*told.seen, last)} == {last.began_at}
+    run_recipe(smallest(make_recipe), tmp_path, told)
+    (again,) = statuses(tmp_path)
+    assert (again.state, said_of(again)) == ("finished", "5 of 5 stages")
 
 
 def test_plan_shows_both_phases(

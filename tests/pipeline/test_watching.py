@@ -20,6 +20,7 @@ import pytest
 from lrbench.pipeline import bars
 from lrbench.pipeline.bars import TerminalReporter
 from lrbench.pipeline.progress import Progress, Silent
+from lrbench.pipeline.remaining import Ahead
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.watching import MOST_POINTS, Watcher, place_of, watched
 from lrbench.recipe.schema import Recipe
@@ -61,7 +62,10 @@ def stage(label: str) -> Any:
 def watcher_of(tmp_path: Path, reporter: Silent, **settings: Any) -> Watcher:
     stages = [stage("slow"), stage("quick")]
     place = place_of(tmp_path, "mine")
-    return Watcher(reporter, place, "mine", stages, 3, **settings)
+    ahead = Ahead(
+        stages, **{name: settings.pop(name) for name in ("expected", "is_checked") if name in settings}
+    )
+    return Watcher(reporter, place, "mine", ahead, 3, **settings)
 
 
 def test_a_run_says_where_it_stands_and_how_its_losses_look(
@@ -113,6 +117,18 @@ def test_what_is_left_follows_from_what_has_passed(tmp_path: Path) -> None:
     two = watcher_of(tmp_path, Told(tmp_path), expected={"slow": 100.0, "quick": 10.0}, workers=2)
     assert two.status().remaining_seconds == pytest.approx(100.0)
     assert watcher_of(tmp_path, Told(tmp_path)).status().remaining_seconds is None
+
+
+def test_what_is_left_has_the_phases_to_come_in_it(tmp_path: Path) -> None:
+    times = {"slow": 100.0, "quick": 10.0, "chosen": 50.0}
+    ahead = Ahead([stage("slow"), stage("quick")], [stage("chosen")], times)
+    watcher = Watcher(Silent(), place_of(tmp_path, "mine"), "mine", ahead, 4, phases=2)
+    assert watcher.status().remaining_seconds == pytest.approx(160.0)
+    watcher.fail("no memory")
+    watcher.go_on(Ahead([stage("chosen")], (), {"chosen": 40.0}), 4, finished=2)
+    status = watcher.status()
+    assert (status.phase, status.stages, status.finished) == (2, 4, 2)
+    assert (status.remaining_seconds, status.failures) == (pytest.approx(40.0), ("no memory",))
 
 
 def test_what_no_run_has_checked_is_not_said_before_a_part_of_this_one_has(tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ import sys
 from pathlib import Path
 from lrbench.results.mlflow.background import mirrored
 
-with mirrored(Path(sys.argv[1]), print, work=True) as recorded:
-    recorded()
+with mirrored(Path(sys.argv[1]), print) as mirroring:
+    mirroring.start()
+    mirroring.tell()
     print("recorded", flush=True)
     sys.stdin.readline()
 """
@@ -56,10 +57,12 @@ def record(tmp_path, arm_record, score_record):
 def run(runs, record, arms=("base", "lightr"), work=True):
     """What a run says that makes `arms`."""
     said = []
-    with mirrored(runs, said.append, work) as recorded:
+    with mirrored(runs, said.append) as mirroring:
+        if work:
+            mirroring.start()
         for arm in arms:
             record(arm)
-            recorded()
+            mirroring.tell()
     return said
 
 
@@ -99,8 +102,9 @@ def interrupted(runs, condition, failure):
     """A run that ends in `failure` as soon as `condition` holds, its mirroring being at work."""
 
     def struck():
-        with mirrored(runs, pytest.fail, work=True) as recorded:
-            recorded()
+        with mirrored(runs, pytest.fail) as mirroring:
+            mirroring.start()
+            mirroring.tell()
             wait_until(condition, seconds=120)
             raise failure
 
@@ -194,13 +198,14 @@ def test_no_failure_of_the_mirroring_ends_a_finished_run(tmp_path, record, monke
 
 def test_a_process_that_is_killed_is_a_warning(tmp_path, record):
     said = []
-    with mirrored(tmp_path, said.append, work=True) as recorded:
+    with mirrored(tmp_path, said.append) as mirroring:
+        mirroring.start()
         record("base")
         wait_until(lambda: processes_over(tmp_path))
         (process,) = processes_over(tmp_path)
         os.kill(process, signal.SIGKILL)
         for _ in range(3):
-            recorded()
+            mirroring.tell()
     (warning,) = said
     assert "its process ended unexpectedly (exit code -9)" in warning
 

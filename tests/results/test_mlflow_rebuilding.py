@@ -83,9 +83,10 @@ def test_a_server_killed_mid_run_then_a_rebuild_equals_an_undisturbed_run(
 
     server.start()
     try:
-        with mirrored(tmp_path / "runs", said.append, work=True) as recorded:
+        with mirrored(tmp_path / "runs", said.append) as mirroring:
+            mirroring.start()
             record("base")
-            recorded()
+            mirroring.tell()
             # Killed while the first arm is being told, or just after.
             until = time.monotonic() + 300
             while not any(server.folder.glob("mlflow-artifacts/*/*/artifacts/*")):
@@ -94,7 +95,7 @@ def test_a_server_killed_mid_run_then_a_rebuild_equals_an_undisturbed_run(
             server.kill()
             for arm in ("sft", "lightr"):
                 record(arm)
-                recorded()
+                mirroring.tell()
         (warning,) = said
         assert "`lrbench rebuild`" in warning
 

@@ -23,12 +23,13 @@ from lrbench.store.store import Store
 
 
 class Measuring:
-    """Begins with a run and remembers what was expected of it.
+    """Begins with a phase of a run and remembers what was expected of it.
 
+    `whole` has all that is still ahead then: the stages of this phase, and of those after it.
     Nothing is recorded of a run on a device or with a model that nothing is known of.
     """
 
-    def __init__(self, plan: Plan, runs: Path) -> None:
+    def __init__(self, plan: Plan, runs: Path, whole: Plan | None = None) -> None:
         self._plan = plan
         self._runs = runs
         self._started, self._worked = time.monotonic(), time.process_time()
@@ -40,16 +41,17 @@ class Measuring:
             self._device = device_here(plan.recipe.runtime, runs)
             assert self._device is not None
             self._expected = estimate_plan(plan, runs, self._device)
+        self._whole = self._expected
+        if self._device is not None and whole is not None:
+            self._whole = estimate_plan(whole, runs, self._device)
         self._bytes = 0 if self._device is None else _most_bytes(self._device, begin=True)
 
     @property
     def seconds(self) -> dict[str, float] | None:
         """What each stage that waits is expected to take, by its key; None where nothing is known."""
-        if self._expected is None or self._expected.seconds is None:
+        if self._whole is None or self._whole.seconds is None:
             return None
-        return {
-            key: stage.seconds or 0.0 for key, stage in self._expected.stages.items() if not stage.finished
-        }
+        return {key: stage.seconds or 0.0 for key, stage in self._whole.stages.items() if not stage.finished}
 
     @property
     def is_checked(self) -> bool:
@@ -59,7 +61,7 @@ class Measuring:
     @property
     def inputs(self) -> Mapping[str, tuple[str, ...]]:
         """The keys of what each stage needs."""
-        return {} if self._expected is None else self._expected.inputs
+        return {} if self._whole is None else self._whole.inputs
 
     def record(self, artifacts: Mapping[str, Artifact], say: Callable[[str], None]) -> None:
         """Append what the run took; one that cannot be written is told of through `say`."""

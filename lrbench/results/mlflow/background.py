@@ -57,19 +57,17 @@ def is_off() -> bool:
 
 
 @contextmanager
-def mirrored(runs: Path, say: Callable[[str], None], work: bool) -> Iterator[Callable[[], None]]:
-    """Mirror beside the block, which calls what it is given after each recorded arm.
+def mirrored(runs: Path, say: Callable[[str], None]) -> Iterator[BackgroundMirror]:
+    """Mirror beside the block, which tells the mirror it is given of each recorded arm.
 
     At the end of the block `say` gets at most one warning, whatever the mirroring came to; a block that
-    fails ends the mirroring too.
-    Without `work` in the block no process is started before it turns out that something is missing.
+    fails ends the mirroring too. The block starts it once there is work; else no process is started before
+    it turns out that something is missing.
     Where the variable LRBENCH_MLFLOW is `off`, or MLflow is not installed, nothing is mirrored.
     """
     mirror = BackgroundMirror(runs)
     try:
-        if work:
-            mirror.start()
-        yield mirror.tell
+        yield mirror
         warning = mirror.finish()
     except BaseException:
         mirror.stop()
