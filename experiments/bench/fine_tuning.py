@@ -20,6 +20,7 @@ from lrbench.sampling.samples import build_samples
 from lrbench.training.adapters import attach_adapter
 from lrbench.training.dropout import TokenDropout
 from lrbench.training.gradients import Gradients
+from lrbench.training.portions import Portion
 from lrbench.training.team import Team
 
 SETTINGS = Training()
@@ -48,7 +49,6 @@ def our_update(subject: Subject, rollouts: Sequence[Rollout]) -> Update:
     gradients = Gradients(
         adapted.get_base_model(),
         subject.pair.vocabulary,
-        samples,
         weights,
         TokenDropout(adapted, seed=0),
         Runtime(),
@@ -57,7 +57,7 @@ def our_update(subject: Subject, rollouts: Sequence[Rollout]) -> Update:
     optimizer = _optimizer(weights)
 
     def update() -> float:
-        loss = gradients.of(0, range(len(samples))).item()
+        loss = gradients.of(0, Portion(samples, range(len(samples)))).item()
         _step(optimizer, weights)
         return loss
 
