@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -104,11 +105,13 @@ def places(address: str) -> int:
     """How many CPUs a cluster has; 0 where it does not answer."""
     code = (
         "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); "
-        "print(int(ray.cluster_resources()['CPU']))"
+        "print('CPUs', int(ray.cluster_resources()['CPU']))"
     )
     command = [sys.executable, "-c", code, address]
     found = subprocess.run(command, capture_output=True, text=True, env=os.environ | OPEN)
-    return int(found.stdout) if found.returncode == 0 else 0
+    # Ray may say more there, such as which node it misses.
+    said = re.search(r"^CPUs (\d+)$", found.stdout, re.MULTILINE)
+    return int(said[1]) if said else 0
 
 
 def actors(*roots: int) -> list[int]:
