@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lrbench.errors import LrbenchError, StoreError, UserError
 from lrbench.pipeline.sharing import at_work
+from lrbench.pipeline.watching import forget as forget_runs
 from lrbench.recipe.recorded import recorded_recipe
 from lrbench.results.bundle.contents import unknown_recipe
 from lrbench.results.declarations import standing
@@ -137,7 +138,9 @@ def removal_of(names: Collection[str], runs: Path) -> Removal:
 
 
 def remove(runs: Path, removal: Removal) -> None:
-    """Move the records out of the ledger, and delete their runs in MLflow. Artifacts stay until cleared.
+    """Move the records out of the ledger, and delete their runs in MLflow and what was watched of them.
+
+    Artifacts stay until cleared.
 
     Raises `UserError` while a process is at work, or where MLflow has a store and is not installed,
     `LedgerError` and `RunError` where it cannot be written.
@@ -151,6 +154,8 @@ def remove(runs: Path, removal: Removal) -> None:
     Ledger(runs / "ledger").remove([*removal.recipes, *removal.arms, *removal.scores])
     recipes = {record.recipe for record in removal.recipes} | {arm.recipe for arm in removal.arms}
     forget(runs, {arm.arm_id for arm in removal.arms}, recipes)
+    for recipe in recipes:
+        forget_runs(runs, recipe)
 
 
 def size_of(folder: Path) -> int:

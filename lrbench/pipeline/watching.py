@@ -216,7 +216,7 @@ class _Watched:
 @contextmanager
 def watched(watcher: Watcher, runs: Path, seconds: float = SECONDS_BETWEEN_SIGNS) -> Iterator[Watcher]:
     """While the block runs there is a sign of life every few seconds; how it ended is written down."""
-    _forget(runs, watcher)
+    forget(runs, watcher.status().recipe)
     over = threading.Event()
 
     def signs() -> None:
@@ -243,9 +243,9 @@ def place_of(runs: Path, recipe: str, process: int | None = None, machine: str |
     return runs / FOLDER / f"{recipe}.{machine or platform.node()}-{process or os.getpid()}.json"
 
 
-def _forget(runs: Path, watcher: Watcher) -> None:
-    """Remove what processes that are gone have left of the same recipe."""
-    at, recipe = now(), watcher.status().recipe
+def forget(runs: Path, recipe: str) -> None:
+    """Remove what processes that are gone have left of a recipe."""
+    at = now()
     for status in statuses(runs):
         if status.recipe == recipe and (status.state != "running" or status.is_silent(at)):
             with suppress(OSError):

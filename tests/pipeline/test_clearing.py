@@ -15,6 +15,7 @@ from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.sharing import announced
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import REMOVED, Ledger
+from lrbench.results.run_status import statuses
 from lrbench.store.store import Store
 from tests.commands import lrbench
 
@@ -61,7 +62,9 @@ def test_of_a_removed_recipe_only_what_others_need_stays(recipe: Recipe, other: 
     before = Ledger(copied / "ledger").read()
     removal = removal_of(["first"], copied)
     assert [arm.arm for arm in removal.arms] == ["base", "lightr"]
+    assert {status.recipe for status in statuses(copied)} == {"first", "second"}
     remove(copied, removal)
+    assert {status.recipe for status in statuses(copied)} == {"second"}
     after = Ledger(copied / "ledger").read()
     assert len(after.arms) == len(before.arms) - 2
     assert {record.recipe for record in after.recipes} == {"second"}
