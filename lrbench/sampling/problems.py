@@ -73,6 +73,11 @@ class Problems:
         versions = {name: checker_of(name).version for name in sorted(set(self.benchmarks))}
         return versions if len(versions) > 1 else next(iter(versions.values()))
 
+    def checking(self, by_gold: bool) -> dict[str, Any]:
+        """What counts of answers where they are read, and where they are held to the gold ones too."""
+        gold = {"answers": self.answers_hash} if by_gold else {}
+        return {"answers_checked_as": self.checked_as, "grader_version": self.checker_versions, **gold}
+
     @property
     def texts_hash(self) -> str:
         """Identity of what is asked: ids and texts, no labels."""

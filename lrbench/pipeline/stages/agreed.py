@@ -20,7 +20,7 @@ from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.checking import Check
 from lrbench.pipeline.stages.hands import check_of_tokens, checks_of, spoken, title, writing
 from lrbench.pipeline.stages.rewritten import by_problem
-from lrbench.pipeline.stages.rollouts import RolloutSource, read_artifact_rollouts
+from lrbench.pipeline.stages.rollouts import CountedRollouts, RolloutSource, read_artifact_rollouts
 from lrbench.pipeline.stages.sharding import Place, Shard
 from lrbench.pipeline.stages.tasks import Known, Task, Writing
 from lrbench.pipeline.workspace import Workspace
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AgreedRollouts(RolloutSource):
+class AgreedRollouts(CountedRollouts):
     """Those rollouts of a `source` whose answer the `other` model gives too, after their first part.
 
     The part and what it goes on with have together at most `longest` tokens. Where it has nothing left to
@@ -73,8 +73,7 @@ class AgreedRollouts(RolloutSource):
             "cut": self.check_by.cut,
             "longest": self.at_most,
             "engine": self.sampling.engine.name,
-            "answers_checked_as": self.problems.checked_as,
-            "grader_version": self.problems.checker_versions,
+            **self.problems.checking(by_gold=False),
             **({"agrees_turns": turns} if turns else {}),
         }
 
@@ -122,22 +121,9 @@ class AgreedRollouts(RolloutSource):
         """About those of the source."""
         return super().expected(known) if known.statistics(self) else self.source.expected(known)
 
-    def completions(self, statistics: Mapping[str, Any]) -> int:
-        """All that were gone on with."""
-        return int(statistics["sampled_solutions"])
-
-    def written(self, statistics: Mapping[str, Any]) -> int:
-        """What the other model has written."""
-        return int(statistics["sampled_tokens"])
-
-    @property
-    def keep(self) -> tuple[str, ...]:
-        """The rollouts and the counts of every shard."""
-        return tuple(f"{name}{ending}" for name in self.shards.spans for ending in (".json", ".parquet"))
-
     def summary(self, draft: Draft) -> dict[str, Any]:
         """Also how many there were, and what was written to find out."""
-        counts = [json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(".json")]
+        counts = self.counts(draft)
         return super().summary(draft) | {
             "sampled_solutions": sum(count["samples"] for count in counts),
             "sampled_tokens": sum(count["tokens"] for count in counts),

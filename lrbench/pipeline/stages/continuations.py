@@ -76,15 +76,12 @@ class Continuations(Sharded):
     def identity(self) -> Mapping[str, Any]:
         """Who goes on, what is tried, and how it is judged."""
         problems = self.source.problems
-        gold = {"answers": problems.answers_hash} if self.checked else {}
         return {
             "expert": model_identity(self.expert),
             "continuing": dict(self.continuing.identity),
             "most": self.most,
             "engine": self.engine_choice.name,
-            "answers_checked_as": problems.checked_as,
-            "grader_version": problems.checker_versions,
-            **gold,
+            **problems.checking(by_gold=self.checked),
             **turn_marks(self.expert).writing,
         }
 

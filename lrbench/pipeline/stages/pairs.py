@@ -79,16 +79,11 @@ class PairedAnswers(RolloutSource):
     @property
     def identity(self) -> Mapping[str, Any]:
         """Adds how many of a problem, and by which draw; gold answers where they say which is chosen."""
-        judged = {
-            "answers": self.problems.answers_hash,
-            "answers_checked_as": self.problems.checked_as,
-            "grader_version": self.problems.checker_versions,
-        }
         return {
             **super().identity,
             "most": self.most,
             "seed": self.seed,
-            **(judged if self.judged else {}),
+            **(self.problems.checking(by_gold=True) if self.judged else {}),
         }
 
     @property

@@ -104,18 +104,13 @@ class ShapedRollouts(RewrittenRollouts):
     @property
     def identity(self) -> Mapping[str, Any]:
         """Adds the shape, how answers are read, and gold answers where it compares with them."""
-        read = {
-            "answers_checked_as": self.problems.checked_as,
-            "grader_version": self.problems.checker_versions,
-        }
-        gold = {"answers": self.problems.answers_hash} if self.shape.needs_answers else {}
-        reads = {} if isinstance(self.shape, LongerThan) else read
+        gold = self.shape.needs_answers
+        reads = {} if isinstance(self.shape, LongerThan) else self.problems.checking(by_gold=gold)
         return {
             **super().identity,
             **turn_marks(self.expert).ending,
             "shape": self.shape.model_dump(mode="json"),
             **reads,
-            **gold,
         }
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -182,6 +183,28 @@ class RolloutSource(Sharded):
     def _encode(self, index: int, workspace: Workspace) -> None:
         """Encode the texts of a problem, for the errors alone."""
         self.prompt(index, workspace)
+
+
+@dataclass(frozen=True)
+class CountedRollouts(RolloutSource):
+    """Rollouts that are some of what was written; beside each shard stands what was counted of all of it."""
+
+    @property
+    def keep(self) -> tuple[str, ...]:
+        """The rollouts and the counts of every shard."""
+        return tuple(f"{name}{ending}" for name in self.shards.spans for ending in (".json", ".parquet"))
+
+    def completions(self, statistics: Mapping[str, Any]) -> int:
+        """All that were written, whether kept or not."""
+        return int(statistics["sampled_solutions"])
+
+    def written(self, statistics: Mapping[str, Any]) -> int:
+        """Tokens of all that were written."""
+        return int(statistics["sampled_tokens"])
+
+    def counts(self, draft: Draft) -> list[dict[str, Any]]:
+        """What was counted of every shard."""
+        return [json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(".json")]
 
 
 @dataclass(frozen=True)

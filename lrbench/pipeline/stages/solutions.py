@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from lrbench.evaluation.graded_items import MUCH_CUT
 from lrbench.evaluation.protocol import OWN_FIELDS
 from lrbench.models.turn_marks import turn_marks
-from lrbench.pipeline.stages.rollouts import AskedRollouts
+from lrbench.pipeline.stages.rollouts import AskedRollouts, CountedRollouts
 from lrbench.pipeline.stages.sharding import Place
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.references import model_name
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class CheckedSolutions(AskedRollouts):
+class CheckedSolutions(CountedRollouts, AskedRollouts):
     """Solutions the expert sampled and finished whose answer is right: rejection sampling for SFT."""
 
     name: ClassVar[str] = "solutions"
@@ -59,12 +59,10 @@ class CheckedSolutions(AskedRollouts):
         """Adds the gold answers, the decoding, the seed and the grader."""
         return {
             **super().identity,
-            "answers": self.problems.answers_hash,
-            "answers_checked_as": self.problems.checked_as,
+            **self.problems.checking(by_gold=True),
             "solutions": self.sampling.solutions.model_dump(mode="json"),
             "engine": self.sampling.engine.name,
             "seed": self.seed,
-            "grader_version": self.problems.checker_versions,
         } | turn_marks(self.expert).writing
 
     @property
@@ -81,14 +79,6 @@ class CheckedSolutions(AskedRollouts):
     def samples_per_problem(self) -> int:
         """As the recipe says of solutions."""
         return self.sampling.solutions.samples_per_problem
-
-    def completions(self, statistics: Mapping[str, Any]) -> int:
-        """All that were sampled, whether right or not."""
-        return int(statistics["sampled_solutions"])
-
-    def written(self, statistics: Mapping[str, Any]) -> int:
-        """Tokens of all that were sampled."""
-        return int(statistics["sampled_tokens"])
 
     def why_nothing(self, made: Artifact) -> str:
         """What became of the solutions, and what to do about most of them."""
@@ -109,7 +99,7 @@ class CheckedSolutions(AskedRollouts):
     def summary(self, draft: Draft) -> dict[str, Any]:
         """Also counts of all that were sampled, and of why, if none is right."""
         statistics = super().summary(draft)
-        counts = [json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(".json")]
+        counts = self.counts(draft)
         if statistics["rollouts"] == 0:
             statistics |= {"rejected": dict(self._rejected(draft))}
         samples = sum(count["samples"] for count in counts)
@@ -149,11 +139,6 @@ class CheckedSolutions(AskedRollouts):
             )
             place.commit(f"{name}{REJECTED}", partial(Path.write_text, data=json.dumps(rejected)))
         return right
-
-    @property
-    def keep(self) -> tuple[str, ...]:
-        """The right solutions and the counts; why none of a shard was right is of no use once others are."""
-        return tuple(f"{name}{ending}" for name in self.shards.spans for ending in (".json", ".parquet"))
 
     @property
     def decoding(self) -> Decoding:

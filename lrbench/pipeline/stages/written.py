@@ -28,7 +28,7 @@ from lrbench.pipeline.stages.hands import (
     title,
     writing,
 )
-from lrbench.pipeline.stages.rollouts import AskedRollouts
+from lrbench.pipeline.stages.rollouts import AskedRollouts, CountedRollouts
 from lrbench.pipeline.stages.sharding import Place
 from lrbench.pipeline.stages.solutions import row_seed
 from lrbench.pipeline.stages.tasks import Known, Task, Writing, mean_written
@@ -50,7 +50,7 @@ KEPT, UNREADABLE, EMPTY = "kept", "unreadable", "empty"
 
 
 @dataclass(frozen=True)
-class WrittenRollouts(AskedRollouts):
+class WrittenRollouts(CountedRollouts, AskedRollouts):
     """What a `writer` writes to the problems, of it what the source's check keeps, as the expert reads it.
 
     `sampling` holds the system prompt that is learnt under, and `source`, which is written out, the one that
@@ -93,11 +93,6 @@ class WrittenRollouts(AskedRollouts):
         source, marks = self.source, turn_marks(self.writer.model)
         asked = [*self.problems.texts, *filter(None, [source.system_prompt])]
         turns = marks.writing | marks.control_text(asked)
-        judged = {
-            "answers": self.problems.answers_hash,
-            "answers_checked_as": self.problems.checked_as,
-            "grader_version": self.problems.checker_versions,
-        }
         return {
             **super().identity,
             **turn_marks(self.expert).ending,
@@ -110,7 +105,7 @@ class WrittenRollouts(AskedRollouts):
             "engine": self.sampling.engine.name,
             **({} if source.is_greedy else {"seed": self.seed}),
             **self._accepting,
-            **(judged if source.check.needs_answers else {}),
+            **(self.problems.checking(by_gold=True) if source.check.needs_answers else {}),
             **({"writer_turns": turns} if turns else {}),
         }
 
@@ -201,24 +196,11 @@ class WrittenRollouts(AskedRollouts):
         """Tokens of a completion of the writer."""
         return mean_written(self, known, self.writer.model, self.longest)
 
-    def completions(self, statistics: Mapping[str, Any]) -> int:
-        """All that were written, whether kept or not."""
-        return int(statistics["sampled_solutions"])
-
-    def written(self, statistics: Mapping[str, Any]) -> int:
-        """Tokens of all that were written, the writer's own."""
-        return int(statistics["sampled_tokens"])
-
     # How it is made
-
-    @property
-    def keep(self) -> tuple[str, ...]:
-        """The rollouts and the counts of every shard."""
-        return tuple(f"{name}{ending}" for name in self.shards.spans for ending in (".json", ".parquet"))
 
     def summary(self, draft: Draft) -> dict[str, Any]:
         """Also counts of all that were written, and of what became of them."""
-        counts = [json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(".json")]
+        counts = self.counts(draft)
         became = sum((Counter(count["became"]) for count in counts), Counter[str]())
         samples = sum(count["samples"] for count in counts)
         chosen = sum((Counter(count.get("origins", {})) for count in counts), Counter[str]())
