@@ -37,11 +37,12 @@ def set_against(
     for row in rows:
         if row.repeats is not None and row.noise is not None:
             repeats[row.repeats].append(row)
+    order = {(weights, name): at for at, (weights, name) in enumerate(named)}
     for row in rows:
         near = _Likeness(arm_records.get(row.arm_id), varied)
         found = {}
         own = meant.get(row.recipe, ())
-        for baseline in _baselines_for(row, comparisons[row.recipe], named):
+        for baseline in _baselines_for(row, comparisons[row.recipe], named, order):
             there = named[row.expert_weights, baseline]
             chosen = [other for other in there if other.arm_id in own] if row.arm_id in own else []
             delta = _delta(row, chosen or there, width, near)
@@ -67,9 +68,15 @@ def _repeats(row: Row, measured: Iterable[Row], width: int) -> Iterator[Repeat]:
 
 
 def _baselines_for(
-    row: Row, compared: Comparisons, named: Mapping[tuple[str, str], list[Row]]
+    row: Row,
+    compared: Comparisons,
+    named: Mapping[tuple[str, str], list[Row]],
+    order: Mapping[tuple[str, str], int],
 ) -> Iterable[str]:
-    """Every baseline of the recipe; to a baseline and the untrained expert, those that stand before it."""
+    """Every baseline of the recipe, in the order of the rows.
+
+    To a baseline and the untrained expert, those that stand before it among presets.
+    """
     places = {
         name: board_place(name, named[row.expert_weights, name][0].preset)
         for name in compared.against
@@ -78,7 +85,8 @@ def _baselines_for(
     own = board_place(row.arm, row.preset)
     measured_from = row.arm != compared.subject and (row.untrained or row.arm in compared.against)
     return sorted(
-        (name for name in places if not measured_from or places[name] < own), key=lambda name: places[name]
+        (name for name in places if not measured_from or places[name] < own),
+        key=lambda name: order[row.expert_weights, name],
     )
 
 

@@ -43,11 +43,12 @@ class Board:
     """All results of one suite under one protocol.
 
     `protocol_hash` is over benchmark -> protocol hash; `protocols` holds each benchmark's protocol as
-    far as a score of it was recorded. Rows are ordered by expert, recipe, arm (baselines first), point and
-    seed. `comparisons` say by recipe what its rows are about. `baselines` are the arms that any row is set
-    against, in the order of a board. `forgetting` holds by recipe what its rows lost on a second suite;
-    `second_of` are the recipes of which this board is that of the second suite, `validation_of` those that
-    choose points on it. `selections` say by recipe which points are chosen, here or for here.
+    far as a score of it was recorded. Rows are ordered by expert, recipe, arm (as the recipe declares them,
+    else baselines first), point and seed. `comparisons` say by recipe what its rows are about. `baselines`
+    are the arms that any row is set against, in the order of the rows. `forgetting` holds by recipe what its
+    rows lost on a second suite; `second_of` are the recipes of which this board is that of the second suite,
+    `validation_of` those that choose points on it. `selections` say by recipe which points are chosen, here
+    or for here.
     """
 
     suite: str
@@ -245,7 +246,7 @@ def build_boards(
     weights = {score.arm_id: score.expert_weights for score in scores}
     varied = variations(arm_records.values(), weights)
     declared = Compared(recipes, arm_records.values(), scores)
-    comparisons = declared.by_recipe()
+    comparisons, places = declared.by_recipe(), declared.places()
     in_use = ArmsInUse(arm_records.values())
     groups: dict[tuple[str, str], list[ScoreRecord]] = defaultdict(list)
     for score in sorted(scores, key=_age):
@@ -258,7 +259,9 @@ def build_boards(
         return {record.recipe: frozenset(record.meant_on(protocol_hash)) for record in choosing}
 
     boards = tuple(
-        _build_board(suite, hash_, group, arm_records, varied, declared, comparisons, in_use, meant(hash_))
+        _build_board(
+            suite, hash_, group, arm_records, varied, declared, comparisons, places, in_use, meant(hash_)
+        )
         for (suite, hash_), group in ordered
     )
     return _with_selections(_with_second(boards, recipes), recipes)
@@ -355,6 +358,7 @@ def _build_board(
     varied: Mapping[str, Variation],
     declared: Compared,
     comparisons: Mapping[str, Comparisons],
+    places: Mapping[str, Mapping[str, int]],
     in_use: ArmsInUse,
     meant: Mapping[str, Collection[str]],
 ) -> Board:
@@ -402,11 +406,12 @@ def _build_board(
     def place(row: Row) -> tuple[object, ...]:
         # A second measurement stands beside the first.
         first = row if row.repeats is None else by_id[row.repeats]
-        return (*_row_order(first, comparisons[first.recipe]), row is not first, row.arm, row.arm_id)
+        order = _row_order(first, comparisons[first.recipe], places[first.recipe])
+        return (*order, row is not first, row.arm, row.arm_id)
 
     rows.sort(key=place)
     rows = list(set_against(rows, len(benchmarks), arm_records, varied, comparisons, meant))
-    presets = {row.arm: row.preset for row in reversed(rows)}
+    against = {name for row in rows for name in row.against}
     return Board(
         suite=suite,
         protocol_hash=protocol_hash,
@@ -414,12 +419,7 @@ def _build_board(
         protocols={score.benchmark: score.protocol for score in scores},
         rows=tuple(rows),
         comparisons=comparisons,
-        baselines=tuple(
-            sorted(
-                {name for row in rows for name in row.against},
-                key=lambda name: board_place(name, presets[name]),
-            )
-        ),
+        baselines=tuple(dict.fromkeys(row.arm for row in rows if row.arm in against)),
     )
 
 
@@ -446,12 +446,14 @@ def _name(score: ScoreRecord, variation: Variation) -> tuple[object, ...]:
     )
 
 
-def _row_order(row: Row, compared: Comparisons) -> tuple[object, ...]:
+def _row_order(row: Row, compared: Comparisons, places: Mapping[str, int]) -> tuple[object, ...]:
+    """Arms stand as their recipe declares them; those it does not, or no longer, stand after them."""
     measured_from = row.untrained or row.arm in compared.against
     return (
         row.expert,
         row.expert_weights,
         row.recipe,
+        places.get(row.arm, len(places)),
         not measured_from,
         board_place(row.arm, row.preset),
         [(field, *_sortable(value)) for field, value in row.point.items()],

@@ -45,6 +45,10 @@ class Compared:
         """Recipe -> what it compares."""
         return {name: self._of(name) for name in sorted(self._names)}
 
+    def places(self) -> dict[str, dict[str, int]]:
+        """Recipe -> where each of its arms stands in it; of a recipe that nothing is known of, nothing."""
+        return {name: {arm: at for at, arm in enumerate(self._written(name)[0])} for name in self._names}
+
     def preset(self, score: ScoreRecord) -> str:
         """The preset that the arm of this score is like, or its name where nothing says."""
         made = self._arms.get(score.arm_id)
@@ -52,12 +56,18 @@ class Compared:
         return presets.get(score.arm, score.arm)
 
     def _of(self, recipe: str) -> Comparisons:
-        record = self._declared.get(recipe) or self._latest.get(recipe)
-        presets, compare = _read("" if record is None else record.recipe_yaml)
+        presets, compare = self._written(recipe)
         if not presets:
             names = sorted(self._names[recipe], key=lambda name: (place_of(name), name))
             presets = {name: name for name in names}
-        return compared(presets, record.compare if isinstance(record, RecipeRecord) else compare)
+        return compared(presets, compare)
+
+    def _written(self, recipe: str) -> tuple[Mapping[str, str], Compare]:
+        """Arm -> the preset it is like, in the order declared, and what the recipe compares."""
+        if (declared := self._declared.get(recipe)) is not None:
+            return _read(declared.recipe_yaml)[0], declared.compare
+        made = self._latest.get(recipe)
+        return _read("" if made is None else made.recipe_yaml)
 
 
 @lru_cache(_MOST_REMEMBERED)

@@ -89,7 +89,8 @@ class TestBaselines:
         }
         (board,) = build_boards(*records, [first, then])
         assert against(board) == {"start": [], "plain": ["start", "mine"], "mine": ["start"]}
-        assert board.foremost(board.rows[-1]) == ["mine", "start"]
+        subject = next(row for row in board.rows if row.arm == "plain")
+        assert board.foremost(subject) == ["mine", "start"]
 
     def test_are_read_from_the_recipe_behind_an_arm_where_no_other_was_recorded(self, results):
         (board,) = build_boards(*results(MINE + "compare:\n  subject: mine\n  against:\n  - plain\n", *RIGHT))
@@ -113,12 +114,29 @@ class TestBaselines:
 
 
 class TestOrder:
-    def test_puts_what_others_are_measured_from_first(self, results):
-        arms = "".join(f"- name: {name}\n  like: lightr\n" for name in ("mine", "plain"))
-        about = "compare:\n  subject: mine\n  against:\n  - plain\n"
-        (board,) = build_boards(*results(f"arms:\n- name: base\n{arms}{about}", "mine", "plain", "base"))
-        assert against(board) == {"base": [], "plain": [], "mine": ["plain"]}
-        assert [row.arm for row in board.rows] == ["base", "plain", "mine"]
+    ABOUT = "compare:\n  subject: mine\n  against:\n  - plain\n  - base\n"
+
+    def test_is_the_recipes_own_and_what_it_no_longer_declares_comes_after(self, results):
+        arms = "".join(f"- name: {name}\n  like: lightr\n" for name in ("plain", "mine"))
+        written = f"arms:\n{arms}- name: base\n{self.ABOUT}"
+        (board,) = build_boards(*results(written, "sft", "start", "base", "mine", "plain"))
+        assert [row.arm for row in board.rows] == ["plain", "mine", "base", "start", "sft"]
+        assert board.baselines == tuple(against(board)["mine"]) == ("plain", "base")
+
+    def test_of_several_recipes_is_that_of_the_first_for_what_all_are_set_against(self, results):
+        first = results(
+            "arms:\n- name: sft\n- name: base\n- name: lightr\n", "base", "sft", "lightr", recipe="a"
+        )
+        second = results("arms:\n- name: base\n- name: sft\n", "base", "sft", recipe="b")
+        (board,) = build_boards(first[0] + second[0], first[1] + second[1])
+        assert [(row.recipe, row.arm) for row in board.rows] == [
+            ("a", "sft"), ("a", "base"), ("a", "lightr"), ("b", "base"), ("b", "sft"),
+        ]  # fmt: skip
+        assert board.baselines == ("sft", "base")
+
+    def test_without_one_puts_what_others_are_measured_from_first(self, results):
+        (board,) = build_boards(*results("", "lightr", "sft", "plain", "base"))
+        assert [row.arm for row in board.rows] == ["base", "sft", "lightr", "plain"]
 
 
 class TestUntrained:

@@ -110,15 +110,12 @@ class Gathered:
         return None if line.arm.is_expert else self.base_of(line.expert)
 
     def baselines(self, lines: Iterable[Line]) -> list[str]:
-        """The arms that the recipes of these lines are set against, in the order of a board."""
+        """The arms that the recipes of these lines are set against, in the order declared."""
         lines = list(lines)
-        places = {
-            name: board_place(name, like)
-            for line in lines
-            for name, like in presets_of(line.recipe.arms).items()
-        }
+        declared = dict.fromkeys(name for line in lines for name in presets_of(line.recipe.arms))
         found = {name for line in lines for name in line.comparisons.against}
-        return sorted(found, key=lambda name: places.get(name) or board_place(name, name))
+        others = sorted(found - declared.keys(), key=lambda name: board_place(name, name))
+        return [*(name for name in declared if name in found), *others]
 
     def sibling(self, line: Line, arm: str) -> Line | None:
         """The line of `arm` that `line` is to be set against: of its recipe and point, or of its expert."""

@@ -259,7 +259,7 @@ class TestArmsThatAreNotTrainedAndNotTheExpert:
         captions = [table.title for table in report.tables]
         assert captions[0].endswith("accuracy in percent")
         assert "what answers took" in captions[1]
-        assert captions[2].endswith("difference from base in points")
+        assert captions[2].endswith("difference from cd in points")
 
 
 class TestHazards:
