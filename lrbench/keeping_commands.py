@@ -85,6 +85,12 @@ def show(result: Result, runs: Runs = RUNS) -> None:
         screen.print()
     if not found.scored:
         screen.print(Text("not measured\n"))
+    for hashes, differences in found.protocols.items():
+        rows = [(each.field, each.first, each.second) for each in differences]
+        screen.print(_table(["protocols differ in", *hashes], [tuple(map(plain, row)) for row in rows]))
+        screen.print()
+    if found.chosen:
+        screen.print(Text(f"{plain(found.chosen, 400)}\n"))
     for title, values in {"costs": found.costs, "declared": found.declared, "made": found.made}.items():
         screen.print(_table([title, ""], [(name, value_text(value)) for name, value in values.items()]))
         screen.print()
@@ -122,6 +128,12 @@ def diff(first: Result, second: Result, runs: Runs = RUNS) -> None:
         screen.print()
     if found.scores:
         screen.print(TESTS)
+    if found.protocols:
+        cells = [(line.what, line.first, line.second) for line in found.protocols]
+        screen.print(_table(["protocols", *names], cells))
+    for name, said in zip(names, found.chosen, strict=True):
+        if said:
+            screen.print(Text(f"\n{name}: {plain(said, 400)}"))
 
 
 def remove(

@@ -212,6 +212,16 @@ def _costs(arm: ArmPlan, making: Mapping[str, Stage], artifacts: Mapping[str, Ar
         trained_steps=trained.get("trained_steps", 0),
         learnt_problems=trained.get("problems", 0),
         sampled_problems=sum(stage.problems_asked(artifacts[stage.key].statistics) for stage in writing),
+        drawn_problems=_drawn(writing, artifacts),
         sampled_tokens=sum(stage.written(artifacts[stage.key].statistics) for stage in writing),
         seconds={name: round(value, 3) for name, value in seconds.items()},
     )
+
+
+def _drawn(writing: Sequence[Stage], artifacts: Mapping[str, Artifact]) -> int:
+    """How often these stages asked a problem, where one of them draws again; else 0."""
+    found = [(stage, artifacts[stage.key].statistics) for stage in writing]
+    drawn = [(stage.problems_drawn(said), stage.problems_asked(said)) for stage, said in found]
+    if all(again is None for again, _ in drawn):
+        return 0
+    return sum(asked if again is None else again for again, asked in drawn)

@@ -106,24 +106,27 @@ def declared_baseline(board: Board, group: Group) -> str | None:
 
 @dataclass(frozen=True)
 class RunCosts:
-    """What one run of an arm cost, the mean over its seeds: different tokens, problems, seconds."""
+    """What one run of an arm cost, the mean over its seeds: different tokens, problems, seconds.
+
+    `drawn_problems` is how often one of the problems was asked, where they are drawn again; else 0.
+    """
 
     tuned_tokens: float
     sampled_problems: float
+    drawn_problems: float
     seconds: float
 
 
 def run_costs(group: Group) -> RunCosts | None:
     """The costs of one run; None where no run has a record of them."""
     known = [
-        (row.costs.tuned_tokens, row.costs.sampled_problems, row.seconds)
+        (row.costs.tuned_tokens, row.costs.sampled_problems, row.costs.drawn_problems, row.seconds)
         for row in group.rows
         if row.costs is not None and row.seconds is not None
     ]
     if not known:
         return None
-    tokens, problems, seconds = (sum(values) / len(known) for values in zip(*known, strict=True))
-    return RunCosts(tokens, problems, seconds)
+    return RunCosts(*(sum(values) / len(known) for values in zip(*known, strict=True)))
 
 
 def sweep_of(row: Row) -> tuple[str, ...]:

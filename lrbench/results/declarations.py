@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import starmap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.results.ledger import LedgerContents
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lrbench.results.rows import Row
 
 RUN = ("lrbench", "run")
+DEFAULT_RUNS = Path("runs")
 
 
 def overrides_of(record: RecipeRecord) -> tuple[str, ...]:
@@ -29,6 +31,14 @@ def overrides_of(record: RecipeRecord) -> tuple[str, ...]:
     except ValueError:
         return ()
     return tuple(words[3:]) if tuple(words[:2]) == RUN else ()
+
+
+def whole_command(command: str, runs: Path) -> str:
+    """A recorded `command` with the folder `runs` that its results are in: records do not hold that one.
+
+    The default folder is left out, as whoever gave the command did.
+    """
+    return command if runs == DEFAULT_RUNS else shlex.join([*shlex.split(command), "--runs", str(runs)])
 
 
 def standing(records: Iterable[RecipeRecord]) -> dict[str, RecipeRecord]:

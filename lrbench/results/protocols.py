@@ -40,7 +40,8 @@ def differing_suites(
 ) -> list[Difference]:
     """Where two suites' protocols (benchmark -> protocol) differ.
 
-    What several benchmarks share is listed once. Benchmarks that only one suite has come first.
+    What several benchmarks share is listed once. Benchmarks that only one suite has come first; where no
+    benchmark is in both, the first of each are held against each other.
     """
     shared: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for benchmark in first:
@@ -48,6 +49,9 @@ def differing_suites(
             for found in differing_fields(first[benchmark], second[benchmark]):
                 shared[found.field, found.first, found.second].append(benchmark)
     differences = [Difference(*values, tuple(benchmarks)) for values, benchmarks in shared.items()]
+    if first and second and not first.keys() & second.keys():
+        # Nothing is measured by both: the first of each stands for how the others are.
+        differences += differing_fields(next(iter(first.values())), next(iter(second.values())))
     if set(first) != set(second):
         differences.insert(
             0, Difference("benchmarks", canonical_json(list(first)), canonical_json(list(second)))

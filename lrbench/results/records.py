@@ -43,7 +43,9 @@ class Costs(BaseModel):
     """What an arm cost to make. Seconds are wall-clock, by stage, the first time the work was done.
 
     `tuned_tokens` are the different kept steps learnt from, `trained_steps` counts each as often as it was;
-    `learnt_problems` are the problems they belong to.
+    `learnt_problems` are the problems they belong to. `sampled_problems` are those that each stage asked;
+    where the model in training draws them again and again, each counts once, and `drawn_problems` has how
+    often one was asked. Earlier versions recorded that in `sampled_problems`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,8 +55,14 @@ class Costs(BaseModel):
     trained_steps: int = 0
     learnt_problems: int = 0
     sampled_problems: int = 0
+    drawn_problems: int = Field(default=0, exclude_if=lambda value: value == 0)
     sampled_tokens: int = 0
     seconds: dict[str, float] = {}
+
+    @property
+    def draws(self) -> int:
+        """How often a problem was asked: once for each that was sampled, unless they were drawn again."""
+        return self.drawn_problems or self.sampled_problems
 
 
 def name_in_record(stage: str, number: int) -> str:

@@ -223,7 +223,7 @@ def _together(arms: Sequence[ArmRecord]) -> Costs:
         own = _sampling(arm)
         shared = sampled.get(own & counted)
         if not own <= counted:
-            for name in ("sampled_problems", "sampled_tokens"):
+            for name in ("sampled_problems", "draws", "sampled_tokens"):
                 before = 0 if shared is None else getattr(shared, name)
                 update[name] = getattr(total, name) + getattr(arm.costs, name) - before
             if shared is None and own & counted and not _writing(arm) - counted:
@@ -231,9 +231,12 @@ def _together(arms: Sequence[ArmRecord]) -> Costs:
                 continued = int(arm.statistics.get("continued_tokens", 0))
                 update |= {
                     "sampled_problems": total.sampled_problems,
+                    "draws": total.draws,
                     "sampled_tokens": total.sampled_tokens + continued,
                 }
         counted |= set(arm.stages.values())
+        again = total.drawn_problems or arm.costs.drawn_problems
+        update["drawn_problems"] = update.pop("draws", total.draws) if again else 0
         total = total.model_copy(update=update)
         sampled.setdefault(own, arm.costs)
         together |= own

@@ -43,6 +43,11 @@ class Problems:
         parts: dict[str, Any] = {name: [getattr(self, name)[place] for place in places] for name in names}
         return replace(self, **parts)
 
+    @property
+    def answerable(self) -> list[int]:
+        """The places of those that have an answer to check by."""
+        return [place for place, answer in enumerate(self.answers) if answer is not None]
+
     def labels(self, field: str) -> list[str | None]:
         """What the problems have in `answer` or `solution`."""
         return {"answer": self.answers, "solution": self.solutions}[field]

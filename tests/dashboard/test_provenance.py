@@ -87,7 +87,7 @@ def test_the_command_is_the_recipes_own_where_it_is_known(runs: Path, open_page:
         ]
     )
     app = open_page(runs, "provenance", arm=arm.arm_id)
-    assert "lrbench run recipes/mine.yaml seed=0" in codes(app)
+    assert f"lrbench run recipes/mine.yaml seed=0 --runs {runs}" in codes(app)
     assert "lrbench run resolved.yaml" not in codes(app)
 
 

@@ -157,7 +157,9 @@ def test_a_bundle_holds_it_to_its_recipe_and_who_reads_it_has_its_costs(
     make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     reader = {"name": "reader", "like": "base", "answer": {"mix": {"arm:grpo": 1.0}}}
-    assert not run_recipe(make_recipe(arms=["grpo", reader], **SECTIONS), tmp_path / "runs").failures
+    data = {"train": "embedded/multi_step", "problems": 16}
+    recipe = make_recipe(arms=["grpo", reader], data=data, **SECTIONS)
+    assert not run_recipe(recipe, tmp_path / "runs").failures
     write_bundle(["tiny"], tmp_path / "runs", tmp_path / "b.tar.gz")
     assert verify_bundle(tmp_path / "b.tar.gz").findings == ()
     export_result("tiny/grpo", tmp_path / "runs", tmp_path / "exported", merge=False)
@@ -171,7 +173,10 @@ def test_a_bundle_holds_it_to_its_recipe_and_who_reads_it_has_its_costs(
     assert used.of(read, []).labels
     costs = used.costs(read)
     assert costs is not None
-    assert (costs.sampled_tokens, costs.sampled_problems) == (own.costs.sampled_tokens, 5 * 8)
+    assert costs.sampled_tokens == own.costs.sampled_tokens
+    # More are drawn than there are: each counts once, and how often one was asked is another number.
+    assert (costs.sampled_problems, costs.drawn_problems) == (own.costs.sampled_problems, 5 * 8)
+    assert own.costs.sampled_problems == 16
 
 
 def test_a_learning_rate_of_nought_answers_as_the_expert_does(

@@ -80,7 +80,7 @@ def test_what_is_written_once_is_the_arm_with_stored_rollouts_byte_for_byte(
         assert getattr(anew.costs, name) == getattr(stored.costs, name), name
     assert anew.costs.sampled_tokens == stored.costs.sampled_tokens
     assert anew.curves["loss"] == stored.curves["loss"]
-    assert again.costs.sampled_problems == 2 * 8
+    assert (again.costs.sampled_problems, again.costs.drawn_problems) == (8, 2 * 8)
     assert [update for update, _ in again.curves["written_tokens"]] == [0, 2]
     assert again.costs.sampled_tokens == sum(count for _, count in again.curves["written_tokens"])
     assert again.statistics["rewritings"] == 2
@@ -211,7 +211,8 @@ def test_other_writers_words_and_a_bundle(make_recipe: MakeRecipe, tmp_path: Pat
         models={"teacher": {"model": str(make_recipe().pair.amateur.model)}},  # type: ignore[union-attr]
     )
     found = records(tmp_path / "runs")["sampled"]
-    assert (found.costs.sampled_problems, found.statistics["sampled_completions"]) == (16, 32)
+    assert (found.costs.sampled_problems, found.costs.drawn_problems) == (8, 16)
+    assert found.statistics["sampled_completions"] == 32
     write_bundle(["tiny"], tmp_path / "runs", tmp_path / "b.tar.gz")
     assert verify_bundle(tmp_path / "b.tar.gz").findings == ()
 

@@ -542,6 +542,13 @@ class TestBudgets:
         found = match_budgets(*([row] for row in pair))
         assert [spent.unit for spent in found.differing] == ["updates", "sampled problems"]
 
+    def test_where_problems_are_drawn_again_the_draws_are_a_unit_of_their_own(self, rows):
+        again = self.SFT.model_copy(update={"drawn_problems": 300})
+        pair = rows({"grpo": "10", "sft": "10"}, costs={"grpo": again, "sft": self.SFT})
+        said = budget_label(match_budgets(*([row] for row in pair)))
+        assert said.startswith("budgets differ in problem draws (256 against 300); matched in")
+        assert "sampled problems" in said
+
     def test_the_base_has_no_budget_to_match(self, rows):
         pair = rows({"base": "10", "lightr": "11"}, costs={"base": Costs(), "lightr": self.LIGHTR})
         budgets = judge("lightr > base on chain", pair).budgets

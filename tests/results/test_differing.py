@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.results.details import details_of
+from lrbench.pipeline.exporting.naming import find_result
+from lrbench.results.declarations import whole_command
+from lrbench.results.details import choice_text, details_of
 from lrbench.results.differing import difference
 from lrbench.results.ledger import Ledger
+from lrbench.results.records import RecipeRecord
+from lrbench.results.selection import ChosenPoint, Selection
 from tests.commands import lrbench
 
 
@@ -44,17 +48,59 @@ def test_a_result_does_not_differ_from_itself(quickstart_runs: Path) -> None:
 def test_scores_of_other_protocols_are_not_set_side_by_side(tmp_path, arm_record, score_records) -> None:
     ledger = Ledger(tmp_path / "ledger")
     one, other = arm_record("base"), arm_record("lightr")
+    twice = arm_record("lightr", seed=1)
     ledger.append([one, other, *score_records({"chain": 50}, arm="base")])
     contents = ledger.read()
     assert difference(one, other, contents).incomparable == "not measured: lightr"
     again = [
-        score.model_copy(update={"protocol_hash": "e" * 64, "suite_protocol": {"chain": "e" * 64}})
+        score.model_copy(
+            update={
+                "protocol_hash": "e" * 64,
+                "suite_protocol": {"chain": "e" * 64},
+                "protocol": score.protocol | {"limit": 5},
+                "arm_id": arm.arm_id,
+            }
+        )
+        for arm in (other, twice)
         for score in score_records({"chain": 50}, arm="lightr")
     ]
-    ledger.append(again)
+    ledger.append([twice, *again, *score_records({"chain": 50}, arm="lightr", arm_id=twice.arm_id)])
     found = difference(one, other, ledger.read())
     assert found.scores == ()
     assert found.incomparable == "they were measured under different protocols"
+    assert [line.what for line in found.protocols] == ["protocol", "limit"]
+    (apart,) = details_of(twice, ledger.read(), tmp_path).protocols.values()
+    assert [(each.field, each.first, each.second) for each in apart] == [("limit", "100", "5")]
+
+
+def test_the_point_that_was_chosen_and_on_what_is_said(tmp_path, arm_record) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    low, high = {"training.learning_rate": 0.1}, {"training.learning_rate": 0.2}
+    arms = [
+        arm_record("lightr", arm_id=name, point=point) for name, point in (("a", low), ("b", high), ("c", {}))
+    ]
+    chosen = ChosenPoint(arm="lightr", point=high, points=2, tied=1)
+    selection = Selection(protocol="f" * 64, problems=60, chosen=(chosen,))
+    declared = RecipeRecord(
+        recipe="quickstart", recipe_hash="a" * 64, recipe_yaml="", arm_ids=("a", "b", "c"), claims=(),
+        selection=selection, command="lrbench run 'my r.yaml' seed=1",
+        recorded_at="2026-11-20T10:00:00+00:00",
+    )  # fmt: skip
+    ledger.append([*arms, declared])
+    contents = ledger.read()
+    on = f"chosen on 60 validation problems ({chosen.reason})"
+    assert [choice_text(arm, contents) for arm in arms] == [
+        f"It is not at the point {on}: that is learning_rate=0.2.",
+        f"It is at the point {on}.",
+        f"It is at learning_rate=0.2, {on}.",
+    ]
+    assert difference(arms[0], arms[2], contents).chosen[1].startswith("It is at learning_rate")
+    # Who copies the command finds the results that it made.
+    command = details_of(arms[0], contents, tmp_path).command
+    assert command == f"lrbench run 'my r.yaml' seed=1 --runs {tmp_path}"
+    assert whole_command("lrbench run r.yaml", Path("runs")) == "lrbench run r.yaml"
+    # As it is listed, the arm as it was chosen has no point.
+    assert find_result("quickstart/lightr/0", arms).arm_id == "c"
 
 
 @pytest.mark.slow

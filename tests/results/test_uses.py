@@ -156,6 +156,27 @@ def test_continuations_of_rollouts_that_were_counted_are_counted_besides(
     assert (found.sampled_problems, found.sampled_tokens) == (8, 110)
 
 
+def test_problems_that_are_drawn_again_are_counted_apart_from_their_draws(
+    arm_record: MakeArm, score_record: MakeScore
+) -> None:
+    own = {"source": "greedy", "selector": "all", "target": "own_token"}
+    both = {"answer": {"mix": {"arm:first": 1.0, "arm:again": 1.0}}}
+    once, again = Costs(sampled_problems=8), Costs(sampled_problems=8, drawn_problems=20)
+    arms = [
+        arm_record("first", settings=own, costs=once, stages={"rollouts": "a" * 64, "train": "d" * 64}),
+        arm_record(
+            "again", settings=own | {"objective": {"online": 2}}, costs=again, stages={"train": "e" * 64}
+        ),
+        arm_record("both", settings=both, costs=Costs(), stages={}),
+    ]
+    (board,) = build_boards(
+        arms, [score_record("chain", "1100", arm.arm, benchmarks=("chain",)) for arm in arms]
+    )
+    found = rows_of(board)["both"].costs
+    assert found is not None
+    assert (found.sampled_problems, found.drawn_problems, once.draws) == (16, 28, 8)
+
+
 def test_of_what_several_write_for_an_arm_nothing_is_counted_twice(
     arm_record: MakeArm, score_record: MakeScore
 ) -> None:

@@ -94,10 +94,11 @@ def _costs_html(group: Group) -> str:
     if costs is None:
         return f'<p class="lr-note">{name}: the ledger has no record of what it cost.</p>'
     runs = "A run of" if len(group.rows) > 1 else "Making"
+    drawn = f" (drawn {costs.drawn_problems:,.0f} times)" if costs.drawn_problems else ""
     mean = f", the mean of {len(group.rows)} runs" if len(group.rows) > 1 else ""
     return (
         f'<p class="lr-note">{runs} {name} took {costs.tuned_tokens:,.0f} tuned tokens, '
-        f"{costs.sampled_problems:,.0f} sampled problems and {duration_text(costs.seconds)}{mean}.</p>"
+        f"{costs.sampled_problems:,.0f} sampled problems{drawn} and {duration_text(costs.seconds)}{mean}.</p>"
     )
 
 

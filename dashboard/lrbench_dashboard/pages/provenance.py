@@ -27,6 +27,7 @@ from lrbench_dashboard.result_names import names_first_of, note_if_outside, resu
 from lrbench.recipe.moving import runs_anywhere
 from lrbench.recipe.secrets import without_secrets
 from lrbench.results.asking import asked_first
+from lrbench.results.declarations import whole_command
 from lrbench.results.inspection import Inspector
 from lrbench.results.mlflow.place import default_tracking_uri, is_mirrored, is_server
 from lrbench.results.provenance import StageFound, State, hashes_read, look, stages_behind, verified
@@ -140,9 +141,9 @@ def reproduction(arm: ArmRecord, results: Results) -> tuple[str, str]:
     ]
     if declared:
         return (
-            declared[-1].command,
-            "As it was run, in the folder that it was run in. The recipe as resolved then is below; "
-            "downloaded, it runs from any folder.",
+            whole_command(declared[-1].command, results.runs),
+            "As it was run, in the folder that it was run in; --runs is the folder of these results. The "
+            "recipe as resolved then is below; downloaded, it runs from any folder.",
         )
     return (
         f"lrbench run {RESOLVED}",

@@ -218,9 +218,10 @@ def _results(board: Board, row: Row) -> str:
         )
     costs = ""
     if row.costs is not None and row.seconds is not None:
+        drawn = f" (drawn {row.costs.drawn_problems:,} times)" if row.costs.drawn_problems else ""
         costs = (
             f"\n\nCost: {row.costs.tuned_tokens:,} tuned tokens from {row.costs.sampled_problems:,} sampled "
-            f"problems, {duration_text(row.seconds)} on the machine below."
+            f"problems{drawn}, {duration_text(row.seconds)} on the machine below."
         )
     header = (
         "benchmark",

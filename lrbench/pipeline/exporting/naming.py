@@ -23,6 +23,8 @@ def find_result(name: str, arms: Sequence[ArmRecord]) -> ArmRecord:
             "there are no results here yet; `lrbench run RECIPE` makes some, --runs names a folder"
         )
     found = [arm for arm in arms if arm.arm_id == name] or [arm for arm in arms if _matches(name, arm)]
+    # Where points were chosen, the arm as it was chosen is listed without one, and each point with its own.
+    found = listed if len(listed := [arm for arm in found if full_name(arm) == name]) == 1 else found
     if len(found) == 1:
         return found[0]
     known = dict.fromkeys(

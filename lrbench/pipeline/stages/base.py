@@ -176,8 +176,12 @@ class Stage(ABC):
         return 0
 
     def problems_asked(self, statistics: Mapping[str, Any]) -> int:
-        """Of how many problems these completions are, each counted as often as it was asked anew."""
+        """Of how many problems these completions are."""
         return self.size
+
+    def problems_drawn(self, statistics: Mapping[str, Any]) -> int | None:
+        """How often a problem was drawn, where each can be drawn again; None where each is asked once."""
+        return None
 
     def written(self, statistics: Mapping[str, Any]) -> int:
         """The tokens of these completions, those that were sampled and not kept included."""

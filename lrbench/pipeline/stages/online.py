@@ -153,8 +153,18 @@ class OnlineAdapter(TrainedAdapter):
             return int(found["tuned_tokens"]), True
         return self.most_tokens, False
 
+    @property
+    @abstractmethod
+    def drawable(self) -> int:
+        """How many problems can be drawn."""
+
     def problems_asked(self, statistics: Mapping[str, Any]) -> int:
-        """As often as each was asked."""
+        """Each once: draws go through all problems before one comes again."""
+        drawable: int = statistics["budget"].get("problems") or self.drawable
+        return min(self.problems_drawn(statistics), self.drawable, drawable)
+
+    def problems_drawn(self, statistics: Mapping[str, Any]) -> int:
+        """What the statistics call sampled problems."""
         return int(statistics[WRITTEN[0]])
 
     def completions(self, statistics: Mapping[str, Any]) -> int:

@@ -29,6 +29,16 @@ class PolicyAdapter(OnlineAdapter):
         return policy
 
     @property
+    def drawable(self) -> int:
+        """Those that have an answer to check by."""
+        return len(self._source.problems.answerable)
+
+    @property
+    def _source(self) -> CheckedSolutions:
+        # Groups are rewarded by the answers of problems; recipes are held to that.
+        return cast("CheckedSolutions", self.samples.rollouts)
+
+    @property
     def completions_per_update(self) -> float:
         """A group for each problem that is drawn."""
         return self.policy.completions
@@ -39,6 +49,6 @@ class PolicyAdapter(OnlineAdapter):
         """Groups of answers to those of the problems that have one to check by."""
         from lrbench.pipeline.stages.writing_groups import Groups
 
-        # Groups are rewarded by the answers of problems; recipes are held to that.
-        source = cast("CheckedSolutions", self.samples.rollouts)
-        return Groups(source, self.samples.ingredients, self.policy, draft, workspace, self.seed, problems)
+        return Groups(
+            self._source, self.samples.ingredients, self.policy, draft, workspace, self.seed, problems
+        )

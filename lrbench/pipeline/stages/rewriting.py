@@ -32,6 +32,11 @@ class RewritingAdapter(OnlineAdapter):
         return self.training.rollouts_per_update
 
     @property
+    def drawable(self) -> int:
+        """All that the source asks."""
+        return self.samples.rollouts.size
+
+    @property
     def completions_per_update(self) -> float:
         """As often as the source samples each problem."""
         return self.problems_per_update * self.samples.rollouts.samples_per_problem

@@ -83,9 +83,7 @@ class Groups:
 
     @cached_property
     def _draws(self) -> Draws:
-        answers = self.source.problems.answers
-        answerable = [index for index, answer in enumerate(answers) if answer is not None]
-        return Draws(answerable[: self.problems], self.seed)
+        return Draws(self.source.problems.answerable[: self.problems], self.seed)
 
     def _portion(self, adapted: PeftModel, update: int) -> Portion:
         """What an update learns from; nothing but the adapter changes what is written."""

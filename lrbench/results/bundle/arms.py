@@ -99,22 +99,47 @@ def check_arm(
             findings.compare(where, f"the setting {name}", arm.settings.get(name), settings.get(name))
     amateur = variant.recipe.pair.amateur_name if AMATEUR in found.models else None
     findings.compare(where, "the amateur", arm.amateur, amateur)
-    findings.compare(
-        where, "the number of sampled problems", arm.costs.sampled_problems, _sampled(variant, found, behind)
-    )
+    _check_problems(where, arm, variant, found, behind, findings)
 
 
-def _sampled(variant: Variant, found: Arm, behind: Mapping[str, Manifest]) -> int:
-    """How many problems the stages have asked; the arm's own source may ask fewer than all."""
+def _check_problems(
+    where: str,
+    arm: ArmRecord,
+    variant: Variant,
+    found: Arm,
+    behind: Mapping[str, Manifest],
+    findings: Findings,
+) -> None:
+    """How many problems the stages have asked, and how often where the model in training draws them."""
+    trained = behind[TRAIN]["statistics"] if TRAIN in behind else {}
+    drawn = int(trained.get("sampled_problems", 0))
+    costs, stored = arm.costs, _stored(variant, found, behind)
+    if not drawn or not costs.drawn_problems:
+        # Of those that are drawn again and again, earlier versions recorded how often.
+        findings.compare(where, "the number of sampled problems", costs.sampled_problems, stored + drawn)
+        findings.compare(where, "the number of problem draws", costs.drawn_problems, 0)
+        return
+    findings.compare(where, "the number of problem draws", costs.drawn_problems, stored + drawn)
+    limits = [drawn, variant.recipe.data.problems, trained["budget"].get("problems")]
+    most = stored + min(limit for limit in limits if limit is not None)
+    # How many problems have an answer, and so can be drawn for a reward, only the problems themselves say.
+    if not stored + trained["problems"] <= costs.sampled_problems <= most:
+        findings.add(
+            where,
+            f"the number of sampled problems is recorded as {costs.sampled_problems}, but is from "
+            f"{stored + trained['problems']} to {most}",
+        )
+
+
+def _stored(variant: Variant, found: Arm, behind: Mapping[str, Manifest]) -> int:
+    """How many problems were asked for stored rollouts; the arm's own source may ask fewer than all."""
     recipe = variant.recipe
     problems = recipe.data.problems
     source = None if found.ingredients is None else found.ingredients.source
     own = [] if source is None else asked_problems(source, recipe.sampling, problems)
     writing = [manifest["stage"] for manifest in behind.values() if manifest["stage"] in SAMPLING]
-    # Others are those that an amateur is made from, and the model in training may have asked some by itself.
-    trained = behind[TRAIN]["statistics"] if TRAIN in behind else {}
-    stored = sum(own) + problems * (len(writing) - len(own))
-    return stored + int(trained.get("sampled_problems", 0))
+    # Others are those that an amateur is made from.
+    return sum(own) + problems * (len(writing) - len(own))
 
 
 def check_adapter(
@@ -227,6 +252,7 @@ def _check_measured(
         trained_steps=trained.get("trained_steps", 0),
         learnt_problems=trained.get("problems", 0),
         sampled_problems=arm.costs.sampled_problems,
+        drawn_problems=arm.costs.drawn_problems,
         sampled_tokens=sum(found.get("sampled_tokens", found["tokens"]) for found in sampled)
         + trained.get("sampled_tokens", 0)
         + sum(

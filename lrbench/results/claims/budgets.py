@@ -10,7 +10,7 @@ from lrbench.results.uses import TRAIN_STAGE
 
 # Tokens and seconds are never equal to the last one: an update is not cut in two.
 TOLERANCE = 0.05
-_EXACT = ("updates", "sampled problems")
+_EXACT = ("updates", "sampled problems", "problem draws")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,9 @@ def match_budgets(first: Sequence[Row], second: Sequence[Row]) -> BudgetMatch:
     if unrecorded:
         return BudgetMatch((), f"costs of {' and '.join(unrecorded)} are not recorded")
     ours, theirs = _spent(first), _spent(second)
+    if not any(row.costs is not None and row.costs.drawn_problems for row in (*first, *second)):
+        # Where nothing is drawn again, these are the sampled problems.
+        del ours["problem draws"], theirs["problem draws"]
     unknown = [unit for unit in ours if not ours[unit] or not theirs[unit]]
     known = tuple(Spent(unit, ours[unit], theirs[unit]) for unit in ours if unit not in unknown)
     return BudgetMatch(known, f"{', '.join(unknown)} not recorded" if unknown else "")
@@ -74,6 +77,7 @@ def _spent(rows: Sequence[Row]) -> dict[str, float]:
         "tuned tokens": sum(cost.tuned_tokens for cost in costs),
         "problems learnt from": sum(cost.learnt_problems for cost in costs),
         "sampled problems": sum(cost.sampled_problems for cost in costs),
+        "problem draws": sum(cost.draws for cost in costs),
         "training seconds": sum(cost.seconds.get(TRAIN_STAGE, 0.0) for cost in costs),
         "seconds in all": sum(sum(cost.seconds.values()) for cost in costs),
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lrbench.recipe.claims import parse_claim
 from lrbench.recipe.study import LoadedEdition
-from lrbench.results.claims import judge_claims
+from lrbench.results.claims import judge_points
 from lrbench.results.claims.in_words import claim_lines
 from lrbench.results.rows import Row
 from lrbench.results.studies.content import Judged
@@ -17,8 +17,12 @@ from lrbench.results.studies.measures import pool
 
 
 def judged_claims(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Iterator[Judged]:
-    """Every claim for every recipe and point that declares both of its arms, one family per recipe."""
-    for lines in _by_recipe_and_point(gathered):
+    """Every claim for every recipe that declares both of its arms, at every point of its sweep.
+
+    As on a board, the claims of all points of a recipe and expert are one family.
+    """
+    for points in _by_recipe(gathered):
+        lines = [line for at_point in points for line in at_point]
         first = lines[0]
         arms = {line.arm.name for line in lines} | {
             line.arm.name for line in gathered.lines if line.expert == first.expert and line.arm.is_expert
@@ -30,20 +34,24 @@ def judged_claims(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Ite
             if {claim.first, claim.second} <= arms and claim.where in ("average", *edition.columns)
         ]
         if claims:
-            rows = list(_rows(lines, gathered, edition.columns))
+            rows = [list(_rows(at_point, gathered, edition.columns)) for at_point in points]
             wheres = {claim.where for claim in claims}
             pools = {where: pool(first.expert, where, edition.columns, gathered.lines) for where in wheres}
-            judgements = judge_claims(claims, rows, command_for(first, runs), pools=pools)
-            yield Judged(_title(first), tuple(tuple(claim_lines(judgement)) for judgement in judgements))
+            judged = judge_points(claims, rows, command_for(first, runs), pools=pools)
+            for at_point, judgements in zip(points, judged, strict=True):
+                said = tuple(tuple(claim_lines(judgement)) for judgement in judgements)
+                yield Judged(_title(at_point[0]), said)
 
 
-def _by_recipe_and_point(gathered: Gathered) -> Iterator[list[Line]]:
-    groups: dict[tuple[str, tuple[str, ...], str], list[Line]] = {}
+def _by_recipe(gathered: Gathered) -> Iterator[list[list[Line]]]:
+    """The lines of every recipe and expert, point by point."""
+    groups: dict[tuple[str, tuple[str, ...], str], dict[str, list[Line]]] = {}
     for line in gathered.lines:
         if not line.arm.is_expert:
-            key = (line.source.path, line.source.overrides, repr(sorted(line.point.items())))
-            groups.setdefault(key, []).append(line)
-    yield from groups.values()
+            points = groups.setdefault((line.source.path, line.source.overrides, line.expert), {})
+            points.setdefault(repr(sorted(line.point.items())), []).append(line)
+    for points in groups.values():
+        yield list(points.values())
 
 
 def _rows(lines: Sequence[Line], gathered: Gathered, columns: Sequence[str]) -> Iterator[Row]:

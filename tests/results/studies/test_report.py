@@ -159,6 +159,17 @@ class TestMainResults:
         assert [claim[0].partition(":")[0] for claim in unmeasured.claims] == ["unmeasured"] * 2
         assert any("lrbench run small.yaml" in line for line in unmeasured.claims[0])
 
+    def test_claims_of_all_points_of_a_sweep_are_one_family_as_on_a_board(self, declared, ledger_of):
+        edition = declared(
+            claims="lightr > base on average, lightr > sft on average",
+            overrides='"sweep={grid: {divergence.beta: [0.2, 0.6, 0.8]}}"',
+        )
+        points = build_report(edition, ledger_of(edition), RUNS).claims
+        assert len(points) == 3
+        for judged in points:
+            for claim in judged.claims:
+                assert any("Holm over 6 claims" in line for line in claim)
+
     def test_figures_hold_measured_and_reported_apart(self, declared, ledger_of):
         edition = declared(recipe=REPORTED_PAIR)
         radar = build_report(edition, ledger_of(edition), RUNS).figures["radar"]
