@@ -9,10 +9,10 @@ from typing import Any
 import streamlit as st
 
 from lrbench.results.board_arms import estimate_of
-from lrbench.results.frontier import COSTS, Point, cost_of, frontier
+from lrbench.results.frontier import COSTS, HOLDING, Point, cost_of, frontier
 from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
-from lrbench.results.wording import accuracy_text, duration_text
+from lrbench.results.wording import accuracy_text, bytes_text, duration_text
 from lrbench_dashboard.boards import group_parts
 from lrbench_dashboard.charts import LINE_HEIGHT, Palette, spread
 from lrbench_dashboard.point_numbers import Numbers
@@ -197,6 +197,8 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def cost_text(cost: float, kind: str) -> str:
     """A cost with its unit."""
+    if kind == HOLDING:
+        return bytes_text(cost)
     return duration_text(cost) if kind == "time" else f"{cost:,.0f}"
 
 
@@ -255,6 +257,8 @@ def _frontier(points: Sequence[Point], nothing: float, end: float) -> list[dict[
 def _label(kind: str, nothing: float) -> str:
     """What stands at a tick, as a Vega expression over numbers alone."""
     free = f"datum.value < {nothing * 1.2} ? 'none'"
+    if kind == HOLDING:
+        return f"{free} : format(datum.value, '.3~s') + 'B'"
     if kind != "time":
         return f"{free} : format(datum.value, ',~r')"
     return (

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lrbench.embedded.families import BUILDERS
+from lrbench.embedded.minimal import MINIMAL
 from lrbench.embedded.plans import PLANS
 from lrbench.embedded.twins import STORIES
 from lrbench.errors import DataError, ModelError
@@ -26,6 +27,8 @@ TEST_SETS: tuple[str, ...] = (
     *FAMILIES,
     *(f"{family}_twins" for family in STORIES),
     "small_talk",
+    "registers",
+    *MINIMAL,
 )
 MODELS = tuple(plan.name for plan in PLANS)
 # Hashes of the test items as earlier versions had them, so that what was measured on those is known by them.

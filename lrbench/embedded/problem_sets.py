@@ -11,6 +11,7 @@ from typing import Any, Literal, NotRequired, TypedDict, TypeVar
 
 from lrbench.embedded.corpus import Split, questions, small_talk, split_of
 from lrbench.embedded.families import BUILDERS, Question
+from lrbench.embedded.minimal import MINIMAL, minimal_questions
 from lrbench.embedded.small_talk import FIXED_OPENINGS, opening
 from lrbench.embedded.solutions import REGISTERS, careful
 from lrbench.embedded.twins import STORIES, twins
@@ -26,6 +27,11 @@ TUNED_SIZE = 1024
 SMALL_TALK_SIZE = 100
 # Of each family that has them; each is three items.
 TWINS_SIZE = 60
+# Of each set that asks for little.
+MINIMAL_SIZE = 60
+# Of questions that are asked in every register.
+REGISTERED_SIZE = 40
+REGISTERED = "registers"
 # Draws per wanted problem before a family counts as exhausted; the smallest needs about four.
 PATIENCE = 100
 
@@ -116,6 +122,28 @@ def twin_set(family: str, count: int) -> Iterator[dict[str, Any]]:
             yield {**problem, "group": group, "kind": kind}
 
 
+def minimal_set(name: str, count: int) -> Iterator[Problem]:
+    """`count` different test questions of a set in `MINIMAL`, registers in turn."""
+    rng = Random(f"{SEED} {name} test")
+    registers = list(REGISTERS)
+    allowed = (question for question in minimal_questions(rng, name) if split_of(question.stem) == "test")
+    for number, question in enumerate(_different(allowed, count)):
+        yield _problem(f"{name}-test-{number}", registers[number % len(registers)], question)
+
+
+def registered_set(count: int) -> Iterator[dict[str, Any]]:
+    """`count` test questions of the tuned family, each in every register, which is its `kind`: a `group`.
+
+    Registers are this world's languages: they change nothing of what is asked.
+    """
+    asked = _different(questions(Random(f"{SEED} registers test"), TUNED_FAMILY, "test"), count)
+    for number, question in enumerate(asked):
+        group = f"registers-{number}"
+        for register in REGISTERS:
+            problem = _problem(f"{group}-{register}", register, question)
+            yield {**problem, "group": group, "kind": register}
+
+
 def _different(drawn: Iterator[Draw], count: int) -> list[Draw]:
     """The first `count` of `drawn` that are not alike. Raises `DataError` where there are too few."""
     found: dict[Draw, Draw] = {}
@@ -135,6 +163,9 @@ def write_problem_sets(folder: Path) -> None:
     _write(folder / "small_talk_test.jsonl", small_talk_set(SMALL_TALK_SIZE))
     for family in STORIES:
         _write(folder / f"{family}_twins_test.jsonl", twin_set(family, TWINS_SIZE))
+    _write(folder / f"{REGISTERED}_test.jsonl", registered_set(REGISTERED_SIZE))
+    for name in MINIMAL:
+        _write(folder / f"{name}_test.jsonl", minimal_set(name, MINIMAL_SIZE))
 
 
 def _write(file: Path, problems: Iterable[Mapping[str, Any]]) -> None:

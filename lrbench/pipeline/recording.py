@@ -11,6 +11,7 @@ from typing import Any
 
 from lrbench.evaluation.graded_items import read_draws
 from lrbench.methods.component import AMATEUR
+from lrbench.pipeline.footprints import footprint
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
@@ -101,6 +102,7 @@ def arm_record(
         curves=curves,
         stages={name: stage.key for name, stage in named.items()},
         made_at={name: _moment(artifacts[stage.key]) for name, stage in named.items()},
+        memory=footprint(arm.expert, arm.adapter, arm.answered_by, artifacts),
         # Of the last stage that can decide what the arm scores.
         environment=next(artifacts[stage.key] for stage in decisive if stage.key in artifacts).environment,
         recorded_at=now,

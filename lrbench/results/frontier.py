@@ -11,12 +11,13 @@ from lrbench.results.contrasts import compare_arms
 from lrbench.results.rows import Group, Row
 
 # What a result can have cost, or costs whenever it answers -> what it is called.
-ANSWERING = "passes"
+ANSWERING, HOLDING = "passes", "memory"
 COSTS = {
     "tuned": "tuned tokens",
     "problems": "sampled problems",
     "time": "total time",
     ANSWERING: "passes per answer",
+    HOLDING: "memory per answer",
 }
 
 
@@ -24,7 +25,7 @@ COSTS = {
 class Point:
     """An arm by its runs `rows`, of which both are known: the means of what they cost and of what they score.
 
-    `cost` is in tokens, problems, seconds or passes; `accuracy` is a share in [0, 1].
+    `cost` is in tokens, problems, seconds, passes or bytes; `accuracy` is a share in [0, 1].
     """
 
     group: Group
@@ -37,6 +38,8 @@ def cost_of(row: Row, kind: str) -> float | None:
     """What a row cost, in the unit of `COSTS[kind]`; None where the ledger does not say."""
     if kind == ANSWERING:
         return row.uses.passes_per_answer
+    if kind == HOLDING:
+        return row.uses.memory_per_answer
     if row.costs is None:
         return None
     if kind == "time":

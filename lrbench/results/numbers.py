@@ -19,7 +19,7 @@ from lrbench.results.board import Board
 from lrbench.results.confidences import Confidences
 from lrbench.results.repeats import noises
 from lrbench.results.rows import AVERAGE, Group, Row
-from lrbench.results.uses import UNKNOWN
+from lrbench.results.uses import MEMORY_FIELDS, UNKNOWN
 from lrbench.results.wording import reported_beside, reported_on
 
 Value = bool | str | int | float | None
@@ -123,6 +123,7 @@ def number_fields(boards: Sequence[Board]) -> list[str]:
         *_COST,
         SOURCE,
         *_USES,
+        *(MEMORY_FIELDS if any(row.uses.memory for row in rows) else ()),
         *(_FORGETTING if any(board.forgetting for board in boards) else ()),
         *(_TRUNCATED if any(cell.truncated for row in rows for cell in row.cells.values()) else ()),
         *(_NOISE if any(row.noise for row in rows) else ()),
@@ -176,7 +177,7 @@ def _lines(board: Board, row: Row) -> Iterator[Line]:
                 "seconds": row.seconds,
             }
         line |= _noise(board, row, column)
-        line |= row.uses.fields | forgotten | _truncated(row, column) | _draws(row, column)
+        line |= row.uses.fields | row.uses.memory_fields | forgotten | _truncated(row, column) | _draws(row, column)
         yield line | _stated(row, column) | _traced(row, column)
 
 

@@ -65,6 +65,23 @@ class Costs(BaseModel):
         return self.drawn_problems or self.sampled_problems
 
 
+class Memory(BaseModel):
+    """What an arm holds while it answers, in bytes, computed from the models' configurations and not measured.
+
+    `weights` are those of every model that is read for an answer, adapters included, each in its dtype.
+    `cache_per_token` are the keys and values of one token in all of them, in every draft of a vote.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: Count
+    cache_per_token: Count
+
+    def at(self, tokens: float) -> float:
+        """Bytes held when so many tokens of an answer are written; its prompt comes on top."""
+        return self.weights + tokens * self.cache_per_token
+
+
 def name_in_record(stage: str, number: int) -> str:
     """What a record calls the first, second ... stage of one kind behind an arm: `written`, `written 2`."""
     return stage if number == 1 else f"{stage} {number}"
@@ -78,7 +95,8 @@ class ArmRecord(Record):
     of the recipe that made it first; which recipes mean the arm is said by their own records. `curves` maps
     a metric name to its values as [update, value] pairs; `statistics` is what the stages reported (share
     of steps kept, KL histogram ...); `stages` maps stage names to their keys, and `made_at` to when each was
-    finished, which earlier versions did not record.
+    finished, which earlier versions did not record. Neither did they record the `memory` that it answers in,
+    which is None too where a model's configuration does not say.
     """
 
     kind: Literal["arm"] = "arm"
@@ -97,6 +115,7 @@ class ArmRecord(Record):
     curves: dict[str, list[tuple[int, float]]] = {}
     stages: dict[str, str]
     made_at: dict[str, Moment] = {}
+    memory: Memory | None = Field(default=None, exclude_if=lambda value: value is None)
     environment: dict[str, str]
     recorded_at: Moment
 

@@ -21,10 +21,11 @@ from lrbench.methods.learner import MOVING
 from lrbench.methods.presets import PLAIN
 from lrbench.methods.source import WRITING
 from lrbench.results.identity import START
-from lrbench.results.records import ArmRecord, Costs, ScoreRecord
+from lrbench.results.records import ArmRecord, Costs, Memory, ScoreRecord
 
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(AnyAnswer)
 MOST_READ = 1024
+MEMORY_FIELDS = ("weight_bytes", "cache_bytes_per_token")
 TRAIN_STAGE, CONTINUING = "train", "continuations"
 
 
@@ -37,6 +38,7 @@ class Uses:
     both count what went into the adapters of the `arms` that it reads. `models_at_test` are the models that
     are read for an answer. `passes_per_token` are forward passes, of all models together, for each token of
     an answer, and `tokens_per_answer` is the mean length of an answer over all items of all benchmarks.
+    `memory` is what those models take.
     """
 
     labels: bool | None = None
@@ -44,6 +46,7 @@ class Uses:
     models_at_test: int | None = None
     passes_per_token: float | None = None
     tokens_per_answer: float | None = None
+    memory: Memory | None = None
     arms: tuple[str, ...] = ()
 
     @property
@@ -52,6 +55,13 @@ class Uses:
         if self.passes_per_token is None or self.tokens_per_answer is None:
             return None
         return self.passes_per_token * self.tokens_per_answer
+
+    @property
+    def memory_per_answer(self) -> float | None:
+        """Bytes of the weights, and of the keys and values of an answer of mean length at its end."""
+        if self.memory is None or self.tokens_per_answer is None:
+            return None
+        return self.memory.at(self.tokens_per_answer)
 
     @property
     def fields(self) -> dict[str, bool | str | int | float | None]:
@@ -63,6 +73,13 @@ class Uses:
             "passes_per_token": self.passes_per_token,
             "tokens_per_answer": self.tokens_per_answer,
         }
+
+    @property
+    def memory_fields(self) -> dict[str, bool | str | int | float | None]:
+        """The same of memory; nothing where it is not known."""
+        if self.memory is None:
+            return {}
+        return dict(zip(MEMORY_FIELDS, (self.memory.weights, self.memory.cache_per_token), strict=True))
 
     @property
     def notable(self) -> bool:
@@ -138,6 +155,7 @@ class ArmsInUse:
             models_at_test=None if answer is None else len(answer.models),
             passes_per_token=passes / tokens if tokens else 1.0 if plain else None,
             tokens_per_answer=tokens / answers if answers else None,
+            memory=None if arm is None else arm.memory,
             arms=() if read is None else tuple(dict.fromkeys(behind.arm for behind in read.arms)),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from math import isfinite
 
@@ -42,6 +42,7 @@ COSTS = ("tuned tokens", "sampled problems", "time")
 TOOK = "What answers took, and what their arms use besides the pair"
 TOOK_WITHIN = f"{TOOK[0].lower()}{TOOK[1:]}"
 USES = ("models at test", "passes per token", "tokens per answer", "labels", "other models")
+HELD = "memory per answer"
 LONGEST_NAME = 60
 # Of how many results one note says that answers were cut.
 MOST_CUT = 6
@@ -116,15 +117,33 @@ def cost_texts(row: Row) -> tuple[str, str, str]:
     return f"{row.costs.tuned_tokens:,}", f"{row.costs.sampled_problems:,}", duration_text(row.seconds)
 
 
-def uses_texts(uses: Uses) -> tuple[str, str, str, str, str]:
-    """What an arm's answers took and what it uses, as `USES` names them."""
+def bytes_text(count: float) -> str:
+    """`640 bytes`, `3.5 MB`, `14.2 GB`, in powers of ten."""
+    if count < 1000:
+        return f"{count:.0f} bytes"
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:,.1f} TB"
+
+
+def uses_header(found: Sequence[Uses]) -> tuple[str, ...]:
+    """What is said of arms that use this; of memory where any of them has it recorded."""
+    return (*USES, HELD) if any(uses.memory is not None for uses in found) else USES
+
+
+def uses_texts(uses: Uses, header: Sequence[str] = USES) -> tuple[str, ...]:
+    """What an arm's answers took and what it uses, as `header`, that of `uses_header`, names them."""
     others = uses.other_models
+    held = UNKNOWN if uses.memory_per_answer is None else bytes_text(uses.memory_per_answer)
     return (
         UNKNOWN if uses.models_at_test is None else str(uses.models_at_test),
         UNKNOWN if uses.passes_per_token is None else f"{uses.passes_per_token:.2f}",
         UNKNOWN if uses.tokens_per_answer is None else f"{uses.tokens_per_answer:.1f}",
         UNKNOWN if uses.labels is None else "yes" if uses.labels else "no",
         UNKNOWN if others is None else plain(", ".join(others) or "none", LONGEST_NAME),
+        *((held,) if HELD in header else ()),
     )
 
 

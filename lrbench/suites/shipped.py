@@ -13,4 +13,7 @@ SHIPPED: tuple[str, ...] = (
     "mmlu_stem_5shot",
     "embedded_twins",
     "embedded_talk",
+    "embedded_registers",
+    "embedded_glance",
+    "embedded_easy",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -18,8 +19,9 @@ from lrbench_dashboard.curves import MOST_POINTS, curve_spec, lines_of, thinned
 from streamlit.testing.v1 import AppTest
 
 from lrbench.results.board import Board, build_boards
-from lrbench.results.frontier import ANSWERING, COSTS, points_of
+from lrbench.results.frontier import ANSWERING, COSTS, HOLDING, points_of
 from lrbench.results.ledger import Ledger
+from lrbench.results.records import Memory
 from lrbench.results.rows import AVERAGE
 from tests.dashboard.made_up import HOSTILE, MEGABYTE, write_runs
 from tests.dashboard.swept import ALPHAS, swept_records
@@ -51,7 +53,7 @@ def test_every_arm_is_a_point_with_its_interval_and_its_runs_and_the_free_one_st
     runs: Path,
 ) -> None:
     board, _ = board_of(runs)
-    for kind in COSTS.keys() - {ANSWERING}:
+    for kind in COSTS.keys() - {ANSWERING, HOLDING}:
         points = points_of(board.groups, kind, AVERAGE)
         spec = cost_spec(points, kind, AVERAGE, palette_of(board.rows), {}, with_intervals=True)
         drawn = spec["data"]["values"]
@@ -187,9 +189,23 @@ def test_hostile_names_stay_text(tmp_path: Path, open_page: OpenPage) -> None:
 def test_a_page_of_what_answering_costs_says_which_results_do_not_know_it(
     runs: Path, open_page: OpenPage
 ) -> None:
-    app = open_page(runs, "cost", cost=ANSWERING)
-    assert not app.exception
-    assert "no record of what it cost" in bodies(app)
+    for kind in (ANSWERING, HOLDING):
+        app = open_page(runs, "cost", cost=kind)
+        assert not app.exception
+        assert "no record of what it cost" in bodies(app)
+
+
+def test_memory_has_its_unit_on_the_axis_and_in_the_table(runs: Path) -> None:
+    board, _ = board_of(runs)
+    (point, *_) = points_of(board.groups, "tuned", AVERAGE)
+    uses = replace(
+        point.rows[0].uses, memory=Memory(weights=3_400_000, cache_per_token=10_000), tokens_per_answer=10.0
+    )
+    rows = tuple(replace(row, uses=uses) for row in point.rows)
+    drawn = [replace(point, rows=rows, cost=3.5e6)]
+    spec = cost_spec(drawn, HOLDING, AVERAGE, palette_of(board.rows), {}, with_intervals=False)
+    assert spec["data"]["values"][0]["cost_text"] == "3.5 MB"
+    assert "'B'" in json.dumps(spec["layer"])
 
 
 def test_a_link_points_an_arm_out_and_says_what_it_cost(tmp_path: Path, open_page: OpenPage) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors import safe_open
 
 from lrbench.errors import ModelError
 from lrbench.evaluation.graded_items import read_items
@@ -16,6 +18,7 @@ from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.showing import show_plan
 from lrbench.recipe.schema import Recipe
 from lrbench.results.ledger import Ledger
+from lrbench.results.records import Memory
 from tests.pipeline.running import artifact_of
 
 MIX = {"expert": 1.0, "amateur": -1.0}
@@ -186,3 +189,39 @@ def test_another_weight_or_model_is_another_key(
 
 def test_a_finished_run_finds_everything_done(recipe: Recipe, runs: Path) -> None:
     assert run_recipe(recipe, runs).worked == 0
+
+
+def test_memory_of_an_arm_is_what_its_loaded_models_and_their_caches_hold(
+    runs: Path, arms: dict[str, ArmPlan], local_pair: tuple[Path, Path]
+) -> None:
+    from transformers import AutoModelForCausalLM, DynamicCache
+
+    records = {arm.arm: arm.memory for arm in Ledger(runs / "ledger").read().arms}
+    weights, caches = [], []
+    for folder in local_pair:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        weights.append(sum(each.nbytes for each in model.parameters()))
+        cache = DynamicCache()
+        model(torch.zeros(1, 7, dtype=torch.long), past_key_values=cache, use_cache=True)
+        held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+        assert held % 7 == 0
+        caches.append(held // 7)
+    adapter = arms["lightr"].adapter
+    assert adapter is not None
+    with safe_open(artifact_of(runs, adapter).file("adapter_model.safetensors"), "pt") as file:
+        tuned = sum(file.get_tensor(name).nbytes for name in file.keys())  # noqa: SIM118
+    expected = {
+        "base": (weights[0], caches[0]),
+        "lightr": (weights[0] + tuned, caches[0]),
+        "cd": (sum(weights), sum(caches)),
+        # A model without a say is not read.
+        "unweighted": (weights[0], caches[0]),
+        "moved": (weights[1] + 2 * weights[0] + tuned, caches[1] + 2 * caches[0]),
+        # The arm's own model is the expert; it is held once.
+        "tuned": (2 * weights[0] + tuned, 2 * caches[0]),
+        "vote": (weights[0], 3 * caches[0]),
+        "planned": (2 * weights[0] + tuned, 2 * caches[0]),
+    }
+    assert {name: records[name] for name in expected} == {
+        name: Memory(weights=held, cache_per_token=kept) for name, (held, kept) in expected.items()
+    }

@@ -204,7 +204,8 @@ def test_what_is_wrong_with_a_benchmark_is_told(
         (
             "3",
             "evaluation.suite: found 3, allowed is `embedded7`, `math7`, `mmlu_stem_5shot`, "
-            "`embedded_twins`, `embedded_talk`, the folder of",
+            "`embedded_twins`, `embedded_talk`, `embedded_registers`, `embedded_glance`, `embedded_easy`, "
+            "the folder of",
         ),
         ("[a]", "evaluation.suite: found a list, allowed is"),
         ("nowhere/at/all", 'evaluation.suite: found the text "nowhere/at/all", but there is no such folder'),

@@ -11,13 +11,14 @@ import pytest
 from rich.console import Console
 
 from lrbench.results.board import Board, build_boards
-from lrbench.results.records import ArmRecord, Costs, ScoreRecord
+from lrbench.results.frontier import HOLDING, points_of
+from lrbench.results.records import ArmRecord, Costs, Memory, ScoreRecord
 from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
 from lrbench.results.rendering.latex import boards_to_latex
 from lrbench.results.rendering.terminal import show_boards
 from lrbench.results.rows import Row
 from lrbench.results.uses import Uses
-from lrbench.results.wording import TOOK
+from lrbench.results.wording import TOOK, bytes_text
 
 CONTRAST = {"source": "greedy", "selector": "kl", "target": "contrast"}
 OWN_SOLUTIONS = {"source": "solutions", "selector": "all", "target": "own_token"}
@@ -215,6 +216,29 @@ def test_passes_and_tokens_are_over_all_benchmarks_together(
     uses = made.rows[0].uses
     assert uses.passes_per_token == pytest.approx(52 / 40)
     assert uses.tokens_per_answer == pytest.approx(40 / 6)
+
+
+def test_memory_is_said_where_it_is_recorded(arm_record: MakeArm, score_record: MakeScore) -> None:
+    memory = Memory(weights=1_400_000, cache_per_token=2048)
+    took = {"tokens": 40, "written": 40, "passes": {"amateur": 40, "expert": 40}}
+    arms = [arm_record("base"), arm_record("cd", settings=CD).model_copy(update={"memory": memory})]
+    scores = [score_record("chain", "1100", arm, benchmarks=("chain",), **took) for arm in ("base", "cd")]
+    (made,) = build_boards(arms, scores)
+    assert rows_of(made)["cd"].uses.memory_per_answer == 1_400_000 + 10 * 2048
+    assert "| cd | 2 | 2.00 | 10.0 | no | none | 1.4 MB |" in boards_to_markdown([made])
+    lines = {line["arm"]: line for line in csv.DictReader(io.StringIO(boards_to_csv([made])))}
+    assert (lines["cd"]["weight_bytes"], lines["cd"]["cache_bytes_per_token"]) == ("1400000", "2048")
+    assert lines["base"]["weight_bytes"] == ""
+    points = points_of(made.groups, HOLDING, "chain")
+    assert [(point.group.rows[0].arm, point.cost) for point in points] == [("cd", 1_420_480)]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (3_534_000, "3.5 MB"), (2.5e13, "25.0 TB")],
+)
+def test_bytes_are_told_in_powers_of_ten(count: float, text: str) -> None:
+    assert bytes_text(count) == text
 
 
 def test_samples_that_were_outvoted_are_passes_of_the_answer(board: Callable[[Given], Board]) -> None:

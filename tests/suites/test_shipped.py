@@ -42,6 +42,18 @@ PROTOCOLS = {
         "hard_twins": "b8fb104491bde245",
     },
     "embedded_talk": {"small_talk": "ed043aee5b50dc60"},
+    "embedded_registers": {"registers": "9f9cbf633f079b83"},
+    "embedded_glance": {"glance": "38972014d4af6f6a"},
+    "embedded_easy": {
+        "addition": "bc9921295c8f1858",
+        "subtraction": "620e00749cb1f7bf",
+        "multiplication": "6c7898a990593278",
+        "division": "f0f542b4f5209cec",
+        "expression": "e0055dd28a89114b",
+        "brackets": "9c4e30e4d356e8c1",
+        "equation": "b79294623fc412a4",
+        "word_problem": "6537bc94d40bf05a",
+    },
 }
 # Of the keys of all stages of the quickstart.
 QUICKSTART_KEYS = "01aa9247db7e7b67b2c1a777fe2f3c47455c16e83a6256e98d2a10fe599b0d6d"

@@ -15,6 +15,8 @@ import yaml
 from lrbench.models.source import LocatedModel
 
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+# As safetensors calls them.
+_STORED_BYTES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2}
 LARGEST_HEADER = 100_000_000
 
 
@@ -93,11 +95,25 @@ def _shape(config: dict[str, Any], parameters: int) -> Shape:
     )
 
 
+def stored_bytes(weights: Path) -> int:
+    """Bytes of the numbers in a safetensors file. Raises `ValueError` or `KeyError` where it is none."""
+    return sum(
+        math.prod(tensor["shape"]) * _STORED_BYTES[tensor["dtype"]]
+        for name, tensor in _header(weights).items()
+        if name != "__metadata__"
+    )
+
+
 def _parameters(weights: Path) -> int:
-    """Numbers in a safetensors file: its first eight bytes are the length of a header of JSON."""
+    """Numbers in a safetensors file."""
+    return sum(math.prod(tensor["shape"]) for name, tensor in _header(weights).items() if name != "__metadata__")
+
+
+def _header(weights: Path) -> dict[str, Any]:
+    """What a safetensors file holds: its first eight bytes are the length of a header of JSON."""
     with weights.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > LARGEST_HEADER:
             raise ValueError(f"{weights}: no safetensors header")
-        header = json.loads(file.read(length))
-    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+        header: dict[str, Any] = json.loads(file.read(length))
+    return header

@@ -26,7 +26,6 @@ from lrbench.results.wording import (
     TRACED,
     TRACES,
     UNKNOWN,
-    USES,
     accuracy_text,
     baselines_of,
     comparison_text,
@@ -38,6 +37,7 @@ from lrbench.results.wording import (
     reported_size_text,
     row_label,
     size_text,
+    uses_header,
     uses_texts,
 )
 
@@ -168,7 +168,9 @@ def uses_table(section: Sequence[Row]) -> Table | None:
     """What answers took and what arms use, a line per row; None where no row uses more than the pair."""
     if not any(row.uses.notable for row in section):
         return None
-    return _of_rows(TOOK, USES, section, ((row, uses_texts(row.uses)) for row in section), kind=str)
+    header = uses_header([row.uses for row in section])
+    texts = ((row, uses_texts(row.uses, header)) for row in section)
+    return _of_rows(TOOK, header, section, texts, kind=str)
 
 
 def draws_table(section: Sequence[Row], columns: Sequence[str]) -> Table | None:

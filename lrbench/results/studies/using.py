@@ -8,7 +8,7 @@ from lrbench.results.rendering.sheet import Table
 from lrbench.results.studies.content import Number
 from lrbench.results.studies.gathering import Gathered, Line
 from lrbench.results.uses import UNKNOWN, Uses, mean_uses
-from lrbench.results.wording import TOOK_WITHIN, USES, uses_texts
+from lrbench.results.wording import TOOK_WITHIN, uses_header, uses_texts
 
 
 def uses_of(line: Line) -> Uses:
@@ -20,8 +20,9 @@ def uses_tables(gathered: Gathered) -> Iterator[Table]:
     """Per expert a line per arm, where any of its arms uses more than the pair, or more than one model."""
     for expert, lines in gathered.by_expert():
         if any(row.uses.notable for line in lines for row in line.rows):
-            cells = tuple((line.label, *uses_texts(uses_of(line))) for line in lines)
-            yield Table(f"{expert}: {TOOK_WITHIN}", ("arm", *USES), cells)
+            header = uses_header([uses_of(line) for line in lines])
+            cells = tuple((line.label, *uses_texts(uses_of(line), header)) for line in lines)
+            yield Table(f"{expert}: {TOOK_WITHIN}", ("arm", *header), cells)
 
 
 def uses_fields(line: Line) -> dict[str, Number]:
