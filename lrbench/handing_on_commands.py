@@ -23,7 +23,7 @@ class ModelDtype(StrEnum):
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (export, convert, bundle, verify):
+    for command in (export, convert, judge, bundle, verify):
         app.command()(command)
     app.command("export-site")(export_site)
 
@@ -71,6 +71,30 @@ def convert(
     from lrbench.models.conversion.converting import convert_file
 
     tell(str(convert_file(file, to, dtype.value, say=tell)))
+
+
+def judge(
+    results: Annotated[
+        list[str],
+        typer.Argument(metavar="RESULT...", help="Whose graded answers judges are shown; as of `export`."),
+    ],
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder: a suite for recipes.")],
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Which of two answers is right, asked in both orders.")
+    ] = False,
+    on: Annotated[
+        list[str] | None, typer.Option("--on", metavar="BENCHMARK", help="Else all; may be repeated.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, help="At most so many right answers, or pairs.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Which answers are chosen, and their order.")] = 0,
+    runs: Runs = RUNS,
+) -> None:
+    """Write a suite that asks models whether answers are right, made from answers that were graded here."""
+    from lrbench.pipeline.exporting.judge_suite import write_judge_suite
+
+    tell(write_judge_suite(results, runs, to, pairs=pairs, benchmarks=on or (), count=count, seed=seed))
 
 
 def bundle(

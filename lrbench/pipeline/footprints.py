@@ -1,4 +1,4 @@
-"""What an arm holds in memory while it answers: computed from configurations, exact, the same on every machine."""
+"""What an arm holds in memory while it answers: computed from configurations, the same on every machine."""
 
 from __future__ import annotations
 

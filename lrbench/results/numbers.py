@@ -111,6 +111,17 @@ _TRACED = (
 )
 
 
+# Of pairs that were judged in both orders, in percent, and what the place of an answer decides, in points.
+_JUDGED = (
+    "judged_pairs",
+    *(
+        f"judged_{name}{end}"
+        for name in ("both_orders", "right_first", "right_second", "position_bias")
+        for end in ("", "_low", "_high")
+    ),
+)
+
+
 def number_fields(boards: Sequence[Board]) -> list[str]:
     """All fields that a line of `board_numbers` may have, in order."""
     rows = [row for board in boards for row in board.rows]
@@ -129,6 +140,7 @@ def number_fields(boards: Sequence[Board]) -> list[str]:
         *(_NOISE if any(row.noise for row in rows) else ()),
         *((*_DRAWS, *_CALIBRATION) if any(row.draws > 1 for row in rows) else ()),
         *(_STATED if any(cell.score.stated for row in rows for cell in row.cells.values()) else ()),
+        *(_JUDGED if any(row.judged(column) for row in rows for column in row.cells) else ()),
         *(_TRACED if any(cell.score.traces for row in rows for cell in row.cells.values()) else ()),
     ]
 
@@ -177,8 +189,14 @@ def _lines(board: Board, row: Row) -> Iterator[Line]:
                 "seconds": row.seconds,
             }
         line |= _noise(board, row, column)
-        line |= row.uses.fields | row.uses.memory_fields | forgotten | _truncated(row, column) | _draws(row, column)
-        yield line | _stated(row, column) | _traced(row, column)
+        line |= (
+            row.uses.fields
+            | row.uses.memory_fields
+            | forgotten
+            | _truncated(row, column)
+            | _draws(row, column)
+        )
+        yield line | _stated(row, column) | _traced(row, column) | _judged(row, column)
 
 
 def _forgotten(suite: str, found: Comparison | None) -> Line:
@@ -247,6 +265,17 @@ def _traced(row: Row, column: str) -> Line:
     for one in (found.nats_per_token, found.beyond):
         known += [None] * 3 if one is None else _as_it_is(one)
     line = dict(zip(_TRACED, [*known, *_worth(found.likelihood)], strict=False))
+    return {name: value for name, value in line.items() if value is not None}
+
+
+def _judged(row: Row, column: str) -> Line:
+    """How pairs were judged; nothing where there are none."""
+    found = row.judged(column)
+    if found is None:
+        return {}
+    shares = [number for one in (found.both, found.first, found.second) for number in _percent(one)]
+    bias = [None if number is None else 100 * number for number in _as_it_is(found.bias)]
+    line: Line = dict(zip(_JUDGED, [found.n, *shares, *bias], strict=True))
     return {name: value for name, value in line.items() if value is not None}
 
 

@@ -66,7 +66,7 @@ class Costs(BaseModel):
 
 
 class Memory(BaseModel):
-    """What an arm holds while it answers, in bytes, computed from the models' configurations and not measured.
+    """What an arm holds while it answers, in bytes: computed from the models' configurations, not measured.
 
     `weights` are those of every model that is read for an answer, adapters included, each in its dtype.
     `cache_per_token` are the keys and values of one token in all of them, in every draft of a vote.

@@ -34,6 +34,7 @@ from lrbench.evaluation.statistics import (
     wilson_interval,
 )
 from lrbench.results.confidences import Confidences, stated_in, votes_in
+from lrbench.results.judged import JudgedPairs, judged_in
 from lrbench.results.records import Costs, ScoreRecord
 from lrbench.results.traces import Traced, traced_in
 from lrbench.results.uses import UNKNOWN, Uses
@@ -260,6 +261,10 @@ class Row:
     def traced(self, column: str) -> Traced | None:
         """What the tokens of answers in `column` say; under the average, of all benchmarks together."""
         return self._of_answers(traced_in, column)
+
+    def judged(self, column: str) -> JudgedPairs | None:
+        """How pairs in `column` were judged; under the average, those of all benchmarks together."""
+        return self._of_answers(judged_in, column)
 
     def _of_answers(self, read: Callable[[Sequence[Cell]], Found | None], column: str) -> Found | None:
         """What `read` finds in the cell of `column`, or under the average in those of every benchmark."""

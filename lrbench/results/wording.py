@@ -191,6 +191,12 @@ LIKELIHOOD = (
     "together, in percent: how sure that is on average, how many are right, calibration error over ten bins, "
     "Brier score, AUROC"
 )
+JUDGED = ("pairs", "right in both orders", "right one first", "right one second", "position bias")
+JUDGES = (
+    "Which of two answers is right, all benchmarks together, in percent: right in both orders; right where "
+    "the right answer stands first, and second; the difference of these two, in points: 100 where the first "
+    "is always taken"
+)
 TRACED = ("n", "nats per token", "tokens", "right at some place", "tokens beyond it", "cut short")
 TRACES = (
     "What the tokens of answers say, all benchmarks together: their negative log-likelihood under the arm's "

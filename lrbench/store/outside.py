@@ -22,6 +22,7 @@ from lrbench.store.files import (
     sync_directory,
     sync_file,
     write_atomically,
+    writing_errors,
 )
 from lrbench.store.locks import hold, try_hold
 
@@ -95,6 +96,24 @@ def announced(runs: Path, beside: Path) -> Iterator[None]:
             ending.callback(_forget, note)
             write_atomically(note, json.dumps({"path": str(beside.absolute())}))
         yield
+
+
+@contextmanager
+def new_folder(to: Path, runs: Path) -> Iterator[Path]:
+    """A folder beside `to` that becomes `to` when the block ends well, and is removed otherwise."""
+    to = to.absolute()
+    beside = place_beside(to)
+    with announced(runs, beside):
+        with storage_errors(to):
+            to.parent.mkdir(parents=True, exist_ok=True)
+            beside.mkdir()
+        try:
+            with writing_errors(beside / "any"):
+                yield beside
+            check_target(to)
+            publish(beside, to)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def leftovers(runs: Path) -> dict[Path, Path]:

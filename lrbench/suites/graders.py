@@ -1,4 +1,4 @@
-"""The graders: mathematics, an integer in a box, a choice, a text, and what a pattern finds.
+"""The graders: mathematics, an integer in a box, a choice, a text, what a pattern finds, what a judge says.
 
 They own their settings, their version and their verdicts; installed packages add others (docs/suites.md).
 """
@@ -18,6 +18,7 @@ from lrbench.grading.protocol import LONGEST, MOST_LETTERS, cut_at_stop_strings
 from lrbench.grading.verdict import Reason, Verdict
 from lrbench.methods.families import Family
 from lrbench.suites.grader import Answered, Grader
+from lrbench.suites.judging import Judgement
 from lrbench.suites.patterns import find_group, why_unusable
 
 _INTEGER = re.compile(r"[+-]?\d{1,40}")
@@ -287,7 +288,7 @@ class TaskMetric(Grader):
         return completion.strip() or None
 
 
-GRADERS: tuple[type[Grader], ...] = (Maths, Integer, Choice, Text, Regex)
+GRADERS: tuple[type[Grader], ...] = (Maths, Integer, Choice, Text, Regex, Judgement)
 
 GRADER = Family(GRADERS, by="use", base=Grader)
 AnyGrader = Annotated[SerializeAsAny[Grader], GRADER]

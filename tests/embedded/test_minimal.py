@@ -1,4 +1,4 @@
-"""Sets that ask for little, and questions in every register: their answers, worked out from the texts alone."""
+"""Sets that ask for little, and questions in every register: answers worked out from the texts alone."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def of_a_story(text: str) -> Fraction:
 
 def of_an_expression(text: str) -> Fraction:
     (found,) = re.findall(r"[\d(][\d+*/()-]*[\d)]", text)
-    return Fraction(eval(re.sub(r"\d+", r"Fraction(\g<0>)", found), {"Fraction": Fraction}))  # noqa: S307
+    return Fraction(eval(re.sub(r"\d+", r"Fraction(\g<0>)", found), {"Fraction": Fraction}))
 
 
 def of_an_equation(text: str) -> Fraction:
@@ -126,6 +126,10 @@ def test_solutions_are_right_for_the_suites_graders_and_others_are_not(name: str
         for item in problems(benchmark.data.removeprefix("embedded/"), "test"):
             gold, solution = item["answer"], item["solution"]
             other = solution.replace(rf"\boxed{{{gold}}}", rf"\boxed{{{int(gold) + 1}}}")
-            for completion, right in ((solution, True), (other, False), (solution.split(r"\boxed")[0], False)):
+            for completion, right in (
+                (solution, True),
+                (other, False),
+                (solution.split(r"\boxed")[0], False),
+            ):
                 verdict = benchmark.grader.grade(Answered(completion, gold, item["problem"]))
                 assert (verdict.correct, verdict.exact) == (right, right)

@@ -106,7 +106,9 @@ def stored_bytes(weights: Path) -> int:
 
 def _parameters(weights: Path) -> int:
     """Numbers in a safetensors file."""
-    return sum(math.prod(tensor["shape"]) for name, tensor in _header(weights).items() if name != "__metadata__")
+    return sum(
+        math.prod(tensor["shape"]) for name, tensor in _header(weights).items() if name != "__metadata__"
+    )
 
 
 def _header(weights: Path) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +29,8 @@ from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.results.text import plain
 from lrbench.results.variations import PLAIN, variations
 from lrbench.store.artifact import Artifact
-from lrbench.store.files import storage_errors, writing_errors
 from lrbench.store.keys import FileHashes
-from lrbench.store.outside import announced, check_target, place_beside, publish
+from lrbench.store.outside import check_target, new_folder
 
 if TYPE_CHECKING:
     from lrbench.results.inspection import Inspector
@@ -115,7 +113,7 @@ def export_result(
 
     inspector = Inspector(runs)
     adapter = inspector.artifact(TrainedAdapter.name, arm.stages["train"])
-    with _published(to, runs) as folder:
+    with new_folder(to, runs) as folder:
         check = None
         if merge:
             chosen = dtype or expert.dtype
@@ -213,21 +211,3 @@ def _facts(
         adapter_sha256=weights.sha256,
         merge=check,
     )
-
-
-@contextmanager
-def _published(to: Path, runs: Path) -> Iterator[Path]:
-    """A folder beside `to` that becomes `to` when the block ends well, and is removed otherwise."""
-    to = to.absolute()
-    beside = place_beside(to)
-    with announced(runs, beside):
-        with storage_errors(to):
-            to.parent.mkdir(parents=True, exist_ok=True)
-            beside.mkdir()
-        try:
-            with writing_errors(beside / "README.md"):
-                yield beside
-            check_target(to)
-            publish(beside, to)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)

@@ -252,7 +252,12 @@ class ArmRun(RunContent):
             costs["seconds"] |= {"total": sum(taken.seconds.values())}
         flat = {name: value for name, value in self.arm.statistics.items() if not isinstance(value, Mapping)}
         deep = {name: value for name, value in self.arm.statistics.items() if isinstance(value, Mapping)}
-        numbers = {**deep, "statistics": flat, "costs": costs, "answers": self.uses.fields | self.uses.memory_fields}
+        numbers = {
+            **deep,
+            "statistics": flat,
+            "costs": costs,
+            "answers": self.uses.fields | self.uses.memory_fields,
+        }
         numbers |= self._accuracies()
         final = [
             Metric(_joined(names, "/"), float(value), 0, self.end)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lrbench.evaluation.statistics import Calibration, Comparison, Estimate, SeedMean
+from lrbench.evaluation.statistics import Calibration, Comparison, Estimate, Interval, SeedMean
 from lrbench.results.board import Board
 from lrbench.results.confidences import Confidences
+from lrbench.results.judged import JudgedPairs
 from lrbench.results.rendering.sheet import Best, BestOfRuns, Number, Table
 from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import AVERAGE, Group, Row
@@ -17,6 +18,8 @@ from lrbench.results.wording import (
     CALIBRATION,
     COSTS,
     FORGETTING,
+    JUDGED,
+    JUDGES,
     LIKELIHOOD,
     LIKELY,
     REPORTED,
@@ -190,7 +193,7 @@ def answers_tables(section: Sequence[Row]) -> Iterator[Table]:
     """What is known of answers besides whether they are right, where it was measured.
 
     What the share of votes, what answers say and the likelihood of their tokens are worth as a confidence,
-    and what the tokens say.
+    what the tokens say, and how pairs were judged.
     """
     votes = [(row, found) for row in section if (found := row.votes(AVERAGE)) is not None]
     stated = [(row, found) for row in section if (found := row.stated(AVERAGE)) is not None]
@@ -198,6 +201,8 @@ def answers_tables(section: Sequence[Row]) -> Iterator[Table]:
     of_votes = ((row, (_worth_texts(found)[0], *_worth_texts(found)[3:])) for row, found in votes)
     of_stated = ((row, (accuracy_text(found.share), *_worth_texts(found))) for row, found in stated)
     of_likelihood = ((row, _worth_texts(tokens.likelihood)) for row, tokens in traced)
+    judged = ((row, pairs) for row in section if (pairs := row.judged(AVERAGE)) is not None)
+    of_pairs = ((row, _judged_texts(pairs)) for row, pairs in judged)
     of_tokens = ((row, _token_texts(tokens)) for row, tokens in traced)
     for table in (
         _of_rows(CALIBRATED, ("n", *CALIBRATION, "n up to a share of"), section, of_votes, is_wide=True),
@@ -210,6 +215,7 @@ def answers_tables(section: Sequence[Row]) -> Iterator[Table]:
             is_wide=True,
         ),
         _of_rows(TRACES, TRACED, section, of_tokens),
+        _of_rows(JUDGES, JUDGED, section, of_pairs),
     ):
         if table.lines:
             yield table
@@ -239,6 +245,14 @@ def _token_texts(found: Traced) -> tuple[str, ...]:
         UNKNOWN if found.beyond is None else number_text(found.beyond, 1),
         accuracy_text(found.cut),
     )
+
+
+def _judged_texts(found: JudgedPairs) -> tuple[str, ...]:
+    """The cells under `JUDGED`."""
+    low, high = found.bias.interval.low, found.bias.interval.high
+    bias = Estimate(100 * found.bias.value, Interval(100 * low, 100 * high))
+    shares = map(accuracy_text, (found.both, found.first, found.second))
+    return (str(found.n), *shares, number_text(bias, 1))
 
 
 def _worth_texts(found: Confidences) -> list[str]:
