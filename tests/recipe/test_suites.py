@@ -140,7 +140,7 @@ WRONG = [
     (
         "{file: a.jsonl}",
         "mine",
-        ".grader: missing; needed is `maths`, `integer`, `choice`, `text` or a mapping",
+        ".grader: missing; needed is `maths`, `integer`, `choice`, `text`, `judgement` or a mapping",
     ),
     ("{file: a.jsonl, grader: math}", "math}", '.grader: found the text "math", allowed is `maths`'),
     (
