@@ -11,6 +11,7 @@ from lrbench.results.board_arms import compared_with, declared_baseline, estimat
 from lrbench.results.choosing import Sweep
 from lrbench.results.claims import Judgement
 from lrbench.results.rows import AVERAGE, Group
+from lrbench.results.selection import edges_text
 from lrbench.results.web.text import name_html
 from lrbench.results.wording import accuracy_text
 from lrbench_dashboard.answers import VERDICTS
@@ -55,10 +56,11 @@ def best_html(sweep: Sweep) -> str:
     point = name_html(point_text(chosen.group.rows[0].point), 120)
     name = f"{name_html(sweep.first.arm)} at {point}"
     after = TAKEN if chosen.is_taken else NO_ANSWER
+    edges = f" Its {name_html(edges_text(chosen.edges), 120)}." if chosen.edges else ""
     return (
         f"<p><b>{name}</b> is the highest of {chosen.points} points on average: {100 * value:.1f}. The items "
         f"that it is measured on chose it, so it is up to <b>{chosen.optimism:.1f} points too high</b>: so "
-        f"much is the luck of the best of {chosen.points} equal points. {after}</p>"
+        f"much is the luck of the best of {chosen.points} equal points. {after}{edges}</p>"
     )
 
 

@@ -52,6 +52,7 @@ Kind = Literal[
     "divergence_statistics",
     "convergence",
     "case_study",
+    "neighbours",
 ]
 Words = Annotated[str, Field(min_length=1, description="text that is not empty")]
 
@@ -318,12 +319,6 @@ class _Loading:
                 message = (
                     f"sweeps `{swept}`; a table needs one `evaluation`, since results measured differently "
                     "cannot be compared"
-                )
-                self._add((*at, place), message)
-            if loaded.recipe.evaluation.select_on is not None:
-                message = (
-                    "has points chosen (`evaluation.select_on`), and a study shows every point on the "
-                    "suite; run the recipe by itself, or override `evaluation.select_on=null`"
                 )
                 self._add((*at, place), message)
             if loaded.recipe.evaluation != recipes[0].recipe.evaluation:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,19 +13,22 @@ from lrbench.results.board import Board
 from lrbench.results.board_arms import sweep_of
 from lrbench.results.contrasts import difference_variance
 from lrbench.results.rows import AVERAGE, Group, Row
+from lrbench.results.selection import Edge, edges_of
 
 
 @dataclass(frozen=True)
 class Chosen:
     """The best of `points` points of one arm's sweep on average, and by how many points it looks too good.
 
-    `is_taken` says that it was chosen here to be measured elsewhere.
+    `is_taken` says that it was chosen here to be measured elsewhere, `edges` where it is the lowest or the
+    highest of a field's numbers.
     """
 
     group: Group
     points: int
     optimism: float
     is_taken: bool = False
+    edges: Mapping[str, Edge] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class Sweep:
             return None
         points = 1 + len(others)
         optimism = optimism_of_best(points, sum(known) / len(known))
-        return Chosen(best, points, optimism, self.is_taken(best))
+        edges = edges_of(best.rows[0].point, [group.rows[0].point for group in ranked])
+        return Chosen(best, points, optimism, self.is_taken(best), edges)
 
     @property
     def why_none(self) -> str:

@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lrbench.recipe.expanding import short_field
+
+Edge = Literal["lowest", "highest"]
 Count = Annotated[int, Field(ge=0)]
 
 
 class ChosenPoint(BaseModel):
     """The point of an arm that was chosen among so many `points`.
 
-    `tied` others were as good, and are declared later; `lacking` could not be measured.
+    `tied` others were as good, and are declared later; `lacking` could not be measured. `edges` says of
+    fields that are numbers where the chosen one is the lowest or the highest that was measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +33,7 @@ class ChosenPoint(BaseModel):
     points: Count
     tied: Count = 0
     lacking: Count = 0
+    edges: dict[str, Edge] = Field(default={}, exclude_if=lambda value: not value)
 
     @property
     def reason(self) -> str:
@@ -39,6 +44,8 @@ class ChosenPoint(BaseModel):
             parts.append(f"{others} as good, and the first declared is taken")
         if self.lacking:
             parts.append(f"{self.lacking} more could not be measured")
+        if self.edges:
+            parts.append(edges_text(self.edges))
         return "; ".join(parts)
 
 
@@ -92,8 +99,33 @@ def choose(arm: str, candidates: Sequence[Candidate]) -> ChosenPoint | None:
     first, *others = [candidate for candidate in measured if candidate.mean == best]
     lacking = len(candidates) - len(measured)
     return ChosenPoint(
-        arm=arm, point=dict(first.point), points=len(measured), tied=len(others), lacking=lacking
+        arm=arm,
+        point=dict(first.point),
+        points=len(measured),
+        tied=len(others),
+        lacking=lacking,
+        edges=edges_of(first.point, [candidate.point for candidate in measured]),
     )
+
+
+def edges_of(point: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> dict[str, Edge]:
+    """The fields of `point` with the lowest or the highest number that any of the `points` has there."""
+    found: dict[str, Edge] = {}
+    for field, value in point.items():
+        numbers = {other[field] for other in points if _is_number(other.get(field))}
+        if _is_number(value) and len(numbers) > 1 and value in (min(numbers), max(numbers)):
+            found[field] = "lowest" if value == min(numbers) else "highest"
+    return found
+
+
+def edges_text(edges: Mapping[str, Edge]) -> str:
+    """`learning_rate is the highest that was tried: a better one may lie beyond`."""
+    said = [f"{short_field(field, edges)} is the {edge}" for field, edge in edges.items()]
+    return f"{' and '.join(said)} that was tried: a better one may lie beyond"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def average(benchmarks: Sequence[tuple[int, int]]) -> Fraction:

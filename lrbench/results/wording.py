@@ -16,6 +16,7 @@ from lrbench.results.protocols import differing_suites
 from lrbench.results.repeats import Noise, noises
 from lrbench.results.reported import ReportedResult, reported_for
 from lrbench.results.rows import AVERAGE, Group, Row
+from lrbench.results.selection import edges_text
 from lrbench.results.text import plain
 from lrbench.results.uses import Uses
 from lrbench.results.variations import called
@@ -283,9 +284,10 @@ def chosen_texts(board: Board, section: list[Row]) -> list[str]:
 
 def _chosen_text(chosen: Chosen) -> str:
     taken = " It was then measured on the suite, which had no part in that." if chosen.is_taken else ""
+    edges = f" Its {edges_text(chosen.edges)}." if chosen.edges else ""
     return (
         f"{_arm_label(chosen.group.rows[0])}: best of {chosen.points} points, measured on the items that "
-        f"chose it; about {chosen.optimism:.1f} points too high on average.{taken}"
+        f"chose it; about {chosen.optimism:.1f} points too high on average.{edges}{taken}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from lrbench.pipeline.showing import show_plan
 from lrbench.pipeline.workers import work_from_anywhere
 from lrbench.recipe.schema import Recipe
 from lrbench.recipe.selecting import VALIDATION
+from lrbench.recipe.study import LoadedEdition, LoadedRecipe
 from lrbench.results.board import Board, build_boards
 from lrbench.results.bundle.contents import write_bundle
 from lrbench.results.bundle.verifying import verify_bundle
@@ -31,6 +33,7 @@ from lrbench.results.records import RecipeRecord, ScoreRecord
 from lrbench.results.run_status import RunStatus, statuses
 from lrbench.results.selection import ChosenPoint
 from lrbench.results.status_words import standing as said_of
+from lrbench.results.studies.report import build_report
 from lrbench.results.telling import words_on
 from lrbench.results.wording import chosen_texts, notes_on, sections
 from lrbench.sampling.problems import load_held_out, load_problems, load_validation
@@ -217,6 +220,31 @@ def test_claims_are_about_chosen_points_and_are_one_family(
     assert all(judgement.evidence is not None for judgement in judgements)
     gate = gate_recipe(recipe, runs, "lrbench run tiny.yaml")
     assert [judgement.verdict for _, judgement in gate.judgements] == [one.verdict for one in judgements]
+
+
+def test_a_study_shows_the_chosen_points_and_what_is_missing_of_them(
+    recipe: Recipe, runs: Path, record: RecipeRecord
+) -> None:
+    arms = tuple(arm.name for arm in recipe.arms)
+    loaded = LoadedRecipe("tiny.yaml", (), recipe, arms)
+    columns = ("hard", "multi_step")
+    edition = LoadedEdition("near", "embedded", "Near", "", "neighbours", (loaded,), columns, arms, ())
+    contents = Ledger(runs / "ledger").read()
+    report = build_report(edition, contents, runs)
+    accuracies, chosen = report.tables[0], report.tables[-1]
+    assert [line[0] for line in accuracies.lines] == ["base", "other", "lightr"]
+    assert report.missing == ()
+    assert record.selection is not None
+    assert [line[0] for line in chosen.lines] == [choice.arm for choice in record.selection.chosen]
+    assert chosen.lines[0][1:] == ('answer={"prefill": "First"}', "best of 2 points")
+    (judged,) = report.claims
+    assert len(judged.claims) == len(recipe.claims)
+    # Before anything is chosen, nothing is shown, however much was measured on validation problems.
+    opened = record.model_copy(update={"selection": record.selection.model_copy(update={"on_suite": ()})})
+    assert [
+        missing.command
+        for missing in build_report(edition, replace(contents, recipes=(opened,)), runs).missing
+    ] == [f"lrbench run tiny.yaml --runs {runs}"]
 
 
 def test_points_that_were_measured_on_the_suite_before_have_no_part_in_claims(

@@ -99,7 +99,7 @@ def test_one_edition_can_be_loaded_alone(written):
             "main_result",
             'study.yaml:2:8: table: found the text "main_result", allowed is `main_results`, `efficiency`, '
             "`expertise_gap`, `ablations`, `controls`, `hazards`, `divergence_statistics`, "
-            "`convergence`, `case_study`; did you mean `main_results`?",
+            "`convergence`, `case_study`, `neighbours`; did you mean `main_results`?",
         ),
         ("  paper:\n    recipes: [small.yaml]\n", "", "3:1: editions.paper: missing; needed is a mapping"),
         ("  paper:", "  papr:", "study.yaml:4:3: editions.papr: unknown field; did you mean `paper`?"),
@@ -136,11 +136,6 @@ def test_one_edition_can_be_loaded_alone(written):
             "[seed=1]\n",
             '["sweep={grid: {evaluation.limit: [4, 5]}}"]\n',
             "8:9: editions.embedded.recipes.0: sweeps `evaluation.limit`; a table needs one `evaluation`",
-        ),
-        (
-            "[seed=1]\n",
-            '[evaluation.select_on=validation, "sweep={grid: {divergence.beta: [1]}}"]\n',
-            "8:9: editions.embedded.recipes.0: has points chosen (`evaluation.select_on`), and a study shows",
         ),
         (
             "[small.yaml]",

@@ -44,3 +44,28 @@ def test_what_a_reader_has_to_know_of_a_choice_is_said() -> None:
         "best of 3 points; another one is as good, and the first declared is taken; 1 more could not be "
         "measured"
     )
+
+
+def test_a_choice_at_the_edge_of_what_was_tried_is_said() -> None:
+    half, whole = (Fraction(1, 2),), (Fraction(1),)
+
+    def chosen(rates: list[float], best: int, other: object = "a") -> dict[str, str]:
+        points = [
+            Candidate({"training.learning_rate": rate, "arms.x.answer": other}, whole if at == best else half)
+            for at, rate in enumerate(rates)
+        ]
+        found = choose("lightr", points)
+        assert found is not None
+        return dict(found.edges)
+
+    assert chosen([1e-4, 1e-3, 1e-2], 2) == {"training.learning_rate": "highest"}
+    assert chosen([1e-4, 1e-3, 1e-2], 0) == {"training.learning_rate": "lowest"}
+    assert chosen([1e-2, 1e-4, 1e-3], 2) == {}
+    # One value is no search, and neither are words or switches.
+    assert chosen([1e-3, 1e-3], 0) == {}
+    assert chosen([1e-4, 1e-3, 1e-2], 1, other=True) == {}
+    # What could not be measured was not tried.
+    points = [Candidate({"a": 1}, half), Candidate({"a": 2}, whole), Candidate({"a": 3}, None)]
+    found = choose("lightr", points)
+    assert found is not None
+    assert found.reason.endswith("; a is the highest that was tried: a better one may lie beyond")

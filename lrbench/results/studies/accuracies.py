@@ -70,6 +70,13 @@ class AccuracyTables:
                 ]
                 yield from self._differences(expert, baseline, pairs)
 
+    def from_subjects(self) -> Iterator[Table]:
+        """Per expert and subject of a recipe, every other arm's difference from it."""
+        for expert, lines in self.gathered.by_expert():
+            for subject in dict.fromkeys(line.arm.name for line in lines if line.is_subject):
+                pairs = [(line, self.gathered.sibling(line, subject)) for line in lines]
+                yield from self._differences(expert, subject, pairs)
+
     def from_untrained(self) -> Iterator[Table]:
         """Per expert, every arm's difference from the untrained expert."""
         for expert, lines in self.gathered.by_expert():

@@ -22,8 +22,9 @@ from lrbench.recipe.schema import Recipe
 from lrbench.recipe.study import LoadedEdition, LoadedRecipe
 from lrbench.results.board import Board, build_boards
 from lrbench.results.ledger import LedgerContents
-from lrbench.results.records import ArmRecord, Costs, ScoreRecord, items_hash
+from lrbench.results.records import ArmRecord, Costs, RecipeRecord, ScoreRecord, items_hash
 from lrbench.results.rows import Row
+from lrbench.results.selection import ChosenPoint, Selection
 from lrbench.results.studies.content import Missing
 from lrbench.results.uses import ArmsInUse
 from lrbench.store.keys import canonical_json
@@ -35,7 +36,10 @@ DEFAULT_RUNS = Path("runs")
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """One arm of one recipe at one point of its sweep.
+    """One arm of one recipe at one point of its sweep, or at the one that was chosen.
+
+    `taken` says which that was, where the recipe has points chosen (`evaluation.select_on`): `point` is empty
+    then, since what is shown is the arm as it was chosen.
 
     `seeds` are those declared, `rows` and `records` what the ledger holds of them, in the order of the
     seeds. `costs` are those of the records with those of every arm whose adapter they read, None where one of
@@ -51,6 +55,7 @@ class Line:
     rows: tuple[Row, ...]
     records: tuple[ArmRecord, ...]
     costs: tuple[Costs | None, ...]
+    taken: ChosenPoint | None = None
 
     @property
     def expert(self) -> str:
@@ -135,12 +140,8 @@ def gather(edition: LoadedEdition, contents: LedgerContents) -> Gathered:
     the latest of an expert's weights: its files can change under one name.
     """
     # Of several records of one recipe as declared, the last says what it means.
-    meant = {(record.recipe, record.recipe_hash): record.arm_ids for record in contents.recipes}
-    found = [
-        _Declared(source, point, tuple(variants), _arm_ids(meant, source.recipe, variants))
-        for source in edition.recipes
-        for point, variants in _by_point(expand(source.recipe))
-    ]
+    meant = {(record.recipe, record.recipe_hash): record for record in contents.recipes}
+    found = [declared for source in edition.recipes for declared in _declared(source, meant)]
     arm_ids = set().union(*(declared.arm_ids for declared in found))
     arm_ids -= _outdated(found, [score for score in contents.scores if score.arm_id in arm_ids])
     records = {record.arm_id: record for record in contents.arms if record.arm_id in arm_ids}
@@ -177,12 +178,16 @@ def missing_of(lines: Iterable[Line], runs: Path) -> Iterator[Missing]:
 
 @dataclass(frozen=True)
 class _Declared:
-    """One recipe at one point of its sweep: a variant per seed, and the arms made of them."""
+    """One recipe at one point of its sweep: a variant per seed, and the arms made of them.
+
+    Of a recipe that has points chosen there is one, without a point: the arms as `selection` has them.
+    """
 
     source: LoadedRecipe
     point: Mapping[str, Any]
     variants: tuple[Variant, ...]
     arm_ids: frozenset[str]
+    selection: Selection | None = None
 
     def line(
         self, arm: Arm, records: Mapping[str, ArmRecord], rows: Mapping[str, Row], in_use: ArmsInUse
@@ -206,7 +211,22 @@ class _Declared:
             rows=tuple(rows[record.arm_id] for record in made if record.arm_id in rows),
             records=tuple(made),
             costs=tuple(map(in_use.costs, made)),
+            taken=None if self.selection is None else self.selection.of(arm.name),
         )
+
+
+def _declared(source: LoadedRecipe, meant: Mapping[tuple[str, str], RecipeRecord]) -> Iterator[_Declared]:
+    """What a recipe declares, point by point; where points are chosen, what was chosen."""
+    by_point = _by_point(expand(source.recipe))
+    if source.recipe.evaluation.select_on is None:
+        for point, variants in by_point:
+            yield _Declared(source, point, tuple(variants), _arm_ids(meant, source.recipe, variants))
+        return
+    record = meant.get((source.recipe.name, recipe_hash(source.recipe)))
+    selection = None if record is None else record.selection
+    _, variants = by_point[0]
+    on_suite = () if selection is None else selection.on_suite
+    yield _Declared(source, {}, tuple(variants), frozenset(on_suite), selection)
 
 
 def _by_point(variants: Iterable[Variant]) -> list[tuple[Mapping[str, Any], list[Variant]]]:
@@ -218,16 +238,17 @@ def _by_point(variants: Iterable[Variant]) -> list[tuple[Mapping[str, Any], list
 
 
 def _arm_ids(
-    meant: Mapping[tuple[str, str], tuple[str, ...]], recipe: Recipe, variants: list[Variant]
+    meant: Mapping[tuple[str, str], RecipeRecord], recipe: Recipe, variants: list[Variant]
 ) -> frozenset[str]:
     """The arms that `recipe` as declared means, run as a whole, one of its seeds alone, or at one point.
 
-    `meant` maps a recipe's name and hash to its arms.
+    `meant` has the last record of a recipe by its name and hash.
     """
     alone = [variant.recipe for variant in variants]
     seeds = [recipe.model_copy(update={"seed": variant.seed, "seeds": None}) for variant in alone]
     hashes = {recipe_hash(run) for run in (recipe, *seeds, *alone)}
-    return frozenset(arm_id for found in hashes for arm_id in meant.get((recipe.name, found), ()))
+    records = (meant.get((recipe.name, found)) for found in hashes)
+    return frozenset(arm_id for record in records if record is not None for arm_id in record.arm_ids)
 
 
 def _at(recorded: Mapping[str, Any], point: Mapping[str, Any]) -> bool:

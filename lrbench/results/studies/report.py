@@ -14,6 +14,7 @@ from lrbench.results.rendering.sheet import Table
 from lrbench.results.reported import reported_for
 from lrbench.results.studies.accuracies import AccuracyTables
 from lrbench.results.studies.cases import CaseTables
+from lrbench.results.studies.choices import choice_tables
 from lrbench.results.studies.content import Missing, Report
 from lrbench.results.studies.convergence import CONVERGENCE_NOTE, ConvergenceTables
 from lrbench.results.studies.costs import COSTS_NOTE, CostTables
@@ -32,7 +33,11 @@ def build_report(edition: LoadedEdition, contents: LedgerContents, runs: Path) -
     """What `edition` says, from `contents` of the ledger under `runs`; cases also read the store there."""
     gathered = gather(edition, contents)
     report = _KINDS[edition.table](edition, gathered, runs)
-    return replace(report, claims=tuple(judged_claims(edition, gathered, runs)))
+    return replace(
+        report,
+        tables=(*report.tables, *choice_tables(gathered)),
+        claims=tuple(judged_claims(edition, gathered, runs)),
+    )
 
 
 def _main_results(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report:
@@ -71,12 +76,34 @@ def _ablations(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report
 
 def _controls(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report:
     report = _main_results(edition, gathered, runs)
-    missing = (
-        f"The claims of {loaded.recipe.name} are not held against: {'; '.join(lacking)}"
-        for loaded in edition.recipes
-        if (lacking := missing_controls(loaded.recipe))
+    figures = {"averages": report.figures["averages"]}
+    return replace(report, figures=figures, notes=(*_lacking(edition), *report.notes))
+
+
+def _lacking(edition: LoadedEdition) -> Iterator[str]:
+    """Which controls the claims of each recipe are not held against."""
+    for loaded in edition.recipes:
+        if lacking := missing_controls(loaded.recipe):
+            yield f"The claims of {loaded.recipe.name} are not held against: {'; '.join(lacking)}"
+
+
+def _neighbours(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report:
+    tables = AccuracyTables(gathered, edition.columns, MAIN_TABLE, runs)
+    costs = CostTables(gathered, edition.columns, runs)
+    return Report(
+        edition,
+        tables=(
+            *tables.accuracies(),
+            *uses_tables(gathered),
+            *tables.from_untrained(),
+            *tables.from_subjects(),
+            *costs.tables(),
+        ),
+        rows=tuple(tables.rows()),
+        figures={"averages": tables.bars(), "costs": costs.bars()},
+        notes=(*_lacking(edition), *_accuracy_notes(gathered, MAIN_TABLE), COSTS_NOTE),
+        missing=_missing(gathered, runs),
     )
-    return replace(report, figures={"averages": report.figures["averages"]}, notes=(*missing, *report.notes))
 
 
 def _hazards(edition: LoadedEdition, gathered: Gathered, runs: Path) -> Report:
@@ -180,6 +207,7 @@ _KINDS: dict[str, Callable[[LoadedEdition, Gathered, Path], Report]] = {
     "divergence_statistics": _divergence_statistics,
     "convergence": _convergence,
     "case_study": _case_study,
+    "neighbours": _neighbours,
 }
 
 
