@@ -19,6 +19,7 @@ from lrbench.results.studies.measures import difference
 from lrbench.results.studies.using import uses_fields
 from lrbench.results.studies.wording import comparison_text, short_model
 
+REPORTED = "reported"
 COSTS_NOTE = (
     "Times are wall-clock seconds of sampling, scoring and training, the mean over seeds, on the machine "
     "that ran them; the paper's are hours on one NVIDIA H200 without inference accelerators. Times of "
@@ -29,12 +30,15 @@ COSTS_NOTE = (
 
 @dataclass(frozen=True)
 class Quantity:
-    """One kind of cost: what it is called, and how it is read from records and from the paper's table."""
+    """One kind of cost: what it is called, and how it is read from records and from the paper's table.
+
+    `reported` gives None where the paper's table has no such column.
+    """
 
     name: str
     unit: str
     measured: Callable[[Costs], float]
-    reported: Callable[[ReportedCosts], float]
+    reported: Callable[[ReportedCosts], float | None]
 
     @property
     def title(self) -> str:
@@ -46,6 +50,7 @@ QUANTITIES = (
     Quantity("time", "seconds", lambda costs: sum(costs.seconds.values()), lambda row: 3600 * row.hours),
     Quantity("problems", "problems", lambda costs: costs.sampled_problems, lambda row: row.problems),
     Quantity("tuned tokens", "tokens", lambda costs: costs.tuned_tokens, lambda row: row.tuned_tokens),
+    Quantity("sampled tokens", "tokens", lambda costs: costs.sampled_tokens, lambda _: None),
 )
 
 
@@ -61,7 +66,7 @@ class CostTables:
         """Per expert costs and gain of every arm that took training, then how many times the subject's."""
         header = ["arm"]
         for quantity in QUANTITIES:
-            header += [quantity.title, f"{quantity.name}, reported"]
+            header += [quantity.title, f"{quantity.name}, {REPORTED}"]
         for expert, lines in self.gathered.by_expert():
             trained = [line for line in lines if line.arm.is_random]
             cells = [self._costs(line) for line in trained]
@@ -71,7 +76,7 @@ class CostTables:
             base = self.gathered.base_of(expert)
             over = UNTRAINED.name if base is None else base.arm.name
             caption = f"{expert}: costs and gain of the average over {over} in points"
-            yield Table(caption, (*header, "gain", "gain, reported"), tuple(cells))
+            yield _without_empty(caption, (*header, "gain", f"gain, {REPORTED}"), cells)
 
     def rows(self) -> Iterator[dict[str, Number]]:
         """A CSV line per trained line."""
@@ -106,27 +111,39 @@ class CostTables:
             yield row
 
     def bars(self) -> Bars:
-        """A panel per quantity, arms side by side within each expert."""
+        """A panel per quantity: arms across, and of several experts side by side within each."""
         experts = [
             (expert, [line for line in lines if line.arm.is_random])
             for expert, lines in self.gathered.by_expert()
         ]
-        arms = list(dict.fromkeys(line.label for _, lines in experts for line in lines))
         panels = []
         for quantity in QUANTITIES:
-            series = []
-            for arm in arms:
-                found = [next((line for line in lines if line.label == arm), None) for _, lines in experts]
-                measured = tuple(None if line is None else _mean(quantity, line) for line in found)
-                if any(value is not None for value in measured):
-                    series.append(Series(arm, measured))
-                rows = [None if line is None else self._reported(line) for line in found]
-                if any(rows):
-                    values = tuple(None if row is None else quantity.reported(row) for row in rows)
-                    series.append(Series(f"{arm}, reported", values, reported=True))
-            names = tuple(short_model(expert) for expert, _ in experts)
+            if len(experts) == 1:
+                names, series = self._across(quantity, experts[0][1])
+            else:
+                names = tuple(short_model(expert) for expert, _ in experts)
+                series = self._within(quantity, [lines for _, lines in experts])
             panels.append(Panel(quantity.title, names, tuple(series)))
         return Bars(tuple(panels), logarithmic=True)
+
+    def _across(self, quantity: Quantity, lines: list[Line]) -> tuple[tuple[str, ...], Iterator[Series]]:
+        """The arms of one expert and what they cost, measured beside reported."""
+        measured = tuple(_mean(quantity, line) for line in lines)
+        reported = tuple(self._reported_of(quantity, line) for line in lines)
+        kinds = (Series("measured", measured), Series(REPORTED, reported, reported=True))
+        found = (series for series in kinds if any(value is not None for value in series.values))
+        return tuple(line.label for line in lines), found
+
+    def _within(self, quantity: Quantity, experts: list[list[Line]]) -> Iterator[Series]:
+        """What each arm cost with every expert, measured beside reported."""
+        for arm in dict.fromkeys(line.label for lines in experts for line in lines):
+            found = [next((line for line in lines if line.label == arm), None) for lines in experts]
+            measured = tuple(None if line is None else _mean(quantity, line) for line in found)
+            if any(value is not None for value in measured):
+                yield Series(arm, measured)
+            reported = tuple(None if line is None else self._reported_of(quantity, line) for line in found)
+            if any(value is not None for value in reported):
+                yield Series(f"{arm}, {REPORTED}", reported, reported=True)
 
     def _costs(self, line: Line) -> tuple[str, ...]:
         reported = self._reported(line)
@@ -148,17 +165,30 @@ class CostTables:
         cells = []
         for quantity in QUANTITIES:
             cells.append(_ratio(_mean(quantity, line), _mean(quantity, subject)))
-            reported = None
-            if pair[0] is not None and pair[1] is not None:
-                reported = _ratio(quantity.reported(pair[0]), quantity.reported(pair[1]))
-            cells.append(reported or "")
+            reported = [None if costs is None else quantity.reported(costs) for costs in pair]
+            cells.append(_ratio(*reported))
         return (f"{line.label} / {subject.arm.name}", *cells, "", "") if any(cells) else None
+
+    def _reported_of(self, quantity: Quantity, line: Line) -> float | None:
+        reported = self._reported(line)
+        return None if reported is None else quantity.reported(reported)
 
     def _reported(self, line: Line) -> ReportedCosts | None:
         if line.point:
             return None
         rows = (row for row in reported_costs() if (row.expert, row.arm) == (line.expert, line.arm.name))
         return next(rows, None)
+
+
+def _without_empty(caption: str, header: tuple[str, ...], cells: list[tuple[str, ...]]) -> Table:
+    """The table without the columns of what is reported that say nothing in any line."""
+    shown = [
+        place
+        for place, name in enumerate(header)
+        if not name.endswith(f", {REPORTED}") or any(line[place] for line in cells if line)
+    ]
+    lines = tuple(tuple(line[place] for place in shown) if line else line for line in cells)
+    return Table(caption, tuple(header[place] for place in shown), lines)
 
 
 def _mean(quantity: Quantity, line: Line) -> float | None:

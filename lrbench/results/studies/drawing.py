@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from itertools import pairwise
-from math import cos, floor, log10, pi, sin
+from math import cos, floor, log10, pi, radians, sin
 from typing import TYPE_CHECKING, Any
 
 from lrbench.methods.presets import PRESETS, UNTRAINED
@@ -158,12 +158,14 @@ def _polygon(axes: Axes, around: list[tuple[float, float]], values: list[float],
 
 
 def _bars(figure: Bars) -> Drawing:
-    bars = max((len(panel.across) * len(panel.series) for panel in figure.panels), default=1)
+    bars = max((len(panel.across) * max(len(panel.series), 1) for panel in figure.panels), default=1)
     width = max(3.1, min(9.0 / min(max(len(figure.panels), 1), 2), 0.9 + 0.34 * bars))
     longest = max(
         (len(name) for panel in figure.panels if _turned(panel) for name in panel.across), default=0
     )
-    under = 0.35 + 0.028 * min(longest, LONGEST_LABEL)
+    # What a turned name takes below the axis, by the sine of its angle.
+    depth = 0.07 * sin(radians(max(map(_turn, figure.panels), default=0)))
+    under = 0.35 + depth * min(longest, LONGEST_LABEL)
     drawing, panels = _grid(len(figure.panels), width, 2.4 + under, _series_names(figure.panels), under)
     for axes, panel in zip(panels, figure.panels, strict=False):
         _draw_bars(axes, panel)
@@ -180,6 +182,11 @@ def _bars(figure: Bars) -> Drawing:
 def _turned(panel: Panel) -> bool:
     """Whether the names under the bars need to be turned to stand side by side."""
     return max(map(len, panel.across), default=0) * len(panel.across) > 30
+
+
+def _turn(panel: Panel) -> int:
+    """By how many degrees the names under the bars are turned: many need less room when they are steep."""
+    return 0 if not _turned(panel) else 25 if len(panel.across) <= 8 else 60
 
 
 def _logarithmic(axes: Axes, values: list[float]) -> None:
@@ -231,7 +238,7 @@ def _draw_bars(axes: Axes, panel: Panel) -> None:
                 elinewidth=0.9,
                 capsize=2,
             )
-    turned: dict[str, Any] = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
+    turned: dict[str, Any] = {"rotation": _turn(panel), "ha": "right", "rotation_mode": "anchor"}
     axes.set_xlim(-0.5, len(panel.across) - 0.5)
     axes.set_xticks(range(len(panel.across)))
     axes.set_xticklabels(
