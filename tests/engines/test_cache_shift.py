@@ -13,6 +13,7 @@ from lrbench.errors import RunError
 from lrbench.methods.answers import OWN
 from lrbench.methods.cache_shift import CacheShift
 from lrbench.sampling.engines.lockstep import LockstepEngine
+from lrbench.sampling.engines.room import remembered
 from tests.engines.lockstep import (
     NO_TOKENS,
     PROMPTS,
@@ -34,7 +35,7 @@ TOWARDS = "9 10 {question} 11 12"
 def last_but_one(model: Any, ids: Ids) -> list[Tensor]:
     """Keys and values of the last entry but one, by layer, from a cache of transformers' own."""
     cache = DynamicCache(config=model.config)
-    model(input_ids=torch.tensor([ids]), past_key_values=cache)
+    model(input_ids=torch.tensor([ids]), **remembered(model, cache))
     return [part[0, :, -2] for layer in cache.layers for part in (layer.keys, layer.values)]
 
 
@@ -48,14 +49,14 @@ def moved(model: Any, prompt: Ids, answer: CacheShift) -> Ids:
             differences.append([one - other for one, other in zip(*both, strict=True)])
         means = [sum(each) / len(each) for each in zip(*differences, strict=True)]
         cache = DynamicCache(config=model.config)
-        model(input_ids=torch.tensor([prompt[:-1]]), past_key_values=cache)
+        model(input_ids=torch.tensor([prompt[:-1]]), **remembered(model, cache))
         for place, layer in enumerate(cache.layers):
             layer.keys[0, :, -1] += shifting.keys * means[2 * place]
             layer.values[0, :, -1] += shifting.values * means[2 * place + 1]
         written: list[int] = []
         following = prompt[-1]
         while len(written) < TOKENS and (not written or written[-1] not in STOPS):
-            logits = model(input_ids=torch.tensor([[following]]), past_key_values=cache).logits[0, -1]
+            logits = model(input_ids=torch.tensor([[following]]), **remembered(model, cache)).logits[0, -1]
             logits[list(NO_TOKENS)] = -torch.inf
             following = int(logits.argmax())
             written.append(following)

@@ -13,6 +13,7 @@ from transformers import GenerationConfig
 from lrbench.sampling.engines import refilling
 from lrbench.sampling.engines.base import TokenRules
 from lrbench.sampling.engines.refilling import can_refill
+from lrbench.sampling.engines.room import CACHES
 from lrbench.sampling.engines.transformers import TransformersEngine
 from tests.oracles.generation import generated
 
@@ -95,7 +96,7 @@ def test_a_model_that_uses_padding_fails_the_trial(
     real = model.forward
 
     def forward(**arguments: Any) -> Any:
-        if "past_key_values" in arguments and arguments["attention_mask"].dim() == 4:
+        if set(CACHES) & set(arguments) and arguments["attention_mask"].dim() == 4:
             arguments["attention_mask"] = torch.zeros_like(arguments["attention_mask"])
         return real(**arguments)
 

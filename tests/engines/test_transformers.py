@@ -15,10 +15,16 @@ from lrbench.errors import RunError
 from lrbench.sampling.engines.base import GREEDY, Decoding, Request, TokenRules
 from lrbench.sampling.engines.choosing import nucleus
 from lrbench.sampling.engines.refilling import can_refill
+from lrbench.sampling.engines.room import CACHES
 from lrbench.sampling.engines.transformers import TransformersEngine
 from tests.oracles.scoring import distribution
 
 PROMPTS = [[9, 10, 11], [12, 13, 14, 15, 16, 17], [20], [21, 22, 23, 24]]
+
+
+def cache_in(arguments: dict[str, Any]) -> Any:
+    """What a model is given of the tokens it has read."""
+    return next(arguments[name] for name in CACHES if name in arguments)
 
 
 def greedy_oracle(model: Any, prompt: list[int], length: int, stops: set[int]) -> tuple[int, ...]:
@@ -161,7 +167,7 @@ class SmallMemory:
 
     def forward(self, **arguments: Any) -> Any:
         rows, tokens = arguments["input_ids"].shape
-        if tokens > 1 or arguments["past_key_values"].get_seq_length() == 0:
+        if tokens > 1 or cache_in(arguments).get_seq_length() == 0:
             self.read.append(rows)
         if rows > self.rows:
             raise self.full
@@ -190,7 +196,7 @@ def test_completions_that_were_done_before_memory_ran_out_are_kept(
 
     def forward(**arguments: Any) -> Any:
         calls.append(len(arguments["input_ids"]))
-        if arguments["past_key_values"].get_seq_length() == 0:
+        if cache_in(arguments).get_seq_length() == 0:
             read.append(calls[-1])
         if len(calls) == 4:
             raise FULL[0]

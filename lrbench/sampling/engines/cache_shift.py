@@ -16,7 +16,7 @@ from transformers import DynamicCache
 from lrbench.methods.cache_shift import CacheShift
 from lrbench.models.loading import Model
 from lrbench.sampling.engines.relays import Speech
-from lrbench.sampling.engines.room import cache_with_room
+from lrbench.sampling.engines.room import cache_with_room, remembered
 
 
 @dataclass(frozen=True)
@@ -65,5 +65,5 @@ def _entries(model: Model, prompt: Sequence[int]) -> list[Tensor]:
     """Keys and values (K, D) of the last entry but one, layer by layer."""
     cache = cache_with_room(model.config)
     ids_BT = torch.tensor([list(prompt[:-1])], device=model.device)
-    model(input_ids=ids_BT, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    model(input_ids=ids_BT, **remembered(model, cache), use_cache=True, logits_to_keep=1)
     return [part[0, :, -1] for layer in cache.layers for part in (layer.keys, layer.values)]

@@ -23,7 +23,7 @@ from lrbench.sampling.engines.cache_shift import Shift
 from lrbench.sampling.engines.choosing import Chooser
 from lrbench.sampling.engines.grouped_queries import without_copies
 from lrbench.sampling.engines.padding import Padding
-from lrbench.sampling.engines.room import LayerWithRoom, cache_with_room
+from lrbench.sampling.engines.room import LayerWithRoom, cache_with_room, remembered
 from lrbench.sampling.engines.rows import Row
 
 PADDING_ID = 0
@@ -168,7 +168,7 @@ class Decoder:
                     input_ids=ids_BT,
                     attention_mask=mask.to(model.dtype) if mask.is_floating_point() else mask,
                     position_ids=positions_BT,
-                    past_key_values=cache,
+                    **remembered(model, cache),
                     use_cache=True,
                     logits_to_keep=1,
                 ).logits[:, -1]

@@ -6,13 +6,22 @@ D head dimension.
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from lrbench.models.forward import unwrapped
+from lrbench.models.loading import Model
+
 ROOM = 32
+# Under these names models take and give what they remember of the tokens they have read. The first is that of
+# transformers 5.24 and later.
+CACHES = ("cache", "past_key_values", "cache_params")
 
 
 class LayerWithRoom(DynamicLayer):  # type: ignore[misc]
@@ -55,6 +64,17 @@ def cache_with_room(config: Any) -> DynamicCache:
     cache = DynamicCache(config=config)
     cache.layers = [LayerWithRoom() for _ in cache.layers]
     return cache
+
+
+def remembered(model: Model, cache: DynamicCache) -> dict[str, DynamicCache]:
+    """The cache as the argument by which the model takes it."""
+    return {_cache_name(type(unwrapped(model)).forward): cache}
+
+
+@functools.cache
+def _cache_name(forward: Callable[..., object]) -> str:
+    taken = inspect.signature(forward).parameters
+    return next(name for name in CACHES if name in taken)
 
 
 def _with_room(part: Tensor) -> Tensor:

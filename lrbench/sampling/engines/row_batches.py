@@ -19,10 +19,8 @@ from lrbench.sampling.engines.base import Request
 from lrbench.sampling.engines.choosing import Chooser
 from lrbench.sampling.engines.decoding import PADDING_ID
 from lrbench.sampling.engines.padding import Padding
+from lrbench.sampling.engines.room import CACHES
 from lrbench.sampling.engines.rows import Row
-
-# Under these names models take and give what they remember of the tokens they have read.
-CACHES = ("past_key_values", "cache_params")
 
 
 class Reader:
