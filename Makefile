@@ -61,9 +61,11 @@ docs: ## Build the documentation as a site, which opens from a file: site/index.
 	@$(PYTHON) .make/environment.py --docs
 	@.venv-docs/bin/python .make/site/build.py site
 
+# What the tests of a file share is made once, and the files are taken in the order of tests/conftest.py.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 .PHONY: test
 test: check ## Check the code and run every test
-	@$(BIN)/pytest -n 2 --dist worksteal
+	@$(BIN)/pytest -n 2 $(BY_FILE)
 
 .PHONY: test-vllm
 test-vllm: vllm ## Run the engine tests against vLLM, in process and as a server that they start and stop
@@ -71,7 +73,7 @@ test-vllm: vllm ## Run the engine tests against vLLM, in process and as a server
 
 .PHONY: fast
 fast: environment ## Run the tests that take under a few seconds each
-	@$(BIN)/pytest -n 2 -m "not slow"
+	@$(BIN)/pytest -n 2 $(BY_FILE) -m "not slow"
 
 .PHONY: check
 check: environment ## Lint, formatting and types

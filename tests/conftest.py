@@ -19,6 +19,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+import tests.quick_disk  # noqa: F401 - for this process and those forked from it
 from lrbench.embedded import assets
 from tests.commands import QUICKSTART, SMALL, lrbench, spawned_quickly
 from tests.worlds import WORLD1, forget_embedded_problems
@@ -27,6 +28,24 @@ from tests.worlds import WORLD1, forget_embedded_problems
 settings.register_profile("lrbench", deadline=None)
 settings.load_profile("lrbench")
 
+# What takes longest is begun first, so that no core stands idle at the end of a session of several processes,
+# and what is made for all (`quickstart_runs`, a campaign of faults) is not waited for by two of them.
+FIRST = (
+    "pipeline/test_ray.py",
+    "dashboard/test_browser.py",
+    "faults/test_artifacts.py",
+    "results/test_mlflow_background.py",
+    "pipeline/test_workers.py",
+    "pipeline/test_processes.py",
+    "results/test_mlflow_mirror.py",
+    "pipeline/test_queueing.py",
+    "dashboard/test_runs.py",
+    "dashboard/test_hostile_in_browser.py",
+    "results/test_mlflow_rebuilding.py",
+    "grading/test_conformance.py",
+    "embedded/test_properties.py",
+    "shipped/test_wheel.py",
+)
 OUTPUT_ROWS = 64
 OLDER = Path(__file__).parent / "older"
 CHROMIUM_ARGUMENTS = (
@@ -40,6 +59,12 @@ CHROMIUM_ARGUMENTS = (
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files of FIRST come first, in that order; all others stay as they are."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")
