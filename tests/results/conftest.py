@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import pytest
 
+from lrbench.results.mlflow import tracking_store
 from lrbench.results.records import ArmRecord, Costs, ScoreRecord, items_hash
 
 BENCHMARKS = ("chain", "formal", "formula", "multi_step", "onestep", "science", "vary")
@@ -107,6 +111,29 @@ def score_record() -> Callable[..., ScoreRecord]:
 @pytest.fixture(scope="session")
 def score_records() -> Callable[..., list[ScoreRecord]]:
     return make_scores
+
+
+@pytest.fixture(scope="session")
+def blank_store(tmp_path_factory):
+    """The file of an MLflow database that holds nothing."""
+    file = tmp_path_factory.mktemp("blank") / "mlflow.db"
+    tracking_store._set_up()
+    tracking_store._fill_database(file, file.with_name("artifacts"))
+    return file
+
+
+@pytest.fixture
+def quick_stores(blank_store, monkeypatch):
+    """MLflow's databases are copies of one that it has made, where it is not about how they are made."""
+
+    def copy(file, artifacts):
+        shutil.copyfile(blank_store, file)
+        with closing(sqlite3.connect(file)) as connection, connection:
+            place = f"{artifacts.as_uri()}/0"
+            changed = connection.execute("UPDATE experiments SET artifact_location = ?", [place])
+            assert changed.rowcount == 1
+
+    monkeypatch.setattr(tracking_store, "_fill_database", copy)
 
 
 @pytest.fixture

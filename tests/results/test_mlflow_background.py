@@ -22,7 +22,7 @@ from lrbench.results.mlflow.mirror import mirror
 from lrbench.results.mlflow.place import default_tracking_uri, is_mirrored
 from tests.results.mlflow_contents import contents_of
 
-pytestmark = pytest.mark.usefixtures("empty_place")
+pytestmark = pytest.mark.usefixtures("empty_place", "quick_stores")
 
 # A run that records its second arm only after it is told to, so that a test can strike in between.
 RUN = """

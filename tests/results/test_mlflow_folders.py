@@ -17,7 +17,7 @@ from lrbench.results.mlflow.place import database_file, default_tracking_uri
 from lrbench.results.mlflow.serving import check_servable
 from tests.results.mlflow_contents import contents_of
 
-pytestmark = pytest.mark.usefixtures("empty_place")
+pytestmark = pytest.mark.usefixtures("empty_place", "quick_stores")
 
 AWKWARD = "a#b?c%41 d+é:@'\"&;=~[]*\\x"
 

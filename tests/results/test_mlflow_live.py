@@ -16,7 +16,7 @@ from lrbench.results.mlflow.place import default_tracking_uri
 from lrbench.results.run_status import FOLDER, STATUS, RunStatus, StageNow, now
 from tests.results.mlflow_contents import contents_of
 
-pytestmark = pytest.mark.usefixtures("empty_place")
+pytestmark = pytest.mark.usefixtures("empty_place", "quick_stores")
 
 KEY = "b" * 64
 PROCESS = 7

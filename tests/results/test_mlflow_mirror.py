@@ -18,7 +18,7 @@ from lrbench.results.mlflow.place import DIGEST, default_tracking_uri, is_mirror
 from tests.commands import said_by
 from tests.results.mlflow_contents import contents_of
 
-pytestmark = pytest.mark.usefixtures("empty_place")
+pytestmark = pytest.mark.usefixtures("empty_place", "quick_stores")
 
 CURVE = [(update, 1 / (update + 1)) for update in range(1200)]
 STATISTICS = {"divergence": {"mean_kl": 0.3, "kl_histogram": {"edges": [0, 0.1, 1], "counts": [9, 2]}}}

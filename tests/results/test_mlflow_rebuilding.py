@@ -22,7 +22,7 @@ from lrbench.results.mlflow.serving import server_command, server_environment
 from tests.commands import lrbench
 from tests.results.mlflow_contents import contents_of
 
-pytestmark = pytest.mark.usefixtures("empty_place")
+pytestmark = pytest.mark.usefixtures("empty_place", "quick_stores")
 
 CURVE = [(update, 1 / (update + 1)) for update in range(30)]
 STATISTICS = {"divergence": {"mean_kl": 0.3, "kl_histogram": {"edges": [0, 0.1, 1], "counts": [9, 2]}}}

@@ -13,7 +13,7 @@ from lrbench.results.ledger import Ledger
 from lrbench.results.mlflow.place import default_tracking_uri
 from lrbench.results.mlflow.registry import register_adapter
 
-pytestmark = pytest.mark.usefixtures("empty_place")
+pytestmark = pytest.mark.usefixtures("empty_place", "quick_stores")
 
 
 @pytest.fixture(autouse=True)

@@ -101,8 +101,6 @@ def _check_database(file: Path) -> None:
 
 def _create_database(file: Path, artifacts: Path) -> None:
     """Make the database beside and rename it: MLflow takes seconds, and cannot go on with a half-made one."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     draft = file.with_name(f".{file.name}.draft")
     _remove_database(draft)
     with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
@@ -112,11 +110,18 @@ def _create_database(file: Path, artifacts: Path) -> None:
     if artifacts.exists():
         shutil.rmtree(artifacts)
     try:
-        store = SqlAlchemyStore(sqlite_uri(draft), artifacts.as_uri())
-        store.engine.dispose()
+        _fill_database(draft, artifacts)
         draft.replace(file)
     finally:
         _remove_database(draft)
+
+
+def _fill_database(file: Path, artifacts: Path) -> None:
+    """Have MLflow make its tables, one version of them after the other, which takes a second."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(sqlite_uri(file), artifacts.as_uri())
+    store.engine.dispose()
 
 
 def _remove_database(file: Path) -> None:
