@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ from lrbench.models.loading import load_model, load_tokenizer
 from lrbench.models.source import locate
 from lrbench.recipe.schema import ModelReference
 from lrbench.store.keys import FileHashes
-from tests.commands import lrbench
+from tests.commands import lrbench, started
 
 pytest.importorskip("gguf", reason="pip install 'lrbench[convert]'")
 
@@ -227,8 +226,8 @@ def test_what_a_killed_conversion_left_is_removed_by_the_next(file: Path, tmp_pa
         "st.save_file = half\n"
         "convert_file(Path(sys.argv[1]), Path(sys.argv[2]), 'bfloat16')\n"
     )
-    killed = subprocess.run([sys.executable, "-c", script, file, tmp_path / "model"], check=False)
-    assert killed.returncode == 9
+    with started(file, tmp_path / "model", code=script) as command:
+        assert command.end().returncode == 9
     assert (tmp_path / ".model-unfinished").is_dir()
     convert_file(file, tmp_path / "model", "bfloat16")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "small.gguf"]

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +13,7 @@ from lrbench.pipeline import sharing
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.sharing import announced, check_locks
 from lrbench.recipe.schema import Recipe
+from tests.commands import started
 from tests.pipeline.test_workers import contents, recorded
 
 ROOT = "rootfs / ext4 rw 0 0\n"
@@ -91,26 +88,19 @@ def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
     return make_recipe()
 
 
-def worker(recipe: Path, runs: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from lrbench.cli import main; main()", "worker", str(recipe)]
-    return subprocess.Popen(
-        [*command, "--runs", str(runs)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
 def test_two_workers_one_of_them_killed_make_what_a_run_makes_and_a_run_records_it(
     recipe: Recipe, runs: Path, tmp_path: Path
 ) -> None:
     path, shared = tmp_path / "tiny.yaml", tmp_path / "shared"
     path.write_text(recipe.model_dump_json(exclude_unset=True))
-    first, second = worker(path, shared), worker(path, shared)
-    while not list(shared.glob("store/rollouts/*/manifest.json")) and first.poll() is None:
-        time.sleep(0.05)
-    os.kill(first.pid, signal.SIGKILL)
-    first.communicate()
-    said, _ = second.communicate(timeout=300)
-    assert second.returncode == 0, said
-    assert "nothing is left to make" in said
+    words = ["worker", path, "--runs", shared]
+    with started(*words) as first, started(*words) as second:
+        while not list(shared.glob("store/rollouts/*/manifest.json")) and first.process.is_alive():
+            time.sleep(0.05)
+        first.process.kill()
+        found = second.end()
+    assert found.returncode == 0, found.stderr
+    assert "nothing is left to make" in found.stdout
     assert contents(recipe, shared) == contents(recipe, runs)
     assert not (shared / "ledger").exists()
     report = run_recipe(recipe, shared)

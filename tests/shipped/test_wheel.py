@@ -108,7 +108,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     venv.create(environment, symlinks=True)
     (wheel,) = place.glob("*.whl")
     python = environment / "bin" / "python"
-    install = ["--python", python, "install", "--no-deps", "--no-index", wheel]
+    # What is imported is compiled then.
+    install = ["--python", python, "install", "--no-compile", "--no-deps", "--no-index", wheel]
     subprocess.run([*pip, *install], check=True, capture_output=True)
     (site,) = (environment / "lib").glob("python*/site-packages")
     # Behind its own packages, and without the editable installation that a file there would switch on.
