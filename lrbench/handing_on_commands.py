@@ -40,7 +40,9 @@ def _refuse_format(given: str | None) -> None:
 def export(
     result: Annotated[
         str,
-        typer.Argument(metavar="RESULT", help="Its id, the start of its id, RECIPE/ARM or RECIPE/ARM/SEED."),
+        typer.Argument(
+            metavar="RESULT", help="Its id or the start of it, ARM, RECIPE/ARM or RECIPE/ARM/SEED."
+        ),
     ],
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder to write into.")],
     merge: Annotated[

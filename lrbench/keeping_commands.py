@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only what would be done is said.")]
 Result = Annotated[
-    str, typer.Argument(metavar="RESULT", help="Its id, the start of its id, RECIPE/ARM or RECIPE/ARM/SEED.")
+    str,
+    typer.Argument(metavar="RESULT", help="Its id or the start of it, ARM, RECIPE/ARM or RECIPE/ARM/SEED."),
 ]
 MOST_LINES = 20
 TESTS = (

@@ -27,7 +27,9 @@ def rebuild(runs: Runs = RUNS) -> None:
 def register(
     result: Annotated[
         str,
-        typer.Argument(metavar="RESULT", help="Its id, the start of its id, RECIPE/ARM or RECIPE/ARM/SEED."),
+        typer.Argument(
+            metavar="RESULT", help="Its id or the start of it, ARM, RECIPE/ARM or RECIPE/ARM/SEED."
+        ),
     ],
     runs: Runs = RUNS,
 ) -> None:

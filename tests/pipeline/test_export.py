@@ -380,6 +380,11 @@ def test_a_result_is_named_by_the_start_of_its_id(finished: Path) -> None:
     for arm in arms:
         assert find_result(arm.arm_id, arms) is arm
         assert find_result(arm.arm_id[:10], arms) is arm
+    # The name of an arm is enough where one result has it.
+    (base,) = [arm for arm in arms if arm.arm == "base"]
+    assert find_result("base", arms) is base
+    with pytest.raises(UserError, match=r"'lightr' is the name of 2 results"):
+        find_result("lightr", arms)
 
 
 def test_a_point_of_a_sweep_is_named_as_it_is_listed(finished: Path) -> None:

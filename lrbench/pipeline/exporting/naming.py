@@ -1,4 +1,4 @@
-"""Which result a person means: by the arm's id, by the start of it, or as RECIPE/ARM or RECIPE/ARM/SEED."""
+"""Which result a person means: by its id, by the start of that, or as ARM, RECIPE/ARM or RECIPE/ARM/SEED."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def find_result(name: str, arms: Sequence[ArmRecord]) -> ArmRecord:
     varied = variations(arms, {})
     raise UserError(
         f"{plain(name)!r} {what}{'' if nearest else '.'} A result is named by its id, the start of its id, "
-        "RECIPE/ARM or RECIPE/ARM/SEED, a point of a sweep as it is listed; there are\n"
+        "ARM, RECIPE/ARM or RECIPE/ARM/SEED, a point of a sweep as it is listed; there are\n"
         + "\n".join(_listed(found or arms, varied))
     )
 
@@ -53,15 +53,15 @@ def full_name(arm: ArmRecord, variant: str = "") -> str:
 def _matches(name: str, arm: ArmRecord) -> bool:
     parts = (arm.recipe, arm.arm, str(arm.seed))
     given = tuple(name.split("/"))
-    if given in (parts[:2], parts) or (bool(name) and arm.arm_id.startswith(name)):
+    if given in (parts[1:2], parts[:2], parts) or (bool(name) and arm.arm_id.startswith(name)):
         return True
     # A point of a sweep, as it is listed.
     return bool(arm.point) and name == full_name(arm)
 
 
 def _listed(arms: Iterable[ArmRecord], varied: Mapping[str, Variation]) -> list[str]:
-    """The latest recorded first."""
-    ordered = sorted(arms, key=lambda arm: arm.recorded_at, reverse=True)
+    """Points of sweeps last, and the latest recorded first."""
+    ordered = sorted(arms, key=lambda arm: (not arm.point, arm.recorded_at), reverse=True)
     names = [full_name(arm, varied.get(arm.arm_id, PLAIN).words) for arm in ordered[:SHOWN]]
     lines = [
         f"  {plain(arm.arm_id)}  {name}  {plain(arm.recorded_at)}"
