@@ -12,9 +12,10 @@ from lrbench.results.board_arms import estimate_of
 from lrbench.results.frontier import COSTS, HOLDING, Point, cost_of, frontier
 from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
+from lrbench.results.web.labels import spread
 from lrbench.results.wording import accuracy_text, bytes_text, duration_text
 from lrbench_dashboard.boards import group_parts
-from lrbench_dashboard.charts import LINE_HEIGHT, Palette, spread
+from lrbench_dashboard.charts import LINE_HEIGHT, Palette
 from lrbench_dashboard.point_numbers import Numbers
 from lrbench_dashboard.theme import arm_mark
 

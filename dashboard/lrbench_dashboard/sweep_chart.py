@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lrbench.recipe.expanding import value_text
-from lrbench.results.board_arms import estimate_of
-from lrbench.results.choosing import Sweep
+from lrbench.results.web.sweep_baselines import BaselineLine
+from lrbench.results.web.sweep_picture import Picture
 from lrbench_dashboard.charts import LABEL_ROOM, Palette, end_labels, padded
-from lrbench_dashboard.sweep_baselines import BaselineLine, fields_of, line_of
 from lrbench_dashboard.theme import MARKS, arm_mark
 
 HEIGHT = 380
@@ -17,31 +16,34 @@ HEIGHT = 380
 LINES, DOTTED = ([1, 0], [7, 4], [14, 4], [8, 3, 2, 3]), [0.1, 5]
 
 
-def sweep_spec(
-    sweep: Sweep, across: str, column: str, palette: Palette, baselines: Sequence[BaselineLine]
-) -> dict[str, Any]:
-    """The chart as a Vega-Lite specification; a line for the points that agree in all fields but `across`.
+def sweep_spec(picture: Picture, arm: str, column: str, palette: Palette) -> dict[str, Any]:
+    """The chart as a Vega-Lite specification, in the colour of its `arm`.
 
     What the lines are set against is dotted, with its name at the left. All names are data, none is
     markup.
     """
-    numeric = all(_is_number(value) for value in sweep.fields[across])
-    values, runs = _values(sweep, across, column, numeric)
-    lines = list(dict.fromkeys(value["line"] for value in values))
-    bounds = [bound for value in values for bound in (value["low"], value["high"])]
-    bounds += [run["y"] for run in runs]
-    bounds += [value for line in baselines for _, value in line.points]
-    low, high = min(bounds, default=0.0), max(bounds, default=100.0)
-    margin = 0.08 * max(high - low, 1.0)
-    domain = [max(0.0, low - margin), min(100.0, high + margin)]
-    x = _across(fields_of(sweep).get(across, across), numeric, values)
+    numeric, lines, domain = picture.numeric, picture.lines, list(picture.domain)
+    values = [
+        {
+            "x": point.at,
+            "y": point.mean,
+            "low": point.low,
+            "high": point.high,
+            "line": point.line,
+            "name": point.name,
+            "said": point.said,
+        }
+        for point in picture.points
+    ]
+    runs = [{"x": run.at, "y": run.value, "name": run.name} for run in picture.runs]
+    x = _across(picture)
     y = {
         "field": "y",
         "type": "quantitative",
         "title": f"{column}, accuracy in percent",
         "scale": {"domain": domain, "nice": False},
     }
-    color = palette.color(sweep.first.arm)
+    color = palette.color(arm)
     by_line = {"field": "line", "type": "nominal", "legend": None}
     dash = {**by_line, "scale": {"domain": lines, "range": _cycle(LINES, lines)}}
     shape = {**by_line, "scale": {"domain": lines, "range": _cycle([mark.shape for mark in MARKS], lines)}}
@@ -64,7 +66,7 @@ def sweep_spec(
             "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1, "color": color},
             "encoding": {"x": x, "y": y, "shape": shape, "tooltip": said},
         },
-        *_baselines(baselines, numeric, x, y, palette),
+        *_baselines(picture.baselines.lines, numeric, x, y, palette),
     ]
     several = len(lines) > 1
     if several:
@@ -79,61 +81,13 @@ def sweep_spec(
     return {"data": {"values": values}, "layer": layers, "height": HEIGHT, "padding": padding}
 
 
-def _is_number(value: object) -> bool:
-    """Whether a swept value lies on a scale."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _across(title: str, numeric: bool, values: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    if not numeric:
-        return {"field": "x", "type": "ordinal", "title": title, "axis": {"grid": False}, "sort": None}
-    ticks = sorted({value["x"] for value in values})
-    return {
-        "field": "x",
-        "type": "quantitative",
-        "title": title,
-        "axis": {"grid": False, "values": ticks},
-        "scale": {"zero": False, "padding": 24},
-    }
-
-
-def _values(
-    sweep: Sweep, across: str, column: str, numeric: bool
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The points with their bands, and the single runs of those that have several."""
-    short = fields_of(sweep)
-    points, runs = [], []
-    for group in sweep.groups:
-        mean, point = group.value(column), group.rows[0].point
-        if mean is None or across not in point:
-            continue
-        x = point[across] if numeric else value_text(point[across])
-        said = {
-            field: f"{name}={value_text(point[field])}" for field, name in short.items() if field in point
-        }
-        estimate = estimate_of(group, column)
-        low, high = (mean, mean) if estimate is None else (estimate.interval.low, estimate.interval.high)
-        name = ", ".join(said.values())
-        points.append(
-            {
-                "x": x,
-                "y": 100 * mean,
-                "low": 100 * low,
-                "high": 100 * high,
-                "line": line_of(sweep, group, across),
-                "name": name,
-                "said": f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}], runs: {len(group.rows)}",
-            }
-        )
-        if len(group.rows) > 1:
-            runs += [
-                {"x": x, "y": 100 * value, "name": f"{name}, seed {row.seed}"}
-                for row in group.rows
-                if (value := row.value(column)) is not None
-            ]
-    if numeric:
-        points.sort(key=lambda value: value["x"])
-    return points, runs
+def _across(picture: Picture) -> dict[str, Any]:
+    across: dict[str, Any] = {"field": "x", "title": picture.title}
+    if not picture.numeric:
+        return {**across, "type": "ordinal", "axis": {"grid": False}, "sort": None}
+    scale = {"type": "log", "nice": False} if picture.logarithmic else {"zero": False}
+    axis = {"grid": False, "values": picture.ticks}
+    return {**across, "type": "quantitative", "axis": axis, "scale": {**scale, "padding": 24}}
 
 
 def _baselines(

@@ -12,13 +12,13 @@ from lrbench.results.choosing import Sweep
 from lrbench.results.claims import Judgement
 from lrbench.results.rows import AVERAGE, Group
 from lrbench.results.selection import edges_text
+from lrbench.results.web.sweep_baselines import fields_of
 from lrbench.results.web.text import name_html
 from lrbench.results.wording import accuracy_text
 from lrbench_dashboard.answers import VERDICTS
 from lrbench_dashboard.links import links_html
 from lrbench_dashboard.look import table_html
 from lrbench_dashboard.numbers import NONE, points_text, verdict_html
-from lrbench_dashboard.sweep_baselines import fields_of
 
 NO_ANSWER = "No point is the recipe's answer."
 TAKEN = "That point was then measured on the recipe's suite, where nothing was chosen and this luck is gone."

@@ -278,11 +278,12 @@ def chosen_texts(board: Board, section: list[Row]) -> list[str]:
     """
     return [
         *_taken_texts(board, section),
-        *(_chosen_text(chosen) for chosen in chosen_points(board, section)),
+        *(chosen_text(chosen) for chosen in chosen_points(board, section)),
     ]
 
 
-def _chosen_text(chosen: Chosen) -> str:
+def chosen_text(chosen: Chosen) -> str:
+    """Of a sweep's best point, what it is worth that the items which it is shown on chose it."""
     taken = " It was then measured on the suite, which had no part in that." if chosen.is_taken else ""
     edges = f" Its {edges_text(chosen.edges)}." if chosen.edges else ""
     return (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lrbench.results.board import build_boards
+from lrbench.results.choosing import Sweep, sweeps_of
 from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from tests.results.conftest import make_arm, make_score
 
@@ -41,3 +43,21 @@ def swept_records(runs: int) -> tuple[RecipeRecord, list[ArmRecord], list[ScoreR
         recorded_at="2026-11-20T10:00:00+00:00",
     )
     return recipe, arms, scores
+
+
+def swept_with_its_baseline(updates: tuple[int, ...] = (8, 16)) -> Sweep:
+    """`lightr` over thresholds and updates, set against `sft` over these updates."""
+    at: list[tuple[str, dict[str, Any], int]] = [
+        ("sft", {"training.updates": each}, 80 if each == 8 else 100) for each in updates
+    ]
+    for beta in (0.2, 0.4):
+        at += [("lightr", {"divergence.beta": beta, "training.updates": each}, 90) for each in (8, 16)]
+    arms, scores = [], []
+    for number, (arm, point, count) in enumerate(at):
+        same: dict[str, Any] = {"arm_id": f"arm-{number}", "point": point, "seed": 0}
+        arms.append(make_arm(arm, settings=point, **same))
+        scores.append(
+            make_score("chain", "1" * count + "0" * (200 - count), arm, benchmarks=("chain",), **same)
+        )
+    (board,) = build_boards(arms, scores, [])
+    return next(sweep for sweep in sweeps_of(board, board.rows) if sweep.first.arm == "lightr")

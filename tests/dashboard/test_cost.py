@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lrbench_dashboard.charts import palette_of, spread
+from lrbench_dashboard.charts import palette_of
 from lrbench_dashboard.cost_chart import cost_spec, log_ticks
 from lrbench_dashboard.curves import MOST_POINTS, curve_spec, lines_of, thinned
 from streamlit.testing.v1 import AppTest
@@ -23,6 +23,7 @@ from lrbench.results.frontier import ANSWERING, COSTS, HOLDING, points_of
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import Memory
 from lrbench.results.rows import AVERAGE
+from lrbench.results.web.labels import spread
 from tests.dashboard.made_up import HOSTILE, MEGABYTE, write_runs
 from tests.dashboard.swept import ALPHAS, swept_records
 

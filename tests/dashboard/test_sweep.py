@@ -11,7 +11,6 @@ from urllib.parse import parse_qs
 
 import pytest
 from lrbench_dashboard.charts import Palette
-from lrbench_dashboard.sweep_baselines import Baselines, baselines_html, baselines_of
 from lrbench_dashboard.sweep_chart import sweep_spec
 from lrbench_dashboard.sweep_table import best_html, summary_html
 from streamlit.testing.v1 import AppTest
@@ -19,7 +18,9 @@ from streamlit.testing.v1 import AppTest
 from lrbench.results.board import Board, build_boards
 from lrbench.results.choosing import Sweep, sweeps_of
 from lrbench.results.ledger import Ledger
-from tests.dashboard.swept import ALPHAS, swept_records
+from lrbench.results.web.sweep_baselines import Baselines, baselines_html, baselines_of
+from lrbench.results.web.sweep_picture import picture_of
+from tests.dashboard.swept import ALPHAS, swept_records, swept_with_its_baseline
 from tests.dashboard.test_state import notes
 from tests.results.conftest import make_arm, make_score
 
@@ -113,15 +114,15 @@ def test_what_is_asked_of_comes_first(tmp_path: Path, open_page: OpenPage) -> No
 
 def test_the_picture_has_a_band_a_mark_and_the_runs_of_every_point_and_the_baseline() -> None:
     _, sweep = board_and_sweep()
-    baselines = baselines_of(sweep, "divergence.alpha", "average")
-    spec = sweep_spec(sweep, "divergence.alpha", "average", Palette(False, ()), baselines.lines)
+    picture = picture_of(sweep, "divergence.alpha", "average")
+    spec = sweep_spec(picture, "lightr", "average", Palette(False, ()))
     values = spec["data"]["values"]
     assert [value["x"] for value in values] == list(ALPHAS)
     assert all(value["low"] < value["y"] < value["high"] for value in values)
     kinds = [layer["mark"]["type"] for layer in spec["layer"]]
     assert kinds == ["area", "line", "tick", "point", "line", "point", "text"]
     assert len(spec["layer"][2]["data"]["values"]) == 2 * len(ALPHAS)
-    assert baselines_html(baselines) == "The dotted line is base, its baseline."
+    assert baselines_html(picture.baselines) == "The dotted line is base, its baseline."
 
 
 def test_every_line_has_its_own_baseline_or_says_that_it_has_none() -> None:
@@ -140,7 +141,8 @@ def test_every_line_has_its_own_baseline_or_says_that_it_has_none() -> None:
         "Dotted lines: sft updates=8 is the baseline of updates=8; "
         "sft updates=16 is the baseline of updates=16."
     )
-    spec = sweep_spec(sweep, "divergence.beta", "average", Palette(False, ()), beside.lines)
+    picture = picture_of(sweep, "divergence.beta", "average")
+    spec = sweep_spec(picture, "lightr", "average", Palette(False, ()))
     line, _, names = spec["layer"][-4:-1]
     assert [value["y"] for value in line["data"]["values"]] == [40.0, 40.0, 50.0, 50.0]
     assert {value["name"] for value in names["data"]["values"]} == {"sft updates=8", "sft updates=16"}
@@ -151,28 +153,12 @@ def test_every_line_has_its_own_baseline_or_says_that_it_has_none() -> None:
     assert baselines_html(alone) == "No baseline of it is measured."
 
 
-def swept_with_its_baseline(updates: tuple[int, ...] = (8, 16)) -> Sweep:
-    """`lightr` over thresholds and updates, set against `sft` over these updates."""
-    at: list[tuple[str, dict[str, Any], int]] = [
-        ("sft", {"training.updates": each}, 80 if each == 8 else 100) for each in updates
-    ]
-    for beta in (0.2, 0.4):
-        at += [("lightr", {"divergence.beta": beta, "training.updates": each}, 90) for each in (8, 16)]
-    arms, scores = [], []
-    for number, (arm, point, count) in enumerate(at):
-        same: dict[str, Any] = {"arm_id": f"arm-{number}", "point": point, "seed": 0}
-        arms.append(make_arm(arm, settings=point, **same))
-        scores.append(
-            make_score("chain", "1" * count + "0" * (200 - count), arm, benchmarks=("chain",), **same)
-        )
-    (board,) = build_boards(arms, scores, [])
-    return next(sweep for sweep in sweeps_of(board, board.rows) if sweep.first.arm == "lightr")
-
-
 def test_what_is_no_number_stands_in_the_order_of_the_sweep_and_one_run_has_no_ticks() -> None:
     _, sweep = board_and_sweep(runs=1)
     named = Sweep(sweep.board, tuple(_renamed(group) for group in sweep.groups))
-    spec: dict[str, Any] = sweep_spec(named, "training.schedule", "average", Palette(True, ()), ())
+    spec: dict[str, Any] = sweep_spec(
+        picture_of(named, "training.schedule", "average"), "lightr", "average", Palette(True, ())
+    )
     across = spec["layer"][0]["encoding"]["x"]
     assert (across["type"], across["sort"]) == ("ordinal", None)
     assert spec["layer"][2]["data"]["values"] == []

@@ -14,10 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbench.errors import StoreError, UserError
+from lrbench.results.board import build_boards
+from lrbench.results.choosing import sweeps_of
 from lrbench.results.inspection import Inspector
+from lrbench.results.ledger import Ledger
+from lrbench.results.selection import ChosenPoint, Selection
 from lrbench.results.site.charts import charts_of
 from lrbench.results.site.exporting import export_site
+from lrbench.results.site.sweep_charts import sweep_chart
+from lrbench.store.keys import stable_hash
 from tests.commands import lrbench
+from tests.dashboard.swept import swept_records, swept_with_its_baseline
 
 STUDIES = Path("experiments")
 HOSTILE = "</div><script>alert(1)</script><img src=x onerror=alert(2)>\u202e\x1b[31m"
@@ -31,12 +38,14 @@ class References(HTMLParser):
         self.addresses: list[str] = []
         self.elements: list[str] = []
         self.handlers: list[str] = []
+        self.places: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
         self.addresses += [value or "" for name, value in attrs if name in ("href", "src", "action")]
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
+        self.places += [value or "" for name, value in attrs if name == "id"]
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +61,14 @@ def test_every_page_leads_to_pages_that_are_there_and_to_nothing_else(site: Path
     files = {path.name for path in site.iterdir()}
     pages = sorted(site.glob("*.html"))
     assert len(pages) > 3
+    places = {page.name: References(page.read_text()).places for page in pages}
     for page in pages:
         found = References(page.read_text())
-        assert {address for address in found.addresses if not address.startswith("#")} <= files
+        for address in found.addresses:
+            file, _, place = address.partition("#")
+            assert not file or file in files
+            assert not place or place in places[file or page.name], address
+        assert len(set(found.places)) == len(found.places)
         assert not found.handlers
         assert found.elements.count("script") == (2 if page.name.startswith("tokens-") else 1)
     index = (site / "index.html").read_text()
@@ -159,6 +173,82 @@ def test_ticks_are_few_and_within_their_axis(values: list[float]) -> None:
         assert all(-0.1 <= float(tick.at) <= length + 0.1 for tick in ticks)
 
 
+@pytest.fixture(scope="module")
+def swept_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of an arm that chose one of three points on other problems, two seeds each; nothing is in the store."""
+    folder = tmp_path_factory.mktemp("swept")
+    recipe, arms, scores = swept_records(2)
+    chosen = [
+        record.model_copy(update={"arm_id": "chosen", "point": {}})
+        for record in (*arms, *scores)
+        if record.arm_id == "lightr-0.4-0"
+    ]
+    on_suite = {"protocol_hash": "suite", "suite_protocol": {"chain": "suite"}}
+    chosen[1:] = [record.model_copy(update=on_suite) for record in chosen[1:]]
+    taken = ChosenPoint(arm="lightr", point={"divergence.alpha": 0.4}, points=3)
+    selection = Selection(
+        protocol=stable_hash(scores[0].suite_protocol),
+        problems=200,
+        chosen=(taken,),
+        measured=recipe.arm_ids,
+        on_suite=("chosen",),
+    )
+    changed = {"selection": selection, "arm_ids": (*recipe.arm_ids, "chosen"), "claims": ()}
+    scores = [score.model_copy(update={"suite": "validation"}) for score in scores]
+    kept = [
+        score.model_copy(update={"evaluation_key": stable_hash(score.arm_id)})
+        for score in (*scores, *chosen[1:])
+    ]
+    Ledger(folder / "runs/ledger").append([recipe.model_copy(update=changed), *arms, *chosen[:1], *kept])
+    return export_site(["quickstart"], "embedded", STUDIES, folder / "runs", folder / "site").folder
+
+
+def test_the_first_page_has_contents_a_sweep_and_which_point_was_chosen(swept_site: Path) -> None:
+    index = (swept_site / "index.html").read_text()
+    found = References(index)
+    assert found.elements.count("polygon") == 1, "one line, with its band"
+    assert index.count('class="taken"') == 1
+    assert "lightr alpha=0.4: best of 3 points" in index
+    assert "The dotted line is base, its baseline." in index
+    assert "Points chosen on 200 validation problems, then measured here: no optimism" in index
+    assert re.search(r'<td class="words">alpha=0.4</td><td class="words">best of 3 points</td>', index)
+    contents = index[index.index("contents") : index.index("<h2")]
+    assert [name for name in ("chosen points", "sweeps", "every run") if name in contents]
+    (every_run,) = re.findall(r"<details id=\"board-\d-1-runs\".*?</details>\n", index, re.DOTALL)
+    assert "lightr alpha=0.4 seed 1" in every_run
+    shown = index.replace(every_run, "")
+    assert "lightr alpha=0.4, 2 seeds" in shown
+    assert re.search(r'<th scope="row"><a href="#arm-\w+">base</a></th>', shown), "one run, beside the means"
+
+
+def test_a_sweep_is_drawn_with_a_band_its_single_runs_and_its_baseline() -> None:
+    recipe, arms, scores = swept_records(2)
+    (board,) = build_boards(arms, scores, [recipe])
+    (sweep,) = sweeps_of(board, board.rows)
+    chart = sweep_chart(sweep)
+    assert chart is not None
+    assert [tick.text for tick in chart.across] == ["0.1", "0.2", "0.4"]
+    (line,) = chart.lines
+    assert (line.name, len(line.marked), len(chart.runs)) == ("", 3, 6)
+    assert [mark.taken for mark in line.marked] == [False] * 3
+    for (_, low, high), mark in zip(line.bars, line.marked, strict=True):
+        assert float(low) > float(mark.up) > float(high)
+    (dotted,) = chart.dotted
+    assert (dotted.name, dotted.marked) == ("base", ())
+    assert chart.said.startswith("lightr, average: alpha=0.1: 61.0 [")
+
+
+def test_lines_of_a_sweep_are_told_apart_by_marks_dashes_and_names_that_do_not_cover_each_other() -> None:
+    chart = sweep_chart(swept_with_its_baseline())
+    assert chart is not None
+    first, second = chart.lines
+    assert (first.mark, first.dash, first.name) != (second.mark, second.dash, second.name)
+    assert abs(float(first.name_up) - float(second.name_up)) >= 13
+    assert chart.room > 10
+    assert [line.name for line in chart.dotted] == ["sft updates=8", "sft updates=16"]
+    assert abs(float(chart.dotted[0].name_up) - float(chart.dotted[1].name_up)) >= 13
+
+
 def test_a_browser_opens_it_from_its_file_and_asks_nobody(site: Path, chromium: Any) -> None:
     context = chromium.new_context(color_scheme="dark")
     page, complaints = context.new_page(), []
@@ -172,7 +262,7 @@ def test_a_browser_opens_it_from_its_file_and_asks_nobody(site: Path, chromium: 
                 page.goto(file.as_uri())
                 assert page.evaluate("document.documentElement.scrollWidth") == width, file.name
         page.goto((site / "index.html").as_uri())
-        page.get_by_role("link", name="lightr", exact=True).first.click()
+        page.get_by_role("table").get_by_role("link", name="lightr", exact=True).first.click()
         page.get_by_role("link", name="What it learnt from, token by token.").click()
         page.locator(".token.kept").first.click()
         step = page.locator(".step").first

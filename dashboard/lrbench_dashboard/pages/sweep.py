@@ -9,7 +9,6 @@ from lrbench_dashboard.context import NARROW, OWN_BOXES, WIDE, Context, choose_c
 from lrbench_dashboard.links import sweep_token
 from lrbench_dashboard.loading import Results, load_results
 from lrbench_dashboard.look import begin_page
-from lrbench_dashboard.sweep_baselines import baselines_html, baselines_of, fields_of
 from lrbench_dashboard.sweep_chart import sweep_spec
 from lrbench_dashboard.sweep_table import best_html, claims_html, summary_html
 
@@ -18,6 +17,8 @@ from lrbench.results.board import Board
 from lrbench.results.choosing import Sweep, sweeps_of
 from lrbench.results.claims import judge_recipe
 from lrbench.results.text import plain
+from lrbench.results.web.sweep_baselines import baselines_html, fields_of
+from lrbench.results.web.sweep_picture import longest_field, picture_of
 from lrbench.results.wording import expert_label
 
 
@@ -44,18 +45,16 @@ def main() -> None:
         columns = {column: plain(column, 60) for column in board.columns}
         column = state.choice("Accuracy", columns, key="column", width=NARROW)
         fields = {name: plain(short, 40) for name, short in fields_of(sweep).items()}
-        # Along the field with most values a line says most.
-        longest = max(fields, key=lambda name: len(sweep.fields[name]))
-        across = state.choice("Across", fields, key="across", default=longest, width=NARROW)
+        across = state.choice("Across", fields, key="across", default=longest_field(sweep), width=NARROW)
     st.html(best_html(sweep))
     st.html(summary_html(board, sweep, column, results.scored))
-    baselines = baselines_of(sweep, across, column)
-    spec = sweep_spec(sweep, across, column, palette_of([sweep.first]), baselines.lines)
+    picture = picture_of(sweep, across, column)
+    spec = sweep_spec(picture, sweep.first.arm, column, palette_of([sweep.first]))
     alt = f"{column} by {fields[across]} of {plain(sweep.first.arm, 40)}; the numbers are in the table"
     st.vega_lite_chart(spec, width="stretch", theme="streamlit", alt=alt)
     st.html(
         '<p class="lv-caption">Marks are means over seeds (of one run, that run), bands their 95% intervals, '
-        f"thin ticks the single runs. {baselines_html(baselines)}</p>"
+        f"thin ticks the single runs. {baselines_html(picture.baselines)}</p>"
     )
     record = results.declared.get(sweep.first.recipe)
     if record is not None:

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lrbench.evaluation.statistics import Calibration, Comparison, Estimate, Interval, SeedMean
+from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
 from lrbench.results.confidences import Confidences
 from lrbench.results.judged import JudgedPairs
 from lrbench.results.rendering.sheet import Best, BestOfRuns, Number, Table
 from lrbench.results.reported import ReportedResult
 from lrbench.results.rows import AVERAGE, Group, Row
+from lrbench.results.text import plain
 from lrbench.results.traces import Traced
 from lrbench.results.wording import (
     CALIBRATED,
@@ -40,6 +42,7 @@ from lrbench.results.wording import (
     reported_size_text,
     row_label,
     size_text,
+    taken_point,
     uses_header,
     uses_texts,
 )
@@ -153,6 +156,7 @@ def mean_scores(board: Board, means: Sequence[tuple[str, Group]], columns: Seque
             {name: found for name in baselines if (found := board.over_seeds(group, name))},
             {},
             None if lost is None else lost.over_seeds(group),
+            about=group.rows[-1].arm_id,
         )
         for label, group in means
     )
@@ -233,6 +237,26 @@ def _of_rows(
     found = [(row.arm_id, (row_label(row, list(section)), *map(kind, texts))) for row, texts in rows]
     lines, abouts = tuple(line for _, line in found), tuple(about for about, _ in found)
     return Table(title, ("arm", *header), lines, is_wide=is_wide, abouts=abouts)
+
+
+def taken_table(board: Board, section: Sequence[Row]) -> Table | None:
+    """The points that were chosen on other problems, a line per arm; None where none were."""
+    selection = board.selections.get(section[0].recipe)
+    rows = {row.arm: row for row in section if taken_point(board, row) is not None}
+    if selection is None or not rows:
+        return None
+    found = ((row, selection.of(arm)) for arm, row in rows.items())
+    lines = [
+        (row.arm_id, (plain(row.arm), plain(point_text(taken.point)), taken.reason))
+        for row, taken in found
+        if taken is not None
+    ]
+    worth = "no optimism"
+    if selection.overlapping:
+        worth = f"{selection.overlapping} of these problems repeat items of the suite"
+    title = f"Points chosen on {selection.label}, then measured here: {worth}"
+    header, abouts = ("arm", "point", "among"), tuple(about for about, _ in lines)
+    return Table(title, header, tuple(line for _, line in lines), names=3, abouts=abouts)
 
 
 def _token_texts(found: Traced) -> tuple[str, ...]:

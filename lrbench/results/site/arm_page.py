@@ -16,6 +16,7 @@ from lrbench.results.provenance import look, stages_behind
 from lrbench.results.records import ArmRecord
 from lrbench.results.rendering.layout import run_scores
 from lrbench.results.rows import Row
+from lrbench.results.site.arm_index import anchor_of
 from lrbench.results.site.charts import charts_of
 from lrbench.results.site.pages import ID_LENGTH, HtmlTable, Page
 from lrbench.results.variations import called
@@ -79,7 +80,7 @@ def _page(
     inspector: Inspector,
     rollouts: str | None,
 ) -> Page:
-    row = places[0][1]
+    board, row = places[0]
     seed = "" if row.seed is None else f" seed {row.seed}"
     name = f"{called(row.arm, row.point, row.variant)}{seed}"
     scores = [score for score in contents.scores if score.arm_id == row.arm_id]
@@ -95,6 +96,7 @@ def _page(
         "stages": stages,
         "settings": "" if arm is None else yaml.safe_dump(arm.settings, sort_keys=False, allow_unicode=True),
         "learnt_from": rollouts,
+        "anchor": anchor_of(board, row),
     }
     file = f"arm-{row.arm_id[:ID_LENGTH]}.html"
     return Page(file, f"{name}, {row.recipe}", "arm.html.jinja", told, row.arm_id)

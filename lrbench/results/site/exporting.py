@@ -53,7 +53,7 @@ def export_site(names: Sequence[str], edition: str, studies: Path, runs: Path, t
     if not boards:
         raise UserError(f"nothing is measured yet of {', '.join(map(plain, recipes))}; run it first")
     pages = _pages(title, boards, contents, Inspector(runs))
-    files = {page.file: rendered(page, title, pages) for page in pages}
+    files = {page.file: rendered(page, title) for page in pages}
     files[NUMBERS] = boards_to_csv(boards)
     size = _write(files, to)
     return Site(to, len(pages), size)
@@ -89,9 +89,10 @@ def _part(contents: LedgerContents, names: Sequence[str]) -> LedgerContents:
 def _pages(title: str, boards: Sequence[Board], contents: LedgerContents, inspector: Inspector) -> list[Page]:
     """The board first, then every arm's, then what it learnt from."""
     rollouts = microscope_pages(boards, contents, inspector)
-    arms = arm_pages(boards, contents, inspector, {page.about: page.file for page in rollouts})
+    tokens = {page.about: page.file for page in rollouts}
+    arms = arm_pages(boards, contents, inspector, tokens)
     links = {page.about: page.file for page in arms}
-    return [board_page(title, boards, contents, links), *arms, *rollouts]
+    return [board_page(title, boards, contents, links, tokens), *arms, *rollouts]
 
 
 def _write(files: dict[str, str], to: Path) -> int:

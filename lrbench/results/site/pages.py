@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -15,6 +16,7 @@ from markupsafe import Markup
 
 from lrbench.results.rendering.sheet import Best, BestOfRuns, Number, Table
 from lrbench.results.web.text import name_html, text_html
+from lrbench.results.wording import duration_text
 
 INDEX, NUMBERS = "index.html", "numbers.csv"
 TEMPLATES = "lrbench.results.site.templates"
@@ -37,11 +39,15 @@ class Page:
 
 @dataclass(frozen=True)
 class HtmlTable:
-    """A table with its title, written as HTML; the first cell of a line leads to the page of its arm."""
+    """A table with its title, written as HTML; the first cell of a line leads to the page of its arm.
+
+    The first `names` columns are words, which stand at the left.
+    """
 
     title: str
     header: list[Markup]
     lines: list[list[Markup]]
+    names: int = 1
 
     @classmethod
     def of(cls, table: Table, links: Mapping[str, str] | None = None) -> HtmlTable:
@@ -51,7 +57,7 @@ class HtmlTable:
             if about in (links or {}):
                 line[0] = Markup('<a href="{}">{}</a>').format((links or {})[about], line[0])
         title = f"{table.title}: {table.note}" if table.note else table.title
-        return cls(title, list(map(_cell, table.header)), lines)
+        return cls(title, list(map(_cell, table.header)), lines, table.names)
 
 
 def _cell(cell: str) -> Markup:
@@ -64,8 +70,8 @@ def _cell(cell: str) -> Markup:
     return shown
 
 
-def rendered(page: Page, site: str, pages: Sequence[Page]) -> str:
-    """The page as HTML. `pages` are those of the site, of which some stand in its head."""
+def rendered(page: Page, site: str) -> str:
+    """The page as HTML, of a `site` of that name."""
     script = _read("site.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     template = _environment().get_template(page.template)
@@ -77,7 +83,6 @@ def rendered(page: Page, site: str, pages: Sequence[Page]) -> str:
         style=Markup(_read("site.css")),
         script=Markup(script),
         script_hash=digest,
-        token_pages=[other for other in pages if other.template == "microscope.html.jinja"],
         **page.told,
     )
     return content
@@ -92,6 +97,8 @@ def _environment() -> Any:
     )
     environment.filters["name"] = lambda text, longest=LONGEST_NAME: Markup(name_html(str(text), longest))
     environment.filters["said"] = _said
+    environment.filters["moment"] = _moment
+    environment.filters["duration"] = duration_text
     environment.filters["text"] = lambda text: Markup(text_html(str(text)))
     return environment
 
@@ -99,6 +106,15 @@ def _environment() -> Any:
 def _said(sentence: str) -> Markup:
     """A sentence of lrbench's own, with what it quotes to be typed as such."""
     return Markup(_TYPED.sub(r"<code>\1</code>", name_html(sentence, LONGEST_SENTENCE)))
+
+
+def _moment(recorded: str) -> Markup:
+    """A moment as records have it, to the second in UTC; what is none, as it is."""
+    try:
+        moment = datetime.fromisoformat(recorded).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return Markup(name_html(recorded))
+    return Markup(f"{moment:%Y-%m-%d %H:%M:%S}")
 
 
 @cache
