@@ -37,15 +37,15 @@ def status(
 
 def _lines(recipe: str | None, as_json: bool, runs: Path) -> tuple[list[str], bool]:
     """What there is to say now, and whether any process is at work."""
-    from lrbench.results.run_status import STATUS, now, statuses
-    from lrbench.results.status_words import status_lines
+    from lrbench.results.run_status import STATUS, now, statuses, views
+    from lrbench.results.status_words import view_lines
 
     at = now()
     found = [status for status in statuses(runs) if recipe in (None, status.recipe)]
-    is_running = any(status.state == "running" and not status.is_silent(at) for status in found)
+    is_running = any(status.is_at_work(at) for status in found)
     if as_json:
         return [STATUS.dump_json(status).decode() for status in found], is_running
     if not found:
         whose = "No run" if recipe is None else f"No run of {recipe}"
         return [f"{whose} has left a word in {runs}; `lrbench run RECIPE` starts one."], False
-    return [line for status in found for line in status_lines(status, at)], is_running
+    return [line for view in views(found, at) for line in view_lines(view, at)], is_running

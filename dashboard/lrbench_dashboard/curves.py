@@ -10,10 +10,10 @@ from typing import Any
 
 import streamlit as st
 
+from lrbench.results.curves import CURVES
 from lrbench.results.records import ArmRecord
 from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
-from lrbench.results.web.curves import CURVES
 from lrbench_dashboard.boards import row_parts
 from lrbench_dashboard.charts import DASHES, LABEL_ROOM, PADDING, Palette, end_labels, padded
 from lrbench_dashboard.point_numbers import Numbers

@@ -38,7 +38,12 @@ class Distance:
 
 
 class Objective(Component):
-    """Base of all objectives."""
+    """Base of all objectives.
+
+    `loss` says, for people, what its loss counts.
+    """
+
+    loss: ClassVar[str] = "nats per kept step"
 
     @property
     def policy(self) -> GroupPolicy | None:
@@ -92,6 +97,7 @@ class Grpo(Objective):
     """
 
     word: ClassVar[str] = "grpo"
+    loss: ClassVar[str] = "mean over tokens of the negative advantage"
 
     grpo: GroupPolicy
 
@@ -236,6 +242,7 @@ class Dpo(Objective):
     """
 
     word: ClassVar[str] = "dpo"
+    loss: ClassVar[str] = "mean over pairs of -log sigmoid(margin)"
 
     dpo: Preference
 

@@ -94,9 +94,9 @@ class RayWorker:
         self.check(order)
         os.chdir(order.folder)
         store = Store(order.runs / "store")
-        plan = fetched_plan(recipe, order.runs, store, settled=True).phases[order.phase]
+        plan = fetched_plan(recipe, order.runs, store, settled=order.phase > 0)
         with announced(order.runs, recipe.name):
-            return settled(plan, store, order.runs, Silent()).failed
+            return settled(plan, store, order.runs, Silent(), order.phase).failed
 
 
 class RayWorkers:

@@ -83,10 +83,14 @@ class Watcher(Reporter):
         stages: int,
         *,
         workers: int = 1,
+        phase: int = 1,
         phases: int = 1,
         is_worker: bool = False,
     ) -> None:
-        """Of all `stages`, those of every one of the `phases`, what is `ahead` is to be made."""
+        """Of all `stages`, those of every one of the `phases`, what is `ahead` is to be made.
+
+        It begins in the phase with the number `phase`.
+        """
         self._reporter = reporter
         self._place = place
         self._workers = workers
@@ -105,6 +109,7 @@ class Watcher(Reporter):
             seen_at=began,
             stages=stages,
             finished=stages - ahead.count,
+            phase=phase,
             phases=phases,
         )
 

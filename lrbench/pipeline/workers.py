@@ -202,22 +202,38 @@ def work_from_anywhere(recipe: Recipe, runs: Path, reporter: Reporter) -> WorkRe
     store = Store(runs / "store", on_damage=reporter.say)
     plan = fetched_plan(recipe, runs, store)
     with announced(runs, recipe.name, alike=True):
-        report = _work(plan.phases[0], store, runs, reporter)
+        report = _work(plan, store, runs, reporter)
         if plan.selecting is None:
             return report
         chosen = fetched_plan(recipe, runs, store, settled=True)
         for line in chosen_lines(chosen):
             reporter.say(line)
-        return report.followed_by(_work(chosen, store, runs, reporter), len(together(chosen).stages))
+        return report.followed_by(_work(chosen, store, runs, reporter, phase=1), len(together(chosen).stages))
 
 
-def settled(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> Runner:
-    """Make what can be made until nothing is left; the runner knows what was made, and what could not be."""
+def settled(plan: Plan, store: Store, runs: Path, reporter: Reporter, phase: int = 0) -> Runner:
+    """Make what can be made of one `phase` of a plan until nothing is left.
+
+    The runner knows what was made, and what could not be. Who watches is told of all phases.
+    """
+    phases, whole, plan = len(plan.phases), together(plan), plan.phases[phase]
     workspaces = Workspaces(plan)
     _, failed = preflight(plan, store, workspaces.of)
-    waiting = [stage for stage in plan.stages if not store.exists(stage.name, stage.key)]
-    place, name = place_of(runs, plan.recipe.name), plan.recipe.name
-    watcher = Watcher(reporter, place, name, Ahead(waiting), len(plan.stages), is_worker=True)
+    waiting = [stage for stage in whole.stages if not store.exists(stage.name, stage.key)]
+    own = {stage.key for stage in plan.stages}
+    ahead = Ahead(
+        [stage for stage in waiting if stage.key in own], [stage for stage in waiting if stage.key not in own]
+    )
+    watcher = Watcher(
+        reporter,
+        place_of(runs, plan.recipe.name),
+        plan.recipe.name,
+        ahead,
+        len(whole.stages),
+        phase=phase + 1,
+        phases=phases,
+        is_worker=True,
+    )
     with watched(watcher, runs):
         runner = Runner(store, workspaces, watcher, frozenset(), failed, is_alone=lambda: False)
         for _ in runner.settle(plan.arms):
@@ -225,8 +241,9 @@ def settled(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> Runner:
     return runner
 
 
-def _work(plan: Plan, store: Store, runs: Path, reporter: Reporter) -> WorkReport:
-    runner = settled(plan, store, runs, reporter)
+def _work(plan: Plan, store: Store, runs: Path, reporter: Reporter, phase: int = 0) -> WorkReport:
+    runner = settled(plan, store, runs, reporter, phase)
+    plan = plan.phases[phase]
     failures = gathered([*plan.failed, *runner.causes(plan.arms)])
     return WorkReport(runner.worked, runner.helped, len(plan.stages), tuple(failures))
 
@@ -249,8 +266,8 @@ def main() -> None:
     try:
         # The process that started this one has fetched all, and made the phases before. What fails for some
         # arms fails there too, and it says so.
-        plan = plan_recipe(recipe, runs, fetch=False, settled=True).phases[phase]
-        _work(plan, Store(runs / "store"), runs, _Counted(told))
+        plan = plan_recipe(recipe, runs, fetch=False, settled=phase > 0)
+        _work(plan, Store(runs / "store"), runs, _Counted(told), phase)
     except LrbenchError as error:
         sys.exit(str(error))
     # The other process waits for this: taking thousands of modules apart would be for nothing.

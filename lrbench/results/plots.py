@@ -26,9 +26,9 @@ class Series:
     estimates: Sequence[Estimate | None]
 
 
-def curve_plot(name: str, points: Sequence[tuple[int, float]]) -> bytes:
-    """A training curve by update; the loss is in nats per kept step."""
-    figure, axes = _figure("update", "loss (nats)" if name == "loss" else name, f"Training: {name}")
+def curve_plot(title: str, points: Sequence[tuple[int, float]]) -> bytes:
+    """A training curve by update, with its `title` at the axis."""
+    figure, axes = _figure("update", title, "Training")
     axes.plot([update for update, _ in points], [value for _, value in points], color=COLOUR, linewidth=1.4)
     return _png(figure)
 

@@ -6,7 +6,8 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +72,22 @@ class RunStatus:
         """Whether it says that it works and has not been heard of for too long: killed, or cut off."""
         return self.state == "running" and (at - self.seen_at).total_seconds() > SECONDS_OF_SILENCE
 
+    def is_at_work(self, at: datetime) -> bool:
+        """Whether it works, and was heard of lately."""
+        return self.state == "running" and not self.is_silent(at)
+
+
+@dataclass(frozen=True)
+class RunView:
+    """All processes at work on one recipe as one: the run itself, and the `workers` that make its stages.
+
+    Where several work and the run itself is not among them, as on a cluster, the one that has seen the most
+    made stands for it. A process that has ended is a view of its own.
+    """
+
+    run: RunStatus
+    workers: tuple[RunStatus, ...] = ()
+
 
 STATUS = TypeAdapter(RunStatus)
 
@@ -78,6 +95,28 @@ STATUS = TypeAdapter(RunStatus)
 def statuses(runs: Path) -> list[RunStatus]:
     """Of every process that has left one, those heard of last first."""
     return sorted(_read(runs / FOLDER), key=lambda status: status.seen_at, reverse=True)
+
+
+def views(found: Iterable[RunStatus], at: datetime) -> list[RunView]:
+    """The processes by the runs that they work for, in the order of `found`."""
+    shown: list[RunView] = []
+    at_work: dict[str, list[RunStatus]] = defaultdict(list)
+    found = list(found)
+    for status in found:
+        if status.is_at_work(at):
+            at_work[status.recipe].append(status)
+    for status in found:
+        if not status.is_at_work(at):
+            shown.append(RunView(status))
+            continue
+        together = at_work.pop(status.recipe, [])
+        runs = [each for each in together if not each.worker]
+        if not runs and together:
+            runs = [max(together, key=lambda each: (each.phase, each.finished))]
+        # Two runs of one recipe share all work, and so their workers; those are told of with one of them.
+        rest = tuple(each for each in together if each not in runs)
+        shown += [RunView(each, () if place else rest) for place, each in enumerate(runs)]
+    return shown
 
 
 def now() -> datetime:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 
-from lrbench.results.run_status import RunStatus, StageNow
+from lrbench.results.run_status import RunStatus, RunView, StageNow
 from lrbench.results.text import duration
 
 MOST_FAILURES = 5
@@ -44,14 +45,31 @@ def state_text(status: RunStatus, at: datetime) -> str:
     }[status.state]
 
 
-def status_lines(status: RunStatus, at: datetime) -> Iterator[str]:
-    """All there is to say of one process."""
+def worker_text(status: RunStatus) -> str:
+    """What a worker of a run does now: `worker (here, process 8): lightr on gsm8k: 64 of 100, ...`."""
+    doing = "between two stages" if status.now is None else stage_text(status.now)
+    return f"worker ({status.machine}, process {status.process}): {doing}"
+
+
+def view_lines(view: RunView, at: datetime) -> Iterator[str]:
+    """All there is to say of a run and its workers."""
+    status = view.run
     kind = "worker on " if status.worker else ""
     yield f"{kind}{status.recipe} ({status.machine}, process {status.process}): {state_text(status, at)}"
     yield f"  {standing(status)}"
-    if status.now is not None and status.state == "running" and not status.is_silent(at):
+    if status.now is not None and status.is_at_work(at):
         yield f"  {stage_text(status.now)}"
-    for failure in status.failures[:MOST_FAILURES]:
+    for worker in view.workers:
+        yield f"  {worker_text(worker)}"
+    failures = failures_of(view)
+    for failure in failures[:MOST_FAILURES]:
         yield f"  failed: {failure}"
-    if len(status.failures) > MOST_FAILURES:
-        yield f"  and {len(status.failures) - MOST_FAILURES} more"
+    if len(failures) > MOST_FAILURES:
+        yield f"  and {len(failures) - MOST_FAILURES} more"
+
+
+def failures_of(view: RunView) -> list[str]:
+    """What failed; a worker's failures are told by the run too, unless it has not come to them yet."""
+    own = view.run.failures
+    others = dict.fromkeys(chain.from_iterable(worker.failures for worker in view.workers))
+    return [*own, *(failure for failure in others if failure not in own)]

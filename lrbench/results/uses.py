@@ -174,7 +174,7 @@ class ArmsInUse:
         return self._read_by(arm).arms
 
     def _read_by(self, arm: ArmRecord) -> _Read:
-        answer, ingredients = answer_of(arm), _ingredients(arm)
+        answer, ingredients = answer_of(arm), ingredients_of(arm)
         if answer is None or (ingredients is None and "source" in arm.settings):
             return _Read()
         learnt = [] if ingredients is None else [ingredients]
@@ -185,7 +185,7 @@ class ArmsInUse:
         while pending:
             behind = self._behind(arm, pending.pop(0))
             # Of an arm that is read, its adapter is, and not what it answers with.
-            made_of = None if behind is None else _ingredients(behind)
+            made_of = None if behind is None else ingredients_of(behind)
             if behind is None or made_of is None:
                 missing = True
             elif behind.arm_id not in found:
@@ -280,7 +280,7 @@ def _passes(score: ScoreRecord) -> int:
 
 def _writes(arm: ArmRecord) -> bool:
     """Whether the model in training has written what it learnt from."""
-    ingredients = _ingredients(arm)
+    ingredients = ingredients_of(arm)
     return ingredients is not None and ingredients.objective.writes
 
 
@@ -289,7 +289,7 @@ def answer_of(arm: ArmRecord) -> Answer | None:
     return _read_answer(json.dumps(arm.settings.get("answer", PLAIN.word)))
 
 
-def _ingredients(arm: ArmRecord) -> Ingredients | None:
+def ingredients_of(arm: ArmRecord) -> Ingredients | None:
     """What the arm has learnt from; None where it is not trained, or of a kind that is not known here."""
     written = {name: arm.settings[name] for name in Ingredients.model_fields if name in arm.settings}
     return _read_ingredients(json.dumps(written)) if written else None

@@ -66,7 +66,8 @@ def test_a_run_under_way_says_how_far_it_is(
     assert "3 of 18 stages, about 90 min left" in found
     assert "adapter of lightr (40 updates): 10 of 40, 30 s so far, loss 0.353, about 90 s left" in found
     assert 'aria-valuenow="10"' in found
-    assert "worker, here, process 8" in found
+    assert "worker (here, process 8): adapter of lightr (40 updates): 10 of 40" in found
+    assert found.count("<h2>") == 1
 
 
 def test_what_became_of_others_is_told_apart(

@@ -25,8 +25,8 @@ from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.watching import MOST_POINTS, Watcher, place_of, watched
 from lrbench.recipe.schema import Recipe
 from lrbench.results.console import Screen
-from lrbench.results.run_status import FOLDER, RunStatus, now, statuses
-from lrbench.results.status_words import status_lines
+from lrbench.results.run_status import FOLDER, RunStatus, RunView, now, statuses, views
+from lrbench.results.status_words import view_lines
 from tests.commands import lrbench
 
 
@@ -68,6 +68,10 @@ def watcher_of(tmp_path: Path, reporter: Silent, **settings: Any) -> Watcher:
     return Watcher(reporter, place, "mine", ahead, 3, **settings)
 
 
+def lines(status: RunStatus) -> list[str]:
+    return list(view_lines(RunView(status), now()))
+
+
 def test_a_run_says_where_it_stands_and_how_its_losses_look(
     make_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +104,7 @@ def test_what_failed_is_kept_and_an_interruption_is_told_apart(tmp_path: Path) -
         raise KeyboardInterrupt
     (status,) = statuses(tmp_path)
     assert status.state == "stopped"
-    assert "Running it again goes on" in "\n".join(status_lines(status, now()))
+    assert "Running it again goes on" in "\n".join(lines(status))
 
 
 def test_what_is_left_follows_from_what_has_passed(tmp_path: Path) -> None:
@@ -131,15 +135,39 @@ def test_what_is_left_has_the_phases_to_come_in_it(tmp_path: Path) -> None:
     assert (status.remaining_seconds, status.failures) == (pytest.approx(40.0), ("no memory",))
 
 
+def test_workers_are_told_of_with_the_run_that_they_work_for(tmp_path: Path) -> None:
+    watcher = watcher_of(tmp_path, Told(tmp_path), expected={"slow": 100.0, "quick": 10.0}, phases=2)
+    watcher.begin("slow", 10)
+    run = watcher.status()
+    busy = replace(run, process=8, worker=True, finished=0, failures=("no memory",))
+    idle = replace(busy, process=9, now=None)
+    ended = replace(busy, process=10, state="finished")
+    other = replace(busy, recipe="other", process=11, phase=2)
+    found = [busy, other, run, ended, idle]
+    shown = views(found, now())
+    assert shown == [RunView(run, (busy, idle)), RunView(other), RunView(ended)]
+    said = list(view_lines(shown[0], now()))
+    assert said[1] == "  1 of 3 stages, phase 1 of 2, about 110 s left"
+    assert [line.partition(": ")[2].partition(",")[0] for line in said[2:5]] == [
+        "0 of 10",
+        "slow: 0 of 10",
+        "between two stages",
+    ]
+    assert said[5:] == ["  failed: no memory"]
+    # Without the run itself, as where others than the first machine are left, the furthest stands for it.
+    ahead = replace(busy, process=12, phase=2)
+    assert views([busy, ahead], now()) == [RunView(ahead, (busy,))]
+
+
 def test_what_no_run_has_checked_is_not_said_before_a_part_of_this_one_has(tmp_path: Path) -> None:
     watcher = watcher_of(tmp_path, Told(tmp_path), expected={"slow": 1.0, "quick": 10.0}, is_checked=False)
     watcher.begin("slow", 1)
-    assert list(status_lines(watcher.status(), now()))[1] == "  1 of 3 stages, time left not known yet"
+    assert lines(watcher.status())[1] == "  1 of 3 stages, time left not known yet"
     watcher.end("slow", 20.0)
     left = watcher.status().remaining_seconds
     assert left is not None
     assert left > 100.0
-    assert list(status_lines(watcher.status(), now()))[1] == "  2 of 3 stages, about 2 min left"
+    assert lines(watcher.status())[1] == "  2 of 3 stages, about 2 min left"
 
 
 def test_of_a_stage_under_way_its_own_pace_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +222,7 @@ def test_a_process_that_is_gone_is_told_apart_and_forgotten_by_the_next_run(tmp_
     from lrbench.results.run_status import STATUS
 
     place.write_bytes(STATUS.dump_json(gone))
-    assert "not heard of for 5 min: killed, or" in "\n".join(status_lines(gone, status.seen_at))
+    assert "not heard of for 5 min: killed, or" in "\n".join(view_lines(RunView(gone), status.seen_at))
     with watched(watcher_of(tmp_path, Told(tmp_path)), tmp_path):
         assert not place.exists()
 

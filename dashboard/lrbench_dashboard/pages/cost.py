@@ -25,10 +25,10 @@ from lrbench_dashboard.point_numbers import Numbers, numbers_html, numbers_of
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
 from lrbench.results.board_arms import estimate_of, run_costs
+from lrbench.results.curves import CURVES
 from lrbench.results.frontier import COSTS, Point, cost_of, frontier, gain, points_of
 from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
-from lrbench.results.web.curves import CURVES
 from lrbench.results.web.text import name_html
 from lrbench.results.wording import accuracy_text, comparison_text, duration_text
 

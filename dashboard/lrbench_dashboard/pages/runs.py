@@ -12,8 +12,9 @@ from lrbench_dashboard.context import context_html
 from lrbench_dashboard.loading import runs_folder
 from lrbench_dashboard.look import begin_page
 
-from lrbench.results.run_status import RunStatus, StageNow, now, statuses
-from lrbench.results.status_words import stage_text, standing, state_text
+from lrbench.results.curves import curve_title, in_order
+from lrbench.results.run_status import RunView, StageNow, now, statuses, views
+from lrbench.results.status_words import failures_of, stage_text, standing, state_text, worker_text
 from lrbench.results.text import duration
 from lrbench.results.web.text import name_html, text_html
 
@@ -36,9 +37,7 @@ def main() -> None:
     if chosen := context_html():
         st.html(chosen)
     at = now()
-    is_running = any(
-        status.state == "running" and not status.is_silent(at) for status in statuses(runs_folder())
-    )
+    is_running = any(status.is_at_work(at) for status in statuses(runs_folder()))
     seconds = SECONDS_BETWEEN_LOOKS if is_running else SECONDS_WHERE_NOTHING_RUNS
     st.fragment(show_runs, run_every=seconds)()
 
@@ -51,48 +50,52 @@ def show_runs() -> None:
             '<div class="lr-empty"><p>No run has left a word here yet. Start one, and watch it:</p>'
             "<pre>lrbench run quickstart</pre></div>"
         )
-    for number, status in enumerate(found):
-        st.html(status_html(status, at))
-        if status.now is not None and status.state == "running":
-            for name, points in status.now.curves.items():
+    for number, view in enumerate(views(found, at)):
+        st.html(view_html(view, at))
+        for status in (view.run, *view.workers):
+            if status.now is None or status.state != "running":
+                continue
+            for name, points in in_order(status.now.curves).items():
                 if name not in NOT_SHOWN:
-                    show_curve(name, points, status.now, key=f"{number}-{name}")
+                    key = f"{number}-{status.machine}-{status.process}-{name}"
+                    show_curve(curve_title(name), points, status.now, key)
 
 
-def status_html(status: RunStatus, at: datetime) -> str:
-    """One process: what it is, how far, what it does now, and what failed."""
-    is_gone = status.is_silent(at)
+def view_html(view: RunView, at: datetime) -> str:
+    """One run with its workers: what it is, how far, what each does now, and what failed."""
+    status = view.run
     kind = "worker, " if status.worker else ""
     where = f"{kind}{status.machine}, process {status.process}"
     lines = [
         f"<h2>{name_html(status.recipe)}</h2>",
         f'<p class="lv-caption">{name_html(where)}: {html.escape(state_text(status, at))}</p>',
     ]
-    if not status.worker:
-        # What a worker does counts in the run that it works for.
-        lines.append(_bar_html(status.finished, status.stages, standing(status)))
-    if status.now is not None and status.state == "running" and not is_gone:
+    lines.append(_bar_html(status.finished, status.stages, standing(status)))
+    if status.now is not None and status.is_at_work(at):
         stage = status.now
         left = stage.remaining_seconds
         rest = "" if left is None else f", about {duration(left)} left"
         lines.append(_bar_html(stage.done, stage.units, stage_text(stage) + rest))
-    if status.failures:
-        items = "".join(f"<li>{text_html(failure)}</li>" for failure in status.failures[:MOST_FAILURES])
-        more = len(status.failures) - MOST_FAILURES
+    for worker in view.workers:
+        done, units = (0, 0) if worker.now is None else (worker.now.done, worker.now.units)
+        lines.append(_bar_html(done, units, worker_text(worker)))
+    if failures := failures_of(view):
+        items = "".join(f"<li>{text_html(failure)}</li>" for failure in failures[:MOST_FAILURES])
+        more = len(failures) - MOST_FAILURES
         further = f"<li>and {more} more</li>" if more > 0 else ""
         lines.append(f'<div class="lr-note lr-problem">Not done:<ul>{items}{further}</ul></div>')
     return f'<section class="lr-run">{"".join(lines)}</section>'
 
 
-def show_curve(name: str, points: Sequence[tuple[int, float]], stage: StageNow, key: str) -> None:
+def show_curve(title: str, points: Sequence[tuple[int, float]], stage: StageNow, key: str) -> None:
     """One quantity of the stage so far."""
     last = f", now {points[-1][1]:.3f}" if points else ""
-    alt = f"{name} of {stage.label}, {len(points)} points{last}"
-    st.vega_lite_chart(curve_spec(name, points, stage.units), width="stretch", alt=alt, key=key)
+    alt = f"{title} of {stage.label}, {len(points)} points{last}"
+    st.vega_lite_chart(curve_spec(title, points, stage), width="stretch", alt=alt, key=key)
 
 
-def curve_spec(name: str, points: Sequence[tuple[int, float]], units: int) -> dict[str, Any]:
-    """The curve with room for what is to come."""
+def curve_spec(title: str, points: Sequence[tuple[int, float]], stage: StageNow) -> dict[str, Any]:
+    """The curve with room for what is to come, and whose it is: workers may train others at the same time."""
     axis = {
         "field": "update",
         "type": "quantitative",
@@ -104,8 +107,16 @@ def curve_spec(name: str, points: Sequence[tuple[int, float]], units: int) -> di
         "height": HEIGHT,
         "mark": {"type": "line", "tooltip": True},
         "encoding": {
-            "x": {**axis, "scale": {"domain": [0, units]}},
-            "y": {"field": "value", "type": "quantitative", "title": name, "scale": {"zero": False}},
+            "x": {**axis, "scale": {"domain": [0, stage.units]}},
+            "y": {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False}},
+        },
+        # Upright at the axis a long title would be cut.
+        "title": {
+            "text": title,
+            "subtitle": stage.label,
+            "anchor": "start",
+            "fontSize": 13,
+            "fontWeight": "normal",
         },
     }
 

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 from lrbench.recipe.secrets import without_secrets
 from lrbench.results.board import Board, build_boards
+from lrbench.results.curves import curve_title
 from lrbench.results.declarations import standing
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.mlflow.item_tables import ITEMS, TAGS, items_table
@@ -32,7 +33,7 @@ from lrbench.results.variations import PLAIN, Variation, variations
 from lrbench.store.keys import stable_hash
 
 # Raised whenever what is mirrored changes, so that older runs are made anew.
-VERSION = 7
+VERSION = 8
 
 # MLflow cuts longer values silently (3.17: param values 6000, tag values 8000, names 250 characters) and
 # refuses longer names and digests of data sets (500 and 36).
@@ -217,7 +218,7 @@ class ArmRun(RunContent):
         for name in DRAWN_CURVES:
             finite = [point for point in self.arm.curves.get(name, []) if math.isfinite(point[1])]
             if finite:
-                files[f"plots/{name}.png"] = curve_plot(name, finite)
+                files[f"plots/{name}.png"] = curve_plot(curve_title(name, self.arm), finite)
         histogram = self.arm.statistics.get("divergence", {}).get("kl_histogram")
         if histogram:
             files["plots/kl_histogram.png"] = kl_histogram_plot(histogram["edges"], histogram["counts"])

@@ -92,7 +92,7 @@ def _page(
         "name": name,
         "arm": arm,
         "measured": [_measured(board, row, inspector) for board, row in places],
-        "charts": [] if arm is None else charts_of(arm.curves),
+        "charts": [] if arm is None else charts_of(arm.curves, arm),
         "stages": stages,
         "settings": "" if arm is None else yaml.safe_dump(arm.settings, sort_keys=False, allow_unicode=True),
         "learnt_from": rollouts,

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lrbench.results.curves import CURVES, curve_title
+from lrbench.results.records import ArmRecord
 from lrbench.results.site.axes import Axis, Tick
-from lrbench.results.web.curves import CURVES
 
 # Of the plot itself, in units of the drawing; tick labels stand at its left and below it.
 WIDTH, HEIGHT = 300.0, 130.0
@@ -27,12 +28,12 @@ class Chart:
     said: str
 
 
-def charts_of(curves: Mapping[str, Sequence[tuple[int, float]]]) -> list[Chart]:
-    """The curves that are known by name and have two finite values at least."""
+def charts_of(curves: Mapping[str, Sequence[tuple[int, float]]], arm: ArmRecord | None = None) -> list[Chart]:
+    """The curves that are known by name and have two finite values at least: of an `arm`, where given."""
     return [
         chart
-        for name, (title, decades) in CURVES.items()
-        if (chart := _chart(title, decades, curves.get(name, ()))) is not None
+        for name, (_, decades) in CURVES.items()
+        if (chart := _chart(curve_title(name, arm), decades, curves.get(name, ()))) is not None
     ]
 
 
