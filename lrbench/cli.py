@@ -145,6 +145,9 @@ def plan(
         str | None,
         typer.Option("--device", metavar="NAME", help="Where it would run, such as h200; else this machine."),
     ] = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="A line for every benchmark, with its stage's key.")
+    ] = False,
     runs: Runs = RUNS,
 ) -> None:
     """Show the stages of a recipe: what is finished, what will run, its tokens, time and memory."""
@@ -157,7 +160,7 @@ def plan(
     loaded, store = _load(recipe, overrides), Store(runs / "store")
     with telling_where(recipe, overrides or ()):
         planned = checked_plan(loaded, runs, store, elsewhere=device is not None)
-    show_plan(planned, runs, device)
+    show_plan(planned, runs, device, each)
     failures = foreseen(planned.phases[0], store)
     for failure in failures:
         tell(f"cannot  {failure}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -14,11 +15,13 @@ from lrbench.results.text import plain
 
 
 def ends_of_turns(stages: Iterable[Stage]) -> list[str]:
-    """For every model that is asked something in `stages`: what ends its turns."""
+    """What ends the turns of the models that are asked something in `stages`: a line for those that agree."""
     marked = {model.name: turn_marks(model) for model, _ in _asked(stages)}
-    return [
-        f"Ends of turn of {model_name(name)}: {marks.text}." for name, marks in marked.items() if marks.stops
-    ]
+    agreed: dict[str, list[str]] = defaultdict(list)
+    for name, marks in marked.items():
+        if marks.stops:
+            agreed[marks.text].append(model_name(name))
+    return [f"An answer of {', '.join(names)} ends at {text}." for text, names in agreed.items()]
 
 
 def remarks_on_prompts(stages: Iterable[Stage]) -> list[str]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 from rich.text import Text
 
 from lrbench.pipeline.cuda import missing_devices
-from lrbench.pipeline.estimating.showing import cost_cells, cost_lines, expected_cost
+from lrbench.pipeline.estimating.showing import cost_lines, expected_cost
 from lrbench.pipeline.estimating.stages import PlanEstimate
 from lrbench.pipeline.hazards import remarks_on_fidelity
 from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.prompting import ends_of_turns, remarks_on_agreement, remarks_on_prompts
 from lrbench.pipeline.redoing import redone
 from lrbench.pipeline.selecting import together
+from lrbench.pipeline.stage_table import StageTable
 from lrbench.pipeline.stages.base import Stage
 from lrbench.recipe.expanding import point_text
 from lrbench.results.console import Screen
@@ -26,17 +23,15 @@ from lrbench.results.text import duration
 from lrbench.store.store import Store
 
 MOST_VALUES = 8
-# Narrower than this, long names of stages would leave no room for what a stage makes.
-WIDE_SCREEN = 100
-LONG_NAME = 10
 
 
-def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
+def show_plan(plan: Plan, runs: Path, device: str | None = None, each: bool = False) -> None:
     """Print what the recipe stands for, and its stages: finished, begun or to run, tokens and cost.
 
     Time and memory are those expected on the device called `device`, or on the one that a run would use
-    here. Stages of one kind that differ only in where among seeds and points they stand share a line. Raises
-    `UserError` when no such device is known.
+    here. Stages of one kind that differ only in where among seeds and points they stand share a line, and so
+    do the benchmarks of a suite, unless `each` is to have its own. Raises `UserError` when no such device is
+    known.
     """
     console = Screen()
     whole = together(plan)
@@ -49,6 +44,7 @@ def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
     begun = {(draft.stage, draft.key): draft.committed_files for draft in store.drafts()}
     waiting = [stage for stage in whole.stages if not store.exists(stage.name, stage.key)]
     unfinished = {stage.key for stage in waiting}
+    table = StageTable(unfinished, begun, estimate, console.width, each)
     shown: set[str] = set()
     for title, phase in zip(_phase_titles(plan), plan.phases, strict=True):
         stages = [stage for stage in phase.stages if stage.key not in shown]
@@ -56,7 +52,7 @@ def show_plan(plan: Plan, runs: Path, device: str | None = None) -> None:
         if title:
             console.print(Text(title + _time_of(stages, unfinished, estimate), style="bold"))
             console.print()
-        console.print(_table(phase, stages, unfinished, begun, estimate, console.width))
+        console.print(table.of(phase, stages))
         if title:
             console.print()
     tokens = sum(stage.most_tokens for stage in waiting)
@@ -125,50 +121,6 @@ def _time_of(stages: Sequence[Stage], unfinished: Collection[str], estimate: Pla
     return f": {duration(sum(known))} of work" if len(known) == len(seconds) else ""
 
 
-def _table(
-    plan: Plan,
-    stages: Sequence[Stage],
-    unfinished: Collection[str],
-    begun: Mapping[tuple[str, str], int],
-    estimate: PlanEstimate | None,
-    width: int,
-) -> Table:
-    lines = _lines(plan, stages)
-    is_tight = width < WIDE_SCREEN and any(len(name) > LONG_NAME for name, _ in lines)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=is_tight)
-    table.add_column("stage", no_wrap=True)
-    table.add_column("what", overflow="fold")
-    table.add_column("state", no_wrap=True)
-    table.add_column("tokens", justify="right", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("memory", justify="right", no_wrap=True)
-    table.add_column("key", no_wrap=True, style="dim")
-    for (name, label), alike in lines.items():
-        to_run = [stage for stage in alike if stage.key in unfinished]
-        files = sum(begun.get((stage.name, stage.key), 0) for stage in to_run)
-        costs = None if estimate is None else [estimate.stages[stage.key] for stage in alike]
-        # What stands in for what is chosen has another key.
-        key = alike[0].key[:8] if len(alike) == 1 and not plan.is_open else ""
-        table.add_row(
-            _broken(name) if is_tight else name,
-            Text(label if len(alike) == 1 else f"{label} x {len(alike)}"),
-            _state(len(alike), len(to_run), files),
-            *(cost_cells(costs) if costs else ("", "", "")),
-            key,
-        )
-    return table
-
-
-def _broken(name: str) -> str:
-    """A long name over lines, each ending with `_` but the last: `reference_`, `log_p`."""
-    lines = [""]
-    for part in re.findall("[^_]*_|[^_]+", name):
-        if lines[-1] and len(lines[-1] + part) > LONG_NAME:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(lines)
-
-
 def _variants_text(plan: Plan) -> str:
     """`6 variants: 3 seeds x 2 points (beta 0.2, 0.8)`, shortened where there are many values."""
     seeds = len(plan.recipe.seeds or [0])
@@ -185,19 +137,3 @@ def _variants_text(plan: Plan) -> str:
 
 def _shortened(values: list[str]) -> str:
     return ", ".join(values if len(values) <= MOST_VALUES else [*values[: MOST_VALUES - 1], "..."])
-
-
-def _lines(plan: Plan, stages: Sequence[Stage]) -> dict[tuple[str, str], list[Stage]]:
-    """The stages of each line, under the stage's name and what it makes."""
-    titles = {arm.title: arm.arm.name for arm in plan.arms}
-    lines: dict[tuple[str, str], list[Stage]] = defaultdict(list)
-    for stage in stages:
-        lines[stage.name, stage.label_under(titles)].append(stage)
-    return lines
-
-
-def _state(count: int, to_run: int, files: int) -> Text:
-    if not to_run:
-        return Text("finished", style="green")
-    begun = f"begun ({files} files)" if files else "to run"
-    return Text(begun if to_run == count else f"{to_run} of {count} {begun}", style="yellow")

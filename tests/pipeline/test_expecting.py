@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,12 @@ def test_many_variants_are_told_in_few_lines(
     assert lines[0] == "6 variants: 3 seeds x 2 points (divergence.beta 0.2, 0.4)"
     said = " ".join(" ".join(lines).split())
     assert "adapter of lightr (6 updates) x 6" in said
+    assert re.search(r"lightr on embedded7 \(\d x \d+ items\) x 6 to run", said)
+    assert "on choice" not in said
+    show_plan(plan_recipe(recipe, tmp_path), tmp_path, each=True)
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"lightr on choice \(\d+ items\) x 6 to run", said)
+    assert re.search(r"base on choice \(\d+ items\) to run .* GiB [0-9a-f]{8} ", said)
 
 
 def test_long_names_of_stages_leave_room_for_what_is_made(
@@ -140,7 +147,9 @@ def test_long_names_of_stages_leave_room_for_what_is_made(
     show_plan(plan, tmp_path)
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert max(map(len, lines)) <= 80
-    assert lines[0].index("state") - lines[0].index("what") >= 18
+    assert lines[0].index("state") - lines[0].index("what") >= 28
+    assert "memory" not in lines[0]
+    assert any(re.search(r"<= \d+\.\d M", line) for line in lines)
     first = next(place for place, line in enumerate(lines) if line.startswith("reference_ "))
     assert lines[first + 1].startswith("log_p ")
     assert "adapter of dpo" in "\n".join(lines)

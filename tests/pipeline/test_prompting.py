@@ -70,7 +70,7 @@ def test_a_plan_shows_what_ends_a_turn(
 ) -> None:
     show_plan(plan_recipe(recipe_of(phi), tmp_path), tmp_path)
     shown = " ".join(capsys.readouterr().out.split())
-    assert f"Ends of turn of {phi.name}: <|end|> (4), <|endoftext|> (0)." in shown
+    assert f"An answer of {phi.name} ends at <|end|> (4), <|endoftext|> (0)." in shown
     assert str(phi) not in shown
 
 

@@ -11,6 +11,7 @@ out: at the lengths of the paper it is some percent. The constants are ours; run
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -21,8 +22,6 @@ from lrbench.pipeline.estimating.shapes import DTYPE_BYTES, Shape
 # What transformers spends on one layer and on one forward before anything is computed; vLLM spends less.
 SECONDS_PER_LAYER = {"hf": 0.8e-3, "vllm": 0.4e-3}
 SECONDS_PER_FORWARD = 2e-3
-# A shard goes on until its longest completion ends, which is about so many times the mean.
-LONGEST = 3
 # A cache that grows by one token is read and written anew, and read by attention.
 CACHE_PASSES = 3
 # Reads and writes of float32 numbers as wide as the vocabulary, for each scored or trained position.
@@ -102,10 +101,10 @@ def writing(
     batches: float,
     prompt: float,
     written: float,
-    most: int,
+    longest: float,
     engine: str,
 ) -> Cost:
-    """`rows` completions of on average `written` tokens, at most `most` each, in `shards` of full `batches`.
+    """`rows` completions of on average `written` tokens, `longest` at most, in `shards` of full `batches`.
 
     Rows that are done leave and others take their place; a shard ends with its longest completion. Without a
     shard of its own it fills rows that other work leaves free, and a part of a batch counts as such.
@@ -114,7 +113,6 @@ def writing(
     if not rows:
         return Cost(0.0, model.weights)
     width = rows / batches
-    longest = min(float(most), LONGEST * written)
     forwards = shards * longest + (batches - shards) * written
     passes = CACHE_PASSES if engine == "hf" else 1
     # The rows that are under way while so many forwards write all that is written.
@@ -133,8 +131,7 @@ def writing(
 
 
 def scoring(
-    expert: Loaded,
-    amateur: Loaded,
+    models: Sequence[Loaded],
     *,
     tokens: float,
     steps: float,
@@ -142,18 +139,18 @@ def scoring(
     positions: int,
     forwards: int,
 ) -> Cost:
-    """Both models read `tokens` once and give distributions at `steps` of them, `positions` at a time."""
+    """All models read `tokens` once and give distributions at `steps` of them, `positions` at a time."""
     seconds = 0.0
-    for model in (expert, amateur):
+    for model in models:
         shape = model.shape
         wide = SCORING_PASSES / 2 * steps * shape.vocabulary * 4
         moved = forwards * model.weights + wide
         seconds += model.seconds(forwards, tokens * shape.body + steps * shape.head, moved)
+    first = models[0]
     held = (
-        expert.weights
-        + amateur.weights
-        + expert.layer_states(at_once)
-        + chunk_bytes(expert.shape.vocabulary, positions)
+        sum(model.weights for model in models)
+        + first.layer_states(at_once)
+        + chunk_bytes(first.shape.vocabulary, positions)
     )
     return Cost(seconds, held)
 
@@ -168,18 +165,20 @@ def training(
     positions: int,
     rank: int,
     checkpointing: bool,
+    rereadings: int = 0,
 ) -> Cost:
     """Updates that each read `tokens` and learn at `kept` of them; the frozen weights need no gradient.
 
     Going back costs as much as going forward; with `checkpointing` layers go forward twice, and so does the
-    output layer always.
+    output layer always. `rereadings` go forward alone.
     """
     shape = model.shape
     forwards = max(1, ceil(tokens / at_once))
-    body, head = (3 if checkpointing else 2), 3
+    body, head = (3 if checkpointing else 2) + rereadings, 3 + rereadings
     multiplications = body * tokens * shape.body + head * kept * shape.head
-    moved = forwards * 2 * model.weights + TRAINING_PASSES * kept * shape.vocabulary * 4
-    seconds = updates * model.seconds(3 * forwards, multiplications, moved)
+    passes = TRAINING_PASSES + rereadings * SCORING_PASSES / 2
+    moved = forwards * (2 + rereadings) * model.weights + passes * kept * shape.vocabulary * 4
+    seconds = updates * model.seconds((3 + rereadings) * forwards, multiplications, moved)
     read = min(tokens, at_once)
     states = read * (12 * shape.hidden + 4 * shape.intermediate) * model.number
     layers = (

@@ -111,7 +111,7 @@ def _measured(usual: Device, reached: Reached) -> Device:
         name=f"{usual.name}-{processor()}",
         operations={dtype: peak * reached.cores for dtype, peak in reached.operations.items()},
         bandwidth=reached.bandwidth * reached.cores,
-        source="the speed of its arithmetic was measured here",
+        source="the speed of its arithmetic, which was measured here",
         operations_reached=OF_MEASURED,
         bandwidth_reached=OF_MEASURED,
     )

@@ -14,6 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from lrbench.store.files import read_regular
 
 FILE = "estimates.jsonl"
+# Raised whenever the uncorrected model changes: what was said of an earlier one is no correction of this.
+MODEL = 2
 # A run teaches about models of up to so many times, or as few as that part of, its own's parameters.
 ALIKE = 4.0
 
@@ -38,7 +40,7 @@ class RunEstimate:
     Seconds are those of the whole run; `busy` is the share of them in which a CPU worked for it, 1 on a GPU.
     Where others use the machine too it is small, and what the work itself takes is that share.
     `modelled_bytes` is the uncorrected model's peak; `bytes` is None where the process had held more before
-    the run began.
+    the run began. `model` says which uncorrected model it was.
     """
 
     recipe: str
@@ -53,6 +55,7 @@ class RunEstimate:
     bytes: int | None
     modelled_bytes: float
     work: dict[str, Work] = field(default_factory=dict)
+    model: int = 1
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,13 @@ class History:
 
 
 def read_history(runs: Path, device: str, parameters: int) -> History:
-    """The earlier runs on `device` with an expert about as large; torn lines are left out."""
+    """The earlier runs on `device` with an expert about as large; torn and outdated lines are left out."""
     return History(
         tuple(
             run
             for run in _lines(runs / FILE)
-            if run.device == device and 1 / ALIKE <= run.parameters / parameters <= ALIKE
+            if (run.device, run.model) == (device, MODEL)
+            and 1 / ALIKE <= run.parameters / parameters <= ALIKE
         )
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from lrbench.errors import StoreError
 from lrbench.pipeline.estimating.costs import BASE_BYTES
 from lrbench.pipeline.estimating.devices import Device, cores_of, device_here, use_threads
-from lrbench.pipeline.estimating.history import History, RunEstimate, Work, record
+from lrbench.pipeline.estimating.history import MODEL, History, RunEstimate, Work, record
 from lrbench.pipeline.estimating.processors import kept, measure
 from lrbench.pipeline.estimating.resident import most_resident
 from lrbench.pipeline.estimating.shapes import Shape, shape_of
@@ -119,6 +119,7 @@ class Measuring:
             bytes=held if held > self._bytes else None,
             modelled_bytes=max(expected.stages[key].modelled_bytes or 0.0 for key in made),
             work=work,
+            model=MODEL,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from lrbench.pipeline.plan import Plan
 from lrbench.results.text import duration
 
 UNKNOWN = "unknown"
-ROUGH = "from the data sheet, unchecked: no earlier run here says otherwise, so it may be several times off"
+ROUGH = "unchecked: no earlier run here says how right that is, so it may be several times off"
+# Others are at work where so many times as many processes want a core as there are cores.
+BUSY = 1.5
 
 
 def expected_cost(plan: Plan, runs: Path, device: str | None) -> PlanEstimate | None:
@@ -25,12 +28,16 @@ def expected_cost(plan: Plan, runs: Path, device: str | None) -> PlanEstimate | 
     return None if found is None else estimate_plan(plan, runs, found)
 
 
-def cost_cells(alike: Sequence[StageEstimate]) -> tuple[str, str, str]:
-    """Tokens, time and memory of stages that share a line; `<=` marks tokens that are known at most."""
+def cost_cells(alike: Sequence[StageEstimate], is_narrow: bool = False) -> tuple[str, str, str]:
+    """Tokens, time and memory of stages that share a line; `<=` marks tokens that are known at most.
+
+    Where it `is_narrow`, there are millions of tokens.
+    """
     exact = all(stage.exact for stage in alike)
     bounded = all(stage.tokens is not None for stage in alike)
     total = sum(stage.tokens or 0 for stage in alike)
-    tokens = f"{'' if exact else '<= '}{total:,}" if bounded and total else ""
+    number = f"{total / 1e6:,.1f} M" if is_narrow and total >= 1e6 else f"{total:,}"
+    tokens = f"{'' if exact else '<= '}{number}" if bounded and total else ""
     waiting = [stage for stage in alike if not stage.finished]
     if not waiting:
         return tokens, "", ""
@@ -77,13 +84,27 @@ def cost_lines(estimate: PlanEstimate | None) -> Iterator[str]:
         yield f"Only {size(free)} are free on this machine: the run may be killed for memory.{halved}"
     if device.memory and estimate.bytes > device.memory:
         yield "That is more than it has: work is cut into smaller pieces as far as that helps, and slower."
+    others = at_work_now() if device.is_cpu else 0.0
+    if others > BUSY:
+        yield (
+            f"That is on a machine that does nothing else. Now about {others:.0f} processes want each of its "
+            "cores, and as long as they do it takes several times as long."
+        )
     if not estimate.checked:
-        yield f"This is {ROUGH} ({device.source})."
+        yield f"This follows from {device.source}, {ROUGH}."
     else:
         others = sorted({stage.kind for stage in estimate.waiting} - estimate.corrected - {START})
         rest = f"; unchecked for {', '.join(others)}" if others else ""
         plural = "s" * (estimate.runs > 1)
         yield f"This is corrected by {estimate.runs} earlier run{plural} here on this device{rest}."
+
+
+def at_work_now() -> float:
+    """How many processes want each core of this machine, in the mean of the last minute; 0 where unknown."""
+    try:
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+    except OSError:
+        return 0.0
 
 
 def size(count: float) -> str:

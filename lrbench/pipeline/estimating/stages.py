@@ -35,13 +35,25 @@ from lrbench.store.artifact import DamageError, read_manifest
 from lrbench.store.store import Store
 
 START = "start"
-# What is expected as long as nothing was measured.
-PROMPT_TOKENS = 120
-SOLUTION_TOKENS = 400
-EMBEDDED_PROMPT_TOKENS = 30
-EMBEDDED_SOLUTION_TOKENS = 24
 # Stages without a model read and write some megabytes.
 SECONDS_WITHOUT_MODEL = 0.05
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What is expected of a model as long as nothing was measured: tokens of a prompt and of a solution.
+
+    A shard goes on until its `longest` completion ends, which has about so many times the mean's tokens.
+    """
+
+    prompt: int
+    solution: int
+    longest: float
+
+
+USUAL = Usual(120, 400, 3.0)
+# Greedy and sampled answers to its families, of all models of that world.
+USUAL_OF_EMBEDDED = Usual(40, 36, 1.5)
 
 
 @dataclass(frozen=True)
@@ -163,7 +175,7 @@ class Estimator:
         model = self._loaded(task.model) if isinstance(task, Writing) else None
         if not isinstance(task, Writing) or model is None or not self._is_queued(task):
             return stage.parts
-        at_once = self._batch_size(model, _usual(task.model)[0] + task.most)
+        at_once = self._batch_size(model, _usual(task.model).prompt + task.most)
         return max(1, min(stage.parts, task.rows // at_once))
 
     def _is_queued(self, task: Writing) -> bool:
@@ -230,7 +242,7 @@ class Estimator:
 
     def usual(self, stage: Stage, model: LocatedModel) -> float:
         """Tokens of a completion: those of earlier runs, or what is usual."""
-        return self.history.written(kind_of(stage), model.name) or _usual(model)[1]
+        return self.history.written(kind_of(stage), model.name) or _usual(model).solution
 
     def _cost(self, task: Task | None) -> Cost | None:
         """Seconds and bytes of the uncorrected model; None where a model is unknown."""
@@ -250,13 +262,19 @@ class Estimator:
         return Cost(SECONDS_WITHOUT_MODEL, 0.0)
 
     def _writing(self, task: Writing) -> Cost | None:
-        model = self._loaded(task.model)
-        if model is None:
+        """What all models that read the tokens take, one after the other."""
+        models = [self._loaded(model) for model in (task.model, *task.beside)]
+        known = [model for model in models if model is not None]
+        if len(known) < len(models):
             return None
-        prompt = _usual(task.model)[0]
+        costs = [self._writing_of(task, model) for model in known]
+        return Cost(sum(cost.seconds for cost in costs), sum(cost.bytes for cost in costs))
+
+    def _writing_of(self, task: Writing, model: Loaded) -> Cost:
+        usual = _usual(task.model)
         queued = self._is_queued(task)
         together = max(1, task.rows) if queued else task.per_shard
-        most_at_once = self._batch_size(model, prompt + task.most)
+        most_at_once = self._batch_size(model, usual.prompt + task.most)
         at_once = min(most_at_once, together, max(1, task.rows))
         is_continued = queued and task.continues
         return writing(
@@ -267,9 +285,9 @@ class Estimator:
             batches=task.rows / most_at_once
             if is_continued
             else batches(task.rows, together, task.narrowed(at_once)),
-            prompt=prompt,
+            prompt=usual.prompt + task.given,
             written=task.mean,
-            most=task.most,
+            longest=min(float(task.most), usual.longest * (task.given + task.mean)),
             engine="hf" if task.engine.name == "hf" else "vllm",
         )
 
@@ -284,15 +302,14 @@ class Estimator:
         return rows_at_once(model.widths, tokens=tokens, free=free, device=device)
 
     def _scoring(self, task: Scoring) -> Cost | None:
-        expert, amateur = map(self._loaded, task.models)
-        if expert is None or amateur is None:
+        models = [model for model in map(self._loaded, task.models) if model is not None]
+        if len(models) < len(task.models):
             return None
-        length = _usual(task.models[0])[0] + task.steps
-        at_once, positions = self._pieces(expert)
+        length = _usual(task.models[0]).prompt + task.steps
+        at_once, positions = self._pieces(models[0])
         of_shard = ceil(min(task.rollouts, task.per_shard) * length / at_once)
         return scoring(
-            expert,
-            amateur,
+            models,
             tokens=task.rollouts * length,
             steps=task.rollouts * task.steps,
             at_once=min(at_once, task.per_shard * length),
@@ -309,12 +326,13 @@ class Estimator:
         cost = training(
             model,
             updates=task.updates,
-            tokens=task.rollouts * (_usual(task.model)[0] + task.steps),
+            tokens=task.rollouts * (_usual(task.model).prompt + task.steps),
             kept=task.kept,
             at_once=runtime.tokens_per_forward or at_once,
             positions=positions,
             rank=task.rank,
             checkpointing=runtime.gradient_checkpointing,
+            rereadings=task.rereadings,
         )
         seconds = cost.seconds / runtime.processes
         return Cost(seconds if task.seconds is None else min(seconds, task.seconds), cost.bytes)
@@ -356,11 +374,8 @@ def batches(rows: int, per_shard: int, batch_size: int) -> int:
     return whole * ceil(per_shard / batch_size) + ceil(rest / batch_size)
 
 
-def _usual(model: LocatedModel) -> tuple[int, int]:
-    """Tokens of a prompt and of a solution."""
-    if model.name.startswith(EMBEDDED):
-        return EMBEDDED_PROMPT_TOKENS, EMBEDDED_SOLUTION_TOKENS
-    return PROMPT_TOKENS, SOLUTION_TOKENS
+def _usual(model: LocatedModel) -> Usual:
+    return USUAL_OF_EMBEDDED if model.name.startswith(EMBEDDED) else USUAL
 
 
 def estimate_plan(plan: Plan, runs: Path, device: Device) -> PlanEstimate:

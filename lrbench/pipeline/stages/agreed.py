@@ -115,7 +115,15 @@ class AgreedRollouts(CountedRollouts):
         rest = max(1.0, steps * (1 - self.check_by.cut))
         each = self.source.samples_per_problem
         per_shard = self.shards.per_shard * each
-        return Writing(self.other.model, self.engine_choice, int(rollouts), per_shard, rest, self.at_most)
+        return Writing(
+            self.other.model,
+            self.engine_choice,
+            int(rollouts),
+            per_shard,
+            rest,
+            self.at_most,
+            given=steps - rest,
+        )
 
     def expected(self, known: Known) -> tuple[float, float]:
         """About those of the source."""

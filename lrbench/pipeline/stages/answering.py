@@ -88,6 +88,11 @@ class AnsweredBy:
         own = {} if self.edited is None else {EDITED: self.edited}
         return own | {name: stage for reader in self.readers for name, stage in reader.inputs.items()}
 
+    def beside(self, is_trained: bool) -> tuple[LocatedModel, ...]:
+        """The models of its readers that are others than the arm's own, which may be trained."""
+        is_own = not is_trained and self.edited is None
+        return tuple(reader.model for reader in self.readers if not (is_own and reader.name == EXPERT))
+
     def check(self, workspace: Workspace) -> None:
         """Find out before any work whether all models have the arm's own tokens, id by id.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
@@ -48,6 +48,17 @@ class Stage(ABC):
     def label_under(self, names: Mapping[str, str]) -> str:
         """As `label`, with the arm called by what `names` has under its title: the same for alike stages."""
         return self.label
+
+    def label_of_all(self, alike: Sequence[Stage], names: Mapping[str, str]) -> str:
+        """What they make together, where a line of a plan stands for all stages `alike`, this one among them.
+
+        `names` are those of `label_under`.
+        """
+        return self.label_under(names)
+
+    def line_under(self, names: Mapping[str, str]) -> str:
+        """The same for stages that a line of a plan stands for."""
+        return self.label_under(names)
 
     @property
     @abstractmethod

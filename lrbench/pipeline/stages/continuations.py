@@ -21,7 +21,7 @@ from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.rollouts import RolloutSource, parquet_files, read_artifact_rollouts
 from lrbench.pipeline.stages.samples import PairScores
 from lrbench.pipeline.stages.sharding import Place, Shard, Sharded, Shards
-from lrbench.pipeline.stages.tasks import Known, Task, Writing
+from lrbench.pipeline.stages.tasks import Known, Scoring, Several, Task, Writing
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice
 from lrbench.store.artifact import Artifact
@@ -122,14 +122,20 @@ class Continuations(Sharded):
         return min(tried, self.continuing.cap or tried) * self.continuing.at_each
 
     def task(self, known: Known) -> Task:
-        """What is left to write; on average a continuation is half of a rollout."""
-        rows = self._expected(known)
-        mean = min(self.most, 1 + self.source.expected(known)[1] / 2)
+        """What is left to write: on average half of a rollout, after the other half."""
+        rows, (rollouts, steps) = self._expected(known), self.source.expected(known)
+        mean = min(self.most, 1 + steps / 2)
         found = known.statistics(self)
         if found and found["continuations"]:
             rows, mean = found["continuations"], self.written(found) / found["continuations"]
         per_shard = max(1, round(rows / len(self.shards.spans)))
-        return Writing(self.expert, self.engine_choice, max(1, round(rows)), per_shard, mean, self.most)
+        writing = Writing(
+            self.expert, self.engine_choice, max(1, round(rows)), per_shard, mean, self.most, given=steps / 2
+        )
+        if self.continuing.ranks is None:
+            return writing
+        # What is tried is found out by reading the rollouts.
+        return Several((writing, Scoring((self.expert,), rollouts, steps, self.shards.per_shard)))
 
     @property
     def most_tokens(self) -> int:

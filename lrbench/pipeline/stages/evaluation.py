@@ -82,12 +82,30 @@ class BenchmarkScore(Sharded):
     @property
     def label(self) -> str:
         """What the stage makes, for people."""
+        return f"{self.arm} on {self.benchmark} ({self.items_label})"
+
+    @property
+    def items_label(self) -> str:
+        """How many items are answered, and how."""
         each = "" if self.drawn is None else f", {self.drawn.label} each"
-        return f"{self.arm} on {self.benchmark} ({self.size} items{each})"
+        return f"{self.size} items{each}"
 
     def label_under(self, names: Mapping[str, str]) -> str:
         """The arm's own name stands for its title."""
         return replace(self, arm=names.get(self.arm, self.arm)).label
+
+    def line_under(self, names: Mapping[str, str]) -> str:
+        """One for all benchmarks of a suite."""
+        return f"{names.get(self.arm, self.arm)} on {self.measured.suite}"
+
+    def label_of_all(self, alike: Sequence[Stage], names: Mapping[str, str]) -> str:
+        """How many benchmarks these are, and of how many items."""
+        scores = {stage.benchmark: stage for stage in alike if isinstance(stage, BenchmarkScore)}
+        if len(scores) == 1:
+            return self.label_under(names)
+        found = dict.fromkeys(score.items_label for score in scores.values())
+        items = f"{len(scores)} x {next(iter(found))}" if len(found) == 1 else f"{len(scores)} benchmarks"
+        return f"{self.line_under(names)} ({items})"
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -195,12 +213,18 @@ class BenchmarkScore(Sharded):
         """The completions of every item."""
         most = self.measured.max_new_tokens
         mean = mean_written(self, known, self.expert, most)
-        # Every model that is read besides the arm's own takes about as long as that.
-        read = 1 + len(self.answered_by.readers)
-        rows = self.size * self.samples * self.answered_by.answer.samples * read
-        narrowed = self.answered_by.answer.rows_at_once
-        queueing = not self.answered_by.answer.repeats
-        return Writing(self.expert, self.engine, rows, ITEMS_PER_SHARD, mean, most, narrowed, queueing)
+        rows = self.size * self.samples * self.answered_by.answer.samples
+        return Writing(
+            self.expert,
+            self.engine,
+            rows,
+            ITEMS_PER_SHARD,
+            mean,
+            most,
+            narrowed=self.answered_by.answer.rows_at_once,
+            queueing=not self.answered_by.answer.repeats,
+            beside=self.answered_by.beside(self.adapter is not None),
+        )
 
     def completions(self, statistics: Mapping[str, Any]) -> int:
         """Items, as often as each was answered."""

@@ -53,9 +53,9 @@ class TaskScore(BenchmarkScore):
         return self.measured.tasks
 
     @property
-    def label(self) -> str:
-        """Also that nobody knows how many items there are, where the data are not here."""
-        return super().label if self.items.facts else f"{self.arm} on {self.benchmark} (items not known yet)"
+    def items_label(self) -> str:
+        """How many items are answered, and how, where that is known."""
+        return super().items_label if self.items.facts else "items not known yet"
 
     @property
     def most_new_tokens(self) -> int:
@@ -114,9 +114,17 @@ class TaskScore(BenchmarkScore):
         """An answer to every item; where likelihoods decide, about as much as reading one."""
         most = max(1, self.most_new_tokens)
         mean = mean_written(self, known, self.expert, most)
-        rows = self.size * self.answered_by.answer.samples * (1 + len(self.answered_by.readers))
-        narrowed = self.answered_by.answer.rows_at_once
-        return Writing(self.expert, self.engine, rows, ITEMS_PER_SHARD, mean, most, narrowed)
+        rows = self.size * self.answered_by.answer.samples
+        return Writing(
+            self.expert,
+            self.engine,
+            rows,
+            ITEMS_PER_SHARD,
+            mean,
+            most,
+            narrowed=self.answered_by.answer.rows_at_once,
+            beside=self.answered_by.beside(self.adapter is not None),
+        )
 
     def make_shards(
         self,

@@ -120,6 +120,11 @@ class OnlineAdapter(TrainedAdapter):
     def completions_per_update(self) -> float:
         """About how many are written for an update."""
 
+    @property
+    def completions_at_once(self) -> float:
+        """About how many are written before anything is learnt from them."""
+        return self.completions_per_update
+
     def task(self, known: Known) -> Task:
         """Writing and learning by turns."""
         source, choice = self.samples.rollouts, self.engine_choice
@@ -127,7 +132,7 @@ class OnlineAdapter(TrainedAdapter):
         assert source.longest is not None
         each, mean, training = self.completions_per_update, source.mean_steps(known), self.training
         written = round(self.size * each)
-        per_update = max(1, round(each))
+        at_once = max(1, round(self.completions_at_once))
         share = self.samples.ingredients.selector.share
         learning = Learning(
             self.expert,
@@ -138,8 +143,9 @@ class OnlineAdapter(TrainedAdapter):
             rank=1 if self.change.steers else training.lora.r,
             seconds=training.budget.seconds,
             as_declared=True,
+            rereadings=self.rereadings,
         )
-        return Several((Writing(self.expert, choice, written, per_update, mean, source.longest), learning))
+        return Several((Writing(self.expert, choice, written, at_once, mean, source.longest), learning))
 
     @property
     def most_tokens(self) -> int:

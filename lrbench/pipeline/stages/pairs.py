@@ -20,7 +20,7 @@ from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.rollouts import RolloutSource, parquet_files
 from lrbench.pipeline.stages.sharding import Place, Shard, Shards
-from lrbench.pipeline.stages.tasks import Known
+from lrbench.pipeline.stages.tasks import Known, Scoring, Task
 from lrbench.pipeline.workspace import Workspace
 from lrbench.sampling.judging import why_rejected
 from lrbench.store.artifact import Artifact
@@ -243,6 +243,10 @@ class ReferenceLogP(Stage):
     def size(self) -> int:
         """Rollouts, at most."""
         return self.rollouts.size * self.rollouts.samples_per_problem
+
+    def task(self, known: Known) -> Task:
+        """One model reads every answer."""
+        return Scoring((self.expert,), *self.rollouts.expected(known), ROLLOUTS_PER_SHARD)
 
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress

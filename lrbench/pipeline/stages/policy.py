@@ -43,6 +43,11 @@ class PolicyAdapter(OnlineAdapter):
         """A group for each problem that is drawn."""
         return self.policy.completions
 
+    @property
+    def rereadings(self) -> int:
+        """Where the divergence from the expert counts, the expert reads; and whose certainty counts does."""
+        return int(self.policy.kl > 0) + int(self.policy.entropy_top < 1)
+
     def along(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, problems: int | None
     ) -> Groups:

@@ -41,13 +41,20 @@ class RewritingAdapter(OnlineAdapter):
         """As often as the source samples each problem."""
         return self.problems_per_update * self.samples.rollouts.samples_per_problem
 
+    @property
+    def completions_at_once(self) -> float:
+        """Those of all updates until rollouts are written anew."""
+        every = self.samples.ingredients.objective.rewritten_every
+        assert every is not None
+        return min(every, self.size) * self.completions_per_update
+
     def task(self, known: Known) -> Task:
         """Also what the models of every reading read."""
         written = super().task(known)
         assert isinstance(written, Several)
         rollouts = self.size * self.completions_per_update
         mean = self.samples.rollouts.mean_steps(known)
-        per_shard = max(1, round(self.completions_per_update))
+        per_shard = max(1, round(self.completions_at_once))
         scored = [
             Scoring((scores.expert, scores.amateur), rollouts, mean, per_shard)
             for _, scores in self.samples.readings

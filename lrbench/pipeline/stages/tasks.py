@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class Writing:
     """A model writes `rows` completions, `per_shard` of them at a time, with on average `mean` tokens each.
 
-    `most` is the most tokens that one may have. Of the rows that are usually written at once it writes as
-    many as `narrowed` says. Shards may be one queue where that is `queueing`, and one with what another
-    stage writes where that `continues` its queue.
+    `most` is the most tokens that one may have. Where it goes on from what is there, `given` tokens on
+    average are read with the prompt. Of the rows that are usually written at once it writes as many as
+    `narrowed` says. Shards may be one queue where that is `queueing`, and one with what another stage writes
+    where that `continues` its queue. The models `beside` read every token too.
     """
 
     model: LocatedModel
@@ -31,13 +32,15 @@ class Writing:
     narrowed: Callable[[int], int] = int
     queueing: bool = False
     continues: bool = False
+    given: float = 0.0
+    beside: tuple[LocatedModel, ...] = ()
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """Two models read rollouts, `per_shard` of them at a time, and give distributions at `steps` of each."""
+    """Models read rollouts, `per_shard` of them at a time, and give distributions at `steps` of each."""
 
-    models: tuple[LocatedModel, LocatedModel]
+    models: tuple[LocatedModel, ...]
     rollouts: float
     steps: float
     per_shard: int
@@ -47,7 +50,8 @@ class Scoring:
 class Learning:
     """Updates that each read `rollouts` of `steps` tokens behind their prompts, and learn at `kept` in all.
 
-    `rank` is that of the adapter that learns. Updates end once they took `seconds`. What the recipe says
+    So many `rereadings` of the same come before, from which nothing is learnt. `rank` is that of the adapter
+    that learns. Updates end once they took `seconds`. What the recipe says
     under `runtime` of processes and memory holds where `as_declared`.
     """
 
@@ -59,6 +63,7 @@ class Learning:
     rank: int = 0
     seconds: float | None = None
     as_declared: bool = False
+    rereadings: int = 0
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,13 @@ class TrainedAdapter(Stage):
             rank=1 if self.change.steers else training.lora.r,
             seconds=training.budget.seconds,
             as_declared=True,
+            rereadings=self.rereadings,
         )
+
+    @property
+    def rereadings(self) -> int:
+        """How often an update reads what it learns from before it does: how strongly pairs are preferred."""
+        return 0 if self.samples.ingredients.objective.preference is None else 1
 
     def tokens(self, known: Known) -> tuple[int | None, bool]:
         """Tuned tokens: kept steps, as far as updates and the budget go."""
