@@ -64,8 +64,10 @@ class EditedModel(Stage):
         return 1
 
     def task(self, known: Known) -> Task:
-        """The expert reads the rollouts about twice."""
-        return Scoring((self.expert, self.expert), *self.rollouts.expected(known), 1)
+        """The expert reads the rollouts about twice, or once and as well what they are set against."""
+        rollouts, steps = self.rollouts.expected(known)
+        other = rollouts if self.edit.scaling is None else GENERAL_TEXTS
+        return Scoring((self.expert,), rollouts + other, steps, 1)
 
     def work(
         self, draft: Draft, inputs: Mapping[str, Artifact], workspace: Workspace, progress: Progress
