@@ -366,6 +366,16 @@ def test_without_earlier_runs_a_plan_says_that_it_is_unchecked(quickstart: Plan,
     assert estimate.bytes > BASE_BYTES["cpu"]
 
 
+def test_a_machine_that_others_keep_busy_is_said_to_be(
+    quickstart: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimate = expected(quickstart, tmp_path)
+    for cores, said in ((4, True), (16, False)):
+        monkeypatch.setattr(showing.os, "getloadavg", lambda: (12.0, 0.0, 0.0))
+        monkeypatch.setattr(showing.os, "cpu_count", lambda cores=cores: cores)
+        assert ("Now about 3 processes want each of its cores" in "\n".join(cost_lines(estimate))) == said
+
+
 def test_tuned_tokens_are_exact_once_samples_are_there(quickstart: Plan, tmp_path: Path) -> None:
     train, samples = stage_called(quickstart, "train", "lightr"), stage_called(quickstart, "samples", "kl")
     before = expected(quickstart, tmp_path).stages[train.key]

@@ -84,12 +84,6 @@ def cost_lines(estimate: PlanEstimate | None) -> Iterator[str]:
         yield f"Only {size(free)} are free on this machine: the run may be killed for memory.{halved}"
     if device.memory and estimate.bytes > device.memory:
         yield "That is more than it has: work is cut into smaller pieces as far as that helps, and slower."
-    others = at_work_now() if device.is_cpu else 0.0
-    if others > BUSY:
-        yield (
-            f"That is on a machine that does nothing else. Now about {others:.0f} processes want each of its "
-            "cores, and as long as they do it takes several times as long."
-        )
     if not estimate.checked:
         yield f"This follows from {device.source}, {ROUGH}."
     else:
@@ -97,6 +91,12 @@ def cost_lines(estimate: PlanEstimate | None) -> Iterator[str]:
         rest = f"; unchecked for {', '.join(others)}" if others else ""
         plural = "s" * (estimate.runs > 1)
         yield f"This is corrected by {estimate.runs} earlier run{plural} here on this device{rest}."
+    wanting = at_work_now() if device.is_cpu else 0.0
+    if wanting > BUSY:
+        yield (
+            f"All this is on a machine that does nothing else. Now about {wanting:.0f} processes want each of "
+            "its cores; as long as they do, it takes so many times as long."
+        )
 
 
 def at_work_now() -> float:
