@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
@@ -371,8 +372,8 @@ def test_a_machine_that_others_keep_busy_is_said_to_be(
 ) -> None:
     estimate = expected(quickstart, tmp_path)
     for cores, said in ((4, True), (16, False)):
-        monkeypatch.setattr(showing.os, "getloadavg", lambda: (12.0, 0.0, 0.0))
-        monkeypatch.setattr(showing.os, "cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr(os, "getloadavg", lambda: (12.0, 0.0, 0.0))
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
         assert ("Now about 3 processes want each of its cores" in "\n".join(cost_lines(estimate))) == said
 
 

@@ -94,8 +94,9 @@ def cost_lines(estimate: PlanEstimate | None) -> Iterator[str]:
     wanting = at_work_now() if device.is_cpu else 0.0
     if wanting > BUSY:
         yield (
-            f"All this is on a machine that does nothing else. Now about {wanting:.0f} processes want each of "
-            "its cores; as long as they do, it takes so many times as long."
+            "All this is on a machine that does nothing else. Now about "
+            f"{wanting:.0f} processes want each of its cores; as long as they do, it takes as many times as "
+            "long."
         )
 
 
