@@ -23,7 +23,7 @@ from lrbench.results.ledger import Ledger
 from lrbench.store.store import Store
 from tests.commands import LRBENCH
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 
 
 def until(condition: Callable[[], object]) -> None:
