@@ -104,8 +104,7 @@ def test_every_page_shows_its_content_offline_and_fits_the_window(
         assert len(backgrounds) == 2
 
 
-@pytest.mark.parametrize("width", [1280, 420])
-def test_a_method_of_ones_own_has_the_same_pages(tmp_path: Path, chromium: Any, width: int) -> None:
+def test_a_method_of_ones_own_has_the_same_pages(tmp_path: Path, chromium: Any) -> None:
     arms = "arms:\n- name: start\n  like: base\n- name: mine\n  like: lightr\n"
     write_runs(tmp_path / "runs", arms=("start", "mine"), seeds=(0, 1), written=arms)
     told = {
@@ -113,17 +112,19 @@ def test_a_method_of_ones_own_has_the_same_pages(tmp_path: Path, chromium: Any, 
         "compare": ("start right", "mine right"),
         "cost": ("mine", "start"),
     }
-    with served(tmp_path / "runs", tmp_path / "log") as address, look(chromium, width) as view:
-        for path, expected in told.items():
-            view.go(f"{address}/{path}")
-            for scheme in ("light", "dark"):
-                view.wear(scheme)
-                view.keep_picture(f"mine-{path or 'leaderboard'}-{width}-{scheme}")
-            for text in expected:
-                assert text in view.text
-            assert "sft" not in view.text
-            assert view.complaints == []
-            assert view.width_used <= width
+    with served(tmp_path / "runs", tmp_path / "log") as address:
+        for width in (1280, 420):
+            with look(chromium, width) as view:
+                for path, expected in told.items():
+                    view.go(f"{address}/{path}")
+                    for scheme in ("light", "dark"):
+                        view.wear(scheme)
+                        view.keep_picture(f"mine-{path or 'leaderboard'}-{width}-{scheme}")
+                    for text in expected:
+                        assert text in view.text
+                    assert "sft" not in view.text
+                    assert view.complaints == []
+                    assert view.width_used <= width
 
 
 def test_the_leaderboard_shows_what_an_arm_learnt_from(
@@ -222,22 +223,29 @@ def test_on_a_phone_the_answer_is_on_the_first_screen_and_the_boxes_unfold(
         assert view.page.get_by_role("combobox").filter(visible=True).count() >= 4
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_with_forced_colours_charts_have_the_systems_and_tell_arms_apart_without(
-    address: str, chromium: Any, scheme: str
+    address: str, chromium: Any
 ) -> None:
     def looked_at(page: str) -> Any:
+        """The charts of a page, which say the same in both schemes."""
         view.go(f"{address}/{page}")
         view.page.wait_for_selector(CHARTS.replace("svg", "svg text"))
-        drawn = view.page.evaluate(DRAWN, CHARTS)
-        view.keep_picture(f"{page.partition('?')[0]}-1280-forced-{scheme}")
-        assert set(drawn["texts"]) == set(drawn["marks"]) == {drawn["ink"]}
-        assert contrast(drawn["ink"], drawn["paper"]) > 7
-        return drawn
+        inks, charts = set(), []
+        for scheme in ("light", "dark"):
+            view.wear(scheme)
+            drawn = view.page.evaluate(DRAWN, CHARTS)
+            view.keep_picture(f"{page.partition('?')[0]}-1280-forced-{scheme}")
+            assert set(drawn["texts"]) == set(drawn["marks"]) == {drawn["ink"]}
+            assert contrast(drawn["ink"], drawn["paper"]) > 7
+            inks.add(drawn["ink"])
+            charts.append(drawn["charts"])
+        assert len(inks) == 2
+        assert charts[0] == charts[1]
+        return charts[0]
 
     with look(chromium) as view:
-        view.page.emulate_media(color_scheme=scheme, forced_colors="active")
-        costs, *curves = looked_at("cost")["charts"]
+        view.page.emulate_media(forced_colors="active")
+        costs, *curves = looked_at("cost")
         looks = dict(costs["arms"])
         assert looks.keys() == {"base", "sft", "random", "cd", "lightr"}
         assert len(set(looks.values())) == len(looks), "a mark for every arm"
@@ -246,20 +254,22 @@ def test_with_forced_colours_charts_have_the_systems_and_tell_arms_apart_without
         for chart in curves:
             assert len(set(chart["dashes"])) == 3, "a dash for every arm that was trained"
             assert {"sft", "random", "lightr"} <= set(chart["said"])
-        (swept,) = looked_at("sweep?suite=swept")["charts"]
+        (swept,) = looked_at("sweep?suite=swept")
         assert len(set(swept["dashes"])) == 2, "the baseline is dotted"
         assert "base" in swept["said"]
-        (radar,) = looked_at("compare")["charts"]
+        (radar,) = looked_at("compare")
         assert len(set(radar["dashes"])) == 2
         assert {"lightr", "sft"} <= set(radar["said"])
         view.go(f"{address}/microscope")
-        kept, other = (
-            view.page.locator(f".tokens .token{which}").first.evaluate(
-                "token => getComputedStyle(token).borderBottomColor"
+        for scheme in ("light", "dark"):
+            view.wear(scheme)
+            kept, other = (
+                view.page.locator(f".tokens .token{which}").first.evaluate(
+                    "token => getComputedStyle(token).borderBottomColor"
+                )
+                for which in (".kept", ":not(.kept)")
             )
-            for which in (".kept", ":not(.kept)")
-        )
-        assert contrast(kept, other) > 7, "kept steps alone are underlined"
+            assert contrast(kept, other) > 7, "kept steps alone are underlined"
 
 
 def contrast(first: str, second: str) -> float:
