@@ -271,6 +271,12 @@ def test_a_browser_opens_it_from_its_file_and_asks_nobody(site: Path, chromium: 
         first = step.inner_text()
         page.keyboard.press("ArrowRight")
         assert step.inner_text() != first
+        page.emulate_media(forced_colors="active")
+        under = "e => getComputedStyle(e).borderBottomColor"
+        kept, other = page.locator(".token.kept").first, page.locator(".token:not(.kept)").first
+        assert kept.evaluate(under) != other.evaluate(under)
+        page.get_by_role("link", name="What it won and lost.").click()
+        assert page.get_by_role("heading", level=1).inner_text().startswith("lightr")
     finally:
         context.close()
     assert complaints == []

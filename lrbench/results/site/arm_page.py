@@ -18,7 +18,7 @@ from lrbench.results.rendering.layout import run_scores
 from lrbench.results.rows import Row
 from lrbench.results.site.arm_index import anchor_of
 from lrbench.results.site.charts import charts_of
-from lrbench.results.site.pages import ID_LENGTH, HtmlTable, Page
+from lrbench.results.site.pages import HtmlTable, Page, arm_file
 from lrbench.results.variations import called
 from lrbench.results.web.items import LOST, WON, Pair, paired
 from lrbench.results.web.text_diff import diff_html
@@ -98,8 +98,7 @@ def _page(
         "learnt_from": rollouts,
         "anchor": anchor_of(board, row),
     }
-    file = f"arm-{row.arm_id[:ID_LENGTH]}.html"
-    return Page(file, f"{name}, {row.recipe}", "arm.html.jinja", told, row.arm_id)
+    return Page(arm_file(row.arm_id), f"{name}, {row.recipe}", "arm.html.jinja", told, row.arm_id)
 
 
 def _measured(board: Board, row: Row, inspector: Inspector) -> Measured:

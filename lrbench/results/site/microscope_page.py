@@ -14,7 +14,7 @@ from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import LedgerContents
 from lrbench.results.microscope import Microscope, RolloutView, open_microscope
 from lrbench.results.records import ArmRecord
-from lrbench.results.site.pages import ID_LENGTH, Page
+from lrbench.results.site.pages import ID_LENGTH, Page, arm_file
 from lrbench.results.variations import called
 from lrbench.results.web.tokens import token_name, token_text
 
@@ -50,6 +50,7 @@ def _page(arm: ArmRecord, inspector: Inspector) -> Page | None:
         "name": name,
         "recipe": arm.recipe,
         "trained": microscope.trained,
+        "results": arm_file(arm.arm_id),
         "count": len(microscope.rollouts),
         "rollouts": rollouts,
         # Nothing in it can end the element that it stands in.

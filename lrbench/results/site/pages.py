@@ -70,6 +70,11 @@ def _cell(cell: str) -> Markup:
     return shown
 
 
+def arm_file(arm_id: str) -> str:
+    """The page of an arm's results."""
+    return f"arm-{arm_id[:ID_LENGTH]}.html"
+
+
 def rendered(page: Page, site: str) -> str:
     """The page as HTML, of a `site` of that name."""
     script = _read("site.js")

@@ -33,6 +33,9 @@
     });
     const scroll = document.createElement("div");
     scroll.className = "scroll";
+    scroll.tabIndex = 0;
+    scroll.setAttribute("role", "region");
+    scroll.setAttribute("aria-label", `Step ${Number(step) + 1}`);
     scroll.append(table);
     place.replaceChildren(said, scroll);
   };
