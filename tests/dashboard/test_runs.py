@@ -68,6 +68,7 @@ def test_a_run_under_way_says_how_far_it_is(
     assert 'aria-valuenow="10"' in found
     assert "worker (here, process 8): adapter of lightr (40 updates): 10 of 40" in found
     assert found.count("<h2>") == 1
+    assert found.count("Curves of the adapter of lightr (40 updates)") == 2
 
 
 def test_what_became_of_others_is_told_apart(

@@ -55,10 +55,14 @@ def show_runs() -> None:
         for status in (view.run, *view.workers):
             if status.now is None or status.state != "running":
                 continue
-            for name, points in in_order(status.now.curves).items():
-                if name not in NOT_SHOWN:
-                    key = f"{number}-{status.machine}-{status.process}-{name}"
-                    show_curve(curve_title(name), points, status.now, key)
+            curves = {
+                name: curve for name, curve in in_order(status.now.curves).items() if name not in NOT_SHOWN
+            }
+            if curves:
+                st.html(f'<p class="lv-caption">Curves of the {name_html(status.now.label)}</p>')
+            for name, points in curves.items():
+                key = f"{number}-{status.machine}-{status.process}-{name}"
+                show_curve(curve_title(name), points, status.now, key)
 
 
 def view_html(view: RunView, at: datetime) -> str:
@@ -91,11 +95,11 @@ def show_curve(title: str, points: Sequence[tuple[int, float]], stage: StageNow,
     """One quantity of the stage so far."""
     last = f", now {points[-1][1]:.3f}" if points else ""
     alt = f"{title} of {stage.label}, {len(points)} points{last}"
-    st.vega_lite_chart(curve_spec(title, points, stage), width="stretch", alt=alt, key=key)
+    st.vega_lite_chart(curve_spec(title, points, stage.units), width="stretch", alt=alt, key=key)
 
 
-def curve_spec(title: str, points: Sequence[tuple[int, float]], stage: StageNow) -> dict[str, Any]:
-    """The curve with room for what is to come, and whose it is: workers may train others at the same time."""
+def curve_spec(title: str, points: Sequence[tuple[int, float]], units: int) -> dict[str, Any]:
+    """The curve with room for what is to come."""
     axis = {
         "field": "update",
         "type": "quantitative",
@@ -107,17 +111,11 @@ def curve_spec(title: str, points: Sequence[tuple[int, float]], stage: StageNow)
         "height": HEIGHT,
         "mark": {"type": "line", "tooltip": True},
         "encoding": {
-            "x": {**axis, "scale": {"domain": [0, stage.units]}},
+            "x": {**axis, "scale": {"domain": [0, units]}},
             "y": {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False}},
         },
         # Upright at the axis a long title would be cut.
-        "title": {
-            "text": title,
-            "subtitle": stage.label,
-            "anchor": "start",
-            "fontSize": 13,
-            "fontWeight": "normal",
-        },
+        "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": "normal"},
     }
 
 
