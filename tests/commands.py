@@ -34,7 +34,7 @@ SECONDS = 300
 
 # Processes forked from one that has imported what takes long, once for all tests of a session's process.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["tests.quick_disk", *HEAVY])
+processes.set_forkserver_preload(["tests.quick_work", *HEAVY])
 
 
 def lrbench(*arguments: object, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-import tests.quick_disk  # noqa: F401 - for this process and those forked from it
+import tests.quick_work  # noqa: F401 - for this process and those forked from it
 from lrbench.embedded import assets
 from tests.commands import QUICKSTART, SMALL, lrbench, spawned_quickly
 from tests.worlds import WORLD1, forget_embedded_problems

@@ -26,7 +26,7 @@ HANDFUL = {
 }
 CAMPAIGN = """
 import runpy
-import tests.quick_disk
+import tests.quick_work
 runpy.run_module("experiments.faults", run_name="__main__")
 """
 

@@ -12,6 +12,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
@@ -61,8 +62,18 @@ def kept(runs: Path, cores: int) -> Reached | None:
 def measure(runs: Path, cores: int) -> Reached:
     """Measure what torch reaches with its present number of threads, which are `cores`, and keep it.
 
-    Takes about a second. Raises `StoreError` where it cannot be written.
+    Takes about a second, the first time in a process. Raises `StoreError` where it cannot be written.
     """
+    found = _reached(processor(), cores)
+    all_kept = _read(runs) | {f"{processor()} {cores}": found}
+    content = {key: asdict(reached) for key, reached in sorted(all_kept.items())}
+    write_atomically(runs / FILE, (json.dumps(content, indent=1) + "\n").encode())
+    return found
+
+
+@cache
+def _reached(_processor: str, cores: int) -> Reached:
+    """Measured anew for every processor; a process that works on several folders asks once."""
     import torch
 
     def reading(rows: int, outputs: int, dtype: torch.dtype) -> float:
@@ -73,11 +84,7 @@ def measure(runs: Path, cores: int) -> Reached:
         multiplied = 2 * ROWS * INPUTS * OUTPUTS / cores
         operations = {name: multiplied / reading(ROWS, OUTPUTS, getattr(torch, name)) for name in DTYPES}
         bandwidth = 4 * INPUTS * LARGE / reading(1, LARGE, torch.float32)
-    found = Reached(operations, bandwidth / cores, cores)
-    all_kept = _read(runs) | {f"{processor()} {cores}": found}
-    content = {key: asdict(reached) for key, reached in sorted(all_kept.items())}
-    write_atomically(runs / FILE, (json.dumps(content, indent=1) + "\n").encode())
-    return found
+    return Reached(operations, bandwidth / cores, cores)
 
 
 def _fastest(work: Callable[[], object]) -> float:
