@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lrbench.methods.arrays import np
+from lrbench.methods.attempts import Parting
 from lrbench.methods.changes import AnyChange, LowRank
 from lrbench.methods.continued import Continuing
 from lrbench.methods.objectives import AnyObjective, Distance, Forward
@@ -44,8 +45,8 @@ class Ingredients(Section):
         return self.selector.readings | self.target.readings
 
     @property
-    def continuings(self) -> tuple[Continuing, ...]:
-        """What has to be tried of the rollouts before steps can be selected, in one order."""
+    def continuings(self) -> tuple[Continuing | Parting, ...]:
+        """What has to be found out of the rollouts before steps can be selected, in one order."""
         return tuple(sorted(self.selector.continuings, key=lambda each: each.view))
 
     @property

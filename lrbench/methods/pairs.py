@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, model_serializer, model_validator
 
 from lrbench.methods.checks import Anything
 from lrbench.methods.source import PAIRS_STAGE, Source
-from lrbench.methods.writers import Count, Words, Written
+from lrbench.methods.writers import Count, TopP, Words, Written, without_top_p
 
 Most = Annotated[int, Field(ge=1, le=10**6)]
 
@@ -80,10 +80,15 @@ class RightWrong(Paired):
     writer: Words
     samples: Count | None = None
     temperature: Annotated[float, Field(ge=0)] | None = None
+    top_p: TopP | None = None
     max_new_tokens: Count | None = None
     system_prompt: Words | None = None
     problems: Count | None = None
     most: Most = 4
+
+    @model_serializer(mode="wrap")
+    def _shortest(self, handler: Any) -> Any:
+        return without_top_p(handler(self))
 
     @model_validator(mode="after")
     def _several(self) -> Self:

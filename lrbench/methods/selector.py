@@ -13,6 +13,7 @@ from lrbench.methods.steps import Views
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from lrbench.methods.attempts import Parting
     from lrbench.methods.continued import Continuing
 
 # Which steps of a part of the source are kept, (N,) for its N.
@@ -32,8 +33,8 @@ class Selector(Component):
         return frozenset()
 
     @property
-    def continuings(self) -> frozenset[Continuing]:
-        """What has to be tried of the rollouts before it can decide, each seen under the name of its view."""
+    def continuings(self) -> frozenset[Continuing | Parting]:
+        """What has to be found out of the rollouts before it can decide, seen under the names of its views."""
         return frozenset()
 
     @property

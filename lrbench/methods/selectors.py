@@ -1,4 +1,4 @@
-"""The selectors: by the divergence, all, by any signal and a rule, or by what continuations become."""
+"""The selectors: by the divergence, all, by a signal and a rule, by continuations, or by attempts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_serializer, model_validator
 
 from lrbench.methods.arrays import np
+from lrbench.methods.attempts import SIGNAL as ATTEMPT
+from lrbench.methods.attempts import Attempt, Parting
 from lrbench.methods.continued import WORDS, Continued, Continuing
 from lrbench.methods.families import Family
 from lrbench.methods.ranking import cut_at, most_of_each
@@ -148,8 +150,8 @@ class Rule(Selector):
 
     @classmethod
     def is_meant_by(cls, written: Mapping[Any, Any]) -> bool:
-        """Whether there is a signal that is none of continuations."""
-        return super().is_meant_by(written) and written["signal"] not in WORDS
+        """Whether there is a signal that is none of continuations or attempts."""
+        return super().is_meant_by(written) and written["signal"] not in (*WORDS, ATTEMPT)
 
     @property
     def _signal(self) -> Signal:
@@ -200,7 +202,7 @@ class Rule(Selector):
         return frozenset(own).union(self.match.selector.readings if isinstance(self.match, Matched) else ())
 
     @property
-    def continuings(self) -> frozenset[Continuing]:
+    def continuings(self) -> frozenset[Continuing | Parting]:
         """Those of the arm it is matched to."""
         return self.match.selector.continuings if isinstance(self.match, Matched) else frozenset()
 
@@ -277,7 +279,7 @@ class Rule(Selector):
         )
 
 
-SELECTORS: tuple[type[Selector], ...] = (Kl, All, Rule, Continued)
+SELECTORS: tuple[type[Selector], ...] = (Kl, All, Rule, Continued, Attempt)
 SELECTOR = Family(SELECTORS, base=Selector)
 AnySelector = Annotated[Selector, SELECTOR]
 

@@ -12,6 +12,12 @@ GREEDY_STAGE, CHECKED_STAGE, REFERENCE_STAGE = "rollouts", "solutions", "referen
 WRITTEN_STAGE, AGREED_STAGE = "written", "agreed"
 # Of those that read the rollouts of other stages, and have no model write.
 SHAPED_STAGE, MIXED_STAGE, PAIRS_STAGE = "shaped", "mixed", "pairs"
+# Of those that go on from the rollouts of others: at steps, and where lines stood.
+CONTINUED_STAGE, SHORTENED_STAGE = "continuations", "shortenings"
+CONTINUING = frozenset({CONTINUED_STAGE, SHORTENED_STAGE})
+# Of those that say of every step what selectors go by, besides scores.
+ATTEMPTS_STAGE = "attempts"
+SEEN = frozenset({CONTINUED_STAGE, ATTEMPTS_STAGE})
 WRITING = frozenset({GREEDY_STAGE, CHECKED_STAGE, REFERENCE_STAGE, WRITTEN_STAGE, AGREED_STAGE})
 
 

@@ -6,14 +6,24 @@ says under `models` who these are.
 
 from __future__ import annotations
 
+from lrbench.methods.attempts import Attempt
 from lrbench.methods.checks import Agreement, Right
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.neighbour import TEACHER, Neighbour
 from lrbench.methods.objectives import Forward, Objective, Tempered
 from lrbench.methods.preset import Preset
+from lrbench.methods.selector import Selector
 from lrbench.methods.selectors import All
-from lrbench.methods.shapes import AnswerOnly, Correction, Equations, LongerThan, Prune
+from lrbench.methods.shapes import (
+    AnswerOnly,
+    Attempts,
+    Correction,
+    Equations,
+    LongerThan,
+    Prune,
+    PruneByTrying,
+)
 from lrbench.methods.source import Source
 from lrbench.methods.targets import Mixture as MixedTarget
 from lrbench.methods.targets import OwnToken, Soft, Target
@@ -26,11 +36,18 @@ EXPLAINING = "You are a careful teacher. Explain every step in a sentence of its
 
 
 def _preset(
-    name: str, source: Source, target: Target | None = None, objective: Objective | None = None
+    name: str,
+    source: Source,
+    target: Target | None = None,
+    objective: Objective | None = None,
+    selector: Selector | None = None,
 ) -> Preset:
     """An arm that learns every token of its source, unless it says otherwise."""
     ingredients = Ingredients(
-        source=source, selector=All(), target=target or OwnToken(), objective=objective or Forward()
+        source=source,
+        selector=selector or All(),
+        target=target or OwnToken(),
+        objective=objective or Forward(),
     )
     return Preset(name, None, ingredients, against=("sft", "base"))
 
@@ -146,6 +163,17 @@ TAUGHT = (
         "the answer without it; no preference training",
     ),
     Neighbour(
+        _preset(
+            "efficient", Written(writer=TEACHER, samples=4, check=Right(), shape=PruneByTrying(prune="end"))
+        ),
+        title="Answers cut as early as the expert can end them",
+        source="Efficient long CoT reasoning in small language models, arXiv 2505.18440",
+        implemented="of a teacher's right answers as many lines as the expert needs to come to the right "
+        "answer, found by halving, and then the answer's own end",
+        deviations="the expert goes on from the first token of that end, and is asked as it was before "
+        "training; no preference of the shorter answer over the longer is learnt",
+    ),
+    Neighbour(
         _preset("sert", Written(writer=EXPERT, temperature=1.3, shape=LongerThan(longer_than=24))),
         title="SERT: the expert's own longer answers",
         source="SERT, self-enhanced reasoning training for small models",
@@ -173,6 +201,19 @@ TAUGHT = (
     ),
     Neighbour(
         _preset(
+            "pam",
+            Written(writer=EXPERT, samples=4, shape=Attempts()),
+            selector=Attempt(signal="attempt"),
+        ),
+        title="Partial answer masking: an answer corrects itself, and its wrong attempt is not learnt",
+        source="Small language model can self-correct, arXiv 2401.07301",
+        implemented="the expert's own right answers as they are, and its wrong ones, which then say so and "
+        "go on with a right one; all tokens are learnt but those of the wrong attempt",
+        deviations="the right answer behind a wrong one is another sample to the same problem, and one fixed "
+        "sentence says that it was wrong; behind a right one nothing says that it is",
+    ),
+    Neighbour(
+        _preset(
             "orca",
             Written(writer=TEACHER, samples=1, check=Right(), system_prompt=EXPLAINING, forget_prompt=True),
         ),
@@ -194,8 +235,8 @@ TAUGHT = (
         "the 20 likeliest and the temperature of 0.7",
         implemented="the teacher draws every token, and the expert takes it where it gives it 1% and has it "
         "among its 20 likeliest; after five draws it draws one of these itself",
-        deviations="without `top_p` 0.95; right answers and wrong ones are learnt unless `check` says "
-        "otherwise",
+        deviations="without `top_p` 0.95, which its `source` takes; right answers and wrong ones are learnt "
+        "unless `check` says otherwise",
     ),
     Neighbour(
         _preset("redistil", Written(writer=f"{ARM}grpo", samples=2)),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, model_serializer, model_validator
 
 from lrbench.methods.checks import Agreement, AnyCheck, Anything, Right
 from lrbench.methods.component import ARM, EXPERT
 from lrbench.methods.section import Section
-from lrbench.methods.shapes import AnyShape, Correction
+from lrbench.methods.shapes import AnyShape
 from lrbench.methods.source import (
     AGREED_STAGE,
     CHECKED_STAGE,
@@ -26,10 +26,17 @@ HERE = "hf"
 # The writer that is no model: the data set, which has solutions of its own.
 DATA = "data"
 # What says how a model writes.
-WRITING_FIELDS = ("samples", "temperature", "max_new_tokens", "accept", "forget_prompt")
+WRITING_FIELDS = ("samples", "temperature", "top_p", "max_new_tokens", "accept", "forget_prompt")
 
 Count = Annotated[int, Field(ge=1, le=10**15)]
 Words = Annotated[str, Field(min_length=1)]
+# From the likeliest tokens that hold so much of the chance; 1 is from all, and so is what says nothing.
+TopP = Annotated[float, Field(gt=0, le=1)]
+
+
+def without_top_p(dumped: dict[str, Any]) -> dict[str, Any]:
+    """A dumped source as it was before there was a `top_p`, where it has none."""
+    return {name: value for name, value in dumped.items() if name != "top_p" or value is not None}
 
 
 class Acceptance(Section):
@@ -51,6 +58,7 @@ class Written(Source):
 
     It writes `samples` to each problem at `temperature`, 0 for the likeliest tokens, of at most
     `max_new_tokens` each; what is null is as `sampling.solutions` has it, and of greedy ones as `sampling`.
+    With `top_p` it draws from the likeliest tokens alone that hold so much of the chance at that temperature.
     `check` says which are kept, and `shape` what is made of them. They are written under a `system_prompt`
     (null: that of `sampling`), which they are learnt without where `forget_prompt` says so. `problems` are
     the first ones that are asked. With `accept` another model has a say in every token. The writer `data` is
@@ -62,6 +70,7 @@ class Written(Source):
     writer: Words
     samples: Count | None = None
     temperature: Annotated[float, Field(ge=0)] | None = None
+    top_p: TopP | None = None
     max_new_tokens: Count | None = None
     accept: Acceptance | None = None
     check: AnyCheck = Anything()
@@ -72,10 +81,20 @@ class Written(Source):
 
     @model_validator(mode="before")
     @classmethod
-    def _only_what_is_forgotten(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("forget_prompt") is False:
-            return {**value, "forget_prompt": None}
-        return value
+    def _only_what_is_said(cls, value: Any) -> Any:
+        """What changes nothing is as if it were not there."""
+        if not isinstance(value, dict):
+            return value
+        nothing = [
+            name
+            for name, given in value.items()
+            if (name == "forget_prompt" and given is False) or (name == "top_p" and given in (1, 1.0))
+        ]
+        return {**value, **dict.fromkeys(nothing)}
+
+    @model_serializer(mode="wrap")
+    def _shortest(self, handler: Any) -> Any:
+        return without_top_p(handler(self))
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
@@ -91,11 +110,14 @@ class Written(Source):
             raise ValueError(
                 f"{self.samples} samples at temperature 0 would all be the same; give a temperature above 0"
             )
+        if self.is_greedy and self.top_p is not None:
+            raise ValueError("`top_p` says what is drawn from; give a temperature above 0")
         if self.is_greedy and self.accept is not None:
             raise ValueError("`accept` takes or leaves tokens that are drawn; give a temperature above 0")
         if self.forget_prompt and self.system_prompt is None:
             raise ValueError("`forget_prompt` is given without the `system_prompt` that is to be forgotten")
-        if isinstance(self.shape, Correction) and (self.is_data or type(self.check) is not Anything):
+        asked_freely = not self.is_data and type(self.check) is Anything
+        if self.shape is not None and self.shape.ends_right and not asked_freely:
             raise ValueError(
                 f"`{self.shape.word}` takes right and wrong answers, so it needs a model as writer and the "
                 f"check `{Anything.word}`"
@@ -131,7 +153,7 @@ class Written(Source):
         checked = type(self.check)
         if self.by_expert and self.is_greedy and checked in (Anything, Agreement):
             return GREEDY_STAGE
-        if self.by_expert and not self.is_greedy and checked is Right:
+        if self.by_expert and not self.is_greedy and self.top_p is None and checked is Right:
             return CHECKED_STAGE
         return WRITTEN_STAGE
 
@@ -160,7 +182,7 @@ class Written(Source):
     @property
     def is_right(self) -> bool:
         """Where that is what is checked, or what a correction ends with."""
-        return type(self.check) is Right or isinstance(self.shape, Correction)
+        return type(self.check) is Right or (self.shape is not None and self.shape.ends_right)
 
     @property
     def draws(self) -> bool:

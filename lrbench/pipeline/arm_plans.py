@@ -9,6 +9,7 @@ from lrbench.errors import LrbenchError
 from lrbench.evaluation.items import ItemSet
 from lrbench.evaluation.repeats import Repeats
 from lrbench.methods.answers import OWN
+from lrbench.methods.attempts import Parting
 from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.continued import Continuing
 from lrbench.methods.fidelity import CORRECTED, Fidelity
@@ -19,6 +20,7 @@ from lrbench.models.source import LocatedModel
 from lrbench.pipeline.plan import ArmPlan
 from lrbench.pipeline.sourcing import Sources
 from lrbench.pipeline.stages.answering import AnsweredBy, Reader
+from lrbench.pipeline.stages.attempts import Attempts
 from lrbench.pipeline.stages.continuations import Continuations
 from lrbench.pipeline.stages.deriving import DerivedAmateur
 from lrbench.pipeline.stages.editing import EditedModel
@@ -172,12 +174,14 @@ class ArmPlans:
 
     def _continuations(
         self,
-        continuing: Continuing,
+        continuing: Continuing | Parting,
         source: Source,
         rollouts: RolloutSource,
         scores: Mapping[Reading, PairScores],
-    ) -> Continuations:
+    ) -> Continuations | Attempts:
         """What becomes of rollouts, judged by the answer of the problem where that has chosen them."""
+        if isinstance(continuing, Parting):
+            return Attempts(self.expert, rollouts, continuing, source.is_right)
         tried_by = None if continuing.reading is None else scores[continuing.reading]
         return Continuations(self.expert, rollouts, continuing, source.is_right, tried_by)
 

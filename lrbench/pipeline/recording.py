@@ -15,7 +15,7 @@ from lrbench.pipeline.footprints import footprint
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
-from lrbench.pipeline.stages.samples import continuations_name, input_name
+from lrbench.pipeline.stages.samples import input_name
 from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
 from lrbench.recipe.identity import recipe_hash, resolved_yaml
 from lrbench.recipe.schema import Recipe
@@ -175,8 +175,8 @@ def _making(adapter: TrainedAdapter) -> Iterator[tuple[str, Stage]]:
     if not adapter.writes:
         for reading, scores in samples.readings:
             yield input_name(reading), scores
-        for place, (_, continuations) in enumerate(samples.continued):
-            yield continuations_name(place), continuations
+        for name, _, stage in samples.seen_by_name:
+            yield name, stage
         yield samples.name, samples
     if adapter.reference is not None:
         yield adapter.reference.name, adapter.reference

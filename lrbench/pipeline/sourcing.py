@@ -10,6 +10,7 @@ from lrbench.methods.checks import Agreement, Anything
 from lrbench.methods.fidelity import CORRECTED, Fidelity
 from lrbench.methods.pairs import Paired
 from lrbench.methods.rewards import GroupPolicy
+from lrbench.methods.shapes import Shape
 from lrbench.methods.source import Source
 from lrbench.methods.writers import Mixture, Written
 from lrbench.models.source import LocatedModel
@@ -18,6 +19,7 @@ from lrbench.pipeline.stages.answering import Reader
 from lrbench.pipeline.stages.pairs import PairedAnswers
 from lrbench.pipeline.stages.rewritten import MixedRollouts, ShapedRollouts
 from lrbench.pipeline.stages.rollouts import GreedyRollouts, ReferenceRollouts, RolloutSource
+from lrbench.pipeline.stages.shortenings import Shortenings
 from lrbench.pipeline.stages.solutions import CheckedSolutions
 from lrbench.pipeline.stages.written import WrittenRollouts
 from lrbench.recipe.schema import Recipe, Sampling
@@ -74,8 +76,17 @@ class Sources:
             other, longest = self.reader(check.agree_with), whole.max_new_tokens or 0
             rollouts = AgreedRollouts(self.expert, problems, sampling, rollouts, other, check, longest)
         if source.shape is not None:
-            rollouts = ShapedRollouts(self.expert, problems, sampling, rollouts, source.shape)
+            rollouts = self._shaped(source, source.shape, problems, sampling, rollouts)
         return rollouts
+
+    def _shaped(
+        self, source: Written, shape: Shape, problems: Problems, sampling: Sampling, rollouts: RolloutSource
+    ) -> ShapedRollouts:
+        """Rollouts in a shape, of which shorter ones are judged by the answer where that has chosen them."""
+        shortenings = None
+        if shape.shortening is not None:
+            shortenings = Shortenings(self.expert, rollouts, shape.shortening, source.is_right)
+        return ShapedRollouts(self.expert, problems, sampling, rollouts, shape, shortenings)
 
     def _written(
         self, stage: str, source: Written | None, problems: Problems, sampling: Sampling, fidelity: Fidelity

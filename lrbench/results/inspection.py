@@ -13,6 +13,7 @@ from typing import Any
 from lrbench.errors import StoreError
 from lrbench.evaluation.graded_items import read_draws, read_items
 from lrbench.methods.readings import Reading
+from lrbench.methods.source import SEEN
 from lrbench.results.records import ArmRecord, ScoreRecord
 from lrbench.sampling.continuing import Verdicts, read_verdicts
 from lrbench.sampling.rollouts import Rollout, read_rollouts
@@ -24,7 +25,6 @@ from lrbench.store.store import Store
 EVALUATION = "evaluate"
 # Begins the name that a record has for scores of another reading than the pair's; its two models follow.
 BESIDE = "scores "
-CONTINUING = "continuations"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Inspector:
             continued=tuple(
                 read_verdicts(_parquet_files(self.artifact(stage, key)))
                 for _, (stage, key) in sorted(arm.addresses.items())
-                if stage == CONTINUING
+                if stage in SEEN
             ),
         )
 

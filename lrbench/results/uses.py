@@ -19,14 +19,14 @@ from lrbench.methods.component import AMATEUR, ARM, EXPERT
 from lrbench.methods.ingredients import Ingredients
 from lrbench.methods.learner import MOVING
 from lrbench.methods.presets import PLAIN
-from lrbench.methods.source import WRITING
+from lrbench.methods.source import CONTINUING, WRITING
 from lrbench.results.identity import START
 from lrbench.results.records import ArmRecord, Costs, Memory, ScoreRecord
 
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(AnyAnswer)
 MOST_READ = 1024
 MEMORY_FIELDS = ("weight_bytes", "cache_bytes_per_token")
-TRAIN_STAGE, CONTINUING = "train", "continuations"
+TRAIN_STAGE = "train"
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ def _writing(arm: ArmRecord) -> frozenset[str]:
 
 def _sampling(arm: ArmRecord) -> frozenset[str]:
     """The keys of all stages of an arm that write tokens, of which its costs hold the sum."""
-    keys = {key for name, key in arm.stages.items() if name.partition(" ")[0] == CONTINUING}
+    keys = {key for name, key in arm.stages.items() if name.partition(" ")[0] in CONTINUING}
     return _writing(arm) | keys
 
 

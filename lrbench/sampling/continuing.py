@@ -1,10 +1,11 @@
-"""Which other tokens are tried at the steps of rollouts, and what became of each, as files.
+"""What else is tried at the steps of rollouts, and what became of each, as files.
 
 Shapes: N steps, C steps of a chunk, V vocabulary.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,20 +30,45 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Trial:
-    """At `step` of the rollout that is number `rollout` of its source the token `token` is tried."""
+class Trial(ABC):
+    """Something else at `step` of the rollout that is number `rollout` of its source, and is continued."""
 
     rollout: int
     step: int
-    token: int
+
+    @abstractmethod
+    def begun(self, rollout: Rollout) -> tuple[int, ...]:
+        """What the completion begins with instead."""
 
     def prompt(self, rollout: Rollout) -> tuple[int, ...]:
-        """What is continued: the rollout up to the step, and the token in the place of its own."""
-        return (*rollout.prompt_ids, *rollout.completion_ids[: self.step], self.token)
+        """What is continued."""
+        return (*rollout.prompt_ids, *self.begun(rollout))
 
     def completion(self, rollout: Rollout, written: Sequence[int]) -> tuple[int, ...]:
         """What the rollout becomes when `written` follows."""
-        return (*rollout.completion_ids[: self.step], self.token, *written)
+        return (*self.begun(rollout), *written)
+
+
+@dataclass(frozen=True)
+class OtherToken(Trial):
+    """The rollout up to the step, and `token` in the place of its own."""
+
+    token: int
+
+    def begun(self, rollout: Rollout) -> tuple[int, ...]:
+        """Its tokens before the step, and the other one."""
+        return (*rollout.completion_ids[: self.step], self.token)
+
+
+@dataclass(frozen=True)
+class Shorter(Trial):
+    """The rollout without some of its lines, of which `step` counts the first, as far as `begins`."""
+
+    begins: tuple[int, ...]
+
+    def begun(self, rollout: Rollout) -> tuple[int, ...]:
+        """As it says, whatever the rollout has there."""
+        return self.begins
 
 
 def tried_steps(
@@ -106,7 +132,7 @@ def _others(logits_CV: Any, own_C: Any, count: int) -> NDArray[np.int64]:
 
 
 def write_verdicts(path: Path, verdicts: Iterable[tuple[Trial, bool]]) -> None:
-    """Write how many tokens were tried at every step at which one was, and how many `failed`."""
+    """Write how often something else was tried at every step at which it was, and how often it `failed`."""
     tried: dict[tuple[int, int], int] = {}
     failed: dict[tuple[int, int], int] = {}
     for trial, fails in verdicts:

@@ -24,19 +24,33 @@ def pieces_of(text: str) -> list[str]:
     return [piece for piece in PIECE.findall(text) if piece]
 
 
+def final_pieces(pieces: Sequence[str], read: Read) -> range | None:
+    """The places of the final answer, None where there is none.
+
+    No piece before them is needed for it, and none behind.
+    """
+    answer = read("".join(pieces))
+    if answer is None:
+        return None
+    places = range(len(pieces))
+    start = next(place for place in reversed(places) if read("".join(pieces[place:])) == answer)
+    last = next(place for place in places[start:] if read("".join(pieces[start : place + 1])) == answer)
+    return range(start, last + 1)
+
+
 def final_answer(text: str, read: Read) -> str | None:
     """The shortest run of whole pieces at the end of a text that gives its answer, without what follows it.
 
     None where the text gives no answer.
     """
-    span = _final(pieces_of(text), read)
+    span = final_pieces(pieces_of(text), read)
     return None if span is None else "".join(pieces_of(text)[span.start : span.stop]).strip()
 
 
 def equations(text: str, read: Read) -> str | None:
     """Every equation before the final answer, one a line, then that; None without any or an answer."""
     pieces = pieces_of(text)
-    span = _final(pieces, read)
+    span = final_pieces(pieces, read)
     if span is None:
         return None
     found = EQUATION.findall("".join(pieces[: span.start]))
@@ -52,7 +66,7 @@ def pruned(text: str, problem: str, read: Read) -> str | None:
     letter.
     """
     pieces = pieces_of(text)
-    span = _final(pieces, read)
+    span = final_pieces(pieces, read)
     if span is None:
         return None
     given = set(NUMBER.findall(problem))
@@ -75,14 +89,3 @@ def _origin(number: str, before: Sequence[str], given: set[str]) -> int | None:
     if number in given:
         return None
     return next((place for place, piece in enumerate(before) if number in NUMBER.findall(piece)), None)
-
-
-def _final(pieces: Sequence[str], read: Read) -> range | None:
-    """The places of the final answer: no piece before them is needed for it, and none behind."""
-    answer = read("".join(pieces))
-    if answer is None:
-        return None
-    places = range(len(pieces))
-    start = next(place for place in reversed(places) if read("".join(pieces[place:])) == answer)
-    last = next(place for place in places[start:] if read("".join(pieces[start : place + 1])) == answer)
-    return range(start, last + 1)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.evaluation.protocol import OWN_FIELDS
 from lrbench.methods.continued import Continuing
+from lrbench.methods.source import CONTINUED_STAGE
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lrbench.sampling.continuing import Trial
+    from lrbench.sampling.continuing import OtherToken, Trial
     from lrbench.sampling.engines.base import Engine
     from lrbench.sampling.rollouts import Rollout
 
@@ -56,10 +57,12 @@ class Continuations(Sharded):
     is tried, where one does.
     """
 
-    name: ClassVar[str] = "continuations"
+    name: ClassVar[str] = CONTINUED_STAGE
     version: ClassVar[int] = 1
     own_fields: ClassVar[Mapping[str, str]] = OWN_FIELDS
     new_fields: ClassVar[Mapping[str, str]] = MARKS
+    # What is tried, as the counts are called.
+    what: ClassVar[str] = "tokens"
 
     expert: LocatedModel
     source: RolloutSource
@@ -116,7 +119,7 @@ class Continuations(Sharded):
     def _expected(self, known: Known) -> float:
         """How many continuations are expected."""
         rollouts, steps = self.source.expected(known)
-        tried = rollouts * ceil(steps / self.continuing.stride)
+        tried = rollouts * self.places_of(steps)
         if self.continuing.reading is not None:
             tried *= SHARE_DIFFERING
         return min(tried, self.continuing.cap or tried) * self.continuing.at_each
@@ -141,9 +144,7 @@ class Continuations(Sharded):
     def most_tokens(self) -> int:
         """Everything tried, each continuation at its full length."""
         longest = self.source.longest or 0
-        return self._tokens(
-            self.size * self.source.samples_per_problem * ceil(longest / self.continuing.stride)
-        )
+        return self._tokens(self.size * self.source.samples_per_problem * self.most_places(longest))
 
     def tokens(self, known: Known) -> tuple[int | None, bool]:
         """As written; or at most so many, by the steps of the rollouts where these are there."""
@@ -156,6 +157,14 @@ class Continuations(Sharded):
         # Of each rollout the first step is tried, and then every so many.
         steps = int(rollouts["rollouts"]) + int(rollouts["tokens"]) // self.continuing.stride
         return self._tokens(min(steps, int(rollouts["tokens"]))), False
+
+    def places_of(self, steps: float) -> int:
+        """At how many places of a rollout with about so many steps something is expected to be tried."""
+        return ceil(steps / self.continuing.stride)
+
+    def most_places(self, steps: int) -> int:
+        """At how many places of a rollout with so many steps something is tried at most."""
+        return ceil(steps / self.continuing.stride)
 
     def _tokens(self, steps: int) -> int:
         return min(steps, self.continuing.cap or steps) * self.continuing.at_each * self.most
@@ -186,7 +195,7 @@ class Continuations(Sharded):
         from lrbench.sampling.continuing import write_verdicts
 
         rollouts = read_artifact_rollouts(inputs["rollouts"])
-        tried = self._tried(rollouts, inputs)
+        tried = self.tried(rollouts, inputs, workspace)
         by_problem: dict[str, list[int]] = {}
         for number, rollout in enumerate(rollouts):
             by_problem.setdefault(rollout.problem_id, []).append(number)
@@ -199,26 +208,23 @@ class Continuations(Sharded):
                 ]
                 judged = {number: self._judge(index, rollouts[number], workspace) for index, number in places}
                 judges = {number: judge for number, judge in judged.items() if judge.expected is not None}
-                trials = self._trials({number: rollouts[number] for number in judges}, tried, workspace)
-                written = self._written(trials, rollouts, engine)
-                verdicts = [
-                    (trial, judges[trial.rollout].fails(trial.completion(rollouts[trial.rollout], tokens)))
-                    for trial, tokens in zip(trials, written.of_trials, strict=True)
-                ]
+                found = self.judged(rollouts, judges, tried, workspace, engine)
                 counts = {
                     "rollouts": len(judged),
                     "unanswered": len(judged) - len(judges),
-                    "continuations": written.continuations,
-                    "continued_tokens": written.tokens,
-                    "tried_tokens": len(trials),
-                    "failed_tokens": sum(fails for _, fails in verdicts),
+                    "continuations": found.continuations,
+                    "continued_tokens": found.tokens,
+                    f"tried_{self.what}": len(found.verdicts),
+                    f"failed_{self.what}": sum(fails for _, fails in found.verdicts),
                 }
                 place.commit(f"{shard.name}{COUNTS}", partial(Path.write_text, data=json.dumps(counts)))
-                return partial(write_verdicts, verdicts=verdicts)
+                return partial(write_verdicts, verdicts=found.verdicts)
 
             return self.shards.finish(range(self.size), place, names, progress, make)
 
-    def _tried(self, rollouts: Sequence[Rollout], inputs: Mapping[str, Artifact]) -> list[NDArray[np.int64]]:
+    def tried(
+        self, rollouts: Sequence[Rollout], inputs: Mapping[str, Artifact], workspace: Workspace
+    ) -> list[NDArray[np.int64]]:
         """For each rollout what is tried at its steps (T,): ids, 0 for the ranks, and -1 for nothing."""
         import numpy as np
 
@@ -236,16 +242,28 @@ class Continuations(Sharded):
         tried_N = tried_steps(lengths, self.continuing.stride, self.continuing.cap, among_N)
         return np.split(np.where(tried_N, chosen_N, -1), np.cumsum(lengths)[:-1]) if lengths else []
 
+    def judged(
+        self,
+        rollouts: Sequence[Rollout],
+        judges: Mapping[int, Judge],
+        tried: Sequence[NDArray[np.int64]],
+        workspace: Workspace,
+        engine: Engine,
+    ) -> Judged:
+        """What became of all that is `tried` of the rollouts with a judge, by their numbers."""
+        trials = self._trials({number: rollouts[number] for number in judges}, tried, workspace)
+        return self.continued(trials, rollouts, judges, engine)
+
     def _trials(
         self, rollouts: Mapping[int, Rollout], tried: Sequence[NDArray[np.int64]], workspace: Workspace
-    ) -> list[Trial]:
+    ) -> list[OtherToken]:
         """Every token that is tried of `rollouts`, by their numbers."""
-        from lrbench.sampling.continuing import Trial, likeliest_others
+        from lrbench.sampling.continuing import OtherToken, likeliest_others
 
         steps = {number: tried[number] >= 0 for number in rollouts}
         if self.continuing.ranks is None:
             return [
-                Trial(number, int(step), int(tried[number][step]))
+                OtherToken(number, int(step), int(tried[number][step]))
                 for number in rollouts
                 for step in steps[number].nonzero()[0]
             ]
@@ -261,18 +279,34 @@ class Continuations(Sharded):
         for number in looked_at:
             for step in steps[number].nonzero()[0]:
                 tokens = others_NK[begins + step]
-                trials += [Trial(number, int(step), int(tokens[rank - 2])) for rank in self.continuing.ranks]
+                trials += [
+                    OtherToken(number, int(step), int(tokens[rank - 2])) for rank in self.continuing.ranks
+                ]
             begins += rollouts[number].steps
         return trials
 
-    def _written(self, trials: Sequence[Trial], rollouts: Sequence[Rollout], engine: Engine) -> Written:
-        """The continuation of every trial. What begins alike, as samples of a problem do, is written once."""
+    def continued(
+        self,
+        trials: Sequence[Trial],
+        rollouts: Sequence[Rollout],
+        judges: Mapping[int, Judge],
+        engine: Engine,
+    ) -> Judged:
+        """Where every trial leads. What begins alike, as samples of a problem do, is written once."""
         stops = engine.rules.stop_ids
         prompts = [trial.prompt(rollouts[trial.rollout]) for trial in trials]
         asked = [prompt for prompt in dict.fromkeys(prompts) if prompt[-1] not in stops]
         written = dict(zip(asked, engine.complete(asked, self.most), strict=True))
-        tokens = sum(map(len, written.values()))
-        return Written([written.get(prompt, ()) for prompt in prompts], len(asked), tokens)
+        verdicts = [
+            (
+                trial,
+                judges[trial.rollout].fails(
+                    trial.completion(rollouts[trial.rollout], written.get(prompt, ()))
+                ),
+            )
+            for trial, prompt in zip(trials, prompts, strict=True)
+        ]
+        return Judged(verdicts, len(asked), sum(map(len, written.values())))
 
     def _judge(self, index: int, rollout: Rollout, workspace: Workspace) -> Judge:
         """What judges continuations of a rollout that is one of problem `index`."""
@@ -302,17 +336,25 @@ class Continuations(Sharded):
                 f"{counts['rollouts']:,}",
             )
         # An arm's record has the statistics of all its stages together, and rollouts are counted by another.
-        names = ("unanswered", "continuations", "continued_tokens", "tried_tokens", "failed_tokens")
-        return {name: counts[name] for name in names}
+        names = ("unanswered", "continuations", "continued_tokens")
+        return {name: counts[name] for name in (*names, f"tried_{self.what}", f"failed_{self.what}")}
 
 
 @dataclass(frozen=True)
-class Written:
-    """The tokens that follow each trial, how many continuations these are, and the tokens of all of them."""
+class Judged:
+    """Each trial with whether it fails, how many continuations were written, and the tokens of these."""
 
-    of_trials: list[tuple[int, ...]]
+    verdicts: list[tuple[Trial, bool]]
     continuations: int
     tokens: int
+
+    def and_then(self, other: Judged) -> Judged:
+        """Both together, the other one's trials last."""
+        return Judged(
+            [*self.verdicts, *other.verdicts],
+            self.continuations + other.continuations,
+            self.tokens + other.tokens,
+        )
 
 
 @dataclass(frozen=True)

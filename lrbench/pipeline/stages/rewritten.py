@@ -6,20 +6,31 @@ import json
 from abc import abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.evaluation.protocol import OWN_FIELDS
-from lrbench.methods.shapes import AnswerOnly, Correction, Equations, LongerThan, Prune, Shape
+from lrbench.methods.attempts import SAYS_WRONG
+from lrbench.methods.shapes import (
+    AnswerOnly,
+    Attempts,
+    Correction,
+    Equations,
+    LongerThan,
+    Prune,
+    Shape,
+)
 from lrbench.methods.source import MIXED_STAGE, SHAPED_STAGE
-from lrbench.models.turn_marks import MARKS, end_of_turn, turn_marks
+from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
+from lrbench.pipeline.stages.answer_texts import answer_ids, text_of
 from lrbench.pipeline.stages.base import Stage
-from lrbench.pipeline.stages.rollouts import RolloutSource, read_artifact_rollouts
+from lrbench.pipeline.stages.rollouts import RolloutSource, parquet_files, read_artifact_rollouts
 from lrbench.pipeline.stages.sharding import Place, Shard
+from lrbench.pipeline.stages.shortenings import Shortenings
 from lrbench.pipeline.stages.tasks import Known
 from lrbench.pipeline.workspace import Workspace
 from lrbench.sampling.judging import why_rejected
@@ -32,9 +43,10 @@ if TYPE_CHECKING:
 
 COUNTS_FILE = "counts.json"
 # What a correction begins with, behind the wrong answer.
-CORRECTION = "\nThat is wrong. "
+CORRECTION = f"\n{SAYS_WRONG} "
 # Why an answer has no such shape, and what messages say of it.
 NO_ANSWER, ALONE = "no final answer", "no other answer to correct"
+NONE_RIGHT = "no right answer to correct it with"
 SHORT, CUT, OTHER = "too short", "not finished", "another answer than before"
 NO_EQUATION = "no equation or no final answer"
 
@@ -82,7 +94,10 @@ class RewrittenRollouts(RolloutSource):
 
 @dataclass(frozen=True)
 class ShapedRollouts(RewrittenRollouts):
-    """What a `shape` makes of the rollouts of a `source`, in the expert's tokens."""
+    """What a `shape` makes of the rollouts of a `source`, in the expert's tokens.
+
+    Where it depends on what becomes of shorter ones, that is what `shortenings` has tried.
+    """
 
     name: ClassVar[str] = SHAPED_STAGE
     version: ClassVar[int] = 1
@@ -91,6 +106,7 @@ class ShapedRollouts(RewrittenRollouts):
 
     source: RolloutSource
     shape: Shape
+    shortenings: Shortenings | None = None
 
     @property
     def label(self) -> str:
@@ -115,8 +131,9 @@ class ShapedRollouts(RewrittenRollouts):
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
-        """What is shaped."""
-        return {"rollouts": self.source}
+        """What is shaped, and what was tried of it."""
+        tried = {} if self.shortenings is None else {"shortenings": self.shortenings}
+        return {"rollouts": self.source, **tried}
 
     def expected(self, known: Known) -> tuple[float, float]:
         """At most those of the source."""
@@ -138,6 +155,8 @@ class ShapedRollouts(RewrittenRollouts):
         self, inputs: Mapping[str, Artifact], workspace: Workspace
     ) -> tuple[dict[str, list[Rollout]], Mapping[str, Any]]:
         """Every rollout in its shape, where it can be had."""
+        if self.shortenings is not None:
+            return self._shortened(self.shortenings, inputs, workspace)
         places = {problem: place for place, problem in enumerate(self.problems.ids)}
         found: dict[str, list[Rollout]] = defaultdict(list)
         left_out: Counter[str] = Counter()
@@ -147,11 +166,43 @@ class ShapedRollouts(RewrittenRollouts):
             made = self._made(places[problem], group, workspace, left_out)
             if made:
                 found[problem] = made
-        return dict(found), {"left_out": dict(left_out), "tokens_before": before}
+        return dict(found), {"left_out": dict(+left_out), "tokens_before": before}
+
+    def _shortened(
+        self, shortenings: Shortenings, inputs: Mapping[str, Artifact], workspace: Workspace
+    ) -> tuple[dict[str, list[Rollout]], Mapping[str, Any]]:
+        """Every rollout with a final answer, without the lines that it came to the same without."""
+        from lrbench.sampling.continuing import read_verdicts
+        from lrbench.sampling.shortening import dropped_lines
+
+        way = shortenings.continuing.way
+        places = {problem: place for place, problem in enumerate(self.problems.ids)}
+        found: dict[str, list[Rollout]] = defaultdict(list)
+        left_out: Counter[str] = Counter()
+        verdicts = read_verdicts(parquet_files(inputs["shortenings"]))
+        passed: dict[int, list[int]] = defaultdict(list)
+        for number, line, failed in zip(verdicts.rollout, verdicts.step, verdicts.failed, strict=True):
+            if not failed:
+                passed[int(number)].append(int(line))
+        before = lines = dropped = 0
+        for number, rollout in enumerate(read_artifact_rollouts(inputs["rollouts"])):
+            before += rollout.steps
+            trace = shortenings.trace(places[rollout.problem_id], rollout, workspace)
+            if trace is None:
+                left_out[NO_ANSWER] += 1
+                continue
+            without = dropped_lines(way, len(trace.lines), passed[number])
+            lines, dropped = lines + len(trace.lines), dropped + len(without)
+            made = self._rewritten(rollout, trace.without(without), workspace) if without else rollout
+            found[rollout.problem_id].append(made)
+        counts = {"left_out": dict(left_out), "tokens_before": before}
+        return dict(found), counts | {"lines_before": lines, "dropped_lines": dropped}
 
     def _made(
         self, index: int, group: Sequence[Rollout], workspace: Workspace, left_out: Counter[str]
     ) -> list[Rollout]:
+        if isinstance(self.shape, Attempts):
+            return self._attempts(index, group, workspace, left_out)
         if isinstance(self.shape, Correction):
             return self._corrections(index, group, workspace, left_out)
         made = []
@@ -172,7 +223,7 @@ class ShapedRollouts(RewrittenRollouts):
         from lrbench.sampling.shaping import equations, final_answer, pruned
 
         read = checker_of(self.problems.benchmarks[index]).read
-        text = self._text(rollout, workspace)
+        text = text_of(rollout, workspace)
         match self.shape:
             case Prune():
                 made, why = pruned(text, self.problems.texts[index], read), NO_ANSWER
@@ -188,39 +239,23 @@ class ShapedRollouts(RewrittenRollouts):
             return rollout
         return self._rewritten(rollout, made, workspace) if read(made) == read(text) else OTHER
 
-    def _text(self, rollout: Rollout, workspace: Workspace) -> str:
-        """What is written and finished, without what ends the turn."""
-        body = rollout.completion_ids[:-1]
-        text: str = workspace.expert.tokenizer.decode(body, clean_up_tokenization_spaces=False)
-        return text
-
     def _rewritten(self, rollout: Rollout, text: str, workspace: Workspace) -> Rollout:
-        from lrbench.models.prompt import render_answer
         from lrbench.sampling.rollouts import Rollout
 
-        ids = (*render_answer(workspace.expert.tokenizer, text), end_of_turn(self.expert))
+        ids = answer_ids(self.expert, workspace, text)
         return Rollout(rollout.problem_id, rollout.sample, rollout.prompt_ids, ids)
 
     def _corrections(
         self, index: int, group: Sequence[Rollout], workspace: Workspace, left_out: Counter[str]
     ) -> list[Rollout]:
         """Every right answer behind one of the wrong ones, which stand with the prompt and are not learnt."""
-        from lrbench.models.prompt import render_answer
         from lrbench.sampling.rollouts import Rollout
 
-        stops = workspace.expert.turn_marks.stops
-        right, wrong = [], []
-        for rollout in group:
-            ended = rollout.completion_ids[-1] in stops
-            rejection = why_rejected(self.problems, index, self._text(rollout, workspace) if ended else None)
-            if rejection is None:
-                right.append(rollout)
-            elif rejection in ("wrong", "unread"):
-                wrong.append(rollout)
+        right, wrong = self._judged(index, group, workspace)
         if not right or not wrong:
             left_out[ALONE] += len(group)
             return []
-        given = render_answer(workspace.expert.tokenizer, CORRECTION)
+        given = self._said_between(workspace)
         return [
             Rollout(
                 answer.problem_id,
@@ -230,6 +265,51 @@ class ShapedRollouts(RewrittenRollouts):
             )
             for place, answer in enumerate(right)
         ]
+
+    def _attempts(
+        self, index: int, group: Sequence[Rollout], workspace: Workspace, left_out: Counter[str]
+    ) -> list[Rollout]:
+        """The right answers, and every wrong one with one of them behind it."""
+        right, wrong = self._judged(index, group, workspace)
+        left_out[CUT] += len(group) - len(right) - len(wrong)
+        if not right:
+            left_out[NONE_RIGHT] += len(wrong)
+            return []
+        given = self._said_between(workspace)
+        corrected = {
+            answer.sample: replace(
+                answer,
+                completion_ids=(
+                    *answer.completion_ids[:-1],
+                    *given,
+                    *right[place % len(right)].completion_ids,
+                ),
+            )
+            for place, answer in enumerate(wrong)
+        }
+        learnt = {answer.sample: answer for answer in right} | corrected
+        return [learnt[answer.sample] for answer in group if answer.sample in learnt]
+
+    def _judged(
+        self, index: int, group: Sequence[Rollout], workspace: Workspace
+    ) -> tuple[list[Rollout], list[Rollout]]:
+        """The right answers to problem `index`, and the finished wrong ones."""
+        stops = workspace.expert.turn_marks.stops
+        right, wrong = [], []
+        for rollout in group:
+            ended = rollout.completion_ids[-1] in stops
+            rejection = why_rejected(self.problems, index, text_of(rollout, workspace) if ended else None)
+            if rejection is None:
+                right.append(rollout)
+            elif rejection in ("wrong", "unread"):
+                wrong.append(rollout)
+        return right, wrong
+
+    def _said_between(self, workspace: Workspace) -> list[int]:
+        """Token ids of what stands between a wrong answer and a right one."""
+        from lrbench.models.prompt import render_answer
+
+        return render_answer(workspace.expert.tokenizer, CORRECTION)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.errors import RunError
+from lrbench.methods.attempts import Parting
 from lrbench.methods.continued import Continuing
 from lrbench.methods.fidelity import CORRECTED, Fidelity, kept_as_scripted
 from lrbench.methods.ingredients import Ingredients
@@ -28,6 +30,7 @@ from lrbench.pipeline.stages.sharding import Shard, Shards
 from lrbench.pipeline.stages.tasks import Known, Scoring, Task
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.references import model_name
+from lrbench.results.records import name_in_record
 from lrbench.store.artifact import Artifact
 from lrbench.store.draft import Draft
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lrbench.pipeline.holding.pair import Pair
+    from lrbench.pipeline.stages.attempts import Attempts
     from lrbench.pipeline.stages.continuations import Continuations
     from lrbench.pipeline.stages.training import TrainedAdapter
     from lrbench.sampling.coverage import CoveredMass
@@ -299,7 +303,7 @@ class ArmSamples(Stage):
     readings: tuple[tuple[Reading, PairScores], ...]
     ingredients: Ingredients
     fidelity: Fidelity = CORRECTED
-    continued: tuple[tuple[Continuing, Continuations], ...] = ()
+    continued: tuple[tuple[Continuing | Parting, Continuations | Attempts], ...] = ()
 
     @property
     def scores(self) -> PairScores | None:
@@ -321,8 +325,18 @@ class ArmSamples(Stage):
     def inputs(self) -> Mapping[str, Stage]:
         """Rollouts, and the scores and continuations that the selector or target needs."""
         scores = {input_name(reading): scores for reading, scores in self.readings}
-        continued = {continuations_name(place): stage for place, (_, stage) in enumerate(self.continued)}
-        return {"rollouts": self.rollouts} | scores | continued
+        return {"rollouts": self.rollouts} | scores | {name: stage for name, _, stage in self.seen_by_name}
+
+    @property
+    def seen_by_name(self) -> Iterator[tuple[str, Continuing | Parting, Continuations | Attempts]]:
+        """Continuations and attempts that the selector sees, by the names under which they are read.
+
+        A record has the same names for them.
+        """
+        counts: Counter[str] = Counter()
+        for found_out, stage in self.continued:
+            counts[stage.name] += 1
+            yield name_in_record(stage.name, counts[stage.name]), found_out, stage
 
     @property
     def size(self) -> int:
@@ -412,8 +426,8 @@ class ArmSamples(Stage):
         groups = groups_of(iterate_rollouts(parquet_files(inputs["rollouts"])), ROLLOUTS_PER_SHARD)
         files = {reading: parquet_files(inputs[input_name(reading)]) for reading, _ in self.readings}
         verdicts = {
-            continuing.view: read_verdicts(parquet_files(inputs[continuations_name(place)]))
-            for place, (continuing, _) in enumerate(self.continued)
+            found_out.view: read_verdicts(parquet_files(inputs[name]))
+            for name, found_out, _ in self.seen_by_name
         }
         for number, group in enumerate(groups):
             first, lengths = number * ROLLOUTS_PER_SHARD, [rollout.steps for rollout in group]
@@ -448,11 +462,6 @@ def kept_samples(samples: Artifact, rollouts: Artifact) -> Samples:
     # Earlier versions copied the rollouts into every artifact of samples.
     copied = [samples.file(ROLLOUTS_FILE)] if any(f.name == ROLLOUTS_FILE for f in samples.files) else None
     return read_samples(copied or parquet_files(rollouts), samples.file(STEPS_FILE))
-
-
-def continuations_name(place: int) -> str:
-    """The name under which samples read continuations, of several the one at a place."""
-    return "continuations" if place == 0 else f"continuations {place + 1}"
 
 
 def input_name(reading: Reading) -> str:

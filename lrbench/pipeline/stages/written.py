@@ -104,6 +104,7 @@ class WrittenRollouts(CountedRollouts, AskedRollouts):
             "check": source.check.word,
             "engine": self.sampling.engine.name,
             **({} if source.is_greedy else {"seed": self.seed}),
+            **({} if source.top_p is None else {"top_p": source.top_p}),
             **self._accepting,
             **(self.problems.checking(by_gold=True) if source.check.needs_answers else {}),
             **({"writer_turns": turns} if turns else {}),
@@ -217,11 +218,11 @@ class WrittenRollouts(CountedRollouts, AskedRollouts):
 
     @property
     def decoding(self) -> Decoding:
-        """At the source's temperature."""
+        """At the source's temperature, from the tokens that its `top_p` leaves."""
         from lrbench.sampling.engines.base import Decoding
 
         assert self.source.temperature is not None
-        return Decoding(self.source.temperature)
+        return Decoding(self.source.temperature, self.source.top_p or 1.0)
 
     def _writing(
         self, workspace: Workspace, choice: EngineChoice, inputs: Mapping[str, Artifact]

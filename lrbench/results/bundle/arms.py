@@ -12,7 +12,7 @@ from lrbench.embedded.assets import EARLIER_WEIGHTS, model_folder
 from lrbench.methods.component import AMATEUR, ARM
 from lrbench.methods.fidelity import FIELD
 from lrbench.methods.plugins import identity_of
-from lrbench.methods.source import AGREED_STAGE, CHECKED_STAGE, GREEDY_STAGE, WRITTEN_STAGE
+from lrbench.methods.source import AGREED_STAGE, CHECKED_STAGE, CONTINUING, GREEDY_STAGE, WRITTEN_STAGE
 from lrbench.models.source import folder_identity
 from lrbench.recipe.arms import Arm, completed, resolve_arms
 from lrbench.recipe.expanding import Variant
@@ -28,8 +28,6 @@ Manifest = Mapping[str, Any]
 
 # The stages that have a model write, a problem at a time.
 SAMPLING = (GREEDY_STAGE, CHECKED_STAGE, WRITTEN_STAGE, AGREED_STAGE)
-# That which goes on from their rollouts.
-CONTINUING = "continuations"
 TRAIN, EDIT = "train", "edit"
 # Begins the name under which what a model writes reads the adapter that the model has on.
 WRITER = "adapter of "
@@ -258,7 +256,7 @@ def _check_measured(
         + sum(
             manifest["statistics"]["continued_tokens"]
             for manifest in behind.values()
-            if manifest["stage"] == CONTINUING
+            if manifest["stage"] in CONTINUING
         ),
         seconds={stage: round(provenances[key]["seconds"], 3) for stage, key in making.items()},
     )

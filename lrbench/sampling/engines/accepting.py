@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lrbench.methods.answers import Answer
-from lrbench.sampling.engines.choosing import gumbel_noise
+from lrbench.sampling.engines.choosing import gumbel_noise, nucleus
 from lrbench.sampling.engines.lockstep import Phase
 from lrbench.sampling.engines.policies import Policy, Setting
 from lrbench.sampling.engines.rows import Row
@@ -48,7 +48,10 @@ class Accepted(Answer):
 
 
 class Accepting(Policy):
-    """Draws of the first of two models that the second takes, and else a draw of the second."""
+    """Draws of the first of two models that the second takes, and else a draw of the second.
+
+    With `top_p` both draw from a nucleus; what is taken goes by whole distributions.
+    """
 
     def __init__(self, rule: Accepted, setting: Setting) -> None:
         super().__init__(setting)
@@ -59,6 +62,8 @@ class Accepting(Policy):
         """One token a row; a row that is taken at once has drawn no more than by itself."""
         written_BV, judged_BV = (self._at_temperature(self.shared(logits_BR)) for logits_BR in logits)
         log_p_BV = judged_BV.log_softmax(-1)
+        if self.top_p < 1:
+            written_BV, judged_BV = nucleus(written_BV, self.top_p), nucleus(judged_BV, self.top_p)
         taken_BV = log_p_BV.exp() >= self.rule.above
         if self.rule.top is not None and self.rule.top < log_p_BV.shape[-1]:
             likely_BV = torch.zeros_like(taken_BV)
