@@ -157,15 +157,21 @@ class Family:
             for name, field in found.get("properties", {}).items():
                 there = properties.setdefault(name, field)
                 # A field that tells several components apart has the words of all of them.
-                if "enum" in there and "enum" in field:
-                    words = dict.fromkeys([*there["enum"], *field["enum"]])
-                    properties[name] = {**there, "enum": list(words)}
+                if there is not field and (words := _words_of(there)) and (more := _words_of(field)):
+                    kept = {word: value for word, value in there.items() if word != "const"}
+                    properties[name] = {**kept, "enum": list(dict.fromkeys([*words, *more]))}
         if self.by is not None:
             properties[self.by] = {"enum": [component.word for component in known]}
         mapping: dict[str, Any] = {"type": "object", "properties": properties, "words": self.words}
         if self.base is not None and self.closed is None:
             mapping["packages"] = True
         return mapping if self.listed is None else mapping | {"items": mapping}
+
+
+def _words_of(field: JsonSchemaValue) -> list[Any]:
+    """The words that a field can be, by its schema; none where it can be anything else."""
+    found: list[Any] = field.get("enum", [field["const"]] if "const" in field else [])
+    return found
 
 
 def _stands_alone(component: type[Component]) -> bool:

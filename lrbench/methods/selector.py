@@ -34,7 +34,7 @@ class Selector(Component):
 
     @property
     def continuings(self) -> frozenset[Continuing | Parting]:
-        """What has to be found out of the rollouts before it can decide, seen under the names of its views."""
+        """What has to be found out of the rollouts before it can decide, seen by the names of its views."""
         return frozenset()
 
     @property

@@ -19,15 +19,17 @@ DRAWN = Decoding(0.8)
 DRAWS = [11 * place for place in range(len(PROMPTS))]
 
 
-def judged(models: dict[str, Any], batch_size: int = 4, **rule: Any) -> list[Answered]:
+def judged(
+    models: dict[str, Any], batch_size: int = 4, decoding: Decoding = DRAWN, **rule: Any
+) -> list[Answered]:
     both = {WRITER: models["teacher"], JUDGE: models["expert"]}
     answer = Accepted(**{"tries": 5, "top": None, **rule})
-    return LockstepEngine(both, answer, RULES, batch_size).answer(PROMPTS, TOKENS, DRAWN, DRAWS)
+    return LockstepEngine(both, answer, RULES, batch_size).answer(PROMPTS, TOKENS, decoding, DRAWS)
 
 
-def alone(model: Any, offset: int = 0) -> list[Ids]:
+def alone(model: Any, offset: int = 0, decoding: Decoding = DRAWN) -> list[Ids]:
     seeds = [seed + offset for seed in DRAWS]
-    return TransformersEngine(model, RULES, 4).complete(PROMPTS, TOKENS, DRAWN, seeds)
+    return TransformersEngine(model, RULES, 4).complete(PROMPTS, TOKENS, decoding, seeds)
 
 
 def probabilities(model: Any, prompt: Ids, completion: Ids) -> list[torch.Tensor]:
@@ -48,6 +50,23 @@ def test_what_takes_nothing_is_the_judge_alone(models: dict[str, Any]) -> None:
     answers = judged(models, above=1.1)
     assert [answer.completion for answer in answers] == alone(models["expert"], JUDGING)
     assert {origin for answer in answers for origin in answer.origins} == {JUDGE}
+
+
+def test_from_a_nucleus_each_of_the_two_writes_as_it_does_alone(models: dict[str, Any]) -> None:
+    """A step is of whoever writes it, and what is taken goes by the whole of the other's distribution."""
+    nucleus = Decoding(DRAWN.temperature, 0.6)
+    for above, name, offset in ((0.0, "teacher", 0), (1.1, "expert", JUDGING)):
+        answers = judged(models, decoding=nucleus, above=above)
+        assert [answer.completion for answer in answers] == alone(models[name], offset, nucleus)
+    for prompt, answer in zip(PROMPTS, judged(models, decoding=nucleus, above=0.05), strict=True):
+        chances = {
+            origin: probabilities(models[name], prompt, answer.completion)
+            for origin, name in ((WRITER, "teacher"), (JUDGE, "expert"))
+        }
+        for step, (token, origin) in enumerate(zip(answer.completion, answer.origins, strict=True)):
+            chance = chances[origin][step]
+            assert chance[chance > chance[token]].sum() < nucleus.top_p + 1e-5
+            assert origin == JUDGE or chances[JUDGE][step][token] >= 0.05 - 1e-5
 
 
 @pytest.mark.parametrize("rule", [{"above": 0.05}, {"above": 0.0, "top": 6}, {"above": 0.03, "top": 4}])

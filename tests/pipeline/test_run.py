@@ -231,7 +231,9 @@ def test_a_ledger_that_was_lost_is_written_again_without_any_work(recipe: Recipe
     assert [score.paper for score in after.scores] == [score.paper for score in before.scores]
 
 
-@pytest.mark.parametrize(("arm", "field"), [("sft", "answer"), ("ground_truth", "solution")])
+@pytest.mark.parametrize(
+    ("arm", "field"), [("sft", "answer"), ("pam", "answer"), ("ground_truth", "solution")]
+)
 def test_arms_that_learn_from_labels_need_some(
     make_recipe: Callable[..., Recipe], tmp_path: Path, arm: str, field: str
 ) -> None:

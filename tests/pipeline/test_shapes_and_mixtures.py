@@ -12,11 +12,15 @@ from lrbench.errors import ModelError
 from lrbench.models.loading import load_tokenizer
 from lrbench.pipeline.plan import ArmPlan
 from lrbench.pipeline.run import run_recipe
+from lrbench.pipeline.stages.rollouts import parquet_files
+from lrbench.pipeline.stages.samples import kept_samples
 from lrbench.recipe.schema import Recipe
 from lrbench.results.bundle.contents import write_bundle
 from lrbench.results.bundle.verifying import verify_bundle
 from lrbench.results.ledger import Ledger
 from lrbench.results.uses import ArmsInUse
+from lrbench.sampling.judging import why_rejected
+from lrbench.sampling.rollouts import read_rollouts
 from tests.pipeline.running import artifact_of
 from tests.pipeline.test_writers import PROBLEMS, by_writer, learning, rollouts, source_of
 
@@ -47,6 +51,8 @@ def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
             learning("short", **ANSWERS),
             learning("long", **OWN, shape={"longer_than": 16}),
             learning("corrected", **WILD, shape="correction"),
+            learning("attempted", **WILD, shape="attempts") | {"selector": {"signal": "attempt"}},
+            learning("shorter", **WORDY, shape={"prune": "lines"}),
             learning("both", mix=[{"writer": "data", "share": 1}, {**ANSWERS, "share": 1}]),
         ],
         data={"train": "embedded/multi_step", "problems": PROBLEMS},
@@ -139,8 +145,6 @@ def test_shapes_are_what_they_are_called(runs: Path, arms: dict[str, ArmPlan]) -
 
 
 def test_a_correction_learns_what_is_right_behind_what_is_wrong(runs: Path, arms: dict[str, ArmPlan]) -> None:
-    from lrbench.sampling.judging import why_rejected
-
     stage = source_of(arms["corrected"])
     tokenizer = load_tokenizer(stage.expert)
     plain = {rollout.problem_id: rollout.prompt_ids for rollout in rollouts(runs, arms["neither"])}
@@ -157,17 +161,62 @@ def test_a_correction_learns_what_is_right_behind_what_is_wrong(runs: Path, arms
         assert why_rejected(stage.problems, index, right.removeprefix("\nThat is wrong. ")) is None
 
 
+def test_an_answer_that_corrects_itself_is_learnt_but_for_its_wrong_attempt(
+    runs: Path, arms: dict[str, ArmPlan]
+) -> None:
+    """What is learnt behind a wrong answer is a correction; right answers are as they were."""
+    arm, stage = arms["attempted"], source_of(arms["attempted"])
+    assert arm.adapter is not None
+    samples = kept_samples(artifact_of(runs, arm.adapter.samples), artifact_of(runs, stage))
+    found, learnt = rollouts(runs, arm), samples.step.tolist()
+    tokenizer = load_tokenizer(stage.expert)
+    corrected = {each.completion_ids for each in rollouts(runs, arms["corrected"])}
+    written = {
+        (each.problem_id, each.sample): each
+        for each in read_rollouts(parquet_files(artifact_of(runs, stage.source)))
+    }
+    wrong = 0
+    for number, rollout in enumerate(found):
+        first = next(step for step, of in zip(learnt, samples.rollout, strict=True) if of == number)
+        own = written[rollout.problem_id, rollout.sample]
+        assert rollout.prompt_ids == own.prompt_ids
+        assert (samples.rollout == number).sum() == rollout.steps - first
+        if first == 0:
+            assert rollout == own
+            continue
+        wrong += 1
+        assert rollout.completion_ids[:first] == own.completion_ids[:-1]
+        assert rollout.completion_ids[first:] in corrected
+        assert why_rejected(
+            stage.problems,
+            stage.problems.ids.index(rollout.problem_id),
+            tokenizer.decode(own.completion_ids[:-1]),
+        )
+    assert 0 < wrong < len(found)
+    (_, attempts) = arm.adapter.samples.continued[0]
+    assert artifact_of(runs, attempts).statistics == {
+        "attempts": len(found) + wrong,
+        "failed_attempts": wrong,
+    }
+
+
 def test_records_name_every_stage_and_count_what_was_written_once(runs: Path, tmp_path: Path) -> None:
     records = {record.arm: record for record in Ledger(runs / "ledger").read().arms}
     assert list(records["mixed"].stages) == ["written", "rollouts", "mixed", "samples", "train"]
     assert list(records["agreed"].stages) == ["written", "agreed", "samples", "train"]
     # Both parts are of one artifact.
     assert list(records["both"].stages) == ["reference", "shaped", "mixed", "samples", "train"]
+    assert list(records["shorter"].stages) == ["written", "shortenings", "shaped", "samples", "train"]
+    assert list(records["attempted"].stages) == ["written", "shaped", "attempts", "samples", "train"]
     assert records["mixed"].costs.sampled_problems == 2 * PROBLEMS
+    # What is tried counts, and asks no problem anew.
+    told, tried = records["told"], records["shorter"].statistics["continued_tokens"]
+    assert records["shorter"].costs.sampled_tokens == told.costs.sampled_tokens + tried > 0
+    assert records["shorter"].costs.sampled_problems == told.costs.sampled_problems
     used = ArmsInUse(records.values())
     labels = {name: used.of(record, ()).labels for name, record in records.items()}
-    assert not any(labels[name] for name in ("mixed", "own_way", "agreed", "pruned", "long"))
-    assert all(labels[name] for name in ("given", "same", "sums", "short", "corrected", "both"))
+    assert not any(labels[name] for name in ("mixed", "own_way", "agreed", "pruned", "shorter", "long"))
+    assert all(labels[name] for name in ("given", "same", "sums", "short", "corrected", "attempted", "both"))
     assert used.of(records["agreed"], ()).other_models == ("teacher", "twin")
     assert records["to_the_end"].amateur == "embedded/amateur"
     write_bundle(["tiny"], runs, tmp_path / "b.tar.gz")

@@ -82,6 +82,7 @@ def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
             learning("twins", writer="twin", temperature=0),
             learning("taught", writer="teacher", check="right"),
             learning("wrongs", writer="teacher", check="wrong", temperature=3.0),
+            learning("nucleus", writer="expert", samples=1, temperature=2.0, top_p=0.5),
             learning("told", writer="foreign", temperature=0, problems=3),
             learning("pupil", writer="arm:taught", samples=1),
             learning("rsd", writer="teacher", samples=1, accept={"above": 0.01, "top": 20}),
@@ -148,6 +149,7 @@ def test_every_setting_of_a_writer_decides_what_is_written(
         {"writer": "twin"},
         {"samples": 5},
         {"temperature": 0.5},
+        {"top_p": 0.5},
         {"max_new_tokens": 7},
         {"check": "right"},
         {"check": "wrong"},
@@ -163,6 +165,8 @@ def test_every_setting_of_a_writer_decides_what_is_written(
     keys = source_keys(make_recipe, tmp_path, arms)
     assert len(set(keys)) == len(keys)
     assert source_keys(make_recipe, tmp_path, arms[:1], seed=1) != keys[:1]
+    # All of the chance is what is drawn from anyway.
+    assert source_keys(make_recipe, tmp_path, [learning("whole", **own, top_p=1)]) == keys[:1]
     greedy = learning("greedy", **own, temperature=0)
     assert source_keys(make_recipe, tmp_path, [greedy], seed=1) == source_keys(
         make_recipe, tmp_path, [greedy]
@@ -200,6 +204,23 @@ def test_a_judge_that_takes_everything_leaves_what_the_writer_writes_alone(
     statistics = artifact_of(runs, source_of(arms["rsd"])).statistics
     assert set(statistics["tokens_by"]) <= {"drawing", "judging"}
     assert sum(statistics["tokens_by"].values()) == statistics["sampled_tokens"]
+
+
+def test_what_is_drawn_with_top_p_is_among_the_likeliest(runs: Path, arms: dict[str, ArmPlan]) -> None:
+    """The model reads it again: what is likelier than a token never holds as much of the chance."""
+    import torch
+
+    from lrbench.models.loading import load_model
+
+    stage = source_of(arms["nucleus"])
+    model = load_model(stage.expert, torch.device("cpu"))
+    held = []
+    for rollout in rollouts(runs, arms["nucleus"]):
+        with torch.no_grad():
+            logits = model(torch.tensor([rollout.token_ids])).logits[0, len(rollout.prompt_ids) - 1 : -1]
+        for chance, token in zip((logits.float() / 2.0).softmax(-1), rollout.completion_ids, strict=True):
+            held.append(float(chance[chance > chance[token]].sum()))
+    assert 0 < max(held) < 0.5 + 1e-4
 
 
 def test_what_is_kept_is_right_or_wrong_as_asked(runs: Path, arms: dict[str, ArmPlan]) -> None:

@@ -199,6 +199,17 @@ COMPONENTS = [
     ("selector", {"signal": "critical", "tokens": 8}),
     ("selector", {"signal": "critical", "stride": 2}),
     ("selector", {"signal": "critical", "cap": 8}),
+    ("selector", {"signal": "attempt"}),
+    ("selector", {"signal": "attempt", "failed": True}),
+    ("selector", {"signal": "attempt", "after": "No."}),
+    ("source", {"writer": "expert", "check": "right"}),
+    ("source", {"writer": "expert", "check": "right", "top_p": 0.9}),
+    ("source", {"writer": "expert", "shape": "prune"}),
+    ("source", {"writer": "expert", "shape": "attempts"}),
+    *(
+        ("source", {"writer": "expert", "shape": {"prune": "lines", **setting}})
+        for setting in ({}, {"prune": "end"}, {"tokens": 8}, {"stride": 2}, {"cap": 8})
+    ),
     ("selector", {"signal": "divergent"}),
     ("selector", {"signal": "divergent", "over": "arm:sft"}),
     ("answer", {"again": "1/2"}),

@@ -85,7 +85,31 @@ def learning(source: str) -> tuple[str, str]:
         (
             "{writer: teacher, shape: short}",
             'arms.1.source.shape: found the text "short", allowed is `prune`, `equations`, `answer_only`, '
-            "`correction` or a mapping with the fields longer_than or null",
+            "`correction`, `attempts` or a mapping with the fields prune, tokens, stride, cap, longer_than "
+            "or null",
+        ),
+        (
+            "{writer: teacher, shape: {prune: words}}",
+            'arms.1.source.shape.prune: found the text "words", allowed is `lines` or `end`',
+        ),
+        ("{writer: teacher, shape: {prune: end, stride: 0}}", "source.shape.stride: found 0, allowed is"),
+        (
+            "{writer: data, shape: attempts}",
+            "arms.1.source: `attempts` takes right and wrong answers, so it needs a model as writer and the "
+            "check `any`",
+        ),
+        (
+            "{writer: teacher, temperature: 0, top_p: 0.9}",
+            "arms.1.source: `top_p` says what is drawn from; give a temperature above 0",
+        ),
+        ("{writer: teacher, top_p: 0}", "source.top_p: found 0, allowed is a number in (0, 1]"),
+        (
+            "{writer: data, top_p: 0.9}",
+            "`top_p` says how a model writes, and the writer `data` is the data set",
+        ),
+        (
+            "{pairs: right_wrong, writer: teacher, temperature: 0.5, top_p: 2}",
+            "source.top_p: found 2, allowed is",
         ),
         (
             "{writer: teacher, temperature: 0, accept: {above: 0.01}}",
