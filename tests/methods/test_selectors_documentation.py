@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from lrbench.methods.attempts import Attempt
 from lrbench.methods.continued import Continued
 from lrbench.methods.selectors import Rule, read_selector
 from lrbench.methods.signals import SIGNALS
@@ -24,4 +25,4 @@ def test_every_example_is_a_selector() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     arms = [arm for block in blocks for arm in yaml.safe_load(block)["arms"] if isinstance(arm, dict)]
     found = [type(read_selector(arm["selector"])) for arm in arms]
-    assert found == [*[Rule] * 4, *[Continued] * 2, Rule]
+    assert found == [*[Rule] * 4, *[Continued] * 2, Rule, *[Attempt] * 2]
