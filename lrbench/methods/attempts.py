@@ -48,7 +48,7 @@ class Attempt(Selector):
     follows and that has not the answer of the last.
     """
 
-    word: ClassVar[str] = "attempts"
+    word: ClassVar[str] = "by_attempt"
 
     signal: Literal["attempt"]
     failed: bool | None = None

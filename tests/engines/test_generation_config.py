@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,8 @@ from lrbench.models.prompt import render_prompt
 from lrbench.models.source import locate
 from lrbench.pipeline.workspace import Workspace
 from lrbench.recipe.schema import EngineChoice, ModelReference, Runtime
-from lrbench.sampling.engines.base import Decoding
+from lrbench.sampling.engines.base import Decoding, TokenRules
+from lrbench.sampling.engines.vllm import VllmEngine
 from lrbench.store.keys import FileHashes
 
 SHIPPED: list[dict[str, Any]] = [
@@ -61,3 +64,17 @@ def test_generation_settings_are_no_part_of_a_models_identity(bare: Path, tmp_pa
     (folder / "generation_config.json").write_text(json.dumps(SHIPPED[0]))
     found = [locate(ModelReference(model=str(path)), FileHashes()).identity for path in (bare, folder)]
     assert found[0] == found[1]
+
+
+def test_vllm_is_asked_for_the_nucleus_that_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where vLLM is not installed, what it would be asked is."""
+    parameters = ModuleType("vllm.sampling_params")
+    parameters.RequestOutputKind = SimpleNamespace(FINAL_ONLY="final")  # type: ignore[attr-defined]
+    package = ModuleType("vllm")
+    package.SamplingParams = SimpleNamespace  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm", package)
+    monkeypatch.setitem(sys.modules, "vllm.sampling_params", parameters)
+    running: Any = None
+    engine = VllmEngine(running, TokenRules((2,), (), 64, 128), None, 4)
+    asked = engine._parameters(Decoding(0.7, 0.95), 9)
+    assert (asked.temperature, asked.top_p, asked.max_tokens) == (0.7, 0.95, 9)
