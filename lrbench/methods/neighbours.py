@@ -74,8 +74,8 @@ NEIGHBOURS = (
             against=("sft", "base"),
         ),
         title="DPO: right answers preferred to wrong ones of the same problem",
-        source="arXiv 2305.18290; pairs of the model's own right and wrong answers as in Self-Refine tuning, "
-        "Rollout-DPO of Phi-4-Mini and SPHERE",
+        source="Direct preference optimization, arXiv 2305.18290; pairs of the model's own right and wrong "
+        "answers as in Self-Refine tuning, Rollout-DPO of Phi-4-Mini and SPHERE",
         implemented="the sigmoid loss over whole answers against the model as training begins, whose "
         "log-probabilities are computed once; pairs of right and wrong samples, or of a chosen and a "
         "rejected writer",
@@ -94,7 +94,8 @@ NEIGHBOURS = (
             against=("sft", "base"),
         ),
         title="Critical token fine-tuning: right solutions, the tokens alone that cannot be another",
-        source="arXiv 2510.10974",
+        source="Enhancing large language model reasoning via selective critical token fine-tuning, arXiv "
+        "2510.10974",
         implemented="cross-entropy on those tokens of the expert's own right solutions at which its "
         "second and its third choice, each continued greedily, both lose the right answer",
         deviations="solutions are sampled as those of `sft` are; the loss is a mean over critical "

@@ -157,7 +157,8 @@ TAUGHT = (
     Neighbour(
         _preset("concise", Written(writer=TEACHER, samples=4, check=Right(), shape=Prune())),
         title="Answers without what they do not need",
-        source="Efficient long CoT, which prunes the steps of long answers for small models",
+        source="Efficient long CoT reasoning in small language models, arXiv 2505.18440, which prunes the "
+        "steps of long answers",
         implemented="of a teacher's right answers the sentences whose numbers the final answer goes back to",
         deviations="what is needed is told by which numbers are named, not by whether a model still comes to "
         "the answer without it; no preference training",
@@ -176,7 +177,7 @@ TAUGHT = (
     Neighbour(
         _preset("sert", Written(writer=EXPERT, temperature=1.3, shape=LongerThan(longer_than=24))),
         title="SERT: the expert's own longer answers",
-        source="SERT, self-enhanced reasoning training for small models",
+        source="SERT, self-enhanced reasoning training, arXiv 2502.12744",
         implemented="the expert samples at temperature 1.3, and answers of more than 24 tokens are learnt, "
         "right or not",
         deviations="by length alone, where the paper filters by rules for repetition and by perplexity too",
@@ -231,8 +232,9 @@ TAUGHT = (
             ),
         ),
         title="Reverse speculative decoding: a teacher's answers in words that the expert would use",
-        source="Reverse speculative decoding, as a public script of it has the threshold of 0.01, 5 tries, "
-        "the 20 likeliest and the temperature of 0.7",
+        source='Reverse speculative decoding, of "In their own words: reasoning traces tailored for small '
+        'models make them better reasoners", arXiv 2509.22230, as a public script of it has the threshold of '
+        "0.01, 5 tries, the 20 likeliest and the temperature of 0.7",
         implemented="the teacher draws every token, and the expert takes it where it gives it 1% and has it "
         "among its 20 likeliest; after five draws it draws one of these itself",
         deviations="without `top_p` 0.95, which its `source` takes; right answers and wrong ones are learnt "
