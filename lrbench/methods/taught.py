@@ -172,7 +172,7 @@ TAUGHT = (
         implemented="of a teacher's right answers as many lines as the expert needs to come to the right "
         "answer, found by halving, and then the answer's own end",
         deviations="the expert goes on from the first token of that end, and is asked as it was before "
-        "training; no preference of the shorter answer over the longer is learnt",
+        "training; that the shorter answer is preferred to the whole one is another arm's to learn",
     ),
     Neighbour(
         _preset("sert", Written(writer=EXPERT, temperature=1.3, shape=LongerThan(longer_than=24))),

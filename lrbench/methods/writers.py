@@ -88,7 +88,8 @@ class Written(Source):
         nothing = [
             name
             for name, given in value.items()
-            if (name == "forget_prompt" and given is False) or (name == "top_p" and given in (1, 1.0))
+            if (name == "forget_prompt" and given is False)
+            or (name == "top_p" and given == 1 and given is not True)
         ]
         return {**value, **dict.fromkeys(nothing)}
 

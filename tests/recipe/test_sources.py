@@ -102,6 +102,7 @@ def learning(source: str) -> tuple[str, str]:
             "{writer: teacher, temperature: 0, top_p: 0.9}",
             "arms.1.source: `top_p` says what is drawn from; give a temperature above 0",
         ),
+        ("{writer: teacher, top_p: true}", "source.top_p: found true, allowed is a number in (0, 1]"),
         ("{writer: teacher, top_p: 0}", "source.top_p: found 0, allowed is a number in (0, 1]"),
         (
             "{writer: data, top_p: 0.9}",
