@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,34 +29,38 @@ class Tracing:
     """Traces of the answers to one benchmark.
 
     `likely` gives the log-probabilities of completions after their prompts, and `stop_ids` end completions
-    and are no part of their text.
+    and are no part of their text. `confidence` gives those of another model, by which tokens are weighed.
     """
 
     likely: LogProbabilities
     tokenizer: Tokenizer
     stop_ids: frozenset[int]
     grader: Grader
+    confidence: LogProbabilities | None = None
 
     def of(
         self, prompts: Sequence[Sequence[int]], answers: Sequence[Written], items: Sequence[Item]
     ) -> Iterator[dict[str, Any]]:
         """A trace for each graded answer: `nll` in nats over the `scored` tokens, and `first_right`.
 
+        With a `confidence` also `weighed_nll`, the sum of every token's nats times its weight, and `weight`,
+        the sum of the weights.
+
         Tokens that no model has chosen are not scored.
 
         `first_right` is how many tokens had been written when the answer was first right, None for never.
         """
-        logs = self.likely(prompts, [answer.completion for answer in answers])
-        for own, answer, item in zip(logs, answers, items, strict=True):
-            # An engine may have had no room to ask for the last token.
-            chosen = [
-                log for log, origin in zip(own, answer.origins, strict=False) if origin not in (GIVEN, FORCED)
-            ]
+        completions = [answer.completion for answer in answers]
+        logs = self.likely(prompts, completions)
+        others = logs if self.confidence is None else self.confidence(prompts, completions)
+        for own, other, answer, item in zip(logs, others, answers, items, strict=True):
+            chosen, confident = (_of_models(found, answer.origins) for found in (own, other))
             right = first_right(self.grader, item.completion, item.gold, item.problem, right=item.paper)
             yield {
                 "nll": max(0.0, round(-sum(chosen), DIGITS)),
                 "scored": len(chosen),
                 "first_right": None if right is None else self._tokens(answer.completion, right),
+                **({} if self.confidence is None else _weighed(chosen, confident)),
             }
 
     def _tokens(self, completion: Sequence[int], characters: int) -> int:
@@ -69,6 +74,32 @@ class Tracing:
             else:
                 low = middle + 1
         return low
+
+
+def token_weights(logs: Sequence[float]) -> list[float]:
+    """The weights of the tokens of one trace, from their log-probabilities under another model.
+
+    Its probabilities, spread from 0 for the least to 1 for the most likely token; all 1 where they are equal.
+    """
+    likely = [math.exp(log) for log in logs]
+    low, high = (min(likely), max(likely)) if likely else (0.0, 0.0)
+    if high == low:
+        return [1.0] * len(likely)
+    return [(one - low) / (high - low) for one in likely]
+
+
+def _weighed(logs: Sequence[float], confident: Sequence[float]) -> dict[str, float]:
+    # Engines with no room for a last token leave it out of both.
+    pairs = list(zip(logs, token_weights(confident[: len(logs)]), strict=False))
+    return {
+        "weighed_nll": max(0.0, round(-sum(log * weight for log, weight in pairs), DIGITS)),
+        "weight": round(sum(weight for _, weight in pairs), DIGITS),
+    }
+
+
+def _of_models(logs: Sequence[float], origins: Sequence[str]) -> list[float]:
+    """Those of tokens that models chose. An engine may have had no room to ask for the last token."""
+    return [log for log, origin in zip(logs, origins, strict=False) if origin not in (GIVEN, FORCED)]
 
 
 def first_right(grader: Grader, completion: str, gold: str, problem: str, *, right: bool) -> int | None:

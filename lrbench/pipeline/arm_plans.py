@@ -80,6 +80,7 @@ class ArmPlans:
         answered_by = AnsweredBy(arm.answer, readers, fidelity, self._edited(arm))
         measure = self.recipe.measure or Measure()
         drawn, traced = measure.draws, measure.traces
+        weighed_by = None if measure.weighed_by is None else self.others[measure.weighed_by]
         rows = self.recipe.runtime.batch_size
 
         def scores(measured: Measured) -> tuple[BenchmarkScore, ...]:
@@ -98,6 +99,7 @@ class ArmPlans:
                     drawn,
                     traced,
                     rows,
+                    weighed_by,
                 )
                 for benchmark, items, seen in zip(benchmarks, measured.items, repeats, strict=True)
             )

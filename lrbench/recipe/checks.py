@@ -16,7 +16,12 @@ from lrbench.recipe.arms import Arm, resolve_arm, resolve_arms
 from lrbench.recipe.changing import change_problems
 from lrbench.recipe.comparing import compared, presets_of
 from lrbench.recipe.hazards import hazard_problems
-from lrbench.recipe.measuring import Measure, measure_problems, second_suite_problems
+from lrbench.recipe.measuring import (
+    Measure,
+    measure_problems,
+    second_suite_problems,
+    weighing_problems,
+)
 from lrbench.recipe.measuring_again import repeats_problems
 from lrbench.recipe.messages import Path, did_you_mean, excerpt
 from lrbench.recipe.naming import circle, reference_problems, unused_models
@@ -71,6 +76,8 @@ def misfits(sections: Mapping[str, Any]) -> Iterator[Finding]:
         of_tasks = "evaluation" in sections and sections["evaluation"].lm_eval is not None
         yield from measure_problems(sections["measure"], of_tasks=of_tasks)
         yield from _own_name(sections["measure"].forgetting, SECOND)
+        if "models" in sections:
+            yield from weighing_problems(sections["measure"], sections["models"] or {})
     for section in ("sampling", "evaluation"):
         if section in sections:
             yield from _address(sections[section].engine, section)

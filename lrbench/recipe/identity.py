@@ -73,7 +73,7 @@ def _deciding(measure: dict[str, Any]) -> dict[str, Any]:
 
     Traces that are not asked for are left out, as recipes had no such field once.
     """
-    always = ("forgetting", "traces", "repeats")
+    always = ("forgetting", "traces", "weighed_by", "repeats")
     asked = measure if is_sampled(measure) else {name: measure[name] for name in always}
     return {name: value for name, value in asked.items() if (name, value) != ("traces", False)}
 

@@ -1,13 +1,14 @@
 """What is measured beyond whether one answer is right: samples, confidences, traces, what is forgotten.
 
 `measure: {samples: 8, temperature: 0.6, top_p: 0.95}`, `measure: {confidence: "I am (\\d+)% sure"}`,
-`measure: {traces: true}`, `measure: {repeats: 2}`, `measure: {forgetting: SUITE}`, or several of them.
+`measure: {traces: true, weighed_by: teacher}`, `measure: {repeats: 2}`, `measure: {forgetting: SUITE}`, or
+several of them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from lrbench.methods.presets import MOST_REPEATS, UNTRAINED
 from lrbench.methods.section import Section
 from lrbench.recipe.claims import AVERAGE
 from lrbench.recipe.kinds import Kind
+from lrbench.recipe.messages import did_you_mean, excerpt
 from lrbench.recipe.suites import SECOND
 from lrbench.suites.declaration import AnySuite
 from lrbench.suites.patterns import why_unusable
@@ -64,7 +66,8 @@ class Measure(Section):
     `forgetting` is a second suite, as `evaluation.suite` has one, on which every arm is measured in the same
     way and set against the untrained expert: what training costs elsewhere.
     `traces` also keeps of every answer how likely its tokens are to the arm's model, and after how many of
-    them it was first right; it changes no answer, and takes an evaluation of its own.
+    them it was first right; it changes no answer, and takes an evaluation of its own. `weighed_by` is one of
+    the recipe's `models`: the tokens of traces are weighed by how likely it finds them too.
     `repeats` is how often every arm with a plain answer is measured, each time with fewer rows at once, so
     that rounding falls otherwise: what then differs is noise. null is once. Nothing is trained again.
     """
@@ -76,6 +79,7 @@ class Measure(Section):
     confidence: Annotated[str | None, Field(min_length=1, max_length=1000), Kind.LABEL] = None
     forgetting: AnySuite | None = None
     traces: bool = False
+    weighed_by: Annotated[str | None, Field(min_length=1)] = None
     repeats: Annotated[int, Field(ge=2, le=MOST_REPEATS)] | None = None
 
     @field_validator("confidence")
@@ -99,6 +103,16 @@ def is_sampled(measure: object) -> bool:
     if isinstance(measure, Mapping):
         return measure.get("samples") is not None
     return isinstance(measure, Measure) and measure.samples is not None
+
+
+def weighing_problems(measure: Measure, models: Iterable[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What does not fit between `measure.weighed_by` and the recipe's `models`; a path and a message each."""
+    name, known = measure.weighed_by, list(models)
+    if name is not None and not measure.traces:
+        yield ("measure", "weighed_by"), "given without `traces: true`, whose tokens it weighs"
+    if name is not None and name not in known:
+        there = f"those are {', '.join(known)}{did_you_mean(name, known)}" if known else "there are none"
+        yield ("measure", "weighed_by"), f"`{excerpt(name)}` is none of the recipe's `models`; {there}"
 
 
 def measure_problems(measure: Measure, *, of_tasks: bool) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -81,6 +81,8 @@ def _source_problems(
 def unused_models(recipe: Recipe, arms: Sequence[Arm]) -> Iterator[Finding]:
     """Models that are declared and that no arm reads."""
     read = frozenset().union(*(arm.models for arm in arms))
+    if recipe.measure is not None and recipe.measure.weighed_by is not None:
+        read |= {recipe.measure.weighed_by}
     for name in recipe.models or {}:
         if name not in read:
             yield ("models", name), "ignored, because no arm reads this model"

@@ -63,7 +63,8 @@ class Answers:
         if TRACE in row:
             trace = row[TRACE]
             counts = (row["tokens"], trace["first_right"], "01"[bool(row["truncated"])])
-            self._traces[draw].append((trace["nll"], trace["scored"], *counts))
+            weighed = (trace.get("weighed_nll"), trace.get("weight"))
+            self._traces[draw].append((trace["nll"], trace["scored"], *counts, *weighed))
         for pattern in self.patterns:
             self._stated[pattern][draw].append(stated_confidence(pattern, row["completion"]))
 
@@ -112,7 +113,7 @@ class Answers:
         """What the tokens of the answers say; None where that was not measured."""
         if not any(self._traces):
             return None
-        nll, scored, tokens, first_right, truncated = zip(
+        nll, scored, tokens, first_right, truncated, weighed_nll, weight = zip(
             *(zip(*draw, strict=True) for draw in self._traces), strict=True
         )
         return Traces(
@@ -121,6 +122,8 @@ class Answers:
             tokens=tokens,
             first_right=first_right,
             truncated=tuple(map("".join, truncated)),
+            weighed_nll=None if None in weighed_nll[0] else weighed_nll,
+            weight=None if None in weight[0] else weight,
         )
 
     @property

@@ -17,6 +17,7 @@ from lrbench.evaluation.statistics import Comparison, Estimate, SeedMean
 from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
 from lrbench.results.confidences import Confidences
+from lrbench.results.records import ScoreRecord
 from lrbench.results.repeats import noises
 from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.uses import MEMORY_FIELDS, UNKNOWN
@@ -122,6 +123,9 @@ _JUDGED = (
 )
 
 
+_WEIGHED = tuple(f"trace_weighed_nats_per_token{end}" for end in ("", "_low", "_high"))
+
+
 def number_fields(boards: Sequence[Board]) -> list[str]:
     """All fields that a line of `board_numbers` may have, in order."""
     rows = [row for board in boards for row in board.rows]
@@ -142,7 +146,12 @@ def number_fields(boards: Sequence[Board]) -> list[str]:
         *(_STATED if any(cell.score.stated for row in rows for cell in row.cells.values()) else ()),
         *(_JUDGED if any(row.judged(column) for row in rows for column in row.cells) else ()),
         *(_TRACED if any(cell.score.traces for row in rows for cell in row.cells.values()) else ()),
+        *(_WEIGHED if any(_is_weighed(cell.score) for row in rows for cell in row.cells.values()) else ()),
     ]
+
+
+def _is_weighed(score: ScoreRecord) -> bool:
+    return score.traces is not None and score.traces.weight is not None
 
 
 def board_numbers(boards: Sequence[Board]) -> Iterator[Line]:
@@ -265,6 +274,8 @@ def _traced(row: Row, column: str) -> Line:
     for one in (found.nats_per_token, found.beyond):
         known += [None] * 3 if one is None else _as_it_is(one)
     line = dict(zip(_TRACED, [*known, *_worth(found.likelihood)], strict=False))
+    if found.weighed is not None:
+        line |= dict(zip(_WEIGHED, _as_it_is(found.weighed), strict=True))
     return {name: value for name, value in line.items() if value is not None}
 
 

@@ -185,25 +185,32 @@ class RecipeRecord(Record):
         return (self.recipe, self.recipe_hash, *self.arm_ids, *self.claims, compare, self.recorded_at)
 
 
+Nats = tuple[tuple[Annotated[float, Field(ge=0)], ...], ...]
+
+
 class Traces(BaseModel):
     """What the tokens of answers say, draw by draw, and of every draw item by item.
 
     `nll` is the negative log-likelihood, nats, of the `scored` tokens under the arm's model, `tokens` is how
     long the answer is and `first_right` how long it was when it was first right (None for never).
-    `truncated` has a 1 for answers that were cut at the length limit.
+    `truncated` has a 1 for answers that were cut at the length limit. `weighed_nll` and `weight` are the sums
+    of weighed nats and of weights, where another model has weighed the tokens.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    nll: tuple[tuple[Annotated[float, Field(ge=0)], ...], ...]
+    nll: Nats
     scored: tuple[tuple[Count, ...], ...]
     tokens: tuple[tuple[Count, ...], ...]
     first_right: tuple[tuple[Count | None, ...], ...]
     truncated: tuple[Outcomes, ...]
+    weighed_nll: Nats | None = Field(default=None, exclude_if=lambda value: value is None)
+    weight: Nats | None = Field(default=None, exclude_if=lambda value: value is None)
 
     def why_not_of(self, draws: int, items: int) -> str | None:
         """Why these are not the traces of so many draws of so many items; None where they are."""
-        columns = (self.nll, self.scored, self.tokens, self.first_right, self.truncated)
+        columns = [self.nll, self.scored, self.tokens, self.first_right, self.truncated]
+        columns += [column for column in (self.weighed_nll, self.weight) if column is not None]
         if any([*map(len, column)] != [items] * draws for column in columns):
             return f"are not those of {draws} x {items} answers"
         answers = (

@@ -27,7 +27,8 @@ class Traced:
     `nats_per_token` is the negative log-likelihood of all tokens over their number, None without any.
     `tokens` is how long answers are, `right_once` the share of which any beginning was right, and `beyond`
     how many tokens those went on for. `cut` is the share cut at the length limit. `likelihood` is the mean
-    probability of an answer's tokens (geometric) as a confidence that it is right.
+    probability of an answer's tokens (geometric) as a confidence that it is right. `weighed` is
+    `nats_per_token` with every token weighed by another model's confidence, None where none was asked.
     """
 
     n: int
@@ -37,6 +38,7 @@ class Traced:
     beyond: Estimate | None
     cut: Estimate
     likelihood: Confidences
+    weighed: Estimate | None = None
 
 
 def traced_in(cells: Sequence[Cell]) -> Traced | None:
@@ -48,6 +50,8 @@ def traced_in(cells: Sequence[Cell]) -> Traced | None:
     cut: list[bool] = []
     right: list[bool] = []
     groups: list[str] = []
+    weighed_nll: list[float] = []
+    weight: list[float] = []
     for cell in cells:
         traces = cell.score.traces
         if traces is None:
@@ -60,6 +64,9 @@ def traced_in(cells: Sequence[Cell]) -> Traced | None:
             cut += [one == "1" for one in traces.truncated[draw]]
             right += [one == "1" for one in outcomes]
             groups += units_of(cell)
+            if traces.weighed_nll is not None and traces.weight is not None:
+                weighed_nll += traces.weighed_nll[draw]
+                weight += traces.weight[draw]
     if not nll:
         return None
     likely = [math.exp(-sum_ / count) if count else None for sum_, count in zip(nll, scored, strict=True)]
@@ -71,4 +78,5 @@ def traced_in(cells: Sequence[Cell]) -> Traced | None:
         beyond=tokens_after_first_right(tokens, first_right, groups),
         cut=share_of(cut, groups),
         likelihood=worth_of(likely, right, groups),
+        weighed=ratio(weighed_nll, weight, groups) if any(weight) and len(weight) == len(nll) else None,
     )

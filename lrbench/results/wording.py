@@ -199,6 +199,7 @@ JUDGES = (
     "is always taken"
 )
 TRACED = ("n", "nats per token", "tokens", "right at some place", "tokens beyond it", "cut short")
+WEIGHED = "weighed nats per token"
 TRACES = (
     "What the tokens of answers say, all benchmarks together: their negative log-likelihood under the arm's "
     "own model; tokens of an answer; the share (in percent) that was right when some sentence or line of it "

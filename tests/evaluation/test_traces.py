@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from lrbench.evaluation.traces import Tracing, first_right
+from lrbench.evaluation.traces import Tracing, first_right, token_weights
 from lrbench.sampling.engines.answered import Answered
 from lrbench.suites.grader import Grader
 from lrbench.suites.graders import Choice, Integer, Maths, Text
@@ -57,3 +58,37 @@ def test_tokens_are_counted_up_to_where_it_was_right_and_scored_where_a_model_ch
     item: Any = SimpleNamespace(completion=r"\boxed{7}. Good", gold="7", problem="", paper=True)
     tracing = Tracing(likely, Letters(), frozenset({9}), Integer())  # type: ignore[arg-type]
     assert list(tracing.of([[1]], [answer], [item])) == [{"nll": 3.5, "scored": 7, "first_right": 5}]
+
+
+def test_weights_are_spread_over_a_trace_and_equal_ones_weigh_nothing() -> None:
+    likely = [0.2, 0.6, 1.0]
+    assert token_weights([math.log(one) for one in likely]) == pytest.approx([0, 0.5, 1])
+    assert token_weights([-1.5] * 4) == [1.0] * 4
+    assert token_weights([]) == []
+
+
+@pytest.mark.parametrize(
+    ("others", "weighed", "weight"),
+    [
+        # As likely everywhere: it is the likelihood without weights.
+        ([-9.0, -9.0, *[-1.25] * 7], 3.5 + 1.5, 7.0),
+        # What was given is weighed as little as it is scored.
+        ([0.0, 0.0, *[math.log(0.5)] * 6, math.log(0.25)], 3.0, 6.0),
+    ],
+)
+def test_tokens_are_weighed_by_another_models_confidence(
+    others: list[float], weighed: float, weight: float
+) -> None:
+    answer = Answered((0, 1, 2, 3, 4, 5, 6, 7, 9), ("given", "forced", *["model"] * 7))
+    own = [-4.0, -2.0, *[-0.5] * 6, -2.0]
+    item: Any = SimpleNamespace(completion=r"\boxed{7}. Good", gold="7", problem="", paper=True)
+    tracing = Tracing(
+        lambda _prompts, _completions: [own],
+        Letters(),  # type: ignore[arg-type]
+        frozenset({9}),
+        Integer(),
+        lambda _prompts, _completions: [others],
+    )
+    (found,) = tracing.of([[1]], [answer], [item])
+    assert (found["nll"], found["scored"]) == (5.0, 7)
+    assert (found["weighed_nll"], found["weight"]) == (weighed, weight)

@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pydantic import ValidationError
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from lrbench.embedded.assets import model_folder
 from lrbench.evaluation.graded_items import read_draws
+from lrbench.models.prompt import render_prompt
 from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.recipe.schema import Recipe
@@ -134,3 +138,50 @@ def test_a_record_of_other_answers_is_none(runs: Path) -> None:
 
 def test_a_finished_recipe_does_nothing_again(recipe: Recipe, runs: Path) -> None:
     assert run_recipe(recipe, runs).worked == 0
+
+
+WEIGHED = {"traces": True, "weighed_by": "teacher"}
+TEACHER = {"teacher": {"model": "embedded/careful"}}
+
+
+def test_tokens_are_weighed_by_a_model_of_the_recipe(
+    make_verbose: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    evaluation = {"suite": "embedded7", "benchmarks": ["multi_step"], "limit": 3}
+    asked = make_verbose(measure=WEIGHED, models=TEACHER, arms=["base"], evaluation=evaluation)
+    without = make_verbose(measure={"traces": True}, arms=["base"], evaluation=evaluation)
+    assert not run_recipe(asked, tmp_path).failures
+    (score,) = plan_recipe(asked, tmp_path).arms[0].scores
+    (plain,) = plan_recipe(without, tmp_path).arms[0].scores
+    assert score.protocol == plain.protocol
+    assert {**score.identity, "weighed_by": None} == {**plain.identity, "weighed_by": None}
+    assert score.key != plain.key
+    tokenizer, own, other = map(
+        loaded, (AutoTokenizer, *[AutoModelForCausalLM] * 2), ("expert", "expert", "careful")
+    )
+    for row in read_draws(artifact_of(tmp_path, score)):
+        prompt = render_prompt(tokenizer, row["problem"], None)
+        completion = [*tokenizer.encode(row["completion"]), tokenizer.eos_token_id]
+        assert len(completion) == row["tokens"]
+        nats, likely = (-log_p(own, prompt, completion), log_p(other, prompt, completion).exp())
+        weights = (likely - likely.min()) / (likely.max() - likely.min())
+        assert row["trace"]["weighed_nll"] == pytest.approx(float(nats @ weights), abs=2e-3)
+        assert row["trace"]["weight"] == pytest.approx(float(weights.sum()), abs=2e-3)
+    contents = Ledger(tmp_path / "ledger").read()
+    boards = build_boards(contents.arms, contents.scores, contents.recipes)
+    assert "weighed nats per token" in boards_to_markdown(boards)
+    assert "trace_weighed_nats_per_token_low" in boards_to_csv(boards)
+    write_bundle([asked.name], tmp_path, tmp_path / "bundle.zip")
+    assert verify_bundle(tmp_path / "bundle.zip").findings == ()
+
+
+def loaded(kind: Any, name: str) -> Any:
+    return kind.from_pretrained(
+        model_folder(name), **({} if kind is AutoTokenizer else {"dtype": torch.float32})
+    )
+
+
+def log_p(model: Any, prompt: list[int], completion: list[int]) -> torch.Tensor:
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt + completion])).logits[0, len(prompt) - 1 : -1]
+    return logits.log_softmax(-1).gather(1, torch.tensor(completion)[:, None])[:, 0]

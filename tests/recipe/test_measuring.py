@@ -39,6 +39,10 @@ from lrbench.recipe.loading import load_recipe
             '50: measure.forgetting.benchmarks.mine.file: found the text "none.jsonl", but there is no',
         ),
         ('{confidence: "(5)", temperature: 0.5}', "43: measure.temperature: given without `samples`"),
+        (
+            "{traces: true, weighed_by: teacher}",
+            "37: measure.weighed_by: `teacher` is none of the recipe's `models`; there are none",
+        ),
     ],
 )
 def test_what_measures_nothing_is_told_at_its_place(

@@ -100,17 +100,13 @@ class AnsweredBy:
         text as a token that is none.
         """
         from lrbench.models.prompt import single_token
-        from lrbench.models.vocabulary import prove_shared_vocabulary
 
         own = workspace.expert
         for text in self.answer.single_tokens:
             single_token(own.tokenizer, text, own.source.name)
         for reader in self.readers:
             if reader.model.here and reader.model != own.source:
-                other = workspace.beside(reader.model)
-                prove_shared_vocabulary(
-                    own.tokenizer.get_vocab(), own.rows, other.tokenizer.get_vocab(), other.rows
-                )
+                prove_same_tokens(workspace, reader.model)
 
     @contextmanager
     def open(
@@ -213,6 +209,14 @@ class AnsweredBy:
                 ask = partial(render_prompt, tokenizer, system_prompt=None)
                 speech = Speech(encode, tokenizer.decode, reads, closing, ask)
             yield LockstepEngine(models, self.answer, rules, size, padding, token_of, speech)
+
+
+def prove_same_tokens(workspace: Workspace, model: LocatedModel) -> None:
+    """Raise `VocabularyMismatchError` where a model has not the expert's tokens, id by id."""
+    from lrbench.models.vocabulary import prove_shared_vocabulary
+
+    own, other = workspace.expert, workspace.beside(model)
+    prove_shared_vocabulary(own.tokenizer.get_vocab(), own.rows, other.tokenizer.get_vocab(), other.rows)
 
 
 def _folder(reader: Reader, inputs: Mapping[str, Artifact]) -> Any:

@@ -21,7 +21,7 @@ from lrbench.methods.plugins import CHANGED
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
-from lrbench.pipeline.stages.answering import AnsweredBy, Upcoming
+from lrbench.pipeline.stages.answering import AnsweredBy, Upcoming, prove_same_tokens
 from lrbench.pipeline.stages.base import EARLIER, Stage
 from lrbench.pipeline.stages.checking import About, Check
 from lrbench.pipeline.stages.sharding import Place, Shard, Sharded, Shards
@@ -38,10 +38,12 @@ from lrbench.suites.suite import Benchmark
 if TYPE_CHECKING:
     from lrbench.evaluation.harness import BenchmarkTask, Item
     from lrbench.evaluation.language_model import AnsweringModel
+    from lrbench.evaluation.traces import LogProbabilities
 
 ITEMS_PER_SHARD = 100
 # What an identity says of answers whose traces are kept: by which version of what is kept.
 TRACES, TRACES_VERSION = "traces", 1
+WEIGHED_BY = "weighed_by"
 
 
 PLAINLY = AnsweredBy(Plain())
@@ -54,7 +56,8 @@ class BenchmarkScore(Sharded):
     `repeats` says how many items the adapter has learnt from, where that was counted; it decides nothing.
     `drawn` says how answers are sampled; None has the likeliest tokens, once. `traced` keeps how likely the
     answers are to the arm's model and when they were first right; what was written before does not say.
-    At most `batch_size` rows are written at once.
+    `weighed_by` is the model whose confidence weighs their tokens; None has no weights. At most `batch_size`
+    rows are written at once.
     """
 
     name: ClassVar[str] = "evaluate"
@@ -73,6 +76,7 @@ class BenchmarkScore(Sharded):
     drawn: Draws | None = None
     traced: bool = False
     batch_size: BatchSize = Runtime().batch_size
+    weighed_by: LocatedModel | None = None
 
     @property
     def benchmark(self) -> str:
@@ -129,6 +133,7 @@ class BenchmarkScore(Sharded):
             **turn_marks(self.expert).measuring,
             **self.answered_by.identity,
             **({TRACES: TRACES_VERSION} if self.traced else {}),
+            **({} if self.weighed_by is None else {WEIGHED_BY: model_identity(self.weighed_by)}),
         }
 
     @property
@@ -208,11 +213,15 @@ class BenchmarkScore(Sharded):
         texts = self.answered_by.answer.single_tokens
         if names or texts:
             yield Check(About.TOKENS, (names, texts), partial(self.answered_by.check, workspace))
+        if self.weighed_by is not None and self.weighed_by.here:
+            model = self.weighed_by
+            yield Check(About.TOKENS, model, partial(prove_same_tokens, workspace, model))
 
     def task(self, known: Known) -> Task:
         """The completions of every item."""
         most = self.measured.max_new_tokens
         mean = mean_written(self, known, self.expert, most)
+        weighing = () if self.weighed_by is None else (self.weighed_by,)
         rows = self.size * self.samples * self.answered_by.answer.samples
         return Writing(
             self.expert,
@@ -223,7 +232,7 @@ class BenchmarkScore(Sharded):
             most,
             narrowed=self.answered_by.answer.rows_at_once,
             queueing=not self.answered_by.answer.repeats,
-            beside=self.answered_by.beside(self.adapter is not None),
+            beside=(*self.answered_by.beside(self.adapter is not None), *weighing),
         )
 
     def completions(self, statistics: Mapping[str, Any]) -> int:
@@ -336,8 +345,25 @@ class BenchmarkScore(Sharded):
                 # Those of shipped suites are the models' own marks, written out.
                 endings=() if self.measured.shipped else self.measured.stop,
                 seed_of=seed_of,
-                tracing=Tracing(answering.likely, tokenizer, stops, grader) if self.traced else None,
+                tracing=None
+                if not self.traced
+                else Tracing(answering.likely, tokenizer, stops, grader, self._confidence(workspace)),
             )
+
+    def _confidence(self, workspace: Workspace) -> LogProbabilities | None:
+        """How likely the model that weighs finds completions; None without one."""
+        model = self.weighed_by
+        if model is None:
+            return None
+
+        def likely(
+            prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
+        ) -> list[list[float]]:
+            # What answers may have freed it meanwhile.
+            weights = workspace.weights_beside(model, None)
+            return workspace.engines.writing_with(weights).log_probabilities_of(prompts, completions)
+
+        return likely
 
     def _statistics(self, files: list[Path]) -> dict[str, Any]:
         counts = dict.fromkeys(("paper", "exact", "truncated", "tokens"), 0)

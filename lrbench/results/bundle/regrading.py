@@ -38,6 +38,8 @@ class Trace(BaseModel):
     nll: float
     scored: int
     first_right: int | None
+    weighed_nll: float | None = None
+    weight: float | None = None
 
 
 class GradedItem(BaseModel):

@@ -31,6 +31,7 @@ from lrbench.results.wording import (
     TRACED,
     TRACES,
     UNKNOWN,
+    WEIGHED,
     accuracy_text,
     baselines_of,
     comparison_text,
@@ -207,7 +208,8 @@ def answers_tables(section: Sequence[Row]) -> Iterator[Table]:
     of_likelihood = ((row, _worth_texts(tokens.likelihood)) for row, tokens in traced)
     judged = ((row, pairs) for row in section if (pairs := row.judged(AVERAGE)) is not None)
     of_pairs = ((row, _judged_texts(pairs)) for row, pairs in judged)
-    of_tokens = ((row, _token_texts(tokens)) for row, tokens in traced)
+    weighed = any(tokens.weighed is not None for _, tokens in traced)
+    of_tokens = ((row, _token_texts(tokens, weighed)) for row, tokens in traced)
     for table in (
         _of_rows(CALIBRATED, ("n", *CALIBRATION, "n up to a share of"), section, of_votes, is_wide=True),
         _of_rows(STATED, (*SAID, *CALIBRATION, "n up to a confidence of"), section, of_stated, is_wide=True),
@@ -218,7 +220,7 @@ def answers_tables(section: Sequence[Row]) -> Iterator[Table]:
             of_likelihood,
             is_wide=True,
         ),
-        _of_rows(TRACES, TRACED, section, of_tokens),
+        _of_rows(TRACES, (*TRACED, *([WEIGHED] if weighed else [])), section, of_tokens),
         _of_rows(JUDGES, JUDGED, section, of_pairs),
     ):
         if table.lines:
@@ -259,8 +261,9 @@ def taken_table(board: Board, section: Sequence[Row]) -> Table | None:
     return Table(title, header, tuple(line for _, line in lines), names=3, abouts=abouts)
 
 
-def _token_texts(found: Traced) -> tuple[str, ...]:
-    """The cells under `TRACED`."""
+def _token_texts(found: Traced, weighed: bool) -> tuple[str, ...]:
+    """The cells under `TRACED`, and where any are `weighed` one more."""
+    of_weights = UNKNOWN if found.weighed is None else number_text(found.weighed, 3)
     return (
         str(found.n),
         UNKNOWN if found.nats_per_token is None else number_text(found.nats_per_token, 3),
@@ -268,6 +271,7 @@ def _token_texts(found: Traced) -> tuple[str, ...]:
         accuracy_text(found.right_once),
         UNKNOWN if found.beyond is None else number_text(found.beyond, 1),
         accuracy_text(found.cut),
+        *([of_weights] if weighed else []),
     )
 
 
