@@ -201,6 +201,11 @@ def test_what_cannot_be_made_is_told(runs: Path, recipe: Recipe, both: list[str]
         write_judge_suite([both[0]], runs, tmp_path / "a", pairs=True, benchmarks=["multistep"])
     with pytest.raises(UserError, match="is the name of no result"):
         write_judge_suite([f"{name}/nobody"], runs, tmp_path / "a", pairs=True)
+    for wrong in ("my judges", "math7"):
+        with pytest.raises(
+            UserError, match=f'the suite is called as its folder, and the text "{wrong}" is no'
+        ):
+            write_judge_suite(both, runs, tmp_path / wrong, pairs=True)
     assert not (tmp_path / "a").exists()
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "file").touch()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from lrbench.errors import UserError
 from lrbench.pipeline.exporting.naming import find_result, full_name
-from lrbench.recipe.messages import did_you_mean
+from lrbench.recipe.messages import did_you_mean, found
 from lrbench.results.inspection import Inspector
 from lrbench.results.judge_items import (
     paired_items,
@@ -19,6 +20,9 @@ from lrbench.results.judge_items import (
 )
 from lrbench.results.ledger import Ledger
 from lrbench.store.outside import check_target, new_folder
+from lrbench.suites.shipped import SHIPPED
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def write_judge_suite(
@@ -33,10 +37,15 @@ def write_judge_suite(
 ) -> str:
     """Write a suite of judge items made from the results called `names`; what was made, in words.
 
-    Raises `UserError` for a result or benchmark that is not there, a folder that is, and answers of which
-    none, or every one, is right.
+    The suite is called as the folder `to`. Raises `UserError` for a result or benchmark that is not there, a
+    folder that is, or whose name is none for a suite, and answers of which none, or every one, is right.
     """
     check_target(to)
+    if _NAME.fullmatch(to.name) is None or to.name in SHIPPED:
+        raise UserError(
+            f"the suite is called as its folder, and {found(to.name)} is no name for one: a name has "
+            "letters, digits, points, dashes and underscores, and is not that of a suite that ships"
+        )
     contents = Ledger(runs / "ledger").read()
     results = []
     for arm in dict.fromkeys(find_result(name, contents.arms).arm_id for name in names):
