@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lrbench.recipe.expanding import value_text
-from lrbench.results.web.sweep_baselines import BaselineLine
+from lrbench.results.web.labels import beside, spread
 from lrbench.results.web.sweep_picture import Picture
-from lrbench_dashboard.charts import LABEL_ROOM, Palette, end_labels, padded
+from lrbench_dashboard.charts import LABEL_ROOM, LINE_HEIGHT, Palette, end_labels, padded
 from lrbench_dashboard.theme import MARKS, arm_mark
 
 HEIGHT = 380
@@ -22,7 +22,7 @@ def sweep_spec(picture: Picture, arm: str, column: str, palette: Palette) -> dic
     What the lines are set against is dotted, with its name at the left. All names are data, none is
     markup.
     """
-    numeric, lines, domain = picture.numeric, picture.lines, list(picture.domain)
+    lines, domain = picture.lines, list(picture.domain)
     values = [
         {
             "x": point.at,
@@ -59,14 +59,21 @@ def sweep_spec(picture: Picture, arm: str, column: str, palette: Palette) -> dic
         },
         {
             "data": {"values": runs},
-            "mark": {"type": "tick", "thickness": 1.5, "width": 9, "color": palette.ink, "opacity": 0.55},
+            "mark": {
+                "type": "tick",
+                "orient": "horizontal",
+                "thickness": 1.5,
+                "size": 10,
+                "color": palette.ink,
+                "opacity": 0.55,
+            },
             "encoding": {"x": x, "y": y, "tooltip": of_run},
         },
         {
             "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1, "color": color},
             "encoding": {"x": x, "y": y, "shape": shape, "tooltip": said},
         },
-        *_baselines(picture.baselines.lines, numeric, x, y, palette),
+        *_baselines(picture, x, y, palette),
     ]
     several = len(lines) > 1
     if several:
@@ -82,7 +89,7 @@ def sweep_spec(picture: Picture, arm: str, column: str, palette: Palette) -> dic
 
 
 def _across(picture: Picture) -> dict[str, Any]:
-    across: dict[str, Any] = {"field": "x", "title": picture.title}
+    across: dict[str, Any] = {"field": "x", "title": picture.axis}
     if not picture.numeric:
         return {**across, "type": "ordinal", "axis": {"grid": False}, "sort": None}
     scale = {"type": "log", "nice": False} if picture.logarithmic else {"zero": False}
@@ -91,11 +98,11 @@ def _across(picture: Picture) -> dict[str, Any]:
 
 
 def _baselines(
-    lines: Sequence[BaselineLine], numeric: bool, x: dict[str, Any], y: dict[str, Any], palette: Palette
+    picture: Picture, x: dict[str, Any], y: dict[str, Any], palette: Palette
 ) -> list[dict[str, Any]]:
     """Every baseline as a dotted line with its name; with marks where it is another result at every point."""
-    values = []
-    for number, line in enumerate(lines):
+    values, numeric = [], picture.numeric
+    for number, line in enumerate(picture.baselines.lines):
         for at, value in sorted(line.points) if numeric else line.points:
             values.append(
                 {
@@ -122,9 +129,6 @@ def _baselines(
         {"field": "said", "type": "nominal", "title": "percent"},
     ]
     shape = {"field": "shape", "type": "nominal", "scale": None}
-    low, high = y["scale"]["domain"]
-    # Of equals the first counts, which stands at the left edge: the lines' own names stand at their ends.
-    names = end_labels(values[::-1], "x", "y", "name", high - low, HEIGHT)
     return [
         {
             "data": {"values": values},
@@ -137,10 +141,31 @@ def _baselines(
             "encoding": {**along, "shape": shape, "tooltip": said},
         },
         {
-            "data": {"values": names},
-            "mark": {"type": "text", "align": "left", "dx": 4, "dy": -8, "x": 0, "color": palette.ink},
+            "data": {"values": _names(picture, values)},
+            "mark": {
+                "type": "text",
+                "align": "left",
+                "baseline": "alphabetic",
+                "dx": 4,
+                "x": 0,
+                "color": palette.ink,
+            },
             "encoding": {"y": {**y, "field": "y"}, "text": {"field": "name", "type": "nominal"}},
         },
+    ]
+
+
+def _names(picture: Picture, values: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The baselines' names at the left edge: the lines' own names stand at their ends."""
+    low, high = picture.domain
+    pixels = HEIGHT / (high - low)
+    # Of a baseline's points the first stands at the left.
+    first = {value["line"]: value for value in reversed(values)}
+    marks = [pixels * (high - point.mean) for point in picture.points if point.at == picture.ticks[0]]
+    places = [beside(pixels * (high - value["y"]), marks) for value in first.values()]
+    return [
+        {"name": value["name"], "y": high - place / pixels}
+        for value, place in zip(first.values(), spread(places, LINE_HEIGHT), strict=True)
     ]
 
 

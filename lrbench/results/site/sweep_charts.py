@@ -14,7 +14,7 @@ from lrbench.results.choosing import Sweep
 from lrbench.results.rows import AVERAGE
 from lrbench.results.site.axes import Axis, Tick
 from lrbench.results.text import plain
-from lrbench.results.web.labels import spread
+from lrbench.results.web.labels import beside, spread
 from lrbench.results.web.sweep_baselines import baselines_html
 from lrbench.results.web.sweep_picture import Picture, Point, longest_field, picture_of
 from lrbench.results.wording import chosen_text
@@ -108,7 +108,7 @@ def sweep_chart(sweep: Sweep) -> SweepChart | None:
     return SweepChart(
         arm=arm,
         title=f"{arm}: {AVERAGE} in percent by {picture.title}",
-        axis=f"{picture.title} (logarithmic)" if picture.logarithmic else picture.title,
+        axis=picture.axis,
         color="var(--link)" if colour is None else f"light-dark({colour.light}, {colour.dark})",
         room=10 + LETTER * max(len(_cut(line)) for line in lines) if len(lines) > 1 else 10,
         up=up.ticks(),
@@ -191,7 +191,7 @@ def _dotted(picture: Picture, across: _Across, up: Axis) -> Iterator[Dotted]:
     for _, points in lines:
         points.sort(key=lambda point: across.values.index(point[0]))
     first = [float(up.at(point.mean)) for point in picture.points if point.at == picture.ticks[0]]
-    names = spread([_beside(float(up.at(points[0][1])), first) for _, points in lines], LINE_HEIGHT)
+    names = spread([beside(float(up.at(points[0][1])), first) for _, points in lines], LINE_HEIGHT)
     for (line, points), place in zip(lines, names, strict=True):
         marked = [(across.at(at), up.at(value)) for at, value in points]
         along = [("0", marked[0][1]), (f"{WIDTH:g}", marked[0][1])] if line.level else marked
@@ -201,11 +201,6 @@ def _dotted(picture: Picture, across: _Across, up: Axis) -> Iterator[Dotted]:
             _cut(line.name),
             f"{place:.1f}",
         )
-
-
-def _beside(place: float, marks: Sequence[float]) -> float:
-    """Above the dotted line at `place`, or below where marks at the left edge would be covered there."""
-    return place + 12 if any(place - 20 < mark < place + 6 for mark in marks) else place - 6
 
 
 def _joined(across: Sequence[str], up: Sequence[str]) -> str:

@@ -72,6 +72,11 @@ class Picture:
         return self.numeric and bool(self.ticks) and 0 < FACTORS * self.ticks[0] <= self.ticks[-1]
 
     @property
+    def axis(self) -> str:
+        """What stands at the axis of the swept field."""
+        return f"{self.title} (logarithmic)" if self.logarithmic else self.title
+
+    @property
     def domain(self) -> tuple[float, float]:
         """From where to where accuracies are drawn, in percent."""
         bounds = [bound for point in self.points for bound in (point.low, point.high)]
