@@ -20,6 +20,7 @@ SMALL = [
     "runtime.workers=1",
     "training.updates=1",
     "evaluation.limit=2",
+    "evaluation.benchmarks=[multi_step, choice]",
     "arms=[base, lightr, ground_truth]",
 ]
 
