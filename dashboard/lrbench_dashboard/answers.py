@@ -10,9 +10,8 @@ from lrbench.results.asking import CONTROLS_BEYOND, Asked, Held, answer_to, aske
 from lrbench.results.board import Board
 from lrbench.results.claims import Judgement, Verdict
 from lrbench.results.claims.in_words import claim_sentence, needed_text
-from lrbench.results.contrasts import is_fixed
 from lrbench.results.records import RecipeRecord
-from lrbench.results.rows import Delta, Group, Row
+from lrbench.results.rows import Delta, Group, Row, is_fixed
 from lrbench.results.statistics import EQUIVALENCE_MARGIN, Comparison
 from lrbench.results.web.text import name_html
 from lrbench.results.wording import expert_label, p_text

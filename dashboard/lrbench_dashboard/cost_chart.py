@@ -9,21 +9,22 @@ from typing import Any
 import streamlit as st
 
 from lrbench.results.board_arms import estimate_of
-from lrbench.results.frontier import COSTS, HOLDING, Point, cost_of, frontier
+from lrbench.results.frontier import ANSWERING, COSTS, HOLDING, Point, cost_of, frontier
 from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
-from lrbench.results.web.labels import spread
 from lrbench.results.wording import accuracy_text, bytes_text, duration_text
 from lrbench_dashboard.boards import group_parts
-from lrbench_dashboard.charts import LINE_HEIGHT, Palette
+from lrbench_dashboard.charts import Palette
+from lrbench_dashboard.label_places import FAR, NEAR, Named, place_labels
 from lrbench_dashboard.point_numbers import Numbers
 from lrbench_dashboard.theme import arm_mark
 
 HEIGHT = 440
-# More names than these, and more numbers of points, cover each other.
-MOST_NAMES, MOST_LABELS = 24, 60
-# Within these factors of cost a name, or two numbers alone, would.
-NEAR_NAMES, NEAR_NUMBERS = 1.6, 1.1
+# Of the height, what is left for the plot itself below a title and above an axis at the least.
+PLOT_HEIGHT = 360
+# More names than these, and more numbers of points, cannot be read.
+MOST_NAMES, MOST_LABELS = 28, 60
+LONGEST_NAME = 24
 
 
 def show_costs(
@@ -70,6 +71,8 @@ def cost_spec(
     low = min((value["low"] for value in [*values, *_bounds(single)]), default=0)
     high = max((value["high"] for value in [*values, *_bounds(single)]), default=100)
     margin = 0.05 * max(high - low, 1)
+    # Rounded here and not by the chart: where names stand is counted in its pixels.
+    floor, ceiling = _rounded(max(0, low - margin), min(100, high + margin))
     across = {
         "field": "cost",
         "type": "quantitative",
@@ -80,7 +83,7 @@ def cost_spec(
     up = {
         "type": "quantitative",
         "title": f"{column}, accuracy in percent",
-        "scale": {"domain": [max(0, low - margin), min(100, high + margin)], "nice": True},
+        "scale": {"domain": [floor, ceiling], "nice": False},
     }
     color = {"field": "color", "type": "nominal", "scale": None}
     marked = {
@@ -118,29 +121,13 @@ def cost_spec(
                     {"field": "name", "type": "nominal", "title": "arm"},
                     {"field": "accuracy_text", "type": "nominal", "title": column},
                     {"field": "cost_text", "type": "nominal", "title": COSTS[kind]},
+                    {"field": "answering", "type": "nominal", "title": "to answer"},
                 ],
             },
         },
     ]
-    if names := _labels(values, high - low + 2 * margin):
-        layers.append(
-            {
-                "data": {"values": names},
-                "mark": {
-                    "type": "text",
-                    "align": "left",
-                    "dx": 9,
-                    "dy": -7,
-                    "color": palette.ink,
-                    "fontSize": 11,
-                },
-                "encoding": {
-                    "x": across,
-                    "y": {**up, "field": "accuracy"},
-                    "text": {"field": "label", "type": "nominal"},
-                },
-            }
-        )
+    labels = _labels(values, (nothing / 1.5, end), (floor, ceiling))
+    layers += _label_layers(labels, across, up, marked, palette)
     if any(point.cost == 0 for point in points):
         wall = {"x": {"datum": nothing * 1.5, "type": "quantitative"}, "color": {"value": palette.line}}
         layers.insert(0, {"data": {"values": [{}]}, "mark": {"type": "rule"}, "encoding": wall})
@@ -158,32 +145,93 @@ def _ring(spec: dict[str, Any], arm_id: str, palette: Palette) -> dict[str, Any]
     }
 
 
-def _labels(values: Sequence[dict[str, Any]], scale: float) -> list[dict[str, Any]]:
-    """What every arm is called beside its mark, no two over each other where they stand close.
+def _labels(
+    values: Sequence[dict[str, Any]], costs: tuple[float, float], scale: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """What every arm is called, and where: beside its mark, or as near as no other name is.
 
-    `scale` is what the chart's height stands for. Where all would be too many to be read, points of sweeps
-    keep their numbers, which are short.
+    `costs` and `scale` are the ends of the axes. Where all would be too many to be read, points of sweeps
+    keep their numbers, which are short. Names for which there is no room are left out.
     """
     named = [value for value in values if not value["number"]]
     kept = values if len(named) <= MOST_NAMES else [value for value in values if value["number"]]
     if len(kept) > MOST_LABELS:
         return []
+    (first, last), (low, high) = costs, scale
     several = len({value["recipe"] for value in named}) > 1
-    near: list[list[dict[str, Any]]] = []
-    for value in sorted(kept, key=lambda value: float(value["cost"])):
-        first = near[-1][0] if near else value
-        factor = NEAR_NUMBERS if first["number"] and value["number"] else NEAR_NAMES
-        if near and value["cost"] < factor * first["cost"]:
-            near[-1].append(value)
-        else:
-            near.append([value])
-    labels = []
-    for own in near:
-        places = spread([value["accuracy"] for value in own], scale * LINE_HEIGHT / HEIGHT)
-        for value, place in zip(own, places, strict=True):
-            name = f"{value['arm']}, {value['recipe']}" if several else value["arm"]
-            labels.append({"cost": value["cost"], "accuracy": place, "label": value["number"] or name})
-    return labels
+    texts = [value["number"] or _name(value, several) for value in kept]
+    points = [
+        Named(
+            math.log(value["cost"] / first) / math.log(last / first),
+            PLOT_HEIGHT * (high - value["accuracy"]) / (high - low),
+            text,
+        )
+        for value, text in zip(kept, texts, strict=True)
+    ]
+    found = zip(kept, texts, place_labels(points, PLOT_HEIGHT), strict=True)
+    return [
+        {
+            **{name: value[name] for name in ("cost", "color", "shape", "fill", "accuracy")},
+            "place": high - place.y * (high - low) / PLOT_HEIGHT,
+            "label": text,
+            "left": place.left,
+            "moved": place.moved,
+        }
+        for value, text, place in found
+        if place is not None
+    ]
+
+
+def _name(value: dict[str, Any], several: bool) -> str:
+    name = f"{value['arm']}, {value['recipe']}" if several else str(value["arm"])
+    return plain(name, LONGEST_NAME - len(value["dearer"])) + str(value["dearer"])
+
+
+def _label_layers(
+    labels: Sequence[dict[str, Any]],
+    across: dict[str, Any],
+    up: dict[str, Any],
+    marked: dict[str, Any],
+    palette: Palette,
+) -> Iterator[dict[str, Any]]:
+    """The names; one that was moved has its mark beside it once more, and a thin line to where it belongs."""
+    moved = [label for label in labels if label["moved"]]
+    at = {"x": across, "y": {**up, "field": "place"}}
+    if moved:
+        yield {
+            "data": {"values": moved},
+            "mark": {"type": "rule", "strokeWidth": 1, "color": palette.line},
+            "encoding": {**at, "y2": {"field": "accuracy"}},
+        }
+    for left in (False, True):
+        side = -1 if left else 1
+        for again in (True, False):
+            own = [label for label in labels if label["left"] == left and label["moved"] == again]
+            if own and again:
+                yield {
+                    "data": {"values": own},
+                    "mark": {"type": "point", "size": 40, "strokeWidth": 1.4, "xOffset": side * NEAR},
+                    "encoding": {**at, **marked},
+                }
+            if own:
+                yield {
+                    "data": {"values": own},
+                    "mark": {
+                        "type": "text",
+                        "align": "right" if left else "left",
+                        "baseline": "middle",
+                        "dx": side * (FAR if again else NEAR),
+                        "color": palette.ink,
+                        "fontSize": 11,
+                    },
+                    "encoding": {**at, "text": {"field": "label", "type": "nominal"}},
+                }
+
+
+def _rounded(low: float, high: float) -> tuple[float, float]:
+    """From a multiple of 5 to one, or of 1 where that is most of it."""
+    step = 5 if high - low >= 20 else 1
+    return step * math.floor(low / step), step * math.ceil(high / step)
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -194,6 +242,21 @@ def log_ticks(low: float, high: float) -> list[float]:
     begin = max((place for place, tick in enumerate(ticks) if tick <= low), default=0)
     end = next((place for place, tick in enumerate(ticks) if tick >= high), len(ticks) - 1)
     return ticks[begin : max(end, begin + 1) + 1]
+
+
+def dearer_text(row: Row) -> str:
+    """` \u00d72`: how many passes a token of an answer takes where it is not one, or how many models."""
+    passes, models = row.uses.passes_per_token, row.uses.models_at_test
+    if passes is not None and not 0.95 <= passes <= 1.05:
+        return f" \u00d7{passes:.2g}"
+    return f" ({models} models)" if models is not None and models > 1 else ""
+
+
+def answering_text(row: Row) -> str:
+    """`2.00 passes per token, 2 models`; empty where it is not known."""
+    passes, models = row.uses.passes_per_token, row.uses.models_at_test
+    read = [] if models is None else [f"{models} model{'s' * (models != 1)}"]
+    return ", ".join([*([] if passes is None else [f"{passes:.2f} passes per token"]), *read])
 
 
 def cost_text(cost: float, kind: str) -> str:
@@ -221,8 +284,10 @@ def _value(
         "name": ", ".join(group_parts(point.group)),
         "number": "" if number is None else f"{number}",
         "id": point.group.rows[-1].arm_id,
-        "arm": plain(row.arm, 24),
-        "recipe": plain(row.recipe, 24),
+        "arm": plain(row.arm, LONGEST_NAME),
+        "recipe": plain(row.recipe, LONGEST_NAME),
+        "dearer": "" if kind == ANSWERING else dearer_text(row),
+        "answering": answering_text(row),
         "cost": point.cost or nothing,
         "accuracy": accuracy,
         "low": accuracy if estimate is None else 100 * estimate.interval.low,

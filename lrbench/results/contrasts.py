@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from lrbench.evaluation.statistics import (
     POINTS,
@@ -22,9 +21,7 @@ from lrbench.evaluation.statistics import (
     pool_runs,
     variance_of,
 )
-
-if TYPE_CHECKING:
-    from lrbench.results.rows import Cell, Group, Row
+from lrbench.results.rows import Cell, Group, Row, different_runs, is_fixed
 
 
 def compare_arms(
@@ -101,14 +98,16 @@ def compare_columns(found: dict[str, Comparison], average: str) -> dict[str, Com
     return found | adjust({column: one for column, one in found.items() if column != average})
 
 
-def is_fixed(rows: Sequence[Row]) -> bool:
-    """Whether nothing in an arm is random: it is not trained, and one run stands for all seeds."""
-    return all(row.untrained or row.seed is None for row in rows)
-
-
 def pooled_spread(groups: Sequence[Group], column: str) -> Pool | None:
     """How far one arm's runs lie apart in `column`, from all `groups` that have several; None if none has."""
-    return pool_runs([[_value(row, column) for row in _runs(group.having(column))] for group in groups])
+    return pool_runs([[_value(row, column) for row in _runs_in(group, column)] for group in groups])
+
+
+def _runs_in(group: Group, column: str) -> Sequence[Row]:
+    """The rows of the group's different runs that have a result in `column`."""
+    having = group.having(column)
+    # Most have one in every column; a board asks this of all its arms in each.
+    return group.runs if len(having) == len(group.rows) else different_runs(having)
 
 
 def outcomes(rows: Sequence[Row], benchmarks: Sequence[str]) -> list[list[list[str]]]:
@@ -127,21 +126,14 @@ def _value(row: Row, column: str) -> float:
     return value
 
 
-def _runs(rows: Sequence[Row]) -> list[Row]:
-    """The rows of different runs: one of what is not random, and one of what stands under several seeds."""
-    if rows and is_fixed(rows):
-        return [rows[-1]]
-    once = {row.measured: row for row in rows}
-    return list(once.values())
-
-
 def _on_same_items(
     first: Sequence[Row], second: Sequence[Row], benchmarks: Sequence[str]
 ) -> tuple[list[Row], list[Row]]:
     """The runs of both that answered the same items, which most of them did; none where there are none."""
-    by_items: dict[tuple[str, ...], tuple[list[Row], list[Row]]] = defaultdict(lambda: ([], []))
+    by_items: dict[tuple[str, ...] | None, tuple[list[Row], list[Row]]] = defaultdict(lambda: ([], []))
     for side, rows in enumerate((first, second)):
-        for row in _runs([row for row in rows if all(name in row.cells for name in benchmarks)]):
-            by_items[tuple(row.cells[name].score.items_hash for name in benchmarks)][side].append(row)
+        known = [row for row in rows if row.items_on(benchmarks) is not None]
+        for row in different_runs(known):
+            by_items[row.items_on(benchmarks)][side].append(row)
     shared = [rows for rows in by_items.values() if all(rows)]
     return max(shared, key=lambda rows: len(rows[0]) + len(rows[1]), default=([], []))

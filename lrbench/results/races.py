@@ -94,6 +94,9 @@ def won(races: Mapping[str, Race]) -> frozenset[str]:
 
 def share_a_model(group: Group, other: Group) -> bool:
     """Whether any of their rows are one measurement, maybe under two names."""
+    if group.measured.isdisjoint(other.measured) and not (group.is_repeat or other.is_repeat):
+        # No two rows can be: a board asks this of every two arms.
+        return group is other
     return any(_is_same_model(row, rival) for row in group.rows for rival in other.rows)
 
 

@@ -73,6 +73,8 @@ class Cell:
     @cached_property
     def share(self) -> float:
         """Share of answers right."""
+        if self.score.draws is None:
+            return self.correct / self.n
         return sum(outcomes.count("1") for outcomes in self.score.outcomes) / (self.n * self.draws)
 
     @cached_property
@@ -302,6 +304,20 @@ class Row:
             return None
         return sum(cell.share for cell in self.cells.values()) / len(self.cells)
 
+    def items_on(self, benchmarks: Sequence[str]) -> tuple[str, ...] | None:
+        """The identities of the items that it answered on these benchmarks; None where it lacks one."""
+        asked = tuple(benchmarks)
+        if asked not in self._items_on:
+            known = all(name in self.cells for name in asked)
+            found = tuple(self.cells[name].score.items_hash for name in asked) if known else None
+            self._items_on[asked] = found
+        return self._items_on[asked]
+
+    @cached_property
+    def _items_on(self) -> dict[tuple[str, ...], tuple[str, ...] | None]:
+        """Those found so far: every test of two arms asks."""
+        return {}
+
     @cached_property
     def measured(self) -> frozenset[str]:
         """The keys of its measurements: equal for one model under two names."""
@@ -329,8 +345,25 @@ class Group:
 
     def value(self, column: str) -> float | None:
         """The mean share over the seeds that have a result in `column`, by which arms are ranked."""
-        values = [value for row in self.rows if (value := row.value(column)) is not None]
-        return sum(values) / len(values) if values else None
+        if column not in self._values:
+            values = [value for row in self.rows if (value := row.value(column)) is not None]
+            self._values[column] = sum(values) / len(values) if values else None
+        return self._values[column]
+
+    @cached_property
+    def _values(self) -> dict[str, float | None]:
+        """Those found so far, by column: to rank arms, and again for every mark, each is asked for often."""
+        return {}
+
+    @cached_property
+    def runs(self) -> list[Row]:
+        """The rows of its different runs."""
+        return different_runs(self.rows)
+
+    @cached_property
+    def measured(self) -> frozenset[str]:
+        """The keys of the measurements of all its rows."""
+        return frozenset().union(*(row.measured for row in self.rows))
 
     def on(self, column: str) -> SeedMean | None:
         """The mean accuracy over the seeds that have a result in `column`; None where fewer than two have."""
@@ -357,6 +390,19 @@ class Group:
             [[list(row.cells[name].score.outcomes) for row in rows] for name in benchmarks],
             [rows[0].cells[name].groups for name in benchmarks],
         )
+
+
+def is_fixed(rows: Sequence[Row]) -> bool:
+    """Whether nothing in an arm is random: it is not trained, and one run stands for all seeds."""
+    return all(row.untrained or row.seed is None for row in rows)
+
+
+def different_runs(rows: Sequence[Row]) -> list[Row]:
+    """The rows of different runs: one of what is not random, and one of what stands under several seeds."""
+    if rows and is_fixed(rows):
+        return [rows[-1]]
+    once = {row.measured: row for row in rows}
+    return list(once.values())
 
 
 def grouped(rows: Iterable[Row]) -> tuple[Group, ...]:

@@ -16,7 +16,7 @@ from lrbench_dashboard.boards import (
 )
 from lrbench_dashboard.charts import Palette, palette_of
 from lrbench_dashboard.context import NARROW, OWN_BOXES, WIDE, Context, choose_context
-from lrbench_dashboard.cost_chart import cost_text, show_costs
+from lrbench_dashboard.cost_chart import answering_text, cost_text, dearer_text, show_costs
 from lrbench_dashboard.curves import lines_of, show_curve, without_numbers
 from lrbench_dashboard.loading import Results, load_results
 from lrbench_dashboard.look import begin_page, table_html
@@ -26,7 +26,7 @@ from lrbench.recipe.expanding import point_text
 from lrbench.results.board import Board
 from lrbench.results.board_arms import estimate_of, run_costs
 from lrbench.results.curves import CURVES
-from lrbench.results.frontier import COSTS, Point, cost_of, frontier, gain, points_of
+from lrbench.results.frontier import ANSWERING, COSTS, Point, cost_of, frontier, gain, points_of
 from lrbench.results.rows import Group, Row
 from lrbench.results.text import plain
 from lrbench.results.web.text import name_html
@@ -120,6 +120,8 @@ def show_points(
             show_costs(points, kind, column, palette, numbers, with_intervals, pointed)
     if said := numbers_html(groups, numbers):
         st.html(said)
+    if kind != ANSWERING and (said := _dearer_html(points)):
+        st.html(said)
     for sentence in _missing(groups, points, kind, column):
         st.html(f'<p class="lv-caption">{sentence}</p>')
     interval = (
@@ -129,8 +131,9 @@ def show_points(
     )
     st.html(
         f'<p class="lv-caption">Marks are means over seeds, {interval}, small marks the single runs. The '
-        "dashed line is the frontier: no arm that is cheaper scores higher. What cost nothing stands apart "
-        "on the left.</p>"
+        "dashed line is the frontier: no arm that is cheaper scores higher. What cost nothing to make stands "
+        "apart on the left. A name that others left no room for has its mark beside it once more; \u00d72 is "
+        "two passes for each token of an answer.</p>"
     )
     return points
 
@@ -147,12 +150,19 @@ def frontier_html(board: Board, points: Sequence[Point], kind: str, column: str,
             [
                 group_link_html(point.group),
                 cost_text(point.cost, kind),
+                name_html(answering_text(point.rows[-1])) or NOTHING,
                 f"{100 * point.accuracy:.1f}" if estimate is None else accuracy_text(estimate),
                 _gain_text(board, point.group, before, column) if tested and before else NOTHING,
             ]
         )
         before = point.group
-    head = ["arm", COSTS[kind], f"{name_html(column)}, percent", "more than the one above, points"]
+    head = [
+        "arm",
+        COSTS[kind],
+        "to answer",
+        f"{name_html(column)}, percent",
+        "more than the one above, points",
+    ]
     caption = (
         '<p class="lv-caption">Means over seeds. Tests on the same items, over all seeds of both where '
         "either has several (else McNemar's mid-p; the average by sign-flip permutation), each alone: p is "
@@ -191,6 +201,20 @@ def show_training(
         more = f"<br>and {len(broken) - MOST_NOTES} more" if len(broken) > MOST_NOTES else ""
         sentences = "<br>".join(name_html(sentence, 300) for sentence in broken[:MOST_NOTES])
         st.html(f'<p class="lr-note lr-problem">{sentences}{more}</p>')
+
+
+def _dearer_html(points: Sequence[Point]) -> str:
+    """The arms whose answers take more than their own model once a token, which no cost of making counts."""
+    dearer = {point.rows[-1].arm: point.rows[-1] for point in points if dearer_text(point.rows[-1])}
+    if not dearer:
+        return ""
+    shown = "; ".join(f"{name_html(arm)}: {name_html(answering_text(row))}" for arm, row in dearer.items())
+    where = name_html(state.here(cost=ANSWERING), 2000)
+    return (
+        '<p class="lr-note">Making is not all: some answer at another price than one pass of one model for '
+        f"each token, whenever they are asked. {shown}. "
+        f'<a href="{where}" target="_self">Against passes per answer</a></p>'
+    )
 
 
 def _missing(groups: Sequence[Group], points: Sequence[Point], kind: str, column: str) -> Iterable[str]:

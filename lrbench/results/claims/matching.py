@@ -18,8 +18,8 @@ from lrbench.evaluation.statistics import (
     difference_test,
 )
 from lrbench.recipe.claims import AVERAGE, Claim
-from lrbench.results.contrasts import groups_of, is_fixed, outcomes, paired
-from lrbench.results.rows import Row
+from lrbench.results.contrasts import groups_of, outcomes, paired
+from lrbench.results.rows import Row, is_fixed
 
 
 def by_point(rows: Sequence[Row]) -> list[tuple[Mapping[str, Any], list[Row]]]:

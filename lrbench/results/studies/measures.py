@@ -23,9 +23,9 @@ from lrbench.evaluation.statistics import (
     pool_runs,
     wilson_interval,
 )
-from lrbench.results.contrasts import compare_arms, compare_columns, groups_of, is_fixed, outcomes
+from lrbench.results.contrasts import compare_arms, compare_columns, groups_of, outcomes
 from lrbench.results.reported import ReportedResult
-from lrbench.results.rows import AVERAGE, average_of
+from lrbench.results.rows import AVERAGE, average_of, is_fixed
 from lrbench.results.studies.gathering import Line
 
 # Beyond, a level is too near to 1 to be told from it.

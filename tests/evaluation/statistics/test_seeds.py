@@ -20,6 +20,7 @@ from lrbench.evaluation.statistics import (
     two_sided_p,
     wilson_interval,
 )
+from lrbench.evaluation.statistics.seed_differences import error_within, errors_within
 from lrbench.evaluation.statistics.seeds import variance
 
 RNG_SEED = 20265
@@ -426,3 +427,14 @@ class TestGroups:
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=700))
 def test_the_variance_is_numpys_bit_for_bit(values: list[float]) -> None:
     assert variance(np.array(values)) == np.var(values, ddof=1)
+
+
+@pytest.mark.parametrize("fewest", [None, 6])
+def test_the_errors_of_one_gap_are_those_of_many_bit_for_bit(fewest):
+    rng = np.random.default_rng(0)
+    for freedom in (1.0, 3.0, 40.0):
+        gaps = np.abs(rng.normal(0, 0.05, 5))
+        part, alone, run_part = rng.random(3) * 1e-3
+        together = errors_within(gaps, (part, alone), run_part, freedom, fewest)
+        each = [error_within(float(gap), (part, alone), run_part, freedom, fewest) for gap in gaps]
+        assert together.tolist() == each
