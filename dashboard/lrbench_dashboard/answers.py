@@ -13,8 +13,8 @@ from lrbench.results.claims.in_words import claim_sentence, needed_text
 from lrbench.results.records import RecipeRecord
 from lrbench.results.rows import Delta, Group, Row, is_fixed
 from lrbench.results.statistics import EQUIVALENCE_MARGIN, Comparison
-from lrbench.results.web.text import name_html
-from lrbench.results.wording import expert_label, p_text
+from lrbench.results.web.text import name_html, prose_html
+from lrbench.results.wording import expert_label, p_text, too_high_text
 from lrbench_dashboard import state
 from lrbench_dashboard.links import sweep_token
 from lrbench_dashboard.numbers import NONE, points_text, verdict_of, verdict_word_html
@@ -113,7 +113,7 @@ def _claims_html(asked: Asked) -> str:
             f'<td class="lr-{VERDICTS[judgement.verdict]}"><b>{judgement.verdict}</b></td>'
             f"<td>{_evidence_html(judgement)}</td><td>{beside}</td></tr>"
         )
-    unheld = f'<p class="lr-beside">{name_html(asked.unheld, 600)}</p>' if asked.unheld else ""
+    unheld = f'<p class="lr-beside">{prose_html(asked.unheld)}</p>' if asked.unheld else ""
     family = asked.judged[0].family
     together = f"{family} claims are one family (Holm); intervals stand alone." if family > 1 else ""
     return (
@@ -165,8 +165,8 @@ def _sweeps_html(asked: Asked) -> str:
         if sweep.chosen is not None:
             point = name_html(point_text(sweep.chosen.group.rows[0].point))
             best = (
-                f" The highest, {point}, was chosen by the items it is measured on: up to "
-                f"{sweep.chosen.optimism:.1f} points too high."
+                f" The highest, {point}, was chosen by the items it is measured on: "
+                f"{too_high_text(sweep.chosen)}."
             )
         lines += (
             f"<p><b>{name_html(row.arm)}</b> was swept over {len(sweep.groups)} points of {fields}; none of "

@@ -36,6 +36,8 @@ def main() -> None:
         )
         for name, title in PAGES.items()
     ]
+    # Whoever reads the name in the bar may type it so.
+    pages.append(st.Page("pages/sweep.py", title=PAGES["sweep"], url_path="sweeps", visibility="hidden"))
     page = st.navigation(pages, position="top")
     state.begin()
     whole = False

@@ -21,6 +21,7 @@ from lrbench.results.wording import (
     notable_uses,
     reported_on,
     taken_point,
+    too_high_text,
 )
 from lrbench_dashboard.context import PROTOCOL, SUITE, TOKEN_LENGTH
 from lrbench_dashboard.links import links_html, sweep_link_html
@@ -200,7 +201,7 @@ def _optimism_html(view: View, arm: BoardArm) -> str:
     said = "chosen from" if chosen.is_taken else "best of"
     return (
         f'<span class="lr-said lr-muted">{said} {chosen.points}: {point}</span>'
-        f'<small class="lr-muted">up to {chosen.optimism:.1f} points too high</small>'
+        f'<small class="lr-muted">{too_high_text(chosen)}</small>'
     )
 
 

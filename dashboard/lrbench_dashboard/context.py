@@ -82,13 +82,12 @@ def choose_context(results: Results, of: str | None = None) -> Context:
         recipes = {ALL: "all recipes"} | {
             name: plain(name, LONGEST_NAME) for name in sorted({row.recipe for row in board.rows})
         }
-        asked = [name for name in st.query_params.get_all(RECIPE)[:1] if name not in recipes]
         recipe = state.choice(
             "Recipe",
             recipes,
             key=RECIPE,
             default=carried.get(RECIPE, ALL),
-            elsewhere={name: said for name in asked if (said := _elsewhere_html(results, board, name))},
+            elsewhere=lambda name: _elsewhere_html(results, board, name),
             width=NARROW,
         )
         tokens = expert_tokens(board)

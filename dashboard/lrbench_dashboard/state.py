@@ -103,27 +103,29 @@ def choice(
     key: str,
     default: str | None = None,
     aliases: Mapping[str, str] | None = None,
-    elsewhere: Mapping[str, str] | None = None,
+    elsewhere: Callable[[str], str] | None = None,
     **more: Any,
 ) -> str:
     """One of `options` (token -> label, not empty) in a select box; its token. Labels are shown as text.
 
     The choice is always written to the URL, since a default (the latest result) may move on. `aliases` are
-    other tokens that links may hold, each with the option that it stands for. `elsewhere` are those that are
-    no option here and somewhere else, each with the HTML that says where.
+    other tokens that links may hold, each with the option that it stands for. `elsewhere` says in HTML where
+    a token is an option that is none here; empty where it is none anywhere.
     """
     first = next(iter(options)) if default not in options else str(default)
     known = aliases or {}
 
     def parse(raw: Sequence[str]) -> str:
-        if elsewhere and raw[0] in elsewhere:
-            note_html(elsewhere[raw[0]])
+        if raw[0] not in options and elsewhere and (said := elsewhere(raw[0])):
+            note_html(said)
             return first
         return _known(known.get(raw[0], raw[0]), options, label, first)
 
     _seed(key, first, parse)
     # Another choice took the one away that this widget held, or a page before had another kind of widget.
-    if st.session_state[key] not in list(options):
+    if (held := st.session_state[key]) not in list(options):
+        if elsewhere and (said := elsewhere(str(held))):
+            note_html(said)
         st.session_state[key] = first
     value: str = st.selectbox(
         label, list(options), key=key, format_func=lambda token: options.get(token, token), **more

@@ -14,7 +14,7 @@ from lrbench.results.rows import AVERAGE, Group
 from lrbench.results.selection import edges_text
 from lrbench.results.web.sweep_baselines import fields_of
 from lrbench.results.web.text import name_html
-from lrbench.results.wording import accuracy_text
+from lrbench.results.wording import accuracy_text, too_high_text
 from lrbench_dashboard.answers import VERDICTS
 from lrbench_dashboard.links import links_html
 from lrbench_dashboard.look import table_html
@@ -59,7 +59,7 @@ def best_html(sweep: Sweep) -> str:
     edges = f" Its {name_html(edges_text(chosen.edges), 120)}." if chosen.edges else ""
     return (
         f"<p><b>{name}</b> is the highest of {chosen.points} points on average: {100 * value:.1f}. The items "
-        f"that it is measured on chose it, so it is up to <b>{chosen.optimism:.1f} points too high</b>: so "
+        f"that it is measured on chose it, so it is <b>{too_high_text(chosen)}</b>: so "
         f"much is the luck of the best of {chosen.points} equal points. {after}{edges}</p>"
     )
 

@@ -45,10 +45,20 @@ def validated(recipe: Fields, problems: list[Problem]) -> Recipe | None:
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
             path = tuple(part for part in detail["loc"] if not str(part).startswith(CLASS_MARK))
+            bare = _written(recipe, path[:2]) if path[0] == "arms" and path[1:] else None
+            if bare and isinstance(bare, str):
+                # A bare name is that of a known arm: which there are is said by who knows them.
+                continue
             # Beside a wrong item pydantic calls a list too short as well; only an empty one is.
             if detail["type"] != "too_short" or not plain(find(recipe, path) or recipe):
                 problems.append(_problem(recipe, path, detail["type"], detail["msg"]))
         return None
+
+
+def _written(recipe: Fields, path: Path) -> object:
+    """What stands at `path`; None where nothing does."""
+    node = find(recipe, path)
+    return None if node is None else plain(node)
 
 
 def valid_sections(recipe: Fields) -> dict[str, Any]:

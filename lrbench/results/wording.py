@@ -289,8 +289,13 @@ def chosen_text(chosen: Chosen) -> str:
     edges = f" Its {edges_text(chosen.edges)}." if chosen.edges else ""
     return (
         f"{_arm_label(chosen.group.rows[0])}: best of {chosen.points} points, measured on the items that "
-        f"chose it; about {chosen.optimism:.1f} points too high on average.{edges}{taken}"
+        f"chose it; {too_high_text(chosen)} on average.{edges}{taken}"
     )
+
+
+def too_high_text(chosen: Chosen) -> str:
+    """`up to 1.3 points too high`: by luck where all points are equal, and less where some are better."""
+    return f"up to {chosen.optimism:.1f} points too high"
 
 
 def taken_point(board: Board, row: Row) -> str | None:

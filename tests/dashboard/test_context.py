@@ -95,10 +95,31 @@ def test_a_recipe_that_is_under_another_protocol_is_found_there(tmp_path: Path, 
     (said,) = [note for note in notes(app) if "It was measured under" in note]
     assert older in said
     (link,) = re.findall(r'href="\?([^"]*)"', said)
+    # Chosen in a page, it is no less lost than by a link: it is said.
+    app = open_page(tmp_path, protocol=app.selectbox(key="protocol").value, recipe="later")
+    app.selectbox(key="protocol").set_value(_other(app, tmp_path)).run()
+    assert app.selectbox(key="recipe").value == "*"
+    assert any("The recipe later has no result under" in note for note in notes(app))
     there = open_page(tmp_path, **{key: each for key, (each,) in parse_qs(html.unescape(link)).items()})
     assert there.selectbox(key="recipe").value == "quickstart"
     assert not any("It was measured under" in note for note in notes(there))
     assert any("which is not among" in note for note in notes(open_page(tmp_path, recipe="nowhere")))
+
+
+def test_a_recipe_that_is_under_both_protocols_is_kept_when_another_is_chosen(
+    runs: Path, open_page: OpenPage
+) -> None:
+    app = open_page(runs, "cost", recipe="lightr")
+    app.selectbox(key="protocol").set_value(_other(app, runs)).run()
+    assert app.selectbox(key="recipe").value == "lightr"
+    assert not any("has no result under" in note for note in notes(app))
+
+
+def _other(app: AppTest, runs: Path) -> str:
+    """The token of the protocol that is not chosen."""
+    box = app.selectbox(key="protocol")
+    (name,) = [name for name in box.options if not name.startswith(box.value[:8])]
+    return _whole(name[:8], runs)
 
 
 def _whole(short: str, runs: Path) -> str:

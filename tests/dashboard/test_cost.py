@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lrbench_dashboard.charts import palette_of
-from lrbench_dashboard.cost_chart import cost_spec, log_ticks
+from lrbench_dashboard.cost_chart import answering_text, cost_spec, dearer_text, log_ticks
 from lrbench_dashboard.curves import MOST_POINTS, curve_spec, lines_of, thinned
 from streamlit.testing.v1 import AppTest
 
@@ -22,7 +22,8 @@ from lrbench.results.board import Board, build_boards
 from lrbench.results.frontier import ANSWERING, COSTS, HOLDING, points_of
 from lrbench.results.ledger import Ledger
 from lrbench.results.records import Memory
-from lrbench.results.rows import AVERAGE
+from lrbench.results.rows import AVERAGE, grouped
+from lrbench.results.uses import Uses
 from lrbench.results.web.labels import spread
 from tests.dashboard.made_up import HOSTILE, MEGABYTE, write_runs
 from tests.dashboard.swept import ALPHAS, swept_records
@@ -83,6 +84,24 @@ def test_points_of_a_sweep_have_numbers_that_are_explained(tmp_path: Path, open_
     ]
     (last,) = re.findall(r'href="[^"]*of=([^"&]+)[^"]*"[^>]*><b>3</b>', points)
     assert "<b>lightr</b>" in bodies(open_page(tmp_path, "cost", of=last)), "a point leads to itself"
+
+
+def test_who_answers_at_another_price_is_marked_where_only_making_counts(runs: Path) -> None:
+    board, _ = board_of(runs)
+    cd = Uses(models_at_test=2, passes_per_token=2.0, tokens_per_answer=10.0)
+    rows = tuple(replace(row, uses=cd) if row.untrained else row for row in board.rows)
+    points = points_of(grouped(rows), "tuned", AVERAGE)
+    dearer = {
+        point.rows[-1].arm: (dearer_text(point.rows[-1]), answering_text(point.rows[-1])) for point in points
+    }
+    assert dearer["base"] == (" \u00d72", "2.00 passes per token, 2 models")
+    assert dearer["lightr"] == ("", "1.00 passes per token, 1 model")
+    for kind, name in (("tuned", "base \u00d72"), (ANSWERING, "base")):
+        spec = cost_spec(points, kind, AVERAGE, palette_of(rows), {}, with_intervals=False)
+        labels = [value["label"] for value in spec["layer"][-1]["data"]["values"]]
+        assert any(
+            label.startswith(name) and label.count("\u00d7") == name.count("\u00d7") for label in labels
+        )
 
 
 def test_without_intervals_nothing_is_resampled(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from lrbench_dashboard.label_places import LINE, NARROWEST, WIDEST, Named, place_labels
 
 HEIGHT = 360.0
-NAMED = st.builds(
-    Named, st.floats(0, 1), st.floats(0, HEIGHT), st.text("abcdefgh", min_size=1, max_size=24)
-)
+NAMED = st.builds(Named, st.floats(0, 1), st.floats(0, HEIGHT), st.text("abcdefgh", min_size=1, max_size=24))
 
 
 @given(st.lists(NAMED, max_size=30))

@@ -23,6 +23,13 @@ MODELS = ", ".join(f"embedded/{name}" for name in available_models())
 ARMS = f"known arms are {', '.join(BY_NAME)}"
 
 
+def test_a_bare_name_that_no_arm_can_have_is_one_message(refusal: Refusal, changed: Changed) -> None:
+    (told,) = refusal(changed(("arms: [base", "arms: [kd/mentor")))
+    assert f'found the text "kd/mentor", {ARMS}; an arm of your own says by `like`' in told
+    (told,) = refusal(changed(("arms: [base", 'arms: [""')))
+    assert "an arm's name or a mapping" in told
+
+
 @pytest.fixture
 def with_folders(folder: Path) -> Path:
     (folder / "models" / "mine" / "deep").mkdir(parents=True)

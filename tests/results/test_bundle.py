@@ -956,6 +956,12 @@ def test_the_command_line_says_what_is_wrong_and_ends_with_1(
     bad = CliRunner().invoke(app, ["verify", str(packed(tmp_path / "c.tar.gz", with_new_index(files)))])
     assert bad.exit_code == 1
     assert bad.output.splitlines()[-1] == "NOT verified: 1 disagreement."
+    # What damage may be the cause of is counted apart from it.
+    damaged = packed(tmp_path / "d.tar.gz", with_new_index(files))
+    damaged.write_bytes(damaged.read_bytes() + b"0")
+    told = CliRunner().invoke(app, ["verify", str(damaged)]).output
+    assert "NOT verified: 1 disagreement. 1 more is left out, which what is damaged" in " ".join(told.split())
+    assert told.count("its seal is broken") == 1
     with pytest.raises(UserError, match="there is no such file"):
         verify_bundle(tmp_path / "none.tar.gz")
 

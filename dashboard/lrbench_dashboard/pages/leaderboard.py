@@ -34,7 +34,7 @@ from lrbench.results.ranks import Ranks, rank_ranges
 from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
 from lrbench.results.rendering.latex import boards_to_latex
 from lrbench.results.rows import AVERAGE, Row
-from lrbench.results.web.text import name_html, names_shown
+from lrbench.results.web.text import names_shown, prose_html
 from lrbench.results.wording import (
     COSTS,
     FORGETTING,
@@ -181,7 +181,7 @@ def _notes_html(board: Board, rows: Sequence[Row]) -> str:
     """What a reader has to know of the rows shown: what they lack, and baselines that are not their own."""
     shown = replace(board, rows=tuple(rows))
     known = [line for section in sections(shown) for line in noise_texts(board, section)]
-    lines = "".join(f"<li>{name_html(note, 600)}</li>" for note in (*notes_on(shown), *known))
+    lines = "".join(f"<li>{prose_html(note)}</li>" for note in (*notes_on(shown), *known))
     return f'<ul class="lr-notes">{lines}</ul>' if lines else ""
 
 

@@ -72,6 +72,7 @@ NOTHING = LedgerContents(arms=(), scores=(), broken=())
 class Verification:
     """What a verification came to; `findings` are its disagreements, a line each, and empty if all is well.
 
+    Where bytes are damaged, those are all of them, and `caused` counts what else was found.
     `compared` are the benchmarks whose gold answers were held against the data set, `absent` those whose
     data set is not on this machine. `left_out` is what the bundle itself says that it does not hold.
     `judged_by_tasks` answers are to tasks of lm-eval, whose metrics were not asked again.
@@ -88,11 +89,16 @@ class Verification:
     older_tables: bool = False
     left_out: tuple[str, ...] = ()
     judged_by_tasks: int = 0
+    caused: int = 0
 
     def __str__(self) -> str:
         if self.findings:
             count = len(self.findings)
-            return f"NOT verified: {count} disagreement{'s' if count > 1 else ''}."
+            told = f"NOT verified: {count} disagreement{'s' if count > 1 else ''}."
+            if not self.caused:
+                return told
+            more = f"{self.caused} more {'is' if self.caused == 1 else 'are'}"
+            return f"{told} {more} left out, which what is damaged or missing may well be the cause of."
         text = (
             f"Verified: {self.arms} arms, {self.scores} scores, {self.completions:,} completions graded "
             f"again, {self.stages} stage keys, {self.tables} tables, every hash."
@@ -237,13 +243,9 @@ class _Bundle:
 
     def verification(self) -> Verification:
         """The outcome."""
-        findings = [*self.damage, *self.findings]
-        if self.damage and self.findings:
-            count = f"{len(self.findings)} more {'is' if len(self.findings) == 1 else 'are'}"
-            left_out = f"{count} left out, which what is damaged or missing may well be the cause of"
-            findings = [*self.damage, left_out]
         return Verification(
-            findings=tuple(findings),
+            findings=tuple(self.damage or self.findings),
+            caused=len(self.findings) if self.damage else 0,
             arms=len(self.contents.arms),
             scores=len(self.contents.scores),
             completions=sum(items.completions for items in self.measured.values() if not items.is_of_tasks),

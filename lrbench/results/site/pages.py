@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,13 +14,12 @@ from typing import Any
 from markupsafe import Markup
 
 from lrbench.results.rendering.sheet import Best, BestOfRuns, Number, Table
-from lrbench.results.web.text import name_html, text_html
+from lrbench.results.web.text import name_html, prose_html, text_html
 from lrbench.results.wording import duration_text
 
 INDEX, NUMBERS = "index.html", "numbers.csv"
 TEMPLATES = "lrbench.results.site.templates"
-LONGEST_NAME, LONGEST_SENTENCE = 120, 1000
-_TYPED = re.compile("`([^`]+)`")
+LONGEST_NAME = 120
 # So many characters of an arm's id are in the name of its page.
 ID_LENGTH = 12
 
@@ -101,16 +99,11 @@ def _environment() -> Any:
         autoescape=True, loader=FunctionLoader(_read), undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["name"] = lambda text, longest=LONGEST_NAME: Markup(name_html(str(text), longest))
-    environment.filters["said"] = _said
+    environment.filters["said"] = lambda sentence: Markup(prose_html(str(sentence)))
     environment.filters["moment"] = _moment
     environment.filters["duration"] = duration_text
     environment.filters["text"] = lambda text: Markup(text_html(str(text)))
     return environment
-
-
-def _said(sentence: str) -> Markup:
-    """A sentence of lrbench's own, with what it quotes to be typed as such."""
-    return Markup(_TYPED.sub(r"<code>\1</code>", name_html(sentence, LONGEST_SENTENCE)))
 
 
 def _moment(recorded: str) -> Markup:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable
 
 from lrbench.results.text import plain
 
 LONGEST = 20_000
+_TYPED = re.compile(r"`([^`]+)`")
 
 
 def name_html(text: str, longest: int = 60) -> str:
@@ -15,9 +17,14 @@ def name_html(text: str, longest: int = 60) -> str:
     return html.escape(plain(text, longest))
 
 
+def prose_html(text: str, longest: int = 1000) -> str:
+    """A sentence of ours, in which what is to be typed stands between backticks, as HTML."""
+    return _TYPED.sub(r"<code>\1</code>", name_html(text, longest))
+
+
 def names_shown(names: Iterable[str]) -> dict[str, str]:
-    """Every name once, in order, with how it stands in a list of choices."""
-    return {name: plain(name, 60) for name in sorted(set(names))}
+    """Every name once, in the order given, with how it stands in a list of choices."""
+    return {name: plain(name, 60) for name in dict.fromkeys(names)}
 
 
 def text_html(text: str, longest: int = LONGEST) -> str:
