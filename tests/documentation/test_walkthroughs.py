@@ -80,5 +80,7 @@ def test_the_gate_does_what_it_says(tmp_path: Path) -> None:
 def test_own_data_does_what_it_says(tmp_path: Path) -> None:
     said = type_all("own_data.md", tmp_path, tmp_path / "runs")
     assert "mine.yaml: valid" in said["lrbench check mine.yaml"]
-    assert "base on sums (2 items)" in said["lrbench run mine.yaml"]
+    assert "base on sums (10 items)" in said["lrbench run mine.yaml"]
+    # Something is seen, as the page shows it.
+    assert "100.0 [72.2, 100.0]" in said["lrbench results --recipe mine"]
     assert "sums" in said["lrbench results --recipe mine"]
