@@ -97,6 +97,7 @@ def test_who_answers_at_another_price_is_marked_where_only_making_counts(runs: P
     assert dearer["base"] == (" \u00d72", "2.00 passes per token, 2 models")
     assert dearer["lightr"] == ("", "1.00 passes per token, 1 model")
     for kind, name in (("tuned", "base \u00d72"), (ANSWERING, "base")):
+        points = points_of(grouped(rows), kind, AVERAGE)
         spec = cost_spec(points, kind, AVERAGE, palette_of(rows), {}, with_intervals=False)
         labels = [value["label"] for value in spec["layer"][-1]["data"]["values"]]
         assert any(
