@@ -92,9 +92,16 @@ def show(result: Result, runs: Runs = RUNS) -> None:
         screen.print()
     if found.chosen:
         screen.print(Text(f"{plain(found.chosen, 400)}\n"))
-    for title, values in {"costs": found.costs, "declared": found.declared, "made": found.made}.items():
-        screen.print(_table([title, ""], [(name, value_text(value)) for name, value in values.items()]))
-        screen.print()
+    tables = {
+        "costs": found.costs,
+        "measured": found.measured,
+        "declared": found.declared,
+        "made": found.made,
+    }
+    for title, values in tables.items():
+        if values:
+            screen.print(_table([title, ""], [(name, value_text(value)) for name, value in values.items()]))
+            screen.print()
     stages = [
         (stage.label, stage.key[:8], str(stage.state), "" if stage.size is None else size_text(stage.size))
         for stage in found.stages

@@ -24,6 +24,7 @@ from experiments.faults.places import Places
 from experiments.faults.process import import_heavy
 from experiments.faults.recipes import Recipes
 from experiments.faults.together import Together
+from experiments.faults.trainings import Trainings
 from experiments.faults.workers import Workers
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +41,7 @@ KINDS: tuple[Kind, ...] = (
     Workers(),
     Clusters(),
     Kills(),
+    Trainings(),
 )
 
 

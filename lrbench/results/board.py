@@ -31,7 +31,7 @@ from lrbench.results.records import ArmRecord, RecipeRecord, ScoreRecord
 from lrbench.results.repeats import with_repeats
 from lrbench.results.rows import AVERAGE, Cell, Delta, Group, Row, grouped
 from lrbench.results.selection import Selection
-from lrbench.results.uses import ArmsInUse
+from lrbench.results.uses import ArmsInUse, Uses
 from lrbench.results.variations import ID_LENGTH, PLAIN, Variation, variations
 from lrbench.store.keys import canonical_json, stable_hash
 
@@ -258,9 +258,21 @@ def build_boards(
     def meant(protocol_hash: str) -> dict[str, frozenset[str]]:
         return {record.recipe: frozenset(record.meant_on(protocol_hash)) for record in choosing}
 
+    chosen = {record.recipe: record.selection for record in choosing if record.selection is not None}
+
     boards = tuple(
         _build_board(
-            suite, hash_, group, arm_records, varied, declared, comparisons, places, in_use, meant(hash_)
+            suite,
+            hash_,
+            group,
+            arm_records,
+            varied,
+            declared,
+            comparisons,
+            places,
+            in_use,
+            meant(hash_),
+            chosen,
         )
         for (suite, hash_), group in ordered
     )
@@ -361,6 +373,7 @@ def _build_board(
     places: Mapping[str, Mapping[str, int]],
     in_use: ArmsInUse,
     meant: Mapping[str, Collection[str]],
+    chosen: Mapping[str, Selection],
 ) -> Board:
     """The board of `scores`, which are ordered by age."""
     benchmarks = tuple(scores[0].suite_protocol)
@@ -397,7 +410,7 @@ def _build_board(
                 made_alike="" if record is None else stable_hash([record.settings, record.amateur]),
                 preset=preset,
                 untrained=preset == UNTRAINED.name if record is None else not record.settings,
-                uses=in_use.of(record, by_benchmark.values()),
+                uses=_chosen(in_use.of(record, by_benchmark.values()), score, chosen.get(score.recipe)),
             )
         )
     rows = with_repeats(rows, arm_records)
@@ -421,6 +434,15 @@ def _build_board(
         comparisons=comparisons,
         baselines=tuple(dict.fromkeys(row.arm for row in rows if row.arm in against)),
     )
+
+
+def _chosen(uses: Uses, score: ScoreRecord, selection: Selection | None) -> Uses:
+    """With the answers by which the point of what was measured was chosen, where it was one of several."""
+    if selection is None or score.arm_id not in selection.on_suite:
+        return uses
+    choice = selection.of(score.arm)
+    several = choice is not None and choice.points + choice.lacking > 1
+    return replace(uses, labels_to_choose=selection.problems) if several else uses
 
 
 # Thousands of scores were measured in a few ways.

@@ -24,6 +24,7 @@ from lrbench.store.canonical import leaves
 NOTHING, DEFAULTS = "–", "defaults"
 # Of how an evaluation went, which says nothing of what was made.
 PASSING = frozenset({"padding", "padding_of_cache"})
+MOST_READ = 12
 COSTS = ("updates", "tuned_tokens", "trained_steps", "learnt_problems", "sampled_problems", "sampled_tokens")
 
 
@@ -42,13 +43,15 @@ class Details:
     """One result. `command` is what made it, empty where that is not known.
 
     `protocols` say what sets the protocol of a further board apart from that of the first of its suite, by
-    both hashes; `chosen` says which point of a sweep was chosen, empty where none is to be.
+    both hashes; `chosen` says which point of a sweep was chosen, empty where none is to be. `measured` is
+    what its stages have counted and measured of what it learnt from.
     """
 
     scored: tuple[Scored, ...]
     protocols: Mapping[tuple[str, str], tuple[Difference, ...]]
     chosen: str
     costs: Mapping[str, Any]
+    measured: Mapping[str, Any]
     declared: Mapping[str, Any]
     made: Mapping[str, Any]
     stages: tuple[StageFound, ...]
@@ -68,6 +71,7 @@ def details_of(arm: ArmRecord, contents: LedgerContents, runs: Path) -> Details:
         protocols=dict(_apart([board for board, _ in own])),
         chosen=choice_text(arm, contents),
         costs=costs_of(arm),
+        measured=measured_of(arm),
         declared=declared_of(arm),
         made=made_of(arm),
         stages=tuple(look(inspector, stage, key, label) for (stage, key), label in stages),
@@ -133,6 +137,19 @@ def costs_of(arm: ArmRecord) -> dict[str, Any]:
     if arm.costs.drawn_problems:
         found["drawn_problems"] = arm.costs.drawn_problems
     return found | {"seconds": round(sum(arm.costs.seconds.values()), 1)}
+
+
+def measured_of(arm: ArmRecord) -> dict[str, Any]:
+    """What the stages say of rollouts, steps, pairs, groups and training, by dotted names.
+
+    Shares and means have four digits. Costs are not said again, nor what is too long to be read: histograms,
+    hashes.
+    """
+    return {
+        name: float(f"{value:.4g}") if isinstance(value, float) else value
+        for name, value in leaves(arm.statistics)
+        if name not in COSTS and not (isinstance(value, str | list) and len(value) > MOST_READ)
+    }
 
 
 def value_text(value: Any) -> str:

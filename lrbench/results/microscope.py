@@ -108,7 +108,7 @@ class Summary:
     share_overturned: float | None
     counts: NDArray[np.int64]
     counts_kept: NDArray[np.int64]
-    # Steps whose target prefers an odd token, of a whole arm as it was trained alone.
+    # Selected steps whose target prefers an odd token, left out or not; of a whole arm as it was trained.
     share_odd: float | None = None
 
 
@@ -250,22 +250,28 @@ class Microscope:
         return self.trained.model_copy(update={"alpha": alpha, "beta": beta})
 
     def kept(self, thresholds: Divergence) -> NDArray[np.bool_]:
-        """(N,) True for every step that the arm's selector keeps."""
-        selector = self.ingredients.completed(thresholds).selector
-        views: Views = {PAIR: self.scores, **self.others, **self.continued}
-        kept_N = kept_steps(views, selector, self.least_mass)
-        kept_N = kept_as_scripted(self.fidelity, kept_N, {PAIR: self.scores}, selector.threshold)
+        """(N,) True for every step that the arm's selector keeps, and that is not left out as odd."""
+        kept_N = self._selected(thresholds)
         if self.ingredients.target.leaves_out_odd:
             kept_N[kept_N] = ~self._odd(kept_N, thresholds)
         return kept_N
 
+    def _selected(self, thresholds: Divergence) -> NDArray[np.bool_]:
+        selector = self.ingredients.completed(thresholds).selector
+        views: Views = {PAIR: self.scores, **self.others, **self.continued}
+        kept_N = kept_steps(views, selector, self.least_mass)
+        return kept_as_scripted(self.fidelity, kept_N, {PAIR: self.scores}, selector.threshold)
+
     def share_odd(self, thresholds: Divergence) -> float | None:
-        """The share of kept steps whose target prefers an odd token (`sampling/oddity.py`); None of none."""
-        kept_N = self.kept(thresholds)
-        return float(self._odd(kept_N, thresholds).mean()) if kept_N.any() else None
+        """The share of selected steps whose target prefers an odd token (`sampling/oddity.py`); None of none.
+
+        Where odd steps are left out, it is the share that is.
+        """
+        selected_N = self._selected(thresholds)
+        return float(self._odd(selected_N, thresholds).mean()) if selected_N.any() else None
 
     def _odd(self, kept_N: NDArray[np.bool_], thresholds: Divergence) -> NDArray[np.bool_]:
-        """(K,) which of the kept steps are odd."""
+        """(K,) which of these steps are odd."""
         views, completed = {PAIR: self.scores, **self.others}, self.ingredients.completed(thresholds)
         return self._habits.odd(build_samples(self.rollouts, views, completed, self.least_mass, kept_N))
 

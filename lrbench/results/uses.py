@@ -1,16 +1,19 @@
 """What an arm uses besides the pair and the problems' texts, what its answers take, and what it cost.
 
-An arm that reads another arm's adapter, to answer or to learn, took the training of that one as well.
+An arm that reads another arm's adapter, to answer or to learn, took the training of that one as well. One
+that learns for as long or as much as another takes a number of it and nothing else: what that number depends
+on, it depends on too, and it costs nothing.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import fmean
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,6 +29,8 @@ from lrbench.results.records import ArmRecord, Costs, Memory, ScoreRecord
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(AnyAnswer)
 MOST_READ = 1024
 MEMORY_FIELDS = ("weight_bytes", "cache_bytes_per_token")
+# What one arm may take a number of from another: how many updates is declared, unless time runs out.
+SECONDS, UPDATES = "seconds", "updates"
 TRAIN_STAGE = "train"
 
 
@@ -33,9 +38,11 @@ TRAIN_STAGE = "train"
 class Uses:
     """What one arm uses; None for what the records do not say.
 
-    `labels` is whether anything in it has learnt from answers or solutions of the training problems, and
-    `other_models` are the models besides the pair that it learnt from or answers with, by the recipe's names;
-    both count what went into the adapters of the `arms` that it reads. `models_at_test` are the models that
+    `labels` is whether anything in it has learnt from answers or solutions of the training problems, or for
+    as much as something that has (`training.budget.match`), and `other_models` are the models besides the
+    pair that it learnt from or answers with, by the recipe's names; both count what went into the adapters of
+    the `arms` that it reads. By the answers to `labels_to_choose` further training problems its point was
+    chosen among others. `models_at_test` are the models that
     are read for an answer. `passes_per_token` are forward passes, of all models together, for each token of
     an answer, and `tokens_per_answer` is the mean length of an answer over all items of all benchmarks.
     `memory` is what those models take.
@@ -48,6 +55,7 @@ class Uses:
     tokens_per_answer: float | None = None
     memory: Memory | None = None
     arms: tuple[str, ...] = ()
+    labels_to_choose: int = 0
 
     @property
     def passes_per_answer(self) -> float | None:
@@ -68,6 +76,7 @@ class Uses:
         """What files of numbers hold of it, by their columns: None for what is not known."""
         return {
             "uses_labels": self.labels,
+            "labels_to_choose": self.labels_to_choose or None,
             "other_models": None if self.other_models is None else " ".join(self.other_models),
             "models_at_test": self.models_at_test,
             "passes_per_token": self.passes_per_token,
@@ -85,7 +94,7 @@ class Uses:
     def notable(self) -> bool:
         """Whether it is more than the pair, and the arm's own model alone when it answers."""
         more = (self.models_at_test or 1) > 1 or (self.passes_per_token or 1) != 1
-        return bool(self.labels or self.other_models or more)
+        return bool(self.labels or self.labels_to_choose or self.other_models or more)
 
 
 UNKNOWN = Uses()
@@ -117,7 +126,7 @@ class _Read:
 
     @property
     def labels(self) -> bool | None:
-        """Whether anything has learnt from labels; None where nobody can say."""
+        """Whether anything has learnt from labels itself; None where nobody can say."""
         if any(ingredients.source.label_field is not None for ingredients in self.learnt):
             return True
         return None if self.named is None or self.missing else False
@@ -150,7 +159,7 @@ class ArmsInUse:
         read = None if arm is None else self._read_by(arm)
         plain = answer is not None and not answer.identity
         return Uses(
-            labels=None if read is None else read.labels,
+            labels=None if arm is None else self._labels(arm),
             other_models=None if read is None else read.others,
             models_at_test=None if answer is None else len(answer.models),
             passes_per_token=passes / tokens if tokens else 1.0 if plain else None,
@@ -170,8 +179,52 @@ class ArmsInUse:
         return None if read.missing else _together([arm, *read.arms])
 
     def behind(self, arm: ArmRecord) -> tuple[ArmRecord, ...]:
-        """The records of the arms whose adapters `arm` reads, and of those that they read in their turn."""
-        return self._read_by(arm).arms
+        """The records that `of` and `costs` read beside that of `arm`.
+
+        They are those of the arms whose adapters it reads, and of those that any of these is matched to.
+        """
+        found: dict[str, ArmRecord] = {}
+        pending = [arm]
+        while pending:
+            one = pending.pop(0)
+            others = [*self._read_by(one).arms, *filter(None, [self._matched(one)])]
+            new = [other for other in others if other.arm_id not in found and other is not arm]
+            found |= {other.arm_id: other for other in new}
+            pending += new
+        return tuple(found.values())
+
+    def _matched(self, arm: ArmRecord) -> ArmRecord | None:
+        """The arm that `arm` learns for as long or as much as."""
+        match = _budget(arm).get("match")
+        return None if match is None else self._behind(arm, match)
+
+    def _labels(self, arm: ArmRecord, before: frozenset[str] = frozenset()) -> bool | None:
+        """Whether anything in it, or in what it takes numbers of, has learnt from labels; None for unknown.
+
+        `before` are the arms on the way here.
+        """
+        read = self._read_by(arm)
+        found = {read.labels}
+        for one in (arm, *read.arms):
+            budget = _budget(one)
+            if budget.get("match") is None or one.arm_id in before:
+                continue
+            other = self._matched(one)
+            if other is None:
+                found.add(None)
+            elif budget["on"] != UPDATES or self._ends_by_time(other):
+                found.add(self._labels(other, before | {one.arm_id}))
+        return True if True in found else None if None in found else False
+
+    def _ends_by_time(self, arm: ArmRecord, before: frozenset[str] = frozenset()) -> bool:
+        """Whether how many updates there are may be for the clock to say."""
+        budget = _budget(arm)
+        if budget.get(SECONDS) is not None or budget.get("on") == SECONDS:
+            return True
+        if budget.get("on") != UPDATES or arm.arm_id in before:
+            return False
+        other = self._matched(arm)
+        return other is not None and self._ends_by_time(other, before | {arm.arm_id})
 
     def _read_by(self, arm: ArmRecord) -> _Read:
         answer, ingredients = answer_of(arm), ingredients_of(arm)
@@ -209,6 +262,12 @@ class ArmsInUse:
             ),
             default=None,
         )
+
+
+def _budget(arm: ArmRecord) -> Mapping[str, Any]:
+    """What the arm may learn from and for how long; nothing where it is not trained."""
+    budget: Mapping[str, Any] = arm.settings.get("training", {}).get("budget", {})
+    return budget
 
 
 def _begun(arm: ArmRecord) -> frozenset[str]:

@@ -142,17 +142,28 @@ def uses_texts(uses: Uses, header: Sequence[str] = USES) -> tuple[str, ...]:
         UNKNOWN if uses.models_at_test is None else str(uses.models_at_test),
         UNKNOWN if uses.passes_per_token is None else f"{uses.passes_per_token:.2f}",
         UNKNOWN if uses.tokens_per_answer is None else f"{uses.tokens_per_answer:.1f}",
-        UNKNOWN if uses.labels is None else "yes" if uses.labels else "no",
+        labels_text(uses),
         UNKNOWN if others is None else plain(", ".join(others) or "none", LONGEST_NAME),
         *((held,) if HELD in header else ()),
     )
 
 
+def labels_text(uses: Uses) -> str:
+    """`yes`, or `no, 60 to choose` where no label was learnt from and 60 have chosen the point."""
+    learnt = UNKNOWN if uses.labels is None else "yes" if uses.labels else "no"
+    return f"{learnt}, {uses.labels_to_choose:,} to choose" if uses.labels_to_choose else learnt
+
+
 def notable_uses(row: Row) -> list[str]:
-    """`labels`, `2 models`, `other models: peer`, `6.9 passes per token`: beyond pair and one model."""
+    """`labels`, `60 labels to choose`, `2 models`, `other models: peer`, `6.9 passes per token`.
+
+    That is what goes beyond the pair and one model.
+    """
     uses, words = row.uses, []
     if uses.labels:
         words.append("labels")
+    if uses.labels_to_choose:
+        words.append(f"{uses.labels_to_choose:,} labels to choose")
     if uses.models_at_test is not None and uses.models_at_test > 1:
         words.append(f"{uses.models_at_test} models")
     if uses.other_models:

@@ -44,12 +44,16 @@ def test_what_takes_everything_leaves_the_writer_alone(models: dict[str, Any]) -
     answers = judged(models, above=0.0)
     assert [answer.completion for answer in answers] == alone(models["teacher"])
     assert {origin for answer in answers for origin in answer.origins} == {WRITER}
+    assert all(answer.written == len(answer.completion) for answer in answers)
 
 
 def test_what_takes_nothing_is_the_judge_alone(models: dict[str, Any]) -> None:
     answers = judged(models, above=1.1)
     assert [answer.completion for answer in answers] == alone(models["expert"], JUDGING)
     assert {origin for answer in answers for origin in answer.origins} == {JUDGE}
+    # What was drawn five times in vain was drawn too; it takes no forward of its own.
+    assert all(answer.written == 6 * len(answer.completion) for answer in answers)
+    assert all(answer.passes == dict.fromkeys((WRITER, JUDGE), len(answer.completion)) for answer in answers)
 
 
 def test_from_a_nucleus_each_of_the_two_writes_as_it_does_alone(models: dict[str, Any]) -> None:

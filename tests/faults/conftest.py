@@ -23,6 +23,7 @@ HANDFUL = {
     "data": 4,
     "bundles": 4,
     "kills": 3,
+    "trainings": 1,
 }
 CAMPAIGN = """
 import runpy

@@ -43,3 +43,9 @@ def test_a_killed_command_that_is_run_again_leaves_what_an_undisturbed_one_does(
     # A signal may come after the end of a command: then it is no kill.
     assert HANDFUL["kills"] // 2 <= tried["kills"]["tries"] <= HANDFUL["kills"]
     assert tried["kills"]["findings"] == []
+
+
+@pytest.mark.slow
+def test_dpo_that_is_killed_in_the_middle_ends_with_the_same_bytes(tried: dict[str, Any]) -> None:
+    assert tried["trainings"]["groups"] == {"dpo": 1}
+    assert tried["trainings"]["findings"] == []

@@ -35,7 +35,7 @@ from lrbench.results.selection import ChosenPoint
 from lrbench.results.status_words import standing as said_of
 from lrbench.results.studies.report import build_report
 from lrbench.results.telling import words_on
-from lrbench.results.wording import chosen_texts, notes_on, sections
+from lrbench.results.wording import chosen_texts, labels_text, notes_on, sections
 from lrbench.sampling.problems import load_held_out, load_problems, load_validation
 
 Made = Callable[..., Recipe]
@@ -136,6 +136,13 @@ def test_only_chosen_points_are_measured_on_the_suite(
         ("lightr", {}),
     ]
     assert {row.arm_id for row in suite.rows} == set(record.selection.on_suite)
+    # The answers to the validation problems are labels too, of what is chosen by them, and where it was.
+    assert {row.arm: labels_text(row.uses) for row in suite.rows} == {
+        "base": "no",
+        "other": "no, 6 to choose",
+        "lightr": "no, 6 to choose",
+    }
+    assert {labels_text(row.uses) for row in validation.rows} == {"no"}
     assert {row.arm_id for row in validation.rows} == set(record.selection.measured)
     rates = {
         arm.settings["training"]["learning_rate"]

@@ -10,7 +10,9 @@ from lrbench.pipeline.exporting.naming import find_result
 from lrbench.results.declarations import whole_command
 from lrbench.results.details import choice_text, details_of
 from lrbench.results.differing import difference
+from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger
+from lrbench.results.microscope import open_microscope
 from lrbench.results.records import RecipeRecord
 from lrbench.results.selection import ChosenPoint, Selection
 from tests.commands import lrbench
@@ -125,9 +127,22 @@ def test_everything_of_one_result_is_shown_with_its_verdicts_and_stages(quicksta
     assert all(verdict for _, _, verdict in scored.lines)
     assert {str(stage.state) for stage in found.stages} == {"there"}
     assert found.command.startswith("lrbench run")
+    microscope = open_microscope(Inspector(quickstart_runs), arm)
+    assert microscope is not None
+    odd = microscope.summary_as_trained.share_odd
+    assert found.measured["share_odd"] == float(f"{odd:.4g}") > 0
+    assert found.measured["odd_steps"] == round((odd or 0.0) * found.measured["kept_steps"])
     shown = lrbench("show", "quickstart/lightr", "--runs", quickstart_runs)
     assert shown.returncode == 0, shown.stderr
-    words = (arm.arm_id, "against sft", "divergence.beta", "tuned_tokens", "train", "made by: lrbench run")
+    words = (
+        arm.arm_id,
+        "against sft",
+        "divergence.beta",
+        "tuned_tokens",
+        "share_odd",
+        "train",
+        "made by: lrbench run",
+    )
     for word in words:
         assert word in shown.stdout
     refused = lrbench("show", "quickstart/lihgtr", "--runs", quickstart_runs)

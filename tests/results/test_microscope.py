@@ -95,6 +95,12 @@ def test_at_its_own_thresholds_an_arm_shows_exactly_the_steps_and_targets_it_was
     # Sums over parts of the scores may round otherwise.
     assert shown_statistics == pytest.approx(recorded)
     assert summary.divergence["kept_steps"] == artifact.statistics["kept_steps"] == len(shown)
+    # Of a contrast what is odd among the selected steps is recorded, whether it is learnt or left out.
+    assert microscope.summary_as_trained.share_odd == artifact.statistics.get("share_odd")
+    left_out = artifact.statistics["odd_steps"] if name == USUAL else 0
+    share = artifact.statistics.get("share_odd", 0.0)
+    assert artifact.statistics.get("odd_steps", 0) == round(share * (len(shown) + left_out))
+    assert (left_out > 0) == (name == USUAL)
 
 
 def _trained(samples: Samples) -> Any:

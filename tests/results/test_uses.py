@@ -78,6 +78,39 @@ def test_models_besides_the_pair_count_wherever_they_are_read(board: Callable[[G
     assert (rows["cd"].uses.models_at_test, rows["moved"].uses.models_at_test) == (2, 3)
 
 
+def matched(to: str, on: str, **budget: Any) -> dict[str, Any]:
+    """What an arm that learns as much of something as another has among its settings."""
+    return CONTRAST | {"training": {"budget": {"match": to, "on": on, **budget}}}
+
+
+def test_a_number_of_an_arm_with_labels_uses_labels_unless_it_is_declared(
+    board: Callable[[Given], Board],
+) -> None:
+    timed = {"training": {"budget": {"seconds": 9.0}}}
+    given = {
+        "sft": OWN_SOLUTIONS,
+        "as_much": matched("sft", "tuned_tokens"),
+        "as_much_as_that": matched("as_much", "problems"),
+        "as_often": matched("sft", "updates"),
+        "timed": OWN_SOLUTIONS | timed,
+        "as_often_as_timed": matched("timed", "updates"),
+        "as_often_as_that": matched("as_often_as_timed", "updates"),
+        "as_long": matched("lightr", "seconds"),
+        "lightr": CONTRAST,
+        "begun": CONTRAST | {"start": "as_much"},
+        "of_nobody": matched("nobody", "problems"),
+        "ring": matched("round", "problems"),
+        "round": matched("ring", "problems"),
+    }
+    rows = rows_of(board({name: (settings, PLAIN) for name, settings in given.items()}))
+    assert {name for name, row in rows.items() if row.uses.labels} == {
+        *("sft", "as_much", "as_much_as_that", "timed", "as_often_as_timed", "as_often_as_that", "begun")
+    }
+    assert {name for name, row in rows.items() if row.uses.labels is None} == {"of_nobody"}
+    # A number costs nothing.
+    assert rows["as_much"].uses.arms == ()
+
+
 def test_an_arm_that_answers_with_another_uses_what_that_one_does(board: Callable[[Given], Board]) -> None:
     rows = rows_of(board({"moved": (MOVED, PLAIN), "sft": (OWN_SOLUTIONS, PLAIN)}))
     assert rows["moved"].uses.labels is True
@@ -288,10 +321,13 @@ def test_markdown_latex_and_csv_say_the_same(board: Callable[[Given], Board]) ->
     assert "| cd | 2 | 1.25 | 10.0 | no | none |" in boards_to_markdown([made])
     assert "cd & 2 & 1.25 & 10.0 & no & none" in boards_to_latex([made])
     lines = list(csv.DictReader(io.StringIO(boards_to_csv([made]))))
-    names = ("uses_labels", "other_models", "models_at_test", "passes_per_token", "tokens_per_answer")
-    assert tuple(lines[0])[-5:] == names
+    names = (
+        *("uses_labels", "labels_to_choose", "other_models"),
+        *("models_at_test", "passes_per_token", "tokens_per_answer"),
+    )
+    assert tuple(lines[0])[-6:] == names
     found = {line["arm"]: [line[name] for name in names] for line in lines}
-    assert found == {"base": ["False", "", "1", "1", ""], "cd": ["False", "", "2", "1.25", "10"]}
+    assert found == {"base": ["False", "", "", "1", "1", ""], "cd": ["False", "", "", "2", "1.25", "10"]}
 
 
 def test_names_of_models_are_text_wherever_they_stand(board: Callable[[Given], Board]) -> None:

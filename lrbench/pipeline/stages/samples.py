@@ -359,6 +359,7 @@ class ArmSamples(Stage):
 
         from lrbench.sampling.divergence import DivergenceSums
         from lrbench.sampling.oddity import Habits, without
+        from lrbench.sampling.rollouts import iterate_rollouts
         from lrbench.sampling.samples import STEPS_FILE, build_samples, keeper, write_steps
 
         least_mass = None if self.scores is None else self.scores.least_mass
@@ -367,14 +368,15 @@ class ArmSamples(Stage):
         lost: list[NDArray[np.float64]] = [np.zeros(0)]
         target = self.ingredients.target
         threshold = self.ingredients.selector.threshold
-        left_out: list[int] = []
+        odd_steps: list[int] = []
+        told_odd = target.contrasts or target.leaves_out_odd
 
         def samples() -> Iterator[Samples]:
             parts = partial(self._parts, inputs, workspace)
             keep = keeper(self.ingredients.selector, lambda: (part.seen for part in parts()), least_mass)
             habits = None
-            if target.leaves_out_odd:
-                habits = Habits.of(rollout for part in parts() for rollout in part.rollouts)
+            if told_odd:
+                habits = Habits.of(iterate_rollouts(parquet_files(inputs["rollouts"])))
             for part in parts():
                 kept = kept_as_scripted(self.fidelity, keep(part.seen), part.seen, threshold)
                 built = build_samples(
@@ -382,8 +384,9 @@ class ArmSamples(Stage):
                 )
                 if habits is not None:
                     odd = habits.odd(built)
-                    left_out.append(int(odd.sum()))
-                    built, kept[kept] = without(built, odd), ~odd
+                    odd_steps.append(int(odd.sum()))
+                    if target.leaves_out_odd:
+                        built, kept[kept] = without(built, odd), ~odd
                 if PAIR in part.views:
                     sums.add(part.views[PAIR], kept)
                 at_each = target.lost(part.views)
@@ -398,9 +401,13 @@ class ArmSamples(Stage):
         if remark := target.remark(missing):
             logger.warning("%s: %s", self.label, remark)
         statistics: dict[str, Any] = {"kept_steps": counts[-1]}
-        if target.leaves_out_odd:
-            statistics["odd_steps"] = sum(left_out)
-            logger.info("%s: %s odd steps are left out", self.label, f"{sum(left_out):,}")
+        if told_odd:
+            odd, left_out = sum(odd_steps), target.leaves_out_odd
+            # Of those that are selected, whether they are learnt or not.
+            selected = counts[-1] + (odd if left_out else 0)
+            statistics |= {"odd_steps": odd, "share_odd": odd / max(1, selected)}
+            if left_out:
+                logger.info("%s: %s odd steps are left out", self.label, f"{odd:,}")
         if self.scores is not None:
             statistics["divergence"] = sums.statistics()
         return statistics

@@ -61,7 +61,10 @@ class WrittenRollouts(CountedRollouts, AskedRollouts):
     name: ClassVar[str] = WRITTEN_STAGE
     version: ClassVar[int] = 1
     own_fields: ClassVar[Mapping[str, str]] = OWN_FIELDS
-    new_fields: ClassVar[Mapping[str, str]] = MARKS
+    new_fields: ClassVar[Mapping[str, str]] = {
+        **MARKS,
+        "sampled": "tokens that a judge did not take are counted among the sampled ones",
+    }
 
     writer: Reader
     source: Written
@@ -123,7 +126,8 @@ class WrittenRollouts(CountedRollouts, AskedRollouts):
                 "judged_with": self.judge.adapter.key,
                 "written_with": None if self.writer.adapter is None else self.writer.adapter.key,
             }
-        return {"accept": judged}
+        # Of what was drawn in vain nothing was counted at first.
+        return {"accept": judged, "sampled": "taken or not"}
 
     @property
     def inputs(self) -> Mapping[str, Stage]:
@@ -263,7 +267,9 @@ class WrittenRollouts(CountedRollouts, AskedRollouts):
             became[what] += 1
             if what == KEPT:
                 kept.append(Rollout(self.problems.ids[index], sample, self.prompt(index, workspace), ids))
-        counts = {"samples": len(written), "tokens": sum(map(len, written)), "became": became}
+        # All that was drawn, also what a judge did not take.
+        tokens = sum(answer.written for answer in answers)
+        counts = {"samples": len(written), "tokens": tokens, "became": became}
         if self.judge is not None:
             counts["origins"] = Counter(origin for answer in answers for origin in answer.origins)
         place.commit(f"{name}.json", partial(Path.write_text, data=json.dumps(counts)))

@@ -80,6 +80,8 @@ class Accepting(Policy):
             for place, token, is_fine in zip(waiting, drawn_B.tolist(), is_taken, strict=True):
                 if is_fine:
                     tokens[place] = token
+                else:
+                    rows[place].in_vain += 1
             waiting = [place for place in waiting if tokens[place] < 0]
         for row, token in zip(rows, tokens, strict=True):
             row.origins.append(JUDGE if token < 0 else WRITER)

@@ -16,7 +16,7 @@ class Answered:
 
     `passes` counts the forward passes of each model that it took, by name: one reads the prompt, or the token
     written last, and gives the next. `written` counts all tokens that models chose for it, also those of
-    samples that were outvoted.
+    samples that were outvoted, and draws that were not taken.
     """
 
     completion: tuple[int, ...] = ()

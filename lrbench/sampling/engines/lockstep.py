@@ -266,7 +266,8 @@ def _continued(request: Request, begun: Answered, tokens: int | None) -> Request
 def _answered(row: Row, names: Sequence[str]) -> Answered:
     """What a row says of itself; every model of its phase went forward once for each of its tokens."""
     count = len(row.written)
-    return Answered(tuple(row.written), tuple(row.origins), dict.fromkeys(names, count), count)
+    passes = dict.fromkeys(names, count)
+    return Answered(tuple(row.written), tuple(row.origins), passes, count + row.in_vain)
 
 
 def _shared_rules(rules: TokenRules, models: Sequence[Model]) -> TokenRules:

@@ -14,7 +14,8 @@ from lrbench.sampling.engines.repetition import Repetition
 class Row:
     """One request under way.
 
-    `origins` names who has chosen each token, where whoever chooses says so; else it stays empty.
+    `origins` names who has chosen each token, where whoever chooses says so; else it stays empty. `in_vain`
+    are tokens that were drawn for it and not taken.
     """
 
     index: int
@@ -22,6 +23,7 @@ class Row:
     stream: torch.Generator | None
     written: list[int] = field(default_factory=list)
     origins: list[str] = field(default_factory=list)
+    in_vain: int = 0
     _repetition: Repetition | None = field(init=False)
 
     def __post_init__(self) -> None:
