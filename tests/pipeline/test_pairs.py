@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -62,14 +63,27 @@ def made_by(adapter: TrainedAdapter, runs: Path) -> tuple[PairedAnswers, Artifac
 
 
 @pytest.fixture(scope="module")
+def said() -> list[str]:
+    """What the stages of pairs say."""
+    return []
+
+
+@pytest.fixture(scope="module")
 def finished(
-    make_recipe: MakeRecipe, tmp_path_factory: pytest.TempPathFactory
+    make_recipe: MakeRecipe, tmp_path_factory: pytest.TempPathFactory, said: list[str]
 ) -> tuple[Path, dict[str, TrainedAdapter]]:
     runs = tmp_path_factory.mktemp("pairs")
+    told = logging.Handler()
+    told.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger(PairedAnswers.__module__).addHandler(told)
     # What a training that begins from another arm refers to is that arm.
     begun = {"name": "begun", "like": "dpo", "source": OWN, "start": "writers"}
     recipe = by_writer(make_recipe, [DPO, FIRM, WRITERS, begun], **SECTIONS)
-    assert not run_recipe(recipe, runs).failures
+    with pytest.MonkeyPatch.context() as patch:
+        # However little longer.
+        patch.setattr("lrbench.pipeline.stages.pairs.MUCH_LONGER", -1)
+        assert not run_recipe(recipe, runs).failures
+    logging.getLogger(PairedAnswers.__module__).removeHandler(told)
     return runs, adapters(recipe, runs)
 
 
@@ -94,6 +108,18 @@ def test_right_answers_are_chosen_and_wrong_ones_rejected_and_all_problems_are_c
     assert found["became"]["paired"] == len(of_problem)
     longer = [a.steps - b.steps for a, b in zip(rollouts[::2], rollouts[1::2], strict=True)]
     assert found["longer"] == pytest.approx(np.mean(longer))
+
+
+def test_how_much_longer_chosen_answers_are_is_said(
+    finished: tuple[Path, dict[str, TrainedAdapter]], said: list[str]
+) -> None:
+    runs, made = finished
+    for name in ("dpo", "writers"):
+        pairs, artifact = made_by(made[name], runs)
+        longer = artifact.statistics["longer"]
+        by = f"{abs(longer):.1f} tokens {'longer' if longer > 0 else 'shorter'} than the rejected ones"
+        words = f"{pairs.label}: the chosen answers are on average {by}"
+        assert [line for line in said if line.startswith(words)]
 
 
 def test_one_reference_serves_all_who_learn_from_the_pairs_and_the_first_loss_is_ln_2(
