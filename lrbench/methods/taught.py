@@ -149,7 +149,7 @@ TAUGHT = (
     Neighbour(
         _preset("eotd", Written(writer=TEACHER, samples=4, check=Right(), shape=Equations())),
         title="Equations alone",
-        source="EoTD, arXiv 2401.11864; Equation reasoners, which train on equations too",
+        source="EoTD, arXiv 2401.11864; Small language models are equation reasoners, arXiv 2409.12393",
         implemented="of a teacher's right answers the equations, one a line, and the final answer",
         deviations="equations are found in ordinary answers; the teacher is not asked for a system of them, "
         "and no solver is called",
