@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from lrbench.methods.component import Component
+from lrbench.methods.learnt_routes import TokenRouter
 
 # The arm's own model, as the components speak of it.
 OWN = "own"
@@ -47,6 +48,11 @@ class Answer(Component):
     def models(self) -> frozenset[str]:
         """The arm's own model."""
         return frozenset({OWN})
+
+    @property
+    def learnt(self) -> tuple[str, TokenRouter] | None:
+        """What is trained for such answers beside the arm's own model, after the other model; or None."""
+        return None
 
     @property
     def samples(self) -> int:
@@ -96,3 +102,8 @@ def seed_for(purpose: str, prompt: Sequence[int]) -> int:
     """A seed that every prompt (token ids) has once and for all, another one for every purpose."""
     digest = hashlib.sha256(f"{purpose}/{','.join(map(str, prompt))}".encode()).digest()
     return int.from_bytes(digest[:SEED_BYTES])
+
+
+def lot(purpose: str, prompt: Sequence[int]) -> float:
+    """A number from 0 up to, and without, 1 that every prompt (token ids) draws once and for all."""
+    return seed_for(purpose, prompt) / float(256**SEED_BYTES)

@@ -15,10 +15,11 @@ from pydantic import Field, model_serializer, model_validator
 # Packages, too, know the first three from here.
 from lrbench.methods.answer import HERE as HERE
 from lrbench.methods.answer import OWN as OWN
-from lrbench.methods.answer import SEED_BYTES, Count, ModelName, seed_for
 from lrbench.methods.answer import Answer as Answer
+from lrbench.methods.answer import Count, ModelName, lot, seed_for
 from lrbench.methods.cache_shift import CacheShift
 from lrbench.methods.families import Family
+from lrbench.methods.learnt_routes import TokenRouter
 from lrbench.methods.relays import Chain
 from lrbench.methods.section import Section
 from lrbench.methods.signals import SIGNALS, Bound
@@ -32,11 +33,12 @@ class Gate(Section):
     """A rule that holds at a step or not: a `signal` of two models there, `above` or `below` a bound.
 
     `kl` is KL(first || second) in nats, `kl_reverse` KL(second || first), `entropy` that of the first and
-    `entropy_amateur` that of the second, `disagree` 1 where their first choices differ and else 0, and
-    `step` the number of tokens that the answer has so far.
+    `entropy_amateur` that of the second, `disagree` 1 where their first choices differ and else 0, `step`
+    the number of tokens that the answer has so far, and `random` a number from 0 up to 1 that every prompt
+    and step draws once and for all.
     """
 
-    signal: Literal["kl", "kl_reverse", "entropy", "entropy_amateur", "disagree", "step"]
+    signal: Literal["kl", "kl_reverse", "entropy", "entropy_amateur", "disagree", "step", "random"]
     above: float | None = None
     below: float | None = None
 
@@ -246,19 +248,22 @@ class Nearest(Section):
 class Routing(Section):
     """Tokens are written by the model `to` where the rule `when` holds, or whole answers where another does.
 
-    The signal of `when` compares the arm's own model, the first, with `to`, the second.
+    The signal of `when` compares the arm's own model, the first, with `to`, the second. A `router` learns at
+    which tokens the arm's own model would go astray; `learnt` is one with all its settings as they are.
     """
 
     to: ModelName
     when: Gate | None = None
     first: FirstToken | None = None
     nearest: Nearest | None = None
+    router: TokenRouter | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Routing:
-        if (self.when, self.first, self.nearest).count(None) != 2:
+        if (self.when, self.first, self.nearest, self.router).count(None) != 3:
             raise ValueError(
-                "a route goes by `when`, at every token, or by `first` or `nearest`, once: give one of them"
+                "a route goes by `when` or a `router`, at every token, or by `first` or `nearest`, once: "
+                "give one of them"
             )
         return self
 
@@ -279,7 +284,12 @@ class Route(Answer):
     @property
     def in_turns(self) -> bool:
         """Where the first token decides about all of them."""
-        return self.route.when is None
+        return self.route.when is None and self.route.router is None
+
+    @property
+    def learnt(self) -> tuple[str, TokenRouter] | None:
+        """The other model and the router, where that is learnt."""
+        return None if self.route.router is None else (self.route.to, self.route.router)
 
     @property
     def models(self) -> frozenset[str]:
@@ -289,7 +299,7 @@ class Route(Answer):
     @property
     def label(self) -> str:
         """For people: `teacher where entropy > 0.45`."""
-        rule = self.route.when or self.route.first or self.route.nearest
+        rule = self.route.when or self.route.first or self.route.nearest or self.route.router
         assert rule is not None
         return f"{self.route.to} where {rule.label}"
 
@@ -316,7 +326,7 @@ class Lead(Answer):
 
     def leads(self, prompt: Sequence[int]) -> bool:
         """Whether the answer to this prompt (token ids) is begun by the other model."""
-        return _lot(prompt) < self.lead.share
+        return lot("lead", prompt) < self.lead.share
 
     @property
     def models(self) -> frozenset[str]:
@@ -471,8 +481,3 @@ def majority(answers: Sequence[str | None]) -> int:
     votes = Counter(answer for answer in answers if answer is not None)
     # A counter keeps the order in which answers were first seen, and `max` takes the first of equals.
     return answers.index(max(votes, key=lambda answer: votes[answer])) if votes else 0
-
-
-def _lot(prompt: Sequence[int]) -> float:
-    """A number from 0 up to, and without, 1 that every prompt draws once and for all."""
-    return seed_for("lead", prompt) / float(256**SEED_BYTES)

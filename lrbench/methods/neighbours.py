@@ -5,10 +5,12 @@ Their cards are docs/methods.md.
 
 from __future__ import annotations
 
+from lrbench.methods.answers import Route, Routing
 from lrbench.methods.changes import ProjectHeads, Projection, ScaleWeights, Scaling, Vectors
 from lrbench.methods.component import EXPERT
 from lrbench.methods.continued import RANKS, Continued
 from lrbench.methods.ingredients import Ingredients
+from lrbench.methods.learnt_routes import TokenRouter
 from lrbench.methods.neighbour import TEACHER
 from lrbench.methods.neighbour import Neighbour as Neighbour
 from lrbench.methods.objectives import Divergence, Dpo, Grpo, Preference
@@ -177,6 +179,24 @@ NEIGHBOURS = (
         deviations="the variants in which the own draft may stay, a text is put before each paragraph, or "
         "the larger model begins, are left out; a draft without a cue is kept and not written again, which "
         "is the same where answers are greedy",
+    ),
+    Neighbour(
+        Preset(
+            "r2r",
+            None,
+            answer=Route(route=Routing(to=TEACHER, router=TokenRouter())),
+            against=("base",),
+        ),
+        title="R2R: a larger model writes the tokens at which a learnt router has a smaller one go astray",
+        source="R2R, arXiv 2505.21600; network, inputs and settings are those of the authors' public code",
+        implemented="labels of what the larger model writes to the training problems; a network of residual "
+        "blocks over the small model's last hidden state, its 100 largest logits and the embedding of the "
+        "token that it would write; a bound by recall on problems left for validation, by a share of tokens, "
+        "or given",
+        deviations="a token is divergent where the answer is another one, and not by what a third model says "
+        "of the sentence; a network as wide as the small model, up to the published 1,024, and a learning "
+        "rate that is in proportion higher; the rate falls to zero, in place of an early end; both models "
+        "read every token",
     ),
     *TAUGHT,
 )

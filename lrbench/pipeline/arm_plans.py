@@ -30,11 +30,13 @@ from lrbench.pipeline.stages.pairs import ReferenceLogP
 from lrbench.pipeline.stages.policy import PolicyAdapter
 from lrbench.pipeline.stages.rewriting import RewritingAdapter
 from lrbench.pipeline.stages.rollouts import GreedyRollouts, ReferenceRollouts, RolloutSource
+from lrbench.pipeline.stages.routers import TrainedRouter
 from lrbench.pipeline.stages.samples import ArmSamples, PairScores
 from lrbench.pipeline.stages.training import TrainedAdapter
 from lrbench.recipe.arms import Arm, completed
 from lrbench.recipe.measuring import Measure
 from lrbench.recipe.schema import EngineChoice, Recipe
+from lrbench.recipe.writing import labelled_by
 from lrbench.sampling.problems import Problems
 from lrbench.suites.suite import Benchmark
 
@@ -77,7 +79,7 @@ class ArmPlans:
         adapter = self._adapter(arm)
         readers = tuple(map(self._reader, sorted(arm.answer.models - {OWN})))
         fidelity = arm.fidelity.at(BenchmarkScore.name)
-        answered_by = AnsweredBy(arm.answer, readers, fidelity, self._edited(arm))
+        answered_by = AnsweredBy(arm.answer, readers, fidelity, self._edited(arm), self._router(arm, adapter))
         measure = self.recipe.measure or Measure()
         drawn, traced = measure.draws, measure.traces
         weighed_by = None if measure.weighed_by is None else self.others[measure.weighed_by]
@@ -128,6 +130,21 @@ class ArmPlans:
         assert self.problems is not None
         rollouts = GreedyRollouts(self.expert, self.problems, self.recipe.sampling)
         return EditedModel(self.expert, rollouts, arm.edit)
+
+    def _router(self, arm: Arm, adapter: TrainedAdapter | None) -> TrainedRouter | None:
+        """The stage that teaches what routes the arm's tokens, where that is learnt."""
+        if arm.answer.learnt is None:
+            return None
+        to, router = arm.answer.learnt
+        # The other model writes, and the arm's own would have written something else.
+        reading = (to, EXPERT if adapter is None else ARM + arm.name)
+        rollouts = self._sources.rollouts(labelled_by(to), CORRECTED)
+        other, scores = self._reader(to), self._scores(reading, rollouts, CORRECTED)
+        writer = None if to == EXPERT else other
+        continuations = Continuations(
+            self.expert, rollouts, router.continuing(reading), checked=False, scores=scores, writer=writer
+        )
+        return TrainedRouter(self.expert, adapter, other, continuations, router, self.recipe.seed)
 
     def _reader(self, name: str) -> Reader:
         """A model that an answer reads, by the name under which it speaks of it."""

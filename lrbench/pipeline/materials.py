@@ -70,7 +70,7 @@ class Materials:
     def _builder(self, recipe: Recipe, arms: tuple[Arm, ...]) -> ArmPlans:
         """What makes the plans of one variant's arms."""
         needs_amateur = any(AMATEUR in arm.models for arm in arms)
-        trained = any(arm.ingredients is not None or arm.edit is not None for arm in arms)
+        trained = any(arm.ingredients or arm.edit or arm.answer.learnt for arm in arms)
         expert = self._model(recipe.pair.expert)
         self._once((begin_turn_marks, expert), lambda: begin_turn_marks(expert))
         deriving = recipe.pair.amateur is not None and recipe.pair.amateur.derive is not None

@@ -15,7 +15,8 @@ from lrbench.pipeline.footprints import footprint
 from lrbench.pipeline.plan import ArmPlan, Plan
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.evaluation import BenchmarkScore
-from lrbench.pipeline.stages.samples import input_name
+from lrbench.pipeline.stages.routers import TrainedRouter
+from lrbench.pipeline.stages.samples import PairScores, input_name
 from lrbench.pipeline.stages.training import CURVES_FILE, TrainedAdapter
 from lrbench.recipe.identity import recipe_hash, resolved_yaml
 from lrbench.recipe.schema import Recipe
@@ -75,9 +76,11 @@ def arm_record(
 
     To write a recipe takes longer than all else here, and a sweep has one for all its arms.
     """
-    edited = arm.answered_by.edited
-    named: dict[str, Stage] = {} if edited is None else {each.name: each for each in _written(edited)}
-    named |= {} if arm.adapter is None else dict(_making(arm.adapter))
+    edited, router = arm.answered_by.edited, arm.answered_by.router
+    own: dict[str, Stage] = {} if edited is None else {each.name: each for each in _written(edited)}
+    own |= {} if arm.adapter is None else dict(_making(arm.adapter))
+    # What is said of the arm's own model counts for what stages of both kinds say.
+    named = own if router is None else dict(_routing(router, own)) | own
     making = list(named.values())
     statistics: dict[str, Any] = {}
     for stage in making:
@@ -183,6 +186,17 @@ def _making(adapter: TrainedAdapter) -> Iterator[tuple[str, Stage]]:
     yield adapter.name, adapter
 
 
+def _routing(router: TrainedRouter, own: Mapping[str, Stage]) -> Iterator[tuple[str, Stage]]:
+    """The same of the stages behind a router that are not among an arm's `own`, numbered after those."""
+    known = {stage.key for stage in own.values()}
+    seen = Counter(stage.name for stage in own.values())
+    for stage in {stage.key: stage for stage in _written(router)}.values():
+        if stage.key not in known:
+            seen[stage.name] += 1
+            called = name_in_record(stage.name, seen[stage.name])
+            yield router.scores_name if stage.name == PairScores.name else called, stage
+
+
 def _written(stage: Stage) -> Iterator[Stage]:
     """What rollouts were made from, inputs first, but for adapters: those are of other arms."""
     for _, needed in sorted(stage.inputs.items()):
@@ -200,8 +214,10 @@ def _needs_amateur(arm: ArmPlan) -> bool:
 
 
 def _settings(arm: ArmPlan) -> dict[str, Any]:
-    texts = "" if arm.adapter is None else arm.adapter.samples.rollouts.identity["texts"]
-    return arm_settings(arm.recipe, arm.arm, texts)
+    router = arm.answered_by.router
+    asked = None if router is None else router.continuations.source
+    asked = asked if arm.adapter is None else arm.adapter.samples.rollouts
+    return arm_settings(arm.recipe, arm.arm, "" if asked is None else asked.identity["texts"])
 
 
 def _costs(arm: ArmPlan, making: Mapping[str, Stage], artifacts: Mapping[str, Artifact]) -> Costs:

@@ -53,8 +53,9 @@ class Arm:
 
     @property
     def is_random(self) -> bool:
-        """Whether a seed decides anything of it: it is trained, or an arm is that answers with it."""
-        return self.ingredients is not None or any(name.startswith(ARM) for name in self.answer.models)
+        """Whether a seed decides anything of it: it, its route, or an arm that it answers with is trained."""
+        learnt = self.ingredients is not None or self.answer.learnt is not None
+        return learnt or any(name.startswith(ARM) for name in self.answer.models)
 
     @property
     def models(self) -> frozenset[str]:

@@ -11,6 +11,7 @@ from lrbench.methods.component import ARM, EXPERT
 from lrbench.recipe.arms import Arm
 from lrbench.recipe.messages import Path
 from lrbench.recipe.schema import Recipe
+from lrbench.recipe.writing import labelled_by
 
 Finding = tuple[Path, str]
 
@@ -34,6 +35,9 @@ def change_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[str, 
                 f"`change: {arm.edit.word}` changes the arm's own model, and its answer by "
                 f"`{arm.answer.word}` does not read that; name `{OWN}` there in the place of `{EXPERT}`",
             )
+        if arm.answer.learnt is not None:
+            answer = (*path, "answer") if declaration.answer is not None else path
+            yield from ((answer, wrong) for wrong in _routed(arm, by_name, engines.get("sampling")))
         if arm.ingredients is None or change is None:
             continue
         if change.unmergeable is not None and arm.fidelity.merged_in_bfloat16:
@@ -52,6 +56,25 @@ def change_problems(recipe: Recipe, arms: Sequence[Arm], sections: Mapping[str, 
                 f"the arm `{arm.name}` learns from what it writes meanwhile, of which nothing is continued; "
                 "choose another selector",
             )
+
+
+def _routed(arm: Arm, by_name: Mapping[str, Arm], engine: str | None) -> Iterator[str]:
+    """Why a learnt route has no labels: its own model is not read, or the other one cannot write them."""
+    assert arm.answer.learnt is not None
+    to, _ = arm.answer.learnt
+    if arm.edit is not None:
+        yield (
+            "a learnt route has its labels of the expert, with an adapter or without, and "
+            f"`change: {arm.edit.word}` makes the arm's own model another one; route by `when`"
+        )
+    if engine is None:
+        return
+    writer = by_name.get(to.removeprefix(ARM)) if to.startswith(ARM) else None
+    wrong = labelled_by(to).unservable(engine)
+    if wrong is None and writer is not None and writer.ingredients is not None:
+        wrong = writer.ingredients.change.unservable(engine)
+    if wrong is not None:
+        yield f"{wrong} (sampling.engine.name), as `{to}` writes what a learnt route has its labels of"
 
 
 def _written_by(arm: Arm, by_name: Mapping[str, Arm], path: Path, engine: str | None) -> Iterator[Finding]:

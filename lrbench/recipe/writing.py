@@ -49,6 +49,11 @@ def written_out(source: Written, sampling: Sampling) -> Written:
     return source.model_copy(update=update)
 
 
+def labelled_by(model: str) -> Written:
+    """What the labels of a learnt route come from: what the other model writes by its likeliest tokens."""
+    return Written(writer=model, temperature=0.0)
+
+
 def asked_problems(source: Source, sampling: Sampling, problems: int) -> list[int]:
     """How many of the `problems` each distinct piece of work asks that writes for a source."""
     asked: dict[object, int] = {}

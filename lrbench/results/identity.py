@@ -11,7 +11,7 @@ from lrbench.methods.plugins import identity_of, plugins_of
 from lrbench.recipe.arms import Arm, matched, resolve_arms
 from lrbench.recipe.identity import output_fields
 from lrbench.recipe.schema import Recipe, Training
-from lrbench.recipe.writing import sampling_of
+from lrbench.recipe.writing import labelled_by, sampling_of
 from lrbench.store.keys import stable_hash
 
 # The setting that says as which arm's adapter an arm's own begins.
@@ -38,14 +38,14 @@ def model_of(own: str, answering: Mapping[str, Any], inputs: Mapping[str, str]) 
 
 
 def arm_settings(recipe: Recipe, arm: Arm, texts: str) -> dict[str, Any]:
-    """Everything that decided what a trained `arm` learnt and what answers, nothing for the untrained expert.
+    """Everything that decided what an `arm` learnt and what answers, nothing for the untrained expert.
 
     `texts` identifies the problems that it was asked.
     """
     answering = _answering(recipe, arm)
     if arm.ingredients is None:
         changed = {} if arm.edit is None else {"change": arm.edit.model_dump(mode="json")}
-        return answering | changed | plugins_of(arm.answer)
+        return answering | changed | _labelling(recipe, arm, texts) | plugins_of(arm.answer)
     ingredients = matched(arm, resolve_arms(recipe))
     sampling = output_fields(sampling_of(arm.ingredients.source, recipe.sampling))
     if not arm.ingredients.source.draws:
@@ -61,6 +61,16 @@ def arm_settings(recipe: Recipe, arm: Arm, texts: str) -> dict[str, Any]:
         **answering,
         **plugins_of(ingredients.selector, ingredients.target, arm.answer),
     }
+
+
+def _labelling(recipe: Recipe, arm: Arm, texts: str) -> dict[str, Any]:
+    """Of what a learnt route has its labels; an arm that is trained says the same of what it learns from."""
+    if arm.answer.learnt is None:
+        return {}
+    to, _ = arm.answer.learnt
+    sampling = output_fields(sampling_of(labelled_by(to), recipe.sampling))
+    del sampling["solutions"]
+    return {"data": output_fields(recipe.data) | {"texts": texts}, "sampling": sampling}
 
 
 def _fidelity(arm: Arm) -> dict[str, Any]:

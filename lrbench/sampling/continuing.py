@@ -17,12 +17,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lrbench.methods.signals import draws
-from lrbench.methods.steps import Columns, unscored
+from lrbench.methods.steps import Columns, column, unscored
 from lrbench.sampling.rollouts import Rollout
 
 if TYPE_CHECKING:
     from lrbench.models.loading import Model
     from lrbench.models.vocabulary import SharedVocabulary
+    from lrbench.sampling.scores import Scores
 
 SCHEMA = pa.schema(
     [("rollout", pa.int32()), ("step", pa.int32()), ("tried", pa.int32()), ("failed", pa.int32())]
@@ -89,6 +90,13 @@ def tried_steps(
         tried_N = np.zeros(len(steps), dtype=np.bool_)
         tried_N[places[np.argsort(lots, kind="stable")[:cap]]] = True
     return tried_N
+
+
+def differing(scores: Scores, rollouts: Sequence[Rollout]) -> NDArray[np.bool_]:
+    """(N,) where the second model of the scores would write neither what the first would nor what was."""
+    own_N = np.array([token for each in rollouts for token in each.completion_ids], dtype=np.int64)
+    other_N: NDArray[np.bool_] = (scores.top1_expert != scores.top1_amateur) & (own_N != scores.top1_amateur)
+    return other_N
 
 
 def likeliest_others(
@@ -170,6 +178,25 @@ class Verdicts:
         tried_N, failed_N = (np.full(len(bare), np.nan, dtype=np.float32) for _ in range(2))
         tried_N[places], failed_N[places] = self.tried[start:stop], self.failed[start:stop]
         return Columns(bare.rollout, bare.step, tried=tried_N, failed=failed_N)
+
+
+def divergent_steps(
+    lengths: Sequence[int],
+    differing_N: NDArray[np.bool_],
+    answered: Sequence[bool],
+    verdicts: Verdicts,
+) -> NDArray[np.int8]:
+    """(N,) 1 where the other model's token led to another answer, 0 where not or where it writes the same.
+
+    It is -1 where nobody knows: the token is another one and was not tried, or the rollout, which has so many
+    steps, is not `answered`.
+    """
+    view = verdicts.view(lengths)
+    labels_N: NDArray[np.int8] = np.where(differing_N, -1, 0).astype(np.int8)
+    tried_N = column(view, "tried") > 0
+    labels_N[tried_N] = (column(view, "failed") > 0)[tried_N]
+    labels_N[~np.repeat(np.asarray(answered, dtype=np.bool_), lengths)] = -1
+    return labels_N
 
 
 def read_verdicts(paths: Sequence[Path]) -> Verdicts:

@@ -32,15 +32,29 @@ def test_signals_are_the_columns_of_scores(rows: int, vocabulary: int, seed: int
     columns["entropy"] = columns["entropy_expert"]
     columns["disagree"] = columns["top1_expert"] != columns["top1_amateur"]
     columns["step"] = np.arange(rows)
-    views = Views(first_BV.log_softmax(-1), second_BV.log_softmax(-1), range(rows))
+    prompts = [(row,) for row in range(rows)]
+    views = Views(first_BV.log_softmax(-1), second_BV.log_softmax(-1), range(rows), prompts)
     for name, signal in SIGNALS.items():
+        if name == "random":
+            continue
         np.testing.assert_allclose(signal(views).numpy(), columns[name], atol=1e-4, err_msg=name)
 
 
 def test_equal_choices_are_compared_by_their_lowest_ids() -> None:
     first_BV, second_BV = torch.tensor([[1.0, 2.0, 2.0]]), torch.tensor([[0.0, 5.0, 1.0]])
-    assert SIGNALS["disagree"](Views(first_BV, second_BV, [0])).tolist() == [0]
-    assert SIGNALS["disagree"](Views(second_BV.roll(1), first_BV, [0])).tolist() == [1]
+    assert SIGNALS["disagree"](Views(first_BV, second_BV, [0], [()])).tolist() == [0]
+    assert SIGNALS["disagree"](Views(second_BV.roll(1), first_BV, [0], [()])).tolist() == [1]
+
+
+def test_what_is_random_is_drawn_by_prompt_and_step_and_evenly() -> None:
+    rows = 2000
+    anything = torch.zeros(rows, 2)
+    prompts = [(row % 50,) for row in range(rows)]
+    views = Views(anything, anything, [row // 50 for row in range(rows)], prompts)
+    drawn = SIGNALS["random"](views)
+    assert torch.equal(drawn, SIGNALS["random"](views))
+    assert len(set(drawn.tolist())) == rows
+    assert (drawn < 0.3).float().mean().item() == pytest.approx(0.3, abs=0.04)
 
 
 @pytest.mark.parametrize(

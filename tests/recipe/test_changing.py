@@ -25,6 +25,7 @@ def found(*arms: Any, **sections: Any) -> list[tuple[Any, str]]:
 
 
 VLLM = {"name": "vllm"}
+ROUTE = {"route": {"to": "amateur", "router": "learnt"}}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,30 @@ VLLM = {"name": "vllm"}
             {"sampling": {"engine": VLLM}},
             ("arms", 1, "source"),
             "takes no others; use `hf` (sampling.engine.name), as `arm:vectors` writes it",
+        ),
+        (
+            [{"name": "learnt", "like": "neuro", "answer": ROUTE}],
+            {},
+            ("arms", 0, "answer"),
+            "`change: scale_weights` makes the arm's own model another one; route by `when`",
+        ),
+        (
+            [{"name": "learnt", "like": "base", "answer": ROUTE}],
+            {"sampling": {"engine": VLLM}},
+            ("arms", 0, "answer"),
+            "or write with the expert or an `arm:NAME` (sampling.engine.name), as `amateur` writes what a",
+        ),
+        (
+            ["vectors", {"name": "r2r", "answer": {"route": {"to": "arm:vectors", "router": "learnt"}}}],
+            {"sampling": {"engine": VLLM}},
+            ("arms", 1, "answer"),
+            "takes no others; use `hf` (sampling.engine.name), as `arm:vectors` writes what a learnt route",
+        ),
+        (
+            [{"name": "learnt", "like": "base", "answer": ROUTE}],
+            {"evaluation": {"suite": "embedded7", "engine": VLLM}},
+            ("arms", 0, "answer"),
+            "an answer by `route` has a say in every token, which the engine vllm leaves to the one model",
         ),
     ],
 )

@@ -257,7 +257,22 @@ def test_an_unknown_field_is_told_in_every_mapping(
             "{like: base, answer: {mix: {expert: 1}, when: {signal: kl, above: 1}}}",
             "answer: `when: kl` compares the first two models, and `mix` names one",
         ),
-        ("{like: base, answer: {route: {to: peer}}}", "answer.route: a route goes by `when`, at every token"),
+        (
+            "{like: base, answer: {route: {to: peer}}}",
+            "answer.route: a route goes by `when` or a `router`, at",
+        ),
+        (
+            "{like: base, answer: {route: {to: peer, router: learned}}}",
+            'answer.route.router: found the text "learned", allowed is `learnt` or a mapping',
+        ),
+        (
+            "{like: base, answer: {route: {to: amateur, router: {shares: 0.1}}}}",
+            "answer.route.router.shares: unknown field; did you mean `share`?",
+        ),
+        (
+            "{like: base, answer: {route: {to: peer, router: {share: 0.1, above: 0.5}}}}",
+            "answer.route.router: `above` is given beside `share`; a learnt router is bounded by one of",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_word_of_an_arm_is_told_at_its_place(

@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from lrbench.evaluation.language_model import Write
     from lrbench.evaluation.traces import LogProbabilities
     from lrbench.pipeline.stages.editing import EditedModel
+    from lrbench.pipeline.stages.routers import TrainedRouter
     from lrbench.sampling.engines.answered import Answered
     from lrbench.sampling.engines.base import Decoding, Engine, Request
+    from lrbench.sampling.engines.learnt_routing import Watched
 
 
 # The name under which an evaluation reads the arm's own model where it is the expert with other weights.
 EDITED = "edited model"
+# And that under which it reads what a route has learnt.
+ROUTER = "router"
 # A prompt that will be asked, how many tokens it may be completed with, and the seed of that.
 Upcoming = tuple[Sequence[int], int, int]
 
@@ -66,13 +70,14 @@ class AnsweredBy:
     """An `answer` and its `readers`: every model that it reads besides the arm's own, by name.
 
     `fidelity` may have the arm's own adapter merged into weights of bfloat16, and `edited` is the arm's own
-    model where it is the expert with other weights.
+    model where it is the expert with other weights. `router` is what a route has learnt.
     """
 
     answer: Answer
     readers: tuple[Reader, ...] = ()
     fidelity: Fidelity = CORRECTED
     edited: EditedModel | None = None
+    router: TrainedRouter | None = None
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -83,9 +88,9 @@ class AnsweredBy:
         return {**identity_of(self.answer), **read, **self.fidelity.identity, **changed}
 
     @property
-    def inputs(self) -> Mapping[str, TrainedAdapter | DerivedAmateur | EditedModel]:
-        """The stages that its readers come from, and the arm's own model where one makes it."""
-        own = {} if self.edited is None else {EDITED: self.edited}
+    def inputs(self) -> Mapping[str, TrainedAdapter | DerivedAmateur | EditedModel | TrainedRouter]:
+        """The stages that its readers come from, the arm's own model where one makes it, and the router."""
+        own = {name: stage for name, stage in {EDITED: self.edited, ROUTER: self.router}.items() if stage}
         return own | {name: stage for reader in self.readers for name, stage in reader.inputs.items()}
 
     def beside(self, is_trained: bool) -> tuple[LocatedModel, ...]:
@@ -208,7 +213,23 @@ class AnsweredBy:
                 encode, closing = partial(render_answer, tokenizer), tuple(closing_tokens(tokenizer))
                 ask = partial(render_prompt, tokenizer, system_prompt=None)
                 speech = Speech(encode, tokenizer.decode, reads, closing, ask)
-            yield LockstepEngine(models, self.answer, rules, size, padding, token_of, speech)
+            with self._watching(model, workspace, inputs) as router:
+                yield LockstepEngine(models, self.answer, rules, size, padding, token_of, speech, router)
+
+    @contextmanager
+    def _watching(
+        self, own: Any, workspace: Workspace, inputs: Mapping[str, Artifact]
+    ) -> Iterator[Watched | None]:
+        """What the route has learnt beside the arm's own model, where it has learnt anything."""
+        if self.router is None:
+            yield None
+            return
+        from lrbench.sampling.engines.learnt_routing import watching
+        from lrbench.sampling.routers import read_router
+
+        router = read_router(inputs[ROUTER].file(self.router.keep[0]), workspace.machine.device)
+        with watching(router.network, router.bound(self.router.router), own) as watched:
+            yield watched
 
 
 def prove_same_tokens(workspace: Workspace, model: LocatedModel) -> None:

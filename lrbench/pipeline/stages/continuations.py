@@ -6,6 +6,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
@@ -18,7 +19,9 @@ from lrbench.methods.source import CONTINUED_STAGE
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
+from lrbench.pipeline.stages.answering import Reader
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.hands import spoken, writing
 from lrbench.pipeline.stages.rollouts import RolloutSource, parquet_files, read_artifact_rollouts
 from lrbench.pipeline.stages.samples import PairScores
 from lrbench.pipeline.stages.sharding import Place, Shard, Sharded, Shards
@@ -54,7 +57,7 @@ class Continuations(Sharded):
 
     A continuation fails without the right answer where `checked` says that the rollouts were chosen by it,
     and otherwise without the answer of its own rollout. `scores` are those of the reading that says what
-    is tried, where one does.
+    is tried, where one does. A `writer` goes on in the expert's place, with the expert's tokens.
     """
 
     name: ClassVar[str] = CONTINUED_STAGE
@@ -69,11 +72,16 @@ class Continuations(Sharded):
     continuing: Continuing
     checked: bool
     scores: PairScores | None = None
+    writer: Reader | None = None
 
     @property
     def label(self) -> str:
         """For people."""
-        return f"continuations of {self.source.label} ({self.continuing.label})"
+        return self.label_under({})
+
+    def label_under(self, names: Mapping[str, str]) -> str:
+        """The names of arms whose adapters write stand for their titles."""
+        return f"continuations of {self.source.label_under(names)} ({self.continuing.label})"
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -86,13 +94,24 @@ class Continuations(Sharded):
             "engine": self.engine_choice.name,
             **problems.checking(by_gold=self.checked),
             **turn_marks(self.expert).writing,
+            **self._written_by,
         }
 
     @property
+    def _written_by(self) -> dict[str, Any]:
+        """Who goes on in the expert's place, where somebody does."""
+        if self.writer is None:
+            return {}
+        turns = turn_marks(self.writer.model).writing
+        written = {"written_by": model_identity(self.writer.model)}
+        return written | ({"writer_turns": turns} if turns else {})
+
+    @property
     def inputs(self) -> Mapping[str, Stage]:
-        """The rollouts, and the scores that say what is tried."""
+        """The rollouts, the scores that say what is tried, and what the writer comes from."""
         scored = {} if self.scores is None else {"scores": self.scores}
-        return {"rollouts": self.source, **scored}
+        written = {} if self.writer is None else self.writer.inputs
+        return {"rollouts": self.source, **scored, **written}
 
     @property
     def most(self) -> int:
@@ -132,13 +151,14 @@ class Continuations(Sharded):
         if found and found["continuations"]:
             rows, mean = found["continuations"], self.written(found) / found["continuations"]
         per_shard = max(1, round(rows / len(self.shards.spans)))
-        writing = Writing(
-            self.expert, self.engine_choice, max(1, round(rows)), per_shard, mean, self.most, given=steps / 2
+        writer = self.expert if self.writer is None else self.writer.model
+        going_on = Writing(
+            writer, self.engine_choice, max(1, round(rows)), per_shard, mean, self.most, given=steps / 2
         )
         if self.continuing.ranks is None:
-            return writing
+            return going_on
         # What is tried is found out by reading the rollouts.
-        return Several((writing, Scoring((self.expert,), rollouts, steps, self.shards.per_shard)))
+        return Several((going_on, Scoring((self.expert,), rollouts, steps, self.shards.per_shard)))
 
     @property
     def most_tokens(self) -> int:
@@ -199,7 +219,7 @@ class Continuations(Sharded):
         by_problem: dict[str, list[int]] = {}
         for number, rollout in enumerate(rollouts):
             by_problem.setdefault(rollout.problem_id, []).append(number)
-        with workspace.engines.open(self.engine_choice) as engine:
+        with self._engine(workspace, inputs) as engine:
 
             def make(shard: Shard[int]) -> Callable[[Path], object]:
                 ids = self.source.problems.ids
@@ -222,13 +242,26 @@ class Continuations(Sharded):
 
             return self.shards.finish(range(self.size), place, names, progress, make)
 
+    def _engine(self, workspace: Workspace, inputs: Mapping[str, Artifact]) -> AbstractContextManager[Engine]:
+        """Of whoever goes on."""
+        if self.writer is None:
+            return workspace.engines.open(self.engine_choice)
+        return writing(self.writer, workspace, self.engine_choice, inputs)
+
+    def answered(self, rollouts: Sequence[Rollout], workspace: Workspace) -> list[bool]:
+        """Which of its rollouts have something to be held against, so that their steps are tried."""
+        places = {problem: index for index, problem in enumerate(self.source.problems.ids)}
+        return [
+            self._judge(places[each.problem_id], each, workspace).expected is not None for each in rollouts
+        ]
+
     def tried(
         self, rollouts: Sequence[Rollout], inputs: Mapping[str, Artifact], workspace: Workspace
     ) -> list[NDArray[np.int64]]:
         """For each rollout what is tried at its steps (T,): ids, 0 for the ranks, and -1 for nothing."""
         import numpy as np
 
-        from lrbench.sampling.continuing import tried_steps
+        from lrbench.sampling.continuing import differing, tried_steps
         from lrbench.sampling.scores import read_scores
 
         lengths = [rollout.steps for rollout in rollouts]
@@ -236,9 +269,8 @@ class Continuations(Sharded):
         among_N = None
         if "scores" in inputs:
             scores = read_scores(parquet_files(inputs["scores"]))
-            own_N = np.array([token for each in rollouts for token in each.completion_ids], dtype=np.int64)
             chosen_N = scores.top1_amateur.astype(np.int64)
-            among_N = (scores.top1_expert != chosen_N) & (own_N != chosen_N)
+            among_N = differing(scores, rollouts)
         tried_N = tried_steps(lengths, self.continuing.stride, self.continuing.cap, among_N)
         return np.split(np.where(tried_N, chosen_N, -1), np.cumsum(lengths)[:-1]) if lengths else []
 
@@ -311,10 +343,12 @@ class Continuations(Sharded):
     def _judge(self, index: int, rollout: Rollout, workspace: Workspace) -> Judge:
         """What judges continuations of a rollout that is one of problem `index`."""
         problems = self.source.problems
+        # Whoever has ended an answer, it is ended.
+        own = () if self.writer is None else spoken(self.writer, workspace).turn_marks.stops
         judge = Judge(
             checker_of(problems.benchmarks[index]),
             problems.texts[index],
-            frozenset(workspace.expert.turn_marks.stops),
+            frozenset((*workspace.expert.turn_marks.stops, *own)),
             workspace.expert.tokenizer.decode,
         )
         if self.checked:

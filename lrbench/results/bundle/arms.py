@@ -28,7 +28,7 @@ Manifest = Mapping[str, Any]
 
 # The stages that have a model write, a problem at a time.
 SAMPLING = (GREEDY_STAGE, CHECKED_STAGE, WRITTEN_STAGE, AGREED_STAGE)
-TRAIN, EDIT = "train", "edit"
+TRAIN, EDIT, ROUTER, SCORES = "train", "edit", "router", "scores"
 # Begins the name under which what a model writes reads the adapter that the model has on.
 WRITER = "adapter of "
 # The name under which samples read the rollouts that they are of.
@@ -65,6 +65,8 @@ def check_arm(
     making = {} if "train" not in arm.stages else dict(_making(arm.stages["train"], manifests))
     if EDIT in arm.stages:
         making = {manifests[key]["stage"]: key for key in _written(arm.stages[EDIT], manifests)}
+    if ROUTER in arm.stages:
+        making = dict(_routing(arm.stages[ROUTER], making, manifests)) | making
     findings.compare(where, "its stages", arm.stages, making)
     behind = {stage: manifests[key] for stage, key in making.items()}
     for reading, manifest in behind.items():
@@ -92,7 +94,7 @@ def check_arm(
             findings.compare(where, "its id", arm.arm_id, own_id)
         _check_settings(where, arm, variant, found, behind, findings)
     else:
-        settings = as_recorded(arm_settings(variant.recipe, found, ""), arm.settings)
+        settings = as_recorded(arm_settings(variant.recipe, found, _texts(arm, behind)), arm.settings)
         for name in sorted(settings.keys() | arm.settings.keys()):
             findings.compare(where, f"the setting {name}", arm.settings.get(name), settings.get(name))
     amateur = variant.recipe.pair.amateur_name if AMATEUR in found.models else None
@@ -196,6 +198,19 @@ def _making(train: str, manifests: Mapping[str, Manifest]) -> Iterator[tuple[str
     yield from [*readings.items(), ("samples", samples), *reference, (TRAIN, train)]
 
 
+def _routing(
+    router: str, own: Mapping[str, str], manifests: Mapping[str, Manifest]
+) -> Iterator[tuple[str, str]]:
+    """The same of the stages behind a router that are not among an arm's `own`, numbered after those."""
+    read = {key: name for name, key in manifests[router]["inputs"].items()}
+    seen = Counter(manifests[key]["stage"] for key in own.values())
+    for key in dict.fromkeys(_written(router, manifests)):
+        if key not in own.values():
+            stage = manifests[key]["stage"]
+            seen[stage] += 1
+            yield read[key] if stage == SCORES else name_in_record(stage, seen[stage]), key
+
+
 def _written(key: str, manifests: Mapping[str, Manifest]) -> Iterator[str]:
     """The keys of what rollouts were made from, inputs first, but for adapters."""
     for _, needed in sorted(manifests[key]["inputs"].items()):
@@ -215,7 +230,7 @@ def _source(arm: ArmRecord, behind: Mapping[str, Manifest]) -> str:
 def _meant(arm: ArmRecord, declared: Declared, behind: Mapping[str, Manifest]) -> tuple[Variant, Arm] | None:
     """What the arm was made from: of several points that it may stand for, one with its settings."""
     candidates = list(declared.meant_by(arm))
-    texts = _texts(arm, behind) if "train" in behind else ""
+    texts = _texts(arm, behind)
     for variant, found in candidates:
         if arm.settings == as_recorded(arm_settings(variant.recipe, found, texts), arm.settings):
             return variant, found
@@ -223,8 +238,13 @@ def _meant(arm: ArmRecord, declared: Declared, behind: Mapping[str, Manifest]) -
 
 
 def _texts(arm: ArmRecord, behind: Mapping[str, Manifest]) -> str:
-    """Which problems were asked, by the stage that gave the rollouts."""
-    return str(behind[_source(arm, behind)]["identity"]["texts"])
+    """Which problems were asked, by the stage that gave the rollouts; empty where none were."""
+    if TRAIN in behind:
+        return str(behind[_source(arm, behind)]["identity"]["texts"])
+    if ROUTER not in behind:
+        return ""
+    rollouts = behind[ROUTER]["inputs"][ROLLOUTS]
+    return str(next(behind[name] for name, key in arm.stages.items() if key == rollouts)["identity"]["texts"])
 
 
 def _check_measured(
@@ -265,7 +285,8 @@ def _check_measured(
         findings.compare(where, f"the cost in {words}", getattr(arm.costs, name), value)
     environments = [found["environment"] for found in provenances.values()]
     if making:
-        environments = [provenances[making.get(TRAIN) or making[EDIT]]["environment"]]
+        last = next(making[name] for name in (TRAIN, EDIT, ROUTER) if name in making)
+        environments = [provenances[last]["environment"]]
     if arm.environment not in environments:
         findings.add(where, "no stage was made in the environment that is recorded")
     measured = CURVES.validate_python(curves[making[TRAIN]] if TRAIN in making else {})

@@ -1,6 +1,7 @@
 """Signals of a step while it is written: what rules of answers look at, from the models' own distributions.
 
-They are called as in stored scores, and are the same numbers. Shapes: B rows, V shared vocabulary.
+They are called as in stored scores, and are the same numbers but for what is drawn.
+Shapes: B rows, V shared vocabulary.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lrbench.methods.answer import lot
+
 
 @dataclass(frozen=True)
 class Views:
     """What is known of each row's next step: float32 log-probabilities (B, V) of a first and a second model.
 
-    `steps` (B) are the numbers of tokens that the answers have so far.
+    `steps` (B) are the numbers of tokens that the answers have so far, and `prompts` (B) what they answer.
     """
 
     first: Tensor
     second: Tensor
     steps: Sequence[int]
+    prompts: Sequence[Sequence[int]]
 
 
 Signal = Callable[[Views], Tensor]
@@ -57,8 +61,14 @@ def step(views: Views) -> Tensor:
     return torch.tensor(views.steps, dtype=torch.float32, device=views.first.device)
 
 
+def random(views: Views) -> Tensor:
+    """(B,) a number from 0 up to 1 that prompt and step draw once and for all: a control of all others."""
+    draws = [lot(f"step {step}", prompt) for step, prompt in zip(views.steps, views.prompts, strict=True)]
+    return torch.tensor(draws, dtype=torch.float32, device=views.first.device)
+
+
 SIGNALS: Mapping[str, Signal] = {
-    signal.__name__: signal for signal in (kl, kl_reverse, entropy, entropy_amateur, disagree, step)
+    signal.__name__: signal for signal in (kl, kl_reverse, entropy, entropy_amateur, disagree, step, random)
 }
 
 

@@ -35,6 +35,7 @@ from lrbench.sampling.engines.base import PORTION, Decoding, Request, TokenRules
 from lrbench.sampling.engines.batch_size import rows_that_fit
 from lrbench.sampling.engines.cache_shift import shift_of
 from lrbench.sampling.engines.decoding import Decoder
+from lrbench.sampling.engines.learnt_routing import LearntRouting, Watched
 from lrbench.sampling.engines.own_tokens import DEFAULT_ROWS, next_log_probabilities, token_log_probabilities
 from lrbench.sampling.engines.padding import Padding
 from lrbench.sampling.engines.policies import (
@@ -96,12 +97,15 @@ class LockstepEngine(TransformersEngine):
         padding: Padding | None = None,
         token_of: TokenOf | None = None,
         speech: Speech | None = None,
+        router: Watched | None = None,
     ) -> None:
         """`token_of` gives the id of a text that is one token, for answers that speak of tokens.
 
-        `speech` is for answers that models write in turns.
+        `speech` is for answers that models write in turns, and `router` for routes that are learnt; it
+        watches the arm's own model.
         """
-        self.phases = () if answer.in_turns else phases_of(answer, token_of)
+        self.router = router
+        self.phases = () if answer.in_turns else phases_of(answer, token_of, router)
         of_phases = (name for phase in self.phases for name in phase.names)
         names = sorted(answer.models) if answer.in_turns else dict.fromkeys(of_phases)
         self.models = {name: models[name] for name in names}
@@ -202,6 +206,12 @@ class LockstepEngine(TransformersEngine):
             decoder = Decoder(models, rules.stop_ids, policy, at_once, self.padding, self.shift)
             yield from decoder.rows(asked)
             return
+        if self.router is not None:
+            raise RunError(
+                "a learnt route reads the states of rows that come and go, and one of these models cannot "
+                "have them do so, as it does not keep an entry for every token in every layer of its cache; "
+                "use another model, or a route by `when`"
+            )
         if self.shift is not None:
             raise RunError(
                 "an answer by `cache_shift` moves one entry of the model's cache, and this model does not "
@@ -218,7 +228,9 @@ class LockstepEngine(TransformersEngine):
         return max(1, int(1 / sum(1 / rows for rows in each)))
 
 
-def phases_of(answer: Answer, token_of: TokenOf | None = None) -> tuple[Phase, ...]:
+def phases_of(
+    answer: Answer, token_of: TokenOf | None = None, router: Watched | None = None
+) -> tuple[Phase, ...]:
     """How an answer is written. Raises `RunError` for one that no engine here knows."""
     if isinstance(answer, Mix):
         steps = None if answer.when is None else answer.when.steps
@@ -229,6 +241,10 @@ def phases_of(answer: Answer, token_of: TokenOf | None = None) -> tuple[Phase, .
     if isinstance(answer, Route) and answer.route.when is not None:
         names = (OWN, answer.route.to)
         return (Phase(names, partial(Routing, answer.route.when, names)),)
+    if isinstance(answer, Route) and answer.learnt is not None:
+        assert router is not None, "somebody has to have learnt it"
+        names = (OWN, answer.route.to)
+        return (Phase(names, partial(LearntRouting, router, names)),)
     if isinstance(answer, Lead):
         leader = alone(answer.lead.by)
         return (replace(leader, tokens=answer.lead.tokens, takes=answer.leads), alone(OWN))

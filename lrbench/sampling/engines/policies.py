@@ -48,10 +48,13 @@ class Policy(Choice):
 
     def log_p(self, logits_BR: Tensor) -> Tensor:
         """Log-probabilities (B, V) in float32 over the tokens there are; other ids have next to none."""
-        logits_BV = self.shared(logits_BR).float()
-        if self._no_tokens.numel():
-            logits_BV = logits_BV.index_fill(1, self._no_tokens, UNUSED_LOGIT)
-        return logits_BV.log_softmax(-1)
+        return self.usable(self.shared(logits_BR).float()).log_softmax(-1)
+
+    def usable(self, logits_BV: Tensor) -> Tensor:
+        """The logits, those of ids that stand for no token far below all others."""
+        if not self._no_tokens.numel():
+            return logits_BV
+        return logits_BV.index_fill(1, self._no_tokens, UNUSED_LOGIT)
 
     def scored(self, logits_BV: Tensor, rows: Sequence[Row]) -> Tensor:
         """(B, V) what the next tokens are the largest of."""
@@ -68,7 +71,7 @@ class Alone(Policy):
     def next_tokens(self, logits: Sequence[Tensor], rows: Sequence[Row]) -> list[int]:
         """What the model writes."""
         (logits_BR,) = logits
-        _note(rows, [self.name] * len(rows))
+        noted(rows, [self.name] * len(rows))
         return largest(self.scored(self.shared(logits_BR), rows))
 
 
@@ -98,11 +101,11 @@ class Mixing(Policy):
         log_ps = [self.log_p(logits_BR) for logits_BR in logits]
         mixed_BV = self.mixture(log_ps)
         if self.mix.when is None:
-            _note(rows, [Mix.word] * len(rows))
+            noted(rows, [Mix.word] * len(rows))
             return largest(self.scored(mixed_BV, rows))
         second_BV = log_ps[1] if self.mix.when.reads_second else log_ps[0]
         holds_B = held(self.mix.when, log_ps[0], second_BV, rows)
-        _note(rows, [Mix.word if holds else self.mix.first for holds in holds_B.tolist()])
+        noted(rows, [Mix.word if holds else self.mix.first for holds in holds_B.tolist()])
         return largest(self.scored(torch.where(holds_B[:, None], mixed_BV, log_ps[0]), rows))
 
 
@@ -121,7 +124,7 @@ class Routing(Policy):
         holds_B = held(
             self.gate, log_p_BV, self.log_p(second_BV) if self.gate.reads_second else log_p_BV, rows
         )
-        _note(rows, [self.names[holds] for holds in holds_B.tolist()])
+        noted(rows, [self.names[holds] for holds in holds_B.tolist()])
         return largest(self.scored(torch.where(holds_B[:, None], second_BV, first_BV), rows))
 
 
@@ -144,7 +147,7 @@ class Ruled(Policy):
         (logits_BR,) = logits
         scores_BV = self.scored(self.shared(logits_BR), rows)
         tokens, own = largest(self.ruled(scores_BV, rows)), largest(scores_BV)
-        _note(rows, [self.name if one == other else FORCED for one, other in zip(tokens, own, strict=True)])
+        noted(rows, [self.name if one == other else FORCED for one, other in zip(tokens, own, strict=True)])
         return tokens
 
 
@@ -200,9 +203,8 @@ class Forcing(Ruled):
 
 def held(gate: Gate, first_BV: Tensor, second_BV: Tensor, rows: Sequence[Row]) -> Tensor:
     """(B,) whether the rule holds, from log-probabilities (B, V) of a first and a second model."""
-    holds_B: Tensor = gate.holds(
-        SIGNALS[gate.signal](Views(first_BV, second_BV, [len(row.written) for row in rows]))
-    )
+    steps, prompts = [len(row.written) for row in rows], [row.request.prompt for row in rows]
+    holds_B: Tensor = gate.holds(SIGNALS[gate.signal](Views(first_BV, second_BV, steps, prompts)))
     return holds_B
 
 
@@ -212,6 +214,7 @@ def largest(scores_BV: Tensor) -> list[int]:
     return ids
 
 
-def _note(rows: Sequence[Row], origins: Sequence[str]) -> None:
+def noted(rows: Sequence[Row], origins: Sequence[str]) -> None:
+    """Say of every row who has chosen its next token."""
     for row, origin in zip(rows, origins, strict=True):
         row.origins.append(origin)
