@@ -11,6 +11,7 @@ import pytest
 from lrbench.errors import ModelError
 from lrbench.models.loading import load_tokenizer
 from lrbench.pipeline.plan import ArmPlan
+from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.run import run_recipe
 from lrbench.pipeline.stages.rollouts import parquet_files
 from lrbench.pipeline.stages.samples import kept_samples
@@ -71,6 +72,26 @@ def texts(runs: Path, arm: ArmPlan) -> dict[str, str]:
 def test_what_is_mixed_of_one_part_is_that_part_alone(arms: dict[str, ArmPlan]) -> None:
     assert arms["alone"].model == arms["neither"].model
     assert arms["given"].model == arms["ground_truth"].model
+
+
+def test_identity_15_the_ends_of_swept_shares_are_their_writers_alone_for_any_number_of_problems(
+    make_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    mixes = [{"mix": [{**TAUGHT, "share": share}, {**OWN, "share": 1 - share}]} for share in (0.0, 0.5, 1.0)]
+    numbers = [4, 6]
+    recipe = by_writer(
+        make_recipe,
+        [learning("mixed", **mixes[0]), learning("taught", **TAUGHT), learning("own", **OWN)],
+        sweep={"grid": {"arms.mixed.source": mixes, "data.problems": numbers}},
+    )
+    models = {}
+    for arm in plan_recipe(recipe, tmp_path).arms:
+        models.setdefault((arm.arm.name, arm.point["data.problems"]), []).append(arm.model)
+    for problems in numbers:
+        own, between, taught = models["mixed", problems]
+        assert [own] == models["own", problems]
+        assert [taught] == models["taught", problems]
+        assert between not in (own, taught)
 
 
 def test_a_mixture_has_each_problem_of_one_writer_in_proportion(runs: Path, arms: dict[str, ArmPlan]) -> None:

@@ -90,6 +90,9 @@ def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
             learning("unjudged", writer="teacher", samples=1),
             # So little that it stays what it begins as.
             {"name": "then", "like": "neither", "start": "taught", "training": {"learning_rate": 1e-12}},
+            {"name": "still", "like": "neither", "training": {"learning_rate": 1e-12}},
+            learning("solved", writer="expert", check="right"),
+            learning("redistilled", writer="arm:still", check="right"),
         ],
     )
 
@@ -194,6 +197,15 @@ def test_a_writer_that_is_the_expert_writes_what_the_expert_does(
     assert source_of(arms["twins"]).key != source_of(arms["neither"]).key
     assert rollouts(runs, arms["twins"]) == rollouts(runs, arms["neither"])
     assert rollouts(runs, arms["weak"]) != rollouts(runs, arms["neither"])
+
+
+def test_identity_25_an_arm_that_has_learnt_nothing_writes_the_solutions_of_the_expert(
+    runs: Path, arms: dict[str, ArmPlan]
+) -> None:
+    """Re-distillation from it is learning from one's own right answers, as `sft` does."""
+    assert source_of(arms["solved"]).name == "solutions"
+    assert source_of(arms["redistilled"]).key != source_of(arms["solved"]).key
+    assert rollouts(runs, arms["redistilled"]) == rollouts(runs, arms["solved"])
 
 
 def test_a_judge_that_takes_everything_leaves_what_the_writer_writes_alone(

@@ -80,6 +80,13 @@ def test_every_verdict_of_one_run_has_its_sentence(score_records, declared):
     assert "designed" in models
 
 
+def test_an_arm_below_the_untrained_expert_is_said_to_be(score_records, declared):
+    board, _ = board_of(score_records, declared, lightr=100)
+    words = words_on(board, board.rows, declared)
+    assert "lightr is below" in words.shown[0]
+    assert " base (-15.0)" in words.shown[0]
+
+
 def test_several_seeds_are_spoken_of_together(score_records, declared):
     board, _ = board_of(score_records, declared, seeds=(0, 1, 2))
     words = words_on(board, board.rows, declared)
