@@ -77,11 +77,7 @@ class Continuations(Sharded):
     @property
     def label(self) -> str:
         """For people."""
-        return self.label_under({})
-
-    def label_under(self, names: Mapping[str, str]) -> str:
-        """The names of arms whose adapters write stand for their titles."""
-        return f"continuations of {self.source.label_under(names)} ({self.continuing.label})"
+        return f"continuations of {self.source.label} ({self.continuing.label})"
 
     @property
     def identity(self) -> Mapping[str, Any]:
