@@ -7,6 +7,7 @@ it. What is measured later under another protocol is announced and never switche
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -58,7 +59,8 @@ def choose_context(results: Results, of: str | None = None) -> Context:
     """Name the context in four boxes, in which the reader may choose another one.
 
     Without a context yet it is that of the result with the id `of`, else the suite and protocol measured last
-    with all recipes and experts. The page ends where nothing is measured.
+    with all recipes and experts: a board that answers what its recipes ask, where there is one. The page ends
+    where nothing is measured.
     """
     if not results.boards:
         st.html('<p class="lr-note" role="status">Models were made, but none is evaluated yet.</p>')
@@ -67,7 +69,7 @@ def choose_context(results: Results, of: str | None = None) -> Context:
     folded = st.empty()
     with st.container(horizontal=True, key=BOXES):
         suites = {board.suite: plain(board.suite, LONGEST_NAME) for board in results.boards}
-        last = max(results.boards, key=latest_moment)
+        last = shown_first(results.boards)
         default = carried.get(SUITE, last.suite)
         suite = state.choice(
             "Suite", suites, key=SUITE, default=default if default in suites else last.suite, width=NARROW
@@ -144,6 +146,17 @@ def expert_tokens(board: Board) -> dict[str, str]:
 def latest_moment(board: Board) -> str:
     """When anything on the board was measured last."""
     return max(row.recorded_at for row in board.rows)
+
+
+def shown_first(boards: Iterable[Board]) -> Board:
+    """The board measured last of those that answer; while points are chosen, that is the suite's own."""
+    return max(
+        boards,
+        key=lambda board: (
+            any(not board.answers_nothing(row.recipe) for row in board.rows),
+            latest_moment(board),
+        ),
+    )
 
 
 def protocol_label(board: Board) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from lrbench_dashboard.context import latest_moment, shown_first
 from streamlit.testing.v1 import AppTest
 
+from lrbench.results.board import build_boards
 from lrbench.results.ledger import Ledger
 from lrbench.store.keys import stable_hash
 from tests.dashboard.made_up import write_runs
@@ -129,3 +132,12 @@ def _whole(short: str, runs: Path) -> str:
 
 def _html(app: AppTest) -> str:
     return "".join(element.proto.body for element in app.get("html"))
+
+
+def test_a_board_that_points_are_chosen_on_is_not_shown_first(runs: Path) -> None:
+    contents = Ledger(runs / "ledger").read()
+    older, newer = sorted(build_boards(contents.arms, contents.scores), key=latest_moment)
+    assert shown_first([newer, older]) is newer
+    choosing = replace(newer, validation_of=frozenset(row.recipe for row in newer.rows))
+    assert shown_first([choosing, older]) is older
+    assert shown_first([choosing]) is choosing
