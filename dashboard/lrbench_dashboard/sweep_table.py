@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import html
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from lrbench.recipe.expanding import point_text, value_text
@@ -10,12 +11,14 @@ from lrbench.results.board import Board
 from lrbench.results.board_arms import compared_with, declared_baseline, estimate_of
 from lrbench.results.choosing import Sweep
 from lrbench.results.claims import Judgement
-from lrbench.results.rows import AVERAGE, Group
+from lrbench.results.rows import AVERAGE, Group, Row
 from lrbench.results.selection import edges_text
 from lrbench.results.web.sweep_baselines import fields_of
 from lrbench.results.web.text import name_html
 from lrbench.results.wording import accuracy_text, too_high_text
+from lrbench_dashboard import state
 from lrbench_dashboard.answers import VERDICTS
+from lrbench_dashboard.context import PROTOCOL, SUITE, latest_moment, token_of
 from lrbench_dashboard.links import links_html
 from lrbench_dashboard.look import table_html
 from lrbench_dashboard.numbers import NONE, points_text, verdict_html
@@ -45,6 +48,22 @@ def summary_html(board: Board, sweep: Sweep, column: str, scored: Collection[str
     head = [*map(name_html, fields.values()), f"{name_html(column)}, percent", "runs"]
     head += ["against its baseline", "leads to"]
     return table_html(head, lines, "Every point of the sweep")
+
+
+def none_html(rows: Iterable[Row], boards: Iterable[Board]) -> str:
+    """That no arm stands at several points here, and where those are that its point was chosen among."""
+    recipes = {row.recipe for row in rows}
+    found = [board for board in boards if board.validation_of & recipes]
+    said = "No arm here stands at several points."
+    if not found:
+        return f'<p class="lr-note" role="status">{said} A recipe asks for them with <code>sweep</code>.</p>'
+    last = max(found, key=latest_moment)
+    where = html.escape(state.here(**{SUITE: last.suite, PROTOCOL: token_of(last)}))
+    names = ", ".join(name_html(name, 40) for name in sorted(last.validation_of & recipes))
+    return (
+        f'<p class="lr-note" role="status">{said} Those that the points of {names} were chosen among were '
+        f'measured on training problems: <a href="{where}" target="_self">see them there</a>.</p>'
+    )
 
 
 def best_html(sweep: Sweep) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -12,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 from lrbench_dashboard.charts import Palette
 from lrbench_dashboard.sweep_chart import sweep_spec
-from lrbench_dashboard.sweep_table import best_html, summary_html
+from lrbench_dashboard.sweep_table import best_html, none_html, summary_html
 from streamlit.testing.v1 import AppTest
 
 from lrbench.results.board import Board, build_boards
@@ -180,3 +181,16 @@ def test_without_a_sweep_that_is_said(runs: Path, open_page: OpenPage, tmp_path:
     app = open_page(tmp_path, "sweep")
     assert not app.exception
     assert any("No arm here stands at several points" in note for note in notes(app))
+
+
+def test_where_no_arm_has_points_the_board_that_they_were_chosen_on_is_told() -> None:
+    board, _ = board_and_sweep()
+    recipe = board.rows[0].recipe
+    asked = "A recipe asks for them with <code>sweep</code>."
+    assert asked in none_html(board.rows, [board])
+    choosing = replace(board, suite="validation", validation_of=frozenset({recipe, "another"}))
+    said = none_html(board.rows, [board, choosing])
+    assert asked not in said
+    assert f"the points of {recipe} were chosen among" in said
+    (link,) = re.findall(r'href="([^"]*)"', said)
+    assert parse_qs(html.unescape(link).removeprefix("?"))["suite"] == ["validation"]

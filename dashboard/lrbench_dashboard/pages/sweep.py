@@ -10,7 +10,7 @@ from lrbench_dashboard.links import sweep_token
 from lrbench_dashboard.loading import Results, load_results
 from lrbench_dashboard.look import begin_page
 from lrbench_dashboard.sweep_chart import sweep_spec
-from lrbench_dashboard.sweep_table import best_html, claims_html, summary_html
+from lrbench_dashboard.sweep_table import best_html, claims_html, none_html, summary_html
 
 from lrbench.results.asking import asked_first
 from lrbench.results.board import Board
@@ -34,10 +34,7 @@ def main() -> None:
     board = context.board
     sweeps = _sweeps(context, results)
     if not sweeps:
-        st.html(
-            '<p class="lr-note" role="status">No arm here stands at several points. A recipe asks for them '
-            "with <code>sweep</code>.</p>"
-        )
+        st.html(none_html(context.rows, results.boards))
         return
     with st.container(horizontal=True, key=OWN_BOXES):
         labels = {token: _label(sweep, board) for token, sweep in sweeps.items()}
