@@ -13,9 +13,13 @@ RIGHT, WRONG = "right", "wrong"
 FIRST, SECOND = "A", "B"
 
 _GOOD, _BAD = r"(?:correct|right|true|valid)", r"(?:incorrect|wrong|false|invalid)"
-_DENIED = r"\b(?:not|never|(?:is|was|are)n[o'’]?t)\s+(?:\w+\s+){0,2}?"
-# "The right answer is 5" tells an answer and judges none.
-_OF_A_VALUE = r"(?!\s+(?:answer|result|value|solution|total|number)\s*(?:is|was|would|should|=|:))"
+# "cannot be right", "doesn't look right", "I don't think it is right", "nothing is wrong".
+_DENIED = r"\b(?:not|never|nothing|cannot|can['’]?t|\w+n['’]t|(?:is|was|are)nt)\s+(?:\w+\s+){0,3}?"
+# "The right answer is 5" and "the correct value of x is 5" tell an answer and judge none.
+_OF_A_VALUE = (
+    r"(?!\s+(?:answer|result|value|solution|total|number|one)(?:\s+(?:of|for|to|here)(?:\s+\w+){0,3})?"
+    r"\s*(?:is|was|would|should|equals|=|:))"
+)
 _ABOUT_ONE = re.compile(
     rf"(?P<{RIGHT}>{_DENIED}{_BAD}\b)|(?P<{WRONG}>{_DENIED}{_GOOD}\b)"
     rf"|(?P<bad>\b{_BAD}\b|\bno\b(?=\W*(?:[.,;:!*)\]}}\"']|$)))|(?P<good>\b{_GOOD}\b{_OF_A_VALUE}|\byes\b)",
@@ -32,8 +36,11 @@ _PREFERRED = re.compile(
     rf"|\b(?i:the\s+)(?P<word>(?i:first|second))\s+(?:one\s+|answer\s+|option\s+|solution\s+)?is\s+"
     rf"(?:the\s+)?(?:right|correct|better)\b"
 )
-# A letter before a small word is an article: "A careful look".
-_MENTIONED = re.compile(r"\b(?:(?P<letter>[AB])\b(?!\s+[a-z])|(?P<word>(?i:first|second))\b)")
+# A letter before a small word is an article, "A careful look", and what is called wrong is not meant.
+_MENTIONED = re.compile(
+    r"(?<!\b[Nn]ot )\b(?:(?P<letter>[AB])\b(?!\s+[a-z])|(?P<word>(?i:first|second))\b"
+    rf"(?!\s+(?:(?i:one|answer|option|solution)\s+)?(?:is|was)(?:n['’]t|\s+(?:not\b|{_BAD}))))"
+)
 _WORDS = {"first": FIRST, "second": SECOND}
 
 

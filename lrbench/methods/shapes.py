@@ -74,7 +74,12 @@ class PruneByTrying(Shape):
 
     @model_serializer(mode="wrap")
     def _given(self, handler: Any) -> Any:
-        return {name: value for name, value in handler(self).items() if value is not None}
+        # A stride of 1 is what is tried where nothing is said.
+        return {
+            name: value
+            for name, value in handler(self).items()
+            if value is not None and (name, value) != ("stride", 1)
+        }
 
     @property
     def label(self) -> str:
