@@ -167,6 +167,24 @@ def test_no_more_lines_are_tried_than_stride_and_cap_allow(tmp_path: Path) -> No
         assert counts["dropped_lines"] == (0 if "tokens" in shape else tried)
 
 
+def test_a_stride_of_one_is_what_is_tried_where_nothing_is_said() -> None:
+    every = PruneByTrying(prune="lines", stride=1)
+    assert every.model_dump(mode="json") == PruneByTrying(prune="lines").model_dump(mode="json")
+
+
+def test_an_answer_that_would_be_another_one_without_a_line_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last box counts, and without that the one before it."""
+    lines, end = ("First we have \\boxed{7}. ", "So we have \\boxed{5}. "), "The answer is 5."
+    monkeypatch.setattr("tests.pipeline.test_shortenings.LINES", lines)
+    monkeypatch.setattr("tests.pipeline.test_shortenings.END", end)
+    world = Traces(tmp_path, (0,), [said("".join(lines) + end)])
+    made, left, counts = world.shaped(True, prune="lines")
+    assert (made.statistics["tried_lines"], made.statistics["failed_lines"]) == (2, 1)
+    assert (left, counts["left_out"], counts["dropped_lines"]) == ([], {"another answer than before": 1}, 0)
+
+
 def test_an_answer_that_says_nothing_is_left_out_and_counted(tmp_path: Path) -> None:
     world = Traces(tmp_path, (), [said("Nothing to be read here.")], None)
     made, left, counts = world.shaped(False, prune="end")

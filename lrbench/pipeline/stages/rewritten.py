@@ -192,8 +192,15 @@ class ShapedRollouts(RewrittenRollouts):
                 left_out[NO_ANSWER] += 1
                 continue
             without = dropped_lines(way, len(trace.lines), passed[number])
+            made, read = rollout, checker_of(self.problems.benchmarks[places[rollout.problem_id]]).read
+            if without:
+                text = trace.without(without)
+                # The expert came to the same in words of its own, and not with this end.
+                if read(text) != read(trace.without(())):
+                    left_out[OTHER] += 1
+                    continue
+                made = self._rewritten(rollout, text, workspace)
             lines, dropped = lines + len(trace.lines), dropped + len(without)
-            made = self._rewritten(rollout, trace.without(without), workspace) if without else rollout
             found[rollout.problem_id].append(made)
         counts = {"left_out": dict(left_out), "tokens_before": before}
         return dict(found), counts | {"lines_before": lines, "dropped_lines": dropped}
