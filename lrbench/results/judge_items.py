@@ -69,29 +69,49 @@ class Pool:
         return f"{right} right answers and {wrong} wrong ones{left}"
 
 
+@dataclass
+class _Text:
+    """A text that can be `shown` to a question, and the `verdicts` on it wherever it was written to its end.
+
+    `is_choice` says that it was not written but the likeliest of what was given.
+    """
+
+    shown: Shown
+    is_choice: bool
+    verdicts: set[bool] = field(default_factory=set)
+
+    @property
+    def why_not(self) -> str | None:
+        """Why judges are not shown it; None where they can be."""
+        if not self.shown.completion or self.is_choice:
+            return "without a text"
+        if not self.verdicts:
+            return "cut short"
+        return None if len(self.verdicts) == 1 else "judged in two ways"
+
+
 def pool_of(results: Iterable[tuple[ArmRecord, Sequence[ScoreRecord]]], inspector: Inspector) -> Pool:
     """All that judges can be shown of these results, every text once to each question.
 
-    An answer that was cut is known by its end; one on which both verdicts differ has no one gold answer.
+    An answer that was cut is known by its end; one on which verdicts differ has no one gold answer.
     """
-    pool = Pool()
-    seen: set[tuple[str, str]] = set()
+    found: dict[tuple[str, str], _Text] = {}
     for _, scores in results:
         for score in scores:
             for row in inspector.answers(score):
                 completion, problem = row["completion"].strip(), row["problem"]
-                if (problem, completion) in seen:
-                    continue
-                seen.add((problem, completion))
-                if not completion or "log_likelihoods" in row:
-                    pool.left_out["without a text"] += 1
-                elif row["truncated"]:
-                    pool.left_out["cut short"] += 1
-                elif row["paper"] != row["exact"]:
-                    pool.left_out["judged in two ways"] += 1
-                else:
-                    side = pool.right if row["paper"] else pool.wrong
-                    side[problem].append(Shown(completion, score, row["id"], row.get(DRAW, 0)))
+                shown = Shown(completion, score, row["id"], row.get(DRAW, 0))
+                judged = found.setdefault((problem, completion), _Text(shown, "log_likelihoods" in row))
+                if not row["truncated"]:
+                    judged.shown = judged.shown if judged.verdicts else shown
+                    judged.verdicts |= {row["paper"], row["exact"]}
+    pool = Pool()
+    for (problem, _), judged in found.items():
+        if why := judged.why_not:
+            pool.left_out[why] += 1
+        else:
+            side = pool.right if True in judged.verdicts else pool.wrong
+            side[problem].append(judged.shown)
     return pool
 
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from lrbench.recipe.schema import ModelReference, Recipe
 from lrbench.results.board import build_boards
 from lrbench.results.bundle.contents import write_bundle
 from lrbench.results.bundle.verifying import verify_bundle
-from lrbench.results.judge_items import Pool, Shown, paired_items, single_items
+from lrbench.results.judge_items import Pool, Shown, paired_items, pool_of, single_items
 from lrbench.results.judged import JudgedPairs, judged_in
 from lrbench.results.ledger import Ledger
 from lrbench.results.rendering.documents import boards_to_csv, boards_to_markdown
@@ -34,7 +35,7 @@ from lrbench.sampling.engines.answered import Answered
 from lrbench.store.keys import FileHashes
 from lrbench.suites.suite import Benchmark, suite_of
 from tests.pipeline.running import artifact_of
-from tests.results.conftest import make_score
+from tests.results.conftest import make_arm, make_score
 
 CAREFUL = {"name": "careful", "like": "base", "answer": {"mix": {"teacher": 1.0}}}
 LIMIT = 24
@@ -211,6 +212,24 @@ def test_what_cannot_be_made_is_told(runs: Path, recipe: Recipe, both: list[str]
     (tmp_path / "b" / "file").touch()
     with pytest.raises(UserError, match="is not empty"):
         write_judge_suite(both, runs, tmp_path / "b", pairs=True)
+
+
+def test_an_answer_that_evaluations_judge_differently_is_shown_to_no_judge() -> None:
+    """As by two versions of a grader, or of two items with one text."""
+    once, again = make_score(), make_score(limit=50)
+    row = {"id": "a", "problem": "1+1?", "truncated": False}
+    rows = {
+        id(once): [row | {"completion": text, "paper": text == "2", "exact": text == "2"} for text in "23"],
+        id(again): [
+            row | {"completion": "2 ", "paper": False, "exact": False},
+            row | {"completion": "3", "paper": False, "exact": False, "truncated": True},
+        ],
+    }
+    inspector: Any = SimpleNamespace(answers=lambda score: rows[id(score)])
+    for order in ([once, again], [again, once]):
+        pool = pool_of([(make_arm("base"), order)], inspector)
+        assert (dict(pool.right), [shown.completion for shown in pool.wrong["1+1?"]]) == ({}, ["3"])
+        assert pool.left_out == {"judged in two ways": 1}
 
 
 def test_without_any_right_answer_there_are_no_items() -> None:
