@@ -18,7 +18,7 @@ def test_every_system_stands_on_the_map_once_and_what_holds_it_is_there() -> Non
     far = [int(number) for number in re.findall(r"(?<![\w.])\d{1,3}(?=[ ,:|])", others)]
     assert sorted([*near, OURS, *set(far) - near.keys()]) == list(range(1, 120))
     for row in near.values():
-        _, here, _, held, _ = row.split("|")
+        _, here, _, held, _, _ = row.split("|")
         places = re.findall(r"`([^`]+)`", held)
         assert all((TESTS / place).exists() for place in places)
         assert places or here.strip() != "runs"
