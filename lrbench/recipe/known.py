@@ -98,7 +98,11 @@ def wrong_arm(name: str) -> str | None:
     """What is wrong with `name` as a known arm, if anything."""
     if name in BY_NAME:
         return None
-    hint = did_you_mean(name, BY_NAME) or "; an arm of your own says by `like` which known arm it varies"
+    own = "; an arm of your own says by `like` which known arm it varies"
+    if name == "random":
+        # As the quickstart has it beside `lightr`, where a reader learns the name.
+        own += ", as in `{name: random, like: lightr, selector: {signal: random, match: lightr}}`"
+    hint = did_you_mean(name, BY_NAME) or own
     return f"found {found(name)}, known arms are {', '.join(BY_NAME)}{hint}"
 
 

@@ -106,6 +106,8 @@ def _apart(boards: Sequence[Board]) -> Iterator[tuple[tuple[str, str], tuple[Dif
 def declared_of(arm: ArmRecord) -> dict[str, Any]:
     """Whose and which arm it is, and every setting that decided it, by its dotted name."""
     fields = {"recipe": arm.recipe, "arm": arm.arm, "seed": arm.seed, "expert": Path(arm.expert).name}
+    if arm.amateur is not None:
+        fields["amateur"] = Path(arm.amateur).name
     return {
         **fields,
         **dict(_settings(arm.settings)),

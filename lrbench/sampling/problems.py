@@ -228,7 +228,7 @@ def _check_left(data: Data, count: int, left: int, place: int) -> None:
                 if several
                 else f"; set it to {left} or fewer"
                 if left
-                else "; lower data.problems"
+                else "; lower data.problems, and ask for as many as that leaves, or fewer"
             ),
         )
 

@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from lrbench.results.board import Board, build_boards
 from lrbench.results.choosing import Sweep, sweeps_of
 from lrbench.results.ledger import Ledger
+from lrbench.results.selection import ChosenPoint, Selection
 from lrbench.results.web.sweep_baselines import Baselines, baselines_html, baselines_of
 from lrbench.results.web.sweep_picture import picture_of
 from tests.dashboard.swept import ALPHAS, swept_records, swept_with_its_baseline
@@ -111,6 +112,25 @@ def test_what_is_asked_of_comes_first(tmp_path: Path, open_page: OpenPage) -> No
     Ledger(tmp_path / "ledger").append([claimed])
     assert open_page(tmp_path, "sweep").selectbox(key="of").value.endswith("aside")
     assert open_page(tmp_path, "provenance").selectbox(key="arm").value == "aside-lightr-0.4-0"
+
+
+def test_what_made_an_arm_whose_point_was_chosen_says_the_point(tmp_path: Path, open_page: OpenPage) -> None:
+    # The recipe on that page has the field's value from before the sweep.
+    recipe, arms, scores = swept_records(1)
+    selection = Selection(
+        protocol="p" * 64,
+        problems=8,
+        chosen=(ChosenPoint(arm="lightr", point={"divergence.alpha": 0.4}, points=3),),
+        measured=recipe.arm_ids,
+        on_suite=("taken",),
+    )
+    taken = [record.model_copy(update={"arm_id": "taken", "point": {}}) for record in (arms[-1], scores[-1])]
+    declared = recipe.model_copy(update={"selection": selection, "arm_ids": (*recipe.arm_ids, "taken")})
+    Ledger(tmp_path / "ledger").append([*arms, *scores, *taken, declared])
+    app = open_page(tmp_path, "provenance", arm="taken")
+    assert not app.exception
+    said = "".join(element.proto.body for element in app.get("html"))
+    assert "It is at alpha=0.4, chosen on 8 validation problems (best of 3 points)." in said
 
 
 def test_the_picture_has_a_band_a_mark_and_the_runs_of_every_point_and_the_baseline() -> None:

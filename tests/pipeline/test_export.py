@@ -406,6 +406,7 @@ def test_a_point_of_a_sweep_is_named_as_it_is_listed(finished: Path) -> None:
     [
         ("small/lightr", r"'small/lightr' is the name of 2 results(.|\n)*small/lightr/1(.|\n)*"),
         ("small/sft", r"is the name of no result(.|\n)*small/base(.|\n)*"),
+        ("small", r"'small' is a recipe, of which one result is meant here\. A(.|\n)*small/base(.|\n)*"),
         ("", "'' is the name of no result"),
         ("x\x1b[31m/y", r"'x\\\\x1b\[31m/y' is the name of no result"),
     ],

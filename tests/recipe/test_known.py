@@ -26,6 +26,8 @@ ARMS = f"known arms are {', '.join(BY_NAME)}"
 def test_a_bare_name_that_no_arm_can_have_is_one_message(refusal: Refusal, changed: Changed) -> None:
     (told,) = refusal(changed(("arms: [base", "arms: [kd/mentor")))
     assert f'found the text "kd/mentor", {ARMS}; an arm of your own says by `like`' in told
+    (told,) = refusal(changed(("arms: [base", "arms: [random")))
+    assert told.endswith("as in `{name: random, like: lightr, selector: {signal: random, match: lightr}}`")
     (told,) = refusal(changed(("arms: [base", 'arms: [""')))
     assert "an arm's name or a mapping" in told
 

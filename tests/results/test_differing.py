@@ -8,7 +8,7 @@ import pytest
 
 from lrbench.pipeline.exporting.naming import find_result
 from lrbench.results.declarations import whole_command
-from lrbench.results.details import choice_text, details_of
+from lrbench.results.details import choice_text, declared_of, details_of
 from lrbench.results.differing import difference
 from lrbench.results.inspection import Inspector
 from lrbench.results.ledger import Ledger
@@ -101,6 +101,7 @@ def test_the_point_that_was_chosen_and_on_what_is_said(tmp_path, arm_record) -> 
     command = details_of(arms[0], contents, tmp_path).command
     assert command == f"lrbench run 'my r.yaml' seed=1 --runs {tmp_path}"
     assert whole_command("lrbench run r.yaml", Path("runs")) == "lrbench run r.yaml"
+    assert declared_of(arms[0])["amateur"] == "amateur"
     # As it is listed, the arm as it was chosen has no point.
     assert find_result("quickstart/lightr/0", arms).arm_id == "c"
 

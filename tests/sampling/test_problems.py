@@ -11,7 +11,7 @@ import pytest
 
 from lrbench.errors import DataError
 from lrbench.recipe.schema import Data
-from lrbench.sampling.problems import Problems, load_held_out, load_problems
+from lrbench.sampling.problems import Problems, check_validation_size, load_held_out, load_problems
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -66,6 +66,11 @@ def test_too_few_problems_to_hold_any_out_say_how_many_there_are(tmp_path: Path)
     message = r"has 2 problems, of which data.problems takes 1, and 3 more are asked for; set it to 1 or"
     with pytest.raises(DataError, match=message):
         load_held_out(data)
+    # With every problem learnt from, another number of them alone may not be enough.
+    data = Data(train=data.train, problems=2)
+    message = r"has 0 problems with an answer left .* lower data.problems, and ask for as many as that leaves"
+    with pytest.raises(DataError, match=message):
+        check_validation_size(data, 3, [data], rows=2)
 
 
 def test_a_held_out_problem_needs_a_solution(tmp_path: Path) -> None:

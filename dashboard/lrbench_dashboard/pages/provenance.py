@@ -28,6 +28,7 @@ from lrbench.recipe.moving import runs_anywhere
 from lrbench.recipe.secrets import without_secrets
 from lrbench.results.asking import asked_first
 from lrbench.results.declarations import whole_command
+from lrbench.results.details import choice_text
 from lrbench.results.inspection import Inspector
 from lrbench.results.mlflow.place import default_tracking_uri, is_mirrored, is_server
 from lrbench.results.provenance import StageFound, State, hashes_read, look, stages_behind, verified
@@ -69,7 +70,7 @@ def main() -> None:
     elif arm.imported:
         show_import(arm, names[arm.arm_id], results)
     else:
-        show_identity(arm, names[arm.arm_id])
+        show_identity(arm, names[arm.arm_id], choice_text(arm, results.contents))
         show_reproduction(arm, results)
         show_recipe(arm, results, names)
     stages = [] if arm is not None and arm.imported else show_stages(arm, scores, store)
@@ -80,8 +81,11 @@ def main() -> None:
     show_records(arm, scores)
 
 
-def show_identity(arm: ArmRecord, name: str) -> None:
-    """Who made what of whom."""
+def show_identity(arm: ArmRecord, name: str, choice: str) -> None:
+    """Who made what of whom; `choice` is which point of a sweep that is, empty where none was chosen.
+
+    The recipe further down has the value from before the sweep.
+    """
     facts = {
         "expert": arm.expert,
         "amateur": arm.amateur or "none had a part in it",
@@ -90,7 +94,8 @@ def show_identity(arm: ArmRecord, name: str) -> None:
         "recipe hash": arm.recipe_hash,
         "commit": commit_of(arm) or "not recorded",
     }
-    st.html(f"<h2>{html.escape(name)}</h2>" + facts_html(facts, "This result"))
+    chosen = f'<p class="lr-note">{html.escape(choice)}</p>' if choice else ""
+    st.html(f"<h2>{html.escape(name)}</h2>{chosen}" + facts_html(facts, "This result"))
 
 
 def show_import(arm: ArmRecord, name: str, results: Results) -> None:

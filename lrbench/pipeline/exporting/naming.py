@@ -33,6 +33,10 @@ def find_result(name: str, arms: Sequence[ArmRecord]) -> ArmRecord:
     nearest = did_you_mean(name, known) if not found and name.count("/") in (1, 2) else ""
     what = f"is the name of no result{nearest}" if not found else f"is the name of {len(found)} results"
     varied = variations(arms, {})
+    # The recipe's own name, which other commands take.
+    of_recipe = [] if found else [arm for arm in arms if arm.recipe == name]
+    if of_recipe:
+        what, found = "is a recipe, of which one result is meant here", of_recipe
     raise UserError(
         f"{plain(name)!r} {what}{'' if nearest else '.'} A result is named by its id, the start of its id, "
         "ARM, RECIPE/ARM or RECIPE/ARM/SEED, a point of a sweep as it is listed; there are\n"
