@@ -164,7 +164,20 @@ def wrong_model(reference: str) -> str | None:
         case _:
             # Most ids of the hub are unknown here and right, so only a slip of the fingers is taken for one.
             meant = nearest(reference, embedded, edits=2) or _embedded(nearest(reference, names, edits=1))
+            meant = meant or _model_beside(reference)
             return f"found {found(reference)}; did you mean `{meant}`?" if meant else None
+
+
+def _model_beside(reference: str) -> str | None:
+    """The model folder here that a word was meant to be, but for one slip of the fingers.
+
+    Only a word: an id with an owner is right though the folder of another size of that model is here.
+    """
+    if "/" in reference:
+        return None
+    path = local_path(reference)
+    meant = nearest(path.name, neighbours(path), edits=1)
+    return meant if meant and is_file(path.parent / meant / "config.json") else None
 
 
 def _wrong_folder(reference: str) -> str | None:

@@ -37,6 +37,9 @@ def with_folders(folder: Path) -> Path:
     (folder / "models" / "mine" / "deep").mkdir(parents=True)
     (folder / "models" / "mine" / "config.json").write_text("{}")
     (folder / "models" / "empty").mkdir()
+    for model in ("my_expert", "owner/some-model-0.5B"):
+        (folder / model).mkdir(parents=True)
+        (folder / model / "config.json").write_text("{}")
     (folder / "problems.jsonl").write_text("{}\n")
     return folder
 
@@ -80,6 +83,8 @@ def test_a_hub_id_that_resembles_an_embedded_model_is_told(
             'found the text "./models/mien", which is no folder here and no id of the hub; '
             "did you mean `mine`?",
         ),
+        # A word that is no folder could be an id of the hub.
+        ("my_exprt", 'found the text "my_exprt"; did you mean `my_expert`?'),
         ("/nowhere/at/all", 'found the text "/nowhere/at/all", which is no folder here and no id of the hub'),
         (
             "models/empty",
