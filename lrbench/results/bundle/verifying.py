@@ -75,7 +75,8 @@ class Verification:
     Where bytes are damaged, those are all of them, and `caused` counts what else was found.
     `compared` are the benchmarks whose gold answers were held against the data set, `absent` those whose
     data set is not on this machine. `left_out` is what the bundle itself says that it does not hold.
-    `judged_by_tasks` answers are to tasks of lm-eval, whose metrics were not asked again.
+    `judged_by_tasks` answers are to tasks of lm-eval, whose metrics were not asked again. Where the records
+    say what memory models answer in, `tells_memory` does: it follows from configurations that are not there.
     """
 
     findings: tuple[str, ...]
@@ -90,6 +91,7 @@ class Verification:
     left_out: tuple[str, ...] = ()
     judged_by_tasks: int = 0
     caused: int = 0
+    tells_memory: bool = False
 
     def __str__(self) -> str:
         if self.findings:
@@ -115,7 +117,8 @@ class Verification:
         if self.older_tables:
             text += "\nThe tables are of an earlier version: their counts were compared, not their tests."
         text += left_out_text(self.left_out)
-        return f"{text}\nNot shown by any of this: that the models wrote these completions."
+        text += "\nNot shown by any of this: that the models wrote these completions"
+        return f"{text}, and what memory they answer in." if self.tells_memory else f"{text}."
 
 
 def verify_bundle(path: Path) -> Verification:
@@ -255,6 +258,7 @@ class _Bundle:
             compared=tuple(sorted(self.data.compared)),
             absent=tuple(sorted(self.data.absent)),
             older_tables=self.older_tables,
+            tells_memory=any(arm.memory is not None for arm in self.contents.arms),
             left_out=tuple(plain(line) for line in (self.index or {}).get("left_out", ())),
         )
 
