@@ -96,3 +96,14 @@ def test_it_takes_a_cache_that_keeps_every_token(
     answer = cache_shift(towards=TOWARDS, questions=QUESTIONS)
     with pytest.raises(RunError, match="does not keep one for every token in every layer"):
         LockstepEngine(models, answer, RULES, 4, speech=SPEECH).answer(PROMPTS, TOKENS)
+
+
+def test_a_model_whose_arguments_have_no_names_is_given_its_cache_as_before() -> None:
+    """As one that hands all of them on."""
+
+    class HandsOn(torch.nn.Module):
+        def forward(self, **given: Any) -> None: ...
+
+    cache: Any = object()
+    given: Any = HandsOn()
+    assert remembered(given, cache) == {"past_key_values": cache}

@@ -74,7 +74,8 @@ def remembered(model: Model, cache: DynamicCache) -> dict[str, DynamicCache]:
 @functools.cache
 def _cache_name(forward: Callable[..., object]) -> str:
     taken = inspect.signature(forward).parameters
-    return next(name for name in CACHES if name in taken)
+    # One that hands its arguments on, whatever they are called, hands on what most models take.
+    return next((name for name in CACHES if name in taken), "past_key_values")
 
 
 def _with_room(part: Tensor) -> Tensor:
