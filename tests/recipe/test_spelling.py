@@ -166,7 +166,7 @@ evaluation:
   engine: {name: hf, url: null, served_as: null}
 measure:
   {samples: 4, temperature: 0.6, top_p: 0.95, seed: 0, confidence: (\\d+)%, forgetting: embedded_talk,
-   traces: true, repeats: 2}
+   traces: true, weighed_by: teacher, repeats: 2}
 controls: {of: mine, prefill: First, forced: {force: {"It": "We"}, first: 2}}
 compare: {subject: mine, against: null}
 claims: []
