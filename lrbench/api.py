@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -15,8 +14,7 @@ from lrbench.pipeline.plan import Plan
 from lrbench.pipeline.planning import plan_recipe
 from lrbench.pipeline.progress import Reporter
 from lrbench.pipeline.run import RunReport, run_recipe
-from lrbench.recipe.loading import load_recipe
-from lrbench.recipe.recorded import recorded_recipe
+from lrbench.recipe.loading import load_fields, load_recipe
 from lrbench.recipe.schema import Recipe
 from lrbench.results import frames
 from lrbench.results.foreign.comparing import FilesCompared, compare_files
@@ -87,7 +85,7 @@ def recipe_of(given: AnyRecipe) -> Recipe:
         return given
     if isinstance(given, str | Path):
         return load_recipe(given)
-    return recorded_recipe(json.dumps(given), "the given fields")
+    return load_fields(given)
 
 
 def leaderboard(recipe: str | None = None, *, runs: Path | str | None = None) -> pa.Table:

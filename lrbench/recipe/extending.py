@@ -37,6 +37,10 @@ class Extending:
             self._problems.append(Problem(Position(path), (), str(error)))
             return None
 
+    def with_bases(self, own: Fields, source: str) -> Fields:
+        """Fields that are in no file, with what they extend; paths are relative to where we are."""
+        return self._merged(own, source, ())
+
     def _with_bases(self, path: str, chain: tuple[str, ...]) -> Fields | None:
         identity = _identity(path)
         if identity not in self._known:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lrbench.errors import FieldError
 from lrbench.recipe.checks import Finding, ignored_settings, misfits
@@ -31,8 +33,11 @@ from lrbench.recipe.sweeping import (
     written_variants,
 )
 from lrbench.recipe.validating import is_valid, valid_sections, validated
+from lrbench.recipe.yaml_nodes import compose
 
 logger = logging.getLogger(__name__)
+# What messages call fields that no file has.
+GIVEN = "the given fields"
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -45,7 +50,22 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises `RecipeError`, whose message lists every problem with its file, line, column and field.
     """
-    recipe, warnings = load_with_warnings(path, overrides)
+    return _logged(*load_with_warnings(path, overrides))
+
+
+def load_fields(given: Mapping[str, Any]) -> Recipe:
+    """`load_recipe` of fields as a file would have them; what they extend is looked for from here."""
+    problems: list[Problem] = []
+    written = compose(json.dumps(given), lambda _line, _column: Position(GIVEN), problems)
+    if isinstance(written, Fields):
+        written = interpolate(Extending(problems).with_bases(written, GIVEN), problems)
+    if not isinstance(written, Fields):
+        problems = problems or [Problem(Position(GIVEN), (), "this is no mapping of a recipe's fields")]
+        raise recipe_error(problems, GIVEN)
+    return _logged(*_loaded(written, problems, GIVEN))
+
+
+def _logged(recipe: Recipe, warnings: Sequence[str]) -> Recipe:
     for warning in warnings:
         logger.warning(warning)
     return recipe
@@ -61,6 +81,11 @@ def load_with_warnings(path: str | Path, overrides: Sequence[str] = ()) -> tuple
     if {"table", "editions"} <= written.entries.keys():
         message = f"this is a study, not a recipe; run it with `lrbench study {Path(source).stem}`"
         raise recipe_error([Problem(Position(source), (), message)], source)
+    return _loaded(written, problems, source)
+
+
+def _loaded(written: Fields, problems: list[Problem], source: str) -> tuple[Recipe, list[str]]:
+    """The typed recipe of what was written, and its warnings; `problems` were met in reading it."""
     written = with_suites(written, problems)
     # A recipe that is valid has no unknown names; looking for them takes the JSON schema of everything.
     if not is_valid(written):

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 import lrbench
+from lrbench.api import recipe_of
 from lrbench.errors import RecipeError, UserError
 from lrbench.results import frames
 from lrbench.results.inspection import Inspector
@@ -102,3 +103,13 @@ def test_a_recipe_its_file_and_its_fields_are_the_same_plan(tmp_path: Path) -> N
     assert [stage.key for stage in lrbench.plan(fields, tmp_path).stages] == keys
     with pytest.raises(RecipeError, match=r"(?s)the given fields.*trainin"):
         lrbench.plan(fields | {"trainin": {}}, tmp_path)
+
+
+def test_fields_are_checked_as_a_file_is_and_may_extend_one(tmp_path: Path) -> None:
+    short = {"extends": str(QUICKSTART), "training": {"updates": 2}}
+    assert lrbench.load_recipe(QUICKSTART, ["training.updates=2"]) == recipe_of(short)
+    with pytest.raises(RecipeError, match=r"(?s)the given fields.*measure.weighed_by.*techer"):
+        lrbench.plan(short | {"measure": {"traces": True, "weighed_by": "techer"}}, tmp_path)
+    unmatched = {"training": {"updates": 2, "budget": {"match": "nobody", "on": "tuned_tokens"}}}
+    with pytest.raises(RecipeError, match=r"(?s)the given fields.*training.budget.match.*nobody"):
+        lrbench.plan(short | unmatched, tmp_path)
