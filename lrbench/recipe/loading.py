@@ -56,6 +56,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 def load_fields(given: Mapping[str, Any]) -> Recipe:
     """`load_recipe` of fields as a file would have them; what they extend is looked for from here."""
     problems: list[Problem] = []
+    if given.get("seeds") is not None and given.get("seed") == Recipe.model_fields["seed"].default:
+        # As a recipe's own dump has it: a default beside the seeds says nothing.
+        given = {name: value for name, value in given.items() if name != "seed"}
     written = compose(json.dumps(given), lambda _line, _column: Position(GIVEN), problems)
     if isinstance(written, Fields):
         written = interpolate(Extending(problems).with_bases(written, GIVEN), problems)

@@ -108,6 +108,8 @@ def test_a_recipe_its_file_and_its_fields_are_the_same_plan(tmp_path: Path) -> N
 def test_fields_are_checked_as_a_file_is_and_may_extend_one(tmp_path: Path) -> None:
     short = {"extends": str(QUICKSTART), "training": {"updates": 2}}
     assert lrbench.load_recipe(QUICKSTART, ["training.updates=2"]) == recipe_of(short)
+    seeded = lrbench.load_recipe(QUICKSTART, ["seeds=[0,1]"])
+    assert recipe_of(seeded.model_dump(mode="json")) == seeded
     with pytest.raises(RecipeError, match=r"(?s)the given fields.*measure.weighed_by.*techer"):
         lrbench.plan(short | {"measure": {"traces": True, "weighed_by": "techer"}}, tmp_path)
     unmatched = {"training": {"updates": 2, "budget": {"match": "nobody", "on": "tuned_tokens"}}}
