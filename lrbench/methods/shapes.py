@@ -124,7 +124,7 @@ class Correction(Corrected):
     word: ClassVar[str] = "correction"
 
 
-class Attempts(Corrected):
+class WithAttempts(Corrected):
     """Right answers as they are, and wrong ones, of which it is then said so, with a right one behind.
 
     All of it is one answer, of which every token can be learnt.
@@ -152,7 +152,7 @@ SHAPES: tuple[type[Shape], ...] = (
     Equations,
     AnswerOnly,
     Correction,
-    Attempts,
+    WithAttempts,
     LongerThan,
 )
 

@@ -17,12 +17,12 @@ from lrbench.methods.selector import Selector
 from lrbench.methods.selectors import All
 from lrbench.methods.shapes import (
     AnswerOnly,
-    Attempts,
     Correction,
     Equations,
     LongerThan,
     Prune,
     PruneByTrying,
+    WithAttempts,
 )
 from lrbench.methods.source import Source
 from lrbench.methods.targets import Mixture as MixedTarget
@@ -203,7 +203,7 @@ TAUGHT = (
     Neighbour(
         _preset(
             "pam",
-            Written(writer=EXPERT, samples=4, shape=Attempts()),
+            Written(writer=EXPERT, samples=4, shape=WithAttempts()),
             selector=Attempt(signal="attempt"),
         ),
         title="Partial answer masking: an answer corrects itself, and its wrong attempt is not learnt",

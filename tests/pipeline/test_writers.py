@@ -90,7 +90,8 @@ def recipe(make_recipe: Callable[..., Recipe]) -> Recipe:
             learning("unjudged", writer="teacher", samples=1),
             # So little that it stays what it begins as.
             {"name": "then", "like": "neither", "start": "taught", "training": {"learning_rate": 1e-12}},
-            {"name": "still", "like": "neither", "training": {"learning_rate": 1e-12}},
+            # And enough to be an adapter that changes anything at all, which it has to be.
+            {"name": "still", "like": "neither", "training": {"learning_rate": 1e-6}},
             learning("solved", writer="expert", check="right"),
             learning("redistilled", writer="arm:still", check="right"),
         ],

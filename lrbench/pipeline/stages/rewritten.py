@@ -16,12 +16,12 @@ from lrbench.evaluation.protocol import OWN_FIELDS
 from lrbench.methods.attempts import SAYS_WRONG
 from lrbench.methods.shapes import (
     AnswerOnly,
-    Attempts,
     Correction,
     Equations,
     LongerThan,
     Prune,
     Shape,
+    WithAttempts,
 )
 from lrbench.methods.source import MIXED_STAGE, SHAPED_STAGE
 from lrbench.models.turn_marks import MARKS, turn_marks
@@ -208,7 +208,7 @@ class ShapedRollouts(RewrittenRollouts):
     def _made(
         self, index: int, group: Sequence[Rollout], workspace: Workspace, left_out: Counter[str]
     ) -> list[Rollout]:
-        if isinstance(self.shape, Attempts):
+        if isinstance(self.shape, WithAttempts):
             return self._attempts(index, group, workspace, left_out)
         if isinstance(self.shape, Correction):
             return self._corrections(index, group, workspace, left_out)
