@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.answering import Reader
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.checking import Check
+from lrbench.pipeline.stages.counting import commit_counts
 from lrbench.pipeline.stages.hands import check_of_tokens, checks_of, spoken, title, writing
 from lrbench.pipeline.stages.rewritten import by_problem
 from lrbench.pipeline.stages.rollouts import CountedRollouts, RolloutSource, read_artifact_rollouts
@@ -158,8 +158,7 @@ class AgreedRollouts(CountedRollouts):
                     for rollout in found.get(self.problems.ids[index], ())
                 ]
                 kept, tokens = self._agreed(asked, workspace, engine)
-                counts = json.dumps({"samples": len(asked), "tokens": tokens})
-                place.commit(f"{shard.name}.json", partial(Path.write_text, data=counts))
+                commit_counts(place, shard.name, {"samples": len(asked), "tokens": tokens})
                 return partial(write_rollouts, rollouts=kept)
 
             return self.shards.finish(range(self.size), place, names, progress, make)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from lrbench.models.source import LocatedModel
 from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.counting import commit_counts, counted, summed
 from lrbench.pipeline.stages.rollouts import RolloutSource, read_artifact_rollouts
 from lrbench.pipeline.stages.sharding import Place, Shard, Sharded, Shards
 from lrbench.pipeline.workspace import Workspace
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from lrbench.sampling.rollouts import Rollout
 
 PROBLEMS_PER_SHARD = 64
-COUNTS = ".json"
 logger = logging.getLogger(__name__)
 
 
@@ -108,7 +107,7 @@ class Attempts(Sharded):
                 "attempts": sum(len(one.failed) for one in parted),
                 "failed_attempts": sum(sum(one.failed) for one in parted),
             }
-            place.commit(f"{shard.name}{COUNTS}", partial(Path.write_text, data=json.dumps(counts)))
+            commit_counts(place, shard.name, counts)
             return partial(write_attempts, parted=parted)
 
         return self.shards.finish(range(self.size), place, names, progress, make)
@@ -136,10 +135,7 @@ class Attempts(Sharded):
 
     def summary(self, draft: Draft) -> dict[str, Any]:
         """How many attempts there are, and how many of them have failed."""
-        counts: Counter[str] = Counter()
-        for name in draft.names:
-            if name.endswith(COUNTS):
-                counts.update(json.loads(draft.path(name).read_text()))
+        counts = summed(counted(draft))
         if not counts["failed_attempts"]:
             logger.warning(
                 "%s: none has failed, so nothing is told apart; an attempt that has is followed by %s",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -21,6 +19,7 @@ from lrbench.models.turn_marks import MARKS, turn_marks
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.answering import Reader
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.counting import commit_counts, counted, summed
 from lrbench.pipeline.stages.hands import spoken, writing
 from lrbench.pipeline.stages.rollouts import RolloutSource, parquet_files, read_artifact_rollouts
 from lrbench.pipeline.stages.samples import PairScores
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
 # Each has the continuations of every step of their rollouts, a hundred times as many as rollouts.
 PROBLEMS_PER_SHARD = 8
-COUNTS = ".json"
 # Of the steps of two models, about so many have other first choices.
 SHARE_DIFFERING = 0.2
 # Where more rollouts than this share have no answer to compare with, that is said.
@@ -233,7 +231,7 @@ class Continuations(Sharded):
                     f"tried_{self.what}": len(found.verdicts),
                     f"failed_{self.what}": sum(fails for _, fails in found.verdicts),
                 }
-                place.commit(f"{shard.name}{COUNTS}", partial(Path.write_text, data=json.dumps(counts)))
+                commit_counts(place, shard.name, counts)
                 return partial(write_verdicts, verdicts=found.verdicts)
 
             return self.shards.finish(range(self.size), place, names, progress, make)
@@ -353,10 +351,7 @@ class Continuations(Sharded):
 
     def summary(self, draft: Draft) -> dict[str, Any]:
         """Counts of all that was tried and written."""
-        counts: Counter[str] = Counter()
-        for name in draft.names:
-            if name.endswith(COUNTS):
-                counts.update(json.loads(draft.path(name).read_text()))
+        counts = summed(counted(draft))
         if counts["unanswered"] > MUCH_UNANSWERED * counts["rollouts"]:
             logger.warning(
                 "%s: %s of %s rollouts are not finished with an answer, so nothing is tried at their steps; "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from lrbench.methods.source import PAIRS_STAGE
 from lrbench.models.source import LocatedModel, model_identity
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.base import Stage
+from lrbench.pipeline.stages.counting import commit_counts, counted, summed, with_counts
 from lrbench.pipeline.stages.rollouts import RolloutSource, parquet_files
 from lrbench.pipeline.stages.sharding import Place, Shard, Shards
 from lrbench.pipeline.stages.tasks import Known, Scoring, Task
@@ -132,7 +132,7 @@ class PairedAnswers(RolloutSource):
                 for index in shard.span
                 for rollout in self._pairs(index, *self._sides(index, answers, workspace), counts)
             ]
-            place.commit(f"{shard.name}.json", partial(Path.write_text, data=json.dumps(counts)))
+            commit_counts(place, shard.name, counts)
             return partial(write_rollouts, rollouts=rollouts)
 
         return self.shards.finish(range(self.size), place, names, progress, make)
@@ -140,14 +140,11 @@ class PairedAnswers(RolloutSource):
     @property
     def keep(self) -> tuple[str, ...]:
         """The rollouts and the counts of every shard."""
-        return tuple(f"{name}{ending}" for name in self.shards.spans for ending in (".json", ".parquet"))
+        return with_counts(self.shards.spans)
 
     def summary(self, draft: Draft) -> dict[str, Any]:
         """Also how many pairs there are, what became of the problems, and how much longer chosen ones are."""
-        counts: Counter[str] = Counter()
-        for name in draft.names:
-            if name.endswith(".json"):
-                counts.update(json.loads(draft.path(name).read_text()))
+        counts = summed(counted(draft))
         statistics = super().summary(draft)
         pairs = statistics["rollouts"] // 2
         statistics |= {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from lrbench.models.source import LocatedModel, model_identity
 from lrbench.models.turn_marks import MARKS, end_of_turn, turn_marks
 from lrbench.pipeline.progress import Progress
 from lrbench.pipeline.stages.checking import About, Check
+from lrbench.pipeline.stages.counting import counted, with_counts
 from lrbench.pipeline.stages.sharding import Place, Shard, Sharded, Shards
 from lrbench.pipeline.stages.tasks import Known, Task, Writing, mean_written
 from lrbench.pipeline.workspace import Workspace
@@ -192,7 +192,7 @@ class CountedRollouts(RolloutSource):
     @property
     def keep(self) -> tuple[str, ...]:
         """The rollouts and the counts of every shard."""
-        return tuple(f"{name}{ending}" for name in self.shards.spans for ending in (".json", ".parquet"))
+        return with_counts(self.shards.spans)
 
     def completions(self, statistics: Mapping[str, Any]) -> int:
         """All that were written, whether kept or not."""
@@ -204,7 +204,7 @@ class CountedRollouts(RolloutSource):
 
     def counts(self, draft: Draft) -> list[dict[str, Any]]:
         """What was counted of every shard."""
-        return [json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(".json")]
+        return counted(draft)
 
 
 @dataclass(frozen=True)

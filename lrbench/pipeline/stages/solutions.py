@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lrbench.evaluation.graded_items import MUCH_CUT
 from lrbench.evaluation.protocol import OWN_FIELDS
 from lrbench.models.turn_marks import turn_marks
+from lrbench.pipeline.stages.counting import commit_counts, counted, summed
 from lrbench.pipeline.stages.rollouts import AskedRollouts, CountedRollouts
 from lrbench.pipeline.stages.sharding import Place
 from lrbench.pipeline.workspace import Workspace
@@ -129,15 +127,15 @@ class CheckedSolutions(CountedRollouts, AskedRollouts):
         right = [rollout for rollout, correct in sampled if correct]
         tokens = sum(rollout.steps for rollout, _ in sampled)
         cut = sum(self._is_cut(rollout.completion_ids, workspace) for rollout, _ in sampled)
-        counts = json.dumps({"samples": len(sampled), "tokens": tokens, "right": len(right), "cut": cut})
-        place.commit(f"{name}.json", partial(Path.write_text, data=counts))
+        counts = {"samples": len(sampled), "tokens": tokens, "right": len(right), "cut": cut}
+        commit_counts(place, name, counts)
         if not right:
             each = self.samples_per_problem
             rejected = Counter(
                 self._rejection(span[place // each], rollout.completion_ids, workspace)
                 for place, (rollout, _) in enumerate(sampled)
             )
-            place.commit(f"{name}{REJECTED}", partial(Path.write_text, data=json.dumps(rejected)))
+            commit_counts(place, name, rejected, REJECTED)
         return right
 
     @property
@@ -185,8 +183,7 @@ class CheckedSolutions(CountedRollouts, AskedRollouts):
 
     def _rejected(self, draft: Draft) -> Counter[str]:
         """How many samples were rejected for which reason, in shards of which none is right."""
-        counts = (json.loads(draft.path(name).read_text()) for name in draft.names if name.endswith(REJECTED))
-        return sum((Counter(count) for count in counts), Counter())
+        return summed(counted(draft, REJECTED))
 
 
 def row_seed(seed: int, problem_id: str, sample: int) -> int:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lrbench.evaluation.protocol import OWN_FIELDS
@@ -19,6 +16,7 @@ from lrbench.models.turn_marks import MARKS, end_of_turn, turn_marks
 from lrbench.pipeline.stages.answering import Reader
 from lrbench.pipeline.stages.base import Stage
 from lrbench.pipeline.stages.checking import Check
+from lrbench.pipeline.stages.counting import commit_counts
 from lrbench.pipeline.stages.hands import (
     check_of_tokens,
     checks_of,
@@ -272,7 +270,7 @@ class WrittenRollouts(CountedRollouts, AskedRollouts):
         counts = {"samples": len(written), "tokens": tokens, "became": became}
         if self.judge is not None:
             counts["origins"] = Counter(origin for answer in answers for origin in answer.origins)
-        place.commit(f"{name}.json", partial(Path.write_text, data=json.dumps(counts)))
+        commit_counts(place, name, counts)
         return kept
 
     def _kept(
